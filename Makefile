@@ -1,0 +1,38 @@
+# Everything a developer does. `make demo` and `make test` need nothing set up by hand.
+.DEFAULT_GOAL := help
+.PHONY: help setup check test bench demo format lock clean
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
+	@$(PYTHON) -m lab.demo
+
+test: check ## all checks and all tests
+	$(PYTEST) tests --ignore=tests/e2e -n 2 --dist loadfile
+	$(PYTEST) tests/e2e
+
+check: setup ## format, lint, types, layers
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup ## figures as ratios; make bench NAME=... runs one
+	@$(PYTHON) -m tests.bench $(NAME)
+
+setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time
+	@lab/setup.sh
+
+format: setup ## format and mend what can be mended
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lock: setup ## renew requirements/ from pyproject.toml
+	lab/lock.sh
+
+clean: ## forget .venv and caches here; what is in the user's cache folder stays
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

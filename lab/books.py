@@ -1,0 +1,59 @@
+"""Comparing what cachemon says with what the emulator itself has in its books."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cachemon.emulator.client import Books
+from lab.cluster import Cluster
+from lab.vmi import Vmi
+from lab.wait import until
+
+__all__ = ["MisfitError", "booked_occupancy", "frozen_status", "reported_occupancy", "wanted_tids"]
+
+
+class MisfitError(AssertionError):
+    """The books have no exact answer: a mon_group holds threads beside those asked for."""
+
+
+def booked_occupancy(books: Books, tids: Collection[int]) -> dict[int, int]:
+    """Bytes by cache id of the mon_groups that hold these threads and no others.
+
+    Raises:
+        MisfitError: a thread is in no mon_group, or shares one with a thread that was not asked for.
+    """
+    holding = {path: group for path, group in books.groups.items() if path != "/" and set(group.tids) & set(tids)}
+    held = {tid for group in holding.values() for tid in group.tids}
+    if held != set(tids):
+        raise MisfitError(f"threads {sorted(tids)} were asked for, mon_groups {sorted(holding)} hold {sorted(held)}")
+    return {
+        block: sum(group.blocks[block]["llc_occupancy"] for group in holding.values())
+        for block in books.capacity_bytes
+    }
+
+
+def reported_occupancy(status: Mapping[str, Any], group: str) -> dict[int, int]:
+    """Bytes by cache id that a CacheMonitorGroup's status gives for one of its groups."""
+    found = next(item for item in status["groups"] if item["name"] == group)
+    return {block["id"]: block["occupancyBytes"] for block in found["cacheBlocks"]}
+
+
+def wanted_tids(vmi: Vmi, vcpus: Collection[int]) -> set[int]:
+    """The threads of these vCPUs, by what QEMU itself says."""
+    return {tid for vcpu, tid in vmi.machine.vcpu_tids.items() if vcpu in vcpus}
+
+
+def frozen_status(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
+    """A status whose figures were all read after now: call it when the emulators stand still.
+
+    Raises:
+        GaveUpError: none came within 30 s.
+    """
+    frozen_at = datetime.now(UTC)
+
+    def read_later() -> dict[str, Any] | None:
+        status: dict[str, Any] = cluster.group(namespace, name).get("status", {})
+        observed = status.get("observedTime")
+        return status if observed and datetime.fromisoformat(observed) > frozen_at else None
+
+    return until(f"figures of {namespace}/{name} read after the counters stopped", read_later)

@@ -1,0 +1,192 @@
+"""A cluster of the lab: a real Kubernetes API, the operator, and nodes with an emulated resctrl and an agent.
+
+Operator and agents are the programs that production runs, as processes of their own, with tokens of their own
+service accounts: an agent's is bound to a pod on its node, as the kubelet's projected tokens are.
+"""
+
+import sysconfig
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from lab.api_request import ApiRefusedError
+from lab.binaries import Binaries
+from lab.control_plane import ControlPlane
+from lab.emulator import Emulator
+from lab.ports import LOOPBACK, free_port
+from lab.prepare import make_namespace, prepare
+from lab.server_process import ServerProcess
+from lab.wait import until
+
+__all__ = ["Cluster", "Node"]
+
+NAMESPACE = "cachemon-system"
+MIB = 1024 * 1024
+TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}
+
+_STOP_SECONDS = 10
+_READY_SECONDS = 30
+
+
+def program(name: str) -> Path:
+    """One of cachemon's programs, as pip installed it beside this Python."""
+    return Path(sysconfig.get_path("scripts")) / name
+
+
+class Node:
+    """One node: a mounted resctrl tree and an agent that can be started, stopped and killed.
+
+    Args:
+        cluster: that it belongs to.
+        name: of the Node object.
+        folder: an empty folder for its files.
+        emulator: options of `Emulator`.
+        agent_flags: more flags for the agent.
+    """
+
+    def __init__(
+        self, cluster: "Cluster", name: str, folder: Path, emulator: Mapping[str, Any], agent_flags: Sequence[str]
+    ) -> None:
+        self.name = name
+        self.emulator = Emulator(folder, **emulator)
+        self.log = folder / "agent.log"
+        self._flags = agent_flags
+        self._port = free_port()
+        cluster.control_plane.add_node(name)
+        pod = cluster.control_plane.add_agent_pod(name)
+        token = cluster.control_plane.service_account_token(NAMESPACE, "cachemon-agent", bound_pod=pod)
+        self._kubeconfig = cluster.control_plane.kubeconfig(f"agent-{name}", token)
+        self._agent: ServerProcess | None = None
+
+    @property
+    def agent_pid(self) -> int | None:
+        """Of the running agent."""
+        return self._agent.pid if self._agent else None
+
+    @property
+    def url(self) -> str:
+        """Where the agent serves /metrics and /healthz."""
+        return f"http://{LOOPBACK}:{self._port}"
+
+    def start_agent(self) -> None:
+        """Start the agent and wait until it answers."""
+        self._agent = ServerProcess(
+            [
+                program("cachemon-agent"),
+                f"--node-name={self.name}",
+                f"--resctrl={self.emulator.mountpoint}",
+                f"--sysfs={self.emulator.sysfs}",
+                f"--kubeconfig={self._kubeconfig}",
+                f"--metrics-address={LOOPBACK}:{self._port}",
+                *self._flags,
+            ],
+            self.log,
+        )  # fmt: skip
+        until(f"the agent of {self.name}", self._answers, seconds=_READY_SECONDS)
+
+    def stop_agent(self) -> None:
+        """SIGTERM, as a DaemonSet's rolling update sends."""
+        if self._agent:
+            self._agent.stop(_STOP_SECONDS)
+            self._agent = None
+
+    def kill_agent(self) -> None:
+        """SIGKILL: no last word."""
+        if self._agent:
+            self._agent.kill()
+            self._agent = None
+
+    def metrics(self) -> str:
+        """The agent's /metrics page."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    def stop(self) -> None:
+        """End agent and emulator."""
+        self.stop_agent()
+        self.emulator.stop()
+
+    def _answers(self) -> bool:
+        if self._agent and self._agent.exit_status is not None:
+            raise RuntimeError(f"the agent of {self.name} ended; {self._agent.last_words()}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):
+                return True
+        except OSError:
+            return False
+
+
+class Cluster:
+    """The running whole; a context manager that stops everything in order.
+
+    Args:
+        folder: an existing folder for all that it writes; the caller removes it.
+        binaries: etcd and kube-apiserver; found or made when absent.
+    """
+
+    def __init__(self, folder: Path, binaries: Binaries | None = None) -> None:
+        self.folder = folder
+        self.control_plane = ControlPlane(folder / "control-plane", binaries)
+        self.nodes: dict[str, Node] = {}
+        self.operator_log = folder / "operator.log"
+        self._operator: ServerProcess | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.control_plane.start()
+            prepare(self.control_plane)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start_operator(self) -> None:
+        """Start the operator with its own service account."""
+        token = self.control_plane.service_account_token(NAMESPACE, "cachemon-operator")
+        kubeconfig = self.control_plane.kubeconfig("operator", token)
+        self._operator = ServerProcess(
+            [program("cachemon-operator"), f"--kubeconfig={kubeconfig}", "--metrics-address="],
+            self.operator_log,
+        )
+
+    def stop_operator(self) -> None:
+        """SIGTERM to the operator."""
+        if self._operator:
+            self._operator.stop(_STOP_SECONDS)
+            self._operator = None
+
+    def add_node(
+        self, name: str, *, emulator: Mapping[str, Any] | None = None, agent_flags: Sequence[str] = ()
+    ) -> Node:
+        """A node with two cache blocks unless told otherwise; its agent is not started yet."""
+        folder = self.folder / name
+        folder.mkdir()
+        node = self.nodes[name] = Node(self, name, folder, emulator or {"blocks": TWO_BLOCKS}, agent_flags)
+        return node
+
+    def add_namespace(self, name: str) -> None:
+        """Make a namespace, if it is not there."""
+        try:
+            make_namespace(self.control_plane, name)
+        except ApiRefusedError as error:
+            if error.status != 409:
+                raise
+
+    def group(self, namespace: str, name: str) -> dict[str, Any]:
+        """A CacheMonitorGroup as it is now."""
+        path = f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups/{name}"
+        answer: dict[str, Any] = self.control_plane.request("GET", path)
+        return answer
+
+    def stop(self) -> None:
+        """End everything, the API last."""
+        self.stop_operator()
+        for node in self.nodes.values():
+            node.stop()
+        self.nodes.clear()
+        self.control_plane.stop()

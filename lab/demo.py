@@ -1,0 +1,308 @@
+"""`make demo`: the main job from end to end, on two emulated nodes with three real QEMU virtual machines."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from lab.binaries import BinariesError
+from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
+from lab.cluster import Cluster, Node, program
+from lab.prepare import REPOSITORY
+from lab.story import Story
+from lab.vm import Hardware, accelerator
+from lab.vmi import Vmi
+from lab.wait import GaveUpError
+
+EXAMPLES = REPOSITORY / "examples"
+AGENT_FLAGS = ("--node-period=2", "--rate-window=3")
+MACHINES = {
+    "vm1": Hardware(vcpus=2, busy_percent=(25, 5)),
+    "vm2": Hardware(vcpus=2, busy_percent=(10, 10)),
+    "vm3": Hardware(vcpus=4, busy_percent=(10, 40, 5, 10)),
+}
+VM3_GROUPS: Mapping[str, frozenset[int]] = {
+    "vcpus_1": frozenset({1}),
+    "vcpus_2": frozenset({2}),
+    "vcpus_0,3": frozenset({0, 3}),
+}
+OVERLAP_GROUPS: Mapping[str, frozenset[int]] = {"all": frozenset({0, 1, 2, 3}), "first-half": frozenset({0, 1})}
+
+
+class Demo:
+    """The running demo: a cluster, its virtual machines, and the story about them."""
+
+    def __init__(self, cluster: Cluster, story: Story, machines: ExitStack) -> None:
+        self._cluster = cluster
+        self._story = story
+        self._machines = machines
+        self._vmis: dict[str, Vmi] = {}
+
+    def tell(self) -> None:
+        """All steps, in order."""
+        self._two_nodes()
+        self._three_machines()
+        self._the_rfc_example()
+        self._the_figures()
+        self._overlap()
+        self._check("node01")
+        self._migration()
+        self._check("node02")
+        self._agent_killed()
+        self._nodes_view()
+
+    def _two_nodes(self) -> None:
+        self._story.step("Two nodes, each with an agent and a resctrl tree of two cache blocks")
+        self._cluster.start_operator()
+        for name in ("node01", "node02"):
+            self._cluster.add_node(name, agent_flags=AGENT_FLAGS).start_agent()
+        for namespace in ("tenant-a", "tenant-b"):
+            self._cluster.add_namespace(namespace)
+        self._story.wait("both agents have reported", lambda: self._kubectl_names("cmn") == {"node01", "node02"})
+        self._story.kubectl(self._cluster.control_plane, "get", "cachemonitornodes")
+
+    def _three_machines(self) -> None:
+        how = "KVM" if accelerator().startswith("kvm") else "software emulation"
+        self._story.step(f"Three virtual machines: real QEMU processes ({how}), started as KubeVirt starts them")
+        for name, namespace, node in (
+            ("vm1", "tenant-a", "node01"),
+            ("vm2", "tenant-a", "node02"),
+            ("vm3", "tenant-b", "node01"),
+        ):
+            vmi = self._vmis[name] = self._machines.enter_context(Vmi(self._cluster, namespace, name, MACHINES[name]))
+            vmi.start(node)
+        self._story.kubectl(self._cluster.control_plane, "get", "virtualmachineinstances", "-A")
+
+    def _the_rfc_example(self) -> None:
+        self._story.step("Ask for what the RFC asked for: three groups of vm3's vCPUs, and vm1 and vm2 whole")
+        self._story.apply(self._cluster.control_plane, EXAMPLES / "vm3.yaml")
+        self._story.apply(self._cluster.control_plane, EXAMPLES / "whole-vms.yaml")
+        for namespace, name in (("tenant-a", "vm1"), ("tenant-a", "vm2"), ("tenant-b", "vm3")):
+            self._wait_ready(namespace, name)
+
+    def _the_figures(self) -> None:
+        self._story.step("The figures, in kubectl, in the status, and under the RFC's keys")
+        self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
+        self._story.kubectl(self._cluster.control_plane, "get", "cmg", "vm3", "-n", "tenant-b", "-o", "wide")
+        self._story.kubectl(
+            self._cluster.control_plane,
+            "get",
+            "cmg",
+            "vm3",
+            "-n",
+            "tenant-b",
+            "-o",
+            "yaml",
+            "--show-managed-fields=false",
+        )
+        self._plugin("domstats", "vm3", "-n", "tenant-b")
+
+    def _overlap(self) -> None:
+        self._story.step("Overlap: another object watches the same VM by other groups")
+        self._story.apply(self._cluster.control_plane, EXAMPLES / "vm3-overlap.yaml")
+        self._wait_ready("tenant-b", "vm3-overlap")
+        self._story.kubectl(self._cluster.control_plane, "get", "cmg", "-n", "tenant-b", "-o", "wide")
+        self._show_tree("node01")
+
+    def _check(self, node: str) -> None:
+        """Compare what the API says with what the emulator counted, to the byte."""
+        self._story.step(f"Check {node} against the emulator's own books: counters stopped, every figure to the byte")
+        control = self._cluster.nodes[node].emulator.control
+        control.freeze()
+        try:
+            books, vm3 = control.books(), self._vmis["vm3"]
+            for name, groups in (("vm3", VM3_GROUPS), ("vm3-overlap", OVERLAP_GROUPS)):
+                status = frozen_status(self._cluster, "tenant-b", name)
+                for group, vcpus in groups.items():
+                    said, booked = reported_occupancy(status, group), booked_occupancy(books, wanted_tids(vm3, vcpus))
+                    verdict = "exact" if said == booked else "WRONG"
+                    self._story.say(
+                        f"  {name + ': ' + group:<24} status {_bytes(said):<28} books {_bytes(booked):<28} {verdict}"
+                    )
+                    if said != booked:
+                        raise AssertionError(f"{name}/{group}: the status says {said}, the books say {booked}")
+        finally:
+            control.thaw()
+
+    def _migration(self) -> None:
+        self._story.step("vm3 moves to node02 by a live migration; node02 prepares before the switch")
+        control_plane = self._cluster.control_plane
+        command = ("get", "cmg", "-n", "tenant-b", "vm3", "-o", "wide")
+
+        def while_both_run() -> None:
+            self._story.wait("node02 holds vm3's threads in mon_groups", lambda: self._own_groups("node02", "vm3"))
+            self._story.kubectl(control_plane, *command)
+
+        self._vmis["vm3"].migrate("node02", while_both_run)
+        for name in ("vm3", "vm3-overlap"):
+            self._story.wait(f"{name} reports from node02", lambda name=name: self._reports_from(name, "node02"))  # type: ignore[misc]
+        self._story.wait("node01 has removed vm3's mon_groups", lambda: not self._own_groups("node01", "vm3"))
+        self._story.kubectl(control_plane, *command)
+
+    def _agent_killed(self) -> None:
+        self._story.step("The agent of node02 is killed and restarted; its mon_groups live on, with their counters")
+        node = self._cluster.nodes["node02"]
+        before = _inodes(node)
+        self._story.typed("kill", "-KILL", str(node.agent_pid))
+        node.kill_agent()
+        node.start_agent()
+        restarted = self._cluster.group("tenant-b", "vm3")["status"]["observedTime"]
+        self._story.wait(
+            "the new agent reports",
+            lambda: self._cluster.group("tenant-b", "vm3")["status"]["observedTime"] > restarted,
+        )
+        after = _inodes(node)
+        if after != before:
+            raise AssertionError(f"mon_groups were {before} and are {after}: they were not adopted")
+        self._story.say(
+            f"{len(after)} mon_groups before, the same {len(after)} after: adopted, none made anew, none left over"
+        )
+
+    def _nodes_view(self) -> None:
+        self._story.step("What the nodes say of themselves")
+        self._story.kubectl(self._cluster.control_plane, "get", "cachemonitornodes", "-o", "wide")
+        self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
+
+    def _plugin(self, *words: str) -> None:
+        self._story.typed("kubectl", "cachemon", *words)
+        kubeconfig = self._cluster.control_plane.admin_kubeconfig
+        done = subprocess.run(
+            [program("kubectl-cachemon"), *words, f"--kubeconfig={kubeconfig}"],
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        self._story.shown(done.stdout + done.stderr)
+
+    def _show_tree(self, node: str) -> None:
+        mountpoint = self._cluster.nodes[node].emulator.mountpoint
+        self._story.say(f"In the kernel's eyes, on {node}: one mon_group for each cell")
+        self._story.typed("grep", "-c", "", f"{mountpoint}/mon_groups/*/tasks")
+        for group in sorted((mountpoint / "mon_groups").iterdir()):
+            threads = len((group / "tasks").read_text().split())
+            self._story.shown(f"{group.name}/tasks:{threads}")
+
+    def _wait_ready(self, namespace: str, name: str) -> None:
+        self._story.wait(f"{namespace}/{name} is Ready with a bandwidth", lambda: self._filled(namespace, name))
+
+    def _filled(self, namespace: str, name: str) -> bool:
+        status = self._cluster.group(namespace, name).get("status", {})
+        ready = {"type": "Ready", "status": "True"}
+        return "memoryBandwidth" in status.get("summary", {}) and any(
+            ready.items() <= condition.items() for condition in status.get("conditions", ())
+        )
+
+    def _reports_from(self, name: str, node: str) -> bool:
+        """Whether figures of the node are in: its agent knows the rate only after two samples there."""
+        status: dict[str, Any] = self._cluster.group("tenant-b", name)["status"]
+        return (
+            status["nodeName"] == node
+            and self._filled("tenant-b", name)
+            and _tids_of(self._cluster.nodes[node]) >= (set(self._vmis["vm3"].machine.vcpu_tids.values()))
+        )
+
+    def _own_groups(self, node: str, vmi: str) -> list[str]:
+        """The mon_groups on a node that hold threads of a VMI's pods."""
+        pods = self._cluster.control_plane.request("GET", f"/api/v1/namespaces/{self._vmis[vmi].namespace}/pods")[
+            "items"
+        ]
+        uids = {pod["metadata"]["uid"] for pod in pods if pod["spec"]["nodeName"] == node}
+        mon_groups = self._cluster.nodes[node].emulator.mountpoint / "mon_groups"
+        return [path.name for path in mon_groups.iterdir() if any(uid in path.name for uid in uids)]
+
+    def _kubectl_names(self, kind: str) -> set[str]:
+        output = self._cluster.control_plane.kubectl("get", kind, "-o", "name")
+        return {line.rpartition("/")[2] for line in output.split()}
+
+
+def _bytes(by_block: Mapping[int, int]) -> str:
+    return ", ".join(f"{block}={amount}" for block, amount in sorted(by_block.items()))
+
+
+def _inodes(node: Node) -> dict[str, int]:
+    return {path.name: path.stat().st_ino for path in (node.emulator.mountpoint / "mon_groups").iterdir()}
+
+
+def _tids_of(node: Node) -> set[int]:
+    groups = node.emulator.control.books().groups
+    return {tid for path, group in groups.items() if path != "/" for tid in group.tids}
+
+
+def main() -> int:
+    """Tell the story; on a terminal stay up after it.
+
+    Returns:
+        0 when every step came true, 1 when one did not, 2 when this machine can't run it.
+    """
+    if os.geteuid() != 0:
+        return _in_user_namespace()
+    if problem := _missing():
+        print(f"make demo: {problem}", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-demo-"))
+    story = Story()
+    try:
+        story.say("cachemon demo: who uses the cache of two nodes? A real Kubernetes API starts on loopback.")
+        with ExitStack() as stack:
+            cluster = stack.enter_context(Cluster(folder))
+            demo = Demo(cluster, story, stack)
+            demo.tell()
+            story.say(f"\nAll {story.steps} steps happened.")
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                _stay_up(cluster, story)
+    except KeyboardInterrupt:
+        story.say("\nstopped")
+        return 130
+    except (GaveUpError, AssertionError, BinariesError, OSError, RuntimeError) as error:
+        story.say(f"\nThe demo failed at step {story.steps}: {error}\nIts logs are in {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _stay_up(cluster: Cluster, story: Story) -> None:
+    plugin = program("kubectl-cachemon").parent
+    story.say(
+        "\nIt stays up. In another terminal:\n"
+        f"  export KUBECONFIG={cluster.control_plane.admin_kubeconfig} PATH={plugin}:$PATH\n"
+        "  kubectl get cmg -A -w\n"
+        "  kubectl cachemon domstats vm3 -n tenant-b\n"
+        + "".join(
+            f"  ls {node.emulator.mountpoint}/mon_groups     # {node.name}\n" for node in cluster.nodes.values()
+        )
+        + "Ctrl-C here ends it: processes, mounts and groups."
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        story.say("\nending everything ...")
+
+
+def _missing() -> str:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "/dev/fuse can't be opened, and the emulated resctrl needs it; run it as root: sudo make demo"
+    if shutil.which("qemu-system-x86_64") is None:
+        return "qemu-system-x86_64 is missing; `make setup` says what to install"
+    return ""
+
+
+def _in_user_namespace() -> int:
+    """As an ordinary user: be root of a user namespace of our own, which may mount FUSE."""
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--", sys.executable, "-m", "lab.demo"]
+    probe = subprocess.run([*command[:5], "true"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        reason = probe.stderr.strip() or "the kernel said no"
+        print(f"make demo: no user namespace can be made ({reason}); run it as root: sudo make demo", file=sys.stderr)
+        return 2
+    os.execvp(command[0], command)  # noqa: S606  the same program again
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The resctrl emulator as a process of its own, for tests and for the demo."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cachemon.emulator.client import ControlClient
+from lab import wait
+
+__all__ = ["Emulator", "EmulatorDiedError"]
+
+STOP_SECONDS = 10.0
+
+
+class EmulatorDiedError(Exception):
+    """The emulator ended by itself; the message is what it wrote."""
+
+
+class Emulator:
+    """A mounted resctrl, started by the constructor and unmounted by `stop`.
+
+    Args:
+        directory: an existing directory for its mountpoint, sysfs, control socket and log.
+        blocks: cache id -> bytes; None is the command's default.
+        rmids: RMIDs with that of the default group.
+        events: which there are; None is all.
+        profile: the kernel whose ways are followed.
+        closids: control groups as well, if not 0.
+        command: what runs the emulator, for wrappers such as unshare.
+
+    Attributes:
+        mountpoint: the resctrl file system.
+        sysfs: the topology that belongs to it, for an agent's --sysfs.
+        control: books, values, cache blocks.
+        pid: of the process.
+
+    Raises:
+        EmulatorDiedError: it could not mount.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        blocks: Mapping[int, int] | None = None,
+        rmids: int = 64,
+        events: Sequence[str] | None = None,
+        profile: str = "7.3",
+        closids: int = 0,
+        command: Sequence[str] = (sys.executable, "-m", "cachemon.emulator.main"),
+    ) -> None:
+        self.mountpoint = directory / "resctrl"
+        self.sysfs = directory / "sys"
+        self._log = directory / "emulator.log"
+        socket = directory / "emulator.sock"
+        self.control = ControlClient(socket)
+        self.mountpoint.mkdir(exist_ok=True)
+        options = [f"--rmids={rmids}", f"--profile={profile}", f"--closids={closids}"]
+        options += [f"--sysfs={self.sysfs}", f"--control={socket}"]
+        options += [f"--cache-block={block}={size}" for block, size in (blocks or {}).items()]
+        options += [f"--events={','.join(events)}"] if events else []
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, str(self.mountpoint), *options], stdout=log, stderr=log, start_new_session=True
+            )
+        self.pid = self._process.pid
+        wait.until(f"the emulator to mount {self.mountpoint}", self._is_mounted)
+
+    def stop(self) -> None:
+        """Unmount and end it; does nothing the second time."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self.mountpoint.is_mount():
+            subprocess.run(["umount", "--lazy", str(self.mountpoint)], check=False)
+
+    def log(self) -> str:
+        """What it has written."""
+        return self._log.read_text(errors="replace")
+
+    def _is_mounted(self) -> bool:
+        if self._process.poll() is not None:
+            raise EmulatorDiedError(self.log().strip())
+        return "mounted at" in self.log()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,109 @@
+"""What the project finds in the local Kubernetes: its CRDs and rules, KubeVirt's kind, clean namespaces."""
+
+import http.client
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.api_request import ApiRefusedError
+from lab.control_plane import ControlPlane
+from lab.wait import until
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# What decides who may do what. Deployments and DaemonSets of manifests/ have nobody to run them here.
+_ACCESS_KINDS = (
+    "Namespace",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+)
+_GROUPS_OF_TESTS = ("cachemon.dev", "kubevirt.io")
+
+
+def prepare(control_plane: ControlPlane, repository: Path = REPOSITORY) -> None:
+    """Apply the project's CRDs, the lab's VMI CRD, and from `manifests/` what rules access.
+
+    Returns when every CRD is served. The API server starts to enforce a new ValidatingAdmissionPolicy up to a
+    second or two after this returns; a test of one waits for the refusal.
+    """
+    for folder in (repository / "crds", repository / "lab" / "crds"):
+        if any(folder.glob("*.yaml")):
+            control_plane.apply(folder)
+    wait_until_served(control_plane)
+    access = access_objects(control_plane, repository / "manifests")
+    if access:
+        control_plane.apply(access)
+
+
+def access_objects(control_plane: ControlPlane, manifests: Path) -> list[dict[str, Any]]:
+    """The objects under `manifests` that rule access, in an order in which they can be applied.
+
+    A kustomization at the top of the folder is rendered, else all its YAML files are read.
+    """
+    if (manifests / "kustomization.yaml").exists():
+        texts = [control_plane.kubectl("kustomize", manifests)]
+    else:
+        texts = [path.read_text(encoding="utf-8") for path in sorted(manifests.rglob("*.yaml"))]
+    documents = [document for text in texts for document in yaml.safe_load_all(text) if document]
+    found = [document for document in documents if document.get("kind") in _ACCESS_KINDS]
+    return sorted(found, key=lambda document: _ACCESS_KINDS.index(document["kind"]))
+
+
+def wait_until_served(control_plane: ControlPlane) -> None:
+    """Return when the API server serves every CRD that it has.
+
+    Raises:
+        GaveUpError: one is not served after a minute.
+    """
+    until("every CRD to be served", lambda: not _unserved(control_plane), seconds=60)
+
+
+def _unserved(control_plane: ControlPlane) -> list[str]:
+    # `kubectl wait` fails on a CRD whose conditions nobody has written yet.
+    items = control_plane.request("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"]
+    return [
+        item["metadata"]["name"]
+        for item in items
+        if not any(
+            condition["type"] == "Established" and condition["status"] == "True"
+            for condition in item.get("status", {}).get("conditions") or []
+        )
+    ]
+
+
+def make_namespace(control_plane: ControlPlane, name: str) -> None:
+    """Make a namespace."""
+    control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+
+
+def empty_namespace(control_plane: ControlPlane, name: str) -> None:
+    """Delete the namespace's pods and its objects of cachemon's and KubeVirt's kinds, now.
+
+    The namespace stays, empty: without a controller manager a deleted one would be `Terminating` for ever,
+    and its objects would stay as well and be seen by whoever watches all namespaces.
+    """
+    for collection in _collections(control_plane, name):
+        control_plane.request("DELETE", collection, {"kind": "DeleteOptions", "gracePeriodSeconds": 0})
+
+
+def _collections(control_plane: ControlPlane, namespace: str) -> list[str]:
+    found = [f"/api/v1/namespaces/{namespace}/pods"]
+    for group in _GROUPS_OF_TESTS:
+        try:
+            version = control_plane.request("GET", f"/apis/{group}")["preferredVersion"]["groupVersion"]
+        except ApiRefusedError as error:
+            if error.status != http.client.NOT_FOUND:
+                raise
+            continue
+        found += [
+            f"/apis/{version}/namespaces/{namespace}/{resource['name']}"
+            for resource in control_plane.request("GET", f"/apis/{version}")["resources"]
+            if resource["namespaced"] and "deletecollection" in resource["verbs"]
+        ]
+    return found

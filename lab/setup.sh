@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Makes .venv and what demo and tests stand on. Quick when all is there; safe to run again at any time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Debian and Ubuntu: package, and a test of whether what we need of it is there.
+missing_packages() {
+  command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
+  command -v fusermount3 >/dev/null || echo fuse3
+  command -v as >/dev/null && command -v ld >/dev/null || echo binutils
+  command -v setpriv >/dev/null && command -v unshare >/dev/null || echo util-linux
+  [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+find_python() {
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      command -v "$candidate"
+      return
+    fi
+  done
+}
+
+install_packages() {
+  local packages
+  packages=$(missing_packages | sort -u | tr '\n' ' ')
+  [ -n "$packages" ] || return 0
+  if ! command -v apt-get >/dev/null; then
+    say "These Debian packages, by whatever name your system has them, are needed: $packages"
+    exit 1
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    say "System packages are missing. Install them and run make again:"
+    say "  sudo apt-get install --no-install-recommends $packages"
+    exit 1
+  fi
+  say "installing $packages"
+  export DEBIAN_FRONTEND=noninteractive
+  # shellcheck disable=SC2086  # a list of names
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $packages; } >/tmp/cachemon-apt.log 2>&1 || {
+    tail -n 20 /tmp/cachemon-apt.log >&2
+    say "apt-get failed; its whole output is in /tmp/cachemon-apt.log"
+    exit 1
+  }
+  python=$(find_python)
+}
+
+make_venv() {
+  local stamp=.venv/cachemon-setup wanted
+  wanted=$(cat requirements/uv.txt requirements/dev.txt pyproject.toml | sha256sum)
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null && return 0
+  say "making .venv with $("$python" --version)"
+  [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || rm -rf .venv
+  [ -d .venv ] || "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+  VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
+  VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+  printf '%s' "$wanted" >"$stamp"
+}
+
+python=$(find_python)
+install_packages
+[ -n "$python" ] || { say "Python 3.11 or newer is needed; found $(python3 --version 2>&1)"; exit 1; }
+make_venv
+.venv/bin/python -m lab.binaries

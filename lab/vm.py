@@ -1,0 +1,265 @@
+"""Virtual machines of the lab: real QEMU processes, started the way KubeVirt and libvirt start theirs.
+
+As seen on KubeVirt v1.9: `-S -smp 1,maxcpus=N`, threads named, the other vCPUs plugged one by one over QMP
+before `cont`; a migration target waits with `-incoming defer`, its vCPUs plugged, before the source sends.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from lab import guest
+from lab.binaries import user_cache
+from lab.launcher import Identity, Launcher, Pod
+from lab.qmp import Qmp, QmpError
+from lab.wait import GaveUpError, until
+
+__all__ = ["Hardware", "VirtualMachine", "VirtualMachineError", "accelerator"]
+
+QEMU = "qemu-system-x86_64"
+_CPU_SLOTS_PER_SOCKET = 4  # virt-api sets maxSockets to 4 x sockets where a VMI has none (KubeVirt v1.9)
+DISK_BYTES = 1024 * 1024
+_START_SECONDS = 20
+_MIGRATION_SECONDS = 60
+
+
+class VirtualMachineError(RuntimeError):
+    """A virtual machine of the lab did not do what it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the guest gets.
+
+    Attributes:
+        vcpus: plugged before the guest runs.
+        busy_percent: share of the time that each vCPU computes, by vCPU number; those beyond its end rest.
+            Vcpus plugged later are at work too if it names them.
+        memory_mib: guest memory in MiB.
+    """
+
+    vcpus: int = 2
+    busy_percent: Sequence[int] = ()
+    memory_mib: int = 32
+
+    @property
+    def most_vcpus(self) -> int:
+        """`maxcpus`: up to this many can be plugged."""
+        return min(self.vcpus * _CPU_SLOTS_PER_SOCKET, guest.MOST_VCPUS)
+
+
+@cache
+def accelerator() -> str:
+    """QEMU's `-accel` for this machine: KVM where a QEMU really starts with it, else software emulation."""
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        command = [QEMU, "-nodefaults", "-display", "none", "-machine", "q35", "-S", "-accel", "kvm", "-qmp", "stdio"]
+        talk = '{"execute": "qmp_capabilities"} {"execute": "quit"}'
+        with suppress(OSError, subprocess.TimeoutExpired):
+            if not subprocess.run(
+                command, input=talk.encode(), capture_output=True, timeout=20, check=False
+            ).returncode:
+                return "kvm"
+    return "tcg,thread=multi,tb-size=16"
+
+
+class VirtualMachine:
+    """One QEMU below its launcher: one pod's half of a VMI. A live migration needs two of these.
+
+    Args:
+        pod: pod and VMI that it belongs to.
+        hardware: what the guest gets; the same on both sides of a migration.
+        folder: an existing folder; it makes one of its own in there and removes that at the end.
+        identity: what carries the pod's UID; None takes the cgroup where one can be made.
+        accel: QEMU's `-accel`; None finds out.
+    """
+
+    def __init__(
+        self,
+        pod: Pod,
+        hardware: Hardware,
+        folder: Path,
+        *,
+        identity: Identity | None = None,
+        accel: str | None = None,
+    ) -> None:
+        self.pod = pod
+        self.hardware = hardware
+        self._accel = accel
+        self._identity = identity
+        self._folder = folder / f"vm-{pod.uid}"
+        self._launcher: Launcher | None = None
+        self._qmp: Qmp | None = None
+        self._vcpus = 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def launcher(self) -> Launcher:
+        """The process above QEMU."""
+        if self._launcher is None:
+            raise VirtualMachineError(f"{self.pod.vmi_name} is not started")
+        return self._launcher
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self.launcher.qemu_pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its processes are there; the guest may be paused, or not here yet."""
+        return self._launcher is not None and not self._launcher.ended
+
+    @property
+    def vcpu_tids(self) -> dict[int, int]:
+        """Thread of each plugged vCPU, as QEMU itself says (same PID namespace as the lab)."""
+        return {cpu["cpu-index"]: cpu["thread-id"] for cpu in self._monitor.execute("query-cpus-fast")}
+
+    @property
+    def guest_status(self) -> str:
+        """QEMU's run state: prelaunch, running, paused, inmigrate, postmigrate, ..."""
+        return str(self._monitor.execute("query-status")["status"])
+
+    def start(self) -> None:
+        """Start QEMU, plug the vCPUs, let the guest run.
+
+        Raises:
+            VirtualMachineError, LauncherError, GuestBuildError: with what QEMU said.
+        """
+        self._start(incoming=False)
+        self._monitor.execute("cont")
+
+    def start_as_migration_target(self) -> None:
+        """Start QEMU with all vCPUs, waiting for a guest from another `VirtualMachine`."""
+        self._start(incoming=True)
+        self._monitor.execute("migrate-incoming", uri="unix:migration")
+
+    def plug_vcpu(self) -> int:
+        """Plug the next vCPU, before or while the guest runs, and return its number."""
+        number = self._vcpus
+        slots = self._monitor.execute("query-hotpluggable-cpus")
+        free = [slot for slot in slots if slot["props"]["socket-id"] == number and "qom-path" not in slot]
+        if not free:
+            raise VirtualMachineError(f"{self.pod.vmi_name} has no room for vCPU {number}")
+        # libvirt's ids; both sides of a migration must agree on them.
+        self._monitor.execute("device_add", driver=free[0]["type"], id=f"vcpu{number}", **free[0]["props"])
+        self._vcpus += 1
+        return number
+
+    def pause(self) -> None:
+        """Stop the guest's vCPUs; their threads stay."""
+        self._monitor.execute("stop")
+
+    def unpause(self) -> None:
+        """Let the guest go on."""
+        self._monitor.execute("cont")
+
+    def migrate_to(self, target: "VirtualMachine") -> None:
+        """Move the running guest, as virt-handler does: when this returns it runs there, and this QEMU is gone.
+
+        Raises:
+            VirtualMachineError: QEMU gave up; the guest still runs here.
+        """
+        self.begin_migration_to(target)
+        self.finish_migration_to(target)
+
+    def begin_migration_to(self, target: "VirtualMachine") -> None:
+        """Let QEMU copy the guest's memory; both QEMUs are there meanwhile."""
+        way = os.path.relpath(target._folder / "migration", self._folder)  # noqa: SLF001 -- its own kind
+        self._monitor.execute("migrate", uri=f"unix:{way}")
+
+    def finish_migration_to(self, target: "VirtualMachine") -> None:
+        """Wait until the guest runs on the target, then end this QEMU."""
+
+        def finished() -> str | None:
+            status = self._monitor.execute("query-migrate").get("status", "")
+            return status if status in ("completed", "failed", "cancelled") else None
+
+        try:
+            status = until("the migration to end", finished, seconds=_MIGRATION_SECONDS)
+        except GaveUpError as error:
+            raise VirtualMachineError(str(error)) from error
+        if status != "completed":
+            raise VirtualMachineError(f"the migration of {self.pod.vmi_name} {status}")
+        until("the guest to arrive", lambda: target.guest_status != "inmigrate", seconds=_START_SECONDS)
+        target.unpause()  # both sides were started with -S: the guest's next owner lets it go on
+        self.stop()
+
+    def kill(self) -> None:
+        """SIGKILL to QEMU alone, as the kernel's OOM killer would; the launcher ends after it."""
+        os.kill(self.pid, 9)
+        self.launcher.wait()
+        self._clear()
+
+    def stop(self) -> None:
+        """End QEMU and launcher, and remove what they had on disk. Nothing happens if that has been done."""
+        if self._launcher is not None:
+            self._launcher.stop()
+        self._clear()
+
+    @property
+    def _monitor(self) -> Qmp:
+        if self._qmp is None:
+            raise VirtualMachineError(f"{self.pod.vmi_name} is not running")
+        return self._qmp
+
+    def _start(self, *, incoming: bool) -> None:
+        firmware = guest.with_shares(guest.firmware(user_cache() / "guest"), self.hardware.busy_percent)
+        self._folder.mkdir(mode=0o700)
+        (self._folder / "firmware.bin").write_bytes(firmware)
+        (self._folder / "disk.img").write_bytes(bytes(DISK_BYTES))
+        try:
+            self._launcher = Launcher(self.pod, self._command(incoming=incoming), self._folder, self._identity)
+            self._qmp = until("QEMU's monitor", self._connect, seconds=_START_SECONDS)
+            while self._vcpus < self.hardware.vcpus:
+                self.plug_vcpu()
+        except (QmpError, GaveUpError) as error:
+            words = self.launcher.last_words()
+            self.stop()
+            raise VirtualMachineError(f"{self.pod.vmi_name} did not start: {error}\n{words}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def _connect(self) -> Qmp | None:
+        if self.launcher.ended:
+            raise QmpError("QEMU ended")
+        try:
+            return Qmp(self._folder / "monitor")
+        except OSError:
+            return None
+
+    def _command(self, *, incoming: bool) -> list[str]:
+        most = self.hardware.most_vcpus
+        program = shutil.which(QEMU)
+        if program is None:
+            raise VirtualMachineError(f"{QEMU} is missing: apt-get install qemu-system-x86")
+        return [
+            program,
+            *("-name", f"guest={self.pod.namespace}_{self.pod.vmi_name},debug-threads=on", "-S"),
+            *("-no-user-config", "-nodefaults", "-display", "none", "-no-shutdown", "-bios", "firmware.bin"),
+            *("-machine", "q35", "-accel", self._accel or accelerator(), "-m", f"{self.hardware.memory_mib}M"),
+            *("-smp", f"1,maxcpus={most},sockets={most},dies=1,cores=1,threads=1"),
+            *("-object", "iothread,id=iothread1"),
+            *("-drive", "file=disk.img,format=raw,if=none,id=drive0,readonly=on"),
+            *("-device", "virtio-blk-pci,drive=drive0,iothread=iothread1"),
+            *("-chardev", "socket,id=charmonitor,path=monitor,server=on,wait=off"),
+            *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
+            *(("-incoming", "defer") if incoming else ()),
+        ]
+
+    def _clear(self) -> None:
+        if self._qmp is not None:
+            self._qmp.close()
+        self._qmp = self._launcher = None
+        shutil.rmtree(self._folder, ignore_errors=True)

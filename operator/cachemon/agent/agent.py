@@ -1,0 +1,182 @@
+"""The three loops, and the snapshots that go from one to the next."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from cachemon.agent.config import Config
+from cachemon.agent.figures import Figures
+from cachemon.agent.layout import Layout
+from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.agent.publish import Publisher, TokenBucket
+from cachemon.agent.reconcile import Reconciler
+from cachemon.agent.sample import Sampler
+from cachemon.agent.server import serve
+from cachemon.agent.targets import targets_of
+from cachemon.kube.client import KubeClient, Selector
+from cachemon.kube.informer import Informer
+from cachemon.kube.token import NodeClaim
+from cachemon.model.api import GROUPS
+from cachemon.model.errors import CachemonError
+from cachemon.resctrl.tree import ResctrlTree
+
+__all__ = ["Agent"]
+
+log = logging.getLogger(__name__)
+
+_FAST_SCAN_SECONDS = 0.1
+_FAST_SCANS_LAST_SECONDS = 60.0
+_WRITES_PER_SECOND = 20
+_HEALTHY_WITHIN_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """When each loop last came round, in monotonic seconds, and how often."""
+
+    reconciled_at: float
+    sampled_at: float
+    reconciles: int = 0
+    samples: int = 0
+    sample_seconds: float = 0.0
+    overruns: int = 0
+
+
+class Agent:
+    """One node's agent.
+
+    Args:
+        config: settings.
+        client: the API server.
+        claim: the node of our token, or None when it names none.
+    """
+
+    def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
+        self._config = config
+        self._layout = Layout()
+        self._sampled: tuple[Layout, Figures] = (self._layout, Figures())
+        self._pulse = _Pulse(time.monotonic(), time.monotonic())
+        self._wake_reconcile = asyncio.Event()
+        self._wake_sample = asyncio.Event()
+        self._wake_publish = asyncio.Event()
+        self._targets_changed_at = time.monotonic()
+        tree = ResctrlTree(config.resctrl)
+        self._reconciler = Reconciler(tree, config.proc, config.sysfs, budget=config.rmid_budget)
+        self._sampler = Sampler(tree, config.rate_window_seconds)
+        self._publisher = Publisher(
+            client,
+            config.node_name,
+            claim,
+            config.node_period_seconds,
+            bucket=TokenBucket(_WRITES_PER_SECOND, _WRITES_PER_SECOND),
+        )
+        self._bound, self._incoming = (
+            Informer(client, GROUPS, Selector(fields=f"{field}={config.node_name}"), self._objects_changed)
+            for field in ("status.nodeName", "status.migrationTargetNodeName")
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        page = MetricsPage(self._config.node_name, lambda: self._sampled, self._health)
+        async with asyncio.TaskGroup() as tasks:
+            if self._config.metrics:
+                await serve(self._config.metrics, page.render, self._sickness, tasks)
+            for loop in (self._bound.run, self._incoming.run, self._reconcile, self._sample, self._publish):
+                tasks.create_task(loop())
+
+    def _objects_changed(self) -> None:
+        self._targets_changed_at = time.monotonic()
+        self._wake_reconcile.set()
+
+    async def _reconcile(self) -> None:
+        """Never before both lists are in: what is not yet known to be wanted would be removed."""
+        await self._bound.synced.wait()
+        await self._incoming.synced.wait()
+        with ThreadPoolExecutor(1, "reconcile") as thread:
+            while True:
+                self._wake_reconcile.clear()
+                targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
+                try:
+                    layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
+                    self._pulse.reconciled_at = time.monotonic()
+                    self._pulse.reconciles += 1
+                    if layout != self._layout:
+                        self._layout = layout
+                        self._wake_sample.set()
+                except CachemonError as err:
+                    log.warning("reconcile: %s; trying again", err)
+                    self._reconciler.forget()
+                except Exception:
+                    log.exception("reconcile failed; trying again")
+                    self._reconciler.forget()
+                await _wait(self._wake_reconcile, self._scan_seconds())
+
+    def _scan_seconds(self) -> float:
+        """Threads of a starting VM come one by one: look several times a second while some are awaited."""
+        awaited = self._layout.incomplete and (time.monotonic() - self._targets_changed_at < _FAST_SCANS_LAST_SECONDS)
+        return min(_FAST_SCAN_SECONDS, self._config.scan_seconds) if awaited else self._config.scan_seconds
+
+    async def _sample(self) -> None:
+        """A sample that takes longer than the period delays the next one; it never piles up."""
+        with ThreadPoolExecutor(1, "sample") as thread:
+            while True:
+                self._wake_sample.clear()
+                layout, began = self._layout, time.monotonic()
+                try:
+                    figures = await asyncio.get_running_loop().run_in_executor(thread, self._sampler.sample, layout)
+                    self._sampled = (layout, figures)
+                    self._note_sample(began)
+                    if figures.offline:
+                        self._reconciler.forget()
+                        self._wake_reconcile.set()
+                    self._wake_publish.set()
+                except Exception:
+                    log.exception("sampling failed; trying again")
+                await _wait(self._wake_sample, max(0.0, began + self._config.sample_seconds - time.monotonic()))
+
+    def _note_sample(self, began: float) -> None:
+        now = time.monotonic()
+        self._pulse.sampled_at = now
+        self._pulse.samples += 1
+        self._pulse.sample_seconds += now - began
+        self._pulse.overruns += now - began > self._config.sample_seconds
+
+    async def _publish(self) -> None:
+        while True:
+            self._wake_publish.clear()
+            try:
+                wait = await self._publisher.publish(*self._sampled)
+            except Exception:
+                log.exception("publishing failed; trying again")
+                wait = 1.0
+            await _wait(self._wake_publish, wait)
+
+    def _health(self) -> Health:
+        return Health(
+            samples=self._pulse.samples,
+            sample_seconds=self._pulse.sample_seconds,
+            overruns=self._pulse.overruns,
+            gaps=self._sampler.gaps,
+            reconciles=self._pulse.reconciles,
+            writes=self._publisher.writes.results,
+        )
+
+    def _sickness(self) -> str:
+        """Why /healthz should fail; empty when all is well. An absent API server is no fault of ours."""
+        now = time.monotonic()
+        synced = self._bound.synced.is_set() and self._incoming.synced.is_set()
+        if synced and now - self._pulse.reconciled_at > _HEALTHY_WITHIN_SECONDS:
+            return f"no reconcile for {now - self._pulse.reconciled_at:.0f} s"
+        if now - self._pulse.sampled_at > _HEALTHY_WITHIN_SECONDS:
+            return f"no sample for {now - self._pulse.sampled_at:.0f} s"
+        return ""
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,141 @@
+"""What the agent is told at its start: flags, each with an environment variable, validated once."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from cachemon import __version__
+from cachemon.model.errors import InvalidInputError
+
+__all__ = ["Address", "Config", "parse_config"]
+
+ENVIRONMENT_PREFIX = "CACHEMON_"
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Checked settings.
+
+    Attributes:
+        node_name: the node that this agent speaks for.
+        resctrl: mount point of the resctrl file system.
+        proc: the host's /proc.
+        sysfs: the host's /sys.
+        kubeconfig: file with credentials; None for the pod's service account.
+        sample_seconds: time between two readings of all counters.
+        scan_seconds: time between two looks at the threads.
+        node_period_seconds: how often the CacheMonitorNode is renewed.
+        rate_window_seconds: bandwidths are means over this time.
+        rmid_budget: at most so many mon_groups; None for all that the hardware has.
+        metrics: where /metrics and /healthz are served; None for nowhere.
+        log_level: of the standard library's logging.
+    """
+
+    node_name: str
+    resctrl: Path
+    proc: Path
+    sysfs: Path
+    kubeconfig: Path | None
+    sample_seconds: float
+    scan_seconds: float
+    node_period_seconds: int
+    rate_window_seconds: float
+    rmid_budget: int | None
+    metrics: Address | None
+    log_level: str
+
+
+def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read flags and environment; a flag wins over its variable.
+
+    Args:
+        argv: arguments without the program's name; None for those of the process.
+        environment: `--node-name` may come from CACHEMON_NODE_NAME, and so on.
+
+    Raises:
+        InvalidInputError: a value can't be meant; the message names the flag.
+    """
+    args = _parser(environment).parse_args(argv)
+    if not args.node_name:
+        raise InvalidInputError("--node-name (or CACHEMON_NODE_NAME) must be given: the name of the Kubernetes node")
+    return Config(
+        node_name=args.node_name,
+        resctrl=_directory("--resctrl", args.resctrl, must_exist=False),
+        proc=_directory("--proc", args.proc),
+        sysfs=_directory("--sysfs", args.sysfs),
+        kubeconfig=Path(args.kubeconfig) if args.kubeconfig else None,
+        sample_seconds=_number("--sample-period", args.sample_period, 0.1, 60),
+        scan_seconds=_number("--scan-period", args.scan_period, 0.1, 60),
+        node_period_seconds=round(_number("--node-period", args.node_period, 1, 3600)),
+        rate_window_seconds=_number("--rate-window", args.rate_window, 0.2, 600),
+        rmid_budget=round(_number("--rmid-budget", args.rmid_budget, 0, 1 << 20)) if args.rmid_budget else None,
+        metrics=_address("--metrics-address", args.metrics_address),
+        log_level=args.log_level,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cachemon-agent",
+        description="Reads cache occupancy and memory bandwidth of this node's VMs from resctrl and reports them.",
+        epilog="Every flag can be given as an environment variable: --node-name as CACHEMON_NODE_NAME.",
+        allow_abbrev=False,
+    )
+
+    def flag(name: str, default: str, explanation: str, **more: Sequence[str]) -> None:
+        variable = ENVIRONMENT_PREFIX + name.strip("-").replace("-", "_").upper()
+        shown = f" (default: {default})" if default else ""
+        parser.add_argument(name, default=environment.get(variable, default), help=explanation + shown, **more)  # type: ignore[arg-type]
+
+    flag("--node-name", "", "name of the Kubernetes node")
+    flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
+    flag("--proc", "/proc", "the host's /proc (needs hostPID)")
+    flag("--sysfs", "/sys", "the host's /sys")
+    flag("--kubeconfig", "", "credentials file; the pod's service account when absent")
+    flag("--sample-period", "1", "seconds between two readings of the counters")
+    flag("--scan-period", "2", "seconds between two looks at the threads")
+    flag("--node-period", "60", "seconds between two reports of the node itself")
+    flag("--rate-window", "10", "seconds that a bandwidth is the mean of")
+    flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
+    flag("--metrics-address", "127.0.0.1:9820", "where to serve /metrics and /healthz; empty for nowhere")
+    flag("--log-level", "INFO", "how much to log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    parser.add_argument("--version", action="version", version=__version__)
+    return parser
+
+
+def _directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
+    path = Path(text)
+    if not path.is_absolute():
+        raise InvalidInputError(f"{flag} must be an absolute path, not {text!r}")
+    if must_exist and not path.is_dir():
+        raise InvalidInputError(f"{flag}: {text} is no directory")
+    return path
+
+
+def _number(flag: str, text: str, lowest: float, highest: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not lowest <= value <= highest:
+        raise InvalidInputError(f"{flag} must be a number from {lowest:g} to {highest:g}, not {text!r}")
+    return value
+
+
+def _address(flag: str, text: str) -> Address | None:
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise InvalidInputError(f"{flag} must be HOST:PORT, not {text!r}")
+    return Address(host.strip("[]"), int(port))

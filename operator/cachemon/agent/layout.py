@@ -1,0 +1,236 @@
+"""What is monitored now: the outcome of one reconcile, shared with sampling and publishing. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cachemon.model.api import CacheMonitorGroup
+from cachemon.model.cells import Wish
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
+from cachemon.model.plan import MonGroupName, Part, Plan
+from cachemon.model.readings import CacheBlock
+from cachemon.model.threads import Qemu, ThreadClass
+
+__all__ = [
+    "Carried",
+    "GroupLayout",
+    "GroupState",
+    "Layout",
+    "NodeFacts",
+    "Target",
+    "TargetLayout",
+    "judge",
+    "wishes_of",
+]
+
+
+class GroupState(StrEnum):
+    """`state` of a group in the API."""
+
+    MONITORED = "Monitored"
+    DEGRADED = "Degraded"
+    WAITING = "Waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object that this node has a part in.
+
+    Attributes:
+        object: the CacheMonitorGroup.
+        pod_uids: the pods of its VMI that are placed on this node.
+        reports: whether this node is the one that writes its status.
+    """
+
+    object: CacheMonitorGroup
+    pod_uids: tuple[str, ...]
+    reports: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLayout:
+    """One monitoring group as it stands.
+
+    Attributes:
+        group: the wish.
+        state: how much of it holds.
+        reason: CamelCase, empty when all is well.
+        message: for people, empty when all is well.
+        vcpus: vCPUs of the group that have a thread.
+        threads: how many threads belong to the group.
+        cells: mon_groups whose sum is the group's figure; empty while there is none to give.
+    """
+
+    group: MonitoringGroup
+    state: GroupState
+    reason: str
+    message: str
+    vcpus: tuple[int, ...]
+    threads: int
+    cells: tuple[MonGroupName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLayout:
+    """An object and how each of its groups stands."""
+
+    target: Target
+    groups: tuple[GroupLayout, ...]
+
+    @property
+    def uid(self) -> str:
+        """Of the object."""
+        return self.target.object.uid
+
+    @property
+    def cells(self) -> frozenset[MonGroupName]:
+        """Every mon_group that counts for this object, once."""
+        return frozenset(cell for group in self.groups for cell in group.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What the kernel offers now.
+
+    Attributes:
+        unavailable: why nothing can be monitored, or None.
+        num_rmids: of the hardware.
+        events: counters that there are.
+        assign_mode: see resctrl.tree.Capabilities.
+        blocks: cache blocks with a mon_data directory.
+        own_mon_groups: how many mon_groups are ours.
+        other_rmids: RMIDs that control groups and others' mon_groups take.
+        control_groups: names of the control groups besides the default one.
+    """
+
+    unavailable: ResctrlUnavailableError | None = None
+    num_rmids: int = 0
+    events: tuple[str, ...] = ()
+    assign_mode: str | None = None
+    blocks: tuple[CacheBlock, ...] = ()
+    own_mon_groups: int = 0
+    other_rmids: int = 0
+    control_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One snapshot.
+
+    Attributes:
+        node: what the kernel offers.
+        targets: every object that this node has a part in.
+        incomplete: whether some thread that should be there is not: look again soon.
+    """
+
+    node: NodeFacts = field(default_factory=NodeFacts)
+    targets: tuple[TargetLayout, ...] = ()
+    incomplete: bool = False
+
+    @property
+    def mon_groups(self) -> frozenset[MonGroupName]:
+        """All mon_groups to read."""
+        return frozenset(cell for target in self.targets for cell in target.cells)
+
+
+def wishes_of(targets: Iterable[Target]) -> tuple[Wish, ...]:
+    """Every monitoring group of every target."""
+    return tuple(
+        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created)
+        for t in targets
+        for group in t.object.groups
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A plan and what came of it.
+
+    Attributes:
+        plan: what was to be done.
+        parts: of each group, the threads that mon_groups are to hold.
+        failures: mon_groups that something went wrong with, and what.
+        without_rmid: mon_groups that could not be made for want of RMIDs.
+    """
+
+    plan: Plan
+    parts: Mapping[GroupKey, Sequence[Part]]
+    failures: Mapping[MonGroupName, str]
+    without_rmid: frozenset[MonGroupName]
+
+
+def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayout:
+    """How each group of an object stands after a plan was carried out.
+
+    Args:
+        target: the object.
+        qemus: its processes on this node.
+        carried: the plan for all objects of the node, and what came of it.
+    """
+    return TargetLayout(target, tuple(_judge_group(target, group, qemus, carried) for group in target.object.groups))
+
+
+def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], carried: Carried) -> GroupLayout:
+    key = GroupKey(target.object.uid, group.name)
+    threads = [thread for qemu in qemus for thread in qemu.threads if group.wants(thread)]
+    vcpus = tuple(sorted({t.vcpu for t in threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}))
+
+    def stands(state: GroupState, reason: str, message: str, cells: tuple[MonGroupName, ...] = ()) -> GroupLayout:
+        return GroupLayout(group, state, reason, message, vcpus, len(threads), cells)
+
+    if not qemus:
+        return stands(GroupState.WAITING, "QEMUNotFound", _no_qemu(target))
+    gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
+    if waiting := next((gap for gap in gaps if gap.waiting), None):
+        return stands(GroupState.WAITING, waiting.reason, waiting.message)
+    if foreign := carried.plan.foreign.get(key):
+        return stands(
+            GroupState.DEGRADED,
+            "ThreadsInForeignGroup",
+            f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
+        )
+    placed = carried.plan.placed
+    cells = tuple(placed[part] for part in carried.parts.get(key, ()) if part in placed)
+    if key in carried.plan.waiting or not carried.without_rmid.isdisjoint(cells):
+        return stands(
+            GroupState.WAITING,
+            "OutOfRMIDs",
+            "the node has no RMID left for this group; lower the number of groups or raise `priority`",
+        )
+    if problem := next((carried.failures[cell] for cell in cells if cell in carried.failures), None):
+        return stands(GroupState.DEGRADED, "ResctrlRefused", problem)
+    if gaps:
+        return stands(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, cells)
+    return stands(GroupState.MONITORED, "", "", cells)
+
+
+def _no_qemu(target: Target) -> str:
+    pods = ", ".join(target.pod_uids) or "no pod"
+    return f"no QEMU of guest {target.object.guest_name} on this node (looked for in: {pods})"
+
+
+def cells_by_group(parts: Iterable[Part]) -> Mapping[GroupKey, tuple[Part, ...]]:
+    """The parts of each group."""
+    found: dict[GroupKey, list[Part]] = {}
+    for part in parts:
+        for key in part.cell.members:
+            found.setdefault(key, []).append(part)
+    return {key: tuple(items) for key, items in found.items()}
+
+
+def unavailable_layout(targets: Iterable[Target], err: ResctrlUnavailableError) -> Layout:
+    """Every group waits, with the reason why nothing can be monitored here."""
+    return Layout(
+        node=NodeFacts(unavailable=err),
+        targets=tuple(
+            TargetLayout(
+                target,
+                tuple(
+                    GroupLayout(group, GroupState.WAITING, err.reason, str(err), (), 0, ())
+                    for group in target.object.groups
+                ),
+            )
+            for target in targets
+        ),
+    )

@@ -1,0 +1,61 @@
+"""The program cachemon-agent."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from cachemon.agent.agent import Agent
+from cachemon.agent.config import Config, parse_config
+from cachemon.kube.client import KubeClient
+from cachemon.kube.credentials import load_credentials
+from cachemon.kube.token import node_claim
+from cachemon.model.errors import InvalidInputError
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+EXIT_BAD_SETTINGS = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT. The mon_groups stay: the next agent adopts them.
+
+    Returns:
+        The exit code: 0 after a signal, 2 for settings that can't be used.
+    """
+    try:
+        config = parse_config(argv)
+        logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        asyncio.run(_run(config))
+    except InvalidInputError as err:
+        print(f"cachemon-agent: {err}", file=sys.stderr)
+        return EXIT_BAD_SETTINGS
+    except ExceptionGroup as group:
+        settings, rest = group.split(InvalidInputError)
+        if settings is None or rest is not None:
+            raise
+        print(f"cachemon-agent: {settings.exceptions[0]}", file=sys.stderr)
+        return EXIT_BAD_SETTINGS
+    return 0
+
+
+async def _run(config: Config) -> None:
+    credentials = await load_credentials(config.kubeconfig)
+    token = await credentials.bearer_token()
+    claim = node_claim(token) if token else None
+    if claim and claim.name != config.node_name:
+        raise InvalidInputError(
+            f"--node-name is {config.node_name}, but the token is bound to node {claim.name}; they must be the same"
+        )
+    log.info("node %s, resctrl %s, API server %s", config.node_name, config.resctrl, credentials.server)
+    async with KubeClient(credentials) as client:
+        work = asyncio.create_task(Agent(config, client, claim).run())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            log.info("stopping; mon_groups stay for the next agent")

@@ -1,0 +1,220 @@
+"""Publish: figures to the API, each object once per its period, at once when a state changes."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cachemon.agent.figures import Figures
+from cachemon.agent.layout import Layout, TargetLayout
+from cachemon.agent.status import group_status, node_condition, node_status, signature
+from cachemon.kube.client import KubeClient
+from cachemon.kube.token import NodeClaim
+from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+from cachemon.model.times import format_time
+
+__all__ = ["Publisher", "TokenBucket"]
+
+log = logging.getLogger(__name__)
+
+_JITTER = 0.1
+_SHORTEST_WAIT_SECONDS = 0.05
+_REFUSED_WAIT_SECONDS = 5.0
+_FIRST_BACKOFF_SECONDS = 0.5
+_LAST_BACKOFF_SECONDS = 15.0
+
+
+class TokenBucket:
+    """Allows so many writes a second in the mean, a few more at once.
+
+    Args:
+        per_second: writes.
+        burst: writes at once after a rest.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._clock = clock
+        self._tokens = float(burst)
+        self._filled_at = clock()
+
+    def take(self) -> float:
+        """Take one token, if need be one of the future: seconds to wait until it is there."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second) - 1
+        self._filled_at = now
+        return max(0.0, -self._tokens / self._per_second)
+
+
+@dataclass(slots=True)
+class _Report:
+    """When an object was reported last and is due next, in monotonic seconds."""
+
+    due: float = 0.0
+    signature: object = None
+
+
+@dataclass(slots=True)
+class Writes:
+    """Counts of writes to the API by result."""
+
+    results: dict[str, int] = field(default_factory=dict)
+
+    def note(self, result: str) -> None:
+        """Count one."""
+        self.results[result] = self.results.get(result, 0) + 1
+
+
+class Publisher:
+    """Writes what this node owns, and nothing else.
+
+    Args:
+        client: the API server.
+        node_name: this node.
+        claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
+        node_period_seconds: how often the CacheMonitorNode is renewed.
+        bucket: limits the writes.
+        clock: monotonic seconds.
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        node_name: str,
+        claim: NodeClaim | None,
+        node_period_seconds: int,
+        *,
+        bucket: TokenBucket,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._node_name = node_name
+        self._claim = claim
+        self._node_period = node_period_seconds
+        self._bucket = bucket
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._reports: dict[str, _Report] = {}
+        self._node_report = _Report()
+        self._node_conditions: list[dict[str, Any]] = []
+        self._backoff = _FIRST_BACKOFF_SECONDS
+        self._hold_until = 0.0
+        self.writes = Writes()
+
+    async def publish(self, layout: Layout, figures: Figures) -> float:
+        """Write everything that is due.
+
+        Returns:
+            Seconds until something is due again, if nothing changes before.
+        """
+        if not figures.wall_time:
+            return _FIRST_BACKOFF_SECONDS
+        reporting = [target for target in layout.targets if target.target.reports]
+        for uid in self._reports.keys() - {target.uid for target in reporting}:
+            del self._reports[uid]
+        if self._clock() < self._hold_until:
+            return self._hold_until - self._clock()
+        try:
+            await self._publish_node(layout, figures)
+            for target in reporting:
+                await self._publish_group(target, figures)
+        except (KubeUnreachableError, KubeThrottledError) as err:
+            self._hold(err)
+        due = [self._node_report.due, *(report.due for report in self._reports.values())]
+        return max(_SHORTEST_WAIT_SECONDS, min(due) - self._clock(), self._hold_until - self._clock())
+
+    def _hold(self, err: KubeError) -> None:
+        """The API server is away or busy: everything stays due, and nothing is tried for a while."""
+        wait = err.retry_after_seconds if isinstance(err, KubeThrottledError) else self._backoff
+        self._backoff = min(_LAST_BACKOFF_SECONDS, self._backoff * 2)
+        self._hold_until = self._clock() + wait * random.uniform(1.0, 1.0 + _JITTER)
+        self.writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
+        log.warning("%s; next try in %.1f s", err, wait)
+
+    async def _publish_group(self, target: TargetLayout, figures: Figures) -> None:
+        report = self._reports.setdefault(target.uid, _Report())
+        mark = signature(target, figures)
+        if mark == report.signature and self._clock() < report.due:
+            return
+        obj = target.target.object
+        status = group_status(target, figures, format_time(self._wall_clock()))
+        if await self._write(GROUPS, obj.name, status):
+            report.signature = mark
+            report.due = self._next(obj.status_period_seconds)
+        else:
+            report.due = self._clock() + _REFUSED_WAIT_SECONDS
+            report.signature = mark
+
+    async def _publish_node(self, layout: Layout, figures: Figures) -> None:
+        mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids)
+        report = self._node_report
+        if mark == report.signature and self._clock() < report.due:
+            return
+        status = node_status(
+            layout,
+            figures,
+            period_seconds=self._node_period,
+            before=self._node_conditions,
+            now=format_time(self._wall_clock()),
+        )
+        name = ObjectName("", self._node_name)
+        try:
+            written = await self._write(NODES, name, status)
+        except KubeNotFoundError:
+            await self._create_node()
+            written = await self._write(NODES, name, status)
+        if written:
+            self._node_conditions = status["conditions"]
+        report.signature = mark
+        report.due = self._next(self._node_period) if written else self._clock() + _REFUSED_WAIT_SECONDS
+
+    async def _create_node(self) -> None:
+        metadata: dict[str, Any] = {"name": self._node_name}
+        if self._claim:
+            metadata["ownerReferences"] = [
+                {"apiVersion": "v1", "kind": "Node", "name": self._claim.name, "uid": self._claim.uid}
+            ]
+        try:
+            body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": metadata}
+            await self._client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
+        except KubeConflictError:
+            log.debug("CacheMonitorNode %s is there by now", self._node_name)
+        except (KubeForbiddenError, KubeRejectedError) as err:
+            log.warning("CacheMonitorNode %s can't be created: %s", self._node_name, err)
+
+    async def _write(self, resource: Any, name: ObjectName, status: dict[str, Any]) -> bool:
+        """Apply a status; False when the server does not let us: not ours any more, or gone."""
+        await asyncio.sleep(self._bucket.take())
+        try:
+            await self._client.apply_status(resource, name, status, field_manager=AGENT_FIELD_MANAGER)
+        except KubeNotFoundError:
+            if resource is NODES:
+                raise
+            self.writes.note("gone")
+            return False
+        except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
+            self.writes.note("refused")
+            log.warning("status of %s %s was refused: %s", resource.kind, name, err)
+            return False
+        self._backoff = _FIRST_BACKOFF_SECONDS
+        self.writes.note("written")
+        return True
+
+    def _next(self, period: float) -> float:
+        return self._clock() + period * random.uniform(1 - _JITTER, 1)

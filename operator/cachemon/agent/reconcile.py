@@ -1,0 +1,179 @@
+"""Reconcile: desired cells against the kernel's. Runs in a thread of its own; nothing here waits for the API."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cachemon.agent.layout import (
+    Carried,
+    Layout,
+    NodeFacts,
+    Target,
+    cells_by_group,
+    judge,
+    unavailable_layout,
+    wishes_of,
+)
+from cachemon.model.cells import Cell, Wish, split
+from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
+from cachemon.model.plan import Observed, Plan, make_plan, parts_of
+from cachemon.model.readings import CacheBlock
+from cachemon.model.threads import Qemu, Thread
+from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.proc import read_stat
+from cachemon.resctrl.apply import Applied, apply_plan
+from cachemon.resctrl.topology import read_cache_blocks
+from cachemon.resctrl.tree import ResctrlTree
+
+__all__ = ["Reconciler"]
+
+log = logging.getLogger(__name__)
+
+_FIRST_RMID_WAIT_SECONDS = 1.0  # a freed RMID is not reused for about a second (limbo worker, fs/resctrl/monitor.c)
+_LAST_RMID_WAIT_SECONDS = 30.0
+
+
+class Reconciler:
+    """Makes the kernel's mon_groups what the objects want.
+
+    Args:
+        tree: the resctrl file system.
+        proc: the host's /proc.
+        sysfs: the host's /sys.
+        budget: at most so many mon_groups; None for all that there are RMIDs for.
+        verify_seconds: how long the remembered content of the mon_groups is believed.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        tree: ResctrlTree,
+        proc: Path,
+        sysfs: Path,
+        *,
+        budget: int | None = None,
+        verify_seconds: float = 30.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tree = tree
+        self._proc = proc
+        self._sysfs = sysfs
+        self._budget = budget
+        self._verify_seconds = verify_seconds
+        self._clock = clock
+        self._finder = QemuFinder(proc, clock=clock)
+        self._observed: Observed | None = None
+        self._observed_at = 0.0
+        self._threads: frozenset[Thread] = frozenset()
+        self._rmid_wait = 0.0
+        self._create_again_at = 0.0
+
+    def forget(self) -> None:
+        """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
+        self._observed = None
+
+    def run(self, targets: Sequence[Target]) -> Layout:
+        """One pass: find threads, plan, apply, and tell how every group stands."""
+        try:
+            return self._run(targets)
+        except ResctrlUnavailableError as err:
+            self.forget()
+            return unavailable_layout(targets, err)
+
+    def _run(self, targets: Sequence[Target]) -> Layout:
+        capabilities = self._tree.capabilities()
+        if not capabilities.events:
+            raise ResctrlUnavailableError(
+                "MonitoringUnsupported", "info/L3_MON/mon_features names no counter that cachemon knows"
+            )
+        qemus = self._qemus_of(targets)
+        cells, wishes = _cells(targets, qemus)
+        observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
+        plan = make_plan(cells, wishes, observed, known_threads=self._threads, budget=self._budget)
+        applied = self._apply(plan)
+        carried = Carried(
+            plan, cells_by_group(parts_of(cells, observed)), applied.failed, frozenset(applied.without_rmid)
+        )
+        layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
+        return Layout(
+            node=NodeFacts(
+                num_rmids=capabilities.num_rmids,
+                events=capabilities.events,
+                assign_mode=capabilities.assign_mode,
+                blocks=self._blocks(),
+                own_mon_groups=len(set(plan.placed.values()) - applied.without_rmid),
+                other_rmids=1 + len(observed.control_groups) + len(observed.foreign_mon_groups),
+                control_groups=tuple(observed.control_groups),
+            ),
+            targets=layouts,
+            incomplete=any(
+                group.reason in ("VCPUThreadMissing", "QEMUNotFound") for layout in layouts for group in layout.groups
+            ),
+        )
+
+    def _qemus_of(self, targets: Sequence[Target]) -> dict[str, tuple[Qemu, ...]]:
+        """By object UID the processes in its pods with its guest name. Others in the pod are not its."""
+        found = self._finder.find({uid for target in targets for uid in target.pod_uids})
+        return {
+            target.object.uid: tuple(
+                qemu for uid in target.pod_uids for qemu in found[uid] if qemu.guest_name == target.object.guest_name
+            )
+            for target in targets
+        }
+
+    def _observe(self, threads: frozenset[Thread]) -> Observed:
+        now = self._clock()
+        stale = now - self._observed_at > self._verify_seconds
+        observed = self._observed
+        if observed is None or stale or threads != self._threads:
+            observed = self._observed = self._tree.observe()
+            self._observed_at = now
+            self._threads = threads
+        return observed
+
+    def _apply(self, plan: Plan) -> Applied:
+        try:
+            applied = apply_plan(self._tree, plan, self._is_alive, may_create=self._clock() >= self._create_again_at)
+        except ResctrlBusyError as err:
+            log.warning("%s; trying again", err)
+            self.forget()
+            return Applied(failed=dict.fromkeys(plan.placed.values(), str(err)))
+        if applied.changed or applied.failed:
+            self.forget()
+        self._note_rmids(applied)
+        if applied.changed:
+            log.info(
+                "mon_groups: %d wanted, %d threads moved, %d vanished, %d without RMID",
+                len(plan.placed), applied.moved, applied.vanished, len(applied.without_rmid),
+            )  # fmt: skip
+        for where, problem in applied.failed.items():
+            log.warning("%s: %s", where.name, problem)
+        return applied
+
+    def _note_rmids(self, applied: Applied) -> None:
+        """After a failed mkdir wait before the next, longer each time; a mkdir that works ends the waiting."""
+        now = self._clock()
+        if not applied.without_rmid:
+            self._rmid_wait = 0.0
+        elif now >= self._create_again_at:
+            self._rmid_wait = min(_LAST_RMID_WAIT_SECONDS, 2 * self._rmid_wait or _FIRST_RMID_WAIT_SECONDS)
+            self._create_again_at = now + self._rmid_wait
+
+    def _is_alive(self, thread: Thread) -> bool:
+        stat = read_stat(f"{self._proc}/{thread.tid}")
+        return stat is not None and stat.start_time == thread.start_time
+
+    def _blocks(self) -> tuple[CacheBlock, ...]:
+        known = read_cache_blocks(self._sysfs)
+        return tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in self._tree.block_ids())
+
+
+def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:
+    """The cells of every QEMU, split by the wishes of all targets that it belongs to."""
+    wanted: dict[Qemu, list[Target]] = {}
+    for target in targets:
+        for qemu in qemus[target.object.uid]:
+            wanted.setdefault(qemu, []).append(target)
+    cells = [cell for qemu, of in wanted.items() for cell in split(qemu, wishes_of(of))]
+    return cells, wishes_of(targets)

@@ -1,0 +1,246 @@
+"""What the agent writes to the API: figures and states as status fields. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cachemon import __version__
+from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.agent.layout import GroupLayout, GroupState, Layout, TargetLayout
+from cachemon.model.api import MONITORED, READY
+from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.groups import GroupKey
+from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
+from cachemon.model.times import format_time
+from cachemon.model.units import format_bytes, format_rate
+
+__all__ = ["group_status", "monitored_condition", "node_condition", "node_status", "signature"]
+
+LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
+HEAVIEST_GROUPS = 5
+LONGEST_MESSAGE = 1024
+LONGEST_BLOCKS = 256
+
+
+def monitored_condition(layout: TargetLayout) -> Condition:
+    """Whether every group of the object is fully monitored, and if not, which and why."""
+    problem = layout.target.object.problem
+    if problem:
+        return Condition(MONITORED, "False", "InvalidSpec", f"{problem}; correct spec.groups")
+    lacking = [group for group in layout.groups if group.state is not GroupState.MONITORED]
+    if not lacking:
+        return Condition(MONITORED, "True", "Monitored", f"{_count(layout.groups)} monitored")
+    told = "; ".join(f"{group.group.name}: {group.message}" for group in lacking)
+    return Condition(MONITORED, "False", lacking[0].reason, told[:4096])
+
+
+def signature(layout: TargetLayout, figures: Figures) -> object:
+    """What makes a report urgent when it changes: states, reasons and whether there are figures; no figure itself."""
+    return layout.target.object.generation, *(
+        (
+            group.group.name,
+            group.state,
+            group.reason,
+            group.message,
+            group.vcpus,
+            group.threads,
+            tuple(_kinds(figures.groups.get(GroupKey(layout.uid, group.group.name), ()))),
+        )
+        for group in layout.groups
+    )
+
+
+def _kinds(blocks: Iterable[BlockFigure]) -> Iterable[object]:
+    for block in blocks:
+        occupancy = block.occupancy if isinstance(block.occupancy, Missing) else VALID
+        yield block.block.id, occupancy, *(traffic.bytes_per_second is None for traffic in block.traffic.values())
+
+
+def group_status(layout: TargetLayout, figures: Figures, now: str) -> dict[str, Any]:
+    """The agent's part of a CacheMonitorGroup's status, whole: fields left out are removed by the apply.
+
+    Args:
+        layout: how the object's groups stand.
+        figures: the newest sample.
+        now: RFC 3339 time for a condition that changes.
+    """
+    obj = layout.target.object
+    condition = render_condition(
+        monitored_condition(layout), before=obj.raw_conditions, generation=obj.generation, now=now
+    )
+    return {
+        "observedTime": format_time(figures.wall_time),
+        "summary": _summary(layout, figures),
+        "groups": [
+            _group(group, figures.groups.get(GroupKey(layout.uid, group.group.name), ())) for group in layout.groups
+        ],
+        "conditions": [condition],
+    }
+
+
+def _summary(layout: TargetLayout, figures: Figures) -> dict[str, str]:
+    monitored = sum(group.state is GroupState.MONITORED for group in layout.groups)
+    summary = {"groups": f"{monitored}/{len(layout.groups)}"}
+    by_block = figures.objects.get(layout.uid, {})
+    if by_block:
+        summary["blocks"] = _blocks(by_block)
+        occupancy = total(by_block.values())
+        if not isinstance(occupancy, Missing):
+            summary["occupancy"] = format_bytes(occupancy)
+    rate = figures.rates.get(layout.uid)
+    if rate is not None:
+        summary["memoryBandwidth"] = format_rate(rate)
+    return summary
+
+
+def _blocks(by_block: Mapping[int, Reading]) -> str:
+    shown = [
+        f"{id_}={reading if isinstance(reading, Missing) else format_bytes(reading)}"
+        for id_, reading in by_block.items()
+    ]
+    while len(",".join(shown)) > LONGEST_BLOCKS:
+        shown = [*shown[:-2], "..."]
+    return ",".join(shown)
+
+
+def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]:
+    status: dict[str, Any] = {"name": layout.group.name, "state": str(layout.state), "threads": layout.threads}
+    if layout.group.wants_vcpus:
+        status["vcpus"] = list(layout.vcpus)
+    if layout.reason:
+        status["reason"] = layout.reason
+        status["message"] = layout.message[:LONGEST_MESSAGE]
+    figures = [_block_figure(block) for block in blocks]
+    if figures:
+        status["cacheBlocks"] = figures
+    return status
+
+
+def _block_figure(figure: BlockFigure) -> dict[str, Any]:
+    status = _block(figure.block)
+    if isinstance(figure.occupancy, Missing):
+        status["reading"] = str(figure.occupancy)
+    else:
+        status["reading"] = VALID
+        if figure.occupancy is not None:
+            status["occupancyBytes"] = min(figure.occupancy, LARGEST_INTEGER)
+    bandwidth = {
+        field: min(traffic.bytes_per_second, LARGEST_INTEGER)
+        for event, field in ((TOTAL_TRAFFIC, "totalBytesPerSecond"), (LOCAL_TRAFFIC, "localBytesPerSecond"))
+        if (traffic := figure.traffic.get(event)) and traffic.bytes_per_second is not None
+    }
+    if bandwidth:
+        status["memoryBandwidth"] = bandwidth
+    return status
+
+
+def _block(block: CacheBlock) -> dict[str, Any]:
+    status: dict[str, Any] = {"level": block.level, "id": block.id}
+    if block.capacity_bytes is not None:
+        status["capacityBytes"] = block.capacity_bytes
+    return status
+
+
+def node_condition(layout: Layout) -> Condition:
+    """Whether the node's cache can be monitored."""
+    if layout.node.unavailable:
+        return Condition(
+            READY, "False", layout.node.unavailable.reason, str(layout.node.unavailable)[:LONGEST_MESSAGE]
+        )
+    events = ", ".join(layout.node.events)
+    return Condition(READY, "True", "MonitoringAvailable", f"{len(layout.node.blocks)} cache blocks, events {events}")
+
+
+def node_status(
+    layout: Layout,
+    figures: Figures,
+    *,
+    period_seconds: int,
+    before: Iterable[Mapping[str, Any]],
+    now: str,
+) -> dict[str, Any]:
+    """The status of the node's CacheMonitorNode, whole.
+
+    Args:
+        layout: what is monitored, and what the kernel offers.
+        figures: the newest sample.
+        period_seconds: how often this is renewed.
+        before: conditions as they were written last.
+        now: RFC 3339 time for a condition that changes.
+    """
+    node = layout.node
+    status: dict[str, Any] = {
+        "observedTime": format_time(figures.wall_time),
+        "statusPeriodSeconds": period_seconds,
+        "agentVersion": __version__,
+        "conditions": [render_condition(node_condition(layout), before=before, generation=None, now=now)],
+    }
+    if node.unavailable:
+        return status
+    taken = node.own_mon_groups + node.other_rmids
+    status |= {
+        "monitoringEvents": list(node.events),
+        "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
+        "cacheBlocks": _node_blocks(layout, figures),
+        "summary": {
+            "rmids": f"{taken}/{node.num_rmids}",
+            "events": ",".join(node.events),
+            "blocks": _node_summary(figures),
+        },
+    }
+    if node.assign_mode:
+        status["counterAssignMode"] = node.assign_mode
+    return status
+
+
+def _node_summary(figures: Figures) -> str:
+    return ",".join(
+        f"{figure.block.id}="
+        + (str(figure.occupancy) if isinstance(figure.occupancy, Missing) else format_bytes(figure.occupancy))
+        + (f"/{format_bytes(figure.block.capacity_bytes)}" if figure.block.capacity_bytes else "")
+        for figure in figures.node
+    )[:LONGEST_BLOCKS]
+
+
+def _node_blocks(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
+    blocks = []
+    for figure in figures.node:
+        worst = total((figure.occupancy, figure.monitored))
+        status = _block(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
+        if figure.block.cpus:
+            status["cpus"] = figure.block.cpus
+        if not isinstance(figure.occupancy, Missing):
+            status["occupancyBytes"] = figure.occupancy
+        if not isinstance(figure.monitored, Missing):
+            status["monitoredBytes"] = figure.monitored
+            if not isinstance(figure.occupancy, Missing):
+                status["unattributedBytes"] = figure.occupancy - figure.monitored
+        if heaviest := _heaviest(layout, figures, figure.block.id):
+            status["heaviestGroups"] = heaviest
+        blocks.append(status)
+    return blocks
+
+
+def _heaviest(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+    shares = [
+        (figure.occupancy, target, group)
+        for target in layout.targets
+        for group in target.groups
+        for figure in figures.groups.get(GroupKey(target.uid, group.group.name), ())
+        if figure.block.id == block_id and isinstance(figure.occupancy, int) and figure.occupancy > 0
+    ]
+    shares.sort(key=lambda share: (-share[0], share[1].target.object.name, share[2].group.name))
+    return [
+        {
+            "namespace": target.target.object.name.namespace,
+            "name": target.target.object.name.name,
+            "vmiName": target.target.object.vmi_name,
+            "group": group.group.name,
+            "occupancyBytes": occupancy,
+        }
+        for occupancy, target, group in shares[:HEAVIEST_GROUPS]
+    ]
+
+
+def _count(groups: Iterable[object]) -> str:
+    number = len(tuple(groups))
+    return f"{number} group" if number == 1 else f"{number} groups"

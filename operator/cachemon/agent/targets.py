@@ -1,0 +1,42 @@
+"""Which objects this node has a part in, from what the API server said. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cachemon.agent.layout import Target
+from cachemon.model.api import ObjectName, parse_cache_monitor_group
+
+__all__ = ["targets_of"]
+
+
+def targets_of(node_name: str, *watched: Mapping[ObjectName, Mapping[str, Any]]) -> tuple[Target, ...]:
+    """The targets of a node, oldest object first.
+
+    Args:
+        node_name: this node.
+        watched: objects by name as the watches have them (bound to the node; about to migrate to it). An object
+            may be in several, of different age: the newest one counts.
+    """
+    newest: dict[ObjectName, Mapping[str, Any]] = {}
+    for objects in watched:
+        for name, obj in objects.items():
+            if name not in newest or _version(obj) > _version(newest[name]):
+                newest[name] = obj
+    targets = (_target(node_name, obj) for obj in newest.values())
+    return tuple(sorted(_having_a_part(targets), key=lambda t: (t.object.created, t.object.name)))
+
+
+def _version(obj: Mapping[str, Any]) -> int:
+    """The resourceVersions of one kind are comparable numbers (KEP-5504, Kubernetes 1.35)."""
+    version = obj["metadata"]["resourceVersion"]
+    return int(version) if version.isdecimal() else 0
+
+
+def _target(node_name: str, obj: Mapping[str, Any]) -> Target:
+    group = parse_cache_monitor_group(obj)
+    pods = tuple(placement.pod_uid for placement in group.placements if placement.node_name == node_name)
+    return Target(group, pods, reports=group.node_name == node_name)
+
+
+def _having_a_part(targets: Iterable[Target]) -> Iterable[Target]:
+    return (target for target in targets if target.reports or target.pod_uids)

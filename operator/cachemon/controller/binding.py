@@ -1,0 +1,201 @@
+"""Which node and which pods a group is bound to. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.vmi import LauncherPod, Vmi
+from cachemon.model.api import BOUND, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
+from cachemon.model.conditions import Condition
+
+__all__ = [
+    "NODE_UNSUPPORTED",
+    "NO_AGENT",
+    "PLACED",
+    "VMI_NOT_FOUND",
+    "VMI_NOT_RUNNING",
+    "Binding",
+    "Place",
+    "bind",
+    "bound_condition",
+    "find_place",
+]
+
+PLACED = "Placed"
+VMI_NOT_FOUND = "VMINotFound"
+VMI_NOT_RUNNING = "VMINotRunning"
+NO_AGENT = "NoAgent"
+NODE_UNSUPPORTED = "NodeUnsupported"
+
+_PHASES_WITH_QEMU = frozenset({"Scheduling", "Scheduled", "Running"})
+"""QEMU exists seconds before phase Running: the agent looks for it as soon as the pod has a node."""
+
+_LONGEST_QUOTE = 3000
+"""Characters of somebody else's message that are passed on; the schema takes 4096 in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a VMI runs.
+
+    Attributes:
+        active: the pod that runs the guest, or None while it runs nowhere.
+        migration_target: the pod that prepares to take over, or None.
+    """
+
+    active: LauncherPod | None
+    migration_target: LauncherPod | None = None
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The same for the API: at most one `Active`, and a target only beside one."""
+        roles = ((self.active, ROLE_ACTIVE), (self.migration_target, ROLE_MIGRATION_TARGET))
+        return tuple(Placement(pod.node_name, pod.uid, role) for pod, role in roles if pod is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What the operator says about a group's place.
+
+    Attributes:
+        node_name: the node whose agent reports; empty while the VMI runs nowhere.
+        migration_target_node_name: the node that prepares to take over; empty without one.
+        placements: the pods whose QEMU the agents look for.
+        vmi_uid: the VMI that this is for; empty when there is none.
+        vcpu_count: vCPUs that the VMI has now.
+        bound: the condition.
+        changes_at: when `bound` changes without any event, seconds since the epoch; None for never.
+    """
+
+    node_name: str
+    migration_target_node_name: str
+    placements: tuple[Placement, ...]
+    vmi_uid: str
+    vcpu_count: int
+    bound: Condition
+    changes_at: float | None = None
+
+
+def find_place(vmi: Vmi, pods: Collection[LauncherPod]) -> Place:
+    """Where the VMI runs, by its status and the pods that are there.
+
+    Args:
+        vmi: the VMI.
+        pods: any launcher pods; those of another VMI, or of an earlier one of this name, do not count.
+    """
+    if vmi.phase not in _PHASES_WITH_QEMU or not vmi.uid:
+        return Place(None)
+    own = [pod for pod in pods if pod.vmi_uid == vmi.uid and pod.uid and pod.node_name and pod.is_live]
+    own.sort(key=_age_order)
+    active = _target_that_runs_the_guest(vmi, own) or _newest_on(vmi.node_name, own)
+    if active is None:
+        return Place(None)
+    targets = [pod for pod in own if _may_take_over(pod, active, vmi)]
+    return Place(active, targets[-1] if targets else None)
+
+
+def _may_take_over(pod: LauncherPod, active: LauncherPod, vmi: Vmi) -> bool:
+    """Whether a pod is there to be migrated to: newer than the active one, and no left-over of a migration.
+
+    `migrationState` names the target about 4 s after its pod was created, so most of the time the pod alone tells.
+    Creation times have whole seconds, hence the second look at who the source was.
+    """
+    if pod.node_name == active.node_name or pod.created < active.created:
+        return False
+    migration = vmi.migration
+    if migration is None:
+        return True
+    name = pod.name.name
+    return name != migration.source_pod and not (migration.over and name == migration.target_pod)
+
+
+def _age_order(pod: LauncherPod) -> tuple[str, str]:
+    return pod.created, pod.uid
+
+
+def _target_that_runs_the_guest(vmi: Vmi, pods: Collection[LauncherPod]) -> LauncherPod | None:
+    """The migration target, once its domain runs and until the migration is over: `nodeName` follows later."""
+    migration = vmi.migration
+    if migration is None or migration.over or not migration.target_runs_guest:
+        return None
+    return next((pod for pod in pods if pod.name.name == migration.target_pod), None)
+
+
+def _newest_on(node_name: str, pods: Collection[LauncherPod]) -> LauncherPod | None:
+    """KubeVirt's own rule (pkg/controller/controller.go CurrentVMIPod); any node while the VMI has none."""
+    here = [pod for pod in pods if not node_name or pod.node_name == node_name]
+    return here[-1] if here else None
+
+
+def bind(
+    wanted: ObjectName,
+    vmi: Vmi | None,
+    pods: Collection[LauncherPod],
+    agents: Mapping[str, NodeAgent],
+    now: float,
+) -> Binding:
+    """The binding of a group.
+
+    Args:
+        wanted: namespace and name of the VMI that the group is for.
+        vmi: that VMI, or None while there is none.
+        pods: launcher pods of that VMI; others do no harm.
+        agents: node agents by node name.
+        now: seconds since the epoch.
+    """
+    if vmi is None:
+        message = (
+            f"there is no VirtualMachineInstance `{wanted.name}` in namespace `{wanted.namespace}`; "
+            "the group starts when one appears"
+        )
+        return Binding("", "", (), "", 0, _unbound(VMI_NOT_FOUND, message))
+    place = find_place(vmi, pods)
+    if place.active is None:
+        return Binding("", "", (), vmi.uid, vmi.vcpu_count, _not_running(vmi))
+    node_name = place.active.node_name
+    bound, changes_at = bound_condition(vmi, node_name, agents.get(node_name), now)
+    return Binding(
+        node_name=node_name,
+        migration_target_node_name=place.migration_target.node_name if place.migration_target else "",
+        placements=place.placements,
+        vmi_uid=vmi.uid,
+        vcpu_count=vmi.vcpu_count,
+        bound=bound,
+        changes_at=changes_at,
+    )
+
+
+def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: float) -> tuple[Condition, float | None]:
+    """`Bound` of a VMI that runs on a node, and when it changes by itself (seconds since the epoch) or None."""
+    if agent is None:
+        message = (
+            f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`, which has no cachemon agent; "
+            "see that the DaemonSet's node selector and tolerations let one run there"
+        )
+        return _unbound(NO_AGENT, message), None
+    if now >= agent.silent_from:
+        since = f"since {agent.observed_time}" if agent.observed_time else "from the start"
+        message = (
+            f"the cachemon agent of node `{node_name}` has been silent {since}; "
+            f"look at its pod and at CacheMonitorNode `{node_name}`"
+        )
+        return _unbound(NO_AGENT, message), None
+    if agent.ready is not None and agent.ready.status == "False":
+        problem = f"{agent.ready.reason}: {agent.ready.message}"[:_LONGEST_QUOTE]
+        message = f"the caches of node `{node_name}` can't be monitored: {problem}"
+        return _unbound(NODE_UNSUPPORTED, message), agent.silent_from
+    message = f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`"
+    return Condition(BOUND, "True", PLACED, message), agent.silent_from
+
+
+def _not_running(vmi: Vmi) -> Condition:
+    name = vmi.name.name
+    if vmi.phase in _PHASES_WITH_QEMU:
+        message = f"VirtualMachineInstance `{name}` is {vmi.phase} but has no virt-launcher pod that runs"
+    else:
+        message = f"VirtualMachineInstance `{name}` is {vmi.phase or 'new'}"
+    return _unbound(VMI_NOT_RUNNING, f"{message}; the group starts when it runs")
+
+
+def _unbound(reason: str, message: str) -> Condition:
+    return Condition(BOUND, "False", reason, message)

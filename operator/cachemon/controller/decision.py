@@ -1,0 +1,137 @@
+"""From what is known of a group, its VMI, its pods and its node's agent to what has to be written. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cachemon.controller.binding import Binding, bind
+from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.readiness import judge
+from cachemon.controller.vmi import LauncherPod, Vmi
+from cachemon.model.api import (
+    BOUND,
+    MONITORED,
+    READY,
+    CacheMonitorGroup,
+    ObjectName,
+    parse_cache_monitor_group,
+)
+from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.times import format_time
+
+__all__ = ["Decision", "StoredGroup", "decide", "parse_stored_group"]
+
+_OWN_FIELDS = (
+    "observedGeneration",
+    "nodeName",
+    "migrationTargetNodeName",
+    "vmiUID",
+    "vcpuCount",
+    "placements",
+)
+_OWN_CONDITIONS = (BOUND, READY)
+_AGENT_FIELDS = ("observedTime", "summary", "groups")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGroup:
+    """A CacheMonitorGroup as the API server has it.
+
+    Attributes:
+        group: what everybody reads of it.
+        own_status: the operator's fields of its status, as they stand there.
+        has_figures: whether there is anything of an agent in its status.
+    """
+
+    group: CacheMonitorGroup
+    own_status: Mapping[str, Any]
+    has_figures: bool
+
+    @property
+    def vmi_name(self) -> ObjectName:
+        """The VMI that it is for."""
+        return ObjectName(self.group.name.namespace, self.group.vmi_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write about a group.
+
+    Attributes:
+        status: the operator's fields, for a server-side apply; None when the object has them already.
+        withdraw: whether the agent's figures have to go.
+        withdraw_first: whether they have to be gone before `status` is written: the next agent may write at once.
+        look_again_at: when the decision may change without any event, seconds since the epoch; None for never.
+    """
+
+    status: Mapping[str, Any] | None
+    withdraw: bool
+    withdraw_first: bool
+    look_again_at: float | None
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything has to be written."""
+        return self.withdraw or self.status is not None
+
+
+def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
+    """A CacheMonitorGroup as the API server hands it out."""
+    status = obj.get("status", {})
+    conditions = status.get("conditions", ())
+    own: dict[str, Any] = {name: status[name] for name in _OWN_FIELDS if status.get(name, []) != []}
+    own["conditions"] = [item for kind in _OWN_CONDITIONS for item in conditions if item["type"] == kind]
+    has_figures = any(name in status for name in _AGENT_FIELDS) or any(
+        item["type"] == MONITORED for item in conditions
+    )
+    return StoredGroup(parse_cache_monitor_group(obj), own, has_figures)
+
+
+def decide(
+    stored: StoredGroup,
+    vmi: Vmi | None,
+    pods: Collection[LauncherPod],
+    agents: Mapping[str, NodeAgent],
+    now: float,
+) -> Decision:
+    """What to write about a group; arguments as `binding.bind`.
+
+    The agent's figures are withdrawn when the group is bound to no node, and when they are those of no binding
+    or of an earlier VMI: `status.nodeName` and `status.vmiUID` say what they were made for. They stay through
+    a migration and while the agent is silent.
+    """
+    group = stored.group
+    binding = bind(stored.vmi_name, vmi, pods, agents, now)
+    strange = not group.node_name or group.vmi_uid != binding.vmi_uid
+    withdraw = stored.has_figures and (strange or not binding.node_name)
+    readiness = judge(group, binding, now, figures_count=not withdraw)
+    status = _render(stored, binding, readiness.ready, now)
+    times = [time for time in (binding.changes_at, readiness.changes_at) if time is not None]
+    return Decision(
+        status=None if status == stored.own_status else status,
+        withdraw=withdraw,
+        withdraw_first=bool(binding.node_name),
+        look_again_at=min(times, default=None),
+    )
+
+
+def _render(stored: StoredGroup, binding: Binding, ready: Condition, now: float) -> dict[str, Any]:
+    """The operator's fields; no `placements` where there are none (an applied list that gets empty is removed)."""
+    group = stored.group
+    placements = [
+        {"nodeName": item.node_name, "podUID": item.pod_uid, "role": item.role} for item in binding.placements
+    ]
+    return {
+        "observedGeneration": group.generation,
+        "nodeName": binding.node_name,
+        "migrationTargetNodeName": binding.migration_target_node_name,
+        "vmiUID": binding.vmi_uid,
+        "vcpuCount": binding.vcpu_count,
+        **({"placements": placements} if placements else {}),
+        "conditions": [
+            render_condition(
+                condition, before=group.raw_conditions, generation=group.generation, now=format_time(now)
+            )
+            for condition in (binding.bound, ready)
+        ],
+    }

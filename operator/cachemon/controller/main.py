@@ -1,0 +1,191 @@
+"""`cachemon-operator`: flags, start and end."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kopf
+from prometheus_client import start_http_server
+
+from cachemon import __version__
+from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
+from cachemon.controller.logs import FORMATS, configure_logs
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.relist import Relister
+from cachemon.controller.store import Store
+from cachemon.controller.writer import Writer
+from cachemon.kube.client import KubeClient
+from cachemon.kube.credentials import load_credentials
+from cachemon.model.errors import CachemonError, InvalidInputError
+
+__all__ = ["Config", "main", "parse_config"]
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_ADDRESS = re.compile(r"(?P<host>[^:\s]*|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What flags and environment said.
+
+    Attributes:
+        kubeconfig: file to log in with; None for the service account of the pod.
+        metrics_address: host and port to serve /metrics on, or None.
+        liveness: URL whose host, port and path answer liveness probes, or None.
+        log_format: `text` or `json`.
+    """
+
+    kubeconfig: Path | None
+    metrics_address: tuple[str, int] | None
+    liveness: str | None
+    log_format: str
+
+
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+    """Flags win over environment.
+
+    Raises:
+        InvalidInputError: a value can't be meant.
+        SystemExit: `--help`, `--version`, or an unknown flag.
+    """
+    given = _parser(environment).parse_args(arguments)
+    if given.log_format not in FORMATS:
+        raise InvalidInputError(f"--log-format {given.log_format!r}: must be one of {', '.join(FORMATS)}")
+    if given.liveness and not re.fullmatch(r"http://[^/\s]*:\d{1,5}/\S*", given.liveness):
+        raise InvalidInputError(f"--liveness {given.liveness!r}: must be like http://0.0.0.0:8080/healthz")
+    kubeconfig = Path(given.kubeconfig) if given.kubeconfig else None
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise InvalidInputError(f"--kubeconfig {kubeconfig}: must be a file that is there")
+    return Config(kubeconfig, _address(given.metrics_address), given.liveness or None, given.log_format)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the operator until SIGTERM or SIGINT.
+
+    Returns:
+        0 after a signal, 1 when it failed, 2 when it was started wrongly.
+    """
+    try:
+        config = parse_config(sys.argv[1:] if argv is None else argv, os.environ)
+    except InvalidInputError as err:
+        print(f"cachemon-operator: {err}", file=sys.stderr)
+        return EXIT_USAGE
+    configure_logs(config.log_format)
+    try:
+        asyncio.run(operate(config))
+    except InvalidInputError as err:
+        log.error("%s", err)  # noqa: TRY400  a person's mistake needs no traceback
+        return EXIT_USAGE
+    except (CachemonError, OSError) as err:
+        log.error("%s", err)  # noqa: TRY400  says what to do; a traceback would hide it
+        return EXIT_FAILED
+    except Exception:
+        log.exception("the operator failed; started again it loses nothing")
+        return EXIT_FAILED
+    return 0
+
+
+async def operate(config: Config) -> None:
+    """Bind, judge and write until a signal comes; raises what made it fail."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    credentials = await load_credentials(config.kubeconfig)
+    metrics = Metrics()
+    with serving(config.metrics_address, metrics):
+        async with KubeClient(credentials) as client:
+            store = Store()
+            relister = Relister(client, store, metrics)
+            writer = Writer(store, client, relister.once, metrics)
+            store.on_dirty = writer.wake
+            metrics.show_groups(store.groups.values)
+            log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
+            if not await _before(stopped, relister.first()):
+                return
+            log.info("%d groups; watching", len(store.groups))
+            watching = kopf.operator(
+                registry=registry_of_handlers(store, Login(credentials), relister.request),
+                settings=operator_settings(),
+                clusterwide=True,
+                standalone=True,
+                liveness_endpoint=config.liveness,
+                stop_flag=stopped,
+            )
+            await _first(*map(asyncio.create_task, (writer.run(), relister.run(), watching)))
+
+
+@contextlib.contextmanager
+def serving(address: tuple[str, int] | None, metrics: Metrics) -> Iterator[None]:
+    """Serve /metrics meanwhile, if there is an address."""
+    if address is None:
+        yield
+        return
+    host, port = address
+    server, thread = start_http_server(port, host, registry=metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def _before(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether the work was done before the stop."""
+    task, stop = asyncio.create_task(work), asyncio.create_task(stopped.wait())
+    await _first(task, stop)
+    return not stopped.is_set()
+
+
+async def _first(*tasks: asyncio.Task[Any]) -> None:
+    """Wait for the first that ends, end the others, and raise what made it fail."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise InvalidInputError(f"--metrics-address {text!r}: must be HOST:PORT, like 127.0.0.1:8081 or :8081")
+    return match["host"].strip("[]") or "0.0.0.0", int(match["port"])  # noqa: S104  an empty host says: all
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cachemon-operator",
+        description="Binds CacheMonitorGroups to the nodes and pods of their VMs, and judges their figures.",
+        epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on.",
+    )
+
+    def flag(name: str, metavar: str, default: str, text: str) -> None:
+        variable = "CACHEMON_" + name.upper().replace("-", "_")
+        parser.add_argument(f"--{name}", metavar=metavar, default=environment.get(variable, default), help=text)
+
+    flag("kubeconfig", "FILE", "", "log in with this file; without it, as the pod's service account")
+    flag("metrics-address", "HOST:PORT", "", "serve /metrics there; without it, nowhere")
+    flag("liveness", "URL", "", "answer liveness probes there, e.g. http://0.0.0.0:8080/healthz")
+    flag("log-format", "|".join(FORMATS), FORMATS[0], "form of the lines on standard error (%(default)s)")
+    parser.add_argument("--version", action="version", version=f"cachemon {__version__}")
+    return parser

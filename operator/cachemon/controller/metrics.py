@@ -1,0 +1,60 @@
+"""The operator's own metrics."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from cachemon.controller.decision import StoredGroup
+from cachemon.model.api import READY
+
+__all__ = ["Metrics"]
+
+_RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused")
+
+
+class Metrics:
+    """What the operator counts.
+
+    Attributes:
+        registry: for the server of /metrics.
+        decisions: how often a group was looked at.
+        relists: complete lists, by result.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter("cachemon_operator_decisions", "Looks at a group", registry=self.registry)
+        self.relists = Counter(
+            "cachemon_operator_relists", "Complete lists of all resources", ["result"], registry=self.registry
+        )
+        self._writes = Counter(
+            "cachemon_operator_writes", "Status writes by result", ["result"], registry=self.registry
+        )
+        for result in _RESULTS:
+            self._writes.labels(result)
+
+    def count_write(self, result: str) -> None:
+        """One status write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused."""
+        self._writes.labels(result).inc()
+
+    def show_groups(self, groups: Callable[[], Iterable[StoredGroup]]) -> None:
+        """Groups by the status of Ready, counted when asked; `groups` is called from another thread."""
+        self.registry.register(_Groups(groups))
+
+
+class _Groups(Collector):
+    def __init__(self, groups: Callable[[], Iterable[StoredGroup]]) -> None:
+        self._groups = groups
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        conditions = (stored.group.conditions.get(READY) for stored in self._groups())
+        tally = Tally(condition.status if condition else "Unknown" for condition in conditions)
+        family = GaugeMetricFamily(
+            "cachemon_operator_groups", "CacheMonitorGroups by the status of Ready", labels=["ready"]
+        )
+        for status in ("True", "False", "Unknown"):
+            family.add_metric([status], tally[status])
+        yield family

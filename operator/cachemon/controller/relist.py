@@ -1,0 +1,114 @@
+"""Complete lists of everything, so that no missed event costs more than some minutes.
+
+kopf watches, and lists again when its watch is too old, but it does not tell what vanished in between
+(kopf 1.45 _cogs/clients/watching.py: the objects of a list come as events of type None, and that is all).
+"""
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.store import Store
+from cachemon.kube.client import Listing, Selector
+from cachemon.model.api import GROUPS, NODES, PODS, VMIS, Resource
+from cachemon.model.errors import KubeError, KubeGoneError
+
+__all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
+
+log = logging.getLogger(__name__)
+
+LAUNCHER_PODS = "kubevirt.io=virt-launcher"
+"""Label selector (KubeVirt v1.9.0 pkg/virt-controller/services/template.go podLabels)."""
+
+_ORDER = ((GROUPS, ""), (NODES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
+"""What is named by others is listed after them: a group's VMI is there if it is, and a VMI's pod too."""
+
+_FIRST_TRY_SECONDS = 2.0
+_LAST_TRY_SECONDS = 15.0
+
+
+class ListClient(Protocol):
+    """What the relister needs of `cachemon.kube.KubeClient`."""
+
+    async def list(self, resource: Resource, selector: Selector = ...) -> Listing:
+        """All objects that the selector takes."""
+
+
+class Relister:
+    """Lists all four resources into the store.
+
+    Args:
+        client: the API server.
+        store: gets the lists.
+        metrics: counts.
+        period_seconds: at least this often.
+        spacing_seconds: at most this often, when asked for.
+    """
+
+    def __init__(
+        self,
+        client: ListClient,
+        store: Store,
+        metrics: Metrics,
+        *,
+        period_seconds: float = 300.0,
+        spacing_seconds: float = 10.0,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._metrics = metrics
+        self._period_seconds = period_seconds
+        self._spacing_seconds = spacing_seconds
+        self._wanted = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+
+    def request(self) -> None:
+        """Something may have been missed: list soon."""
+        self._wanted.set()
+
+    async def once(self) -> None:
+        """List everything now; raises KubeError."""
+        async with self._one_at_a_time:
+            started = time.monotonic()
+            try:
+                for resource, labels in _ORDER:
+                    listing = await self._client.list(resource, Selector(labels=labels))
+                    self._store.hear_all(resource, listing.items, listing.resource_version)
+            except KubeError:
+                self._metrics.relists.labels("failed").inc()
+                raise
+            self._metrics.relists.labels("ok").inc()
+            log.debug("listed everything in %.2f s", time.monotonic() - started)
+
+    async def first(self) -> None:
+        """List everything, however long the API server or a CRD lets us wait."""
+        wait = _FIRST_TRY_SECONDS
+        while True:
+            try:
+                await self.once()
+            except KubeError as err:
+                log.warning("the first list failed: %s; next try in %g s", err, wait)
+                await asyncio.sleep(wait)
+                wait = min(_LAST_TRY_SECONDS, wait * 2)
+            else:
+                return
+
+    async def run(self) -> None:
+        """List again when asked for, and every period, until cancelled."""
+        while True:
+            await asyncio.sleep(self._spacing_seconds)
+            try:
+                async with asyncio.timeout(self._period_seconds):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+            try:
+                await self.once()
+            except KubeGoneError:
+                self.request()
+            except KubeError as err:
+                log.warning("listing everything: %s", err)
+                self.request()

@@ -1,0 +1,190 @@
+"""What the operator reads of a VMI and of a virt-launcher pod. Both come from outside: odd fields never raise.
+
+Field names: KubeVirt v1.9.0, staging/src/kubevirt.io/api/core/v1/types.go. `status.activePods` is not read:
+it holds every pod that the VMI controls, the ended ones too (pkg/virt-controller/watch/vmi/lifecycle.go,
+setActivePods; four entries after three migrations on a real cluster). The pods themselves say more.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from cachemon.model.api import ObjectName
+
+__all__ = ["LauncherPod", "Migration", "Vmi", "parse_pod", "parse_vmi"]
+
+MAX_VCPUS = 16384
+"""What the schema of `status.vcpuCount` takes, and libvirt's own limit."""
+
+_QUANTITY = re.compile(r"\+?(?P<number>\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?P<suffix>[numkMGTPE]?|[KMGTPE]i)")
+_SCALE = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    "": Fraction(1),
+    **{letter: Fraction(1000 ** (power + 1)) for power, letter in enumerate("kMGTPE")},
+    **{f"{letter}i": Fraction(1024 ** (power + 1)) for power, letter in enumerate("KMGTPE")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """The VMI's latest live migration (`status.migrationState`); it stays there after its end.
+
+    Attributes:
+        source_pod: name of the pod that gives the guest away.
+        target_pod: name of the pod that takes over.
+        target_runs_guest: whether the target's domain runs. On a real cluster that is told up to 8 s (post-copy)
+            or 1 s (pre-copy, when the source's QEMU has ended) before `status.nodeName` names the target.
+        over: completed or failed; an aborted one is both.
+    """
+
+    source_pod: str
+    target_pod: str
+    target_runs_guest: bool
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vmi:
+    """A VirtualMachineInstance.
+
+    Attributes:
+        name: namespace and name.
+        uid: metadata.uid; a restarted VM has a new one.
+        phase: status.phase, empty while it has none.
+        node_name: status.nodeName, the node that owns the running guest; empty before phase Running.
+        vcpu_count: vCPUs that it has now, 0 when that can't be read.
+        migration: the latest one, or None.
+    """
+
+    name: ObjectName
+    uid: str
+    phase: str
+    node_name: str
+    vcpu_count: int
+    migration: Migration | None
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherPod:
+    """A virt-launcher pod.
+
+    Attributes:
+        name: namespace and name.
+        uid: metadata.uid.
+        node_name: spec.nodeName, empty until it is scheduled. The label kubevirt.io/nodeName is not read: on a
+            migration target it names the source.
+        phase: status.phase.
+        created: metadata.creationTimestamp, RFC 3339; sorts as text.
+        vmi_name: the VMI that controls it, by its owner reference; empty when none does.
+        vmi_uid: uid of that VMI.
+    """
+
+    name: ObjectName
+    uid: str
+    node_name: str
+    phase: str
+    created: str
+    vmi_name: str
+    vmi_uid: str
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its containers may run. A deletion timestamp is no end: QEMU runs on until it has stopped."""
+        return self.phase not in {"Succeeded", "Failed"}
+
+
+def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
+    """A VirtualMachineInstance as the API server hands it out."""
+    status = _mapping(obj.get("status"))
+    domain = _mapping(_mapping(obj.get("spec")).get("domain"))
+    return Vmi(
+        name=_name(obj),
+        uid=_text(_mapping(obj.get("metadata")).get("uid")),
+        phase=_text(status.get("phase")),
+        node_name=_text(status.get("nodeName")),
+        vcpu_count=min(MAX_VCPUS, _vcpu_count(domain, status)),
+        migration=_migration(_mapping(status.get("migrationState"))),
+    )
+
+
+def parse_pod(obj: Mapping[str, Any]) -> LauncherPod:
+    """A pod labelled `kubevirt.io=virt-launcher` as the API server hands it out."""
+    metadata = _mapping(obj.get("metadata"))
+    owner = _controlling_vmi(metadata.get("ownerReferences"))
+    return LauncherPod(
+        name=_name(obj),
+        uid=_text(metadata.get("uid")),
+        node_name=_text(_mapping(obj.get("spec")).get("nodeName")),
+        phase=_text(_mapping(obj.get("status")).get("phase")),
+        created=_text(metadata.get("creationTimestamp")),
+        vmi_name=_text(owner.get("name")),
+        vmi_uid=_text(owner.get("uid")),
+    )
+
+
+def _migration(state: Mapping[str, Any]) -> Migration | None:
+    if not state:
+        return None
+    return Migration(
+        source_pod=_text(state.get("sourcePod")),
+        target_pod=_text(state.get("targetPod")),
+        target_runs_guest=bool(_text(state.get("targetNodeDomainReadyTimestamp"))),
+        over=state.get("completed") is True or state.get("failed") is True,
+    )
+
+
+def _controlling_vmi(references: object) -> Mapping[str, Any]:
+    for reference in references if isinstance(references, list) else ():
+        owner = _mapping(reference)
+        if (
+            owner.get("controller") is True
+            and owner.get("kind") == "VirtualMachineInstance"
+            and _text(owner.get("apiVersion")).startswith("kubevirt.io/")
+        ):
+            return owner
+    return {}
+
+
+def _vcpu_count(domain: Mapping[str, Any], status: Mapping[str, Any]) -> int:
+    """How many vCPUs KubeVirt gives it: topology, else the CPU limit or request as sockets, else one."""
+    topology = _product(_mapping(status.get("currentCPUTopology"))) or _product(_mapping(domain.get("cpu")))
+    if topology:
+        return topology
+    resources = _mapping(domain.get("resources"))
+    for amounts in (_mapping(resources.get("limits")), _mapping(resources.get("requests"))):
+        if count := _whole_cpus(amounts.get("cpu")):
+            return count
+    return 1 if domain else 0
+
+
+def _product(topology: Mapping[str, Any]) -> int:
+    """Product of sockets, cores and threads, absent ones count as 1; 0 when none of them is there."""
+    parts = [_count(topology.get(name)) for name in ("sockets", "cores", "threads")]
+    return math.prod(part or 1 for part in parts) if any(parts) else 0
+
+
+def _whole_cpus(quantity: object) -> int:
+    match = _QUANTITY.fullmatch(str(quantity)) if isinstance(quantity, str | int) else None
+    return math.ceil(Fraction(match["number"]) * _SCALE[match["suffix"]]) if match else 0
+
+
+def _name(obj: Mapping[str, Any]) -> ObjectName:
+    metadata = _mapping(obj.get("metadata"))
+    return ObjectName(_text(metadata.get("namespace")), _text(metadata.get("name")))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,0 +1,278 @@
+"""The one place that writes: takes dirty groups, decides, and applies what differs. Level-triggered.
+
+A group is dirty when something that its decision rests on has changed, when the decision said that time alone may
+change it, or when a write failed. However many changes there were, a group is decided once, by what is known then.
+"""
+
+import asyncio
+import contextlib
+import heapq
+import logging
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cachemon.controller.decision import Decision, parse_stored_group
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.store import Store
+from cachemon.model.api import (
+    AGENT_FIELD_MANAGER,
+    GROUPS,
+    OPERATOR_FIELD_MANAGER,
+    ObjectName,
+    Resource,
+)
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeNotFoundError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+
+__all__ = ["Limits", "StatusClient", "Writer"]
+
+log = logging.getLogger(__name__)
+
+_LONGEST_NAP_SECONDS = 30.0
+"""The wall clock may be set meanwhile: deadlines are looked at at least this often."""
+
+_CONFLICT_SECONDS = 1.0
+
+
+class StatusClient(Protocol):
+    """What the writer needs of `cachemon.kube.KubeClient`."""
+
+    async def apply_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> dict[str, Any]:
+        """Server-side apply of a status; answers the object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard the writer works.
+
+    Attributes:
+        parallel: groups that are written at a time.
+        writes_per_second: a token bucket of one second's depth.
+        refused_seconds: how long a group rests after the API server refused what we wrote.
+        first_backoff_seconds: the first wait when the API server is away; doubled up to the last.
+        last_backoff_seconds: the longest such wait.
+    """
+
+    parallel: int = 16
+    writes_per_second: float = 50.0
+    refused_seconds: float = 60.0
+    first_backoff_seconds: float = 0.5
+    last_backoff_seconds: float = 15.0
+
+
+class Writer:
+    """Keeps the status of every group as decided.
+
+    Args:
+        store: what is known; its dirty groups are taken from it.
+        client: the API server.
+        relist: makes the store complete again; called after the API server was away, before anything is decided
+            from what may have changed meanwhile. Raises KubeError while it is still away.
+        metrics: counts.
+        clock: seconds since the epoch.
+        limits: how hard it works.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: StatusClient,
+        relist: Callable[[], Awaitable[None]],
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.time,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._relist = relist
+        self._metrics = metrics
+        self._clock = clock
+        self._limits = limits
+        self._timers = _Timers()
+        self._resting: dict[ObjectName, float] = {}
+        self._busy: set[ObjectName] = set()
+        self._woken = asyncio.Event()
+        self._slots = asyncio.Semaphore(limits.parallel)
+        self._bucket = _Bucket(limits.writes_per_second)
+        self._throttled_until = 0.0
+        self._away = False
+
+    def wake(self) -> None:
+        """There may be a dirty group; give this to the store."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Decide and write until cancelled."""
+        async with asyncio.TaskGroup() as writes:
+            while True:
+                await self._slots.acquire()
+                await self._wait_for_the_api_server()
+                name = await self._next()
+                self._busy.add(name)
+                writes.create_task(self._turn(name))
+
+    async def _next(self) -> ObjectName:
+        """The next group that has to be written."""
+        while True:
+            name = self._due()
+            if name is None:
+                await self._nap()
+            else:
+                self._store.take(name)
+                decision = self._look(name)
+                if decision is not None and decision.writes:
+                    return name
+                await asyncio.sleep(0)  # there may be thousands, and others want to work
+
+    def _due(self) -> ObjectName | None:
+        """The first dirty group that is neither being written nor resting; those are not lost."""
+        now = self._clock()
+        self._store.mark(self._timers.pop(now))
+        for name in list(self._store.dirty):
+            if self._resting.get(name, now) > now:
+                self._store.take(name)  # its timer brings it back
+            elif name not in self._busy:
+                return name
+        return None
+
+    def _look(self, name: ObjectName) -> Decision | None:
+        decision = self._store.decide(name, self._clock())
+        self._metrics.decisions.inc()
+        self._timers.set(name, None if decision is None else decision.look_again_at)
+        return decision
+
+    async def _nap(self) -> None:
+        """Wait for news or for the next timer."""
+        self._woken.clear()
+        seconds = self._timers.first - self._clock()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(max(seconds, 0.0), _LONGEST_NAP_SECONDS)):
+                await self._woken.wait()
+
+    async def _turn(self, name: ObjectName) -> None:
+        """Write one group, by what is known when its turn in the token bucket comes."""
+        try:
+            await self._bucket.take()
+            self._resting.pop(name, None)
+            self._store.take(name)
+            decision = self._look(name)
+            if decision is not None:
+                await self._apply(name, decision)
+        except KubeError as err:
+            self._failed(name, err)
+        finally:
+            self._busy.discard(name)
+            self._slots.release()
+            self.wake()
+
+    async def _apply(self, name: ObjectName, decision: Decision) -> None:
+        if decision.withdraw and decision.withdraw_first:
+            await self._put(name, {}, AGENT_FIELD_MANAGER)
+        if decision.status is not None:
+            answer = await self._put(name, decision.status, OPERATOR_FIELD_MANAGER)
+            if parse_stored_group(answer).own_status != decision.status:
+                log.error("%s: the API server keeps another status than was written; is the CRD old?", name)
+                self._rest(name, self._limits.refused_seconds)
+        if decision.withdraw and not decision.withdraw_first:
+            await self._bucket.take()
+            await self._put(name, {}, AGENT_FIELD_MANAGER)
+
+    async def _put(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> dict[str, Any]:
+        answer = await self._client.apply_status(GROUPS, name, status, field_manager=manager)
+        self._metrics.count_write("ok")
+        self._store.hear(GROUPS, "MODIFIED", answer)
+        return answer
+
+    def _failed(self, name: ObjectName, err: KubeError) -> None:
+        """Nothing is lost: the group is dirty again, now or when its rest is over."""
+        if isinstance(err, KubeNotFoundError):
+            self._metrics.count_write("not_found")
+        elif isinstance(err, KubeThrottledError):
+            self._metrics.count_write("throttled")
+            self._throttled_until = asyncio.get_running_loop().time() + err.retry_after_seconds
+            self._store.mark([name])
+        elif isinstance(err, KubeUnreachableError):
+            self._metrics.count_write("unreachable")
+            self._away = True
+            self._store.mark([name])
+        else:
+            conflict = isinstance(err, KubeConflictError)
+            self._metrics.count_write("conflict" if conflict else "refused")
+            seconds = _CONFLICT_SECONDS if conflict else self._limits.refused_seconds
+            log.error("writing the status of %s: %s; next try in %g s", name, err, seconds)
+            self._rest(name, seconds)
+
+    def _rest(self, name: ObjectName, seconds: float) -> None:
+        self._resting[name] = self._clock() + seconds
+        self._timers.set(name, self._resting[name])
+
+    async def _wait_for_the_api_server(self) -> None:
+        """Obey 429; after an outage make the store complete before anything is decided from it."""
+        await asyncio.sleep(max(0.0, self._throttled_until - asyncio.get_running_loop().time()))
+        backoff = self._limits.first_backoff_seconds
+        while self._away:
+            try:
+                await self._relist()
+                self._away = False
+            except KubeError as err:
+                wait = err.retry_after_seconds if isinstance(err, KubeThrottledError) else backoff
+                log.warning("%s; next try in %.1f s", err, wait)
+                await asyncio.sleep(wait * random.uniform(0.8, 1.2))
+                backoff = min(self._limits.last_backoff_seconds, backoff * 2)
+
+
+class _Timers:
+    """One time per name, and which have come."""
+
+    def __init__(self) -> None:
+        self._times: dict[ObjectName, float] = {}
+        self._heap: list[tuple[float, ObjectName]] = []
+
+    @property
+    def first(self) -> float:
+        """The earliest time; may be that of a timer that was changed since."""
+        return self._heap[0][0] if self._heap else math.inf
+
+    def set(self, name: ObjectName, when: float | None) -> None:
+        """Replace the name's timer; None for none."""
+        if when is None:
+            self._times.pop(name, None)
+        elif self._times.get(name) != when:
+            self._times[name] = when
+            heapq.heappush(self._heap, (when, name))
+
+    def pop(self, now: float) -> list[ObjectName]:
+        """The names whose time has come; their timers are gone."""
+        names = []
+        while self._heap and self._heap[0][0] <= now:
+            when, name = heapq.heappop(self._heap)
+            if self._times.get(name) == when:
+                del self._times[name]
+                names.append(name)
+        return names
+
+
+class _Bucket:
+    """A token bucket of one second's depth."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1.0 / per_second
+        self._full_at = -math.inf
+
+    async def take(self) -> None:
+        """Wait for a token. The bucket is a time: when it would be full again, at most a second ahead."""
+        now = asyncio.get_running_loop().time()
+        self._full_at = max(self._full_at, now) + self._interval
+        await asyncio.sleep(max(0.0, self._full_at - now - 1.0))

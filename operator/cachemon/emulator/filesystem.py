@@ -1,0 +1,181 @@
+"""resctrl through FUSE: the operations that libfuse calls, in terms of `Resctrl`."""
+
+import errno
+import itertools
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cachemon.emulator.kernel import Resctrl
+from cachemon.emulator.kernfs import Caller, Directory, Node, OpenFile
+from cachemon.emulator.status import refuse
+
+__all__ = ["FileSystem"]
+
+BLOCK_BYTES = 4096
+NAME_BYTES = 255
+UNCHANGED = -1
+
+
+class FileSystem:
+    """What mfusepy calls; it takes any object with these methods.
+
+    Files are answered by handle, never by path (nullpath_ok): a descriptor kept open across a rmdir must answer
+    ENODEV, and one of a group made anew under the same name is another file. Nothing is cached: attributes,
+    names, absent names and content are asked for each time. flock is not among the methods, which leaves it to
+    the kernel.
+
+    Args:
+        resctrl: what is shown.
+        context: uid, gid and TID of the caller (`mfusepy.fuse_get_context`).
+        on_mounted: called once the kernel talks to us.
+    """
+
+    use_ns = True
+
+    def __init__(
+        self, resctrl: Resctrl, context: Callable[[], tuple[int, int, int]], on_mounted: Callable[[], None]
+    ) -> None:
+        self._resctrl = resctrl
+        self._context = context
+        self._on_mounted = on_mounted
+        self._numbers = itertools.count(1)
+        self._files: dict[int, OpenFile] = {}
+        self._directories: dict[int, Directory] = {}
+
+    def init_with_config(self, _connection: Any, config: Any) -> None:
+        """FUSE_INIT: the mount works from here on."""
+        config.nullpath_ok = 1
+        config.direct_io = 1
+        config.use_ino = 1
+        config.attr_timeout = config.entry_timeout = config.negative_timeout = 0
+        self._on_mounted()
+
+    def getattr(self, path: str | None, handle: int | None = None) -> dict[str, int]:
+        """Attributes by path or, where there is no path any more, by handle."""
+        with self._resctrl.lock:
+            node: Node = (
+                self._files[handle].file
+                if path is None and handle is not None
+                else self._resctrl.kernfs.find(path or "/")
+            )
+            if not node.alive:
+                refuse(errno.ENODEV)
+            return _attributes(node)
+
+    def opendir(self, path: str) -> int:
+        """Open a directory."""
+        with self._resctrl.lock:
+            number = next(self._numbers)
+            self._directories[number] = self._resctrl.kernfs.directory(path)
+            return number
+
+    def readdir(self, _path: str | None, handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        """Names with type and inode."""
+        with self._resctrl.lock:
+            directory = self._directories[handle]
+            here = [(".", directory), ("..", directory.parent or directory)]
+            nodes = [*here, *directory.children.items()] if directory.alive else []
+            return iter([(name, _attributes(node), 0) for name, node in nodes])
+
+    def releasedir(self, _path: str | None, handle: int) -> int:
+        """Close a directory."""
+        self._directories.pop(handle, None)
+        return 0
+
+    def mkdir(self, path: str, mode: int) -> int:
+        """Make a group; the umask has been applied."""
+        self._resctrl.mkdir(path, mode & 0o7777, self._caller())
+        return 0
+
+    def rmdir(self, path: str) -> int:
+        """Remove a group."""
+        self._resctrl.rmdir(path)
+        return 0
+
+    def open(self, path: str, flags: int) -> int:
+        """Open a file; O_TRUNC means nothing."""
+        handle = self._resctrl.open(path, flags)
+        number = next(self._numbers)
+        self._files[number] = handle
+        return number
+
+    def read(self, _path: str | None, size: int, offset: int, handle: int) -> bytes:
+        """Read an open file."""
+        return self._resctrl.read(self._files[handle], size, offset, self._caller())
+
+    def write(self, _path: str | None, data: bytes, _offset: int, handle: int) -> int:
+        """Write an open file, wherever."""
+        return self._resctrl.write(self._files[handle], data, self._caller())
+
+    def release(self, _path: str | None, handle: int) -> int:
+        """Close a file."""
+        self._files.pop(handle, None)
+        return 0
+
+    def chmod(self, path: str, mode: int) -> int:
+        """Change mode bits; a file that can't be written stays so."""
+        with self._resctrl.lock:
+            self._resctrl.kernfs.find(path).mode = stat.S_IMODE(mode)
+        return 0
+
+    def chown(self, path: str, uid: int, gid: int) -> int:
+        """Give a node away, as delegation of a subtree does."""
+        with self._resctrl.lock:
+            node = self._resctrl.kernfs.find(path)
+            node.uid = node.uid if uid == UNCHANGED else uid
+            node.gid = node.gid if gid == UNCHANGED else gid
+        return 0
+
+    def truncate(self, _path: str | None, _length: int, _handle: int | None = None) -> int:
+        """Accepted and ignored, as in kernfs."""
+        return 0
+
+    def utimens(self, _path: str | None, _times: tuple[int, int] | None = None) -> int:
+        """Accepted and ignored."""
+        return 0
+
+    def statfs(self, _path: str) -> dict[str, int]:
+        """No blocks, no files."""
+        return {"f_bsize": BLOCK_BYTES, "f_frsize": BLOCK_BYTES, "f_namemax": NAME_BYTES}
+
+    def create(self, _path: str, _mode: int, _flags: int) -> int:
+        """Nobody makes files here."""
+        return refuse(errno.EACCES)
+
+    def mknod(self, _path: str, _mode: int, _device: int) -> int:
+        """No such operation in kernfs."""
+        return refuse(errno.EPERM)
+
+    def symlink(self, _target: str, _source: str) -> int:
+        """No such operation in kernfs."""
+        return refuse(errno.EPERM)
+
+    def link(self, _target: str, _source: str) -> int:
+        """No such operation in kernfs."""
+        return refuse(errno.EPERM)
+
+    def unlink(self, _path: str) -> int:
+        """No such operation in kernfs."""
+        return refuse(errno.EPERM)
+
+    def _caller(self) -> Caller:
+        return Caller(*self._context())
+
+
+def _attributes(node: Node) -> dict[str, int]:
+    is_directory = isinstance(node, Directory)
+    subdirectories = (
+        sum(isinstance(child, Directory) for child in node.children.values()) if isinstance(node, Directory) else 0
+    )
+    return {
+        "st_mode": node.mode | (stat.S_IFDIR if is_directory else stat.S_IFREG),
+        "st_ino": node.ino,
+        "st_nlink": 2 + subdirectories if is_directory else 1,
+        "st_uid": node.uid,
+        "st_gid": node.gid,
+        "st_blksize": BLOCK_BYTES,
+        "st_atime": node.time_ns,
+        "st_mtime": node.time_ns,
+        "st_ctime": node.time_ns,
+    }

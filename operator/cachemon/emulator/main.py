@@ -1,0 +1,153 @@
+"""The command cachemon-resctrl-emulator: mount, serve, unmount."""
+
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+
+from cachemon.emulator.arguments import Arguments, parse_arguments
+from cachemon.emulator.control import Control, ControlServer
+from cachemon.emulator.filesystem import FileSystem
+from cachemon.emulator.kernel import Resctrl
+from cachemon.emulator.kernfs import Caller
+from cachemon.emulator.machine import Machine, online_cpus, write_sysfs
+from cachemon.emulator.threads import ProcThreads
+
+__all__ = ["main"]
+
+TICK_SECONDS = 0.1
+FUSE_DEVICE = "/dev/fuse"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class CannotRunError(Exception):
+    """The machine lacks something; the message says what to do about it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the emulator until a signal ends it.
+
+    Returns:
+        0 after a signal; 1 if it could not mount. (Bad arguments end with SystemExit 2.)
+    """
+    arguments = parse_arguments(argv)
+    try:
+        mfusepy = _load_fuse()
+        _serve(arguments, mfusepy)
+    except CannotRunError as error:
+        print(f"cachemon-resctrl-emulator: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
+    machine = Machine(online_cpus(arguments.proc), arguments.blocks)
+    owner = Caller(os.geteuid(), os.getegid(), os.getpid())
+    resctrl = Resctrl(arguments.options, machine, ProcThreads(arguments.proc), owner)
+
+    def write_topology() -> None:
+        if arguments.sysfs:
+            write_sysfs(arguments.sysfs, machine)
+
+    mounted = threading.Event()
+
+    def on_mounted() -> None:
+        mounted.set()
+        print(f"mounted at {arguments.mountpoint}", flush=True)
+
+    control = Control(resctrl, write_topology)
+    try:
+        write_topology()
+        server = ControlServer(arguments.control, control) if arguments.control else None
+    except OSError as error:
+        raise CannotRunError(str(error)) from error
+    _allow_many_descriptors()
+    filesystem = FileSystem(resctrl, mfusepy.fuse_get_context, on_mounted)
+    with _in_background(resctrl, server):
+        try:
+            mfusepy.FUSE(filesystem, str(arguments.mountpoint), **_mount_options(owner.uid))
+        except RuntimeError as error:
+            # libfuse reports the end by a signal as an error too.
+            if not mounted.is_set():
+                raise CannotRunError(
+                    f"could not mount on {arguments.mountpoint} (libfuse said why above, code {error}); as an "
+                    "ordinary user run it in a namespace of your own: unshare --user --map-root-user --mount"
+                ) from error
+
+
+def _mount_options(uid: int) -> dict[str, str | bool]:
+    options: dict[str, str | bool] = {
+        "foreground": True,
+        "nothreads": True,
+        "fsname": "resctrl",
+        "subtype": "resctrl",
+    }
+    if uid == 0:
+        # As in the kernel's file system, others may enter and the modes decide. An ordinary user may not let
+        # others in (fuse.conf), and the modes, made for root, would forbid him to make groups.
+        options |= {"allow_other": True, "default_permissions": True}
+    return options
+
+
+@contextmanager
+def _in_background(resctrl: Resctrl, server: ControlServer | None) -> Iterator[None]:
+    """Count and answer the control socket while FUSE has the main thread.
+
+    Signals that stop us must reach the main thread, which libfuse has waiting in read(2): the others block them.
+    """
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(TICK_SECONDS):
+            resctrl.tick()
+
+    ticker = threading.Thread(target=tick, name="ticker", daemon=True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    ticker.start()
+    if server:
+        server.start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        ended.set()
+        ticker.join()
+        if server:
+            server.stop()
+
+
+def _load_fuse() -> ModuleType:
+    """Import mfusepy, which loads libfuse.
+
+    Raises:
+        CannotRunError: one of them, or the device, is not there.
+    """
+    try:
+        import mfusepy  # noqa: PLC0415 - it fails where libfuse is missing, and that is to be explained
+    except ImportError as error:
+        raise CannotRunError(f"{error}; install it: pip install 'cachemon[emulator]'") from error
+    except (OSError, AttributeError) as error:
+        raise CannotRunError(f"{error}; install libfuse 3 (Debian: apt-get install fuse3)") from error
+    try:
+        os.close(os.open(FUSE_DEVICE, os.O_RDWR))
+    except OSError as error:
+        raise CannotRunError(
+            f"{error}; FUSE needs this device: load it (modprobe fuse), and let it be read and written "
+            "(in a container, pass it in)"
+        ) from error
+    module: ModuleType = mfusepy
+    return module
+
+
+def _allow_many_descriptors() -> None:
+    """Three files of every member thread stay open."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""How kernels differ, as values.
+
+Each difference was seen in a transcript of that kernel (6.1.192, 7.3.4) or read in its source.
+"""
+
+import errno
+from dataclasses import dataclass
+
+__all__ = ["PROFILES", "Profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One kernel's ways where they are not every kernel's."""
+
+    name: str
+    tasks_take_lists: bool
+    """Comma-separated TIDs; an empty write does nothing instead of EINVAL; errors name the task (6.7)."""
+    status_cleared_by_every_lock: bool
+    """Every operation that locks a group clears last_cmd_status, reads too; before, only some writes did."""
+    status_marks_truncation: bool
+    """A last_cmd_status that overflowed its 512 bytes says so."""
+    info_errors_explained: bool
+    """Bad writes under info/ leave a text in last_cmd_status, and good ones clear it."""
+    mkdir_in_info_errno: int
+    limbo_for_clean_rmids: bool
+    """A freed RMID always waits in limbo. Before 6.12 the cache block of the CPU that runs rmdir is skipped
+    when the RMID holds little there, so with one block a clean RMID is free at once."""
+    rmid_before_closid: bool
+    """mkdir of a control group takes the RMID first, so "Out of RMIDs" wins over "Out of CLOSIDs"."""
+    mbm_assign_mode: bool
+    """info/L3_MON/mbm_assign_mode exists (6.18)."""
+    sparse_masks: bool
+    """info/L3/sparse_masks exists (6.7)."""
+
+
+PROFILES = {
+    "7.3": Profile(
+        name="7.3",
+        tasks_take_lists=True,
+        status_cleared_by_every_lock=True,
+        status_marks_truncation=True,
+        info_errors_explained=True,
+        mkdir_in_info_errno=errno.ENODEV,
+        limbo_for_clean_rmids=True,
+        rmid_before_closid=False,
+        mbm_assign_mode=True,
+        sparse_masks=True,
+    ),
+    "6.1": Profile(
+        name="6.1",
+        tasks_take_lists=False,
+        status_cleared_by_every_lock=False,
+        status_marks_truncation=False,
+        info_errors_explained=False,
+        mkdir_in_info_errno=errno.EPERM,
+        limbo_for_clean_rmids=False,
+        rmid_before_closid=True,
+        mbm_assign_mode=False,
+        sparse_masks=False,
+    ),
+}

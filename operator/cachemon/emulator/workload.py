@@ -1,0 +1,161 @@
+"""How CPU time becomes memory traffic and cache occupancy. Pure.
+
+A model, not a simulation: no address is ever looked at. Each thread moves a constant number of bytes per second
+of CPU time that it really used, a constant part of which are lines new to the cache. They land where it ran:
+
+1. in free lines, then in those of dead RMIDs (nobody touches them, so they are the oldest),
+2. and once the cache is full, in the lines of all RMIDs in proportion to what they hold (random replacement).
+
+So the sum never exceeds the capacity, a lone busy thread comes to fill its cache within a second or so, two
+share it by how busy they are, and an idle one loses its lines slowly to the rest of the machine. That rest is
+RMID 0: it works as much as brings in a quarter of the capacity per second.
+"""
+
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+__all__ = [
+    "EVENTS",
+    "LINE_BYTES",
+    "LLC_OCCUPANCY",
+    "MBM_LOCAL_BYTES",
+    "MBM_TOTAL_BYTES",
+    "TRAFFIC_BYTES_PER_CPU_SECOND",
+    "BlockBooks",
+    "fill",
+    "share_out",
+]
+
+LLC_OCCUPANCY = "llc_occupancy"
+MBM_TOTAL_BYTES = "mbm_total_bytes"
+MBM_LOCAL_BYTES = "mbm_local_bytes"
+EVENTS = (LLC_OCCUPANCY, MBM_TOTAL_BYTES, MBM_LOCAL_BYTES)
+"""In the order of info/L3_MON/mon_features."""
+
+NS_PER_SECOND = 1_000_000_000
+LINE_BYTES = 64
+"""All values are multiples of it: the upscale factor that CPUID 0xF.1 EBX would give."""
+TRAFFIC_BYTES_PER_CPU_SECOND = 1 << 30
+TRAFFIC_PER_NEW_LINE = 16
+"""One line in so many that are moved was not in the cache: 64 MiB of new lines per CPU second."""
+LOCAL_QUARTERS = 3
+"""Of four lines, so many come from the local memory controller."""
+DEFAULT_GROUP_SECONDS = 4
+"""RMID 0 brings in the capacity of the cache in this time."""
+
+
+def share_out(total: int, weights: Mapping[int, float]) -> dict[int, int]:
+    """Split `total` in proportion to weights, exactly: the parts are integers and sum up to it.
+
+    The largest remainders get what rounding left over, so a larger weight never gets less.
+    """
+    whole = math.fsum(weights.values())
+    if total == 0 or whole <= 0:
+        return dict.fromkeys(weights, 0)
+    exact = {key: total * (weight / whole) for key, weight in weights.items()}
+    parts = {key: math.floor(value) for key, value in exact.items()}
+    left = total - sum(parts.values())
+    by_remainder = sorted(exact, key=lambda key: (parts[key] - exact[key], key))
+    for key in by_remainder[: max(left, 0)]:
+        parts[key] += 1
+    # Floats may put the floors a few lines over the total: take them from the largest.
+    for key in sorted(parts, key=lambda key: -parts[key])[: max(-left, 0)]:
+        parts[key] -= 1
+    return parts
+
+
+def fill(
+    held: Mapping[int, int], new: Mapping[int, int], capacity: int, dead: AbstractSet[int] = frozenset()
+) -> dict[int, int]:
+    """Lines held by each RMID after new ones came in, in any order.
+
+    Args:
+        held: lines per RMID; their sum is at most `capacity`.
+        new: lines that each RMID brings in.
+        capacity: lines of the cache.
+        dead: RMIDs without a group; their lines go first.
+
+    Returns:
+        Lines per RMID; their sum is the old sum plus the new lines, or `capacity` if that is less.
+    """
+    result = {rmid: held.get(rmid, 0) for rmid in held.keys() | new.keys()}
+    coming = sum(new.values())
+    free = capacity - sum(result.values())
+    old = {rmid: lines for rmid, lines in result.items() if rmid in dead}
+    landing = min(coming, free + sum(old.values()))
+    for rmid, lines in share_out(max(landing - free, 0), old).items():
+        result[rmid] -= lines
+    for rmid, lines in share_out(landing, new).items():
+        result[rmid] += lines
+    rest = coming - landing
+    if rest == 0:
+        return result
+    # Each new line hits any line with the same chance: what was there survives all of them with (1-1/C)^rest.
+    stays = math.exp(-rest / capacity)
+    goal = {
+        rmid: lines * stays + (1 - stays) * capacity * new.get(rmid, 0) / coming for rmid, lines in result.items()
+    }
+    return share_out(capacity, goal)
+
+
+def _lines(cpu_ns: int, bytes_per_second: int) -> int:
+    return cpu_ns * (bytes_per_second // LINE_BYTES) // NS_PER_SECOND
+
+
+class BlockBooks:
+    """What one cache block's hardware counts, per RMID.
+
+    CPU time is the only thing that is added up; traffic and new lines are functions of it, so nothing is lost to
+    rounding however often it is looked at.
+    """
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.capacity_lines = capacity_bytes // LINE_BYTES
+        self._cpu_ns: dict[int, int] = {}
+        self._traffic_base_lines: dict[int, int] = {}
+        self._brought_lines: dict[int, int] = {}
+        self._held_lines: dict[int, int] = {}
+
+    def charge(self, rmid: int, cpu_ns: int) -> None:
+        """Thread time on this block's CPUs under an RMID."""
+        self._cpu_ns[rmid] = self._cpu_ns.get(rmid, 0) + cpu_ns
+
+    def advance(self, elapsed_ns: int, dead: AbstractSet[int]) -> None:
+        """Let what was charged since the last time take its place in the cache."""
+        line_ns = LINE_BYTES * TRAFFIC_PER_NEW_LINE
+        background = elapsed_ns * self.capacity_lines * line_ns // TRAFFIC_BYTES_PER_CPU_SECOND
+        self.charge(0, background // DEFAULT_GROUP_SECONDS)
+        new: dict[int, int] = {}
+        for rmid, cpu_ns in self._cpu_ns.items():
+            brought = _lines(cpu_ns, TRAFFIC_BYTES_PER_CPU_SECOND // TRAFFIC_PER_NEW_LINE)
+            new[rmid] = brought - self._brought_lines.get(rmid, 0)
+            self._brought_lines[rmid] = brought
+        if any(new.values()):
+            self._held_lines = fill(self._held_lines, new, self.capacity_lines, dead)
+
+    def reset_traffic(self, rmid: int) -> None:
+        """What mkdir does to an RMID: traffic counts from zero, lines of the previous owner stay."""
+        self._traffic_base_lines[rmid] = self._traffic_lines(rmid)
+
+    def _traffic_lines(self, rmid: int) -> int:
+        return _lines(self._cpu_ns.get(rmid, 0), TRAFFIC_BYTES_PER_CPU_SECOND)
+
+    def occupancy_bytes(self, rmid: int) -> int:
+        """Bytes of this cache block that hold the RMID's lines."""
+        return self._held_lines.get(rmid, 0) * LINE_BYTES
+
+    def total_occupancy_bytes(self) -> int:
+        """Bytes of this cache block that hold anybody's lines."""
+        return sum(self._held_lines.values()) * LINE_BYTES
+
+    def traffic_bytes(self, rmid: int) -> int:
+        """Bytes moved since the last reset."""
+        return (self._traffic_lines(rmid) - self._traffic_base_lines.get(rmid, 0)) * LINE_BYTES
+
+    def value(self, rmid: int, event: str) -> int:
+        """The bytes that an event file would show for this RMID alone."""
+        if event == LLC_OCCUPANCY:
+            return self.occupancy_bytes(rmid)
+        total = self.traffic_bytes(rmid)
+        return total if event == MBM_TOTAL_BYTES else total // LINE_BYTES * LOCAL_QUARTERS // 4 * LINE_BYTES

@@ -1,0 +1,100 @@
+"""A watched collection: listed, kept up to date, listed again whenever that is in doubt."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from cachemon.kube.client import KubeClient, Selector
+from cachemon.model.api import ObjectName, Resource, name_of
+from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
+
+__all__ = ["Informer"]
+
+log = logging.getLogger(__name__)
+
+_LAST_BACKOFF_SECONDS = 15.0
+_SHORTEST_WATCH_SECONDS = 0.5
+
+
+class Informer:
+    """The objects of one resource that a selector takes.
+
+    Args:
+        client: the API server.
+        resource: what to watch.
+        selector: which part of it.
+        changed: called after every change of `objects`, in the event loop.
+        watch_seconds: how long one watch lasts before the next; jitter is added.
+        backoff_seconds: how long to wait after the first failure; it doubles with each.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        selector: Selector,
+        changed: Callable[[], None],
+        *,
+        watch_seconds: int = 300,
+        backoff_seconds: float = 0.5,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._selector = selector
+        self._changed = changed
+        self._watch_seconds = watch_seconds
+        self._backoff_seconds = backoff_seconds
+        self._objects: dict[ObjectName, dict[str, Any]] = {}
+        self.synced = asyncio.Event()
+
+    @property
+    def objects(self) -> Mapping[ObjectName, dict[str, Any]]:
+        """What is known now; kept as it is while the API server is away."""
+        return MappingProxyType(self._objects)
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        backoff = self._backoff_seconds
+        while True:
+            began = time.monotonic()
+            try:
+                await self._list_and_watch()
+            except KubeError as err:
+                if time.monotonic() - began > _LAST_BACKOFF_SECONDS:
+                    backoff = self._backoff_seconds
+                wait = max(backoff, err.retry_after_seconds) if isinstance(err, KubeThrottledError) else backoff
+                log.warning("watching %s: %s; listing again in %.1f s", self._resource.plural, err, wait)
+                await asyncio.sleep(wait * random.uniform(1.0, 1.2))
+                backoff = min(_LAST_BACKOFF_SECONDS, backoff * 2)
+
+    async def _list_and_watch(self) -> NoReturn:
+        resource_version = await self._list()
+        while True:
+            began = time.monotonic()
+            resource_version = await self._watch(resource_version)
+            if time.monotonic() - began < _SHORTEST_WATCH_SECONDS:
+                raise KubeUnreachableError("the watch ended as soon as it began")
+
+    async def _list(self) -> str:
+        listing = await self._client.list(self._resource, self._selector)
+        self._objects = {name_of(item): item for item in listing.items}
+        self.synced.set()
+        self._changed()
+        return listing.resource_version
+
+    async def _watch(self, resource_version: str) -> str:
+        seconds = round(self._watch_seconds * random.uniform(1.0, 1.2))
+        async for event in self._client.watch(self._resource, self._selector, resource_version, seconds=seconds):
+            resource_version = event.object["metadata"]["resourceVersion"]
+            if event.type == "BOOKMARK":
+                continue
+            if event.type == "DELETED":
+                self._objects.pop(name_of(event.object), None)
+            else:
+                self._objects[name_of(event.object)] = event.object
+            self._changed()
+        return resource_version

@@ -1,0 +1,161 @@
+"""The objects of API group cachemon.dev as values. `crds/` is the source of their schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cachemon.model.conditions import Condition, parse_conditions
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, parse_groups
+
+API_GROUP = "cachemon.dev"
+API_VERSION = f"{API_GROUP}/v1alpha1"
+
+AGENT_FIELD_MANAGER = "cachemon-agent"
+OPERATOR_FIELD_MANAGER = "cachemon-operator"
+
+BOUND = "Bound"
+MONITORED = "Monitored"
+READY = "Ready"
+
+ROLE_ACTIVE = "Active"
+ROLE_MIGRATION_TARGET = "MigrationTarget"
+
+STALE_AFTER_PERIODS = 3
+"""An agent that has not reported for so many of its periods is not believed any longer."""
+
+DEFAULT_STATUS_PERIOD_SECONDS = 60
+
+
+class Resource(NamedTuple):
+    """A kind of the API, as URLs and bodies name it."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+GROUPS = Resource(API_GROUP, "v1alpha1", "cachemonitorgroups", "CacheMonitorGroup", namespaced=True)
+NODES = Resource(API_GROUP, "v1alpha1", "cachemonitornodes", "CacheMonitorNode", namespaced=False)
+VMIS = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", namespaced=True)
+PODS = Resource("", "v1", "pods", "Pod", namespaced=True)
+
+
+class ObjectName(NamedTuple):
+    """Namespace and name; the namespace of a cluster-scoped object is empty."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def name_of(obj: Mapping[str, Any]) -> ObjectName:
+    """Where an object is."""
+    metadata = obj["metadata"]
+    return ObjectName(metadata.get("namespace", ""), metadata["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A pod whose QEMU may run the VMI.
+
+    Attributes:
+        node_name: where the pod runs.
+        pod_uid: the pod.
+        role: `Active` for the pod that runs the guest, `MigrationTarget` for the one that will.
+    """
+
+    node_name: str
+    pod_uid: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMonitorGroup:
+    """What agent and operator read of a CacheMonitorGroup.
+
+    Attributes:
+        name: namespace and name.
+        uid: metadata.uid.
+        generation: metadata.generation.
+        resource_version: metadata.resourceVersion.
+        created: metadata.creationTimestamp, RFC 3339.
+        vmi_name: spec.vmiName.
+        groups: spec.groups; empty when they can't be meant (see `problem`).
+        problem: why spec.groups can't be meant, or None. The API server refuses such objects; this is for
+            those that an older schema let in.
+        priority: spec.priority.
+        status_period_seconds: spec.statusPeriodSeconds.
+        node_name: status.nodeName, empty while unbound.
+        vmi_uid: status.vmiUID.
+        vcpu_count: status.vcpuCount, 0 when unknown.
+        placements: status.placements.
+        observed_time: status.observedTime, RFC 3339, or empty.
+        conditions: status.conditions by type.
+        raw_conditions: the same as the API has them.
+    """
+
+    name: ObjectName
+    uid: str
+    generation: int
+    resource_version: str
+    created: str
+    vmi_name: str
+    groups: tuple[MonitoringGroup, ...]
+    problem: str | None
+    priority: int
+    status_period_seconds: int
+    node_name: str
+    vmi_uid: str
+    vcpu_count: int
+    placements: tuple[Placement, ...]
+    observed_time: str
+    conditions: Mapping[str, Condition]
+    raw_conditions: tuple[Mapping[str, Any], ...]
+
+    @property
+    def guest_name(self) -> str:
+        """The libvirt domain of the VMI (KubeVirt pkg/util DomainFromNamespaceName)."""
+        return f"{self.name.namespace}_{self.vmi_name}"
+
+
+def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
+    """A CacheMonitorGroup as the API server hands it out."""
+    metadata, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
+    groups: tuple[MonitoringGroup, ...] = ()
+    problem = None
+    try:
+        groups = parse_groups(spec.get("groups"))
+    except InvalidInputError as err:
+        problem = str(err)
+    raw_conditions = tuple(status.get("conditions", ()))
+    return CacheMonitorGroup(
+        name=name_of(obj),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        created=metadata["creationTimestamp"],
+        vmi_name=spec["vmiName"],
+        groups=groups,
+        problem=problem,
+        priority=spec.get("priority", 0),
+        status_period_seconds=spec.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS),
+        node_name=status.get("nodeName", ""),
+        vmi_uid=status.get("vmiUID", ""),
+        vcpu_count=status.get("vcpuCount", 0),
+        placements=tuple(
+            Placement(item["nodeName"], item["podUID"], item["role"]) for item in status.get("placements", ())
+        ),
+        observed_time=status.get("observedTime", ""),
+        conditions=parse_conditions(raw_conditions),
+        raw_conditions=raw_conditions,
+    )

@@ -1,0 +1,56 @@
+"""Conditions as metav1.Condition has them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is so, why, and what a person can do about it. `type` is named as in the API."""
+
+    type: str
+    status: Status
+    reason: str
+    message: str
+
+    @property
+    def is_true(self) -> bool:
+        """Whether the status is `True`."""
+        return self.status == "True"
+
+
+def parse_conditions(items: Iterable[Mapping[str, Any]]) -> dict[str, Condition]:
+    """The conditions of an object's status, by type."""
+    return {item["type"]: Condition(item["type"], item["status"], item["reason"], item["message"]) for item in items}
+
+
+def render_condition(
+    condition: Condition, *, before: Iterable[Mapping[str, Any]], generation: int | None, now: str
+) -> dict[str, Any]:
+    """One entry for `status.conditions`.
+
+    Args:
+        condition: what holds now.
+        before: `status.conditions` as the object has them: the transition time is kept while the status is.
+        generation: metadata.generation that was looked at; None for an object without a spec.
+        now: RFC 3339 time, for a status that changes.
+    """
+    transition = next(
+        (
+            old["lastTransitionTime"]
+            for old in before
+            if old["type"] == condition.type and old["status"] == condition.status
+        ),
+        now,
+    )
+    rendered = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastTransitionTime": transition,
+    }
+    return rendered if generation is None else rendered | {"observedGeneration": generation}

@@ -1,0 +1,91 @@
+"""Every error that cachemon raises on purpose.
+
+    CachemonError
+    ├── InvalidInputError          what a person wrote can't be meant: a list, a flag, an object
+    ├── ResctrlError               the kernel refused something that should have worked
+    │   ├── ResctrlUnavailableError    not mounted, or the CPU offers no monitoring
+    │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free
+    │   └── ResctrlBusyError           another program holds the lock of the tree
+    └── KubeError                  the API server refused, or did not answer
+        ├── KubeUnreachableError       no connection, time-out, 5xx: try again later
+        ├── KubeThrottledError         429: try again after the time it names
+        ├── KubeConflictError          409: the object has changed meanwhile
+        ├── KubeForbiddenError         401, 403: rights or admission policy
+        ├── KubeNotFoundError          404
+        ├── KubeGoneError              410: the resourceVersion is too old, list again
+        └── KubeRejectedError          any other 4xx: the object breaks a rule
+
+A thread, process or group that has vanished is a value (None, or an outcome), never an error.
+"""
+
+
+class CachemonError(Exception):
+    """Root of the tree. The message tells a person what to do next."""
+
+
+class InvalidInputError(CachemonError, ValueError):
+    """What a person wrote can't be meant."""
+
+
+class ResctrlError(CachemonError):
+    """The kernel refused something that should have worked."""
+
+
+class ResctrlUnavailableError(ResctrlError):
+    """resctrl is not mounted, or offers no monitoring.
+
+    Attributes:
+        reason: CamelCase word for a condition, e.g. `ResctrlNotMounted`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class OutOfRmidsError(ResctrlError):
+    """No RMID is free now: ENOSPC, or EBUSY while freed ones wait for their cache lines to leave."""
+
+
+class ResctrlBusyError(ResctrlError):
+    """Another program held the lock of the resctrl tree for longer than we wait."""
+
+
+class KubeError(CachemonError):
+    """The API server refused, or did not answer."""
+
+
+class KubeUnreachableError(KubeError):
+    """No connection, no answer in time, or an answer of the 5xx kind."""
+
+
+class KubeThrottledError(KubeError):
+    """429.
+
+    Attributes:
+        retry_after_seconds: how long the server asks to wait.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class KubeConflictError(KubeError):
+    """409: the object has changed since it was read."""
+
+
+class KubeForbiddenError(KubeError):
+    """401 or 403: no right, no valid token, or an admission policy said no."""
+
+
+class KubeNotFoundError(KubeError):
+    """404."""
+
+
+class KubeGoneError(KubeError):
+    """410: the resourceVersion is too old to go on from; list again."""
+
+
+class KubeRejectedError(KubeError):
+    """Another 4xx: the object breaks a rule of its schema."""

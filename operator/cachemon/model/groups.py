@@ -1,0 +1,145 @@
+"""Monitoring groups: what a person wants watched of one VMI."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+
+
+class GroupKey(NamedTuple):
+    """One monitoring group among all of a node: the object that wants it, and its name there."""
+
+    object_uid: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringGroup:
+    """An item of `spec.groups`.
+
+    Attributes:
+        name: unique in its object; `vcpus_<list as written>` when the item has none.
+        vcpus: the ids wanted, or None when the item does not ask for vCPUs by number.
+        all_vcpus: whether every vCPU is wanted, hot-plugged ones included.
+        threads: classes of other QEMU threads that belong to the group.
+    """
+
+    name: str
+    vcpus: frozenset[int] | None
+    all_vcpus: bool
+    threads: frozenset[ThreadClass]
+
+    def wants(self, thread: Thread) -> bool:
+        """Whether a thread belongs to this group."""
+        if thread.thread_class is not ThreadClass.VCPU:
+            return thread.thread_class in self.threads
+        if self.all_vcpus:
+            return True
+        return self.vcpus is not None and thread.vcpu in self.vcpus
+
+    @property
+    def wants_vcpus(self) -> bool:
+        """Whether the group has any vCPU in it."""
+        return self.all_vcpus or self.vcpus is not None
+
+
+WHOLE_VMI = MonitoringGroup(name=f"vcpus_{ALL}", vcpus=None, all_vcpus=True, threads=frozenset())
+
+
+def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
+    """An item of `spec.groups` as the API server hands it out.
+
+    Raises:
+        InvalidInputError: a list or a thread class can't be meant.
+    """
+    text: str | None = item.get("vcpus")
+    try:
+        threads = frozenset(ThreadClass(name) for name in item.get("threads", ()))
+    except ValueError as err:
+        raise InvalidInputError(f"threads: {err}; must be one of {', '.join(ThreadClass)}") from err
+    if ThreadClass.VCPU in threads:
+        raise InvalidInputError("threads must not name VCPU; use `vcpus`")
+    if text is None and not threads:
+        raise InvalidInputError("a group must have `vcpus` or `threads`")
+    all_vcpus = text == ALL
+    return MonitoringGroup(
+        name=item.get("name") or f"vcpus_{text}",
+        vcpus=None if text is None or all_vcpus else parse_vcpus(text),
+        all_vcpus=all_vcpus,
+        threads=threads,
+    )
+
+
+def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringGroup, ...]:
+    """`spec.groups`; absent means one group of all vCPUs.
+
+    Raises:
+        InvalidInputError: an item can't be meant, or two have the same name.
+    """
+    if items is None:
+        return (WHOLE_VMI,)
+    groups = tuple(map(parse_group, items))
+    names = [group.name for group in groups]
+    if len(set(names)) < len(names):
+        raise InvalidInputError("group names must be unique in spec.groups")
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class GroupShortfall:
+    """Why a group has less than it wants: a reason for the API and a message for people."""
+
+    waiting: bool
+    reason: str
+    message: str
+
+
+def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShortfall | None:
+    """What of a group's wish the VM's threads do not fulfil now; None when all is there.
+
+    Args:
+        group: the wish.
+        qemu: the threads there are.
+        vcpu_count: vCPUs that the VMI has by its status, 0 when that is not known.
+    """
+    if not qemu.identifiable:
+        return GroupShortfall(
+            waiting=False,
+            reason="ThreadsNotIdentifiable",
+            message="QEMU names no threads; it must run with -name debug-threads=on, as libvirt starts it",
+        )
+    present = {t.vcpu for t in qemu.threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}
+    one_thread_for_all = any(t.stands_for_all_vcpus for t in qemu.threads)
+    if one_thread_for_all and group.vcpus is not None:
+        return GroupShortfall(
+            waiting=False,
+            reason="VCPUsShareOneThread",
+            message="all vCPUs of this VM run in one thread (TCG with thread=single); use `vcpus: all`",
+        )
+    every_vcpu = set() if one_thread_for_all else set(range(vcpu_count))
+    wanted = every_vcpu if group.all_vcpus else set(group.vcpus or ())
+    absent = wanted - present
+    starting = {vcpu for vcpu in absent if vcpu < vcpu_count}
+    if starting:
+        return GroupShortfall(
+            waiting=True,
+            reason="VCPUThreadMissing",
+            message=f"vCPU {format_vcpus(starting)} has no thread yet; QEMU is starting or plugging it",
+        )
+    if absent:
+        return GroupShortfall(
+            waiting=False,
+            reason="VCPUsNotInVM",
+            message=f"the VM has no vCPU {format_vcpus(absent)}; it has {format_vcpus(present) or 'none'}",
+        )
+    if not any(map(group.wants, qemu.threads)):
+        wanted_threads = ", ".join(sorted(group.threads)) or "vCPU"
+        return GroupShortfall(
+            waiting=True,
+            reason="NoSuchThread",
+            message=f"QEMU has no {wanted_threads} thread now",
+        )
+    return None

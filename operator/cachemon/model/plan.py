@@ -1,0 +1,227 @@
+"""The plan: from the cells that should be and the mon_groups that are, to what has to be done. Pure.
+
+A cell keeps the mon_group that already holds most of its threads, whatever that is called: so a restart
+of the agent adopts what it finds, adding a group moves no thread whose cell stays the same, and a
+plugged vCPU moves nobody else. A cell whose threads sit in several control groups gets a mon_group under
+each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachemon.model.cells import Cell, Wish
+from cachemon.model.groups import GroupKey
+from cachemon.model.threads import Thread
+
+OWN_PREFIX = "cachemon-"
+ROOT = ""
+"""The name of the default control group: the root of the tree."""
+
+
+class MonGroupName(NamedTuple):
+    """Where a mon_group is: the control group's directory name (`ROOT` for the default one) and its own."""
+
+    control_group: str
+    name: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether cachemon made it. Nothing else is ever written to or removed."""
+        return self.name.startswith(OWN_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the kernel has.
+
+    Attributes:
+        mon_groups: the TIDs in every mon_group, ours and others'.
+        control_groups: the TIDs in every control group but the default one.
+        num_rmids: what the hardware offers, the default group's among them.
+    """
+
+    mon_groups: Mapping[MonGroupName, frozenset[int]]
+    control_groups: Mapping[str, frozenset[int]]
+    num_rmids: int
+
+    @property
+    def foreign_mon_groups(self) -> tuple[MonGroupName, ...]:
+        """Mon_groups that others made."""
+        return tuple(name for name in self.mon_groups if not name.is_ours)
+
+    def rmids_for_us(self, budget: int | None) -> int:
+        """How many mon_groups we may have: every control group and every mon_group takes one RMID."""
+        others = 1 + len(self.control_groups) + len(self.foreign_mon_groups)
+        free = max(0, self.num_rmids - others)
+        return free if budget is None else min(free, budget)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The threads of a cell that sit in one control group: what one mon_group holds."""
+
+    cell: Cell
+    control_group: str
+    threads: frozenset[Thread]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a mon_group."""
+
+    where: MonGroupName
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Write threads into a mon_group of ours, one write(2) each."""
+
+    where: MonGroupName
+    threads: tuple[Thread, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Write threads that no longer belong into our mon_groups back to their control group."""
+
+    control_group: str
+    threads: tuple[Thread, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a mon_group of ours; threads still in it fall back to the control group."""
+
+    where: MonGroupName
+
+
+Action = Create | Move | Release | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do, and where each cell ends up when it all works.
+
+    Attributes:
+        actions: in this order; an action whose predecessor failed is still safe.
+        placed: the mon_group of each part; parts without one have to wait for an RMID.
+        waiting: groups that can't have all their cells within the RMIDs there are.
+        foreign: threads that others' mon_groups hold, by group; they are left there.
+    """
+
+    actions: tuple[Action, ...]
+    placed: Mapping[Part, MonGroupName]
+    waiting: frozenset[GroupKey]
+    foreign: Mapping[GroupKey, MonGroupName]
+
+
+def parts_of(cells: Iterable[Cell], observed: Observed) -> tuple[Part, ...]:
+    """The cells, split by the control groups that their threads sit in."""
+    home = {tid: group for group, tids in observed.control_groups.items() for tid in tids}
+    parts: list[Part] = []
+    for cell in cells:
+        by_home: defaultdict[str, set[Thread]] = defaultdict(set)
+        for thread in cell.threads:
+            by_home[home.get(thread.tid, ROOT)].add(thread)
+        parts += [Part(cell, group, frozenset(by_home[group])) for group in sorted(by_home)]
+    return tuple(parts)
+
+
+def make_plan(
+    cells: Sequence[Cell],
+    wishes: Sequence[Wish],
+    observed: Observed,
+    *,
+    known_threads: Iterable[Thread] = (),
+    budget: int | None = None,
+) -> Plan:
+    """Decide what to do.
+
+    Args:
+        cells: the cells that should be, of all QEMUs of the node.
+        wishes: every group whose cells these are; their rank decides when RMIDs are short.
+        observed: what the kernel has.
+        known_threads: all threads of the QEMUs that are looked after; only these may be released.
+        budget: at most this many mon_groups, or None for all that the hardware has.
+    """
+    foreign_tids = {tid: name for name in observed.foreign_mon_groups for tid in observed.mon_groups[name]}
+    foreign = {
+        key: foreign_tids[tid] for cell in cells for tid in cell.tids & foreign_tids.keys() for key in cell.members
+    }
+    parts = [part for part in parts_of(cells, observed) if not foreign_tids.keys() & part.cell.tids]
+    chosen, waiting = _ration(parts, wishes, observed.rmids_for_us(budget))
+    placed = _place(chosen, observed)
+    actions: list[Action] = [Create(where) for where in placed.values() if where not in observed.mon_groups]
+    for part, where in placed.items():
+        held = observed.mon_groups.get(where, frozenset())
+        joining = tuple(sorted((t for t in part.threads if t.tid not in held), key=lambda t: t.tid))
+        if joining:
+            actions.append(Move(where, joining))
+    actions += _releases(placed, observed, known_threads)
+    kept = set(placed.values())
+    actions += [Remove(name) for name in sorted(observed.mon_groups) if name.is_ours and name not in kept]
+    return Plan(tuple(actions), placed, waiting, foreign)
+
+
+def _ration(parts: Sequence[Part], wishes: Sequence[Wish], limit: int) -> tuple[list[Part], frozenset[GroupKey]]:
+    """The parts that get an RMID: whole groups by rank. One that does not fit waits."""
+    by_key: defaultdict[GroupKey, list[Part]] = defaultdict(list)
+    for part in parts:
+        for key in part.cell.members:
+            by_key[key].append(part)
+    taken: dict[Part, None] = {}
+    waiting: set[GroupKey] = set()
+    for wish in sorted(wishes, key=lambda wish: wish.rank):
+        needed = [part for part in by_key[wish.key] if part not in taken]
+        if len(taken) + len(needed) <= limit:
+            taken.update(dict.fromkeys(needed))
+        else:
+            waiting.add(wish.key)
+    return [part for part in parts if part in taken], frozenset(waiting)
+
+
+def _place(parts: Sequence[Part], observed: Observed) -> dict[Part, MonGroupName]:
+    """Give every part a mon_group: the one that holds most of its threads, else a new name."""
+    claims = sorted(
+        (
+            (-len(overlap), name, index)
+            for index, part in enumerate(parts)
+            for name, tids in observed.mon_groups.items()
+            if name.is_ours and name.control_group == part.control_group
+            if (overlap := tids & {thread.tid for thread in part.threads})
+        ),
+    )
+    chosen: dict[int, MonGroupName] = {}
+    used: set[MonGroupName] = set()
+    for _, name, index in claims:
+        if index not in chosen and name not in used:
+            chosen[index] = name
+            used.add(name)
+    for index, part in enumerate(parts):
+        if index not in chosen:
+            chosen[index] = _fresh_name(part, used | observed.mon_groups.keys())
+            used.add(chosen[index])
+    return {part: chosen[index] for index, part in enumerate(parts)}
+
+
+def _fresh_name(part: Part, used: set[MonGroupName]) -> MonGroupName:
+    number = 0
+    while (name := MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.pod_uid}-{number}")) in used:
+        number += 1
+    return name
+
+
+def _releases(
+    placed: Mapping[Part, MonGroupName], observed: Observed, known_threads: Iterable[Thread]
+) -> list[Release]:
+    """Threads that sit in a mon_group we keep but belong into no cell: QEMU's new helpers inherit a group."""
+    belonging = {thread.tid for part in placed for thread in part.threads}
+    known = {thread.tid: thread for thread in known_threads}
+    straying: defaultdict[str, list[Thread]] = defaultdict(list)
+    for where in sorted(set(placed.values())):
+        for tid in sorted(observed.mon_groups.get(where, frozenset()) - belonging):
+            if tid in known:
+                straying[where.control_group].append(known[tid])
+    return [Release(group, tuple(threads)) for group, threads in straying.items()]

@@ -1,0 +1,66 @@
+"""Readings: what one mon_data file said."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Missing(StrEnum):
+    """Why a mon_data file gave no number. The values are those of `reading` in the API."""
+
+    UNAVAILABLE = "Unavailable"
+    """The hardware holds no value now (fs/resctrl/ctrlmondata.c, -EINVAL)."""
+    ERROR = "Error"
+    """The hardware answered with an error (-EIO)."""
+    UNASSIGNED = "Unassigned"
+    """AMD ABMC, Linux 6.18: no counter is assigned (-ENOENT)."""
+    OFFLINE = "Offline"
+    """The cache block or the mon_group is gone: ENODEV from a kept descriptor, ENOENT from open."""
+
+
+Reading = int | Missing
+
+VALID = "Valid"
+
+
+def parse_reading(text: bytes) -> Reading:
+    """The content of a mon_data file: `%llu` or a word, with or without a newline.
+
+    Anything else counts as `Missing.ERROR`: a number that can't be read is no number.
+    """
+    word = text.strip()
+    if word.isdigit():  # bytes.isdigit knows ASCII digits only
+        return int(word)
+    try:
+        return Missing(word.decode("ascii", "replace"))
+    except ValueError:
+        return Missing.ERROR
+
+
+_WORST_FIRST = (Missing.OFFLINE, Missing.ERROR, Missing.UNAVAILABLE, Missing.UNASSIGNED)
+
+
+def total(readings: Iterable[Reading]) -> Reading:
+    """The sum, or the worst reason why there is none: a sum with a part missing would be wrong."""
+    values = list(readings)
+    for reason in _WORST_FIRST:
+        if reason in values:
+            return reason
+    return sum(value for value in values if not isinstance(value, Missing))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheBlock:
+    """One last-level cache.
+
+    Attributes:
+        level: cache level; resctrl monitors 3.
+        id: the cache id (/sys/devices/system/cpu/cpuN/cache/index3/id), may have gaps.
+        capacity_bytes: its size, or None where sysfs does not tell.
+        cpus: online CPUs that share it, as sysfs lists them; empty where it does not tell.
+    """
+
+    level: int
+    id: int
+    capacity_bytes: int | None
+    cpus: str

@@ -1,0 +1,101 @@
+"""The threads of one QEMU process, and what each is for.
+
+A thread's name is the only public sign of its purpose. QEMU names its threads with `debug-threads=on`,
+which libvirt always passes: `CPU n/KVM` (accel/kvm/kvm-accel-ops.c), `CPU n/TCG`
+(accel/tcg/tcg-accel-ops-mttcg.c), `ALL CPUs/TCG` (tcg-accel-ops-rr.c, one thread for all vCPUs), `IO <id>`
+(iothread.c). `CPU n/MSHV` is what KubeVirt looks for on its second hypervisor
+(pkg/hypervisor/mshv/realtime.go, v1.8). `vhost-<pid>` is a thread of QEMU since Linux 6.4
+(kernel/vhost_task.c); before that it is a kernel thread outside of it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Qemu", "Thread", "ThreadClass", "classify"]
+
+_VCPU = re.compile(r"CPU ([0-9]+)/(?:KVM|TCG|MSHV)")
+_ALL_VCPUS = "ALL CPUs/TCG"
+_IO_THREAD = re.compile(r"IO .+")
+_VHOST = re.compile(r"vhost-[0-9]+")
+_LONGEST_NAME = 64  # bytes; the kernel cuts names of user threads at 15 and of kernel threads at 63
+
+
+class ThreadClass(StrEnum):
+    """What a thread of QEMU is for; the values are the words of `spec.groups[].threads`."""
+
+    VCPU = "VCPU"
+    IO_THREAD = "IOThread"
+    EMULATOR = "Emulator"
+    VHOST = "Vhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """One thread of a QEMU process.
+
+    Attributes:
+        tid: thread id in the PID namespace of the /proc it was read from.
+        start_time: clock ticks since boot (/proc/PID/task/TID/stat, field 22). With `tid` it tells a thread
+            from a later one of the same number.
+        thread_class: what the thread is for.
+        vcpu: number of the vCPU that the thread runs. None for other classes, and for the one thread that
+            runs every vCPU (`stands_for_all_vcpus`).
+    """
+
+    tid: int
+    start_time: int
+    thread_class: ThreadClass
+    vcpu: int | None
+
+    @property
+    def stands_for_all_vcpus(self) -> bool:
+        """Whether this thread runs all vCPUs in turn (TCG with thread=single): no vCPU can be told apart."""
+        return self.thread_class is ThreadClass.VCPU and self.vcpu is None
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """One QEMU process and its threads as a scan saw them.
+
+    Attributes:
+        pid: process id in the PID namespace of the /proc it was read from.
+        start_time: clock ticks since boot; with `pid` it names the process.
+        pod_uid: UID of the pod that the process runs in, lower case with dashes.
+        guest_name: from `-name guest=`; None where there is none. KubeVirt: `<namespace>_<vmi>`.
+        threads: in order of `tid`. A QEMU that is still starting may lack some vCPUs.
+        identifiable: False when the QEMU does not name its threads (no `debug-threads=on`): its vCPUs
+            can't be told from the rest, which is not the same as having none.
+        container_id: 64 hexadecimal digits from the cgroup path; None where the path has none.
+    """
+
+    pid: int
+    start_time: int
+    pod_uid: str
+    guest_name: str | None
+    threads: tuple[Thread, ...]
+    identifiable: bool
+    container_id: str | None = None
+
+
+def classify(name: str) -> tuple[ThreadClass, int | None]:
+    """What a thread of this name is for, and the number of its vCPU.
+
+    Only the names in this module's docstring mean something. The rest is EMULATOR: the main thread,
+    `worker`, `vnc_worker`, `kvm-nx-lpage-re`, and `call_rcu`, which carries the process's name in one VM
+    and its own in the next. Names are untrusted, a process can write its own.
+
+    >>> classify("CPU 3/KVM")
+    (<ThreadClass.VCPU: 'VCPU'>, 3)
+    """
+    if len(name) > _LONGEST_NAME:
+        return ThreadClass.EMULATOR, None
+    if vcpu := _VCPU.fullmatch(name):
+        return ThreadClass.VCPU, int(vcpu[1])
+    if name == _ALL_VCPUS:
+        return ThreadClass.VCPU, None
+    if _IO_THREAD.fullmatch(name):
+        return ThreadClass.IO_THREAD, None
+    if _VHOST.fullmatch(name):
+        return ThreadClass.VHOST, None
+    return ThreadClass.EMULATOR, None

@@ -1,0 +1,200 @@
+"""Files of /proc that tell whose process a QEMU is: parsers, and readers that answer None for a vanished one.
+
+Parsers are pure and total: whatever a process wrote into its name or command line, the answer is a value
+or None, never an exception. Every reader stops at a size that no real file of its kind reaches.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = [
+    "Stat",
+    "container_id_of_cgroup",
+    "guest_name",
+    "names_its_threads",
+    "parse_cmdline",
+    "parse_stat",
+    "pod_uid_of_cgroup",
+    "pod_uid_of_mountinfo",
+    "read_cgroup",
+    "read_cmdline",
+    "read_mountinfo",
+    "read_stat",
+]
+
+STAT_BYTES = 4096
+CGROUP_BYTES = 64 * 1024
+CMDLINE_BYTES = 256 * 1024
+MOUNTINFO_BYTES = 1024 * 1024
+
+_UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}"
+_POD_IN_CGROUP = re.compile(rf"pod({_UID})(?![0-9a-f])")
+_POD_IN_MOUNT = re.compile(rf"/({_UID})/volumes/kubernetes\.io~empty-dir/")
+_CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
+_NUMBER = re.compile(r"[0-9]{1,20}")
+_STATE_FIELD, _START_TIME_FIELD = 3, 22  # proc(5); fields count from 1, field 3 is the first after the name
+_ROOT_FIELD = 3  # of a mountinfo line, counted from 0
+
+
+class Stat(NamedTuple):
+    """What cachemon needs of /proc/PID/stat or /proc/PID/task/TID/stat."""
+
+    name: str
+    state: str
+    start_time: int
+    """Clock ticks since boot."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether only the entry is left of it: a zombie that nobody has waited for."""
+        return self.state in "ZXx"
+
+
+def parse_stat(text: str) -> Stat | None:
+    """Parse `1735 (qemu-system-x86) S 1700 ... 428349 ...`; None for anything else.
+
+    The name is whatever the process chose, spaces, parentheses and line ends included: it ends at the
+    last `)` of the text.
+    """
+    before, opening, rest = text.partition("(")
+    name, closing, after = rest.rpartition(")")
+    fields = after.split()
+    if not (opening and closing and before.strip()) or len(fields) <= _START_TIME_FIELD - _STATE_FIELD:
+        return None
+    start_time = fields[_START_TIME_FIELD - _STATE_FIELD]
+    if not _NUMBER.fullmatch(start_time):
+        return None
+    return Stat(name, fields[0], int(start_time))
+
+
+def parse_cmdline(content: bytes) -> tuple[str, ...]:
+    """Split /proc/PID/cmdline at its NUL bytes; empty for kernel threads, zombies and during exec."""
+    return tuple(content.removesuffix(b"\0").decode(errors="replace").split("\0")) if content else ()
+
+
+def guest_name(argv: Iterable[str]) -> str | None:
+    """The guest's name from QEMU's `-name`; None where there is none.
+
+    >>> guest_name(["qemu-kvm", "-name", "guest=tenant-a_db-0,debug-threads=on"])
+    'tenant-a_db-0'
+    """
+    name = None
+    for key, value in _name_options(argv):
+        # `guest` is the implied key of the first item (QEMU system/vl.c, qemu_name_opts): `-name db-0`.
+        if key in ("guest", ""):
+            name = value
+    return name or None
+
+
+def names_its_threads(argv: Iterable[str]) -> bool:
+    """Whether the command line asks for `debug-threads=on`."""
+    wanted = False
+    for key, value in _name_options(argv):
+        if key == "debug-threads":
+            wanted = value in ("on", "yes", "true", "y")
+    return wanted
+
+
+def pod_uid_of_cgroup(text: str) -> str | None:
+    """The UID of the pod that /proc/PID/cgroup names; lower case with dashes, None where it names none.
+
+    Knows systemd's form (`kubepods-burstable-pod<uid with _>.slice/...`), cgroupfs's
+    (`kubepods/burstable/pod<uid>/...`), prefixes in front of either (nested nodes), paths out of a private
+    cgroup namespace (`/../../kubepods...`) and names below (`/container`, `/housekeeping`). The hash UIDs of
+    static pods are no match.
+
+    A node that itself runs in a pod gives paths with several UIDs: the innermost is the answer, and of
+    lines that differ (cgroup v1) the one with the deepest nesting.
+    """
+    return _innermost(_POD_IN_CGROUP.findall(line) for line in text.splitlines())
+
+
+def pod_uid_of_mountinfo(text: str) -> str | None:
+    """The UID of the pod whose emptyDir volumes /proc/PID/mountinfo shows; None where it shows none.
+
+    Only a mount's root is looked at (`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~empty-dir/sockets`),
+    not where it is mounted. Of several UIDs the innermost of the most deeply nested path is the answer, and
+    of equals the last, which was mounted last. A process with a mount namespace of its own can show what it
+    likes: ask /proc/PID/cgroup first.
+    """
+    rows = [line.split(" ") for line in text.splitlines()]
+    roots = [row[_ROOT_FIELD] for row in reversed(rows) if len(row) > _ROOT_FIELD]
+    return _innermost(_POD_IN_MOUNT.findall(root) for root in roots)
+
+
+def container_id_of_cgroup(text: str) -> str | None:
+    """The innermost container id (64 hexadecimal digits) that /proc/PID/cgroup names, or None."""
+    return _innermost(_CONTAINER.findall(line) for line in text.splitlines())
+
+
+def read_stat(directory: Path | str) -> Stat | None:
+    """Stat of the process or thread whose directory this is; None when it is gone."""
+    content = _read(f"{directory}/stat", STAT_BYTES)
+    return None if content is None else parse_stat(content.decode(errors="replace"))
+
+
+def read_cmdline(directory: Path | str) -> tuple[str, ...] | None:
+    """Command line of the process whose directory this is; None when it is gone."""
+    content = _read(f"{directory}/cmdline", CMDLINE_BYTES)
+    return None if content is None else parse_cmdline(content)
+
+
+def read_cgroup(directory: Path | str) -> str | None:
+    """Text of the process's cgroup file; None when the process is gone."""
+    content = _read(f"{directory}/cgroup", CGROUP_BYTES)
+    return None if content is None else content.decode(errors="replace")
+
+
+def read_mountinfo(directory: Path | str) -> str | None:
+    """Text of the process's mountinfo file; None when the process is gone."""
+    content = _read(f"{directory}/mountinfo", MOUNTINFO_BYTES)
+    return None if content is None else content.decode(errors="replace")
+
+
+def _read(path: str, most: int) -> bytes | None:
+    """At most `most` bytes of a file of /proc; None when its process is gone or may not be looked at.
+
+    The kernel answers ENOENT on open and ESRCH on read of a process that ended in between, EPERM or EACCES
+    under hidepid=1. Any other error (no descriptors left) says nothing about the process, and is raised.
+    """
+    content = bytearray()
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while len(content) < most and (piece := os.read(descriptor, most - len(content))):
+                content += piece
+        finally:
+            os.close(descriptor)
+        return bytes(content)
+    return None
+
+
+def _innermost(found: Iterable[list[str]]) -> str | None:
+    deepest = max(found, key=len, default=[])
+    return deepest[-1].replace("_", "-") if deepest else None
+
+
+def _name_options(argv: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(key, value) of every `-name` option; the first item's key may be missing and is then empty.
+
+    A comma inside a value is written twice (QEMU util/keyval.c and qemu-option.c, get_opt_value).
+    """
+    words = iter(argv)
+    next(words, None)
+    for word in words:
+        if word not in ("-name", "--name"):
+            continue
+        for position, item in enumerate(_split_at_single_commas(next(words, ""))):
+            key, equals, value = item.partition("=")
+            if equals:
+                yield key, value
+            elif position == 0:
+                yield "", item
+
+
+def _split_at_single_commas(text: str) -> list[str]:
+    return [item.replace("\0", ",") for item in text.replace("\0", "").replace(",,", "\0").split(",")]

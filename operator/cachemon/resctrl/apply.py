@@ -1,0 +1,108 @@
+"""Carrying out a plan: the only code that changes anything under resctrl."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from cachemon.model.errors import OutOfRmidsError, ResctrlError
+from cachemon.model.plan import Create, MonGroupName, Move, Plan, Release, Remove
+from cachemon.model.threads import Thread
+from cachemon.resctrl.tree import Outcome, ResctrlTree
+
+__all__ = ["Applied", "apply_plan"]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What came of a plan.
+
+    Attributes:
+        changed: whether the tree was written to at all.
+        without_rmid: mon_groups that could not be made now.
+        failed: mon_groups that could not be made, filled or removed for another reason, with the reason.
+        moved: threads written into mon_groups.
+        vanished: threads that had ended before they could be.
+    """
+
+    changed: bool = False
+    without_rmid: set[MonGroupName] = field(default_factory=set)
+    failed: dict[MonGroupName, str] = field(default_factory=dict)
+    moved: int = 0
+    vanished: int = 0
+
+
+def apply_plan(
+    tree: ResctrlTree, plan: Plan, is_alive: Callable[[Thread], bool], *, may_create: bool = True
+) -> Applied:
+    """Carry out a plan as far as it goes; what fails is told and the rest goes on.
+
+    Args:
+        tree: where.
+        plan: what.
+        is_alive: whether the TID still means the thread that it meant (start time): asked after every write,
+            so that a reused TID is put back.
+        may_create: False while mkdir would only fail again for want of RMIDs.
+
+    Raises:
+        ResctrlBusyError: another program holds the lock.
+        ResctrlUnavailableError: resctrl has gone.
+    """
+    applied = Applied()
+    if not plan.actions:
+        return applied
+    with tree.locked():
+        for action in plan.actions:
+            match action:
+                case Create(where) if not may_create:
+                    applied.without_rmid.add(where)
+                case Create(where):
+                    _create(tree, where, applied)
+                case Move(where, threads):
+                    if where not in applied.without_rmid and where not in applied.failed:
+                        _move(tree, where, threads, is_alive, applied)
+                case Release(control_group, threads):
+                    for thread in threads:
+                        tree.write_tid(MonGroupName(control_group, ""), thread.tid)
+                    applied.changed = True
+                case Remove(where):
+                    _remove(tree, where, applied)
+    return applied
+
+
+def _create(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
+    try:
+        tree.create(where)
+        applied.changed = True
+    except OutOfRmidsError:
+        applied.without_rmid.add(where)
+    except ResctrlError as err:
+        applied.failed[where] = str(err)
+
+
+def _remove(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
+    try:
+        tree.remove(where)
+        applied.changed = True
+    except ResctrlError as err:
+        applied.failed[where] = str(err)
+
+
+def _move(
+    tree: ResctrlTree,
+    where: MonGroupName,
+    threads: Iterable[Thread],
+    is_alive: Callable[[Thread], bool],
+    applied: Applied,
+) -> None:
+    applied.changed = True
+    for thread in threads:
+        outcome = tree.write_tid(where, thread.tid)
+        if outcome is Outcome.MOVED and is_alive(thread):
+            applied.moved += 1
+        elif outcome is Outcome.REFUSED:
+            applied.failed[where] = (
+                f"the kernel refused to move thread {thread.tid} into {where.name}; its control group has changed"
+            )
+        else:
+            if outcome is Outcome.MOVED:  # the TID belongs to another thread by now, or to none
+                tree.write_tid(MonGroupName(where.control_group, ""), thread.tid)
+            applied.vanished += 1

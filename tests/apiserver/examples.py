@@ -1,0 +1,156 @@
+"""Objects as people, operator and agent write them, with every field filled."""
+
+import copy
+import http.client
+from typing import Any
+
+from lab.api_request import ApiRefusedError
+from lab.control_plane import ControlPlane
+from lab.wait import until
+
+API_VERSION = "cachemon.dev/v1alpha1"
+APIS = f"/apis/{API_VERSION}"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+
+SPEC: dict[str, Any] = {
+    "vmiName": "vm3",
+    "groups": [
+        {"name": "vcpus_1", "vcpus": "1", "threads": ["IOThread"]},
+        {"vcpus": "0,3"},
+        {"name": "io", "threads": ["IOThread", "Emulator", "Vhost"]},
+    ],
+    "priority": 10,
+    "statusPeriodSeconds": 30,
+}
+
+
+def condition(kind: str, status: str = "True", reason: str = "AsWanted") -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-11-22T08:00:00Z",
+    }
+
+
+OPERATOR_STATUS: dict[str, Any] = {
+    "observedGeneration": 1,
+    "nodeName": "node01",
+    "migrationTargetNodeName": "node02",
+    "vmiUID": "0b1c3a52-9a0e-4f0c-b0c1-0f6c5f7b9d11",
+    "vcpuCount": 4,
+    "placements": [
+        {"nodeName": "node01", "podUID": "9f3c7c7e-5a52-44b5-a7f4-6c6d0d1a0c01", "role": "Active"},
+        {"nodeName": "node02", "podUID": "9f3c7c7e-5a52-44b5-a7f4-6c6d0d1a0c02", "role": "MigrationTarget"},
+    ],
+    "conditions": [condition("Bound", reason="Placed"), condition("Ready")],
+}
+
+AGENT_STATUS: dict[str, Any] = {
+    "observedTime": "2026-11-22T08:00:00Z",
+    "summary": {"occupancy": "61Mi", "memoryBandwidth": "1200M", "groups": "1/2", "blocks": "0=59Mi,1=2Mi"},
+    "groups": [
+        {
+            "name": "vcpus_0,3",
+            "vcpus": [0, 3],
+            "threads": 2,
+            "state": "Monitored",
+            "reason": "",
+            "message": "",
+            "cacheBlocks": [
+                {
+                    "level": 3,
+                    "id": 0,
+                    "reading": "Valid",
+                    "occupancyBytes": 53796864,
+                    "capacityBytes": 67108864,
+                    "memoryBandwidth": {"totalBytesPerSecond": 900000000, "localBytesPerSecond": 800000000},
+                },
+                {"level": 3, "id": 1, "reading": "Unavailable", "capacityBytes": 67108864},
+            ],
+        },
+        {
+            "name": "vcpus_1",
+            "threads": 0,
+            "state": "Waiting",
+            "reason": "RMIDsExhausted",
+            "message": "all 224 RMIDs of the node are in use",
+        },
+    ],
+    "conditions": [condition("Monitored")],
+}
+
+NODE_STATUS: dict[str, Any] = {
+    "observedTime": "2026-11-22T08:00:00Z",
+    "statusPeriodSeconds": 60,
+    "agentVersion": "0.1.0",
+    "monitoringEvents": ["llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"],
+    "counterAssignMode": "default",
+    "rmids": {"total": 224, "ours": 3, "others": 1},
+    "summary": {"blocks": "0=59Mi/64Mi,1=2Mi/64Mi", "rmids": "4/224", "events": "occupancy,total,local"},
+    "cacheBlocks": [
+        {
+            "level": 3,
+            "id": 0,
+            "reading": "Valid",
+            "capacityBytes": 67108864,
+            "cpus": "0-15",
+            "occupancyBytes": 61865984,
+            "monitoredBytes": 53796864,
+            "unattributedBytes": 8069120,
+            "heaviestGroups": [
+                {
+                    "namespace": "tenant-a",
+                    "name": "vm3",
+                    "group": "vcpus_0,3",
+                    "vmiName": "vm3",
+                    "occupancyBytes": 53796864,
+                }
+            ],
+        },
+        {"level": 3, "id": 1, "reading": "Offline"},
+    ],
+    "conditions": [condition("Ready")],
+}
+
+
+def group_object(name: str, spec: Any = SPEC) -> dict[str, Any]:
+    """A CacheMonitorGroup; its namespace is that of the URL it is sent to."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CacheMonitorGroup",
+        "metadata": {"name": name},
+        "spec": copy.deepcopy(spec),
+    }
+
+
+def node_object(name: str) -> dict[str, Any]:
+    """A CacheMonitorNode."""
+    return {"apiVersion": API_VERSION, "kind": "CacheMonitorNode", "metadata": {"name": name}}
+
+
+def groups_path(namespace: str, name: str = "") -> str:
+    """The URL of a CacheMonitorGroup, or of all in the namespace."""
+    return f"{APIS}/namespaces/{namespace}/cachemonitorgroups" + (f"/{name}" if name else "")
+
+
+def nodes_path(name: str = "") -> str:
+    """The URL of a CacheMonitorNode, or of all."""
+    return f"{APIS}/cachemonitornodes" + (f"/{name}" if name else "")
+
+
+def list_when_served(control_plane: ControlPlane, path: str, token: str | None = None) -> Any:
+    """A list; the first one of a kind is put off (429) while the API server fills its cache."""
+
+    def listing() -> Any:
+        try:
+            return control_plane.request("GET", path, token=token)
+        except ApiRefusedError as error:
+            if error.status != http.client.TOO_MANY_REQUESTS:
+                raise
+            return None
+
+    return until(f"the list of {path}", listing)

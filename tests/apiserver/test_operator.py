@@ -1,0 +1,427 @@
+import itertools
+import os
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import kubevirt
+from lab.api_request import ApiRefusedError
+from lab.cluster import program
+from lab.control_plane import ControlPlane
+from lab.ports import LOOPBACK, free_port
+from lab.server_process import ServerProcess
+from lab.wait import until
+from tests.apiserver.examples import (
+    APPLY,
+    MERGE,
+    condition,
+    group_object,
+    groups_path,
+    node_object,
+    nodes_path,
+)
+
+Object = dict[str, Any]
+
+SYSTEM = "cachemon-system"
+START_SECONDS = 20
+
+
+def now(offset: float = 0.0) -> str:
+    return datetime.fromtimestamp(time.time() + offset, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Operator:
+    """The operator as a process of its own, with its own service account's token."""
+
+    def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
+        self._control_plane = control_plane
+        self.log = folder / "operator.log"
+        self.port = 0
+        self._process: ServerProcess | None = None
+
+    @property
+    def exit_status(self) -> int | None:
+        assert self._process
+        return self._process.exit_status
+
+    def start(self) -> None:
+        self.port = free_port()
+        token = self._control_plane.service_account_token(SYSTEM, "cachemon-operator")
+        flags = [
+            f"--kubeconfig={self._control_plane.kubeconfig('operator', token)}",
+            f"--metrics-address={LOOPBACK}:{self.port}",
+        ]
+        self._process = ServerProcess([program("cachemon-operator"), *flags], self.log)
+
+    def stop(self) -> int | None:
+        assert self._process
+        self._process.stop(15)
+        return self._process.exit_status
+
+    def last_words(self) -> str:
+        assert self._process
+        return self._process.last_words()
+
+
+class Tenant:
+    """A namespace with VMs in it: writes what KubeVirt and the agents would, and reads what the operator says."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self.request = control_plane.request
+        self.namespace = namespace
+        self._suffixes = map("{:05d}".format, itertools.count())
+        self._nodes: list[str] = []
+
+    def node(self, number: int) -> str:
+        return f"{self.namespace}-n{number}"
+
+    def add_group(self, name: str, vmi: str, period: int = 60) -> None:
+        spec = {"vmiName": vmi, "statusPeriodSeconds": period}
+        self.request("POST", groups_path(self.namespace), group_object(name, spec))
+
+    def add_vmi(self, name: str) -> Object:
+        created: Object = self.request("POST", self._vmis(), kubevirt.vmi(name, self.namespace, now=now()))
+        return created
+
+    def put_vmi(self, vmi: Object) -> Object:
+        changed: Object = self.request("PUT", self._vmis(vmi["metadata"]["name"]), vmi)
+        return changed
+
+    def delete_vmi(self, vmi: Object) -> None:
+        self.request("DELETE", self._vmis(vmi["metadata"]["name"]))
+
+    def add_pod(self, vmi: Object, node: str) -> Object:
+        pod = kubevirt.launcher_pod(vmi, node, next(self._suffixes))
+        created: Object = self.request("POST", f"/api/v1/namespaces/{self.namespace}/pods", pod)
+        return created
+
+    def put_pod(self, pod: Object) -> Object:
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod['metadata']['name']}/status"
+        changed: Object = self.request("PATCH", path, {"status": pod["status"]}, content_type=MERGE)
+        return changed
+
+    def start_vmi(self, name: str, node: str) -> tuple[Object, Object]:
+        vmi = self.add_vmi(name)
+        pod = self.put_pod(kubevirt.pod_running(self.add_pod(vmi, node), now()))
+        vmi = self.put_vmi(kubevirt.scheduled(vmi, pod, now()))
+        return self.put_vmi(kubevirt.running(vmi, now())), pod
+
+    def agent_reports_node(self, node: str, *, period: int = 60, ready: str = "True") -> None:
+        try:
+            self.request("POST", nodes_path(), node_object(node))
+            self._nodes.append(node)
+        except ApiRefusedError as error:
+            assert error.status == 409
+        reason, message = ("AsWanted", "") if ready == "True" else ("ResctrlNotMounted", "mount resctrl")
+        status = {
+            "observedTime": now(),
+            "statusPeriodSeconds": period,
+            "conditions": [condition("Ready", ready, reason) | {"message": message}],
+        }
+        self._apply(nodes_path(node), node_object(node) | {"status": status})
+
+    def agent_reports_group(self, name: str) -> None:
+        status = {
+            "observedTime": now(),
+            "summary": {"occupancy": "61Mi", "groups": "1/1"},
+            "groups": [{"name": "vcpus_all", "state": "Monitored"}],
+            "conditions": [condition("Monitored")],
+        }
+        self._apply(groups_path(self.namespace, name), group_object(name) | {"status": status})
+
+    def status(self, name: str) -> Object:
+        status: Object = self.request("GET", groups_path(self.namespace, name)).get("status", {})
+        return status
+
+    def becomes(self, name: str, what: str, test: Callable[[Object], Any], seconds: float = 15) -> Object:
+        last: Object = {}
+
+        def holds() -> bool:
+            last.clear()
+            last.update(self.status(name))
+            return bool(test(last))
+
+        try:
+            until(f"{name}: {what}", holds, seconds=seconds)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}; its status is {last}") from None
+        return last
+
+    def remove_nodes(self) -> None:
+        for node in self._nodes:
+            self.request("DELETE", nodes_path(node))
+
+    def _apply(self, path: str, body: Object) -> None:
+        body = body | {"metadata": {"name": body["metadata"]["name"]}}
+        body.pop("spec", None)
+        url = f"{path}/status?fieldManager=cachemon-agent&force=true"
+        self.request("PATCH", url, body, content_type=APPLY)
+
+    def _vmis(self, name: str = "") -> str:
+        path = f"/apis/kubevirt.io/v1/namespaces/{self.namespace}/virtualmachineinstances"
+        return path + (f"/{name}" if name else "")
+
+
+def reason(kind: str) -> Callable[[Object], str]:
+    """`Status/Reason` of a condition."""
+
+    def read(status: Object) -> str:
+        found = {item["type"]: item for item in status.get("conditions", ())}
+        return f"{found[kind]['status']}/{found[kind]['reason']}" if kind in found else ""
+
+    return read
+
+
+bound, ready = reason("Bound"), reason("Ready")
+
+
+def has_figures(status: Object) -> bool:
+    return bool({"observedTime", "summary", "groups"} & status.keys()) or bool(reason("Monitored")(status))
+
+
+@pytest.fixture(scope="module")
+def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    running = Operator(control_plane, tmp_path_factory.mktemp("operator"))
+    running.start()
+    yield running
+    assert running.stop() == 0, running.last_words()
+
+
+@pytest.fixture
+def tenant(control_plane: ControlPlane, operator: Operator, namespace: str) -> Iterator[Tenant]:
+    assert operator.exit_status is None, operator.last_words()
+    tenant = Tenant(control_plane, namespace)
+    yield tenant
+    tenant.remove_nodes()
+
+
+def test_a_group_follows_its_vm_from_absence_to_fresh_figures(tenant: Tenant) -> None:
+    node = tenant.node(1)
+    tenant.add_group("g", "vm1")
+    status = tenant.becomes("g", "no VMI", lambda s: bound(s) == "False/VMINotFound", seconds=START_SECONDS)
+    assert ready(status) == "False/VMINotFound"
+    assert status["nodeName"] == ""
+    assert "placements" not in status
+
+    vmi = tenant.add_vmi("vm1")
+    status = tenant.becomes("g", "not running", lambda s: bound(s) == "False/VMINotRunning")
+    assert status["vmiUID"] == vmi["metadata"]["uid"]
+
+    pod = tenant.add_pod(vmi, node)
+    vmi = tenant.put_vmi(kubevirt.scheduled(vmi, pod, now()))
+    status = tenant.becomes("g", "no agent", lambda s: bound(s) == "False/NoAgent")
+    assert status["nodeName"] == node
+    assert status["placements"] == [{"nodeName": node, "podUID": pod["metadata"]["uid"], "role": "Active"}]
+    assert status["vcpuCount"] == 2
+
+    tenant.agent_reports_node(node)
+    status = tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed")
+    assert ready(status) == "False/WaitingForAgent"
+
+    tenant.agent_reports_group("g")
+    status = tenant.becomes("g", "ready", lambda s: ready(s) == "True/FiguresFresh")
+    assert status["observedGeneration"] == 1
+
+
+def test_a_group_made_after_its_vm_is_bound_as_well(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    vmi, pod = tenant.start_vmi("vm1", tenant.node(1))
+    tenant.add_group("g", "vm1")
+    status = tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    assert status["vmiUID"] == vmi["metadata"]["uid"]
+    assert [item["podUID"] for item in status["placements"]] == [pod["metadata"]["uid"]]
+
+
+def test_a_node_whose_caches_cannot_be_monitored_says_so_in_the_group(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1), ready="False")
+    tenant.start_vmi("vm1", tenant.node(1))
+    tenant.add_group("g", "vm1")
+    status = tenant.becomes("g", "unsupported", lambda s: bound(s) == "False/NodeUnsupported")
+    assert ready(status) == "False/NodeUnsupported"
+    assert "mount resctrl" in next(item["message"] for item in status["conditions"] if item["type"] == "Bound")
+
+
+def test_the_end_of_a_vm_takes_its_figures_away_and_a_restart_begins_anew(tenant: Tenant) -> None:
+    node = tenant.node(1)
+    tenant.agent_reports_node(node)
+    tenant.add_group("g", "vm1")
+    vmi, pod = tenant.start_vmi("vm1", node)
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    tenant.agent_reports_group("g")
+    tenant.becomes("g", "ready", lambda s: ready(s) == "True/FiguresFresh")
+
+    tenant.put_pod(kubevirt.pod_ended(pod, "Failed", now()))
+    tenant.put_vmi(kubevirt.failed(vmi, now()))
+    status = tenant.becomes("g", "empty", lambda s: s["nodeName"] == "" and not has_figures(s))
+    assert bound(status) == ready(status) == "False/VMINotRunning"
+
+    tenant.delete_vmi(vmi)
+    restarted, new_pod = tenant.start_vmi("vm1", node)
+    status = tenant.becomes("g", "placed anew", lambda s: bound(s) == "True/Placed")
+    assert status["vmiUID"] == restarted["metadata"]["uid"] != vmi["metadata"]["uid"]
+    assert [item["podUID"] for item in status["placements"]] == [new_pod["metadata"]["uid"]]
+    assert ready(status) == "False/WaitingForAgent"
+    assert not has_figures(status)
+
+
+def test_a_live_migration_has_the_target_placed_before_the_flip_and_never_blinks(tenant: Tenant) -> None:
+    source, target = tenant.node(1), tenant.node(2)
+    for node in (source, target):
+        tenant.agent_reports_node(node)
+    tenant.add_group("g", "vm1")
+    vmi, pod = tenant.start_vmi("vm1", source)
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    tenant.agent_reports_group("g")
+    tenant.becomes("g", "ready", lambda s: ready(s) == "True/FiguresFresh")
+
+    def becomes(what: str, test: Callable[[Object], bool]) -> Object:
+        def never_blinks(status: Object) -> bool:
+            assert ready(status) == "True/FiguresFresh"
+            assert [item["role"] for item in status["placements"]].count("Active") == 1
+            return test(status)
+
+        return tenant.becomes("g", what, never_blinks)
+
+    new_pod = tenant.add_pod(vmi, target)
+    status = becomes("target placed", lambda s: s["migrationTargetNodeName"] == target)
+    assert [item["role"] for item in status["placements"]] == ["Active", "MigrationTarget"]
+    new_pod = tenant.put_pod(kubevirt.pod_running(new_pod, now()))
+    vmi = tenant.put_vmi(kubevirt.handed_to_target(vmi, pod, new_pod, "mig-1"))
+    vmi = tenant.put_vmi(kubevirt.migrating(vmi, now()))
+    vmi = tenant.put_vmi(kubevirt.migrated(vmi, now()))
+    status = becomes("flipped", lambda s: s["nodeName"] == target)
+    assert status["placements"] == [
+        {"nodeName": target, "podUID": new_pod["metadata"]["uid"], "role": "Active"}
+    ]
+    assert status["migrationTargetNodeName"] == ""
+    tenant.put_vmi(kubevirt.migration_completed(vmi, now()))
+    tenant.agent_reports_group("g")
+    tenant.put_pod(kubevirt.pod_ended(pod, "Succeeded", now()))
+    assert becomes("settled", lambda s: has_figures(s))["nodeName"] == target
+
+
+def test_a_silent_agent_makes_its_groups_unknown_and_keeps_their_figures(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    tenant.add_group("g", "vm1", period=1)
+    tenant.start_vmi("vm1", tenant.node(1))
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    tenant.agent_reports_group("g")
+    began = time.monotonic()
+    status = tenant.becomes("g", "silent", lambda s: ready(s) == "Unknown/AgentNotReporting")
+    assert 3.0 < time.monotonic() - began < 8.0
+    assert has_figures(status)
+    assert bound(status) == "True/Placed"
+    tenant.agent_reports_group("g")
+    tenant.becomes("g", "ready again", lambda s: ready(s) == "True/FiguresFresh")
+
+
+def test_a_node_agent_that_falls_silent_is_no_agent(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1), period=1)
+    tenant.add_group("g", "vm1")
+    tenant.start_vmi("vm1", tenant.node(1))
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    status = tenant.becomes("g", "no agent", lambda s: bound(s) == "False/NoAgent")
+    assert status["nodeName"] == tenant.node(1)
+    assert ready(status) == "False/NoAgent"
+
+
+def test_objects_carry_no_finalizer_and_no_annotation_of_the_operator(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    tenant.add_group("g", "vm1")
+    vmi, pod = tenant.start_vmi("vm1", tenant.node(1))
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    pods = f"/api/v1/namespaces/{tenant.namespace}/pods/{pod['metadata']['name']}"
+    vmis = f"/apis/kubevirt.io/v1/namespaces/{tenant.namespace}/virtualmachineinstances/vm1"
+    for path, before in (
+        (groups_path(tenant.namespace, "g"), {"metadata": {}}),
+        (nodes_path(tenant.node(1)), {"metadata": {}}),
+        (vmis, vmi),
+        (pods, pod),
+    ):
+        metadata = tenant.request("GET", path)["metadata"]
+        assert metadata.get("finalizers") == before["metadata"].get("finalizers")
+        assert metadata.get("annotations") == before["metadata"].get("annotations")
+        managers = {entry["manager"] for entry in metadata["managedFields"]}
+        assert managers.isdisjoint({"kopf"})
+
+
+def test_an_operator_that_was_away_catches_up_and_loses_nothing(tenant: Tenant, operator: Operator) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    for name in ("stays", "ends"):
+        tenant.add_group(name, name)
+    tenant.start_vmi("stays", tenant.node(1))
+    ending, pod = tenant.start_vmi("ends", tenant.node(1))
+    for name in ("stays", "ends"):
+        tenant.becomes(name, "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+        tenant.agent_reports_group(name)
+    before = tenant.becomes("stays", "ready", lambda s: ready(s) == "True/FiguresFresh")
+    assert operator.stop() == 0
+
+    tenant.put_pod(kubevirt.pod_ended(pod, "Succeeded", now()))
+    tenant.delete_vmi(ending)
+    tenant.add_group("new", "stays")
+    operator.start()
+    tenant.becomes("new", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    status = tenant.becomes("ends", "unbound", lambda s: bound(s) == "False/VMINotFound" and not has_figures(s))
+    assert status["nodeName"] == ""
+    assert tenant.status("stays") == before
+
+
+def test_an_api_server_that_was_away_is_caught_up_with(
+    tenant: Tenant, operator: Operator, control_plane: ControlPlane
+) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    tenant.add_group("g", "vm1")
+    vmi, pod = tenant.start_vmi("vm1", tenant.node(1))
+    tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
+    control_plane.stop_api_server()
+    try:
+        until("the operator sees it", lambda: b"will retry" in operator.log.read_bytes())
+    finally:
+        control_plane.start_api_server()
+    tenant.put_pod(kubevirt.pod_ended(pod, "Failed", now()))
+    tenant.put_vmi(kubevirt.failed(vmi, now()))
+    tenant.becomes("g", "unbound", lambda s: bound(s) == "False/VMINotRunning", seconds=30)
+    assert operator.exit_status is None, operator.last_words()
+
+
+def test_three_hundred_groups_are_bound_within_seconds(
+    tenant: Tenant, operator: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tenant.agent_reports_node(tenant.node(1))
+    names = [f"g{number}" for number in range(300)]
+    operator.stop()
+    tenant.start_vmi("vm1", tenant.node(1))
+    for name in names:
+        tenant.add_group(name, "vm1")
+    operator.start()
+    began = time.monotonic()
+
+    def all_bound() -> bool:
+        items = tenant.request("GET", groups_path(tenant.namespace))["items"]
+        return all(bound(item.get("status", {})) == "True/Placed" for item in items)
+
+    until("300 groups bound", all_bound, seconds=40)
+    took = time.monotonic() - began
+    with capsys.disabled():
+        print(f"\n300 groups bound {took:.1f} s after the operator's start, on {os.cpu_count()} CPUs")
+    assert took < 30
+
+
+def test_the_metrics_say_how_many_groups_are_ready(tenant: Tenant, operator: Operator) -> None:
+    tenant.add_group("g", "vm1")
+    tenant.becomes("g", "no VMI", lambda s: bound(s) == "False/VMINotFound", seconds=START_SECONDS)
+
+    def page() -> str:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{operator.port}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+        return text
+
+    until("the count", lambda: 'cachemon_operator_groups{ready="False"} 1.0' in page())
+    assert 'cachemon_operator_writes_total{result="ok"}' in page()

@@ -1,0 +1,180 @@
+from typing import Any
+
+import pytest
+
+from lab.api_request import ApiRefusedError
+from lab.control_plane import ControlPlane
+from lab.wait import until
+from tests.apiserver.examples import APPLY, group_object, groups_path, list_when_served
+
+SYSTEM = "cachemon-system"
+OPERATOR = "cachemon-operator"
+AGENT = "cachemon-agent"
+
+CACHEMON = "cachemon.dev"
+KUBEVIRT = "kubevirt.io"
+
+# Everything that each program may do: (API group, resource) -> verbs.
+RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
+    OPERATOR: {
+        (KUBEVIRT, "virtualmachineinstances"): {"get", "list", "watch"},
+        ("", "pods"): {"get", "list", "watch"},
+        (CACHEMON, "cachemonitorgroups"): {"get", "list", "watch"},
+        (CACHEMON, "cachemonitornodes"): {"get", "list", "watch"},
+        (CACHEMON, "cachemonitorgroups/status"): {"patch"},
+    },
+    AGENT: {
+        (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
+        (CACHEMON, "cachemonitorgroups/status"): {"patch"},
+        (CACHEMON, "cachemonitornodes"): {"get", "create", "patch"},
+        (CACHEMON, "cachemonitornodes/status"): {"patch"},
+    },
+}
+ALLOWED = [
+    (account, verb, *resource)
+    for account, rights in RIGHTS.items()
+    for resource, verbs in rights.items()
+    for verb in sorted(verbs)
+]
+DANGEROUS = [
+    *(
+        (account, verb, group, resource)
+        for account in (OPERATOR, AGENT)
+        for verb, group, resource in (
+            ("get", "", "secrets"),
+            ("list", "", "secrets"),
+            ("create", "", "serviceaccounts/token"),
+            ("impersonate", "", "users"),
+            ("impersonate", "", "serviceaccounts"),
+            ("create", "", "pods"),
+            ("delete", "", "pods"),
+            ("create", "", "pods/exec"),
+            ("create", "", "pods/eviction"),
+            ("patch", "", "nodes"),
+            ("get", "", "nodes/proxy"),
+            ("patch", KUBEVIRT, "virtualmachineinstances"),
+            ("delete", KUBEVIRT, "virtualmachineinstances"),
+            ("create", CACHEMON, "cachemonitorgroups"),
+            ("patch", CACHEMON, "cachemonitorgroups"),
+            ("update", CACHEMON, "cachemonitorgroups"),
+            ("delete", CACHEMON, "cachemonitorgroups"),
+            ("update", CACHEMON, "cachemonitorgroups/status"),
+            ("delete", CACHEMON, "cachemonitornodes"),
+            ("deletecollection", CACHEMON, "cachemonitornodes"),
+            ("bind", "rbac.authorization.k8s.io", "clusterroles"),
+            ("escalate", "rbac.authorization.k8s.io", "clusterroles"),
+            ("patch", "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+            ("delete", "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+            ("patch", "apiextensions.k8s.io", "customresourcedefinitions"),
+        )
+    ),
+    (OPERATOR, "create", CACHEMON, "cachemonitornodes"),
+    (OPERATOR, "patch", CACHEMON, "cachemonitornodes/status"),
+    (AGENT, "get", "", "pods"),
+    (AGENT, "list", "", "pods"),
+    (AGENT, "get", "", "nodes"),
+    (AGENT, "list", KUBEVIRT, "virtualmachineinstances"),
+    (AGENT, "list", CACHEMON, "cachemonitornodes"),
+]
+
+
+def user(account: str) -> str:
+    return f"system:serviceaccount:{SYSTEM}:{account}"
+
+
+def may(control_plane: ControlPlane, account: str, verb: str, group: str, resource: str) -> bool:
+    """What the API server answers to a SubjectAccessReview in any namespace."""
+    resource, _, subresource = resource.partition("/")
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
+    asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+    review = control_plane.request(
+        "POST",
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user(account), "groups": groups, "resourceAttributes": asked},
+        },
+    )
+    return bool(review["status"]["allowed"])
+
+
+def rules_of(control_plane: ControlPlane, account: str) -> dict[tuple[str, str], set[str]]:
+    """All rights of a service account in a namespace that is not its own, as it is told itself."""
+    review = control_plane.request(
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectRulesReview",
+            "spec": {"namespace": "default"},
+        },
+        token=control_plane.service_account_token(SYSTEM, account),
+    )
+    assert not review["status"]["incomplete"]
+    rights: dict[tuple[str, str], set[str]] = {}
+    for rule in review["status"]["resourceRules"]:
+        assert "resourceNames" not in rule
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                rights.setdefault((group, resource), set()).update(rule["verbs"])
+    return rights
+
+
+def right(case: tuple[str, str, str, str]) -> str:
+    account, verb, group, resource = case
+    return f"{account} {verb} {resource}{'.' + group if group else ''}"
+
+
+@pytest.mark.parametrize("case", ALLOWED, ids=right)
+def test_a_program_may_do_what_it_needs(control_plane: ControlPlane, case: tuple[str, str, str, str]) -> None:
+    assert until(f"the right: {right(case)}", lambda: may(control_plane, *case))
+
+
+@pytest.mark.parametrize("case", DANGEROUS, ids=right)
+def test_a_program_may_not_do_what_would_harm(control_plane: ControlPlane, case: tuple[str, str, str, str]) -> None:
+    assert not may(control_plane, *case)
+
+
+@pytest.mark.parametrize("account", [OPERATOR, AGENT])
+def test_a_program_has_no_other_rights(control_plane: ControlPlane, account: str) -> None:
+    until("the rights", lambda: may(control_plane, *next(case for case in ALLOWED if case[0] == account)))
+    rights = rules_of(control_plane, account)
+    everybodys = {key for key in rights if key[0] in ("authorization.k8s.io", "authentication.k8s.io")}
+    assert {key: verbs for key, verbs in rights.items() if key not in everybodys} == RIGHTS[account]
+
+
+def test_the_operator_reads_everywhere_and_applies_a_status_with_its_own_token(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    token = control_plane.service_account_token(SYSTEM, OPERATOR)
+    until("the rights", lambda: may(control_plane, OPERATOR, "patch", CACHEMON, "cachemonitorgroups/status"))
+    control_plane.request("POST", groups_path(namespace), group_object("vm3"))
+    for path in (
+        "/api/v1/pods",
+        "/apis/kubevirt.io/v1/virtualmachineinstances",
+        "/apis/cachemon.dev/v1alpha1/cachemonitorgroups",
+        "/apis/cachemon.dev/v1alpha1/cachemonitornodes",
+    ):
+        assert "items" in list_when_served(control_plane, path, token)
+    answer = apply_status(control_plane, f"{groups_path(namespace, 'vm3')}/status", {"nodeName": "node01"}, token)
+    assert answer["status"] == {"nodeName": "node01"}
+
+
+def test_the_operator_may_not_change_what_people_wrote(control_plane: ControlPlane, namespace: str) -> None:
+    token = control_plane.service_account_token(SYSTEM, OPERATOR)
+    control_plane.request("POST", groups_path(namespace), group_object("vm3"))
+    with pytest.raises(ApiRefusedError, match='cannot patch resource "cachemonitorgroups"') as refused:
+        apply_status(control_plane, groups_path(namespace, "vm3"), {}, token)
+    assert refused.value.status == 403
+
+
+def apply_status(control_plane: ControlPlane, path: str, status: dict[str, Any], token: str) -> Any:
+    body = {
+        "apiVersion": "cachemon.dev/v1alpha1",
+        "kind": "CacheMonitorGroup",
+        "metadata": {},
+        "status": status,
+    }
+    query = f"fieldManager={OPERATOR}&force=true"
+    return control_plane.request("PATCH", f"{path}?{query}", body, token=token, content_type=APPLY)

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+
+from cachemon.emulator.arguments import parse_arguments
+
+
+def test_the_defaults_are_two_blocks_64_rmids_and_monitoring_only(tmp_path: Path) -> None:
+    arguments = parse_arguments([str(tmp_path)])
+    assert {block.id: block.capacity_bytes for block in arguments.blocks} == {0: 32 << 20, 1: 32 << 20}
+    assert (arguments.options.rmids, arguments.options.closids, arguments.options.profile.name) == (64, 0, "7.3")
+
+
+def test_events_stand_in_the_order_of_the_kernel(tmp_path: Path) -> None:
+    arguments = parse_arguments([str(tmp_path), "--events=mbm_total_bytes,llc_occupancy"])
+    assert arguments.options.events == ("llc_occupancy", "mbm_total_bytes")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--cache-block=0=1Mi", "--cache-block=0=2Mi"], "each --cache-block needs another id"),
+        (["--cache-block=0"], "write ID=SIZE"),
+        (["--cache-block=x=1Mi"], "write ID=SIZE"),
+        (["--cache-block=0=1Ti"], "write ID=SIZE"),
+        (["--cache-block=0=1Ki"], "at least 64Ki"),
+        (["--cache-block=0=65537"], "whole Ki"),
+        (["--rmids=1"], "--rmids must be at least 2"),
+        (["--rmids=x"], "invalid int value"),
+        (["--closids=1"], "--closids must be 0"),
+        (["--events=foo"], "unknown event 'foo'"),
+        (["--profile=5.10"], "invalid choice: '5.10'"),
+        (["--proc=/nonexistent"], "is no proc file system"),
+        (["--sysfs=/nonexistent/sys"], "/nonexistent does not exist"),
+        (["--control=/nonexistent/socket"], "/nonexistent does not exist"),
+        (["--control=/tmp/" + "x" * 200], "at most 107 bytes"),
+        (["--control=/etc/passwd"], "exists and is no socket"),
+    ],
+)
+def test_a_bad_option_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse_arguments([str(tmp_path), *options])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_mountpoint_that_is_missing_or_a_file_or_taken_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for path, message in ((tmp_path / "no", "does not exist"), (tmp_path / "file", "is not a directory")):
+        with pytest.raises(SystemExit):
+            parse_arguments([str(path)])
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse_arguments(["/proc"])
+    assert "something is mounted on /proc already" in capsys.readouterr().err

@@ -1,0 +1,356 @@
+import os
+import shutil
+import subprocess
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cachemon.model.errors import CachemonError
+from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.qemu.discovery import ProcUnreadableError, QemuFinder
+from lab.wait import until
+
+POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
+OTHER_POD = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
+NAME = "guest=tenant-a_vm1,debug-threads=on"
+VCPU = ThreadClass.VCPU
+
+
+class FakeProc:
+    """A /proc of plain files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "proc"
+        self.root.mkdir()
+        self.graveyard = root / "dead"
+        self.graveyard.mkdir()
+        self.buried = count()
+        (self.root / "uptime").write_text("1 1\n")
+        (self.root / "self").symlink_to("1")
+
+    def stat(self, directory: Path, number: int, name: str, start_time: int, state: str = "S") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        rest = " ".join(["0"] * 18)
+        (directory / "stat").write_text(f"{number} ({name}) {state} {rest} {start_time} 0\n")
+
+    def process(self, pid: int, name: str, argv: list[str], *, pod: str | None = None, start_time: int = 100) -> None:
+        directory = self.root / str(pid)
+        self.stat(directory, pid, name, start_time)
+        (directory / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in argv))
+        (directory / "cgroup").write_text(f"0::/kubepods/burstable/pod{pod}/{'a1' * 32}\n" if pod else "0::/\n")
+        (directory / "mountinfo").write_text("1 1 0:1 / / rw - tmpfs tmpfs rw\n")
+        self.thread(pid, pid, name, start_time)
+
+    def qemu(self, pid: int, pod: str | None, *, name: str = NAME, start_time: int = 100) -> None:
+        argv = ["/usr/bin/qemu-system-x86_64", "-name", name, "-S"]
+        self.process(pid, "qemu-system-x86", argv, pod=pod, start_time=start_time)
+
+    def thread(self, pid: int, tid: int, name: str, start_time: int = 100) -> None:
+        self.stat(self.root / str(pid) / "task" / str(tid), tid, name, start_time)
+
+    def bury(self, path: str) -> None:
+        """Take an entry away; its inode number stays in use, as the kernel's are never used again."""
+        (self.root / path).rename(self.graveyard / str(next(self.buried)))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeProc:
+    return FakeProc(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def finder(fake: FakeProc, clock: Clock) -> QemuFinder:
+    return QemuFinder(fake.root, clock=clock)
+
+
+def settle(finder: QemuFinder, clock: Clock) -> None:
+    """Scan until everything that is there has been known for a while, and was looked at a moment ago."""
+    for seconds in (0, 1, 10, 100):
+        clock.now += seconds
+        finder.find([POD])
+
+
+def only(found: dict[str, tuple[Qemu, ...]]) -> Qemu:
+    (qemu,) = found[POD]
+    return qemu
+
+
+def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
+    fake: FakeProc, finder: QemuFinder
+) -> None:
+    fake.process(1, "systemd", ["/sbin/init"])
+    fake.process(50, "virt-launcher-m", ["virt-launcher-monitor", "--name", "vm1"], pod=POD)
+    fake.qemu(60, POD, start_time=4242)
+    fake.thread(60, 62, "CPU 0/KVM", 4243)
+    fake.thread(60, 63, "IO iothread1", 4243)
+    fake.thread(60, 70, "CPU 1/KVM", 4250)
+    fake.qemu(80, OTHER_POD)
+    found = finder.find([POD])
+    assert found == {
+        POD: (
+            Qemu(
+                pid=60,
+                start_time=4242,
+                pod_uid=POD,
+                guest_name="tenant-a_vm1",
+                threads=(
+                    Thread(60, 4242, ThreadClass.EMULATOR, None),
+                    Thread(62, 4243, VCPU, 0),
+                    Thread(63, 4243, ThreadClass.IO_THREAD, None),
+                    Thread(70, 4250, VCPU, 1),
+                ),
+                identifiable=True,
+                container_id="a1" * 32,
+            ),
+        )
+    }
+
+
+def test_where_the_cgroup_says_nothing_the_mounts_tell_the_pod(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, None)
+    root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/sockets"
+    (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
+    assert only(finder.find([POD])).pid == 60
+
+
+def test_the_cgroup_is_believed_before_the_mounts(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, OTHER_POD)
+    root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/sockets"
+    (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
+    assert finder.find([POD]) == {POD: ()}
+
+
+def test_a_pod_without_qemu_has_an_empty_answer_and_no_pods_none(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, OTHER_POD)
+    assert finder.find([POD]) == {POD: ()}
+    assert finder.find([]) == {}
+
+
+def test_a_program_under_another_name_is_known_by_its_command(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.process(60, "renamed", ["/usr/libexec/qemu-kvm", "-name", NAME], pod=POD)
+    assert only(finder.find([POD])).guest_name == "tenant-a_vm1"
+
+
+def test_a_qemu_that_names_no_thread_is_not_identifiable(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD, name="guest=tenant-a_vm1")
+    fake.thread(60, 61, "qemu-system-x86")
+    assert not only(finder.find([POD])).identifiable
+
+
+def test_a_qemu_that_is_still_starting_is_identifiable_before_its_first_vcpu(
+    fake: FakeProc, finder: QemuFinder
+) -> None:
+    fake.qemu(60, POD)
+    qemu = only(finder.find([POD]))
+    assert qemu.identifiable
+    assert not [thread for thread in qemu.threads if thread.thread_class is VCPU]
+
+
+def test_a_hotplugged_vcpu_is_seen_at_the_next_scan(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM")
+    settle(finder, clock)
+    fake.thread(60, 90, "CPU 1/KVM", 300)
+    assert Thread(90, 300, VCPU, 1) in only(finder.find([POD])).threads
+
+
+def test_a_thread_that_is_named_after_it_was_created_gets_its_class(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "qemu-system-x86", 120)
+    assert Thread(62, 120, ThreadClass.EMULATOR, None) in only(finder.find([POD])).threads
+    fake.thread(60, 62, "CPU 0/KVM", 120)
+    clock.now += 0.2
+    assert Thread(62, 120, VCPU, 0) in only(finder.find([POD])).threads
+
+
+def test_a_thread_that_ends_is_left_out(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM")
+    fake.thread(60, 63, "worker")
+    settle(finder, clock)
+    fake.bury("60/task/63")
+    assert [thread.tid for thread in only(finder.find([POD])).threads] == [60, 62]
+
+
+def test_a_thread_that_ends_between_listing_and_reading_is_left_out(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    (fake.root / "60" / "task" / "62").mkdir()
+    assert [thread.tid for thread in only(finder.find([POD])).threads] == [60]
+
+
+def test_a_reused_tid_is_another_thread(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 1/KVM", 120)
+    settle(finder, clock)
+    fake.bury("60/task/62")
+    fake.thread(60, 62, "worker", 500)
+    assert Thread(62, 500, ThreadClass.EMULATOR, None) in only(finder.find([POD])).threads
+
+
+def test_a_killed_qemu_is_gone_even_while_nobody_has_waited_for_it(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.qemu(60, POD)
+    settle(finder, clock)
+    fake.stat(fake.root / "60", 60, "qemu-system-x86", 100, state="Z")
+    assert finder.find([POD]) == {POD: ()}
+    fake.bury("60")
+    assert finder.find([POD]) == {POD: ()}
+
+
+def test_a_qemu_that_dies_between_two_reads_is_left_out(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    fake.bury("60/task")
+    assert finder.find([POD]) == {POD: ()}
+
+
+def test_a_pid_that_another_program_got_is_no_qemu_any_more(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
+    fake.qemu(60, POD)
+    settle(finder, clock)
+    fake.bury("60")
+    fake.process(60, "sh", ["sh"], pod=POD, start_time=900)
+    assert finder.find([POD]) == {POD: ()}
+
+
+def test_a_qemu_with_the_pid_of_a_long_known_program_is_found_at_once(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.process(60, "sh", ["sh"])
+    settle(finder, clock)
+    fake.bury("60")
+    fake.qemu(60, POD, start_time=900)
+    assert only(finder.find([POD])).start_time == 900
+
+
+def test_a_start_time_of_another_process_is_never_paired_with_old_threads(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM", 100)
+    settle(finder, clock)
+    fake.qemu(60, POD, start_time=900)
+    fake.thread(60, 62, "CPU 0/KVM", 901)
+    assert finder.find([POD]) == {POD: ()}
+    qemu = only(finder.find([POD]))
+    assert qemu.start_time == 900
+    assert Thread(62, 901, VCPU, 0) in qemu.threads
+
+
+@pytest.mark.parametrize("waited", [0.0, 0.3, 1.0, 7.0, 40.0, 3600.0])
+def test_a_process_that_turns_into_qemu_by_exec_is_found_however_late(
+    fake: FakeProc, finder: QemuFinder, clock: Clock, waited: float
+) -> None:
+    fake.process(60, "rpc-virtqemud", ["virtqemud"], pod=POD)
+    start = clock.now
+    while clock.now <= start + waited:
+        assert finder.find([POD]) == {POD: ()}
+        clock.now += 0.2
+    fake.qemu(60, POD)
+    clock.now += max(0.2, min(10.0, waited / 4))
+    assert only(finder.find([POD])).pid == 60
+
+
+def test_a_qemu_whose_command_line_is_not_there_yet_is_looked_at_again(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.process(60, "qemu-system-x86", [], pod=POD)
+    assert finder.find([POD]) == {POD: ()}
+    fake.qemu(60, POD)
+    clock.now += 0.2
+    assert only(finder.find([POD])).guest_name == "tenant-a_vm1"
+
+
+def test_a_qemu_that_is_moved_to_its_cgroup_after_its_start_is_found(
+    fake: FakeProc, finder: QemuFinder, clock: Clock
+) -> None:
+    fake.qemu(60, None)
+    assert finder.find([POD]) == {POD: ()}
+    fake.qemu(60, POD)
+    clock.now += 0.2
+    assert only(finder.find([POD])).pid == 60
+
+
+def test_settled_processes_are_not_read_again(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
+    fake.process(50, "sh", ["sh"])
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM")
+    settle(finder, clock)
+    before = only(finder.find([POD]))
+    for path in ("50/stat", "50/cmdline", "60/cmdline", "60/cgroup", "60/task/62/stat"):
+        (fake.root / path).unlink()
+    assert only(finder.find([POD])) == before
+
+
+def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    fake.qemu(7, POD)
+    assert [qemu.pid for qemu in finder.find([POD])[POD]] == [7, 60]
+
+
+def test_a_missing_proc_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ProcUnreadableError, match="hostPID") as caught:
+        QemuFinder(tmp_path / "nowhere").find([POD])
+    assert isinstance(caught.value, CachemonError)
+
+
+def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> None:
+    program = tmp_path / "qemu-system-x86_64"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    script = f'read go; exec "{program}" 60'
+    with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE) as child:
+        try:
+            finder = QemuFinder(Path("/proc"))
+            finder.find([])
+            assert finder._processes[child.pid].identity is None
+            assert child.stdin
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+
+            def identity() -> object:
+                finder.find([])
+                return finder._processes[child.pid].identity
+
+            until("the shell to become QEMU", identity, seconds=10)
+        finally:
+            child.kill()
+
+
+def test_a_real_reused_pid_is_noticed_from_the_listing_alone() -> None:
+    last_pid = Path("/proc/sys/kernel/ns_last_pid")
+    if not os.access(last_pid, os.W_OK):
+        pytest.skip("choosing a PID needs CAP_SYS_ADMIN and CONFIG_CHECKPOINT_RESTORE")
+    clock = Clock()
+    finder = QemuFinder(Path("/proc"), clock=clock)
+    first = subprocess.Popen(["/bin/sleep", "60"])
+    settle(finder, clock)
+    known = finder._processes[first.pid]
+    first.kill()
+    first.wait()
+
+    def again() -> bool:
+        last_pid.write_text(str(first.pid - 1))
+        with subprocess.Popen(["/bin/sleep", "60"]) as second:
+            try:
+                finder.find([])
+            finally:
+                second.kill()
+        return second.pid == first.pid
+
+    until("a second process with the same PID", again, seconds=20)
+    assert finder._processes[first.pid].sighting.inode != known.sighting.inode
