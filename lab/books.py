@@ -27,7 +27,7 @@ def booked_occupancy(books: Books, tids: Collection[int]) -> dict[int, int]:
     if held != set(tids):
         raise MisfitError(f"threads {sorted(tids)} were asked for, mon_groups {sorted(holding)} hold {sorted(held)}")
     return {
-        block: sum(group.blocks[block]["llc_occupancy"] for group in holding.values())
+        block: sum(int(group.blocks[block]["llc_occupancy"]) for group in holding.values())
         for block in books.capacity_bytes
     }
 

@@ -67,24 +67,33 @@ class Emulator:
                 [*command, str(self.mountpoint), *options], stdout=log, stderr=log, start_new_session=True
             )
         self.pid = self._process.pid
-        wait.until(f"the emulator to mount {self.mountpoint}", self._is_mounted)
+        try:
+            wait.until(f"the emulator to mount {self.mountpoint}", self._says_mounted)
+        except BaseException:
+            self._end_process()
+            raise
 
     def stop(self) -> None:
         """Unmount and end it; does nothing the second time."""
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self.mountpoint.is_mount():
+        self._end_process()
+        # One that was killed leaves a mount that answers nothing but ENOTCONN, to is_mount() too.
+        mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+        if str(self.mountpoint.absolute()) in mounted:
             subprocess.run(["umount", "--lazy", str(self.mountpoint)], check=False)
 
     def log(self) -> str:
         """What it has written."""
         return self._log.read_text(errors="replace")
 
-    def _is_mounted(self) -> bool:
+    def _end_process(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _says_mounted(self) -> bool:
         if self._process.poll() is not None:
             raise EmulatorDiedError(self.log().strip())
         return "mounted at" in self.log()

@@ -2,6 +2,8 @@
 # Renews the hashed lock files from pyproject.toml; no index address gets into them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# A company's own certificates are in the system's store; where there is none, uv brings its own.
+if [ -f /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=1; fi
 compile() {
   .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
     --no-emit-index-url --no-annotate --no-header "$@"

@@ -2,6 +2,8 @@
 # Makes .venv and what demo and tests stand on. Quick when all is there; safe to run again at any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# A company's own certificates are in the system's store; where there is none, uv brings its own.
+if [ -f /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=1; fi
 
 say() { printf '%s\n' "$*" >&2; }
 

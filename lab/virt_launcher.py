@@ -1,7 +1,7 @@
 """The process that stands for virt-launcher-monitor: QEMU is its child and ends with it.
 
-Run as a program by lab/launcher.py. Its orders are one line of JSON on
-standard input; the end of that input means: end. It answers in lines of JSON on standard output.
+Run as a program by lab/launcher.py. Its orders are one line of JSON on standard input; the end of that input
+means: end. It answers in lines of JSON on standard output.
 """
 
 import json

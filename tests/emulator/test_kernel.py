@@ -140,7 +140,7 @@ def test_without_limbo_there_is_no_space_and_with_limbo_it_is_busy() -> None:
     with refuses(errno.EBUSY):
         box.mkdir("/mon_groups/c")
     assert box.status == "Out of RMIDs\n"
-    box.run(1)
+    box.run(1.1)
     box.mkdir("/mon_groups/c")
     assert box.status == "ok\n"
 
@@ -365,6 +365,7 @@ def test_frozen_counters_stand_still_and_what_ran_meanwhile_never_counts() -> No
     box.threads.burn(child, 1)
     box.run(10)
     assert [box.read(file) for file in files] == before
+    box.threads.burn(box.threads.process(parent=tid), 1)
     box.resctrl.accounting.thaw()
     box.threads.burn(tid, 1)
     box.run(0.1)

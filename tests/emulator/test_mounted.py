@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -362,6 +363,15 @@ def test_a_second_emulator_on_the_same_mountpoint_says_that_it_is_taken(emulator
 
 
 COMMAND = [sys.executable, "-m", "cachemon.emulator.main"]
+
+
+def test_a_mount_left_by_a_killed_emulator_is_named_and_cleared_by_stop(emulator: Emulator) -> None:
+    os.kill(emulator.pid, signal.SIGKILL)
+    done = subprocess.run([*COMMAND, emulator.mountpoint], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unmount what a dead process left" in done.stderr
+    emulator.stop()
+    assert str(emulator.mountpoint) not in Path("/proc/mounts").read_text()
 
 
 def test_without_libfuse_it_says_what_to_install(place: Path) -> None:

@@ -14,7 +14,7 @@ from cachemon.agent.publish import Publisher, TokenBucket
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
 from cachemon.agent.server import serve
-from cachemon.agent.targets import targets_of
+from cachemon.agent.targets import targets_of, what_binds
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.token import NodeClaim
@@ -73,7 +73,13 @@ class Agent:
             bucket=TokenBucket(_WRITES_PER_SECOND, _WRITES_PER_SECOND),
         )
         self._bound, self._incoming = (
-            Informer(client, GROUPS, Selector(fields=f"{field}={config.node_name}"), self._objects_changed)
+            Informer(
+                client,
+                GROUPS,
+                Selector(fields=f"{field}={config.node_name}"),
+                self._objects_changed,
+                matters=what_binds,
+            )
             for field in ("status.nodeName", "status.migrationTargetNodeName")
         )
 
@@ -97,14 +103,14 @@ class Agent:
         with ThreadPoolExecutor(1, "reconcile") as thread:
             while True:
                 self._wake_reconcile.clear()
-                targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
                 try:
+                    targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
                     layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
                     self._pulse.reconciled_at = time.monotonic()
                     self._pulse.reconciles += 1
-                    if layout != self._layout:
-                        self._layout = layout
+                    if _what_is_read(layout) != _what_is_read(self._layout):
                         self._wake_sample.set()
+                    self._layout = layout
                 except CachemonError as err:
                     log.warning("reconcile: %s; trying again", err)
                     self._reconciler.forget()
@@ -123,15 +129,16 @@ class Agent:
         with ThreadPoolExecutor(1, "sample") as thread:
             while True:
                 self._wake_sample.clear()
-                layout, began = self._layout, time.monotonic()
+                layout, began, reconciled = self._layout, time.monotonic(), self._pulse.reconciles > 0
                 try:
                     figures = await asyncio.get_running_loop().run_in_executor(thread, self._sampler.sample, layout)
-                    self._sampled = (layout, figures)
                     self._note_sample(began)
+                    if reconciled:  # before that nothing is known about the node
+                        self._sampled = (layout, figures)
+                        self._wake_publish.set()
                     if figures.offline:
                         self._reconciler.forget()
                         self._wake_reconcile.set()
-                    self._wake_publish.set()
                 except Exception:
                     log.exception("sampling failed; trying again")
                 await _wait(self._wake_sample, max(0.0, began + self._config.sample_seconds - time.monotonic()))
@@ -172,6 +179,11 @@ class Agent:
         if now - self._pulse.sampled_at > _HEALTHY_WITHIN_SECONDS:
             return f"no sample for {now - self._pulse.sampled_at:.0f} s"
         return ""
+
+
+def _what_is_read(layout: Layout) -> object:
+    """What makes a sample urgent when it changes; an object's new resourceVersion does not."""
+    return str(layout.node.unavailable), layout.node.blocks, tuple((t.uid, t.groups) for t in layout.targets)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

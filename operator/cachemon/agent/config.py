@@ -13,6 +13,7 @@ from cachemon.model.errors import InvalidInputError
 __all__ = ["Address", "Config", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class Address(NamedTuple):
@@ -76,11 +77,11 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         kubeconfig=Path(args.kubeconfig) if args.kubeconfig else None,
         sample_seconds=_number("--sample-period", args.sample_period, 0.1, 60),
         scan_seconds=_number("--scan-period", args.scan_period, 0.1, 60),
-        node_period_seconds=round(_number("--node-period", args.node_period, 1, 3600)),
+        node_period_seconds=_whole_number("--node-period", args.node_period, 1, 3600),
         rate_window_seconds=_number("--rate-window", args.rate_window, 0.2, 600),
-        rmid_budget=round(_number("--rmid-budget", args.rmid_budget, 0, 1 << 20)) if args.rmid_budget else None,
+        rmid_budget=_whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
         metrics=_address("--metrics-address", args.metrics_address),
-        log_level=args.log_level,
+        log_level=_word("--log-level", args.log_level, LOG_LEVELS),
     )
 
 
@@ -92,10 +93,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
 
-    def flag(name: str, default: str, explanation: str, **more: Sequence[str]) -> None:
+    def flag(name: str, default: str, explanation: str) -> None:
         variable = ENVIRONMENT_PREFIX + name.strip("-").replace("-", "_").upper()
         shown = f" (default: {default})" if default else ""
-        parser.add_argument(name, default=environment.get(variable, default), help=explanation + shown, **more)  # type: ignore[arg-type]
+        parser.add_argument(name, default=environment.get(variable, default), help=explanation + shown)
 
     flag("--node-name", "", "name of the Kubernetes node")
     flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
@@ -108,7 +109,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--rate-window", "10", "seconds that a bandwidth is the mean of")
     flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
     flag("--metrics-address", "127.0.0.1:9820", "where to serve /metrics and /healthz; empty for nowhere")
-    flag("--log-level", "INFO", "how much to log", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    flag("--log-level", "INFO", f"how much to log: {', '.join(LOG_LEVELS)}")
     parser.add_argument("--version", action="version", version=__version__)
     return parser
 
@@ -130,6 +131,18 @@ def _number(flag: str, text: str, lowest: float, highest: float) -> float:
     if not lowest <= value <= highest:
         raise InvalidInputError(f"{flag} must be a number from {lowest:g} to {highest:g}, not {text!r}")
     return value
+
+
+def _whole_number(flag: str, text: str, lowest: int, highest: int) -> int:
+    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise InvalidInputError(f"{flag} must be a whole number from {lowest} to {highest}, not {text!r}")
+    return int(text)
+
+
+def _word(flag: str, text: str, words: Sequence[str]) -> str:
+    if text not in words:
+        raise InvalidInputError(f"{flag} must be one of {', '.join(words)}, not {text!r}")
+    return text
 
 
 def _address(flag: str, text: str) -> Address | None:

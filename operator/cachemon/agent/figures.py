@@ -106,6 +106,7 @@ class Accumulator:
         self._window = window_seconds
         self._bases: dict[CounterKey, CounterBase] = {}
         self._totals: dict[tuple[str, str, int, str], TrafficTotal] = {}
+        self._cells: dict[tuple[str, str], frozenset[MonGroupName]] = {}
         self._past_gaps = 0
 
     @property
@@ -134,7 +135,7 @@ class Accumulator:
         sample = _Sample(layout, readings, self._deltas(identities, readings), now)
         self._prune(layout)
         monitored = [target for target in layout.targets if target.cells]
-        return Figures(
+        figures = Figures(
             wall_time=wall_time,
             groups={
                 GroupKey(target.uid, group.group.name): self._group(sample, target.uid, group)
@@ -147,6 +148,9 @@ class Accumulator:
             node=_node_figures(sample),
             offline=not all(identities.values()) or _any_offline(readings),
         )
+        self._cells = {(t.uid, g.group.name): frozenset(g.cells) for t in monitored for g in t.groups}
+        self._cells |= {(t.uid, _WHOLE_OBJECT): t.cells for t in monitored}
+        return figures
 
     def _deltas(self, identities: Mapping[MonGroupName, int], readings: CellReadings) -> dict[CounterKey, int | None]:
         deltas: dict[CounterKey, int | None] = {}
@@ -184,10 +188,13 @@ class Accumulator:
         )
 
     def _count(self, sample: _Sample, key: tuple[str, str, int, str], cells: Iterable[MonGroupName]) -> Traffic:
-        _, _, block, event = key
-        deltas = [sample.deltas.get((cell, block, event)) for cell in cells]
+        """A cell counts from the second sample on that it is the group's: the first difference was others' too."""
+        uid, group, block, event = key
+        before, now = self._cells.get((uid, group), frozenset()), frozenset(cells)
+        deltas = [sample.deltas.get((cell, block, event)) for cell in before & now]
         traffic = self._totals.setdefault(key, TrafficTotal(self._window))
-        traffic.add(sum(delta for delta in deltas if delta is not None), sample.now, gap=None in deltas)
+        counted = sum(delta for delta in deltas if delta is not None)
+        traffic.add(counted, sample.now, gap=before != now or None in deltas)
         return Traffic(traffic.total_bytes, traffic.bytes_per_second)
 
     def _object_rate(self, sample: _Sample, target: TargetLayout) -> int | None:

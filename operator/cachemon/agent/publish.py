@@ -13,7 +13,7 @@ from cachemon.agent.layout import Layout, TargetLayout
 from cachemon.agent.status import group_status, node_condition, node_status, signature
 from cachemon.kube.client import KubeClient
 from cachemon.kube.token import NodeClaim
-from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
+from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName, Resource
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -174,9 +174,8 @@ class Publisher:
             now=format_time(self._wall_clock()),
         )
         name = ObjectName("", self._node_name)
-        try:
-            written = await self._write(NODES, name, status)
-        except KubeNotFoundError:
+        written = await self._write(NODES, name, status)
+        if written is None:
             await self._create_node()
             written = await self._write(NODES, name, status)
         if written:
@@ -195,19 +194,17 @@ class Publisher:
             await self._client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
         except KubeConflictError:
             log.debug("CacheMonitorNode %s is there by now", self._node_name)
-        except (KubeForbiddenError, KubeRejectedError) as err:
+        except (KubeForbiddenError, KubeNotFoundError, KubeRejectedError) as err:
             log.warning("CacheMonitorNode %s can't be created: %s", self._node_name, err)
 
-    async def _write(self, resource: Any, name: ObjectName, status: dict[str, Any]) -> bool:
-        """Apply a status; False when the server does not let us: not ours any more, or gone."""
+    async def _write(self, resource: Resource, name: ObjectName, status: dict[str, Any]) -> bool | None:
+        """Apply a status; False when the server does not let us, as it is not ours any more; None when it is gone."""
         await asyncio.sleep(self._bucket.take())
         try:
             await self._client.apply_status(resource, name, status, field_manager=AGENT_FIELD_MANAGER)
         except KubeNotFoundError:
-            if resource is NODES:
-                raise
             self.writes.note("gone")
-            return False
+            return None
         except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
             self.writes.note("refused")
             log.warning("status of %s %s was refused: %s", resource.kind, name, err)

@@ -17,7 +17,7 @@ from cachemon.agent.layout import (
 )
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.plan import Observed, Plan, make_plan, parts_of
+from cachemon.model.plan import Create, Holders, Move, Observed, Plan, make_plan, parts_of
 from cachemon.model.readings import CacheBlock
 from cachemon.model.threads import Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
@@ -66,6 +66,7 @@ class Reconciler:
         self._observed: Observed | None = None
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()
+        self._held_for: Holders = {}
         self._rmid_wait = 0.0
         self._create_again_at = 0.0
 
@@ -90,7 +91,10 @@ class Reconciler:
         qemus = self._qemus_of(targets)
         cells, wishes = _cells(targets, qemus)
         observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
-        plan = make_plan(cells, wishes, observed, known_threads=self._threads, budget=self._budget)
+        plan = make_plan(
+            cells, wishes, observed, known_threads=self._threads, held_for=self._held_for, budget=self._budget
+        )
+        self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan)
         carried = Carried(
             plan, cells_by_group(parts_of(cells, observed)), applied.failed, frozenset(applied.without_rmid)
@@ -133,15 +137,17 @@ class Reconciler:
         return observed
 
     def _apply(self, plan: Plan) -> Applied:
+        may_create = self._clock() >= self._create_again_at
         try:
-            applied = apply_plan(self._tree, plan, self._is_alive, may_create=self._clock() >= self._create_again_at)
+            applied = apply_plan(self._tree, plan, self._is_alive, may_create=may_create)
         except ResctrlBusyError as err:
             log.warning("%s; trying again", err)
             self.forget()
-            return Applied(failed=dict.fromkeys(plan.placed.values(), str(err)))
+            undone = (action.where for action in plan.actions if isinstance(action, Create | Move))
+            return Applied(failed=dict.fromkeys(undone, str(err)))
         if applied.changed or applied.failed:
             self.forget()
-        self._note_rmids(applied)
+        self._note_rmids(applied, tried=may_create)
         if applied.changed:
             log.info(
                 "mon_groups: %d wanted, %d threads moved, %d vanished, %d without RMID",
@@ -151,14 +157,13 @@ class Reconciler:
             log.warning("%s: %s", where.name, problem)
         return applied
 
-    def _note_rmids(self, applied: Applied) -> None:
+    def _note_rmids(self, applied: Applied, *, tried: bool) -> None:
         """After a failed mkdir wait before the next, longer each time; a mkdir that works ends the waiting."""
-        now = self._clock()
         if not applied.without_rmid:
             self._rmid_wait = 0.0
-        elif now >= self._create_again_at:
+        elif tried:
             self._rmid_wait = min(_LAST_RMID_WAIT_SECONDS, 2 * self._rmid_wait or _FIRST_RMID_WAIT_SECONDS)
-            self._create_again_at = now + self._rmid_wait
+            self._create_again_at = self._clock() + self._rmid_wait
 
     def _is_alive(self, thread: Thread) -> bool:
         stat = read_stat(f"{self._proc}/{thread.tid}")

@@ -61,7 +61,7 @@ class Sampler:
         )
         if layout.node.unavailable:
             self.close()
-            return Figures(wall_time=self._wall_clock())
+            return self._accumulator.digest(layout, {}, {}, now=self._clock(), wall_time=self._wall_clock())
         if reads != self._reads:
             afresh = self._reads is None or (reads.blocks, reads.events) != (self._reads.blocks, self._reads.events)
             self._reader.keep(map(self._tree.directory, reads.groups), reads.events, afresh=afresh)

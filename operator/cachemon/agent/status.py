@@ -19,13 +19,14 @@ LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with 
 HEAVIEST_GROUPS = 5
 LONGEST_MESSAGE = 1024
 LONGEST_BLOCKS = 256
+LONGEST_CPUS = 1024  # half a list would be wrong
 
 
 def monitored_condition(layout: TargetLayout) -> Condition:
     """Whether every group of the object is fully monitored, and if not, which and why."""
     problem = layout.target.object.problem
     if problem:
-        return Condition(MONITORED, "False", "InvalidSpec", f"{problem}; correct spec.groups")
+        return Condition(MONITORED, "False", "InvalidSpec", f"{problem[:LONGEST_MESSAGE]}; correct spec.groups")
     lacking = [group for group in layout.groups if group.state is not GroupState.MONITORED]
     if not lacking:
         return Condition(MONITORED, "True", "Monitored", f"{_count(layout.groups)} monitored")
@@ -122,9 +123,9 @@ def _block_figure(figure: BlockFigure) -> dict[str, Any]:
     else:
         status["reading"] = VALID
         if figure.occupancy is not None:
-            status["occupancyBytes"] = min(figure.occupancy, LARGEST_INTEGER)
+            status["occupancyBytes"] = _exact(figure.occupancy)
     bandwidth = {
-        field: min(traffic.bytes_per_second, LARGEST_INTEGER)
+        field: _exact(traffic.bytes_per_second)
         for event, field in ((TOTAL_TRAFFIC, "totalBytesPerSecond"), (LOCAL_TRAFFIC, "localBytesPerSecond"))
         if (traffic := figure.traffic.get(event)) and traffic.bytes_per_second is not None
     }
@@ -206,14 +207,14 @@ def _node_blocks(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))
         status = _block(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
-        if figure.block.cpus:
+        if 0 < len(figure.block.cpus) <= LONGEST_CPUS:
             status["cpus"] = figure.block.cpus
         if not isinstance(figure.occupancy, Missing):
-            status["occupancyBytes"] = figure.occupancy
+            status["occupancyBytes"] = _exact(figure.occupancy)
         if not isinstance(figure.monitored, Missing):
-            status["monitoredBytes"] = figure.monitored
+            status["monitoredBytes"] = _exact(figure.monitored)
             if not isinstance(figure.occupancy, Missing):
-                status["unattributedBytes"] = figure.occupancy - figure.monitored
+                status["unattributedBytes"] = _exact(figure.occupancy - figure.monitored)
         if heaviest := _heaviest(layout, figures, figure.block.id):
             status["heaviestGroups"] = heaviest
         blocks.append(status)
@@ -235,10 +236,14 @@ def _heaviest(layout: Layout, figures: Figures, block_id: int) -> list[dict[str,
             "name": target.target.object.name.name,
             "vmiName": target.target.object.vmi_name,
             "group": group.group.name,
-            "occupancyBytes": occupancy,
+            "occupancyBytes": _exact(occupancy),
         }
         for occupancy, target, group in shares[:HEAVIEST_GROUPS]
     ]
+
+
+def _exact(value: int) -> int:
+    return min(value, LARGEST_INTEGER)
 
 
 def _count(groups: Iterable[object]) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 from cachemon.agent.layout import Target
 from cachemon.model.api import ObjectName, parse_cache_monitor_group
 
-__all__ = ["targets_of"]
+__all__ = ["targets_of", "what_binds"]
+
+_OUR_STATUS = frozenset({"observedTime", "summary", "groups", "conditions"})
 
 
 def targets_of(node_name: str, *watched: Mapping[ObjectName, Mapping[str, Any]]) -> tuple[Target, ...]:
@@ -24,6 +26,12 @@ def targets_of(node_name: str, *watched: Mapping[ObjectName, Mapping[str, Any]])
                 newest[name] = obj
     targets = (_target(node_name, obj) for obj in newest.values())
     return tuple(sorted(_having_a_part(targets), key=lambda t: (t.object.created, t.object.name)))
+
+
+def what_binds(obj: Mapping[str, Any]) -> object:
+    """What of an object concerns its targets: not the part of its status that agents write, many times a second."""
+    status = {key: value for key, value in obj.get("status", {}).items() if key not in _OUR_STATUS}
+    return obj["metadata"]["uid"], obj["metadata"]["generation"], status
 
 
 def _version(obj: Mapping[str, Any]) -> int:

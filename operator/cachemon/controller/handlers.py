@@ -78,6 +78,8 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.networking.error_backoffs = Backoffs()
     settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 1.0
+    settings.queueing.exit_timeout = 0.5
     settings.execution.max_workers = 4
     settings.process.ultimate_exiting_timeout = 25
     settings.persistence.finalizer = f"{API_GROUP}/unused"

@@ -123,9 +123,9 @@ async def operate(config: Config) -> None:
                 clusterwide=True,
                 standalone=True,
                 liveness_endpoint=config.liveness,
-                stop_flag=stopped,
-            )
-            await _first(*map(asyncio.create_task, (writer.run(), relister.run(), watching)))
+            )  # from here on kopf hears the signals, and ends
+            work = (writer.run(), relister.run(), watching, stopped.wait())
+            await _first(*map(asyncio.create_task, work))
 
 
 @contextlib.contextmanager

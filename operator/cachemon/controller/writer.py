@@ -65,7 +65,7 @@ class Limits:
     """
 
     parallel: int = 16
-    writes_per_second: float = 50.0
+    writes_per_second: float = 100.0
     refused_seconds: float = 60.0
     first_backoff_seconds: float = 0.5
     last_backoff_seconds: float = 15.0
@@ -108,6 +108,7 @@ class Writer:
         self._bucket = _Bucket(limits.writes_per_second)
         self._throttled_until = 0.0
         self._away = False
+        self._backoff_seconds = limits.first_backoff_seconds
 
     def wake(self) -> None:
         """There may be a dirty group; give this to the store."""
@@ -118,7 +119,6 @@ class Writer:
         async with asyncio.TaskGroup() as writes:
             while True:
                 await self._slots.acquire()
-                await self._wait_for_the_api_server()
                 name = await self._next()
                 self._busy.add(name)
                 writes.create_task(self._turn(name))
@@ -126,6 +126,7 @@ class Writer:
     async def _next(self) -> ObjectName:
         """The next group that has to be written."""
         while True:
+            await self._wait_for_the_api_server()
             name = self._due()
             if name is None:
                 await self._nap()
@@ -165,6 +166,9 @@ class Writer:
         """Write one group, by what is known when its turn in the token bucket comes."""
         try:
             await self._bucket.take()
+            if self._away or self._seconds_throttled:
+                self._store.mark([name])  # another write has found out meanwhile
+                return
             self._resting.pop(name, None)
             self._store.take(name)
             decision = self._look(name)
@@ -192,6 +196,7 @@ class Writer:
     async def _put(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> dict[str, Any]:
         answer = await self._client.apply_status(GROUPS, name, status, field_manager=manager)
         self._metrics.count_write("ok")
+        self._backoff_seconds = self._limits.first_backoff_seconds
         self._store.hear(GROUPS, "MODIFIED", answer)
         return answer
 
@@ -205,6 +210,7 @@ class Writer:
             self._store.mark([name])
         elif isinstance(err, KubeUnreachableError):
             self._metrics.count_write("unreachable")
+            log.warning("writing the status of %s: %s", name, err)
             self._away = True
             self._store.mark([name])
         else:
@@ -218,19 +224,23 @@ class Writer:
         self._resting[name] = self._clock() + seconds
         self._timers.set(name, self._resting[name])
 
+    @property
+    def _seconds_throttled(self) -> float:
+        return max(0.0, self._throttled_until - asyncio.get_running_loop().time())
+
     async def _wait_for_the_api_server(self) -> None:
         """Obey 429; after an outage make the store complete before anything is decided from it."""
-        await asyncio.sleep(max(0.0, self._throttled_until - asyncio.get_running_loop().time()))
-        backoff = self._limits.first_backoff_seconds
+        await asyncio.sleep(self._seconds_throttled)
         while self._away:
+            await asyncio.sleep(self._backoff_seconds * random.uniform(0.8, 1.2))
+            self._backoff_seconds = min(self._limits.last_backoff_seconds, self._backoff_seconds * 2)
             try:
                 await self._relist()
                 self._away = False
+            except KubeThrottledError as err:
+                await asyncio.sleep(err.retry_after_seconds)
             except KubeError as err:
-                wait = err.retry_after_seconds if isinstance(err, KubeThrottledError) else backoff
-                log.warning("%s; next try in %.1f s", err, wait)
-                await asyncio.sleep(wait * random.uniform(0.8, 1.2))
-                backoff = min(self._limits.last_backoff_seconds, backoff * 2)
+                log.warning("listing everything before the next write: %s", err)
 
 
 class _Timers:

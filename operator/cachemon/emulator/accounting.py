@@ -73,12 +73,12 @@ class Accounting:
 
     def freeze(self) -> None:
         """Stop all counters where they are."""
-        self.settle(full=True)
+        self._settle_newborn()
         self.frozen = True
 
     def thaw(self) -> None:
         """Count on; what was used meanwhile counts for nobody."""
-        self.settle(full=True)
+        self._settle_newborn()
         self.frozen = False
 
     def new_owner(self, rmid: int) -> None:
@@ -129,6 +129,11 @@ class Accounting:
     def block_occupancy(self, block_id: int) -> int:
         """Bytes of an online block that hold anybody's lines."""
         return self._books[block_id].total_occupancy_bytes()
+
+    def _settle_newborn(self) -> None:
+        """Settle members, and then those that this found."""
+        self.settle(full=True)
+        self.settle(full=True)
 
     def _charge(self) -> set[Identity]:
         ran: set[Identity] = set()

@@ -70,11 +70,22 @@ def parse_arguments(argv: Sequence[str] | None) -> Arguments:
     )
 
 
+def _mountpoint_problem(path: Path) -> str | None:
+    try:
+        if not path.exists():
+            return f"mountpoint {path} does not exist; make it with mkdir"
+        if not path.is_dir():
+            return f"mountpoint {path} is not a directory"
+        if path.is_mount():
+            return f"something is mounted on {path} already; unmount it first (umount {path})"
+    except OSError as error:
+        # ENOTCONN: a FUSE file system whose process was killed.
+        return f"mountpoint {path}: {error.strerror}; unmount what a dead process left (umount {path})"
+    return None
+
+
 def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str | None:
     checks = {
-        f"mountpoint {given.mountpoint} does not exist; make it with mkdir": not given.mountpoint.exists(),
-        f"mountpoint {given.mountpoint} is not a directory": not given.mountpoint.is_dir(),
-        f"something is mounted on {given.mountpoint} already; unmount it first": given.mountpoint.is_mount(),
         "each --cache-block needs another id": len({block.id for block in blocks}) < len(blocks),
         "--rmids must be at least 2: one is the default group's": given.rmids < 2,
         "--closids must be 0 (monitoring only) or at least 2": given.closids < 0 or given.closids == 1,
@@ -88,7 +99,8 @@ def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str |
         checks[f"--control: a socket's path has at most {SOCKET_PATH_BYTES} bytes"] = too_long
         occupied = given.control.exists() and not given.control.is_socket()
         checks[f"--control: {given.control} exists and is no socket"] = occupied
-    return next((message for message, wrong in checks.items() if wrong), None)
+    wrong = next((message for message, is_wrong in checks.items() if is_wrong), None)
+    return _mountpoint_problem(given.mountpoint) or wrong
 
 
 def _parser() -> argparse.ArgumentParser:

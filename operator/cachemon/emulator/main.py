@@ -1,12 +1,13 @@
 """The command cachemon-resctrl-emulator: mount, serve, unmount."""
 
+import ctypes
 import os
 import resource
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
 from cachemon.emulator.arguments import Arguments, parse_arguments
@@ -21,6 +22,7 @@ __all__ = ["main"]
 
 TICK_SECONDS = 0.1
 FUSE_DEVICE = "/dev/fuse"
+LIBFUSE_NAMES = ("libfuse3.so.4", "libfuse3.so.3")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -126,6 +128,8 @@ def _load_fuse() -> ModuleType:
     Raises:
         CannotRunError: one of them, or the device, is not there.
     """
+    # By itself mfusepy asks ldconfig or gcc, and takes libfuse 2 where there is one.
+    os.environ.setdefault("FUSE_LIBRARY_PATH", _find_libfuse())
     try:
         import mfusepy  # noqa: PLC0415 - it fails where libfuse is missing, and that is to be explained
     except ImportError as error:
@@ -133,7 +137,8 @@ def _load_fuse() -> ModuleType:
     except (OSError, AttributeError) as error:
         raise CannotRunError(f"{error}; install libfuse 3 (Debian: apt-get install fuse3)") from error
     try:
-        os.close(os.open(FUSE_DEVICE, os.O_RDWR))
+        # An ordinary user's fusermount3 opens the device for him.
+        os.close(os.open(FUSE_DEVICE, os.O_PATH if os.geteuid() else os.O_RDWR))
     except OSError as error:
         raise CannotRunError(
             f"{error}; FUSE needs this device: load it (modprobe fuse), and let it be read and written "
@@ -141,6 +146,14 @@ def _load_fuse() -> ModuleType:
         ) from error
     module: ModuleType = mfusepy
     return module
+
+
+def _find_libfuse() -> str:
+    for name in LIBFUSE_NAMES:
+        with suppress(OSError):
+            ctypes.CDLL(name)
+            return name
+    return LIBFUSE_NAMES[-1]
 
 
 def _allow_many_descriptors() -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 __all__ = ["OutOfRmidsError", "Rmids"]
 
-LIMBO_NS = 1_000_000_000
-"""The limbo worker's period (CQM_LIMBOCHECK_INTERVAL): no freed RMID is used again before."""
+LIMBO_NS = 1_100_000_000
+"""No freed RMID is used again before: the limbo worker's period (CQM_LIMBOCHECK_INTERVAL, 1 s), rounded up to
+the timer's next tick. On 6.1.192 and 7.3.4 a mkdir one second after the rmdir still found it in limbo."""
 
 
 class OutOfRmidsError(Exception):

@@ -65,12 +65,22 @@ class WatchEvent(NamedTuple):
 
 
 class KubeClient:
-    """Talks to one API server. Every method may raise a KubeError of the kind that its name says."""
+    """Talks to one API server. Every method may raise a KubeError of the kind that its name says.
 
-    def __init__(self, credentials: Credentials, *, request_seconds: float = 30.0) -> None:
+    Args:
+        credentials: where it is, and who we are.
+        request_seconds: how long one request may take.
+        silence_seconds: a watch that says nothing for so long is dead: the API server sends a bookmark about
+            once a minute.
+    """
+
+    def __init__(
+        self, credentials: Credentials, *, request_seconds: float = 30.0, silence_seconds: float = 75.0
+    ) -> None:
         self._api = ApiClient(credentials.configuration)
         self._api.user_agent = f"cachemon/{__version__}"
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
+        self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
 
     async def __aenter__(self) -> Self:
         return self

@@ -27,9 +27,10 @@ class Informer:
         client: the API server.
         resource: what to watch.
         selector: which part of it.
-        changed: called after every change of `objects`, in the event loop.
+        changed: called after every change of `objects` that matters, in the event loop.
         watch_seconds: how long one watch lasts before the next; jitter is added.
         backoff_seconds: how long to wait after the first failure; it doubles with each.
+        matters: what of an object must change for `changed` to be called.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Informer:
         *,
         watch_seconds: int = 300,
         backoff_seconds: float = 0.5,
+        matters: Callable[[Mapping[str, Any]], object] = lambda obj: obj,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -48,6 +50,7 @@ class Informer:
         self._changed = changed
         self._watch_seconds = watch_seconds
         self._backoff_seconds = backoff_seconds
+        self._matters = matters
         self._objects: dict[ObjectName, dict[str, Any]] = {}
         self.synced = asyncio.Event()
 
@@ -92,9 +95,11 @@ class Informer:
             resource_version = event.object["metadata"]["resourceVersion"]
             if event.type == "BOOKMARK":
                 continue
-            if event.type == "DELETED":
-                self._objects.pop(name_of(event.object), None)
-            else:
-                self._objects[name_of(event.object)] = event.object
+            name = name_of(event.object)
+            before = self._objects.pop(name, None)
+            if event.type != "DELETED":
+                self._objects[name] = event.object
+                if before is not None and self._matters(before) == self._matters(event.object):
+                    continue
             self._changed()
         return resource_version

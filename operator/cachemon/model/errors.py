@@ -2,6 +2,7 @@
 
     CachemonError
     ├── InvalidInputError          what a person wrote can't be meant: a list, a flag, an object
+    ├── ProcUnreadableError        /proc can't be read at all (it stands in qemu/discovery.py)
     ├── ResctrlError               the kernel refused something that should have worked
     │   ├── ResctrlUnavailableError    not mounted, or the CPU offers no monitoring
     │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free

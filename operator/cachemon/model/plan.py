@@ -1,14 +1,15 @@
 """The plan: from the cells that should be and the mon_groups that are, to what has to be done. Pure.
 
-A cell keeps the mon_group that already holds most of its threads, whatever that is called: so a restart
-of the agent adopts what it finds, adding a group moves no thread whose cell stays the same, and a
-plugged vCPU moves nobody else. A cell whose threads sit in several control groups gets a mon_group under
-each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
+A cell keeps its mon_group, and without a memory of it the one that already holds most of its threads, whatever
+that is called: so a restart of the agent adopts what it finds, adding a group moves no thread whose cell stays
+the same, and a plugged vCPU moves nobody else. A cell whose threads sit in several control groups gets a
+mon_group under each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cachemon.model.cells import Cell, Wish
@@ -30,6 +31,10 @@ class MonGroupName(NamedTuple):
     def is_ours(self) -> bool:
         """Whether cachemon made it. Nothing else is ever written to or removed."""
         return self.name.startswith(OWN_PREFIX)
+
+
+Holders = Mapping[MonGroupName, frozenset[GroupKey]]
+"""Whose threads each mon_group was made to hold: the members of its cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,7 @@ def make_plan(
     observed: Observed,
     *,
     known_threads: Iterable[Thread] = (),
+    held_for: Holders = MappingProxyType({}),
     budget: int | None = None,
 ) -> Plan:
     """Decide what to do.
@@ -144,6 +150,7 @@ def make_plan(
         wishes: every group whose cells these are; their rank decides when RMIDs are short.
         observed: what the kernel has.
         known_threads: all threads of the QEMUs that are looked after; only these may be released.
+        held_for: whose threads the plan before this one put into each mon_group; empty after a restart.
         budget: at most this many mon_groups, or None for all that the hardware has.
     """
     foreign_tids = {tid: name for name in observed.foreign_mon_groups for tid in observed.mon_groups[name]}
@@ -152,7 +159,7 @@ def make_plan(
     }
     parts = [part for part in parts_of(cells, observed) if not foreign_tids.keys() & part.cell.tids]
     chosen, waiting = _ration(parts, wishes, observed.rmids_for_us(budget))
-    placed = _place(chosen, observed)
+    placed = _place(chosen, observed, held_for)
     actions: list[Action] = [Create(where) for where in placed.values() if where not in observed.mon_groups]
     for part, where in placed.items():
         held = observed.mon_groups.get(where, frozenset())
@@ -166,7 +173,7 @@ def make_plan(
 
 
 def _ration(parts: Sequence[Part], wishes: Sequence[Wish], limit: int) -> tuple[list[Part], frozenset[GroupKey]]:
-    """The parts that get an RMID: whole groups by rank. One that does not fit waits."""
+    """The parts that get an RMID, in order of rank: whole groups only. One that does not fit waits."""
     by_key: defaultdict[GroupKey, list[Part]] = defaultdict(list)
     for part in parts:
         for key in part.cell.members:
@@ -179,14 +186,18 @@ def _ration(parts: Sequence[Part], wishes: Sequence[Wish], limit: int) -> tuple[
             taken.update(dict.fromkeys(needed))
         else:
             waiting.add(wish.key)
-    return [part for part in parts if part in taken], frozenset(waiting)
+    return list(taken), frozenset(waiting)
 
 
-def _place(parts: Sequence[Part], observed: Observed) -> dict[Part, MonGroupName]:
-    """Give every part a mon_group: the one that holds most of its threads, else a new name."""
+def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict[Part, MonGroupName]:
+    """Give every part a mon_group: its own of before, else the one that holds most of its threads, else a new one.
+
+    Its own comes first, because new threads inherit the mon_group of the thread that made them: vCPUs plugged
+    two at a time would outnumber QEMU's main thread in its mon_group.
+    """
     claims = sorted(
         (
-            (-len(overlap), name, index)
+            (held_for.get(name) != part.cell.members, -len(overlap), name, index)
             for index, part in enumerate(parts)
             for name, tids in observed.mon_groups.items()
             if name.is_ours and name.control_group == part.control_group
@@ -195,7 +206,7 @@ def _place(parts: Sequence[Part], observed: Observed) -> dict[Part, MonGroupName
     )
     chosen: dict[int, MonGroupName] = {}
     used: set[MonGroupName] = set()
-    for _, name, index in claims:
+    for _, _, name, index in claims:
         if index not in chosen and name not in used:
             chosen[index] = name
             used.add(name)

@@ -11,6 +11,16 @@ from cachemon.resctrl.tree import Outcome, ResctrlTree
 __all__ = ["Applied", "apply_plan"]
 
 
+_PROBLEMS = {
+    Outcome.VANISHED: "the kernel knows no thread {tid}, which /proc shows; the agent must run with hostPID: true",
+    Outcome.GROUP_GONE: "mon_group {group} was removed by another program; it is made anew",
+    Outcome.REFUSED: (
+        "the kernel refused to move thread {tid} into {group}; either its control group has changed, or the agent "
+        "lacks rights: it must run as uid 0 with a writable mount"
+    ),
+}
+
+
 @dataclass(slots=True)
 class Applied:
     """What came of a plan.
@@ -18,7 +28,7 @@ class Applied:
     Attributes:
         changed: whether the tree was written to at all.
         without_rmid: mon_groups that could not be made now.
-        failed: mon_groups that could not be made, filled or removed for another reason, with the reason.
+        failed: mon_groups that could not be made, filled or removed for another reason, with what a person can do.
         moved: threads written into mon_groups.
         vanished: threads that had ended before they could be.
     """
@@ -38,8 +48,8 @@ def apply_plan(
     Args:
         tree: where.
         plan: what.
-        is_alive: whether the TID still means the thread that it meant (start time): asked after every write,
-            so that a reused TID is put back.
+        is_alive: whether the TID still means the thread that it meant (start time): asked before every write
+            and again after it, so that a TID reused in between is put back.
         may_create: False while mkdir would only fail again for want of RMIDs.
 
     Raises:
@@ -60,7 +70,7 @@ def apply_plan(
                     if where not in applied.without_rmid and where not in applied.failed:
                         _move(tree, where, threads, is_alive, applied)
                 case Release(control_group, threads):
-                    for thread in threads:
+                    for thread in filter(is_alive, threads):
                         tree.write_tid(MonGroupName(control_group, ""), thread.tid)
                     applied.changed = True
                 case Remove(where):
@@ -95,14 +105,12 @@ def _move(
 ) -> None:
     applied.changed = True
     for thread in threads:
-        outcome = tree.write_tid(where, thread.tid)
-        if outcome is Outcome.MOVED and is_alive(thread):
-            applied.moved += 1
-        elif outcome is Outcome.REFUSED:
-            applied.failed[where] = (
-                f"the kernel refused to move thread {thread.tid} into {where.name}; its control group has changed"
-            )
-        else:
+        outcome = tree.write_tid(where, thread.tid) if is_alive(thread) else Outcome.VANISHED
+        if not is_alive(thread):
             if outcome is Outcome.MOVED:  # the TID belongs to another thread by now, or to none
                 tree.write_tid(MonGroupName(where.control_group, ""), thread.tid)
             applied.vanished += 1
+        elif outcome is Outcome.MOVED:
+            applied.moved += 1
+        else:
+            applied.failed[where] = _PROBLEMS[outcome].format(tid=thread.tid, group=where.name)

@@ -41,9 +41,11 @@ class Outcome(Enum):
 
     MOVED = auto()
     VANISHED = auto()
-    """ESRCH: the thread has ended; or ENOENT, ENODEV: the group has gone."""
+    """ESRCH: there is no such thread in our PID namespace."""
+    GROUP_GONE = auto()
+    """ENOENT, ENODEV: somebody removed the group."""
     REFUSED = auto()
-    """EINVAL: the thread has been put into another control group meanwhile. EPERM: we may not."""
+    """EINVAL: the thread has been put into another control group meanwhile. EPERM, EACCES, EROFS: we may not."""
 
 
 class ResctrlTree:
@@ -216,13 +218,12 @@ class ResctrlTree:
         """Put one thread into a group. One TID per write: 6.1 refuses lists, 7.3 stops at the first bad one."""
         try:
             descriptor = os.open(self.directory(where) / "tasks", os.O_WRONLY | os.O_CLOEXEC)
-        except OSError:
-            return Outcome.VANISHED
+        except OSError as err:
+            return _outcome(err)
         try:
             os.write(descriptor, b"%d\n" % tid)
         except OSError as err:
-            gone = err.errno in (errno.ESRCH, errno.ENOENT, errno.ENODEV)
-            return Outcome.VANISHED if gone else Outcome.REFUSED
+            return _outcome(err)
         finally:
             os.close(descriptor)
         return Outcome.MOVED
@@ -239,6 +240,12 @@ class ResctrlTree:
     @staticmethod
     def _read(path: Path) -> str:
         return path.read_text("ascii", "replace")
+
+
+def _outcome(err: OSError) -> Outcome:
+    if err.errno == errno.ESRCH:
+        return Outcome.VANISHED
+    return Outcome.GROUP_GONE if err.errno in (errno.ENOENT, errno.ENODEV, errno.ENOTDIR) else Outcome.REFUSED
 
 
 def block_ids(mon_data: Path) -> tuple[int, ...]:

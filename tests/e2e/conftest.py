@@ -1,0 +1,126 @@
+"""One cluster for all end-to-end tests: the operator, two nodes with agents, and VMs that tests start."""
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.binaries import find
+from lab.cluster import Cluster
+from lab.vm import Hardware
+from lab.vmi import Vmi
+from lab.wait import until
+
+AGENT_FLAGS = ("--node-period=1", "--scan-period=0.5", "--rate-window=2")
+
+Start = Callable[..., Vmi]
+Watch = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    # not pytest's own folder: QEMU's monitor socket must fit into 108 bytes
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-e2e-"))
+    with Cluster(folder, find()) as running:
+        running.start_operator()
+        for name in ("node01", "node02"):
+            running.add_node(name, agent_flags=AGENT_FLAGS).start_agent()
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    name = f"e2e-{secrets.token_hex(3)}"
+    cluster.add_namespace(name)
+    yield name
+    groups = f"/apis/cachemon.dev/v1alpha1/namespaces/{name}/cachemonitorgroups"
+    cluster.control_plane.request("DELETE", groups, {"kind": "DeleteOptions"})
+
+
+@pytest.fixture
+def start(cluster: Cluster, namespace: str) -> Iterator[Start]:
+    """Starts a VMI: `start("vm1", "node01", vcpus=4, busy_percent=(30, 0, 0, 10))`."""
+    with ExitStack() as machines:
+
+        def start_vmi(name: str, node: str, *, vcpus: int = 2, busy_percent: tuple[int, ...] = (20, 5)) -> Vmi:
+            vmi = machines.enter_context(
+                Vmi(cluster, namespace, name, Hardware(vcpus=vcpus, busy_percent=busy_percent))
+            )
+            machines.callback(vmi.delete)
+            vmi.start(node)
+            return vmi
+
+        yield start_vmi
+
+
+@pytest.fixture
+def watch(cluster: Cluster, namespace: str) -> Watch:
+    """Applies a CacheMonitorGroup with kubectl: `watch("vm1", [{"vcpus": "0"}])`; returns its name."""
+
+    def apply(vmi: str, groups: list[dict[str, Any]] | None = None, *, name: str = "", **spec: Any) -> str:
+        name = name or vmi
+        wanted = {"vmiName": vmi, "statusPeriodSeconds": 1, **spec}
+        if groups is not None:
+            wanted["groups"] = groups
+        cluster.control_plane.apply(
+            {
+                "apiVersion": "cachemon.dev/v1alpha1",
+                "kind": "CacheMonitorGroup",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": wanted,
+            }
+        )
+        return name
+
+    return apply
+
+
+class View:
+    """What the API says of a namespace's CacheMonitorGroups, and waiting for it to say something."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+
+    def status(self, name: str) -> dict[str, Any]:
+        status: dict[str, Any] = self._cluster.group(self._namespace, name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> dict[str, str]:
+        found = (item for item in self.status(name).get("conditions", ()) if item["type"] == kind)
+        return next(found, {"status": "", "reason": "", "message": ""})
+
+    def until_ready(self, name: str, *, node: str = "", seconds: float = 20) -> dict[str, Any]:
+        def ready() -> dict[str, Any] | None:
+            status = self.status(name)
+            bandwidth = status.get("summary", {}).get("memoryBandwidth")
+            placed = not node or status.get("nodeName") == node
+            return status if placed and bandwidth and self.condition(name, "Ready")["status"] == "True" else None
+
+        return until(f"{name} to be Ready with figures", ready, seconds=seconds)
+
+    def until_condition(self, name: str, kind: str, status: str, reason: str, *, seconds: float = 20) -> str:
+        def holds() -> str | None:
+            found = self.condition(name, kind)
+            return (found["message"] or "-") if (found["status"], found["reason"]) == (status, reason) else None
+
+        return until(f"{name} to be {kind}={status} because {reason}", holds, seconds=seconds)
+
+    def group(self, name: str, group: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(item for item in self.status(name)["groups"] if item["name"] == group)
+        return found
+
+    def own_mon_groups(self, node: str, vmi: Vmi) -> set[str]:
+        root = self._cluster.nodes[node].emulator.mountpoint / "mon_groups"
+        return {path.name for path in root.iterdir() if vmi.pod_uid in path.name}
+
+
+@pytest.fixture
+def view(cluster: Cluster, namespace: str) -> View:
+    return View(cluster, namespace)

@@ -1,0 +1,157 @@
+"""Objects and values of the operator's tests, small enough to read in a test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cachemon.controller.decision import parse_stored_group
+from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.vmi import LauncherPod, Migration, Vmi
+from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName
+from cachemon.model.conditions import Condition, Status
+from cachemon.model.times import format_time
+
+Object = dict[str, Any]
+
+NOW = 1_795_000_000.0
+"""The tests' time, seconds since the epoch."""
+
+NAMESPACE = "tenant"
+
+
+def at(offset: float) -> str:
+    """RFC 3339 time, seconds from NOW."""
+    return format_time(NOW + offset)
+
+
+def vmi(**changes: Any) -> Vmi:
+    """A VMI that runs on node a."""
+    running = Vmi(ObjectName(NAMESPACE, "vm"), "vmi-1", "Running", "a", 2, None)
+    return replace(running, **changes)
+
+
+def pod(name: str, node: str, age: float = 0, *, phase: str = "Running", vmi_uid: str = "vmi-1") -> LauncherPod:
+    """A pod of that VMI, made at NOW + age."""
+    return LauncherPod(ObjectName(NAMESPACE, name), f"uid-{name}", node, phase, at(age), "vm", vmi_uid)
+
+
+def migration(target: str, *, source: str = "p1", runs: bool = False, over: bool = False) -> Migration:
+    """A migration to a pod."""
+    return Migration(source, target, target_runs_guest=runs, over=over)
+
+
+def agent(seen: float = 0, *, period: int = 60, ready: Status = "True") -> NodeAgent:
+    """A node's agent, heard of at NOW + seen."""
+    return NodeAgent(at(seen), period, Condition("Ready", ready, "NotMounted", "mount resctrl"))
+
+
+def condition(kind: str, status: str = "True", reason: str = "AsWanted", since: float = 0) -> Object:
+    """A condition as the API has it."""
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": "",
+        "observedGeneration": 1,
+        "lastTransitionTime": at(since),
+    }
+
+
+def figures(seen: float = 0, *, status: str = "True", reason: str = "AsWanted") -> Object:
+    """What an agent writes."""
+    return {
+        "observedTime": at(seen),
+        "summary": {"occupancy": "61Mi"},
+        "groups": [{"name": "vcpus_all", "state": "Monitored"}],
+        "conditions": [condition("Monitored", status, reason)],
+    }
+
+
+def group_object(
+    name: str = "g",
+    *,
+    vmi_name: str = "vm",
+    period: int = 60,
+    version: int = 1,
+    status: Mapping[str, Any] | None = None,
+) -> Object:
+    """A CacheMonitorGroup as the API has it."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CacheMonitorGroup",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-{name}",
+            "generation": 1,
+            "resourceVersion": str(version),
+            "creationTimestamp": at(0),
+        },
+        "spec": {"vmiName": vmi_name, "statusPeriodSeconds": period},
+        **({} if status is None else {"status": dict(status)}),
+    }
+
+
+def group(status: Mapping[str, Any] | None = None, *, period: int = 60) -> CacheMonitorGroup:
+    """The same as a value."""
+    return parse_stored_group(group_object(status=status, period=period)).group
+
+
+def vmi_object(
+    name: str = "vm", *, uid: str = "vmi-1", phase: str = "Running", node: str = "a", version: int = 1
+) -> Object:
+    """A VMI as the API has it."""
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE, "uid": uid, "resourceVersion": str(version)},
+        "spec": {"domain": {"cpu": {"sockets": 2}}},
+        "status": {"phase": phase, "nodeName": node},
+    }
+
+
+def pod_object(
+    name: str = "p1",
+    *,
+    node: str = "a",
+    phase: str = "Running",
+    vmi_name: str = "vm",
+    vmi_uid: str = "vmi-1",
+    version: int = 1,
+    age: float = 0,
+) -> Object:
+    """A virt-launcher pod as the API has it."""
+    owner = {
+        "apiVersion": "kubevirt.io/v1",
+        "kind": "VirtualMachineInstance",
+        "name": vmi_name,
+        "uid": vmi_uid,
+        "controller": True,
+    }
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-{name}",
+            "resourceVersion": str(version),
+            "creationTimestamp": at(age),
+            "ownerReferences": [owner],
+        },
+        "spec": {"nodeName": node},
+        "status": {"phase": phase},
+    }
+
+
+def node_object(name: str = "a", *, seen: float = 0, ready: str = "True", version: int = 1) -> Object:
+    """A CacheMonitorNode as the API has it."""
+    return {
+        "metadata": {"name": name, "resourceVersion": str(version)},
+        "status": {
+            "observedTime": at(seen),
+            "statusPeriodSeconds": 60,
+            "conditions": [condition("Ready", ready)],
+        },
+    }
+
+
+def roles(placements: Sequence[Any]) -> list[tuple[str, str]]:
+    """Pod uid and role of each placement."""
+    return [(item.pod_uid, item.role) for item in placements]

@@ -1,0 +1,91 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from cachemon.controller.handlers import Backoffs, Login, operator_settings, registry_of_handlers
+from cachemon.controller.store import Store
+from cachemon.kube.credentials import Credentials
+from cachemon.model.api import GROUPS, VMIS
+from tests.unit.controller import virtual_time
+from tests.unit.controller.builders import group_object, vmi_object
+
+
+@dataclass
+class FakeConfiguration:
+    """As much of kubernetes.aio's as the login reads."""
+
+    tokens: Iterator[str]
+    host: str = "https://127.0.0.1:6443"
+    ssl_ca_cert: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    async def auth_settings(self) -> dict[str, dict[str, str]]:
+        token = next(self.tokens, None)
+        return {"BearerToken": {"value": f"Bearer {token}"}} if token else {}
+
+
+def test_each_login_reads_the_token_anew_and_ends_before_the_token_does() -> None:
+    login = Login(Credentials(FakeConfiguration(iter(["one", "two"]))))
+    first, second = virtual_time.run(login()), virtual_time.run(login())
+    assert (first.token, second.token) == ("one", "two")
+    assert first.server == "https://127.0.0.1:6443"
+    assert first.expiration is not None
+    assert timedelta(minutes=5) < first.expiration - datetime.now(UTC) < timedelta(minutes=12)
+
+
+def test_a_client_certificate_logs_in_without_a_token() -> None:
+    configuration = FakeConfiguration(iter([]), cert_file="/c", key_file="/k")
+    info = virtual_time.run(Login(Credentials(configuration))())
+    assert (info.token, info.certificate_path, info.private_key_path) == (None, "/c", "/k")
+
+
+def test_logins_that_are_refused_at_once_are_seconds_apart() -> None:
+    async def story() -> list[float]:
+        login = Login(Credentials(FakeConfiguration(iter(["bad"] * 3))))
+        times = []
+        for _ in range(3):
+            await login()
+            times.append(virtual_time.time())
+        return times
+
+    assert virtual_time.run(story()) == [0.0, 5.0, 10.0]
+
+
+def test_kopf_never_gives_up_on_a_request() -> None:
+    pauses = list(islice(Backoffs(), 10_000))
+    assert len(pauses) == 10_000
+    assert max(pauses) <= 5
+
+
+def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
+    settings = operator_settings()
+    assert settings.peering.standalone
+    assert settings.scanning.disabled
+    assert not settings.posting.enabled
+    registry = registry_of_handlers(Store(), Login(Credentials(FakeConfiguration(iter([])))), lambda: None)
+    assert len(registry._watching.get_all_handlers()) == 4
+    for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
+        assert not others.get_all_handlers()
+
+
+@pytest.mark.parametrize(("kind", "listed"), [(None, 1), ("ADDED", 0)])
+def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kind: str | None, listed: int) -> None:
+    store = Store()
+    requests: list[int] = []
+    registry = registry_of_handlers(
+        store, Login(Credentials(FakeConfiguration(iter([])))), lambda: requests.append(1)
+    )
+    handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
+
+    async def feed() -> None:
+        for resource, obj in ((GROUPS, group_object()), (VMIS, vmi_object())):
+            await handlers[resource.plural](event={"type": kind, "object": obj}, body=obj)
+
+    virtual_time.run(feed())
+    assert len(store.groups) == 1
+    assert len(requests) == 2 * listed

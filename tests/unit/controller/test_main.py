@@ -1,0 +1,81 @@
+import io
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from cachemon.controller.logs import configure_logs
+from cachemon.controller.main import Config, main, parse_config
+from cachemon.model.errors import InvalidInputError
+
+
+def test_without_flags_it_runs_as_the_pods_service_account_and_serves_nothing() -> None:
+    assert parse_config([], {}) == Config(None, None, None, "text")
+
+
+def test_flags_win_over_environment(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch()
+    environment = {
+        "CACHEMON_METRICS_ADDRESS": ":9000",
+        "CACHEMON_LOG_FORMAT": "json",
+        "CACHEMON_KUBECONFIG": str(kubeconfig),
+    }
+    flags = ["--metrics-address=127.0.0.1:8081", "--liveness=http://0.0.0.0:8080/healthz"]
+    config = parse_config(flags, environment)
+    assert config == Config(kubeconfig, ("127.0.0.1", 8081), "http://0.0.0.0:8080/healthz", "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("", None), (":8081", ("0.0.0.0", 8081)), ("[::1]:8081", ("::1", 8081)), ("host:1", ("host", 1))],
+)
+def test_metrics_addresses(text: str, address: tuple[str, int] | None) -> None:
+    assert parse_config([f"--metrics-address={text}"], {}).metrics_address == address
+
+
+@pytest.mark.parametrize(
+    ("flag", "what"),
+    [
+        ("--metrics-address=8081", "must be HOST:PORT"),
+        ("--metrics-address=:99999", "must be HOST:PORT"),
+        ("--liveness=0.0.0.0:8080", "must be like http://"),
+        ("--log-format=xml", "must be one of text, json"),
+        ("--kubeconfig=/no/such/file", "must be a file"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_with_what_can(
+    flag: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InvalidInputError, match=what):
+        parse_config([flag], {})
+    assert main([flag]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_help_is_short(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) < 30
+
+
+def test_json_logs_are_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setattr(sys, "stderr", output)
+    try:
+        configure_logs("json")
+        logging.getLogger("cachemon").info("bound %s", "a/b")
+        try:
+            int("odd\nvalue")
+        except ValueError:
+            logging.getLogger("cachemon").exception("failed")
+    finally:
+        root.handlers[:], root.level = handlers, level
+    first, second = map(json.loads, output.getvalue().splitlines())
+    assert (first["level"], first["logger"], first["message"]) == ("info", "cachemon", "bound a/b")
+    assert "ValueError: invalid literal" in second["exception"]

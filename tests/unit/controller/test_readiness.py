@@ -1,0 +1,76 @@
+from typing import Any
+
+import pytest
+
+from cachemon.controller.binding import Binding, bind
+from cachemon.controller.node_agent import ALLOWANCE_SECONDS, NodeAgent, seconds_of
+from cachemon.controller.readiness import judge
+from cachemon.model.api import ObjectName
+from tests.unit.controller.builders import NOW, agent, figures, group, pod, vmi
+
+STALE = NOW + 180 + ALLOWANCE_SECONDS
+
+
+def binding(agents: dict[str, NodeAgent] | None = None, now: float = NOW) -> Binding:
+    agents = {"a": agent(seen=10**6)} if agents is None else agents
+    return bind(ObjectName("tenant", "vm"), vmi(), [pod("p1", "a")], agents, now)
+
+
+def judged(status: dict[str, Any] | None, now: float = NOW, bound: Binding | None = None) -> tuple[str, str]:
+    ready = judge(group(status), bound or binding(), now).ready
+    return ready.status, ready.reason
+
+
+def test_fresh_figures_of_a_monitored_group_are_ready() -> None:
+    assert judged(figures()) == ("True", "FiguresFresh")
+
+
+def test_a_group_that_is_bound_and_has_no_figures_waits_for_its_agent() -> None:
+    assert judged(None) == ("False", "WaitingForAgent")
+    assert judge(group(figures()), binding(), NOW, figures_count=False).ready.reason == "WaitingForAgent"
+
+
+def test_why_it_is_not_monitored_is_why_it_is_not_ready() -> None:
+    assert judged(figures(status="False", reason="RMIDsExhausted")) == ("False", "RMIDsExhausted")
+    assert judged(figures(status="Unknown", reason="Starting")) == ("Unknown", "Starting")
+
+
+def test_why_it_is_not_bound_is_why_it_is_not_ready_whatever_the_figures_say() -> None:
+    unbound = bind(ObjectName("tenant", "vm"), None, [], {}, NOW)
+    assert judged(figures(), bound=unbound) == ("False", "VMINotFound")
+    unsupported = binding({"a": agent(ready="False")})
+    assert judged(figures(), bound=unsupported) == ("False", "NodeUnsupported")
+
+
+def test_three_silent_periods_make_it_unknown_at_the_second_that_was_foretold() -> None:
+    readiness = judge(group(figures()), binding(), STALE - 0.1)
+    assert (readiness.ready.status, readiness.changes_at) == ("True", STALE)
+    readiness = judge(group(figures()), binding(), STALE)
+    assert (readiness.ready.status, readiness.ready.reason) == ("Unknown", "AgentNotReporting")
+    assert readiness.changes_at is None
+    assert figures()["observedTime"] in readiness.ready.message
+
+
+def test_silence_hides_what_the_agent_said_last() -> None:
+    assert judged(figures(status="False", reason="RMIDsExhausted"), STALE) == ("Unknown", "AgentNotReporting")
+
+
+def test_the_period_is_the_groups_own() -> None:
+    assert judge(group(figures(), period=1), binding(), NOW + 3 + ALLOWANCE_SECONDS).ready.status == "Unknown"
+
+
+def test_a_group_with_figures_whose_node_lost_its_agent_is_unknown_and_one_without_is_not_ready() -> None:
+    lost = binding({})
+    assert judged(figures(), bound=lost) == ("Unknown", "AgentNotReporting")
+    assert judged(None, bound=lost) == ("False", "NoAgent")
+
+
+def test_a_condition_without_a_time_is_believed_for_what_it_says() -> None:
+    status = figures(status="False", reason="ResctrlNotMounted")
+    del status["observedTime"]
+    assert judged(status, STALE) == ("False", "ResctrlNotMounted")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", None), ("soon", None), ("1970-01-01T00:00:05Z", 5.0)])
+def test_a_time_that_cannot_be_read_is_none(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds

@@ -1,0 +1,184 @@
+"""What a real KubeVirt v1.9.0 did, and the operator's decision at every step of it.
+
+The recordings list the vCPU threads of all QEMUs, so they say themselves which pod runs the guest.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cachemon.controller.binding import Place, find_place
+from cachemon.controller.vmi import LauncherPod, Vmi, parse_pod, parse_vmi
+from cachemon.model.api import ObjectName
+
+ROOT = Path(__file__).resolve().parents[3]
+KUBEVIRT = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "kubevirt"
+
+STEP = re.compile(r"^vmi=(?P<uid>\S+) (?P<phase>\S+) nodeName=(?P<node>\S*) .*?sockets=(?P<spec>\d+)/(?P<now>\d+) ")
+MIGRATION = re.compile(
+    r"mig=\[(?P<pod>\S*) start=\S* end=\S* completed=(?P<completed>\S*) failed=(?P<failed>\S*) "
+    r"mode=\S* detected=\S* ready=(?P<ready>\S*)\]"
+)
+POD = re.compile(r"pod (?P<name>\S+) (?P<uid>\S+) node=(?P<node>\S*) labelNode=\S* (?P<phase>\S+) del=")
+QEMU = re.compile(r"^ init\d* qemu \d+ start=\d+ (?P<pod>\S+):")
+
+
+@dataclass
+class Step:
+    """One moment: the VMI, its pods in the order of their making, and the pods that have a QEMU."""
+
+    time: str
+    vmi: Vmi
+    pods: list[LauncherPod] = field(default_factory=list)
+    with_qemu: set[str] = field(default_factory=set)
+
+
+def recording(name: str) -> list[Step]:
+    path = KUBEVIRT / "recorded" / name
+    if not path.exists():
+        pytest.skip(f"no recordings at {path.parent}")
+    return list(steps(path.read_text()))
+
+
+def steps(text: str) -> Iterator[Step]:
+    first_seen: dict[str, str] = {}
+    step: Step | None = None
+    moment = ""
+    for line in text.splitlines():
+        if line.startswith("@ "):
+            moment = line[2:]
+        elif found := STEP.match(line):
+            if step:
+                yield step
+            step = Step(moment, vmi_of(found, line))
+        assert step or line.startswith("@ ")
+        for match in POD.finditer(line):
+            assert step
+            made = first_seen.setdefault(match["uid"], moment)
+            name = ObjectName("default", match["name"])
+            step.pods.append(
+                LauncherPod(name, match["uid"], match["node"], match["phase"], made, "vm1", step.vmi.uid)
+            )
+        if found := QEMU.match(line):
+            assert step
+            step.with_qemu.add(found["pod"])
+    if step:
+        yield step
+
+
+def vmi_of(found: re.Match[str], line: str) -> Vmi:
+    state = MIGRATION.search(line)
+    migration: dict[str, Any] = {}
+    if state and state["pod"]:
+        migration = {
+            "targetPod": state["pod"],
+            "targetNodeDomainReadyTimestamp": state["ready"] or None,
+            "completed": state["completed"] == "true",
+            "failed": state["failed"] == "true",
+        }
+    return parse_vmi(
+        {
+            "metadata": {"name": "vm1", "namespace": "default", "uid": found["uid"]},
+            "spec": {"domain": {"cpu": {"sockets": int(found["spec"])}}},
+            "status": {
+                "phase": found["phase"],
+                "nodeName": found["node"],
+                "currentCPUTopology": {"sockets": int(found["now"]), "cores": 1, "threads": 1},
+                "migrationState": migration,
+            },
+        }
+    )
+
+
+def check(story: list[Step]) -> list[Place]:
+    """The rules that hold at every step; answers the places."""
+    places = [find_place(step.vmi, step.pods) for step in story]
+    for step, place in zip(story, places, strict=True):
+        assert place.active is not None, step
+        assert place.active.uid in step.with_qemu, step
+        placed = {item.pod_uid for item in place.placements}
+        assert step.with_qemu <= placed, f"a QEMU that nobody watches: {step}"
+    return places
+
+
+def test_the_recorded_migration_is_followed_without_a_gap() -> None:
+    story = recording("migrate.txt")
+    places = check(story)
+    assert [place.active.node_name for place in places if place.active] == ["node02"] * 5 + ["node01"] * 5
+    targets = [place.migration_target.node_name if place.migration_target else "" for place in places]
+    assert targets == [""] + ["node01"] * 4 + [""] * 5
+
+
+def test_the_recorded_hotplug_is_followed_through_its_migration() -> None:
+    story = recording("hotplug.txt")
+    places = check(story)
+    actives = [place.active.node_name for place in places if place.active]
+    flip = next(index for index, step in enumerate(story) if step.vmi.node_name == "node02")
+    assert actives[: flip - 1] == ["node01"] * (flip - 1)
+    assert actives[flip - 1 :] == ["node02"] * (len(story) - flip + 1)
+    assert story[flip - 1].with_qemu == {"c0e9d33c-7d8a-4a90-8643-b7cbbf24a375"}  # a second before the VMI says so
+    assert [step.vmi.vcpu_count for step in story][-1] == 3
+    assert [step.vmi.vcpu_count for step in story][flip] == 2
+
+
+def test_resets_and_pauses_move_nothing() -> None:
+    path = KUBEVIRT / "recorded" / "events.txt"
+    if not path.exists():
+        pytest.skip(f"no recordings at {path.parent}")
+    text = path.read_text()
+    seen = re.findall(r"^uid=(\S+) phase=(\S+) nodeName=(\S+) activePods=(\{.*?\}) ", text, re.MULTILINE)
+    assert len(seen) >= 3
+    for uid, phase, node, active_pods in seen:
+        pods = [
+            LauncherPod(ObjectName("default", "p"), pod, where, "Running", "", "vm1", uid)
+            for pod, where in json.loads(active_pods).items()
+        ]
+        place = find_place(Vmi(ObjectName("default", "vm1"), uid, phase, node, 2, None), pods)
+        assert place.active is not None
+        assert (place.active.uid, place.active.node_name) == ("514b34ab-10e8-4c14-ae4a-ca800d5b96c3", "node01")
+
+
+def test_the_recorded_objects_fit_together() -> None:
+    folder = KUBEVIRT / "recorded"
+    if not folder.exists():
+        pytest.skip(f"no recordings at {folder}")
+    vmi = parse_vmi(yaml.safe_load((folder / "vmi-spin.yaml").read_text()))
+    pod = parse_pod(yaml.safe_load((folder / "pod-spin.yaml").read_text())["items"][0])
+    assert (vmi.phase, vmi.node_name, vmi.vcpu_count) == ("Running", "node01", 2)
+    assert (pod.vmi_uid, pod.vmi_name) == (vmi.uid, vmi.name.name)
+    assert find_place(vmi, [pod]) == Place(pod)
+
+
+@pytest.mark.parametrize(
+    ("step", "active", "target"),
+    [
+        ("1-running", "node01", ""),
+        ("2-target-handed-off", "node01", "node02"),
+        ("3-migrating-precopy", "node01", "node02"),
+        ("4-completed", "node02", ""),
+        ("5-failed", "node01", ""),
+    ],
+)
+def test_the_steps_of_a_migration_made_from_the_api_types(step: str, active: str, target: str) -> None:
+    path = KUBEVIRT / "synthetic" / f"{step}.yaml"
+    if not path.exists():
+        pytest.skip(f"no samples at {path.parent}")
+    obj = yaml.safe_load(path.read_text())
+    vmi = parse_vmi(obj)
+    names = {"01": "virt-launcher-db-0-aaaaa", "02": "virt-launcher-db-0-bbbbb"}
+    pods = [
+        LauncherPod(ObjectName("tenant-a", names[uid[-2:]]), uid, node, "Running", uid[-2:], "db-0", vmi.uid)
+        for uid, node in obj["status"]["activePods"].items()
+    ]
+    place = find_place(vmi, pods)
+    assert place.active is not None
+    assert place.active.node_name == active
+    assert (place.migration_target.node_name if place.migration_target else "") == target
+    assert vmi.vcpu_count == 4

@@ -1,0 +1,98 @@
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.relist import Relister
+from cachemon.controller.store import Store
+from cachemon.kube.client import Listing, Selector
+from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
+from tests.unit.controller import virtual_time
+from tests.unit.controller.builders import NOW, group_object, pod_object, vmi_object
+
+OBJECTS: Mapping[Resource, list[dict[str, Any]]] = {
+    GROUPS: [group_object()],
+    VMIS: [vmi_object()],
+    PODS: [pod_object()],
+    NODES: [],
+}
+EVERYTHING = Selector()
+
+
+class FakeLists:
+    """Answers lists, and remembers when it was asked for what."""
+
+    def __init__(self, *errors: KubeError) -> None:
+        self.asked: list[tuple[float, Resource, str]] = []
+        self.errors = list(errors)
+
+    async def list(self, resource: Resource, selector: Selector = EVERYTHING) -> Listing:
+        self.asked.append((virtual_time.time(), resource, selector.labels))
+        if self.errors:
+            raise self.errors.pop(0)
+        return Listing(OBJECTS[resource], str(10 + len(self.asked)))
+
+
+def rounds(lists: FakeLists) -> list[float]:
+    return [when for when, resource, _ in lists.asked if resource == GROUPS]
+
+
+def reason(store: Store) -> str:
+    decision = store.decide(ObjectName("tenant", "g"), NOW)
+    assert decision is not None
+    assert decision.status is not None
+    return str(decision.status["conditions"][0]["reason"])
+
+
+def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> None:
+    lists, store = FakeLists(), Store()
+    virtual_time.run(Relister(lists, store, Metrics()).once())
+    order = [resource for _, resource, _ in lists.asked]
+    assert order.index(GROUPS) < order.index(VMIS) < order.index(PODS)
+    assert {labels for _, resource, labels in lists.asked if resource == PODS} == {"kubevirt.io=virt-launcher"}
+    assert reason(store) == "NoAgent"
+
+
+def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
+    lists, store = FakeLists(KubeUnreachableError("away"), KubeNotFoundError("no CRD")), Store()
+    metrics = Metrics()
+    virtual_time.run(Relister(lists, store, metrics).first())
+    assert rounds(lists) == [0.0, 2.0, 6.0]
+    assert reason(store) == "NoAgent"
+    failed = metrics.registry.get_sample_value("cachemon_operator_relists_total", {"result": "failed"})
+    assert failed == 2.0
+
+
+def test_a_failed_list_is_for_the_caller_to_know() -> None:
+    with pytest.raises(KubeUnreachableError):
+        virtual_time.run(Relister(FakeLists(KubeUnreachableError("away")), Store(), Metrics()).once())
+
+
+def play(lists: FakeLists, *requests: float, seconds: float) -> list[float]:
+    async def story() -> None:
+        relister = Relister(lists, Store(), Metrics())
+        task = asyncio.create_task(relister.run())
+        for when in requests:
+            asyncio.get_running_loop().call_at(when, relister.request)
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.wait([task])
+
+    virtual_time.run(story())
+    return rounds(lists)
+
+
+def test_it_lists_every_five_minutes_unasked() -> None:
+    assert play(FakeLists(), seconds=700) == [310.0, 620.0]
+
+
+def test_it_lists_soon_when_asked_but_not_more_often_than_every_ten_seconds() -> None:
+    assert play(FakeLists(), 1, 2, 3, 11, 12, 50, seconds=100) == [10.0, 20.0, 50.0]
+
+
+@pytest.mark.parametrize("error", [KubeUnreachableError("away"), KubeGoneError("too old")])
+def test_a_list_that_failed_is_tried_again_soon(error: KubeError) -> None:
+    assert play(FakeLists(error), 1, seconds=60) == [10.0, 20.0]

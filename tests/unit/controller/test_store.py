@@ -1,0 +1,188 @@
+import copy
+import random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.controller.store import Store
+from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from tests.unit.controller.builders import NOW, group_object, node_object, pod_object, vmi_object
+
+Object = dict[str, Any]
+
+G = ObjectName("tenant", "g")
+
+
+def settled(*objects: tuple[Resource, Object]) -> Store:
+    """A store that knows these, with nothing left to look at."""
+    store = Store()
+    for resource, obj in objects:
+        store.hear(resource, "ADDED", obj)
+    for name in list(store.dirty):
+        store.take(name)
+    return store
+
+
+def decided(store: Store, name: ObjectName = G) -> tuple[str, str]:
+    decision = store.decide(name, NOW)
+    assert decision is not None
+    assert decision.status is not None
+    return decision.status["nodeName"], decision.status["conditions"][0]["reason"]
+
+
+def test_whatever_a_decision_rests_on_makes_the_group_dirty() -> None:
+    news: list[tuple[Resource, Object]] = [
+        (VMIS, vmi_object()),
+        (PODS, pod_object()),
+        (NODES, node_object()),
+    ]
+    for resource, obj in news:
+        store = settled((GROUPS, group_object(status={"nodeName": "a"})))
+        store.hear(resource, "ADDED", obj)
+        assert list(store.dirty) == [G], resource
+        store.take(G)
+        store.hear(resource, "DELETED", obj)
+        assert list(store.dirty) == [G], resource
+
+
+def test_what_it_does_not_rest_on_does_not() -> None:
+    store = settled((GROUPS, group_object(status={"nodeName": "a"})))
+    store.hear(VMIS, "ADDED", vmi_object("other"))
+    store.hear(PODS, "ADDED", pod_object("other", vmi_name="other"))
+    store.hear(NODES, "ADDED", node_object("b"))
+    assert not store.dirty
+
+
+def test_a_change_that_nothing_is_read_of_makes_nothing_dirty() -> None:
+    store = settled((GROUPS, group_object()), (VMIS, vmi_object()))
+    changed = vmi_object(version=2)
+    changed["status"]["conditions"] = [{"type": "Ready"}]
+    store.hear(VMIS, "MODIFIED", changed)
+    assert not store.dirty
+
+
+def test_the_first_dirty_group_wakes_the_writer_and_the_same_again_does_not() -> None:
+    store = Store()
+    calls: list[int] = []
+    store.on_dirty = lambda: calls.append(1)
+    store.hear(GROUPS, "ADDED", group_object())
+    store.hear(VMIS, "ADDED", vmi_object(version=2))
+    assert len(calls) == 1
+
+
+def test_a_deleted_group_is_forgotten() -> None:
+    store = Store()
+    store.hear(GROUPS, "ADDED", group_object())
+    store.hear(GROUPS, "DELETED", group_object(version=2))
+    assert not store.dirty
+    assert store.decide(G, NOW) is None
+    store.hear(VMIS, "ADDED", vmi_object())
+    assert not store.dirty
+
+
+def test_older_news_is_ignored() -> None:
+    store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object()))
+    store.hear(VMIS, "MODIFIED", vmi_object(phase="Pending", version=4))
+    store.hear(VMIS, "DELETED", vmi_object(version=4))
+    assert decided(store) == ("a", "NoAgent")
+
+
+def test_an_object_does_not_come_back_by_news_from_before_its_end() -> None:
+    store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)))
+    store.hear(VMIS, "DELETED", vmi_object(version=7))
+    store.hear(VMIS, "MODIFIED", vmi_object(version=6))
+    assert decided(store) == ("", "VMINotFound")
+    store.hear(VMIS, "ADDED", vmi_object(version=8))
+    assert decided(store) == ("", "VMINotRunning")
+
+
+def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None:
+    store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object(version=30, node="a")))
+    store.hear_all(VMIS, [], "20")
+    assert list(store.dirty) == [G]
+    assert decided(store) == ("", "VMINotFound")
+    store.hear_all(PODS, [], "20")
+    store.hear(VMIS, "MODIFIED", vmi_object(version=19))
+    assert decided(store) == ("", "VMINotFound")
+    store.hear(VMIS, "ADDED", vmi_object(version=21))
+    assert decided(store) == ("a", "NoAgent")
+
+
+def test_a_list_of_an_earlier_history_wins_because_etcd_was_restored() -> None:
+    store = settled((GROUPS, group_object(version=900)), (VMIS, vmi_object(version=950)))
+    store.hear_all(VMIS, [], "1000")
+    store.hear_all(VMIS, [vmi_object(version=10)], "20")
+    assert decided(store) == ("", "VMINotRunning")
+    store.hear(VMIS, "MODIFIED", vmi_object(phase="Failed", version=30))
+    store.hear_all(VMIS, [], "40")
+    assert decided(store) == ("", "VMINotFound")
+
+
+KINDS: dict[Resource, list[Object]] = {
+    GROUPS: [group_object(), group_object("h", vmi_name="other")],
+    VMIS: [vmi_object(), vmi_object("other", uid="vmi-2")],
+    PODS: [pod_object(), pod_object("p2", node="b", age=5), pod_object("p3", vmi_name="other", vmi_uid="vmi-2")],
+    NODES: [node_object(), node_object("b")],
+}
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from([(resource, index) for resource, objects in KINDS.items() for index in range(len(objects))]),
+        st.sampled_from(["put", "put", "delete"]),
+        st.sampled_from(["Running", "Failed", "Pending", "Scheduling"]),
+    ),
+    max_size=25,
+)
+
+
+class History:
+    """What happened at the API server: events, and what every list would have said."""
+
+    def __init__(self) -> None:
+        self.now: dict[Resource, dict[int, Object]] = {resource: {} for resource in KINDS}
+        self.events: list[tuple[Resource, str, Object]] = []
+        self.lists: list[tuple[Resource, list[Object], str]] = []
+
+    def happen(self, version: int, resource: Resource, index: int, what: str, phase: str) -> None:
+        obj = copy.deepcopy(KINDS[resource][index])
+        obj["metadata"]["resourceVersion"] = str(version)
+        if resource in (VMIS, PODS):
+            obj["status"]["phase"] = phase
+        if what == "put":
+            self.events.append((resource, "MODIFIED" if index in self.now[resource] else "ADDED", obj))
+            self.now[resource][index] = obj
+        elif index in self.now[resource]:
+            self.events.append((resource, "DELETED", obj))
+            del self.now[resource][index]
+        self.lists.append((resource, list(self.now[resource].values()), str(version)))
+
+    def truth(self) -> Store:
+        store = Store()
+        for resource, objects in self.now.items():
+            for obj in objects.values():
+                store.hear(resource, "ADDED", obj)
+        return store
+
+
+@given(CHANGES, st.randoms(use_true_random=False), st.integers(0, 5))
+def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
+    changes: list[tuple[tuple[Resource, int], str, str]], shuffle: random.Random, list_count: int
+) -> None:
+    history = History()
+    for version, ((resource, index), what, phase) in enumerate(changes, start=1):
+        history.happen(version, resource, index, what, phase)
+    lists = sorted(shuffle.sample(range(len(history.lists)), min(list_count, len(history.lists))))
+    news: list[tuple[float, Any]] = [(shuffle.random(), event) for event in history.events]
+    places = sorted(shuffle.random() for _ in lists)  # lists come in their order, events in any
+    news += [(place, history.lists[number]) for place, number in zip(places, lists, strict=True)]
+    store = Store()
+    for _, (resource, first, second) in sorted(news, key=lambda item: item[0]):
+        if isinstance(first, list):
+            store.hear_all(resource, first, second)
+        else:
+            store.hear(resource, first, second)
+    truth = history.truth()
+    for name in (G, ObjectName("tenant", "h")):
+        assert store.decide(name, NOW) == truth.decide(name, NOW)
+    assert len(store.groups) == len(history.now[GROUPS])
+    assert set(store.dirty) == {item.group.name for item in truth.groups.values()}

@@ -1,0 +1,352 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import pytest
+
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.store import Store
+from cachemon.controller.writer import Limits, Writer
+from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+from tests.unit.controller import virtual_time
+from tests.unit.controller.builders import NOW, figures, group_object, node_object, pod_object, vmi_object
+
+Object = dict[str, Any]
+
+USUAL = Limits()
+FIGURES = ("observedTime", "summary", "groups")
+
+
+class FakeApi:
+    """Keeps groups as an API server would, for two field managers; fails when told to."""
+
+    def __init__(self) -> None:
+        self.objects: dict[ObjectName, Object] = {}
+        self.version = 1000
+        self.writes: list[tuple[float, str, str]] = []
+        self.errors: list[KubeError] = []
+        self.written = asyncio.Event()
+        self.parallel = self.most_parallel = 0
+        self.slow: Callable[[], Awaitable[None]] | None = None
+        self.relists: list[float] = []
+        self.relist_errors: list[KubeError] = []
+
+    async def apply_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> Object:
+        assert resource == GROUPS
+        self.writes.append((virtual_time.time(), name.name, field_manager))
+        self.parallel += 1
+        self.most_parallel = max(self.parallel, self.most_parallel)
+        try:
+            if self.slow:
+                await self.slow()
+            if self.errors:
+                raise self.errors.pop(0)
+        finally:
+            self.parallel -= 1
+            self.written.set()
+        if name not in self.objects:
+            raise KubeNotFoundError(str(name))
+        return self.store(name, status, field_manager)
+
+    def store(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> Object:
+        before = self.objects[name].get("status", {})
+        own = manager == "cachemon-operator"
+        mine = ("Bound", "Ready") if own else ("Monitored",)
+        others = [item for item in before.get("conditions", ()) if item["type"] not in mine]
+        kept = {key: value for key, value in before.items() if (key in FIGURES) == own and key != "conditions"}
+        merged = kept | dict(status) | {"conditions": [*status.get("conditions", ()), *others]}
+        self.version += 1
+        self.objects[name]["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[name]["status"] = merged
+        return self.objects[name]
+
+    async def relist(self) -> None:
+        self.relists.append(virtual_time.time())
+        if self.relist_errors:
+            raise self.relist_errors.pop(0)
+
+    async def quiet(self) -> None:
+        """Return when nothing has been written for a while."""
+        while True:
+            self.written.clear()
+            try:
+                async with asyncio.timeout(1):
+                    await self.written.wait()
+            except TimeoutError:
+                return
+
+    def condition(self, name: str, kind: str) -> str:
+        status = self.objects[ObjectName("tenant", name)].get("status", {})
+        return next((item["reason"] for item in status.get("conditions", ()) if item["type"] == kind), "")
+
+
+class Bench:
+    """A writer on a fake API, in virtual time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.api = FakeApi()
+        self.store = Store()
+        self.metrics = Metrics()
+        self.writer = Writer(
+            self.store,
+            self.api,
+            self.api.relist,
+            self.metrics,
+            clock=lambda: NOW + virtual_time.time(),
+            limits=limits,
+        )
+        self.store.on_dirty = self.writer.wake
+
+    def add_group(self, name: str, **more: Any) -> None:
+        obj = group_object(name, **more)
+        self.api.objects[ObjectName("tenant", name)] = obj
+        self.store.hear(GROUPS, "ADDED", obj)
+
+    def add_vm(self) -> None:
+        self.store.hear(VMIS, "ADDED", vmi_object())
+        self.store.hear(PODS, "ADDED", pod_object())
+        self.store.hear(NODES, "ADDED", node_object())
+
+    def count(self, result: str) -> float:
+        return self.metrics.registry.get_sample_value("cachemon_operator_writes_total", {"result": result}) or 0.0
+
+
+def with_writer(story: Callable[[Bench], Coroutine[Any, Any, None]], limits: Limits = USUAL) -> Bench:
+    async def play() -> Bench:
+        bench = Bench(limits)
+        task = asyncio.create_task(bench.writer.run())
+        try:
+            await story(bench)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+        return bench
+
+    return virtual_time.run(play())
+
+
+def test_many_changes_of_one_group_are_one_write() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("g")
+        bench.add_vm()
+        for version in range(2, 50):
+            bench.store.hear(
+                VMIS, "MODIFIED", vmi_object(version=version, phase=("Running", "Scheduled")[version % 2])
+            )
+        await bench.api.quiet()
+
+    bench = with_writer(story)
+    assert [manager for _, _, manager in bench.api.writes] == ["cachemon-operator"]
+    assert bench.api.condition("g", "Bound") == "Placed"
+    assert bench.count("ok") == 1
+
+
+def test_nothing_is_written_when_nothing_differs() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("g")
+        await bench.api.quiet()
+        bench.store.mark([ObjectName("tenant", "g")])
+        bench.add_group("g", version=2000, status=bench.api.objects[ObjectName("tenant", "g")]["status"])
+        await bench.api.quiet()
+
+    assert len(with_writer(story).api.writes) == 1
+
+
+def test_time_alone_makes_a_group_stale_and_that_is_written_once() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("g", period=1)
+        bench.add_vm()
+        await bench.api.quiet()
+        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(2), "cachemon-agent"))
+        await bench.api.quiet()
+        assert bench.api.condition("g", "Ready") == "FiguresFresh"
+        await asyncio.sleep(20)
+        assert bench.api.condition("g", "Ready") == "AgentNotReporting"
+        assert len(bench.api.writes) == 3
+        await asyncio.sleep(400)  # the node's agent is silent as well
+        assert bench.api.condition("g", "Bound") == "NoAgent"
+
+    bench = with_writer(story)
+    assert len(bench.api.writes) == 4
+    silent_at = bench.api.writes[2][0]
+    assert 7.0 <= silent_at <= 7.1
+
+
+def test_an_unbound_group_loses_its_binding_first_and_its_figures_then() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("g")
+        bench.add_vm()
+        await bench.api.quiet()
+        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent"))
+        await bench.api.quiet()
+        bench.api.writes.clear()
+        bench.store.hear(VMIS, "DELETED", vmi_object(version=2))
+        await bench.api.quiet()
+
+    bench = with_writer(story)
+    assert [manager for _, _, manager in bench.api.writes] == ["cachemon-operator", "cachemon-agent"]
+    status = bench.api.objects[ObjectName("tenant", "g")]["status"]
+    assert not set(FIGURES) & status.keys()
+    assert bench.api.condition("g", "Monitored") == ""
+    assert bench.api.condition("g", "Ready") == "VMINotFound"
+
+
+def test_a_replaced_vmi_loses_its_figures_first_and_is_bound_then() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("g")
+        bench.add_vm()
+        await bench.api.quiet()
+        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent"))
+        await bench.api.quiet()
+        bench.api.writes.clear()
+        bench.store.hear(PODS, "MODIFIED", pod_object(vmi_uid="vmi-2", version=2))
+        bench.store.hear(VMIS, "MODIFIED", vmi_object(uid="vmi-2", version=2))
+        await bench.api.quiet()
+
+    bench = with_writer(story)
+    assert [manager for _, _, manager in bench.api.writes] == ["cachemon-agent", "cachemon-operator"]
+    assert bench.api.condition("g", "Ready") == "WaitingForAgent"
+
+
+def test_an_api_server_that_is_away_is_asked_with_growing_pauses_and_listed_before_the_next_write() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeUnreachableError("no route")]
+        bench.api.relist_errors = [KubeUnreachableError("no route")] * 4
+        bench.add_group("g")
+        await bench.api.quiet()
+        await asyncio.sleep(60)
+
+    bench = with_writer(story)
+    assert bench.api.condition("g", "Bound") == "VMINotFound"
+    assert len(bench.api.writes) == 2
+    assert bench.api.writes[1][0] >= bench.api.relists[-1]
+    pauses = [later - earlier for earlier, later in zip(bench.api.relists, bench.api.relists[1:], strict=False)]
+    for pause, wanted in zip(pauses, (1, 2, 4, 8), strict=True):
+        assert wanted * 0.8 <= pause <= wanted * 1.2
+    assert (bench.count("unreachable"), bench.count("ok")) == (1, 1)
+
+
+def test_writes_that_fail_while_lists_work_are_tried_ever_less_often() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeUnreachableError("500")] * 100
+        bench.add_group("g")
+        await asyncio.sleep(100)
+
+    assert 8 <= len(with_writer(story).api.writes) <= 16
+
+
+def test_throttling_is_obeyed_to_the_second_and_nothing_is_lost() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeThrottledError("slow down", 7.0)]
+        bench.add_group("g")
+        await bench.api.quiet()
+        await asyncio.sleep(30)
+
+    bench = with_writer(story)
+    first, second = (when for when, _, _ in bench.api.writes)
+    assert 7.0 <= second - first < 7.5
+    assert bench.api.condition("g", "Bound") == "VMINotFound"
+
+
+def test_one_throttled_write_holds_all_others_back() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeThrottledError("slow down", 7.0)]
+        for number in range(300):
+            bench.add_group(f"g{number}")
+        await asyncio.sleep(60)
+
+    bench = with_writer(story, Limits(parallel=8, writes_per_second=10.0))
+    assert len([when for when, _, _ in bench.api.writes if 0.5 < when < 7]) == 0
+    assert {bench.api.condition(f"g{number}", "Bound") for number in range(300)} == {"VMINotFound"}
+
+
+def test_a_group_that_is_gone_is_dropped() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeNotFoundError("gone")]
+        bench.add_group("g")
+        await asyncio.sleep(1000)
+
+    bench = with_writer(story)
+    assert len(bench.api.writes) == 1
+    assert bench.count("not_found") == 1
+
+
+@pytest.mark.parametrize(("error", "result", "seconds"), [
+    (KubeForbiddenError("no right"), "refused", 60.0),
+    (KubeConflictError("changed"), "conflict", 1.0),
+])  # fmt: skip
+def test_a_refused_write_rests_whatever_happens_meanwhile(error: KubeError, result: str, seconds: float) -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [error]
+        bench.add_group("g")
+        await bench.api.written.wait()
+        await asyncio.sleep(seconds / 2)
+        bench.store.mark([ObjectName("tenant", "g")])
+        await asyncio.sleep(seconds)
+
+    bench = with_writer(story)
+    first, second = (when for when, _, _ in bench.api.writes)
+    assert seconds <= second - first < seconds * 1.1
+    assert bench.count(result) == 1
+    assert bench.api.condition("g", "Bound") == "VMINotFound"
+
+
+def test_a_server_that_does_not_keep_what_is_written_is_not_written_to_without_end() -> None:
+    async def story(bench: Bench) -> None:
+        kept = bench.api.store
+
+        def forgetful(name: ObjectName, status: Mapping[str, Any], manager: str) -> Object:
+            return kept(name, {key: value for key, value in status.items() if key != "vcpuCount"}, manager)
+
+        bench.api.store = forgetful  # type: ignore[method-assign]
+        bench.add_group("g")
+        await asyncio.sleep(200)
+
+    assert 2 <= len(with_writer(story).api.writes) <= 5
+
+
+def test_writes_are_limited_in_number_a_second_and_at_a_time() -> None:
+    async def story(bench: Bench) -> None:
+        async def slow() -> None:
+            await asyncio.sleep(0.1)
+
+        bench.api.slow = slow
+        for number in range(200):
+            bench.add_group(f"g{number}")
+        await bench.api.quiet()
+
+    bench = with_writer(story, Limits(parallel=8, writes_per_second=40.0))
+    times = [when for when, _, _ in bench.api.writes]
+    assert len(times) == 200
+    assert bench.api.most_parallel == 8
+    assert times[-1] >= (200 - 40) / 40 - 0.1
+    for start in times:
+        assert sum(1 for when in times if start <= when < start + 1) <= 81
+
+
+def test_a_change_during_a_write_of_the_same_group_is_written_after_it() -> None:
+    async def story(bench: Bench) -> None:
+        async def slow() -> None:
+            bench.api.slow = None
+            bench.store.hear(VMIS, "ADDED", vmi_object(phase="Pending"))
+            await asyncio.sleep(5)
+
+        bench.api.slow = slow
+        bench.add_group("g")
+        await asyncio.sleep(10)
+
+    bench = with_writer(story)
+    assert [round(when) for when, _, _ in bench.api.writes] == [0, 5]
+    assert bench.api.condition("g", "Bound") == "VMINotRunning"

@@ -1,0 +1,121 @@
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, shortfall
+from cachemon.model.threads import Qemu, Thread, ThreadClass
+from tests.unit.model.worlds import make_qemu
+
+
+def test_without_groups_there_is_one_of_all_vcpus() -> None:
+    (group,) = parse_groups(None)
+    assert (group.name, group.all_vcpus, group.threads) == ("vcpus_all", True, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("item", "name", "vcpus", "threads"),
+    [
+        ({"vcpus": "0,3"}, "vcpus_0,3", {0, 3}, set()),
+        ({"vcpus": "0-3,^1"}, "vcpus_0-3,^1", {0, 2, 3}, set()),
+        ({"name": "db", "vcpus": "1"}, "db", {1}, set()),
+        ({"name": "io", "threads": ["IOThread", "Vhost"]}, "io", None, {ThreadClass.IO_THREAD, ThreadClass.VHOST}),
+        ({"name": "x", "vcpus": "0", "threads": ["Emulator"]}, "x", {0}, {ThreadClass.EMULATOR}),
+    ],
+)
+def test_an_item_of_the_spec_is_read(
+    item: Mapping[str, Any], name: str, vcpus: set[int] | None, threads: set[ThreadClass]
+) -> None:
+    group = parse_group(item)
+    assert group.name == name
+    assert group.vcpus == vcpus
+    assert group.threads == threads
+    assert not group.all_vcpus
+    assert group.wants_vcpus == (vcpus is not None)
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({}, "must have `vcpus` or `threads`"),
+        ({"name": "a"}, "must have `vcpus` or `threads`"),
+        ({"name": "a", "threads": []}, "must have `vcpus` or `threads`"),
+        ({"name": "a", "threads": ["Worker"]}, "must be one of"),
+        ({"name": "a", "threads": ["VCPU"]}, "use `vcpus`"),
+        ({"vcpus": "3-1"}, "must not run backwards"),
+        ({"vcpus": "ALL"}, "must be N, N-M or"),
+    ],
+)
+def test_an_item_that_cant_be_meant_is_refused(item: Mapping[str, Any], why: str) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        parse_group(item)
+
+
+def test_two_groups_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="unique"):
+        parse_groups([{"vcpus": "0"}, {"name": "vcpus_0", "vcpus": "1"}])
+
+
+def test_a_group_wants_its_vcpus_and_thread_classes_and_nothing_else() -> None:
+    group = parse_group({"name": "x", "vcpus": "1", "threads": ["IOThread"]})
+    qemu = make_qemu(1, vcpus=range(3), classes=(ThreadClass.IO_THREAD, ThreadClass.VHOST))
+    wanted = [(t.thread_class, t.vcpu) for t in qemu.threads if group.wants(t)]
+    assert wanted == [(ThreadClass.VCPU, 1), (ThreadClass.IO_THREAD, None)]
+
+
+def one_thread_qemu() -> Qemu:
+    qemu = make_qemu(1, vcpus=())
+    shared = Thread(199, 5, ThreadClass.VCPU, None)
+    return Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, (*qemu.threads, shared), identifiable=True)
+
+
+def nameless_qemu() -> Qemu:
+    qemu = make_qemu(1, vcpus=())
+    return Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, qemu.threads, identifiable=False)
+
+
+ALL = parse_groups(None)[0]
+
+
+def group(vcpus: str) -> MonitoringGroup:
+    return parse_group({"vcpus": vcpus})
+
+
+EMULATOR = parse_group({"name": "e", "threads": ["Emulator"]})
+IO = parse_group({"name": "io", "threads": ["IOThread"]})
+
+# group, QEMU, vCPUs by the VMI's status -> waiting?, reason, a part of the message
+SHORTFALLS = [
+    (group("0-1"), make_qemu(1, vcpus=range(4)), 4, None),
+    (group("3"), make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 3 has no thread yet")),
+    (ALL, make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 2-3 has no thread yet")),
+    (ALL, make_qemu(1, vcpus=range(4)), 4, None),
+    (ALL, make_qemu(1, vcpus=range(4)), 0, None),
+    (ALL, make_qemu(1, vcpus=range(4)), 2, None),
+    (ALL, make_qemu(1, vcpus=()), 0, (True, "NoSuchThread", "no vCPU thread")),
+    (group("0,7"), make_qemu(1, vcpus=range(4)), 4, (False, "VCPUsNotInVM", "no vCPU 7; it has 0-3")),
+    (group("3,7"), make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 3 ")),
+    (group("7"), make_qemu(1, vcpus=()), 0, (False, "VCPUsNotInVM", "it has none")),
+    (IO, make_qemu(1, vcpus=range(2)), 2, (True, "NoSuchThread", "no IOThread thread")),
+    (IO, make_qemu(1, vcpus=range(2), classes=(ThreadClass.IO_THREAD,)), 2, None),
+    (EMULATOR, make_qemu(1, vcpus=()), 2, None),
+    (group("0"), one_thread_qemu(), 2, (False, "VCPUsShareOneThread", "use `vcpus: all`")),
+    (ALL, one_thread_qemu(), 2, None),
+    (IO, one_thread_qemu(), 2, (True, "NoSuchThread", "no IOThread thread")),
+    (group("0"), nameless_qemu(), 2, (False, "ThreadsNotIdentifiable", "debug-threads=on")),
+    (EMULATOR, nameless_qemu(), 2, (False, "ThreadsNotIdentifiable", "debug-threads=on")),
+]
+
+
+@pytest.mark.parametrize(("wish", "qemu", "vcpu_count", "expected"), SHORTFALLS)
+def test_what_a_group_lacks_is_told_with_a_reason(
+    wish: MonitoringGroup, qemu: Qemu, vcpu_count: int, expected: tuple[bool, str, str] | None
+) -> None:
+    found = shortfall(wish, qemu, vcpu_count)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert (found.waiting, found.reason) == expected[:2]
+        assert expected[2] in found.message

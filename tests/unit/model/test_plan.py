@@ -1,0 +1,340 @@
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cachemon.model.groups import GroupKey
+from cachemon.model.plan import (
+    ROOT,
+    Create,
+    MonGroupName,
+    Move,
+    Observed,
+    Plan,
+    Release,
+    Remove,
+    parts_of,
+)
+from cachemon.model.threads import Qemu, Thread, ThreadClass
+from tests.unit.model.worlds import (
+    SimulatedKernel,
+    World,
+    holders,
+    kernels,
+    make_qemu,
+    make_wish,
+    pod_uid,
+    worlds,
+)
+
+CLASSES: list[list[ThreadClass]] = [[], [ThreadClass.IO_THREAD]]
+
+
+@st.composite
+def worlds_and_kernels(draw: st.DrawFn) -> tuple[World, SimulatedKernel]:
+    world = draw(worlds())
+    return world, draw(kernels(world))
+
+
+def moved(plan: Plan) -> set[int]:
+    """TIDs that a plan writes anywhere."""
+    return {thread.tid for action in plan.actions if isinstance(action, Move | Release) for thread in action.threads}
+
+
+def assert_settled(world: World, kernel: SimulatedKernel, plan: Plan) -> None:
+    """The kernel has what the plan promised: each part alone in its mon_group, and nothing else of ours."""
+    for part, where in plan.placed.items():
+        assert kernel.mon_groups[where] & world.tids == {thread.tid for thread in part.threads}
+        assert where.control_group == part.control_group
+    assert {name for name in kernel.mon_groups if name.is_ours} == set(plan.placed.values())
+
+
+@given(worlds_and_kernels())
+def test_a_plan_carried_out_leaves_nothing_to_do(given_: tuple[World, SimulatedKernel]) -> None:
+    world, kernel = given_
+    plan = world.plan(kernel)
+    kernel.apply(plan.actions)
+    assert_settled(world, kernel, plan)
+    again = world.plan(kernel)
+    assert again.actions == ()
+    assert again.placed == plan.placed
+    assert world.plan(kernel, held_for=holders(plan)).actions == ()
+
+
+@given(worlds_and_kernels(), worlds())
+def test_two_plans_in_a_row_equal_the_last(given_: tuple[World, SimulatedKernel], other: World) -> None:
+    world, kernel = given_
+    straight = kernel.copy()
+    first = other.plan(kernel)
+    kernel.apply(first.actions)
+    last = world.plan(kernel, held_for=holders(first))
+    kernel.apply(last.actions)
+    assert_settled(world, kernel, last)
+    direct = world.plan(straight)
+    straight.apply(direct.actions)
+    assert last.placed.keys() == direct.placed.keys()
+    assert (last.waiting, last.foreign.keys()) == (direct.waiting, direct.foreign.keys())
+
+
+@given(worlds_and_kernels())
+def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World, SimulatedKernel]) -> None:
+    world, kernel = given_
+    foreign = {name: set(tids) for name, tids in kernel.mon_groups.items() if not name.is_ours}
+    homes = dict(kernel.homes)
+    outsiders = {tid: kernel.group_of(tid) for tid in kernel.homes if tid not in world.tids}
+    plan = world.plan(kernel)
+    for action in plan.actions:
+        match action:
+            case Create(where) | Remove(where):
+                assert where.is_ours
+            case Move(where, threads):
+                assert where.is_ours
+                assert all(homes[thread.tid] == where.control_group for thread in threads)
+            case Release(control_group, threads):
+                assert all(homes[thread.tid] == control_group for thread in threads)
+    assert moved(plan) <= world.tids
+    kernel.apply(plan.actions)
+    assert {name: tids for name, tids in kernel.mon_groups.items() if not name.is_ours} == foreign
+    assert kernel.homes == homes
+    for tid, held_by in outsiders.items():
+        assert kernel.group_of(tid) in (held_by, None)  # ours that held it may have been removed, no more
+
+
+@given(worlds_and_kernels())
+def test_threads_in_others_groups_are_left_and_told_of(given_: tuple[World, SimulatedKernel]) -> None:
+    world, kernel = given_
+    plan = world.plan(kernel)
+    taken = {tid for name, tids in kernel.mon_groups.items() if not name.is_ours for tid in tids}
+    assert not moved(plan) & taken
+    blocked = {key for cell in world.cells if cell.tids & taken for key in cell.members}
+    assert plan.foreign.keys() == blocked
+    assert not any(part.cell.tids & taken for part in plan.placed)
+
+
+@given(worlds_and_kernels(), st.data())
+def test_a_crash_after_any_action_is_repaired_by_the_next_plan(
+    given_: tuple[World, SimulatedKernel], data: st.DataObject
+) -> None:
+    world, kernel = given_
+    plan = world.plan(kernel)
+    kernel.apply(plan.actions[: data.draw(st.integers(0, len(plan.actions)))])
+    after_restart = world.plan(kernel)
+    kernel.apply(after_restart.actions)
+    assert_settled(world, kernel, after_restart)
+    assert after_restart.placed.keys() == plan.placed.keys()
+
+
+@given(worlds_and_kernels(), st.data())
+def test_a_crash_between_two_threads_is_repaired_by_the_next_plan(
+    given_: tuple[World, SimulatedKernel], data: st.DataObject
+) -> None:
+    world, kernel = given_
+    plan = world.plan(kernel)
+    moves = [number for number, action in enumerate(plan.actions) if isinstance(action, Move)]
+    assume(moves)
+    number = data.draw(st.sampled_from(moves))
+    cut = plan.actions[number]
+    assert isinstance(cut, Move)
+    kernel.apply(
+        [*plan.actions[:number], Move(cut.where, cut.threads[: data.draw(st.integers(0, len(cut.threads)))])]
+    )
+    after_restart = world.plan(kernel)
+    kernel.apply(after_restart.actions)
+    assert_settled(world, kernel, after_restart)
+
+
+def settled(world: World, kernel: SimulatedKernel | None = None) -> tuple[SimulatedKernel, Plan]:
+    kernel = kernel or SimulatedKernel()
+    plan = world.plan(kernel)
+    kernel.apply(plan.actions)
+    return kernel, plan
+
+
+@given(worlds(most_qemus=2), st.frozensets(st.integers(0, 7)), st.sampled_from(CLASSES), st.integers(0, 1))
+def test_adding_a_group_moves_no_thread_whose_cell_stays(
+    world: World, vcpus: frozenset[int], classes: list[ThreadClass], remembered: int
+) -> None:
+    kernel, plan = settled(world)
+    more = make_wish("new", "new", vcpus, threads=classes)
+    pid = world.qemus[0].pid
+    bigger = World(world.qemus, {**world.wishes_of, pid: (*world.wishes_of[pid], more)})
+    after = bigger.plan(kernel, held_for=holders(plan) if remembered else None)
+    before = {thread: cell.threads for cell in world.cells for thread in cell.threads}
+    stays = {thread.tid for cell in bigger.cells for thread in cell.threads if before.get(thread) == cell.threads}
+    assert not moved(after) & stays
+    kernel.apply(after.actions)
+    assert_settled(bigger, kernel, after)
+
+
+@given(worlds(most_qemus=2), st.data())
+def test_removing_a_group_moves_no_thread_whose_cell_stays(world: World, data: st.DataObject) -> None:
+    assume(world.wishes)
+    kernel, plan = settled(world)
+    gone = data.draw(st.sampled_from(world.wishes))
+    wishes_of = {pid: tuple(w for w in wishes if w is not gone) for pid, wishes in world.wishes_of.items()}
+    smaller = World(world.qemus, wishes_of)
+    after = smaller.plan(kernel, held_for=holders(plan))
+    before = {thread: cell.threads for cell in world.cells for thread in cell.threads}
+    stays = {thread.tid for cell in smaller.cells for thread in cell.threads if before.get(thread) == cell.threads}
+    assert not moved(after) & stays
+
+
+@given(worlds(most_qemus=2), st.integers(1, 4))
+def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_maker(
+    world: World, plugged: int
+) -> None:
+    kernel, plan = settled(world)
+    qemu = world.qemus[0]
+    first = 1 + max((t.vcpu for t in qemu.threads if t.vcpu is not None), default=-1)
+    new = [Thread(qemu.pid + 50 + n, 9000 + n, ThreadClass.VCPU, first + n) for n in range(plugged)]
+    inherited = kernel.group_of(qemu.pid)
+    for thread in new:
+        if inherited:
+            kernel.move(inherited, thread.tid)
+    grown = Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, (*qemu.threads, *new), identifiable=True)
+    after_world = World((grown, *world.qemus[1:]), world.wishes_of)
+    after = after_world.plan(kernel, held_for=holders(plan))
+    assert moved(after) <= {thread.tid for thread in new}
+    kernel.apply(after.actions)
+    assert_settled(after_world, kernel, after)
+
+
+def test_vcpus_plugged_two_at_a_time_do_not_take_the_group_of_the_main_thread() -> None:
+    wishes = (make_wish("o", "io", None, threads=[ThreadClass.EMULATOR]), make_wish("o", "all", range(4)))
+    kernel, plan = settled(World((make_qemu(1, vcpus=(0,)),), {100: wishes}))
+    of_main, of_vcpu = kernel.group_of(100), kernel.group_of(101)
+    assert of_main
+    kernel.move(of_main, 102)
+    kernel.move(of_main, 103)
+    grown = World((make_qemu(1, vcpus=(0, 1, 2)),), {100: wishes})
+    kernel.apply(grown.plan(kernel, held_for=holders(plan)).actions)
+    assert kernel.group_of(100) == of_main
+    assert [kernel.group_of(tid) for tid in (101, 102, 103)] == [of_vcpu] * 3
+
+
+@given(worlds())
+def test_after_a_restart_every_group_is_adopted_as_it_is(world: World) -> None:
+    kernel, plan = settled(world)
+    adopted = world.plan(kernel)
+    assert adopted.actions == ()
+    assert adopted.placed == plan.placed
+
+
+def test_groups_are_adopted_by_their_threads_whatever_they_are_called() -> None:
+    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", (0, 1)),)})
+    kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, "cachemon-of-an-older-version"): {101, 102}})
+    plan = world.plan(kernel)
+    assert plan.actions == ()
+    assert set(plan.placed.values()) == {MonGroupName(ROOT, "cachemon-of-an-older-version")}
+
+
+def test_orphans_are_removed_also_under_control_groups_and_others_are_not() -> None:
+    world = World((), {})
+    ours = [MonGroupName(ROOT, "cachemon-a-0"), MonGroupName("gold", "cachemon-b-0")]
+    theirs = [MonGroupName(ROOT, "libvirt"), MonGroupName("gold", "pod_7")]
+    kernel = SimulatedKernel(
+        mon_groups={name: {5} if name is ours[0] else set() for name in ours + theirs}, control_groups={"gold"}
+    )
+    plan = world.plan(kernel)
+    assert sorted(plan.actions, key=str) == sorted((Remove(name) for name in ours), key=str)
+
+
+def test_threads_in_several_control_groups_get_a_mon_group_under_each() -> None:
+    world = World((make_qemu(1, vcpus=range(3)),), {100: (make_wish("o", "g", range(3)),)})
+    kernel = SimulatedKernel(control_groups={"gold"}, homes={102: "gold"})
+    kernel, plan = settled(world, kernel)
+    assert_settled(world, kernel, plan)
+    assert {where.control_group for where in plan.placed.values()} == {ROOT, "gold"}
+
+
+def test_a_thread_whose_control_group_changed_is_followed() -> None:
+    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", range(2)),)})
+    kernel, plan = settled(world, SimulatedKernel(control_groups={"gold"}))
+    for tid in (101, 102):
+        kernel.leave(tid)
+        kernel.homes[tid] = "gold"
+    after = world.plan(kernel, held_for=holders(plan))
+    kernel.apply(after.actions)
+    assert_settled(world, kernel, after)
+    assert [where.control_group for where in after.placed.values()] == ["gold"]
+
+
+def test_a_helper_that_inherited_a_group_is_released() -> None:
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    kernel, plan = settled(world)
+    where = kernel.group_of(101)
+    assert where
+    kernel.move(where, 100)
+    after = world.plan(kernel, held_for=holders(plan))
+    assert [(action.control_group, [t.tid for t in action.threads]) for action in after.actions] == [(ROOT, [100])]  # type: ignore[union-attr]
+    kernel.move(where, 4711)  # a thread of somebody else: not ours to write
+    assert 4711 not in moved(world.plan(kernel, held_for=holders(plan)))
+
+
+@given(worlds(), st.integers(1, 14), st.one_of(st.none(), st.integers(0, 14)))
+def test_rmids_go_to_whole_groups_by_rank_and_the_limit_holds(
+    world: World, num_rmids: int, budget: int | None
+) -> None:
+    kernel = SimulatedKernel(num_rmids, mon_groups={MonGroupName(ROOT, "theirs"): set()})
+    limit = max(0, num_rmids - 2) if budget is None else min(max(0, num_rmids - 2), budget)
+    plan = world.plan(kernel, budget=budget)
+    assert len(plan.placed) <= limit
+    kernel.apply(plan.actions)
+    assert_settled(world, kernel, plan)
+    parts = parts_of(world.cells, kernel.observed())
+    taken: set[object] = set()
+    for wish in sorted(world.wishes, key=lambda wish: wish.rank):
+        needed = {part for part in parts if wish.key in part.cell.members}
+        if len(taken | needed) <= limit:
+            taken |= needed
+            assert wish.key not in plan.waiting
+            assert needed <= plan.placed.keys()
+        else:
+            assert wish.key in plan.waiting
+    assert plan.placed.keys() == taken
+
+
+def test_mkdirs_come_in_order_of_rank() -> None:
+    late = make_wish("late", "g", (0,), created="2026-03-01T00:00:00Z")
+    early = make_wish("early", "g", (1,), created="2026-01-01T00:00:00Z")
+    important = make_wish("important", "g", (2,), priority=9, created="2026-05-01T00:00:00Z")
+    world = World((make_qemu(1, vcpus=range(3)),), {100: (late, early, important)})
+    placed = world.plan(SimulatedKernel()).placed
+    assert [next(iter(part.cell.members)).object_uid for part in placed] == ["important", "early", "late"]
+
+
+@given(worlds())
+def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
+    _, plan = settled(world)
+    names = list(plan.placed.values())
+    assert len(set(names)) == len(names)
+    for part, where in plan.placed.items():
+        assert where.name.startswith(f"cachemon-{part.cell.pod_uid}-")
+        assert len(where.name) < 64
+
+
+def test_a_new_name_avoids_every_name_there_is() -> None:
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-0"): {4711}})
+    assert list(world.plan(kernel).placed.values()) == [MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-1")]
+
+
+def test_only_names_with_our_prefix_are_ours() -> None:
+    observed = Observed(
+        {MonGroupName(ROOT, "cachemon-a"): frozenset(), MonGroupName(ROOT, "cachemonitor"): frozenset()}, {}, 10
+    )
+    assert observed.foreign_mon_groups == (MonGroupName(ROOT, "cachemonitor"),)
+    assert not MonGroupName("cachemon-a", "").is_ours
+
+
+def test_every_control_group_and_every_foreign_mon_group_costs_an_rmid() -> None:
+    nobody: frozenset[int] = frozenset()
+    mon_groups = {MonGroupName(ROOT, "x"): nobody, MonGroupName("c", "cachemon-1"): nobody}
+    observed = Observed(mon_groups, {"c": nobody}, 10)
+    assert observed.rmids_for_us(None) == 7
+    assert observed.rmids_for_us(3) == 3
+    assert Observed({}, {}, 1).rmids_for_us(None) == 0
+
+
+def test_a_waiting_group_is_named_by_object_and_group() -> None:
+    wishes = (make_wish("o", "a", (0,)), make_wish("o", "b", (1,)))
+    world = World((make_qemu(1, vcpus=range(2)),), {100: wishes})
+    assert world.plan(SimulatedKernel(num_rmids=2)).waiting == {GroupKey("o", "b")}
