@@ -3,7 +3,8 @@ from collections.abc import Sequence
 import pytest
 
 from cachemon.model.errors import ResctrlBusyError
-from cachemon.model.plan import ROOT, Action, Create, MonGroupName, Move, Plan, Release, Remove
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.plan import Action, Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Thread
 from cachemon.resctrl.apply import apply_plan
 from cachemon.resctrl.tree import ResctrlTree

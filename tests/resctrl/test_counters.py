@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.model.plan import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, total
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree

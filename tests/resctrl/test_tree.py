@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError
-from cachemon.model.plan import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree import Outcome, ResctrlTree
 from lab.emulator import Emulator
 from tests.resctrl.busy_threads import BusyThreads

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cachemon.agent.layout import GroupLayout, Layout, TargetLayout
 from cachemon.model.counters import CounterBase, TrafficTotal
 from cachemon.model.groups import GroupKey
-from cachemon.model.plan import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Missing, Reading, total
 
 __all__ = ["Accumulator", "BlockFigure", "Figures", "NodeBlockFigure"]

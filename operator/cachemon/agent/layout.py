@@ -1,5 +1,6 @@
 """What is monitored now: the outcome of one reconcile, shared with sampling and publishing. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,7 +9,8 @@ from cachemon.model.api import CacheMonitorGroup
 from cachemon.model.cells import Wish
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
-from cachemon.model.plan import MonGroupName, Part, Plan
+from cachemon.model.mon_groups import MonGroupName
+from cachemon.model.plan import Plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.threads import Qemu, ThreadClass
 
@@ -149,13 +151,13 @@ class Carried:
 
     Attributes:
         plan: what was to be done.
-        parts: of each group, the threads that mon_groups are to hold.
+        cells: see `cells_by_group`.
         failures: mon_groups that something went wrong with, and what.
         without_rmid: mon_groups that could not be made for want of RMIDs.
     """
 
     plan: Plan
-    parts: Mapping[GroupKey, Sequence[Part]]
+    cells: Mapping[GroupKey, tuple[MonGroupName, ...]]
     failures: Mapping[MonGroupName, str]
     without_rmid: frozenset[MonGroupName]
 
@@ -190,8 +192,7 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
             "ThreadsInForeignGroup",
             f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
         )
-    placed = carried.plan.placed
-    cells = tuple(placed[part] for part in carried.parts.get(key, ()) if part in placed)
+    cells = carried.cells.get(key, ())
     if key in carried.plan.waiting or not carried.without_rmid.isdisjoint(cells):
         return stands(
             GroupState.WAITING,
@@ -210,13 +211,13 @@ def _no_qemu(target: Target) -> str:
     return f"no QEMU of guest {target.object.guest_name} on this node (looked for in: {pods})"
 
 
-def cells_by_group(parts: Iterable[Part]) -> Mapping[GroupKey, tuple[Part, ...]]:
-    """The parts of each group."""
-    found: dict[GroupKey, list[Part]] = {}
-    for part in parts:
+def cells_by_group(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
+    """The mon_groups whose sum is a group's figure, for every group that was admitted."""
+    found: defaultdict[GroupKey, list[MonGroupName]] = defaultdict(list)
+    for part, where in plan.placed.items():
         for key in part.cell.members:
-            found.setdefault(key, []).append(part)
-    return {key: tuple(items) for key, items in found.items()}
+            found[key].append(where)
+    return {key: tuple(cells) for key, cells in found.items()}
 
 
 def unavailable_layout(targets: Iterable[Target], err: ResctrlUnavailableError) -> Layout:

@@ -17,7 +17,8 @@ from cachemon.agent.layout import (
 )
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.plan import Create, Holders, Move, Observed, Plan, make_plan, parts_of
+from cachemon.model.mon_groups import Holders, Observed
+from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.threads import Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
@@ -42,7 +43,7 @@ class Reconciler:
         proc: the host's /proc.
         sysfs: the host's /sys.
         budget: at most so many mon_groups; None for all that there are RMIDs for.
-        verify_seconds: how long the remembered content of the mon_groups is believed.
+        verify_seconds: how long the remembered content of the mon_groups, and of sysfs, is believed.
         clock: monotonic seconds.
     """
 
@@ -67,6 +68,8 @@ class Reconciler:
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()
         self._held_for: Holders = {}
+        self._known_blocks: tuple[CacheBlock, ...] = ()
+        self._read_blocks_again_at = 0.0
         self._rmid_wait = 0.0
         self._create_again_at = 0.0
 
@@ -96,9 +99,7 @@ class Reconciler:
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan)
-        carried = Carried(
-            plan, cells_by_group(parts_of(cells, observed)), applied.failed, frozenset(applied.without_rmid)
-        )
+        carried = Carried(plan, cells_by_group(plan), applied.failed, frozenset(applied.without_rmid))
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         return Layout(
             node=NodeFacts(
@@ -170,8 +171,13 @@ class Reconciler:
         return stat is not None and stat.start_time == thread.start_time
 
     def _blocks(self) -> tuple[CacheBlock, ...]:
-        known = read_cache_blocks(self._sysfs)
-        return tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in self._tree.block_ids())
+        """The cache blocks there are now; sysfs, with its directories for every CPU, is read only now and then."""
+        ids, now = self._tree.block_ids(), self._clock()
+        if tuple(block.id for block in self._known_blocks) != ids or now >= self._read_blocks_again_at:
+            known = read_cache_blocks(self._sysfs)
+            self._known_blocks = tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in ids)
+            self._read_blocks_again_at = now + self._verify_seconds
+        return self._known_blocks
 
 
 def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cachemon.agent.figures import Accumulator, Figures
 from cachemon.agent.layout import Layout
-from cachemon.model.plan import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 

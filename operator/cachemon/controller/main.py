@@ -100,10 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def operate(config: Config) -> None:
     """Bind, judge and write until a signal comes; raises what made it fail."""
-    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    loop.set_exception_handler(_report)
+    stopped = asyncio.Event()
+    _hear_signals(stopped)
     credentials = await load_credentials(config.kubeconfig)
     metrics = Metrics()
     with serving(config.metrics_address, metrics):
@@ -114,18 +114,53 @@ async def operate(config: Config) -> None:
             store.on_dirty = writer.wake
             metrics.show_groups(store.groups.values)
             log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
-            if not await _before(stopped, relister.first()):
+            await _first(relister.first(), stopped.wait())
+            if stopped.is_set():
                 return
             log.info("%d groups; watching", len(store.groups))
-            watching = kopf.operator(
+            watching = asyncio.Event()
+            kopf_operator = kopf.operator(
                 registry=registry_of_handlers(store, Login(credentials), relister.request),
                 settings=operator_settings(),
                 clusterwide=True,
                 standalone=True,
                 liveness_endpoint=config.liveness,
-            )  # from here on kopf hears the signals, and ends
-            work = (writer.run(), relister.run(), watching, stopped.wait())
-            await _first(*map(asyncio.create_task, work))
+                ready_flag=watching,
+            )
+            await _first(writer.run(), relister.run(), kopf_operator, _stop(watching, stopped))
+            if watching.is_set() and not stopped.is_set():
+                raise CachemonError("kopf ended by itself; the lines above may say why")
+
+
+def _hear_signals(stopped: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+
+
+async def _stop(watching: asyncio.Event, stopped: asyncio.Event) -> None:
+    """Return when a signal came. kopf takes the signals when it starts: it would take its time then, 5 s."""
+    await watching.wait()
+    _hear_signals(stopped)
+    await stopped.wait()
+
+
+async def _first(*work: Coroutine[Any, Any, Any]) -> None:
+    """Do all of it until the first ends, end the others, and raise what made it fail."""
+    tasks = [asyncio.create_task(item) for item in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what kopf's watches have to say about being ended halfway."""
+    if "asyncgen" not in context:
+        loop.default_exception_handler(context)
 
 
 @contextlib.contextmanager
@@ -142,25 +177,6 @@ def serving(address: tuple[str, int] | None, metrics: Metrics) -> Iterator[None]
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-async def _before(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Whether the work was done before the stop."""
-    task, stop = asyncio.create_task(work), asyncio.create_task(stopped.wait())
-    await _first(task, stop)
-    return not stopped.is_set()
-
-
-async def _first(*tasks: asyncio.Task[Any]) -> None:
-    """Wait for the first that ends, end the others, and raise what made it fail."""
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 def _address(text: str) -> tuple[str, int] | None:

@@ -145,6 +145,7 @@ class Writer:
             if self._resting.get(name, now) > now:
                 self._store.take(name)  # its timer brings it back
             elif name not in self._busy:
+                self._resting.pop(name, None)
                 return name
         return None
 
@@ -169,7 +170,6 @@ class Writer:
             if self._away or self._seconds_throttled:
                 self._store.mark([name])  # another write has found out meanwhile
                 return
-            self._resting.pop(name, None)
             self._store.take(name)
             decision = self._look(name)
             if decision is not None:

@@ -1,9 +1,9 @@
 """Where the API server is and how to prove who we are: in a pod, or by a kubeconfig."""
 
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import config
 from kubernetes.aio.client.configuration import Configuration
 
@@ -68,7 +68,8 @@ async def load_credentials(kubeconfig: Path | None, context: str | None = None) 
                 config_file=str(kubeconfig), context=context, client_configuration=configuration
             )
             namespace = _namespace(kubeconfig, context)
-    except (config.ConfigException, OSError, ssl.SSLError) as err:
+    except (config.ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError, ValueError) as err:
+        # the loader stumbles over a file that is no mapping with whatever error its code meets first
         where = "the pod's service account" if kubeconfig is None else str(kubeconfig)
         raise InvalidInputError(f"no Kubernetes credentials from {where}: {err}") from err
     return Credentials(configuration, namespace)

@@ -31,6 +31,7 @@ class Informer:
         watch_seconds: how long one watch lasts before the next; jitter is added.
         backoff_seconds: how long to wait after the first failure; it doubles with each.
         matters: what of an object must change for `changed` to be called.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Informer:
         watch_seconds: int = 300,
         backoff_seconds: float = 0.5,
         matters: Callable[[Mapping[str, Any]], object] = lambda obj: obj,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -51,6 +53,7 @@ class Informer:
         self._watch_seconds = watch_seconds
         self._backoff_seconds = backoff_seconds
         self._matters = matters
+        self._clock = clock
         self._objects: dict[ObjectName, dict[str, Any]] = {}
         self.synced = asyncio.Event()
 
@@ -63,11 +66,11 @@ class Informer:
         """List and watch until cancelled."""
         backoff = self._backoff_seconds
         while True:
-            began = time.monotonic()
+            began = self._clock()
             try:
                 await self._list_and_watch()
             except KubeError as err:
-                if time.monotonic() - began > _LAST_BACKOFF_SECONDS:
+                if self._clock() - began > _LAST_BACKOFF_SECONDS:
                     backoff = self._backoff_seconds
                 wait = max(backoff, err.retry_after_seconds) if isinstance(err, KubeThrottledError) else backoff
                 log.warning("watching %s: %s; listing again in %.1f s", self._resource.plural, err, wait)
@@ -77,9 +80,9 @@ class Informer:
     async def _list_and_watch(self) -> NoReturn:
         resource_version = await self._list()
         while True:
-            began = time.monotonic()
+            began = self._clock()
             resource_version = await self._watch(resource_version)
-            if time.monotonic() - began < _SHORTEST_WATCH_SECONDS:
+            if self._clock() - began < _SHORTEST_WATCH_SECONDS:
                 raise KubeUnreachableError("the watch ended as soon as it began")
 
     async def _list(self) -> str:

@@ -10,66 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 from cachemon.model.cells import Cell, Wish
 from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
+from cachemon.model.ration import Part, parts_of, ration
 from cachemon.model.threads import Thread
-
-OWN_PREFIX = "cachemon-"
-ROOT = ""
-"""The name of the default control group: the root of the tree."""
-
-
-class MonGroupName(NamedTuple):
-    """Where a mon_group is: the control group's directory name (`ROOT` for the default one) and its own."""
-
-    control_group: str
-    name: str
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether cachemon made it. Nothing else is ever written to or removed."""
-        return self.name.startswith(OWN_PREFIX)
-
-
-Holders = Mapping[MonGroupName, frozenset[GroupKey]]
-"""Whose threads each mon_group was made to hold: the members of its cell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What the kernel has.
-
-    Attributes:
-        mon_groups: the TIDs in every mon_group, ours and others'.
-        control_groups: the TIDs in every control group but the default one.
-        num_rmids: what the hardware offers, the default group's among them.
-    """
-
-    mon_groups: Mapping[MonGroupName, frozenset[int]]
-    control_groups: Mapping[str, frozenset[int]]
-    num_rmids: int
-
-    @property
-    def foreign_mon_groups(self) -> tuple[MonGroupName, ...]:
-        """Mon_groups that others made."""
-        return tuple(name for name in self.mon_groups if not name.is_ours)
-
-    def rmids_for_us(self, budget: int | None) -> int:
-        """How many mon_groups we may have: every control group and every mon_group takes one RMID."""
-        others = 1 + len(self.control_groups) + len(self.foreign_mon_groups)
-        free = max(0, self.num_rmids - others)
-        return free if budget is None else min(free, budget)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The threads of a cell that sit in one control group: what one mon_group holds."""
-
-    cell: Cell
-    control_group: str
-    threads: frozenset[Thread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +57,7 @@ class Plan:
 
     Attributes:
         actions: in this order; an action whose predecessor failed is still safe.
-        placed: the mon_group of each part; parts without one have to wait for an RMID.
+        placed: the mon_group of each part of the groups that were admitted.
         waiting: groups that can't have all their cells within the RMIDs there are.
         foreign: threads that others' mon_groups hold, by group; they are left there.
     """
@@ -120,18 +66,6 @@ class Plan:
     placed: Mapping[Part, MonGroupName]
     waiting: frozenset[GroupKey]
     foreign: Mapping[GroupKey, MonGroupName]
-
-
-def parts_of(cells: Iterable[Cell], observed: Observed) -> tuple[Part, ...]:
-    """The cells, split by the control groups that their threads sit in."""
-    home = {tid: group for group, tids in observed.control_groups.items() for tid in tids}
-    parts: list[Part] = []
-    for cell in cells:
-        by_home: defaultdict[str, set[Thread]] = defaultdict(set)
-        for thread in cell.threads:
-            by_home[home.get(thread.tid, ROOT)].add(thread)
-        parts += [Part(cell, group, frozenset(by_home[group])) for group in sorted(by_home)]
-    return tuple(parts)
 
 
 def make_plan(
@@ -157,8 +91,8 @@ def make_plan(
     foreign = {
         key: foreign_tids[tid] for cell in cells for tid in cell.tids & foreign_tids.keys() for key in cell.members
     }
-    parts = [part for part in parts_of(cells, observed) if not foreign_tids.keys() & part.cell.tids]
-    chosen, waiting = _ration(parts, wishes, observed.rmids_for_us(budget))
+    parts = [part for part in parts_of(cells, observed.control_groups) if not foreign_tids.keys() & part.cell.tids]
+    chosen, waiting = ration(parts, wishes, observed.rmids_for_us(budget))
     placed = _place(chosen, observed, held_for)
     actions: list[Action] = [Create(where) for where in placed.values() if where not in observed.mon_groups]
     for part, where in placed.items():
@@ -170,23 +104,6 @@ def make_plan(
     kept = set(placed.values())
     actions += [Remove(name) for name in sorted(observed.mon_groups) if name.is_ours and name not in kept]
     return Plan(tuple(actions), placed, waiting, foreign)
-
-
-def _ration(parts: Sequence[Part], wishes: Sequence[Wish], limit: int) -> tuple[list[Part], frozenset[GroupKey]]:
-    """The parts that get an RMID, in order of rank: whole groups only. One that does not fit waits."""
-    by_key: defaultdict[GroupKey, list[Part]] = defaultdict(list)
-    for part in parts:
-        for key in part.cell.members:
-            by_key[key].append(part)
-    taken: dict[Part, None] = {}
-    waiting: set[GroupKey] = set()
-    for wish in sorted(wishes, key=lambda wish: wish.rank):
-        needed = [part for part in by_key[wish.key] if part not in taken]
-        if len(taken) + len(needed) <= limit:
-            taken.update(dict.fromkeys(needed))
-        else:
-            waiting.add(wish.key)
-    return list(taken), frozenset(waiting)
 
 
 def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict[Part, MonGroupName]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlError
-from cachemon.model.plan import Create, MonGroupName, Move, Plan, Release, Remove
+from cachemon.model.mon_groups import MonGroupName
+from cachemon.model.plan import Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Thread
 from cachemon.resctrl.tree import Outcome, ResctrlTree
 

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError, ResctrlUnavailableError
-from cachemon.model.plan import ROOT, MonGroupName, Observed
+from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 
 __all__ = ["Capabilities", "Outcome", "ResctrlTree"]
 

@@ -2,17 +2,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cachemon.model.groups import GroupKey
-from cachemon.model.plan import (
-    ROOT,
-    Create,
-    MonGroupName,
-    Move,
-    Observed,
-    Plan,
-    Release,
-    Remove,
-    parts_of,
-)
+from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
+from cachemon.model.plan import Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.model.worlds import (
     SimulatedKernel,
@@ -279,17 +270,41 @@ def test_rmids_go_to_whole_groups_by_rank_and_the_limit_holds(
     assert len(plan.placed) <= limit
     kernel.apply(plan.actions)
     assert_settled(world, kernel, plan)
-    parts = parts_of(world.cells, kernel.observed())
-    taken: set[object] = set()
+    admitted: set[GroupKey] = set()
     for wish in sorted(world.wishes, key=lambda wish: wish.rank):
-        needed = {part for part in parts if wish.key in part.cell.members}
-        if len(taken | needed) <= limit:
-            taken |= needed
-            assert wish.key not in plan.waiting
-            assert needed <= plan.placed.keys()
-        else:
-            assert wish.key in plan.waiting
-    assert plan.placed.keys() == taken
+        if mon_groups_needed(world, admitted | {wish.key}) <= limit:
+            admitted.add(wish.key)
+    assert plan.waiting == {wish.key for wish in world.wishes} - admitted
+    assert len(plan.placed) == mon_groups_needed(world, admitted)
+
+
+def mon_groups_needed(world: World, admitted: set[GroupKey]) -> int:
+    """Counted thread by thread: distinct memberships among the admitted groups, of each QEMU."""
+    return len(
+        {
+            (qemu.pid, frozenset(members))
+            for qemu in world.qemus
+            for thread in qemu.threads
+            if (
+                members := frozenset(
+                    wish.key
+                    for wish in world.wishes_of[qemu.pid]
+                    if wish.key in admitted and wish.group.wants(thread)
+                )
+            )
+        }
+    )
+
+
+def test_a_group_that_waits_for_rmids_costs_a_better_one_nothing() -> None:
+    better = make_wish("better", "g", range(4), priority=5)
+    worse = make_wish("worse", "g", (0, 1))
+    world = World((make_qemu(1, vcpus=range(4)),), {100: (better, worse)})
+    plan = world.plan(SimulatedKernel(num_rmids=2))
+    assert plan.waiting == {worse.key}
+    (part,) = plan.placed
+    assert part.cell.members == {better.key}
+    assert len(part.threads) == 4
 
 
 def test_mkdirs_come_in_order_of_rank() -> None:

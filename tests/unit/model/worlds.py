@@ -9,19 +9,8 @@ from hypothesis import strategies as st
 
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.groups import GroupKey, MonitoringGroup
-from cachemon.model.plan import (
-    ROOT,
-    Action,
-    Create,
-    Holders,
-    MonGroupName,
-    Move,
-    Observed,
-    Plan,
-    Release,
-    Remove,
-    make_plan,
-)
+from cachemon.model.mon_groups import ROOT, Holders, MonGroupName, Observed
+from cachemon.model.plan import Action, Create, Move, Plan, Release, Remove, make_plan
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 
 T = TypeVar("T")

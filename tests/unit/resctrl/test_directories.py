@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.model.errors import ResctrlError, ResctrlUnavailableError
-from cachemon.model.plan import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Missing
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.topology import parse_size, read_cache_blocks

@@ -1,0 +1,55 @@
+"""Mon_groups and control groups by name, and what the kernel has of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachemon.model.groups import GroupKey
+
+OWN_PREFIX = "cachemon-"
+"""Begins the name of every mon_group that cachemon makes."""
+
+ROOT = ""
+"""The name of the default control group: the root of the tree."""
+
+
+class MonGroupName(NamedTuple):
+    """Where a mon_group is: the control group's directory name (`ROOT` for the default one) and its own."""
+
+    control_group: str
+    name: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether cachemon made it. Nothing else is ever written to or removed."""
+        return self.name.startswith(OWN_PREFIX)
+
+
+Holders = Mapping[MonGroupName, frozenset[GroupKey]]
+"""Whose threads each mon_group was made to hold: the members of its cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the kernel has.
+
+    Attributes:
+        mon_groups: the TIDs in every mon_group, ours and others'.
+        control_groups: the TIDs in every control group but the default one.
+        num_rmids: what the hardware offers, the default group's among them.
+    """
+
+    mon_groups: Mapping[MonGroupName, frozenset[int]]
+    control_groups: Mapping[str, frozenset[int]]
+    num_rmids: int
+
+    @property
+    def foreign_mon_groups(self) -> tuple[MonGroupName, ...]:
+        """Mon_groups that others made."""
+        return tuple(name for name in self.mon_groups if not name.is_ours)
+
+    def rmids_for_us(self, budget: int | None) -> int:
+        """How many mon_groups we may have: every control group and every mon_group takes one RMID."""
+        others = 1 + len(self.control_groups) + len(self.foreign_mon_groups)
+        free = max(0, self.num_rmids - others)
+        return free if budget is None else min(free, budget)

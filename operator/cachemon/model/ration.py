@@ -1,0 +1,110 @@
+"""Rationing: which monitoring groups get RMIDs when there are too few for all. Pure.
+
+Groups are admitted whole, by rank. One that does not fit waits, and then it costs nobody anything: the cells are
+those of the admitted groups alone, so a waiting group splits no cell of another.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachemon.model.cells import Cell, Wish
+from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import ROOT
+from cachemon.model.threads import Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The threads of a cell that sit in one control group: what one mon_group holds."""
+
+    cell: Cell
+    control_group: str
+    threads: frozenset[Thread]
+
+
+class _Place(NamedTuple):
+    """What parts of different cells must have in common to share a mon_group."""
+
+    pod_uid: str
+    qemu_pid: int
+    control_group: str
+
+
+def parts_of(cells: Iterable[Cell], control_groups: Mapping[str, frozenset[int]]) -> tuple[Part, ...]:
+    """The cells, split by the control groups that their threads sit in.
+
+    Args:
+        cells: of any QEMUs.
+        control_groups: the TIDs in every control group but the default one.
+    """
+    home = {tid: group for group, tids in control_groups.items() for tid in tids}
+    parts: list[Part] = []
+    for cell in cells:
+        by_home: defaultdict[str, set[Thread]] = defaultdict(set)
+        for thread in cell.threads:
+            by_home[home.get(thread.tid, ROOT)].add(thread)
+        parts += [Part(cell, group, frozenset(by_home[group])) for group in sorted(by_home)]
+    return tuple(parts)
+
+
+def ration(parts: Sequence[Part], wishes: Iterable[Wish], limit: int) -> tuple[list[Part], frozenset[GroupKey]]:
+    """Share out the RMIDs.
+
+    Args:
+        parts: what all groups together would need.
+        wishes: the groups.
+        limit: RMIDs that there are.
+
+    Returns:
+        The parts of the admitted groups, best rank first, never more than `limit`; and the groups that wait.
+    """
+    ranked = sorted(wishes, key=lambda wish: wish.rank)
+    order = {wish.key: number for number, wish in enumerate(ranked)}
+    admitted = frozenset(order) if len(parts) <= limit else _admit(parts, [wish.key for wish in ranked], limit)
+    merged = _merge(parts, admitted)
+    merged.sort(key=lambda part: (min(order[key] for key in part.cell.members), min(part.cell.tids)))
+    return merged, frozenset(order.keys() - admitted)
+
+
+def _admit(parts: Iterable[Part], ranked: Iterable[GroupKey], limit: int) -> frozenset[GroupKey]:
+    by_place: defaultdict[_Place, list[frozenset[GroupKey]]] = defaultdict(list)
+    places: defaultdict[GroupKey, set[_Place]] = defaultdict(set)
+    for part in parts:
+        by_place[_place(part)].append(part.cell.members)
+        for key in part.cell.members:
+            places[key].add(_place(part))
+    admitted: set[GroupKey] = set()
+    costs = dict.fromkeys(by_place, 0)
+    spent = 0
+    for key in ranked:
+        new_costs = {place: _cost(by_place[place], admitted | {key}) for place in places[key]}
+        more = sum(cost - costs[place] for place, cost in new_costs.items())
+        if spent + more <= limit:
+            admitted.add(key)
+            costs |= new_costs
+            spent += more
+    return frozenset(admitted)
+
+
+def _cost(memberships: Iterable[frozenset[GroupKey]], admitted: set[GroupKey]) -> int:
+    """How many mon_groups one QEMU's threads need in one control group."""
+    return len({members & admitted for members in memberships} - {frozenset()})
+
+
+def _merge(parts: Iterable[Part], admitted: frozenset[GroupKey]) -> list[Part]:
+    """Parts that differ in waiting groups alone are one; those of waiting groups alone are none."""
+    threads: defaultdict[tuple[_Place, frozenset[GroupKey]], set[Thread]] = defaultdict(set)
+    for part in parts:
+        members = part.cell.members & admitted
+        if members:
+            threads[_place(part), members] |= part.threads
+    return [
+        Part(Cell(place.pod_uid, place.qemu_pid, members, frozenset(found)), place.control_group, frozenset(found))
+        for (place, members), found in threads.items()
+    ]
+
+
+def _place(part: Part) -> _Place:
+    return _Place(part.cell.pod_uid, part.cell.qemu_pid, part.control_group)

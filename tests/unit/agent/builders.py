@@ -1,0 +1,59 @@
+"""Values for tests of the agent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cachemon.agent.figures import Figures
+from cachemon.agent.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
+from cachemon.model.api import parse_cache_monitor_group
+from cachemon.model.groups import parse_groups
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.readings import CacheBlock
+
+NODE = "node01"
+EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
+BLOCKS = (CacheBlock(3, 0, 64 << 20, "0-3"), CacheBlock(3, 8, 64 << 20, "4-7"))
+FACTS = NodeFacts(num_rmids=64, events=EVENTS, blocks=BLOCKS, own_mon_groups=2, other_rmids=1)
+
+
+def make_object(name: str = "vm3", **changes: Any) -> dict[str, Any]:
+    """A CacheMonitorGroup as the API server hands it out, bound to NODE."""
+    status = {
+        "nodeName": NODE,
+        "vcpuCount": 4,
+        "placements": [{"nodeName": NODE, "podUID": f"pod-of-{name}", "role": "Active"}],
+    }
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "tenant-a",
+            "uid": f"uid-of-{name}",
+            "generation": changes.get("generation", 1),
+            "resourceVersion": str(changes.get("version", 100)),
+            "creationTimestamp": changes.get("created", "2026-11-22T08:00:00Z"),
+        },
+        "spec": {"vmiName": name, **changes.get("spec", {})},
+        "status": {**status, **changes.get("status", {})},
+    }
+
+
+def make_target(obj: Mapping[str, Any] | None = None, *, reports: bool = True) -> Target:
+    group = parse_cache_monitor_group(obj or make_object())
+    return Target(group, tuple(placement.pod_uid for placement in group.placements), reports)
+
+
+def cell(name: object) -> MonGroupName:
+    return MonGroupName(ROOT, f"cachemon-{name}")
+
+
+def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = GroupState.MONITORED) -> GroupLayout:
+    (group,) = parse_groups([{"name": name, "vcpus": "0-1"}])
+    explanation = ("", "") if state is GroupState.MONITORED else ("VCPUThreadMissing", "vCPU 1 has no thread yet")
+    return GroupLayout(group, state, *explanation, vcpus=(0, 1), threads=2, cells=tuple(cells))
+
+
+def make_layout(*targets: tuple[Target, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> Layout:
+    return Layout(node=node, targets=tuple(TargetLayout(target, tuple(groups)) for target, groups in targets))
+
+
+NOTHING_READ = Figures(wall_time=1_800_000_000.0)

@@ -1,0 +1,150 @@
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cachemon.agent.agent import Agent
+from cachemon.agent.config import parse_config
+from cachemon.kube.client import Listing, Selector, WatchEvent
+from cachemon.model.api import ObjectName, Resource
+from tests.unit.agent.builders import NODE, make_object
+from tests.unit.eventually import eventually
+
+
+class Server:
+    """An API server with what the test puts in.
+
+    Attributes:
+        listed: lists are answered once it is set.
+        objects: what a list of bound objects answers.
+        events: what the watch of bound objects tells.
+        statuses: every status that was applied, by name.
+    """
+
+    def __init__(self) -> None:
+        self.listed = asyncio.Event()
+        self.objects: list[dict[str, Any]] = []
+        self.events: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        self.statuses: dict[str, list[Mapping[str, Any]]] = {}
+
+    async def list(self, _resource: Resource, selector: Selector) -> Listing:
+        await self.listed.wait()
+        return Listing(self.objects if selector.fields.startswith("status.nodeName") else [], "100")
+
+    async def watch(
+        self, _resource: Resource, selector: Selector, _version: str, *, seconds: int
+    ) -> AsyncIterator[WatchEvent]:
+        assert seconds > 0
+        silent: asyncio.Queue[WatchEvent] = asyncio.Queue()
+        while True:
+            yield await (self.events if selector.fields.startswith("status.nodeName") else silent).get()
+
+    async def apply_status(
+        self, _resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> dict[str, Any]:
+        assert field_manager
+        self.statuses.setdefault(name.name, []).append(status)
+        return {}
+
+
+def make_agent(tmp_path: Path, server: Server) -> Agent:
+    for name in ("proc", "sys"):
+        (tmp_path / name).mkdir()
+    environment = {"CACHEMON_PROC": str(tmp_path / "proc"), "CACHEMON_SYSFS": str(tmp_path / "sys")}
+    argv = ["--node-name", NODE, "--resctrl", str(tmp_path / "resctrl"), "--metrics-address="]
+    argv += ["--sample-period=0.1", "--scan-period=60"]
+    return Agent(parse_config(argv, environment), server, None)  # type: ignore[arg-type]
+
+
+def mount(tmp_path: Path) -> None:
+    files = {"info/L3_MON/num_rmids": "9\n", "info/L3_MON/mon_features": "llc_occupancy\n", "tasks": ""}
+    files["mon_data/mon_L3_00/llc_occupancy"] = "4096\n"
+    for name, content in files.items():
+        path = tmp_path / "resctrl" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def condition_of(status: Mapping[str, Any]) -> tuple[str, str]:
+    (condition,) = status["conditions"]
+    return condition["status"], condition["reason"]
+
+
+def test_nothing_is_said_of_the_node_before_it_was_looked_at(tmp_path: Path) -> None:
+    async def story() -> None:
+        server = Server()
+        agent = make_agent(tmp_path, server)
+        work = asyncio.create_task(agent.run())
+        await eventually("samples", lambda: agent._health().samples >= 3)
+        assert server.statuses == {}
+        server.listed.set()
+        await eventually("the node's status", lambda: NODE in server.statuses)
+        assert condition_of(server.statuses[NODE][0]) == ("False", "ResctrlNotMounted")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
+def test_an_object_is_reported_and_a_change_of_its_spec_at_once(tmp_path: Path) -> None:
+    mount(tmp_path)
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object()]
+        agent = make_agent(tmp_path, server)
+        work = asyncio.create_task(agent.run())
+        await eventually("a status", lambda: "vm3" in server.statuses)
+        assert condition_of(server.statuses["vm3"][-1]) == ("False", "QEMUNotFound")
+        assert condition_of(server.statuses[NODE][-1]) == ("True", "MonitoringAvailable")
+        changed = make_object(generation=2, version=101, spec={"groups": [{"vcpus": "3-1"}]})
+        server.events.put_nowait(WatchEvent("MODIFIED", changed))
+        await eventually("a new status", lambda: condition_of(server.statuses["vm3"][-1])[1] == "InvalidSpec")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
+def test_what_agents_write_does_not_start_another_pass(tmp_path: Path) -> None:
+    mount(tmp_path)
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object(), make_object("vm4")]
+        agent = make_agent(tmp_path, server)
+        work = asyncio.create_task(agent.run())
+        await eventually("both statuses", lambda: {"vm3", "vm4"} <= server.statuses.keys())
+        passes = agent._health().reconciles
+        written = {"observedTime": "2026-11-22T09:00:00Z", "groups": []}
+        server.events.put_nowait(WatchEvent("MODIFIED", make_object(version=102, status=written)))
+        server.events.put_nowait(WatchEvent("DELETED", make_object("vm4", version=103)))
+        await eventually("a pass for the deletion", lambda: agent._health().reconciles > passes)
+        assert agent._health().reconciles == passes + 1
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
+def test_health_fails_when_a_loop_stands_still_and_not_when_the_api_server_is_away(tmp_path: Path) -> None:
+    async def story() -> None:
+        agent = make_agent(tmp_path, Server())
+        assert agent._sickness() == ""
+        agent._pulse.reconciled_at -= 100
+        assert agent._sickness() == ""
+        agent._bound.synced.set()
+        agent._incoming.synced.set()
+        assert "no reconcile" in agent._sickness()
+        agent._pulse.reconciled_at += 100
+        agent._pulse.sampled_at -= 100
+        assert "no sample" in agent._sickness()
+
+    asyncio.run(story())

@@ -1,0 +1,217 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Accumulator, Figures
+from cachemon.agent.layout import GroupState, Layout, NodeFacts
+from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.readings import Missing, Reading
+from tests.unit.agent.builders import BLOCKS, EVENTS, FACTS, cell, make_group, make_layout, make_object, make_target
+
+ROOT_GROUP = MonGroupName(ROOT, "")
+GROUP_CELLS = {"a": [0, 1], "b": [1, 2], "c": [3]}
+A = GroupKey("uid-of-vm3", "a")
+
+
+def layout_of(groups: Mapping[str, list[int]], node: NodeFacts = FACTS) -> Layout:
+    target = make_target(make_object())
+    return make_layout(
+        (target, [make_group(name, [cell(n) for n in cells]) for name, cells in groups.items()]), node=node
+    )
+
+
+@dataclass
+class Machine:
+    """Samples of an accumulator, one second apart."""
+
+    accumulator: Accumulator
+    now: float = 0.0
+
+    def sample(
+        self,
+        layout: Layout,
+        values: Mapping[int, Reading],
+        *,
+        root: Reading = 10**9,
+        inodes: Mapping[int, int] | None = None,
+        traffic: Mapping[int, Reading] | None = None,
+    ) -> Figures:
+        """Read the same value from every block and event, but for traffic that is named."""
+        self.now += 1
+        readings: dict[MonGroupName, dict[int, dict[str, Reading]]] = {
+            ROOT_GROUP: {block.id: {OCCUPANCY: root} for block in BLOCKS}
+        }
+        for n, value in values.items():
+            moved = (traffic or {}).get(n, value)
+            readings[cell(n)] = {
+                block.id: {event: value if event == OCCUPANCY else moved for event in EVENTS} for block in BLOCKS
+            }
+        identities = {cell(n): (inodes or {}).get(n, 50 + n) for n in values} | {ROOT_GROUP: 1}
+        return self.accumulator.digest(layout, identities, readings, now=self.now, wall_time=1.8e9 + self.now)
+
+
+def machine() -> Machine:
+    return Machine(Accumulator(window_seconds=10))
+
+
+READINGS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 1000), st.sampled_from(Missing))
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(range(4), READINGS)))
+def test_a_groups_occupancy_is_the_sum_of_its_cells_or_no_number(values: dict[int, Reading]) -> None:
+    figures = machine().sample(layout_of(GROUP_CELLS), values)
+    for name, cells in GROUP_CELLS.items():
+        parts = [values[n] for n in cells]
+        for figure in figures.groups[GroupKey("uid-of-vm3", name)]:
+            if any(isinstance(part, Missing) for part in parts):
+                assert isinstance(figure.occupancy, Missing)
+            else:
+                assert figure.occupancy == sum(int(part) for part in parts)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(range(4), READINGS)))
+def test_an_objects_occupancy_counts_each_cell_once(values: dict[int, Reading]) -> None:
+    occupancy = machine().sample(layout_of(GROUP_CELLS), values).objects["uid-of-vm3"]
+    if any(isinstance(value, Missing) for value in values.values()):
+        assert all(isinstance(reading, Missing) for reading in occupancy.values())
+    else:
+        assert set(occupancy.values()) == {sum(int(value) for value in values.values())}
+
+
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(range(4), READINGS)), min_size=1, max_size=12), st.data())
+def test_totals_never_fall_whatever_is_read_and_however_groups_change(
+    samples: list[dict[int, Reading]], data: st.DataObject
+) -> None:
+    steady = machine()
+    before: dict[Any, int] = {}
+    for values in samples:
+        groups = data.draw(st.sampled_from([GROUP_CELLS, {"a": [0], "b": [1, 2]}, {"a": [0, 1, 2, 3], "b": [1]}]))
+        figures = steady.sample(layout_of(groups), values)
+        totals = {
+            (key, figure.block.id, event): traffic
+            for key, blocks in figures.groups.items()
+            for figure in blocks
+            for event, traffic in figure.traffic.items()
+        }
+        for key, traffic in totals.items():
+            assert traffic.total_bytes >= before.get(key, 0)
+            assert traffic.bytes_per_second is None or traffic.bytes_per_second >= 0
+        before |= {key: traffic.total_bytes for key, traffic in totals.items() if key[0].group in ("a", "b")}
+
+
+def total_of(figures: Figures, key: GroupKey = A) -> tuple[int, int | None]:
+    return figures.groups[key][0].traffic[TOTAL_TRAFFIC]
+
+
+def test_traffic_is_the_sum_of_the_cells_differences_and_rates_follow() -> None:
+    steady, layout = machine(), layout_of({"a": [0, 1]})
+    assert total_of(steady.sample(layout, {0: 1000, 1: 50})) == (0, None)
+    assert total_of(steady.sample(layout, {0: 1600, 1: 150})) == (700, 700)
+    figures = steady.sample(layout, {0: 1600, 1: 450})
+    assert total_of(figures) == (1000, 500)
+    assert figures.rates == {"uid-of-vm3": 1000}  # through both blocks
+    assert steady.accumulator.gaps == 0
+
+
+def test_a_cell_that_restarts_is_a_gap_and_the_rest_still_counts() -> None:
+    steady, layout = machine(), layout_of({"a": [0, 1]})
+    steady.sample(layout, {0: 1000, 1: 50})
+    assert total_of(steady.sample(layout, {0: 1100, 1: 10})) == (100, None)
+    assert total_of(steady.sample(layout, {0: 1100, 1: 30})) == (120, 20)
+    assert steady.accumulator.gaps == len(BLOCKS) * 2  # two counters in each block
+
+
+def test_a_directory_made_anew_is_a_gap_though_its_counter_is_higher() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    assert total_of(steady.sample(layout, {0: 5000}, inodes={0: 999})) == (0, None)
+
+
+def test_a_reading_without_a_number_ends_the_rate_until_two_more() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    steady.sample(layout, {0: 1500})
+    assert total_of(steady.sample(layout, {0: Missing.UNAVAILABLE})) == (500, None)
+    assert total_of(steady.sample(layout, {0: 9000})) == (500, None)
+    assert total_of(steady.sample(layout, {0: 9300})) == (800, 300)
+
+
+def test_a_new_group_is_not_credited_with_what_its_cell_moved_before() -> None:
+    steady = machine()
+    steady.sample(layout_of({"a": [0]}), {0: 1000})
+    steady.sample(layout_of({"a": [0]}), {0: 2000})
+    split = layout_of({"a": [0, 1], "b": [1]})
+    steady.sample(split, {0: 3000, 1: 70})
+    same_cell = layout_of({"a": [0, 1], "b": [1], "c": [0]})
+    figures = steady.sample(same_cell, {0: 4000, 1: 90})
+    assert total_of(figures, GroupKey("uid-of-vm3", "c")) == (0, None)
+    assert total_of(figures, GroupKey("uid-of-vm3", "b")) == (20, 20)
+    assert total_of(steady.sample(same_cell, {0: 4100, 1: 90}), GroupKey("uid-of-vm3", "c")) == (100, 100)
+
+
+def test_a_mon_group_that_now_holds_other_threads_brings_its_new_group_nothing_of_the_past() -> None:
+    steady = machine()
+    before, after = layout_of({"a": [0], "b": [1]}), layout_of({"a": [1], "b": [0]})
+    steady.sample(before, {0: 1000, 1: 1000})
+    figures = steady.sample(after, {0: 9000, 1: 1100})
+    assert total_of(figures) == (0, None)
+    assert total_of(figures, GroupKey("uid-of-vm3", "b")) == (0, None)
+
+
+def test_a_group_that_waits_for_a_while_keeps_its_total() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    steady.sample(layout, {0: 1500})
+    waiting = make_layout((make_target(), [make_group("a", [], GroupState.WAITING)]))
+    assert steady.sample(waiting, {}).groups == {}
+    assert total_of(steady.sample(layout, {0: 8000})) == (500, None)
+    assert total_of(steady.sample(layout, {0: 8001})) == (501, 1)
+
+
+def test_a_group_that_is_gone_and_comes_back_begins_at_nothing_and_its_gaps_stay_counted() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    steady.sample(layout, {0: 10})
+    gaps = steady.accumulator.gaps
+    assert gaps > 0
+    steady.sample(make_layout(), {})
+    assert steady.accumulator.gaps == gaps
+    assert total_of(steady.sample(layout, {0: 5})) == (0, None)
+
+
+def test_a_cell_that_was_not_read_at_all_has_gone() -> None:
+    figures = machine().sample(layout_of({"a": [0, 1]}), {0: 5})
+    assert {figure.occupancy for figure in figures.groups[A]} == {Missing.OFFLINE}
+
+
+def test_something_gone_is_told_so_that_the_groups_are_looked_at() -> None:
+    layout = layout_of({"a": [0]})
+    assert not machine().sample(layout, {0: 5}).offline
+    assert not machine().sample(layout, {0: Missing.UNAVAILABLE}).offline
+    assert machine().sample(layout, {0: Missing.OFFLINE}).offline
+    assert machine().sample(layout, {0: 5}, inodes={0: 0}).offline
+
+
+def test_the_node_is_the_control_groups_alone_and_never_less_than_the_monitored_part() -> None:
+    layout = layout_of({"a": [0, 1]})
+    figures = machine().sample(layout, {0: 100, 1: 200}, root=1000)
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(1000, 300)] * 2
+    figures = machine().sample(layout, {0: 100, 1: 200}, root=250)
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(300, 300)] * 2
+    figures = machine().sample(layout, {0: Missing.ERROR, 1: 200}, root=250)
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(250, Missing.ERROR)] * 2
+
+
+def test_what_the_kernel_does_not_count_has_no_figure() -> None:
+    only_occupancy = NodeFacts(num_rmids=64, events=(OCCUPANCY,), blocks=BLOCKS)
+    figures = machine().sample(layout_of({"a": [0]}, only_occupancy), {0: 5})
+    assert all(not figure.traffic for figure in figures.groups[A])
+    assert figures.rates == {"uid-of-vm3": None}
+    only_traffic = NodeFacts(num_rmids=64, events=(TOTAL_TRAFFIC,), blocks=BLOCKS)
+    figures = machine().sample(layout_of({"a": [0]}, only_traffic), {0: 5})
+    assert [figure.occupancy for figure in figures.groups[A]] == [None, None]
+    assert (figures.node, figures.objects) == ((), {"uid-of-vm3": {}})

@@ -1,0 +1,90 @@
+from collections.abc import Sequence
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from cachemon.agent.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.agent.layout import GroupState, Layout, unavailable_layout
+from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.groups import GroupKey
+from cachemon.model.readings import Missing, Reading
+from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
+
+HEALTH = Health(samples=7, sample_seconds=0.5, overruns=1, gaps=2, reconciles=3, writes={"written": 4, "refused": 1})
+
+
+def figures_of(layout: Layout, occupancy: Reading) -> Figures:
+    figure = BlockFigure(BLOCKS[1], occupancy, {TOTAL_TRAFFIC: Traffic(123_456, 100)})
+    return Figures(
+        wall_time=1.8e9,
+        groups={GroupKey(t.uid, g.group.name): (figure,) for t in layout.targets for g in t.groups if g.cells},
+        node=tuple(NodeBlockFigure(block, 300, occupancy) for block in BLOCKS),
+    )
+
+
+def scrape(layout: Layout, figures: Figures) -> list[Sample]:
+    page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).render().decode()
+    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+
+
+def values(samples: Sequence[Sample], name: str) -> list[float]:
+    return [sample.value for sample in samples if sample.name == name]
+
+
+LAYOUT = make_layout(
+    (make_target(make_object("vm3", spec={"vmiName": "db"})), [make_group("a", [cell(0)])]),
+    (make_target(make_object("vm4")), [make_group("b", [], GroupState.WAITING)]),
+)
+
+
+def test_a_groups_series_carry_the_labels_of_kubevirt_and_ours() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, 4096))
+    (occupancy,) = [sample for sample in samples if sample.name == "cachemon_cache_occupancy_bytes"]
+    assert occupancy.value == 4096
+    assert occupancy.labels == {
+        "node": NODE, "namespace": "tenant-a", "name": "db", "object": "vm3", "group": "a", "cache_id": "8",
+    }  # fmt: skip
+    assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
+    assert values(samples, "cachemon_group_monitored") == [1, 0]
+
+
+def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, Missing.UNAVAILABLE))
+    assert values(samples, "cachemon_cache_occupancy_bytes") == []
+    assert values(samples, "cachemon_node_cache_monitored_bytes") == []
+    assert values(samples, "cachemon_node_cache_occupancy_bytes") == [300, 300]
+    assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
+
+
+def test_series_of_groups_that_are_gone_disappear() -> None:
+    snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
+    page = MetricsPage(NODE, lambda: snapshots[0], lambda: HEALTH)
+    assert b'name="db"' in page.render()
+    snapshots.pop(0)
+    assert b'name="db"' not in page.render()
+    assert b"cachemon_agent_objects" in page.render()
+
+
+def test_the_agents_own_figures_are_there() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, 1))
+    assert values(samples, "cachemon_agent_samples_total") == [7]
+    assert values(samples, "cachemon_agent_counter_gaps_total") == [2]
+    assert values(samples, "cachemon_agent_api_writes_total") == [1, 4]
+    assert values(samples, "cachemon_rmids") == [64, 2, 1]
+    assert values(samples, "cachemon_monitoring_available") == [1]
+    assert values(samples, "cachemon_cache_capacity_bytes") == [64 << 20] * 2
+
+
+def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
+    layout = unavailable_layout([make_target()], ResctrlUnavailableError("ResctrlNotMounted", "mount it"))
+    samples = scrape(layout, Figures(wall_time=1.8e9))
+    assert values(samples, "cachemon_monitoring_available") == [0]
+    assert values(samples, "cachemon_rmids") == []
+    assert values(samples, "cachemon_group_monitored") == [0]
+
+
+def test_odd_names_do_not_break_the_page() -> None:
+    layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [cell(0)])]))
+    samples = scrape(layout, figures_of(layout, 5))
+    assert [s.labels["group"] for s in samples if s.name == "cachemon_group_monitored"] == ['gr"oup\n']

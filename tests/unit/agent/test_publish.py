@@ -1,0 +1,257 @@
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from cachemon.agent.figures import Figures
+from cachemon.agent.layout import GroupState, Layout
+from cachemon.agent.publish import Publisher, TokenBucket
+from cachemon.kube.token import NodeClaim
+from cachemon.model.api import NODES, ObjectName, Resource
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+from tests.unit.agent.builders import NODE, NOTHING_READ, cell, make_group, make_layout, make_object, make_target
+
+
+class Server:
+    """Notes what is written, and refuses what it is told to.
+
+    Attributes:
+        applied: (plural, name, status) of every accepted apply.
+        created: bodies of every accepted create.
+        refuse: called with (plural, name) before each apply; an answer is raised.
+    """
+
+    def __init__(self) -> None:
+        self.applied: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.created: list[Mapping[str, Any]] = []
+        self.attempts = 0
+        self.refuse: Callable[[str, str], KubeError | None] = lambda _plural, _name: None
+        self.refuse_creation: KubeError | None = None
+
+    async def apply_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> dict[str, Any]:
+        self.attempts += 1
+        if error := self.refuse(resource.plural, name.name):
+            raise error
+        assert field_manager == "cachemon-agent"
+        self.applied.append((resource.plural, name.name, status))
+        return {}
+
+    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        assert resource is NODES
+        assert field_manager == "cachemon-agent"
+        if self.refuse_creation:
+            raise self.refuse_creation
+        self.created.append(body)
+        return {}
+
+    def names(self) -> list[str]:
+        """Names of what was applied, and forget."""
+        names = [name for _, name, _ in self.applied]
+        self.applied.clear()
+        return names
+
+
+class Setting:
+    """A publisher whose time stands still until it is moved."""
+
+    def __init__(self, *, node_period: int = 60, claim: NodeClaim | None = None) -> None:
+        self.now = 1000.0
+        self.server = Server()
+        self.publisher = Publisher(
+            self.server,  # type: ignore[arg-type]
+            NODE,
+            claim,
+            node_period,
+            bucket=TokenBucket(1000, 1000, lambda: self.now),
+            clock=lambda: self.now,
+            wall_clock=lambda: 1.8e9 + self.now,
+        )
+
+    def publish(self, layout: Layout, figures: Figures = NOTHING_READ) -> float:
+        return asyncio.run(self.publisher.publish(layout, figures))
+
+
+def layout_of(*names: str, state: GroupState = GroupState.MONITORED, period: int = 60) -> Layout:
+    spec = {"statusPeriodSeconds": period}
+    return make_layout(
+        *((make_target(make_object(name, spec=spec)), [make_group("a", [cell(0)], state)]) for name in names)
+    )
+
+
+def test_everything_is_written_at_first_the_node_before_the_objects() -> None:
+    setting = Setting()
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.names() == [NODE, "vm1", "vm2"]
+
+
+def test_nothing_is_written_before_the_first_sample() -> None:
+    setting = Setting()
+    setting.publish(layout_of("vm1"), Figures())
+    assert setting.server.attempts == 0
+
+
+def test_an_object_that_another_node_reports_is_not_written() -> None:
+    setting = Setting()
+    layout = make_layout((make_target(reports=False), [make_group("a", [cell(0)])]))
+    setting.publish(layout)
+    assert setting.server.names() == [NODE]
+
+
+@pytest.mark.parametrize("period", [10, 60, 3600])
+def test_an_object_is_due_within_its_period_and_not_a_tenth_earlier(period: int) -> None:
+    waits = []
+    for _ in range(50):
+        setting = Setting(node_period=3600)
+        waits.append(setting.publish(layout_of("vm1", period=period)))
+    assert all(period * 0.9 <= wait <= period for wait in waits)
+    assert len(set(waits)) > 1
+
+
+def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes() -> None:
+    setting = Setting(node_period=3600)
+    setting.publish(layout_of("vm1"))
+    setting.server.names()
+    setting.now += 1
+    setting.publish(layout_of("vm1"))
+    assert setting.server.names() == []
+    setting.publish(layout_of("vm1", state=GroupState.DEGRADED))
+    assert setting.server.names() == ["vm1"]
+    setting.now += 61
+    setting.publish(layout_of("vm1", state=GroupState.DEGRADED))
+    assert setting.server.names() == ["vm1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"), [(KubeUnreachableError("away"), 0.5), (KubeThrottledError("slow down", 7.0), 7.0)]
+)
+def test_what_could_not_be_written_stays_due_and_is_caught_up(error: KubeError, wait: float) -> None:
+    setting = Setting()
+    setting.server.refuse = lambda _plural, name: error if name == "vm1" else None
+    told = setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.names() == [NODE]
+    assert wait <= told <= wait * 1.1 + 0.01
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.attempts == 2  # nothing is tried while the server is left alone
+    setting.now += told
+    setting.server.refuse = lambda _plural, _name: None
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.names() == ["vm1", "vm2"]
+
+
+def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:
+    setting = Setting()
+    setting.server.refuse = lambda _plural, _name: KubeUnreachableError("away")
+    waits = []
+    for _ in range(8):
+        waits.append(setting.publish(layout_of("vm1")))
+        setting.now += waits[-1]
+    assert waits[:6] == sorted(waits[:6])
+    assert 15 <= waits[-1] <= 16.6
+    setting.server.refuse = lambda _plural, _name: None
+    setting.publish(layout_of("vm1"))
+    setting.server.refuse = lambda _plural, _name: KubeUnreachableError("away again")
+    setting.now += 100
+    assert setting.publish(layout_of("vm1")) < 1
+
+
+@pytest.mark.parametrize(
+    "error", [KubeForbiddenError("policy"), KubeRejectedError("schema"), KubeConflictError("race")]
+)
+def test_a_refused_object_does_not_keep_the_others_from_being_written(error: KubeError) -> None:
+    setting = Setting()
+    setting.server.refuse = lambda _plural, name: error if name == "vm1" else None
+    wait = setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.names() == [NODE, "vm2"]
+    assert wait == pytest.approx(5)
+    setting.now += 1
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.attempts == 3
+    assert setting.publisher.writes.results == {"written": 2, "refused": 1}
+    setting.now += 4.1
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.attempts == 4
+
+
+def test_an_object_that_is_gone_is_let_go() -> None:
+    setting = Setting()
+    setting.server.refuse = lambda _plural, name: KubeNotFoundError(name) if name == "vm1" else None
+    setting.publish(layout_of("vm1", "vm2"))
+    assert setting.server.names() == [NODE, "vm2"]
+    assert setting.publisher.writes.results["gone"] == 1
+
+
+def test_an_object_that_comes_back_is_written_at_once() -> None:
+    setting = Setting()
+    setting.publish(layout_of("vm1"))
+    setting.publish(layout_of())
+    setting.server.names()
+    setting.publish(layout_of("vm1"))
+    assert setting.server.names() == ["vm1"]
+
+
+def node_missing_until_created(setting: Setting) -> None:
+    setting.server.refuse = lambda plural, name: (
+        KubeNotFoundError(name) if plural == NODES.plural and not setting.server.created else None
+    )
+
+
+def test_a_node_that_has_no_object_gets_one_that_the_node_owns() -> None:
+    setting = Setting(claim=NodeClaim(NODE, "uid-of-node"))
+    node_missing_until_created(setting)
+    setting.publish(layout_of("vm1"))
+    assert setting.server.names() == [NODE, "vm1"]
+    (body,) = setting.server.created
+    assert body["kind"] == "CacheMonitorNode"
+    assert body["metadata"]["name"] == NODE
+    assert body["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "Node", "name": NODE, "uid": "uid-of-node"}
+    ]
+
+
+def test_without_a_claim_the_nodes_object_has_no_owner() -> None:
+    setting = Setting()
+    node_missing_until_created(setting)
+    setting.publish(layout_of())
+    assert "ownerReferences" not in setting.server.created[0]["metadata"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KubeForbiddenError("no right"), KubeNotFoundError("no CRD"), KubeRejectedError("no"), KubeConflictError("x")],
+)
+def test_a_node_object_that_cant_be_made_does_not_keep_the_groups_from_being_written(error: KubeError) -> None:
+    setting = Setting()
+    setting.server.refuse = lambda plural, name: KubeNotFoundError(name) if plural == NODES.plural else None
+    setting.server.refuse_creation = error
+    wait = setting.publish(layout_of("vm1"))
+    assert setting.server.names() == ["vm1"]
+    assert wait == pytest.approx(5)
+
+
+def test_the_nodes_condition_keeps_its_time_from_write_to_write() -> None:
+    setting = Setting()
+    setting.publish(layout_of())
+    setting.now += 61
+    setting.publish(layout_of())
+    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status in setting.server.applied]
+    assert len(times) == 2
+    assert len(set(times)) == 1
+
+
+def test_writes_come_no_faster_than_the_bucket_fills() -> None:
+    now = 0.0
+    bucket = TokenBucket(per_second=10, burst=3, clock=lambda: now)
+    assert [bucket.take() for _ in range(5)] == pytest.approx([0, 0, 0, 0.1, 0.2])
+    now = 100.0
+    assert [bucket.take() for _ in range(4)] == pytest.approx([0, 0, 0, 0.1])

@@ -1,0 +1,219 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.agent.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
+from cachemon.agent.status import LARGEST_INTEGER, group_status, monitored_condition, node_status, signature
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.groups import GroupKey, parse_groups
+from cachemon.model.readings import CacheBlock, Missing, Reading
+from tests.unit.agent.builders import (
+    BLOCKS,
+    FACTS,
+    NOTHING_READ,
+    cell,
+    make_group,
+    make_layout,
+    make_object,
+    make_target,
+)
+from tests.unit.agent.crd_schema import complaints, status_schema
+
+NOW = "2026-11-22T08:00:00Z"
+GROUP_SCHEMA, NODE_SCHEMA = status_schema("cachemonitorgroups"), status_schema("cachemonitornodes")
+READINGS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(Missing))
+RATES = st.one_of(st.none(), st.integers(0, 2**70))
+
+
+def figures_of(
+    layout: TargetLayout, occupancy: Reading, rate: int | None, blocks: tuple[CacheBlock, ...] = BLOCKS
+) -> Figures:
+    traffic = {TOTAL_TRAFFIC: Traffic(10**12, rate)}
+    return Figures(
+        wall_time=1.8e9,
+        groups={
+            GroupKey(layout.uid, group.group.name): tuple(BlockFigure(block, occupancy, traffic) for block in blocks)
+            for group in layout.groups
+            if group.cells
+        },
+        objects={layout.uid: {block.id: occupancy for block in blocks}},
+        rates={layout.uid: rate},
+        node=tuple(NodeBlockFigure(block, occupancy, occupancy) for block in blocks),
+    )
+
+
+def target_layout(*groups: GroupLayout, **changes: Any) -> TargetLayout:
+    return TargetLayout(make_target(make_object(**changes)), groups)
+
+
+BOTH = (make_group("a", [cell(0)]), make_group("b", [], GroupState.WAITING))
+
+
+@given(READINGS, RATES)
+def test_a_groups_status_keeps_to_the_schema(occupancy: Reading, rate: int | None) -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, occupancy, rate), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+
+
+@given(READINGS, RATES)
+def test_a_nodes_status_keeps_to_the_schema(occupancy: Reading, rate: int | None) -> None:
+    layout = make_layout((make_target(), BOTH))
+    figures = figures_of(layout.targets[0], occupancy, rate)
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+
+
+def test_the_widest_status_keeps_to_the_schema() -> None:
+    blocks = tuple(CacheBlock(3, id_ * 7, 2**53 - 1, "0," * 700) for id_ in range(128))
+    names = [f"vcpus_{'0-1,' * 31}{n:04d}" for n in range(64)]
+    groups = [
+        GroupLayout(parse_groups([{"vcpus": "0"}])[0], GroupState.DEGRADED, "R" * 64, "m" * 5000, (0,), 1, (cell(n),))
+        for n in range(64)
+    ]
+    renamed = [
+        GroupLayout(
+            parse_groups([{"name": name, "vcpus": "0"}])[0], g.state, g.reason, g.message, g.vcpus, 1, g.cells
+        )
+        for name, g in zip(names, groups, strict=True)
+    ]
+    layout = make_layout((make_target(), renamed), node=FACTS)
+    figures = figures_of(layout.targets[0], 2**64 - 1, 2**64, blocks)
+    assert list(complaints(GROUP_SCHEMA, group_status(layout.targets[0], figures, NOW))) == []
+    assert list(complaints(NODE_SCHEMA, node_status(layout, figures, period_seconds=60, before=[], now=NOW))) == []
+
+
+def test_the_check_against_the_schema_does_complain() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 5, 5), NOW)
+    broken = [
+        {**status, "extra": 1},
+        {**status, "observedTime": 5},
+        {**status, "groups": [{"name": "x" * 141, "state": "Good"}]},
+        {**status, "groups": [{"state": "Waiting"}]},
+        {**status, "conditions": [{**status["conditions"][0], "reason": "two words"}]},
+    ]
+    assert [len(list(complaints(GROUP_SCHEMA, each))) for each in broken] == [1, 1, 2, 1, 1]
+
+
+def test_a_node_without_resctrl_says_why_and_nothing_else() -> None:
+    err = ResctrlUnavailableError("ResctrlNotMounted", "mount it " * 1000)
+    layout = unavailable_layout([make_target()], err)
+    status = node_status(layout, NOTHING_READ, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert "cacheBlocks" not in status
+    assert (status["conditions"][0]["status"], status["conditions"][0]["reason"]) == ("False", "ResctrlNotMounted")
+    group = group_status(layout.targets[0], NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, group)) == []
+    assert [item["reason"] for item in group["groups"]] == ["ResctrlNotMounted"]
+
+
+def test_exact_integers_go_into_fields_and_short_ones_into_the_summary() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 53_796_864, 900_000_000), NOW)
+    assert status["summary"] == {
+        "groups": "1/2", "blocks": "0=51Mi,8=51Mi", "occupancy": "103Mi", "memoryBandwidth": "900M",
+    }  # fmt: skip
+    first, second = status["groups"]
+    assert first["cacheBlocks"][0] == {
+        "level": 3, "id": 0, "capacityBytes": 64 << 20, "reading": "Valid", "occupancyBytes": 53_796_864,
+        "memoryBandwidth": {"totalBytesPerSecond": 900_000_000},
+    }  # fmt: skip
+    assert (first["state"], first["vcpus"], first["threads"]) == ("Monitored", [0, 1], 2)
+    assert (second["state"], second["reason"]) == ("Waiting", "VCPUThreadMissing")
+    assert "cacheBlocks" not in second
+
+
+def test_what_was_not_read_is_no_number_anywhere() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, Missing.UNAVAILABLE, None), NOW)
+    (block, _) = status["groups"][0]["cacheBlocks"]
+    assert block == {"level": 3, "id": 0, "capacityBytes": 64 << 20, "reading": "Unavailable"}
+    assert status["summary"] == {"groups": "1/2", "blocks": "0=Unavailable,8=Unavailable"}
+
+
+def test_integers_stay_exact_for_readers_with_floats() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 2**64 - 1, None), NOW)
+    assert status["groups"][0]["cacheBlocks"][0]["occupancyBytes"] == LARGEST_INTEGER
+    assert float(LARGEST_INTEGER) == LARGEST_INTEGER
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ((make_group("a", [cell(0)]),), ("True", "Monitored", "1 group monitored")),
+        ((make_group("a", [cell(0)]), make_group("b", [cell(1)])), ("True", "Monitored", "2 groups monitored")),
+        (BOTH, ("False", "VCPUThreadMissing", "b: vCPU 1 has no thread yet")),
+    ],
+)
+def test_the_condition_names_the_groups_that_lack_something(
+    groups: tuple[GroupLayout, ...], expected: tuple[str, str, str]
+) -> None:
+    condition = monitored_condition(target_layout(*groups))
+    assert (condition.status, condition.reason, condition.message) == expected
+
+
+def test_a_spec_that_cant_be_meant_is_told_in_the_condition() -> None:
+    layout = target_layout(spec={"groups": [{"vcpus": "3-1"}]})
+    status = group_status(layout, NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert status["conditions"][0]["reason"] == "InvalidSpec"
+    assert "correct spec.groups" in status["conditions"][0]["message"]
+
+
+def test_the_transition_time_of_the_condition_is_kept_from_the_object() -> None:
+    old = {
+        "type": "Monitored",
+        "status": "True",
+        "reason": "x",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    layout = target_layout(BOTH[0], status={"conditions": [old]})
+    (condition,) = group_status(layout, NOTHING_READ, NOW)["conditions"]
+    assert condition["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_signature_changes_with_states_and_not_with_figures() -> None:
+    layout = target_layout(*BOTH)
+    mark = signature(layout, figures_of(layout, 5, 100))
+    assert signature(layout, figures_of(layout, 999, 7)) == mark
+    assert signature(layout, figures_of(layout, Missing.ERROR, 7)) != mark
+    assert signature(layout, figures_of(layout, 5, None)) != mark
+    assert signature(target_layout(*BOTH, generation=2), figures_of(layout, 5, 100)) != mark
+    assert (
+        signature(target_layout(make_group("a", [cell(0)], GroupState.DEGRADED), BOTH[1]), figures_of(layout, 5, 1))
+        != mark
+    )
+
+
+def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:
+    groups = [make_group(name, [cell(name)]) for name in "abcdefg"]
+    layout = make_layout((make_target(), groups))
+    sizes = dict(zip("abcdefg", (3, 9, 0, 7, 7, 1, 2), strict=True))
+    uid = layout.targets[0].uid
+    figures = Figures(
+        wall_time=1.8e9,
+        groups={GroupKey(uid, name): (BlockFigure(BLOCKS[0], size, {}),) for name, size in sizes.items()},
+        node=(NodeBlockFigure(BLOCKS[0], 50, 29), NodeBlockFigure(BLOCKS[1], 50, Missing.ERROR)),
+    )
+    first, second = node_status(layout, figures, period_seconds=60, before=[], now=NOW)["cacheBlocks"]
+    assert [(item["group"], item["occupancyBytes"]) for item in first["heaviestGroups"]] == [
+        ("b", 9), ("d", 7), ("e", 7), ("a", 3), ("g", 2),
+    ]  # fmt: skip
+    assert (first["occupancyBytes"], first["monitoredBytes"], first["unattributedBytes"]) == (50, 29, 21)
+    assert (second["reading"], second["occupancyBytes"]) == ("Error", 50)
+    assert "unattributedBytes" not in second
+    assert "heaviestGroups" not in second
+
+
+def test_a_kernel_without_occupancy_still_has_a_node_status() -> None:
+    facts = NodeFacts(num_rmids=9, events=(TOTAL_TRAFFIC,), blocks=BLOCKS, assign_mode="mbm_event")
+    status = node_status(make_layout(node=facts), NOTHING_READ, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert status["counterAssignMode"] == "mbm_event"
+    assert OCCUPANCY not in status["monitoringEvents"]

@@ -1,0 +1,262 @@
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from cachemon.kube.client import KubeClient, Selector, WatchEvent
+from cachemon.model.api import GROUPS, NODES, PODS, ObjectName
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeGoneError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+from tests.unit.kube.api_server import answer, failure, make_object, serving
+
+VM3 = ObjectName("ns", "vm3")
+
+
+def play(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def test_an_object_is_got_with_the_token_and_our_name() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(answer(200, make_object("vm3", 7)))
+            assert await client.get(GROUPS, VM3) == make_object("vm3", 7)
+            method, path, _, headers, _ = server.requests[0]
+            assert (method, path) == ("GET", "/apis/cachemon.dev/v1alpha1/namespaces/ns/cachemonitorgroups/vm3")
+            assert headers["Authorization"] == "Bearer secret"
+            assert headers["User-Agent"].startswith("cachemon/")
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("resource", "namespace", "path"),
+    [
+        (PODS, "", "/api/v1/pods"),
+        (PODS, "ns", "/api/v1/namespaces/ns/pods"),
+        (NODES, "", "/apis/cachemon.dev/v1alpha1/cachemonitornodes"),
+    ],
+)
+def test_a_list_is_asked_for_where_the_resource_is(resource: Any, namespace: str, path: str) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            await client.list(resource, Selector("status.nodeName=n", "a=b"), namespace)
+            assert server.requests[0][1] == path
+            assert server.lists[0] == {"limit": "500", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
+
+    play(story())
+
+
+def test_a_list_in_pages_is_put_together() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            first = {"items": [make_object("a", 1)], "metadata": {"resourceVersion": "9", "continue": "more"}}
+            last = {"items": [make_object("b", 2)], "metadata": {"resourceVersion": "10"}}
+            server.answers += [answer(200, first), answer(200, last)]
+            listing = await client.list(GROUPS)
+            assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
+            assert listing.resource_version == "10"
+            assert server.requests[1][2]["continue"] == "more"
+
+    play(story())
+
+
+def test_a_status_is_applied_by_our_manager_with_force() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(answer(200, {}))
+            await client.apply_status(GROUPS, VM3, {"observedTime": "t"}, field_manager="cachemon-agent")
+            method, path, query, headers, body = server.requests[0]
+            assert (method, path.endswith("/cachemonitorgroups/vm3/status")) == ("PATCH", True)
+            assert query == {"fieldManager": "cachemon-agent", "force": "true"}
+            assert headers["Content-Type"] == "application/apply-patch+yaml"
+            assert json.loads(body) == {
+                "apiVersion": "cachemon.dev/v1alpha1",
+                "kind": "CacheMonitorGroup",
+                "metadata": {"name": "vm3", "namespace": "ns"},
+                "status": {"observedTime": "t"},
+            }
+
+    play(story())
+
+
+def test_an_object_is_created_where_it_says() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(answer(201, {}))
+            await client.create(NODES, {"metadata": {"name": "n"}}, field_manager="cachemon-agent")
+            method, path, query, _, body = server.requests[0]
+            assert (method, path) == ("POST", "/apis/cachemon.dev/v1alpha1/cachemonitornodes")
+            assert (query, json.loads(body)) == ({"fieldManager": "cachemon-agent"}, {"metadata": {"name": "n"}})
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, KubeRejectedError),
+        (401, KubeForbiddenError),
+        (403, KubeForbiddenError),
+        (404, KubeNotFoundError),
+        (409, KubeConflictError),
+        (410, KubeGoneError),
+        (422, KubeRejectedError),
+        (429, KubeThrottledError),
+        (500, KubeUnreachableError),
+        (503, KubeUnreachableError),
+    ],
+)
+def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: type[KubeError]) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(failure(status, "these words"))
+            with pytest.raises(kind, match="these words"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0", 0),
+        ("", 1),
+        ("nan", 1),
+        ("inf", 1),
+        ("-5", 1),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
+        ("99999", 120),
+    ],
+)
+def test_a_busy_server_says_how_long_to_wait_within_reason(header: str, seconds: float) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(failure(429, "slow down", **{"Retry-After": header}))
+            with pytest.raises(KubeThrottledError) as raised:
+                await client.get(GROUPS, VM3)
+            assert raised.value.retry_after_seconds == seconds
+
+    play(story())
+
+
+def test_a_page_of_a_proxy_is_no_answer() -> None:
+    async def html(_: web.Request) -> web.StreamResponse:
+        return web.Response(text="<html>sign in</html>")
+
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(html)
+            with pytest.raises(KubeUnreachableError, match="no JSON"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+def test_a_server_that_is_not_there_is_unreachable() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            await server.stop()
+            with pytest.raises(KubeUnreachableError, match="does not answer"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+def test_a_server_that_does_not_answer_in_time_is_unreachable() -> None:
+    async def story() -> None:
+        asked = asyncio.Event()
+
+        async def never(_: web.Request) -> web.StreamResponse:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async with serving(request_seconds=0.2) as (server, client):
+            server.answers.append(never)
+            with pytest.raises(KubeUnreachableError):
+                await client.get(GROUPS, VM3)
+            assert asked.is_set()
+
+    play(story())
+
+
+async def watched(client: KubeClient, events: list[WatchEvent]) -> None:
+    async for event in client.watch(GROUPS, Selector(), "5", seconds=60):
+        events.append(event)  # noqa: PERF401 - what came before an error counts
+
+
+@pytest.mark.parametrize("size", [10, 200_000, 1_500_000])
+def test_events_of_every_size_arrive(size: int) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            big = make_object("vm3", 6, spec={"filler": "x" * size})
+
+            async def once(request: web.Request) -> web.StreamResponse:
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(json.dumps({"type": "ADDED", "object": big}).encode() + b"\n")
+                return response
+
+            server.answers.append(once)
+            events: list[WatchEvent] = []
+            await watched(client, events)
+            assert events == [WatchEvent("ADDED", big)]
+            assert server.requests[0][2] == {
+                "watch": "true", "allowWatchBookmarks": "true", "resourceVersion": "5", "timeoutSeconds": "60",
+            }  # fmt: skip
+
+    play(story())
+
+
+GONE = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old resource version"}}
+ADDED = json.dumps({"type": "ADDED", "object": make_object("a", 6)}).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (json.dumps(GONE).encode() + b"\n", KubeGoneError),
+        (b'{"type": "ADDED", "obj', KubeUnreachableError),
+        (b"x" * 5_000_000 + b"\n", KubeUnreachableError),
+        (json.dumps({"type": "ERROR", "object": {"code": 500, "message": "etcd"}}).encode(), KubeUnreachableError),
+    ],
+)
+def test_a_watch_that_breaks_ends_with_an_error_of_its_kind(data: bytes, kind: type[KubeError]) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(ADDED + data)
+        return response
+
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(broken)
+            events: list[WatchEvent] = []
+            with pytest.raises(kind):
+                await watched(client, events)
+            assert [event.object["metadata"]["name"] for event in events] == ["a"]
+
+    play(story())
+
+
+def test_a_silent_watch_is_given_up() -> None:
+    async def story() -> None:
+        async with serving(silence_seconds=0.2) as (server, client):
+            with pytest.raises(KubeUnreachableError):
+                await watched(client, [])
+            assert len(server.watches) == 1
+
+    play(story())

@@ -1,0 +1,67 @@
+import importlib
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+LONGEST_MODULE = 300
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+
+
+def test_operator_is_no_package_for_it_would_shadow_the_standard_librarys() -> None:
+    assert (REPOSITORY / "operator").is_dir()
+    assert not (REPOSITORY / "operator/__init__.py").exists()
+
+
+def test_import_operator_from_the_root_is_the_standard_librarys() -> None:
+    code = "import sys; sys.path.insert(0, '.'); sys.modules.pop('operator', None)"
+    code += "; import operator; print(operator.__file__)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert answer.endswith("/operator.py")
+    assert not answer.startswith(str(REPOSITORY / "operator"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+    build = (
+        "import sys; from hatchling.build import build_wheel;"
+        "print(build_wheel(sys.argv[1]))"
+    )  # fmt: skip
+    name = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=REPOSITORY, check=True, capture_output=True, text=True
+    ).stdout.split()[-1]
+    with zipfile.ZipFile(tmp_path / name) as wheel:
+        tops = {path.split("/")[0] for path in wheel.namelist()}
+        assert "cachemon/model/plan.py" in wheel.namelist()
+    assert tops == {"cachemon", name.split("-py3")[0] + ".dist-info"}
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    lengths = {
+        str(path.relative_to(REPOSITORY)): len(path.read_text().splitlines())
+        for path in (REPOSITORY / "operator").rglob("*.py")
+    }
+    assert len(lengths) > 30
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+@pytest.mark.parametrize("command", sorted(project()["project"]["scripts"]))
+def test_every_console_script_is_a_function_that_can_be_called(command: str) -> None:
+    module, _, function = project()["project"]["scripts"][command].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_layers_are_kept() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    answer = subprocess.run([str(lint), "--no-cache"], cwd=REPOSITORY, check=False, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout
+    assert " 0 broken" in answer.stdout
