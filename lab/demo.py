@@ -93,17 +93,9 @@ class Demo:
         self._story.step("The figures, in kubectl, in the status, and under the RFC's keys")
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
         self._story.kubectl(self._cluster.control_plane, "get", "cmg", "vm3", "-n", "tenant-b", "-o", "wide")
-        self._story.kubectl(
-            self._cluster.control_plane,
-            "get",
-            "cmg",
-            "vm3",
-            "-n",
-            "tenant-b",
-            "-o",
-            "yaml",
-            "--show-managed-fields=false",
-        )
+        self._story.typed("kubectl get cmg vm3 -n tenant-b -o yaml | sed -n '/^status:/,$p'")
+        whole = self._cluster.control_plane.kubectl("get", "cmg", "vm3", "-n", "tenant-b", "-o", "yaml")
+        self._story.shown(whole[whole.index("\nstatus:") + 1 :])
         self._plugin("domstats", "vm3", "-n", "tenant-b")
 
     def _overlap(self) -> None:
@@ -159,7 +151,7 @@ class Demo:
         self._story.step("The agent of node02 is killed and restarted; its mon_groups live on, with their counters")
         node = self._cluster.nodes["node02"]
         before = _inodes(node)
-        self._story.typed("kill", "-KILL", str(node.agent_pid))
+        self._story.typed(f"kill -KILL {node.agent_pid}")
         node.kill_agent()
         node.start_agent()
         restarted = datetime.now(UTC)
@@ -177,7 +169,7 @@ class Demo:
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
 
     def _plugin(self, *words: str) -> None:
-        self._story.typed("kubectl", "cachemon", *words)
+        self._story.typed(" ".join(("kubectl cachemon", *words)))
         kubeconfig = self._cluster.control_plane.admin_kubeconfig
         done = subprocess.run(
             [program("kubectl-cachemon"), *words, f"--kubeconfig={kubeconfig}"],
@@ -190,7 +182,7 @@ class Demo:
     def _show_tree(self, node: str) -> None:
         mountpoint = self._cluster.nodes[node].emulator.mountpoint
         self._story.say(f"In the kernel's eyes, on {node}: one mon_group for each cell")
-        self._story.typed("grep", "-c", "", f"{mountpoint}/mon_groups/*/tasks")
+        self._story.typed(f"cd {mountpoint}/mon_groups; grep -c . */tasks")
         for group in sorted((mountpoint / "mon_groups").iterdir()):
             threads = len((group / "tasks").read_text().split())
             self._story.shown(f"{group.name}/tasks:{threads}")

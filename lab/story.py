@@ -42,9 +42,9 @@ class Story:
         """A sentence of explanation."""
         self._print(text)
 
-    def typed(self, *words: str) -> None:
+    def typed(self, command: str) -> None:
         """A command as a user would type it."""
-        self._print(self._bold("$ " + shlex.join(words)))
+        self._print(self._bold(f"$ {command}"))
 
     def shown(self, text: str) -> None:
         """What a command printed, whole."""
@@ -52,16 +52,16 @@ class Story:
 
     def kubectl(self, control_plane: ControlPlane, *words: str) -> str:
         """Run kubectl, and show the command and what it prints."""
-        self.typed("kubectl", *words)
+        self.typed(shlex.join(["kubectl", *words]))
         output = control_plane.kubectl(*words)
         self.shown(output)
         return output
 
     def apply(self, control_plane: ControlPlane, file: Path) -> None:
         """Show a file and apply it."""
-        self.typed("cat", file.name)
+        self.typed(f"cat {file.name}")
         self.shown(file.read_text(encoding="utf-8"))
-        self.typed("kubectl", "apply", "-f", file.name)
+        self.typed(f"kubectl apply -f {file.name}")
         self.shown(control_plane.kubectl("apply", "-f", str(file)))
 
     def wait(self, what: str, condition: Callable[[], T | None], *, seconds: float = 30) -> T:

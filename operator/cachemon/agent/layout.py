@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cachemon.model.api import CacheMonitorGroup
+from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup
 from cachemon.model.cells import Wish
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
@@ -25,6 +25,9 @@ __all__ = [
     "judge",
     "wishes_of",
 ]
+
+
+QEMU_NOT_FOUND = "QEMUNotFound"
 
 
 class GroupState(StrEnum):
@@ -84,6 +87,15 @@ class TargetLayout:
     def uid(self) -> str:
         """Of the object."""
         return self.target.object.uid
+
+    @property
+    def is_handing_over(self) -> bool:
+        """Whether the guest has left by a live migration that the API does not tell yet.
+
+        Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target.
+        """
+        migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in self.target.object.placements)
+        return migrating and all(group.reason == QEMU_NOT_FOUND for group in self.groups)
 
     @property
     def cells(self) -> frozenset[MonGroupName]:
@@ -182,7 +194,7 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
         return GroupLayout(group, state, reason, message, vcpus, len(threads), cells)
 
     if not qemus:
-        return stands(GroupState.WAITING, "QEMUNotFound", _no_qemu(target))
+        return stands(GroupState.WAITING, QEMU_NOT_FOUND, _no_qemu(target))
     gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return stands(GroupState.WAITING, waiting.reason, waiting.message)

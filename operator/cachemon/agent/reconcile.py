@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cachemon.agent.layout import (
+    QEMU_NOT_FOUND,
     Carried,
     Layout,
     NodeFacts,
@@ -113,7 +114,7 @@ class Reconciler:
             ),
             targets=layouts,
             incomplete=any(
-                group.reason in ("VCPUThreadMissing", "QEMUNotFound") for layout in layouts for group in layout.groups
+                group.reason in ("VCPUThreadMissing", QEMU_NOT_FOUND) for layout in layouts for group in layout.groups
             ),
         )
 

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +107,29 @@ def test_an_object_that_another_node_reports_is_not_written() -> None:
     layout = make_layout((make_target(reports=False), [make_group("a", [cell(0)])]))
     setting.publish(layout)
     assert setting.server.names() == [NODE]
+
+
+def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None:
+    placements = [
+        {"nodeName": NODE, "podUID": "pod-a", "role": "Active"},
+        {"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"},
+    ]
+    target = make_target(make_object("vm1", status={"placements": placements}))
+    here, gone = (
+        make_layout((target, [replace(make_group("a", cells, state), reason=reason)]))
+        for cells, state, reason in (
+            ([cell(0)], GroupState.MONITORED, ""),
+            ([], GroupState.WAITING, "QEMUNotFound"),
+        )
+    )
+    setting = Setting(node_period=3600)
+    setting.publish(here)
+    assert "vm1" in setting.server.names()
+    setting.now += 61
+    setting.publish(gone)
+    assert setting.server.names() == []
+    setting.publish(here)
+    assert setting.server.names() == ["vm1"], "the migration failed: the source goes on"
 
 
 @pytest.mark.parametrize("period", [10, 60, 3600])

@@ -1,0 +1,38 @@
+"""Run the benches: `python -m tests.bench [NAME]`. Every figure is a ratio of two things measured in one run."""
+
+import sys
+from collections.abc import Sequence
+
+from tests.bench import bench_finder, bench_plan, bench_sampler
+from tests.bench.measure import CannotRunError
+
+BENCHES = {bench.name: bench for bench in (bench_sampler.BENCH, bench_plan.BENCH, bench_finder.BENCH)}
+
+
+def main(argv: Sequence[str], divisor: int = 1) -> int:
+    """Run those that are named, or all.
+
+    Args:
+        argv: names.
+        divisor: makes everything so much smaller, to try whether it runs.
+
+    Returns:
+        0; 1 if one could not run; 2 for a name that there is not.
+    """
+    if unknown := [name for name in argv if name not in BENCHES]:
+        print(f"there is no bench {unknown[0]!r}; there are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    failed = False
+    for name in argv or BENCHES:
+        print(f"# {BENCHES[name].about}", flush=True)
+        try:
+            for figure in BENCHES[name].run(divisor):
+                print(figure, flush=True)
+        except CannotRunError as error:
+            print(f"bench {name} can't run: {error}", file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""What a bench is made of."""
+
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """One result; the name begins with that of its bench."""
+
+    name: str
+    value: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"figure {self.name} {self.value:.4g} {self.unit}"
+
+
+class Bench(NamedTuple):
+    """One bench.
+
+    Attributes:
+        name: as in `python -m tests.bench NAME`.
+        about: what its figures are ratios of.
+        run: gives the figures; sizes are divided by the argument, for a quick try.
+    """
+
+    name: str
+    about: str
+    run: Callable[[int], Iterator[Figure]]
+
+
+class CannotRunError(Exception):
+    """The machine lacks something that a bench needs."""
+
+
+def seconds_of(*actions: Callable[[], object], rounds: int) -> list[float]:
+    """Median wall time of each action; they take turns, so that a busy machine slows all alike."""
+    times: list[list[float]] = [[] for _ in actions]
+    for _ in range(rounds):
+        for action, taken in zip(actions, times, strict=True):
+            began = time.perf_counter()
+            action()
+            taken.append(time.perf_counter() - began)
+    return [median(taken) for taken in times]

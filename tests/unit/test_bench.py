@@ -1,0 +1,32 @@
+import os
+import re
+
+import pytest
+
+from tests.bench.__main__ import BENCHES, main
+
+FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) ratio")
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "sampler" and (os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK)):
+        pytest.skip("mounting needs root and /dev/fuse")
+    assert main([name], divisor=50) == 0
+    about, *figures = capsys.readouterr().out.splitlines()
+    assert about == f"# {BENCHES[name].about}"
+    assert " / " in about
+    assert figures
+    for line in figures:
+        match = FIGURE.fullmatch(line)
+        assert match
+        assert match[1].startswith(f"{name}.")
+        assert float(match[2]) > 0
+
+
+def test_an_unknown_bench_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed"]) == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in ["speed", *BENCHES])
