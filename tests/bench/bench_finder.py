@@ -44,7 +44,7 @@ def run(divisor: int) -> Iterator[Figure]:
         root = Path(place)
         make_proc(root, max(QEMUS, PROCESSES // divisor))
         settled = QemuFinder(root, clock=lambda: now)
-        for now in (0.0, 10.0, 50.0, 60.0):  # looked at twice, long known, and seen a moment ago
+        for now in (0.0, 10.0, 50.0, 60.0):  # noqa: B007 - the clock reads it; long known, seen a moment ago
             found = settled.find(pods)
         if sum(len(qemu.threads) for qemus in found.values() for qemu in qemus) != QEMUS * THREADS:
             raise AssertionError("the scan does not find what was put there")

@@ -107,7 +107,7 @@ def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShort
     """
     if not qemu.identifiable:
         return GroupShortfall(
-            waiting=False,
+            waiting=True,
             reason="ThreadsNotIdentifiable",
             message="QEMU names no threads; it must run with -name debug-threads=on, as libvirt starts it",
         )

@@ -6,7 +6,7 @@ the same, and a plugged vCPU moves nobody else. A cell whose threads sit in seve
 mon_group under each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -112,24 +112,25 @@ def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict
     Its own comes first, because new threads inherit the mon_group of the thread that made them: vCPUs plugged
     two at a time would outnumber QEMU's main thread in its mon_group.
     """
-    claims = sorted(
-        (
-            (held_for.get(name) != part.cell.members, -len(overlap), name, index)
-            for index, part in enumerate(parts)
-            for name, tids in observed.mon_groups.items()
-            if name.is_ours and name.control_group == part.control_group
-            if (overlap := tids & {thread.tid for thread in part.threads})
-        ),
-    )
+    holding = {tid: name for name, tids in observed.mon_groups.items() if name.is_ours for tid in tids}
+    claims: list[tuple[bool, int, MonGroupName, int]] = []
+    for index, part in enumerate(parts):
+        overlaps = Counter(holding[thread.tid] for thread in part.threads if thread.tid in holding)
+        claims += [
+            (held_for.get(name) != part.cell.members, -overlap, name, index)
+            for name, overlap in overlaps.items()
+            if name.control_group == part.control_group
+        ]
     chosen: dict[int, MonGroupName] = {}
     used: set[MonGroupName] = set()
-    for _, _, name, index in claims:
+    for _, _, name, index in sorted(claims):
         if index not in chosen and name not in used:
             chosen[index] = name
             used.add(name)
+    used |= observed.mon_groups.keys()
     for index, part in enumerate(parts):
         if index not in chosen:
-            chosen[index] = _fresh_name(part, used | observed.mon_groups.keys())
+            chosen[index] = _fresh_name(part, used)
             used.add(chosen[index])
     return {part: chosen[index] for index, part in enumerate(parts)}
 

@@ -117,13 +117,17 @@ def test_what_agents_write_does_not_start_another_pass(tmp_path: Path) -> None:
     async def story() -> None:
         server = Server()
         server.listed.set()
-        server.objects = [make_object(), make_object("vm4")]
+        settled = {"groups": [{"vcpus": "3-1"}]}  # no thread is awaited, so passes are a minute apart
+        server.objects = [make_object(spec=settled), make_object("vm4", spec=settled)]
         agent = make_agent(tmp_path, server)
         work = asyncio.create_task(agent.run())
         await eventually("both statuses", lambda: {"vm3", "vm4"} <= server.statuses.keys())
         passes = agent._health().reconciles
         written = {"observedTime": "2026-11-22T09:00:00Z", "groups": []}
-        server.events.put_nowait(WatchEvent("MODIFIED", make_object(version=102, status=written)))
+        server.events.put_nowait(WatchEvent("MODIFIED", make_object(version=102, spec=settled, status=written)))
+        samples = agent._health().samples
+        await eventually("some samples", lambda: server.events.empty() and agent._health().samples > samples + 3)
+        assert agent._health().reconciles == passes
         server.events.put_nowait(WatchEvent("DELETED", make_object("vm4", version=103)))
         await eventually("a pass for the deletion", lambda: agent._health().reconciles > passes)
         assert agent._health().reconciles == passes + 1

@@ -72,6 +72,15 @@ def play(
     asyncio.run(story())
 
 
+def waits_told(caplog: pytest.LogCaptureFixture) -> list[object]:
+    """The seconds that the informer said it would wait."""
+    return [
+        record.args[2]
+        for record in caplog.records
+        if record.name == "cachemon.kube.informer" and isinstance(record.args, tuple)
+    ]
+
+
 def test_objects_come_change_and_go() -> None:
     async def scene(server: ApiServer, watched: Watched) -> None:
         server.put("b")
@@ -115,13 +124,28 @@ def test_after_gone_everything_is_listed_again_and_what_was_deleted_meanwhile_va
     play(scene, names="ab")
 
 
-def test_a_server_that_always_says_gone_is_asked_more_and_more_rarely() -> None:
+def test_a_server_that_always_says_gone_is_asked_more_and_more_rarely(caplog: pytest.LogCaptureFixture) -> None:
     async def scene(server: ApiServer, watched: Watched) -> None:
         for _ in range(4):
             began = len(server.watches)
             server.tell("ERROR", {"code": 410, "message": "too old"})
             await eventually("another watch", lambda began=began: len(server.watches) > began)  # type: ignore[misc]
         assert watched.changes == len(server.lists) == 5
+        waits = waits_told(caplog)
+        assert waits == pytest.approx([0.01, 0.02, 0.04, 0.08])
+
+    play(scene, names="a")
+
+
+def test_a_watch_that_lasted_makes_the_next_failure_the_first(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(server: ApiServer, watched: Watched) -> None:
+        for _ in range(2):
+            began = len(server.watches)
+            watched.now += 20
+            server.tell("ERROR", {"code": 410, "message": "too old"})
+            await eventually("another watch", lambda began=began: len(server.watches) > began)  # type: ignore[misc]
+        waits = waits_told(caplog)
+        assert waits == pytest.approx([0.01, 0.01])
 
     play(scene, names="a")
 

@@ -103,8 +103,8 @@ SHORTFALLS = [
     (group("0"), one_thread_qemu(), 2, (False, "VCPUsShareOneThread", "use `vcpus: all`")),
     (ALL, one_thread_qemu(), 2, None),
     (IO, one_thread_qemu(), 2, (True, "NoSuchThread", "no IOThread thread")),
-    (group("0"), nameless_qemu(), 2, (False, "ThreadsNotIdentifiable", "debug-threads=on")),
-    (EMULATOR, nameless_qemu(), 2, (False, "ThreadsNotIdentifiable", "debug-threads=on")),
+    (group("0"), nameless_qemu(), 2, (True, "ThreadsNotIdentifiable", "debug-threads=on")),
+    (EMULATOR, nameless_qemu(), 2, (True, "ThreadsNotIdentifiable", "debug-threads=on")),
 ]
 
 

@@ -248,6 +248,14 @@ def test_a_thread_whose_control_group_changed_is_followed() -> None:
     assert [where.control_group for where in after.placed.values()] == ["gold"]
 
 
+def test_a_thread_that_changed_its_control_group_while_it_was_observed_gets_no_mon_group_of_the_old_one() -> None:
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    kernel = SimulatedKernel(
+        mon_groups={MonGroupName(ROOT, "cachemon-a"): {101}}, control_groups={"gold"}, homes={101: "gold"}
+    )
+    assert [where.control_group for where in world.plan(kernel).placed.values()] == ["gold"]
+
+
 def test_a_helper_that_inherited_a_group_is_released() -> None:
     world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
     kernel, plan = settled(world)
