@@ -10,13 +10,14 @@ from cachemon.agent.config import Config
 from cachemon.agent.figures import Figures
 from cachemon.agent.layout import Layout
 from cachemon.agent.metrics import Health, MetricsPage
-from cachemon.agent.publish import Publisher, TokenBucket
+from cachemon.agent.publish import Publisher
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
 from cachemon.agent.server import serve
 from cachemon.agent.targets import targets_of, what_binds
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
+from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import CachemonError

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cachemon import __version__
+from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
 
 __all__ = ["Address", "Config", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class Address(NamedTuple):
@@ -40,6 +40,7 @@ class Config:
         rmid_budget: at most so many mon_groups; None for all that the hardware has.
         metrics: where /metrics and /healthz are served; None for nowhere.
         log_level: of the standard library's logging.
+        log_format: `text` or `json`.
     """
 
     node_name: str
@@ -54,6 +55,7 @@ class Config:
     rmid_budget: int | None
     metrics: Address | None
     log_level: str
+    log_format: str
 
 
 def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -81,7 +83,8 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         rate_window_seconds=_number("--rate-window", args.rate_window, 0.2, 600),
         rmid_budget=_whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
         metrics=_address("--metrics-address", args.metrics_address),
-        log_level=_word("--log-level", args.log_level, LOG_LEVELS),
+        log_level=_word("--log-level", args.log_level, LEVELS),
+        log_format=_word("--log-format", args.log_format, FORMATS),
     )
 
 
@@ -109,7 +112,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--rate-window", "10", "seconds that a bandwidth is the mean of")
     flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
     flag("--metrics-address", "127.0.0.1:9820", "where to serve /metrics and /healthz; empty for nowhere")
-    flag("--log-level", "INFO", f"how much to log: {', '.join(LOG_LEVELS)}")
+    flag("--log-level", "INFO", f"how much to log: {', '.join(LEVELS)}")
+    flag("--log-format", FORMATS[0], f"form of the log lines: {' or '.join(FORMATS)}")
     parser.add_argument("--version", action="version", version=__version__)
     return parser
 

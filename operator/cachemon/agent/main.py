@@ -12,6 +12,7 @@ from cachemon.agent.config import Config, parse_config
 from cachemon.kube.client import KubeClient
 from cachemon.kube.credentials import load_credentials
 from cachemon.kube.token import node_claim
+from cachemon.logs import configure_logs
 from cachemon.model.errors import InvalidInputError
 
 __all__ = ["main"]
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         config = parse_config(argv)
-        logging.basicConfig(level=config.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        configure_logs(config.log_format, level=config.log_level)
         _allow_many_descriptors()
         asyncio.run(_run(config))
     except InvalidInputError as err:

@@ -12,6 +12,7 @@ from cachemon.agent.figures import Figures
 from cachemon.agent.layout import Layout, TargetLayout
 from cachemon.agent.status import group_status, node_condition, node_status, signature
 from cachemon.kube.client import KubeClient
+from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName, Resource
 from cachemon.model.errors import (
@@ -25,7 +26,7 @@ from cachemon.model.errors import (
 )
 from cachemon.model.times import format_time
 
-__all__ = ["Publisher", "TokenBucket"]
+__all__ = ["Publisher"]
 
 log = logging.getLogger(__name__)
 
@@ -34,30 +35,6 @@ _SHORTEST_WAIT_SECONDS = 0.05
 _REFUSED_WAIT_SECONDS = 5.0
 _FIRST_BACKOFF_SECONDS = 0.5
 _LAST_BACKOFF_SECONDS = 15.0
-
-
-class TokenBucket:
-    """Allows so many writes a second in the mean, a few more at once.
-
-    Args:
-        per_second: writes.
-        burst: writes at once after a rest.
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_second
-        self._burst = burst
-        self._clock = clock
-        self._tokens = float(burst)
-        self._filled_at = clock()
-
-    def take(self) -> float:
-        """Take one token, if need be one of the future: seconds to wait until it is there."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second) - 1
-        self._filled_at = now
-        return max(0.0, -self._tokens / self._per_second)
 
 
 @dataclass(slots=True)

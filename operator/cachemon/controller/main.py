@@ -18,13 +18,13 @@ from prometheus_client import start_http_server
 
 from cachemon import __version__
 from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
-from cachemon.controller.logs import FORMATS, configure_logs
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.relist import Relister
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Writer
 from cachemon.kube.client import KubeClient
 from cachemon.kube.credentials import load_credentials
+from cachemon.logs import FORMATS, configure_logs
 from cachemon.model.errors import CachemonError, InvalidInputError
 
 __all__ = ["Config", "main", "parse_config"]
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InvalidInputError as err:
         print(f"cachemon-operator: {err}", file=sys.stderr)
         return EXIT_USAGE
-    configure_logs(config.log_format)
+    configure_logs(config.log_format, quiet=("kopf",))  # it logs every event
     try:
         asyncio.run(operate(config))
     except InvalidInputError as err:

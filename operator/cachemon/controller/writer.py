@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from cachemon.controller.decision import Decision, parse_stored_group
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
+from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
     GROUPS,
@@ -58,7 +59,8 @@ class Limits:
 
     Attributes:
         parallel: groups that are written at a time.
-        writes_per_second: a token bucket of one second's depth.
+        writes_per_second: writes in the mean.
+        burst: writes at once after a rest.
         refused_seconds: how long a group rests after the API server refused what we wrote.
         first_backoff_seconds: the first wait when the API server is away; doubled up to the last.
         last_backoff_seconds: the longest such wait.
@@ -66,6 +68,7 @@ class Limits:
 
     parallel: int = 16
     writes_per_second: float = 100.0
+    burst: int = 100
     refused_seconds: float = 60.0
     first_backoff_seconds: float = 0.5
     last_backoff_seconds: float = 15.0
@@ -105,7 +108,7 @@ class Writer:
         self._busy: set[ObjectName] = set()
         self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.parallel)
-        self._bucket = _Bucket(limits.writes_per_second)
+        self._bucket = TokenBucket(limits.writes_per_second, limits.burst, clock=asyncio.get_running_loop().time)
         self._throttled_until = 0.0
         self._away = False
         self._backoff_seconds = limits.first_backoff_seconds
@@ -166,7 +169,7 @@ class Writer:
     async def _turn(self, name: ObjectName) -> None:
         """Write one group, by what is known when its turn in the token bucket comes."""
         try:
-            await self._bucket.take()
+            await asyncio.sleep(self._bucket.take())
             if self._away or self._seconds_throttled:
                 self._store.mark([name])  # another write has found out meanwhile
                 return
@@ -190,7 +193,7 @@ class Writer:
                 log.error("%s: the API server keeps another status than was written; is the CRD old?", name)
                 self._rest(name, self._limits.refused_seconds)
         if decision.withdraw and not decision.withdraw_first:
-            await self._bucket.take()
+            await asyncio.sleep(self._bucket.take())
             await self._put(name, {}, AGENT_FIELD_MANAGER)
 
     async def _put(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> dict[str, Any]:
@@ -272,17 +275,3 @@ class _Timers:
                 del self._times[name]
                 names.append(name)
         return names
-
-
-class _Bucket:
-    """A token bucket of one second's depth."""
-
-    def __init__(self, per_second: float) -> None:
-        self._interval = 1.0 / per_second
-        self._full_at = -math.inf
-
-    async def take(self) -> None:
-        """Wait for a token. The bucket is a time: when it would be full again, at most a second ahead."""
-        now = asyncio.get_running_loop().time()
-        self._full_at = max(self._full_at, now) + self._interval
-        await asyncio.sleep(max(0.0, self._full_at - now - 1.0))

@@ -7,7 +7,8 @@ import pytest
 
 from cachemon.agent.figures import Figures
 from cachemon.agent.layout import GroupState, Layout
-from cachemon.agent.publish import Publisher, TokenBucket
+from cachemon.agent.publish import Publisher
+from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import NODES, ObjectName, Resource
 from cachemon.model.errors import (

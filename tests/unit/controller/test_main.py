@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.controller.logs import configure_logs
 from cachemon.controller.main import Config, main, parse_config
+from cachemon.logs import configure_logs
 from cachemon.model.errors import InvalidInputError
 
 

@@ -267,7 +267,7 @@ def test_one_throttled_write_holds_all_others_back() -> None:
             bench.add_group(f"g{number}")
         await asyncio.sleep(60)
 
-    bench = with_writer(story, Limits(parallel=8, writes_per_second=10.0))
+    bench = with_writer(story, Limits(parallel=8, writes_per_second=10.0, burst=10))
     assert len([when for when, _, _ in bench.api.writes if 0.5 < when < 7]) == 0
     assert {bench.api.condition(f"g{number}", "Bound") for number in range(300)} == {"VMINotFound"}
 
@@ -327,7 +327,7 @@ def test_writes_are_limited_in_number_a_second_and_at_a_time() -> None:
             bench.add_group(f"g{number}")
         await bench.api.quiet()
 
-    bench = with_writer(story, Limits(parallel=8, writes_per_second=40.0))
+    bench = with_writer(story, Limits(parallel=8, writes_per_second=40.0, burst=40))
     times = [when for when, _, _ in bench.api.writes]
     assert len(times) == 200
     assert bench.api.most_parallel == 8

@@ -1,13 +1,15 @@
-"""Log lines: for people, or one JSON object each."""
+"""Log lines of the programs: for people, or one JSON object each."""
 
 import json
 import logging
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-__all__ = ["FORMATS", "configure_logs"]
+__all__ = ["FORMATS", "LEVELS", "configure_logs"]
 
 FORMATS = ("text", "json")
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -28,9 +30,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
-def configure_logs(form: str) -> None:
-    """Log to standard error in one of `FORMATS`."""
+def configure_logs(form: str, *, level: str = "INFO", quiet: Iterable[str] = ()) -> None:
+    """Log to standard error.
+
+    Args:
+        form: one of `FORMATS`.
+        level: one of `LEVELS`.
+        quiet: names of libraries' loggers that tell too much; of these only warnings are logged.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(_TEXT))
-    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # it logs every event
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in quiet:
+        logging.getLogger(name).setLevel(logging.WARNING)
