@@ -17,16 +17,16 @@ KUBEVIRT = "kubevirt.io"
 # Everything that each program may do: (API group, resource) -> verbs.
 RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
     OPERATOR: {
-        (KUBEVIRT, "virtualmachineinstances"): {"get", "list", "watch"},
-        ("", "pods"): {"get", "list", "watch"},
-        (CACHEMON, "cachemonitorgroups"): {"get", "list", "watch"},
-        (CACHEMON, "cachemonitornodes"): {"get", "list", "watch"},
+        (KUBEVIRT, "virtualmachineinstances"): {"list", "watch"},
+        ("", "pods"): {"list", "watch"},
+        (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
+        (CACHEMON, "cachemonitornodes"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
     },
     AGENT: {
         (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
-        (CACHEMON, "cachemonitornodes"): {"get", "create", "patch"},
+        (CACHEMON, "cachemonitornodes"): {"get", "create"},
         (CACHEMON, "cachemonitornodes/status"): {"patch"},
     },
 }
@@ -60,6 +60,7 @@ DANGEROUS = [
             ("delete", CACHEMON, "cachemonitorgroups"),
             ("update", CACHEMON, "cachemonitorgroups/status"),
             ("delete", CACHEMON, "cachemonitornodes"),
+            ("patch", CACHEMON, "cachemonitornodes"),
             ("deletecollection", CACHEMON, "cachemonitornodes"),
             ("bind", "rbac.authorization.k8s.io", "clusterroles"),
             ("escalate", "rbac.authorization.k8s.io", "clusterroles"),
