@@ -86,6 +86,7 @@ class Demo:
         self._story.step("Ask for what the RFC asked for: three groups of vm3's vCPUs, and vm1 and vm2 whole")
         self._story.apply(self._cluster.control_plane, EXAMPLES / "vm3.yaml")
         self._story.apply(self._cluster.control_plane, EXAMPLES / "whole-vms.yaml")
+        self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
         for namespace, name in (("tenant-a", "vm1"), ("tenant-a", "vm2"), ("tenant-b", "vm3")):
             self._wait_ready(namespace, name)
 
