@@ -17,7 +17,7 @@ from lab.kernel.cpio import CpioArchive
 from lab.kernel.packages import Kernel, KernelUnavailableError
 from lab.server_process import ServerProcess
 
-__all__ = ["ALLOCATION", "HOST_ADDRESS", "MONITORING", "STARVED", "Guest", "Mode"]
+__all__ = ["ALLOCATION", "HOST_ADDRESS", "MONITORING", "STARVED", "Guest", "Mode", "cached_parts", "find_qemu"]
 
 QEMU = "qemu-system-x86_64"
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -25,8 +25,13 @@ HOST_ADDRESS = "10.96.0.1"
 """Where a guest with a network finds the host's 127.0.0.1: an address that the API server's certificate holds."""
 
 _GUEST_ADDRESS = "10.96.0.15"
+_ON_THE_HOST = frozenset({"kopf"})  # the operator's
 _PROJECT, _SITE = "/project", "/site"
-_MEMORY_MIB = 1024
+_MACHINE = (
+    *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "1024M"),
+    *("-accel", "tcg,thread=single"),  # QEMU 7.2 crashed once with several
+    *("-smp", "4,sockets=2,cores=2,threads=1"),  # a cache block for each socket
+)
 _TAIL_LINES = 60
 
 
@@ -39,12 +44,14 @@ class Mode:
         features: forced by `setcpuid=`.
         cpu: QEMU's model: its highest CPUID leaf decides how many RMIDs there are.
         more: other words of the kernel's command line.
+        machine: other options of QEMU.
     """
 
     name: str
     features: tuple[str, ...]
     cpu: str = "Westmere"
     more: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
 
 
 _COUNTERS = ("cqm_llc", "cqm_occup_llc", "cqm_mbm_total", "cqm_mbm_local")
@@ -55,6 +62,18 @@ ALLOCATION = Mode("allocation", ("rdt_a", "cat_l3", *_COUNTERS), more=("isolcpus
 asks: `isolcpus=` lets CPU 3 ask. Never take a CPU offline in this one (an oops in 7.3.4)."""
 STARVED = Mode("starved", _COUNTERS, cpu="Westmere,level=4")
 """64 RMIDs, and none that was freed comes back: the occupancy threshold is 0."""
+CLUSTERED = Mode(
+    "clustered",
+    _COUNTERS,
+    cpu="Westmere,model=106",  # Ice Lake, which can be split
+    machine=(
+        *(w for n in range(4) for w in ("-object", f"memory-backend-ram,id=ram{n},size=256M")),
+        *(w for n in range(4) for w in ("-numa", f"node,memdev=ram{n},cpus={n}")),
+    ),
+)
+"""Sub-NUMA clusters: two nodes share a cache (Linux 6.11)."""
+ASSIGNED = Mode("assigned", (*_COUNTERS, "687"))
+"""AMD's assignable counters (X86_FEATURE_ABMC, word 21 bit 15; Linux 6.18); there are fewer than groups."""
 
 
 class Guest:
@@ -66,7 +85,7 @@ class Guest:
         program: module with a function `main(orders, report)`; it is called in the guest.
         folder: an existing folder for logs and images.
         orders: for the program, JSON.
-        distributions: the project's third-party packages that it needs, with all that they need.
+        packages: whether the program needs the third-party packages of agent and plugin.
         network: whether the guest reaches the host's loopback address, as HOST_ADDRESS.
         module: a kernel module to load first.
     """
@@ -79,13 +98,10 @@ class Guest:
         folder: Path,
         *,
         orders: Mapping[str, Any] | None = None,
-        distributions: tuple[str, ...] = (),
+        packages: bool = False,
         network: bool = False,
         module: Path | None = None,
     ) -> None:
-        emulator = shutil.which(QEMU)
-        if emulator is None:
-            raise KernelUnavailableError(f"{QEMU} is missing: apt-get install qemu-system-x86")
         self._console = folder / "console.log"
         self._reports = folder / "reports.jsonl"
         modules = [*kernel.network_modules] if network else []
@@ -93,26 +109,21 @@ class Guest:
         words: dict[str, Any] = {
             **(orders or {}),
             "program": program,
-            "modules": [f"/modules/{path.name.removesuffix('.xz')}" for path in modules],
+            "modules": [_module_path(path) for path in modules],
             "address": _GUEST_ADDRESS if network else "",
         }
         initrd = folder / "initrd.cpio"
         with initrd.open("wb") as output:
-            for part in _cached_parts(distributions):
+            for part in cached_parts(packages=packages):
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, output)
             _write_project(CpioArchive(output), words, modules)
-        card = ["-nic", f"user,net=10.96.0.0/24,host={HOST_ADDRESS},model=virtio-net-pci"] if network else []
+        card = ("-nic", f"user,net=10.96.0.0/24,host={HOST_ADDRESS},model=virtio-net-pci") if network else ()
+        ports = ("-serial", f"file:{self._console}", "-serial", f"file:{self._reports}")
+        system = ("-kernel", kernel.image, "-initrd", initrd, "-append", _command_line(mode))
         self._process = ServerProcess(
-            [
-                emulator, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                "-accel", "tcg,thread=single",  # QEMU 7.2 crashed once with several
-                "-cpu", mode.cpu, "-smp", "4,sockets=2,cores=2,threads=1", "-m", f"{_MEMORY_MIB}M",
-                "-serial", f"file:{self._console}", "-serial", f"file:{self._reports}", *card,
-                "-kernel", kernel.image, "-initrd", initrd, "-append", _command_line(mode),
-            ],
-            folder / "qemu.log",
-        )  # fmt: skip
+            [find_qemu(), *_MACHINE, *mode.machine, "-cpu", mode.cpu, *ports, *card, *system], folder / "qemu.log"
+        )
 
     @property
     def running(self) -> bool:
@@ -140,16 +151,34 @@ class Guest:
         self._process.stop(1)
 
 
+def find_qemu() -> str:
+    """The emulator.
+
+    Raises:
+        KernelUnavailableError: it is not installed.
+    """
+    program = shutil.which(QEMU)
+    if program is None:
+        raise KernelUnavailableError(f"{QEMU} is missing: apt-get install qemu-system-x86")
+    return program
+
+
+def _module_path(path: Path) -> str:
+    """Where a kernel module lies in the guest, unpacked."""
+    return f"/modules/{path.name.removesuffix('.xz')}"
+
+
 def _command_line(mode: Mode) -> str:
     """Words that the kernel does not know become the environment of its first process."""
     return " ".join(
         (
             "console=ttyS0 quiet loglevel=4 panic=-1",
+            "no_timer_check",  # on a loaded host the emulated timer is late, and the kernel would panic
             f"setcpuid={','.join(mode.features)}",
             *mode.more,
             f"LD_LIBRARY_PATH={':'.join(python_files.libraries_folders())}",
             f"PYTHONPATH={_PROJECT}/operator:{_PROJECT}:{_SITE}",
-            "PYTHONDONTWRITEBYTECODE=1",
+            "PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0",  # at first the kernel has no random numbers
         )
     )
 
@@ -163,17 +192,17 @@ def _write_project(archive: CpioArchive, orders: Mapping[str, Any], modules: lis
         content = path.read_bytes()
         if path.suffix == ".xz":
             content = lzma.decompress(content)
-        archive.add_bytes(f"/modules/{path.name.removesuffix('.xz')}", content)
+        archive.add_bytes(_module_path(path), content)
     for folder in ("operator", "lab", "tests/kernel", "tests/resctrl"):
         python_files.add_sources(archive, f"{_PROJECT}/{folder}", REPOSITORY / folder)
     archive.finish()
 
 
-def _cached_parts(distributions: tuple[str, ...]) -> list[Path]:
+def cached_parts(*, packages: bool) -> list[Path]:
     """Archives that stay the same from run to run: Python, and the packages that the project needs."""
     parts = [_cached("python", [], python_files.add_interpreter)]
-    if distributions:
-        names = python_files.with_needs(distributions, but=frozenset({"cachemon"}))
+    if packages:
+        names = [name for name in python_files.with_needs(["cachemon"], but=_ON_THE_HOST) if name != "cachemon"]
         versions = [f"{name} {python_files.version(name)}" for name in names]
         parts.append(_cached("packages", versions, lambda a: python_files.add_distributions(a, _SITE, names)))
     return parts
@@ -193,7 +222,7 @@ def _cached(what: str, versions: list[str], fill: Callable[[CpioArchive], None])
             archive = CpioArchive(output)
             fill(archive)
             archive.finish()
-        for old in folder.glob(f"{what}-*.cpio"):
+        for old in {*folder.glob(f"{what}-*.cpio")} - {path}:
             old.unlink(missing_ok=True)
         unfinished.rename(path)
     return path

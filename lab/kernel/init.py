@@ -28,7 +28,7 @@ _MOUNTS = (
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
-    ("tmpfs", "/tmp"),  # noqa: S108 -- nobody else is in this machine
+    ("tmpfs", "/tmp"),
     ("cgroup2", "/sys/fs/cgroup"),
     ("resctrl", str(RESCTRL)),
 )

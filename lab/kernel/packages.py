@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +74,15 @@ class Kernel:
         return self.folder / "usr/src" / f"linux-headers-{self.release.removesuffix('-cloud-amd64')}-common"
 
 
-def find_or_fetch(cache: Path | None = None, say: Say = say_on_stderr) -> Kernel:
+def find_or_fetch(
+    cache: Path | None = None, say: Say = say_on_stderr, fetch: Callable[[Path, Say], Kernel] | None = None
+) -> Kernel:
     """The kernel that was fetched once, else the newest one, which is fetched and remembered.
 
     Args:
         cache: the project's cache folder.
         say: tells a person what takes its time.
+        fetch: puts a kernel into a folder; Debian's packages by apt where absent.
 
     Raises:
         KernelUnavailableError: no Debian mirror is known to this machine's apt, or none answers.
@@ -93,11 +96,12 @@ def find_or_fetch(cache: Path | None = None, say: Say = say_on_stderr) -> Kernel
         if kernel is None:
             _forbid_trying_again_soon(store)
             try:
-                kernel = _fetch(store, say)
+                kernel = (fetch or _fetch)(store, say)
             except KernelUnavailableError as error:
                 (store / "failed").write_text(str(error), encoding="utf-8")
                 raise
             (store / "failed").unlink(missing_ok=True)
+            _remember(store, kernel)
         return kernel
 
 
@@ -111,6 +115,17 @@ def _remembered(store: Path) -> Kernel | None:
     except (OSError, ValueError, KeyError):
         return None
     return None
+
+
+def _remember(store: Path, kernel: Kernel) -> None:
+    files = [kernel.image, *kernel.network_modules]
+    facts = {
+        "release": kernel.release,
+        "version": kernel.version,
+        "folder": kernel.folder.name,
+        "sha256": {str(path.relative_to(kernel.folder)): _sha256(path) for path in files},
+    }
+    (store / "remembered.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def _forbid_trying_again_soon(store: Path) -> None:
@@ -140,16 +155,7 @@ def _fetch(store: Path, say: Say) -> Kernel:
         folder = store / f"linux-{re.sub(r'[^A-Za-z0-9.+~-]', '_', version)}"
         shutil.rmtree(folder, ignore_errors=True)
         (work / "content").rename(folder)
-    kernel = Kernel(release, version, folder)
-    files = [kernel.image, *kernel.network_modules]
-    facts = {
-        "release": release,
-        "version": version,
-        "folder": folder.name,
-        "sha256": {str(path.relative_to(folder)): _sha256(path) for path in files},
-    }
-    (store / "remembered.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    return kernel
+    return Kernel(release, version, folder)
 
 
 def _mirror() -> str:

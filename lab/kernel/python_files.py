@@ -24,9 +24,11 @@ __all__ = [
 ]
 
 _NOT_NEEDED = frozenset(
-    ("test", "tests", "idle_test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data")
-    + ("site-packages", "dist-packages", "__pycache__", "config", "testing_mocks")
-)  # fmt: skip
+    {
+        *("test", "tests", "idle_test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"),
+        *("site-packages", "dist-packages", "__pycache__"),
+    }
+)
 _PYC_HEADER_BYTES = 16
 
 
@@ -58,7 +60,7 @@ def add_interpreter(archive: CpioArchive) -> None:
 
 
 def add_distributions(archive: CpioArchive, place: str, names: Iterable[str]) -> None:
-    """Installed distributions, without what only their tests and their installers need."""
+    """Installed distributions, compiled only, without what only their tests and their installers need."""
     extensions = []
     for name in names:
         distribution = importlib.metadata.distribution(name)
@@ -67,8 +69,9 @@ def add_distributions(archive: CpioArchive, place: str, names: Iterable[str]) ->
             if ".." in file.parts or _NOT_NEEDED & set(file.parts) or not source.is_file():
                 continue
             target = PurePosixPath(place, *file.parts)
-            if source.suffix == ".py":
-                _add_module(archive, target, source)
+            compiled = _compiled(source, target) if source.suffix == ".py" else None
+            if compiled:  # without sources it is half as large
+                archive.add_bytes(target.with_suffix(".pyc"), compiled)
             else:
                 archive.add_file(target, source)
             if ".so" in source.suffixes:
@@ -111,7 +114,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
         if entry.is_dir():
             if entry.name not in _NOT_NEEDED and not entry.name.startswith("config-"):
                 yield from _files_below(entry)
-        else:
+        elif entry.is_file():  # no dangling link
             yield entry
 
 
