@@ -16,7 +16,7 @@ A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 
 
 def plan(*actions: Action) -> Plan:
-    return Plan(actions, {}, frozenset(), {})
+    return Plan(actions, {}, {}, {})
 
 
 def move(where: MonGroupName, tids: Sequence[int]) -> Move:

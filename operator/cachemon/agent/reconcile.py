@@ -10,12 +10,14 @@ from cachemon.agent.layout import (
     Carried,
     Layout,
     NodeFacts,
+    RmidCount,
     Target,
     cells_by_group,
     judge,
     unavailable_layout,
     wishes_of,
 )
+from cachemon.agent.rmids import RmidMemory
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
 from cachemon.model.mon_groups import Holders, Observed
@@ -31,9 +33,6 @@ from cachemon.resctrl.tree import ResctrlTree
 __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
-
-_FIRST_RMID_WAIT_SECONDS = 1.0  # a freed RMID is not reused for about a second (limbo worker, fs/resctrl/monitor.c)
-_LAST_RMID_WAIT_SECONDS = 30.0
 
 
 class Reconciler:
@@ -71,8 +70,7 @@ class Reconciler:
         self._held_for: Holders = {}
         self._known_blocks: tuple[CacheBlock, ...] = ()
         self._read_blocks_again_at = 0.0
-        self._rmid_wait = 0.0
-        self._create_again_at = 0.0
+        self._rmids = RmidMemory(clock)
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
@@ -95,21 +93,34 @@ class Reconciler:
         qemus = self._qemus_of(targets)
         cells, wishes = _cells(targets, qemus)
         observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
+        self._rmids.see(observed)
         plan = make_plan(
-            cells, wishes, observed, known_threads=self._threads, held_for=self._held_for, budget=self._budget
+            cells,
+            wishes,
+            observed,
+            known_threads=self._threads,
+            held_for=self._held_for,
+            budget=self._budget,
+            rooms=self._rmids.rooms,
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
-        applied = self._apply(plan)
-        carried = Carried(plan, cells_by_group(plan), applied.failed, frozenset(applied.without_rmid))
+        applied = self._apply(plan, observed)
+        count = RmidCount(
+            total=capabilities.num_rmids,
+            ours=len({*observed.own_mon_groups, *applied.created} - applied.removed),
+            others=observed.other_rmids,
+            budget=self._budget,
+        )
+        carried = Carried(plan, cells_by_group(plan), applied.failed, frozenset(applied.without_rmid), count)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         return Layout(
             node=NodeFacts(
-                num_rmids=capabilities.num_rmids,
+                num_rmids=count.total,
                 events=capabilities.events,
                 assign_mode=capabilities.assign_mode,
                 blocks=self._blocks(),
-                own_mon_groups=len(set(plan.placed.values()) - applied.without_rmid),
-                other_rmids=1 + len(observed.control_groups) + len(observed.foreign_mon_groups),
+                own_mon_groups=count.ours,
+                other_rmids=count.others,
                 control_groups=tuple(observed.control_groups),
             ),
             targets=layouts,
@@ -138,8 +149,8 @@ class Reconciler:
             self._threads = threads
         return observed
 
-    def _apply(self, plan: Plan) -> Applied:
-        may_create = self._clock() >= self._create_again_at
+    def _apply(self, plan: Plan, observed: Observed) -> Applied:
+        may_create = self._rmids.may_create
         try:
             applied = apply_plan(self._tree, plan, self._is_alive, may_create=may_create)
         except ResctrlBusyError as err:
@@ -149,7 +160,7 @@ class Reconciler:
             return Applied(failed=dict.fromkeys(undone, str(err)))
         if applied.changed or applied.failed:
             self.forget()
-        self._note_rmids(applied, tried=may_create)
+        self._rmids.note(applied, observed, tried=may_create)
         if applied.changed:
             log.info(
                 "mon_groups: %d wanted, %d threads moved, %d vanished, %d without RMID",
@@ -158,14 +169,6 @@ class Reconciler:
         for where, problem in applied.failed.items():
             log.warning("%s: %s", where.name, problem)
         return applied
-
-    def _note_rmids(self, applied: Applied, *, tried: bool) -> None:
-        """After a failed mkdir wait before the next, longer each time; a mkdir that works ends the waiting."""
-        if not applied.without_rmid:
-            self._rmid_wait = 0.0
-        elif tried:
-            self._rmid_wait = min(_LAST_RMID_WAIT_SECONDS, 2 * self._rmid_wait or _FIRST_RMID_WAIT_SECONDS)
-            self._create_again_at = self._clock() + self._rmid_wait
 
     def _is_alive(self, thread: Thread) -> bool:
         stat = read_stat(f"{self._proc}/{thread.tid}")

@@ -48,8 +48,17 @@ class Observed:
         """Mon_groups that others made."""
         return tuple(name for name in self.mon_groups if not name.is_ours)
 
+    @property
+    def own_mon_groups(self) -> tuple[MonGroupName, ...]:
+        """Mon_groups that we made, wanted or not."""
+        return tuple(name for name in self.mon_groups if name.is_ours)
+
+    @property
+    def other_rmids(self) -> int:
+        """RMIDs that are not ours: every control group and every foreign mon_group takes one."""
+        return 1 + len(self.control_groups) + len(self.foreign_mon_groups)
+
     def rmids_for_us(self, budget: int | None) -> int:
-        """How many mon_groups we may have: every control group and every mon_group takes one RMID."""
-        others = 1 + len(self.control_groups) + len(self.foreign_mon_groups)
-        free = max(0, self.num_rmids - others)
+        """How many mon_groups we may have."""
+        free = max(0, self.num_rmids - self.other_rmids)
         return free if budget is None else min(free, budget)

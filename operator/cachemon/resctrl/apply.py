@@ -28,14 +28,20 @@ class Applied:
 
     Attributes:
         changed: whether the tree was written to at all.
+        created: mon_groups made.
+        removed: mon_groups removed.
         without_rmid: mon_groups that could not be made now.
+        refused_outright: those of them for which there was not even an RMID in limbo to wait for (ENOSPC).
         failed: mon_groups that could not be made, filled or removed for another reason, with what a person can do.
         moved: threads written into mon_groups.
         vanished: threads that had ended before they could be.
     """
 
     changed: bool = False
+    created: set[MonGroupName] = field(default_factory=set)
+    removed: set[MonGroupName] = field(default_factory=set)
     without_rmid: set[MonGroupName] = field(default_factory=set)
+    refused_outright: set[MonGroupName] = field(default_factory=set)
     failed: dict[MonGroupName, str] = field(default_factory=dict)
     moved: int = 0
     vanished: int = 0
@@ -51,7 +57,7 @@ def apply_plan(
         plan: what.
         is_alive: whether the TID still means the thread that it meant (start time): asked before every write
             and again after it, so that a TID reused in between is put back.
-        may_create: False while mkdir would only fail again for want of RMIDs.
+        may_create: False while mkdir would only fail again for want of RMIDs, unless we free some ourselves.
 
     Raises:
         ResctrlBusyError: another program holds the lock.
@@ -63,7 +69,7 @@ def apply_plan(
     with tree.locked():
         for action in plan.actions:
             match action:
-                case Create(where) if not may_create:
+                case Create(where) if not (may_create or applied.removed):
                     applied.without_rmid.add(where)
                 case Create(where):
                     _create(tree, where, applied)
@@ -82,9 +88,12 @@ def apply_plan(
 def _create(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
     try:
         tree.create(where)
+        applied.created.add(where)
         applied.changed = True
-    except OutOfRmidsError:
+    except OutOfRmidsError as err:
         applied.without_rmid.add(where)
+        if not err.in_limbo:
+            applied.refused_outright.add(where)
     except ResctrlError as err:
         applied.failed[where] = str(err)
 
@@ -92,6 +101,7 @@ def _create(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
 def _remove(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
     try:
         tree.remove(where)
+        applied.removed.add(where)
         applied.changed = True
     except ResctrlError as err:
         applied.failed[where] = str(err)

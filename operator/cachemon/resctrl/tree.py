@@ -193,7 +193,9 @@ class ResctrlTree:
             return
         except OSError as err:
             if err.errno in (errno.ENOSPC, errno.EBUSY):
-                raise OutOfRmidsError(f"no RMID is free for {where.name}: {self._status(err)}") from err
+                raise OutOfRmidsError(
+                    f"no RMID is free for {where.name}: {self._status(err)}", in_limbo=err.errno == errno.EBUSY
+                ) from err
             raise ResctrlError(
                 f"{self.directory(where)} can't be made: {self._status(err)}; the agent must run as uid 0 with "
                 "DAC_OVERRIDE and a writable mount"
