@@ -27,6 +27,7 @@ from cachemon.model.threads import Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
+from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree
 
@@ -64,6 +65,7 @@ class Reconciler:
         self._verify_seconds = verify_seconds
         self._clock = clock
         self._finder = QemuFinder(proc, clock=clock)
+        self._memberships = Memberships(proc)
         self._observed: Observed | None = None
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()
@@ -144,7 +146,7 @@ class Reconciler:
         stale = now - self._observed_at > self._verify_seconds
         observed = self._observed
         if observed is None or stale or threads != self._threads:
-            observed = self._observed = self._tree.observe()
+            observed = self._observed = self._memberships.observe(self._tree, {thread.tid for thread in threads})
             self._observed_at = now
             self._threads = threads
         return observed
@@ -152,7 +154,9 @@ class Reconciler:
     def _apply(self, plan: Plan, observed: Observed) -> Applied:
         may_create = self._rmids.may_create
         try:
-            applied = apply_plan(self._tree, plan, self._is_alive, may_create=may_create)
+            applied = apply_plan(
+                self._tree, plan, self._is_alive, where_is=self._memberships.where_is, may_create=may_create
+            )
         except ResctrlBusyError as err:
             log.warning("%s; trying again", err)
             self.forget()

@@ -20,6 +20,12 @@ class MonGroupName(NamedTuple):
     name: str
 
     @property
+    def path(self) -> str:
+        """Its directory below the mount point; `/` for the default control group."""
+        home = f"/{self.control_group}" if self.control_group else ""
+        return (f"{home}/mon_groups/{self.name}" if self.name else home) or "/"
+
+    @property
     def is_ours(self) -> bool:
         """Whether cachemon made it. Nothing else is ever written to or removed."""
         return self.name.startswith(OWN_PREFIX)
@@ -34,8 +40,8 @@ class Observed:
     """What the kernel has.
 
     Attributes:
-        mon_groups: the TIDs in every mon_group, ours and others'.
-        control_groups: the TIDs in every control group but the default one.
+        mon_groups: the TIDs in every mon_group, ours and others'; those of our QEMUs at least.
+        control_groups: the TIDs in every control group but the default one, likewise.
         num_rmids: what the hardware offers, the default group's among them.
     """
 

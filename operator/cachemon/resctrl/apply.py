@@ -1,6 +1,6 @@
 """Carrying out a plan: the only code that changes anything under resctrl."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlError
@@ -20,6 +20,9 @@ _PROBLEMS = {
         "lacks rights: it must run as uid 0 with a writable mount"
     ),
 }
+
+
+_TAKEN_AWAY = "another program took thread {tid} out of {group} as soon as it was there; it is now in {now_in}"
 
 
 @dataclass(slots=True)
@@ -47,8 +50,17 @@ class Applied:
     vanished: int = 0
 
 
+def _unknown(_tid: int) -> None:
+    """Nothing is known of where threads are."""
+
+
 def apply_plan(
-    tree: ResctrlTree, plan: Plan, is_alive: Callable[[Thread], bool], *, may_create: bool = True
+    tree: ResctrlTree,
+    plan: Plan,
+    is_alive: Callable[[Thread], bool],
+    *,
+    where_is: Callable[[int], MonGroupName | None] = _unknown,
+    may_create: bool = True,
 ) -> Applied:
     """Carry out a plan as far as it goes; what fails is told and the rest goes on.
 
@@ -57,6 +69,8 @@ def apply_plan(
         plan: what.
         is_alive: whether the TID still means the thread that it meant (start time): asked before every write
             and again after it, so that a TID reused in between is put back.
+        where_is: the mon_group that a thread says it is in, or None where that can't be told: asked after every
+            write.
         may_create: False while mkdir would only fail again for want of RMIDs, unless we free some ourselves.
 
     Raises:
@@ -73,9 +87,9 @@ def apply_plan(
                     applied.without_rmid.add(where)
                 case Create(where):
                     _create(tree, where, applied)
-                case Move(where, threads):
+                case Move(where):
                     if where not in applied.without_rmid and where not in applied.failed:
-                        _move(tree, where, threads, is_alive, applied)
+                        _move(tree, action, is_alive, where_is, applied)
                 case Release(control_group, threads):
                     for thread in filter(is_alive, threads):
                         tree.write_tid(MonGroupName(control_group, ""), thread.tid)
@@ -109,13 +123,14 @@ def _remove(tree: ResctrlTree, where: MonGroupName, applied: Applied) -> None:
 
 def _move(
     tree: ResctrlTree,
-    where: MonGroupName,
-    threads: Iterable[Thread],
+    move: Move,
     is_alive: Callable[[Thread], bool],
+    where_is: Callable[[int], MonGroupName | None],
     applied: Applied,
 ) -> None:
+    where = move.where
     applied.changed = True
-    for thread in threads:
+    for thread in move.threads:
         outcome = tree.write_tid(where, thread.tid) if is_alive(thread) else Outcome.VANISHED
         if not is_alive(thread):
             if outcome is Outcome.MOVED:  # the TID belongs to another thread by now, or to none
@@ -123,5 +138,8 @@ def _move(
             applied.vanished += 1
         elif outcome is Outcome.MOVED:
             applied.moved += 1
+            now_in = where_is(thread.tid)
+            if now_in is not None and now_in != where:
+                applied.failed[where] = _TAKEN_AWAY.format(tid=thread.tid, group=where.name, now_in=now_in.path)
         else:
             applied.failed[where] = _PROBLEMS[outcome].format(tid=thread.tid, group=where.name)
