@@ -183,6 +183,7 @@ class Carried:
         failures: mon_groups that something went wrong with, and what.
         without_rmid: mon_groups that could not be made for want of RMIDs.
         rmids: whose they are.
+        uncounted: groups whose traffic has no counter, and what is to be said of it.
     """
 
     plan: Plan
@@ -190,6 +191,7 @@ class Carried:
     failures: Mapping[MonGroupName, str]
     without_rmid: frozenset[MonGroupName]
     rmids: RmidCount
+    uncounted: Mapping[GroupKey, str] = field(default_factory=dict)
 
 
 def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayout:
@@ -229,6 +231,8 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
         return stands(GroupState.DEGRADED, "ResctrlRefused", problem)
     if gaps:
         return stands(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, cells)
+    if uncounted := carried.uncounted.get(key):
+        return stands(GroupState.DEGRADED, "NoBandwidthCounter", uncounted, cells)
     return stands(GroupState.MONITORED, "", "", cells)
 
 

@@ -2,9 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from cachemon.agent.counter_share import share_counters_out
 from cachemon.agent.layout import (
     QEMU_NOT_FOUND,
     Carried,
@@ -20,7 +22,8 @@ from cachemon.agent.layout import (
 from cachemon.agent.rmids import RmidMemory
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.mon_groups import Holders, Observed
+from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.threads import Qemu, Thread
@@ -73,6 +76,7 @@ class Reconciler:
         self._known_blocks: tuple[CacheBlock, ...] = ()
         self._read_blocks_again_at = 0.0
         self._rmids = RmidMemory(clock)
+        self._uncounted: Mapping[GroupKey, str] = {}
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
@@ -94,6 +98,7 @@ class Reconciler:
             )
         qemus = self._qemus_of(targets)
         cells, wishes = _cells(targets, qemus)
+        before = self._observed
         observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
         self._rmids.see(observed)
         plan = make_plan(
@@ -107,13 +112,18 @@ class Reconciler:
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan, observed)
+        own = {*observed.own_mon_groups, *applied.created} - applied.removed
+        by_group = cells_by_group(plan)
+        if observed is not before or applied.changed:
+            self._uncounted = share_counters_out(self._tree, capabilities, _complete(by_group, wishes, own), own)
         count = RmidCount(
             total=capabilities.num_rmids,
-            ours=len({*observed.own_mon_groups, *applied.created} - applied.removed),
+            ours=len(own),
             others=observed.other_rmids,
             budget=self._budget,
         )
-        carried = Carried(plan, cells_by_group(plan), applied.failed, frozenset(applied.without_rmid), count)
+        without_rmid = frozenset(applied.without_rmid)
+        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         return Layout(
             node=NodeFacts(
@@ -196,3 +206,11 @@ def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tup
             wanted.setdefault(qemu, []).append(target)
     cells = [cell for qemu, of in wanted.items() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
+
+
+def _complete(
+    cells: Mapping[GroupKey, tuple[MonGroupName, ...]], wishes: Sequence[Wish], own: AbstractSet[MonGroupName]
+) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
+    """The groups all of whose mon_groups are there, best rank first."""
+    ranked = (wish.key for wish in sorted(wishes, key=lambda wish: wish.rank))
+    return {key: cells[key] for key in ranked if key in cells and own >= set(cells[key])}
