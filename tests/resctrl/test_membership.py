@@ -99,6 +99,7 @@ def telling(emulator: Emulator, tmp_path: Path, threads: BusyThreads) -> Iterato
     node.sampler.close()
 
 
+@pytest.mark.pitfall(17)
 def test_once_threads_are_believed_no_tasks_file_is_read(telling: tuple[Node, TellingTree]) -> None:
     node, tree = telling
     first, second = node.plug("CPU 0/KVM"), node.plug("CPU 1/KVM")
@@ -203,6 +204,7 @@ def test_a_thread_that_is_taken_away_right_after_the_write_is_told(telling: tupl
     assert tree.observe().mon_groups[THEIRS] == {more}
 
 
+@pytest.mark.pitfall(6)
 @pytest.mark.pitfall(5)
 @pytest.mark.parametrize("tells", [True, False], ids=["threads tell", "tasks files tell"])
 def test_threads_are_followed_into_another_control_group(

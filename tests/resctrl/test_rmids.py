@@ -75,6 +75,7 @@ def cramped(mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads
     node.sampler.close()
 
 
+@pytest.mark.pitfall(1)
 def test_own_groups_make_room_and_their_rmids_are_had_as_soon_as_the_kernel_gives_them(cramped: Node) -> None:
     vcpus = [cramped.plug(f"CPU {n}/KVM") for n in range(3)]
     each = [{"name": f"v{n}", "vcpus": str(n)} for n in range(3)]

@@ -1,3 +1,5 @@
+import pytest
+
 from cachemon.agent.rmids import RmidMemory
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.apply import Applied
@@ -22,6 +24,7 @@ def refused(*where: MonGroupName, in_limbo: bool = False) -> Applied:
     return Applied(without_rmid=set(where), refused_outright=set() if in_limbo else set(where))
 
 
+@pytest.mark.pitfall(1)
 def test_after_refused_mkdirs_the_next_is_put_off_longer_each_time() -> None:
     clock = Clock()
     memory = RmidMemory(clock)

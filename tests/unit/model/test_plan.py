@@ -1,3 +1,6 @@
+import re
+
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -66,6 +69,7 @@ def test_two_plans_in_a_row_equal_the_last(given_: tuple[World, SimulatedKernel]
     assert (last.waiting, last.foreign.keys()) == (direct.waiting, direct.foreign.keys())
 
 
+@pytest.mark.pitfall(3)
 @given(worlds_and_kernels())
 def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World, SimulatedKernel]) -> None:
     world, kernel = given_
@@ -90,6 +94,7 @@ def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World,
         assert kernel.group_of(tid) in (held_by, None)  # ours that held it may have been removed, no more
 
 
+@pytest.mark.pitfall(4)
 @given(worlds_and_kernels())
 def test_threads_in_others_groups_are_left_and_told_of(given_: tuple[World, SimulatedKernel]) -> None:
     world, kernel = given_
@@ -189,6 +194,7 @@ def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_ma
     assert_settled(after_world, kernel, after)
 
 
+@pytest.mark.pitfall(13)
 def test_vcpus_plugged_two_at_a_time_do_not_take_the_group_of_the_main_thread() -> None:
     wishes = (make_wish("o", "io", None, threads=[ThreadClass.EMULATOR]), make_wish("o", "all", range(4)))
     kernel, plan = settled(World((make_qemu(1, vcpus=(0,)),), {100: wishes}))
@@ -218,6 +224,7 @@ def test_groups_are_adopted_by_their_threads_whatever_they_are_called() -> None:
     assert set(plan.placed.values()) == {MonGroupName(ROOT, "cachemon-of-an-older-version")}
 
 
+@pytest.mark.pitfall(7)
 def test_orphans_are_removed_also_under_control_groups_and_others_are_not() -> None:
     world = World((), {})
     ours = [MonGroupName(ROOT, "cachemon-a-0"), MonGroupName("gold", "cachemon-b-0")]
@@ -237,6 +244,7 @@ def test_threads_in_several_control_groups_get_a_mon_group_under_each() -> None:
     assert {where.control_group for where in plan.placed.values()} == {ROOT, "gold"}
 
 
+@pytest.mark.pitfall(5)
 def test_a_thread_whose_control_group_changed_is_followed() -> None:
     world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", range(2)),)})
     kernel, plan = settled(world, SimulatedKernel(control_groups={"gold"}))
@@ -372,6 +380,8 @@ def test_mkdirs_come_in_order_of_rank() -> None:
     assert [next(iter(part.cell.members)).object_uid for part in placed] == ["important", "early", "late"]
 
 
+@pytest.mark.pitfall(9)
+@pytest.mark.pitfall(8)
 @given(worlds())
 def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
     _, plan = settled(world)
@@ -382,12 +392,35 @@ def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
         assert len(where.name) < 64
 
 
+OTHERS_NAMES = (
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",  # nri-resctrl-mon removes such, every 30 s
+    "pod_.*",  # unvariance, at its start
+    "pqos-.*",  # libpqos
+    "cadvisor.*",
+    "koordlet-.*",
+    "dra-.*",
+    "container-.*",
+    "pcm[0-9]+",
+    "(vcpus|emulator|iothread)_.*|qemu-.*",  # libvirt
+)
+
+
+@pytest.mark.pitfall(3)
+@given(worlds())
+def test_no_name_is_one_that_another_program_takes_for_its_own(world: World) -> None:
+    _, plan = settled(world)
+    for where in plan.placed.values():
+        assert where.is_ours
+        assert not any(re.fullmatch(pattern, where.name) for pattern in OTHERS_NAMES)
+
+
 def test_a_new_name_avoids_every_name_there_is() -> None:
     world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
     kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-0"): {4711}})
     assert list(world.plan(kernel).placed.values()) == [MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-1")]
 
 
+@pytest.mark.pitfall(3)
 def test_only_names_with_our_prefix_are_ours() -> None:
     observed = Observed(
         {MonGroupName(ROOT, "cachemon-a"): frozenset(), MonGroupName(ROOT, "cachemonitor"): frozenset()}, {}, 10
