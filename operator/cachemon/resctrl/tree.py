@@ -132,18 +132,23 @@ class ResctrlTree:
         num_rmids = self.capabilities().num_rmids
         mon_groups: dict[MonGroupName, frozenset[int]] = {}
         control_groups: dict[str, frozenset[int]] = {}
+        for where in self.groups():
+            if where == MonGroupName(ROOT, "") or (tids := self._tids(where)) is None:
+                continue
+            if where.name:
+                mon_groups[where] = tids
+            else:
+                control_groups[where.control_group] = tids
+        return Observed(mon_groups, control_groups, num_rmids)
+
+    def groups(self) -> tuple[MonGroupName, ...]:
+        """Every control group, its name empty, each followed by its mon_groups; the default one first."""
+        found: list[MonGroupName] = []
         for control_group in (ROOT, *self._control_group_names()):
             where = MonGroupName(control_group, "")
-            if control_group:
-                tids = self._tids(where)
-                if tids is None:
-                    continue
-                control_groups[control_group] = tids
-            for name in _subdirectories(self.directory(where) / "mon_groups"):
-                mon_group = MonGroupName(control_group, name)
-                if (tids := self._tids(mon_group)) is not None:
-                    mon_groups[mon_group] = tids
-        return Observed(mon_groups, control_groups, num_rmids)
+            names = _subdirectories(self.directory(where) / "mon_groups")
+            found += [where, *(MonGroupName(control_group, name) for name in names)]
+        return tuple(found)
 
     def _control_group_names(self) -> list[str]:
         return [name for name in _subdirectories(self.root) if name not in _NOT_CONTROL_GROUPS]
@@ -193,7 +198,9 @@ class ResctrlTree:
             return
         except OSError as err:
             if err.errno in (errno.ENOSPC, errno.EBUSY):
-                raise OutOfRmidsError(f"no RMID is free for {where.name}: {self._status(err)}") from err
+                raise OutOfRmidsError(
+                    f"no RMID is free for {where.name}: {self._status(err)}", in_limbo=err.errno == errno.EBUSY
+                ) from err
             raise ResctrlError(
                 f"{self.directory(where)} can't be made: {self._status(err)}; the agent must run as uid 0 with "
                 "DAC_OVERRIDE and a writable mount"

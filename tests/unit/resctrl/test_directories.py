@@ -54,6 +54,7 @@ def test_the_assign_mode_in_force_is_the_one_in_brackets(tmp_path: Path, text: s
     assert tree.capabilities().assign_mode == mode
 
 
+@pytest.mark.pitfall(27)
 @pytest.mark.parametrize(
     ("files", "reason", "advice"),
     [
@@ -81,6 +82,7 @@ def test_a_mount_point_that_is_missing_is_resctrl_not_mounted(tmp_path: Path) ->
         pytest.fail("locked what is not there")
 
 
+@pytest.mark.pitfall(22)
 def test_cache_ids_are_decimal_and_sorted_and_other_resources_are_none(tmp_path: Path) -> None:
     names = [
         "mon_L3_08",
@@ -188,6 +190,7 @@ def test_cache_blocks_come_from_level_three_with_gaps_in_their_ids(tmp_path: Pat
     }
 
 
+@pytest.mark.pitfall(22)
 def test_a_cache_without_an_id_or_with_an_odd_level_is_left_out(tmp_path: Path) -> None:
     make_caches(tmp_path, [(0, 3, "3", None, "32768K"), (1, 3, "three", 1, "1K"), (2, 3, "3", 2, "huge")])
     assert read_cache_blocks(tmp_path) == {2: CacheBlock(3, 2, None, "2-3")}
