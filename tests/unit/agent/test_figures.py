@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Accumulator, Figures
 from cachemon.agent.layout import GroupState, Layout, NodeFacts
+from cachemon.agent.reading_plan import compile_plan
+from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
-from tests.unit.agent.builders import BLOCKS, EVENTS, FACTS, cell, make_group, make_layout, make_object, make_target
+from cachemon.resctrl.counters import Sweep
+from tests.unit.agent.builders import BLOCKS, FACTS, cell, make_group, make_layout, make_object, make_target
 
 ROOT_GROUP = MonGroupName(ROOT, "")
 GROUP_CELLS = {"a": [0, 1], "b": [1, 2], "c": [3]}
@@ -42,16 +45,19 @@ class Machine:
     ) -> Figures:
         """Read the same value from every block and event, but for traffic that is named."""
         self.now += 1
-        readings: dict[MonGroupName, dict[int, dict[str, Reading]]] = {
-            ROOT_GROUP: {block.id: {OCCUPANCY: root} for block in BLOCKS}
-        }
-        for n, value in values.items():
-            moved = (traffic or {}).get(n, value)
-            readings[cell(n)] = {
-                block.id: {event: value if event == OCCUPANCY else moved for event in EVENTS} for block in BLOCKS
-            }
-        identities = {cell(n): (inodes or {}).get(n, 50 + n) for n in values} | {ROOT_GROUP: 1}
-        return self.accumulator.digest(layout, identities, readings, now=self.now, wall_time=1.8e9 + self.now)
+        plan = compile_plan(layout)
+        cells = {cell(n): n for n in values}
+        identities, readings = [], []
+        for where, events in plan.directories.items():
+            n = cells.get(where)
+            identities.append(1 if where == ROOT_GROUP else 0 if n is None else (inodes or {}).get(n, 50 + n))
+            for event in events * len(plan.blocks):
+                value = Missing.OFFLINE if n is None else values[n]
+                moved = value if n is None else (traffic or {}).get(n, value)
+                readings.append(root if where == ROOT_GROUP else value if event == OCCUPANCY else moved)
+        missing = frozenset(reading for reading in readings if isinstance(reading, Missing))
+        sweep = Sweep(identities, readings, missing)
+        return self.accumulator.digest(plan, sweep, now=self.now, wall_time=1.8e9 + self.now)
 
 
 def machine() -> Machine:
@@ -103,6 +109,10 @@ def test_totals_never_fall_whatever_is_read_and_however_groups_change(
         before |= {key: traffic.total_bytes for key, traffic in totals.items() if key[0].group in ("a", "b")}
 
 
+def gaps_of(steady: Machine) -> Mapping[Gap, int]:
+    return {gap: number for gap, number in steady.accumulator.gaps.items() if number}
+
+
 def total_of(figures: Figures, key: GroupKey = A) -> tuple[int, int | None]:
     return figures.groups[key][0].traffic[TOTAL_TRAFFIC]
 
@@ -114,7 +124,7 @@ def test_traffic_is_the_sum_of_the_cells_differences_and_rates_follow() -> None:
     figures = steady.sample(layout, {0: 1600, 1: 450})
     assert total_of(figures) == (1000, 500)
     assert figures.rates == {"uid-of-vm3": 1000}  # through both blocks
-    assert steady.accumulator.gaps == 0
+    assert gaps_of(steady) == {}
 
 
 def test_a_cell_that_restarts_is_a_gap_and_the_rest_still_counts() -> None:
@@ -122,7 +132,7 @@ def test_a_cell_that_restarts_is_a_gap_and_the_rest_still_counts() -> None:
     steady.sample(layout, {0: 1000, 1: 50})
     assert total_of(steady.sample(layout, {0: 1100, 1: 10})) == (100, None)
     assert total_of(steady.sample(layout, {0: 1100, 1: 30})) == (120, 20)
-    assert steady.accumulator.gaps == len(BLOCKS) * 2  # two counters in each block
+    assert gaps_of(steady) == {Gap.RESTARTED: len(BLOCKS) * 2}  # two counters in each block
 
 
 def test_a_directory_made_anew_is_a_gap_though_its_counter_is_higher() -> None:
@@ -176,10 +186,10 @@ def test_a_group_that_is_gone_and_comes_back_begins_at_nothing_and_its_gaps_stay
     steady, layout = machine(), layout_of({"a": [0]})
     steady.sample(layout, {0: 1000})
     steady.sample(layout, {0: 10})
-    gaps = steady.accumulator.gaps
-    assert gaps > 0
+    gaps = gaps_of(steady)
+    assert gaps == {Gap.RESTARTED: len(BLOCKS) * 2}
     steady.sample(make_layout(), {})
-    assert steady.accumulator.gaps == gaps
+    assert gaps_of(steady) == gaps
     assert total_of(steady.sample(layout, {0: 5})) == (0, None)
 
 

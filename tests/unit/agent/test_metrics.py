@@ -6,12 +6,16 @@ from prometheus_client.samples import Sample
 from cachemon.agent.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.agent.layout import GroupState, Layout, unavailable_layout
 from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
 
-HEALTH = Health(samples=7, sample_seconds=0.5, overruns=1, gaps=2, reconciles=3, writes={"written": 4, "refused": 1})
+GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
+HEALTH = Health(
+    samples=7, sample_seconds=0.5, overruns=1, gaps=GAPS, reconciles=3, writes={"written": 4, "refused": 1}
+)
 
 
 def figures_of(layout: Layout, occupancy: Reading) -> Figures:
@@ -69,7 +73,8 @@ def test_series_of_groups_that_are_gone_disappear() -> None:
 def test_the_agents_own_figures_are_there() -> None:
     samples = scrape(LAYOUT, figures_of(LAYOUT, 1))
     assert values(samples, "cachemon_agent_samples_total") == [7]
-    assert values(samples, "cachemon_agent_counter_gaps_total") == [2]
+    gaps = [sample for sample in samples if sample.name == "cachemon_agent_counter_gaps_total"]
+    assert {sample.labels["reason"]: sample.value for sample in gaps} == {"Restarted": 2, "Offline": 0}
     assert values(samples, "cachemon_agent_api_writes_total") == [1, 4]
     assert values(samples, "cachemon_rmids") == [64, 2, 1]
     assert values(samples, "cachemon_monitoring_available") == [1]
