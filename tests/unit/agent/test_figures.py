@@ -2,6 +2,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,6 +215,54 @@ def test_the_node_is_the_control_groups_alone_and_never_less_than_the_monitored_
     assert [(f.occupancy, f.monitored) for f in figures.node] == [(300, 300)] * 2
     figures = machine().sample(layout, {0: Missing.ERROR, 1: 200}, root=250)
     assert [(f.occupancy, f.monitored) for f in figures.node] == [(250, Missing.ERROR)] * 2
+
+
+@pytest.mark.pitfall(23)
+def test_more_than_the_cache_holds_is_told_as_it_was_read() -> None:
+    too_much = (BLOCKS[0].capacity_bytes or 0) * 3
+    figures = machine().sample(layout_of({"a": [0], "b": [1]}), {0: too_much, 1: too_much}, root=too_much)
+    assert [figure.occupancy for figure in figures.groups[A]] == [too_much] * 2
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(2 * too_much, 2 * too_much)] * 2
+
+
+@pytest.mark.pitfall(24)
+def test_a_control_groups_counter_is_never_added_to_those_of_its_mon_groups() -> None:
+    figures = machine().sample(layout_of({"a": [0]}), {0: 100}, root=150)
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(150, 100)] * 2
+
+
+@pytest.mark.pitfall(25)
+def test_occupancy_that_lags_behind_moved_threads_is_told_as_it_is_and_not_mended() -> None:
+    steady = machine()
+    steady.sample(layout_of({"a": [0]}), {0: 1000})
+    moved = steady.sample(layout_of({"a": [1], "b": [0]}), {0: 900, 1: 4})
+    assert [figure.occupancy for figure in moved.groups[A]] == [4] * 2
+    assert [figure.occupancy for figure in moved.groups[GroupKey("uid-of-vm3", "b")]] == [900] * 2
+
+
+def test_a_group_with_other_cells_is_a_gap_of_its_counters_and_no_other_groups() -> None:
+    steady = machine()
+    steady.sample(layout_of({"a": [0], "b": [1]}), {0: 1000, 1: 1000})
+    steady.sample(layout_of({"a": [0, 2], "b": [1]}), {0: 1100, 1: 1100, 2: 5})
+    assert gaps_of(steady) == {Gap.REGROUPED: len(BLOCKS) * 2}
+
+
+@pytest.mark.pitfall(21)
+def test_an_implausible_rate_is_no_rate_of_its_group_and_the_rest_of_the_group_still_counts() -> None:
+    steady, layout = machine(), layout_of({"a": [0, 1], "b": [1]})
+    steady.sample(layout, {0: 1000, 1: 50})
+    figures = steady.sample(layout, {0: 2**63, 1: 150})
+    assert total_of(figures) == (100, None)
+    assert total_of(figures, GroupKey("uid-of-vm3", "b")) == (100, 100)
+    assert gaps_of(steady) == {Gap.IMPLAUSIBLE: len(BLOCKS) * 2}
+
+
+def test_figures_of_a_sample_stay_what_they_are_when_sampling_goes_on() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    second = steady.sample(layout, {0: 1500})
+    steady.sample(layout_of({"b": [0]}), {0: 99_000})
+    assert total_of(second) == (500, 500)
 
 
 def test_what_the_kernel_does_not_count_has_no_figure() -> None:

@@ -1,5 +1,9 @@
 from collections.abc import Sequence
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -51,6 +55,29 @@ def test_a_groups_series_carry_the_labels_of_kubevirt_and_ours() -> None:
     }  # fmt: skip
     assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
     assert values(samples, "cachemon_group_monitored") == [1, 0]
+
+
+LARGEST = 2**64 - 1
+
+
+@pytest.mark.pitfall(18)
+@given(value=st.one_of(st.integers(0, LARGEST), st.just(LARGEST), st.just(2**53 + 1)))
+def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
+    figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
+    figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).render().decode().splitlines()
+    for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
+        (line,) = [line for line in page if line.startswith(f"{name}{{")]
+        assert line.rpartition(" ")[2] == str(value)
+
+
+def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers() -> None:
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures_of(LAYOUT, 4096)), lambda: HEALTH)
+    theirs = CollectorRegistry(auto_describe=False)
+    theirs.register(page)
+    told = {family.name: family for family in text_string_to_metric_families(page.render().decode())}
+    expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
+    assert told == expected
 
 
 def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
