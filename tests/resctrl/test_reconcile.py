@@ -9,6 +9,7 @@ from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout, Target
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
+from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
@@ -163,7 +164,7 @@ def test_groups_that_somebody_wiped_are_made_again_and_the_gap_adds_nothing(node
     figures: Figures = node.sampler.sample(layout)
     assert not figures.offline
     assert [f.traffic[TOTAL_TRAFFIC] for f in figures.groups[GroupKey("uid-of-vm3", "all")]] == [(0, None)] * 2
-    assert node.sampler.gaps > 0
+    assert node.sampler.gaps[Gap.OFFLINE] > 0
 
 
 @pytest.mark.pitfall(4)
