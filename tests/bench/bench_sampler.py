@@ -25,8 +25,8 @@ from tests.bench.sampled import BEGIN, END
 from tests.bench.trees import EVENTS, Size, layout_of, mon_groups, plain_tree
 
 SMALL, LARGE = Size(100, 2), Size(300, 8)
-VALUES_PER_ROUND = 20_000
-ROUNDS = 9
+VALUES_PER_ROUND = 5_000
+ROUNDS = 21
 TIMES_UNDER_STRACE = 3
 SPARE_DESCRIPTORS = 100
 NO_FILE_OPERATION = frozenset({"mmap", "munmap", "mremap", "madvise", "brk", "futex", "clock_gettime", "sched_yield"})

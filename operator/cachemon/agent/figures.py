@@ -4,7 +4,7 @@ A sample only moves the counters on (`cachemon.model.counters`); a group's figur
 somebody asks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -97,16 +97,14 @@ class Figures:
 class _Derived(Mapping[K, V]):
     """A mapping whose values are worked out when they are asked for, once."""
 
-    def __init__(self, keys: Iterable[K], derive: Callable[[K], V]) -> None:
-        self._keys = dict.fromkeys(keys)
+    def __init__(self, keys: Mapping[K, GroupKey], derive: Callable[[GroupKey], V]) -> None:
+        self._keys = keys
         self._derive = derive
         self._known: dict[K, V] = {}
 
     def __getitem__(self, key: K) -> V:
         if key not in self._known:
-            if key not in self._keys:
-                raise KeyError(key)
-            self._known[key] = self._derive(key)
+            self._known[key] = self._derive(self._keys[key])
         return self._known[key]
 
     def __iter__(self) -> Iterator[K]:
@@ -132,7 +130,11 @@ class _Meter(NamedTuple):
     since: int
 
     def total(self, totals: Sequence[int]) -> int:
-        return self.base + sum(totals[counter] for counter in self.counters)
+        return self.base + sum(map(totals.__getitem__, self.counters))
+
+
+_Rows = Mapping[GroupKey, Sequence[Sequence[_Meter]]]
+"""Of each group, per cache block, per event of traffic."""
 
 
 class _MeterKey(NamedTuple):
@@ -147,43 +149,41 @@ class _Sample:
 
     plan: ReadingPlan
     values: Sequence[Reading]
-    meters: Mapping[_MeterKey, _Meter]
+    occupancies: Sequence[Reading]
+    meters: _Rows
     progress: Progress
 
     def group(self, key: GroupKey) -> tuple[BlockFigure, ...]:
-        plan = self.plan
-        occupancy = self.occupancy(key) if OCCUPANCY in plan.events else {}
+        plan, events = self.plan, self.plan.traffic_events
+        occupancy = self.occupancy(key)
         return tuple(
             BlockFigure(
                 block,
                 occupancy.get(block.id),
-                {event: self._traffic(_MeterKey(key, block.id, event)) for event in plan.traffic_events},
+                {event: self._traffic(meter) for event, meter in zip(events, meters, strict=True)},
             )
-            for block in plan.blocks
+            for block, meters in zip(plan.blocks, self.meters[key], strict=True)
         )
 
     def occupancy(self, key: GroupKey) -> dict[int, Reading]:
         plan, width = self.plan, len(self.plan.blocks)
         if OCCUPANCY not in plan.events:
             return {}
-        values = plan.occupancies(self.values)
-        members = plan.members[key]
+        values, members = self.occupancies, plan.members[key]
         return {
             block.id: total(values[cell * width + place] for cell in members)
             for place, block in enumerate(plan.blocks)
         }
 
-    def _traffic(self, key: _MeterKey) -> Traffic:
-        meter = self.meters[key]
+    def _traffic(self, meter: _Meter) -> Traffic:
         rate = self.progress.bytes_per_second(meter.counters, meter.since)
         return Traffic(meter.total(self.progress.now.totals), rate)
 
     def rate(self, key: GroupKey) -> int | None:
         if TOTAL_TRAFFIC not in self.plan.events:
             return None
-        rates = [
-            self._traffic(_MeterKey(key, block.id, TOTAL_TRAFFIC)).bytes_per_second for block in self.plan.blocks
-        ]
+        place = self.plan.traffic_events.index(TOTAL_TRAFFIC)
+        rates = [self._traffic(meters[place]).bytes_per_second for meters in self.meters[key]]
         return None if None in rates else sum(rate for rate in rates if rate is not None)
 
     def node(self) -> tuple[NodeBlockFigure, ...]:
@@ -191,7 +191,7 @@ class _Sample:
         plan, width = self.plan, len(self.plan.blocks)
         if OCCUPANCY not in plan.events:
             return ()
-        whole, cells = self.values[: len(plan.control_groups) * width], plan.occupancies(self.values)
+        whole, cells = self.values[: len(plan.control_groups) * width], self.occupancies
         figures = []
         for place, block in enumerate(plan.blocks):
             occupancy, monitored = total(whole[place::width]), total(cells[place::width])
@@ -213,6 +213,9 @@ class Accumulator:
         self._plan: ReadingPlan | None = None
         self._identities: Sequence[int] = ()
         self._meters: Mapping[_MeterKey, _Meter] = {}
+        self._rows: _Rows = {}
+        self._groups: Mapping[GroupKey, GroupKey] = {}
+        self._objects: Mapping[str, GroupKey] = {}
 
     @property
     def gaps(self) -> dict[Gap, int]:
@@ -243,13 +246,21 @@ class Accumulator:
         progress = self._counters.advance(plan.traffic(sweep.values), now)
         if regrouped:
             self._meters = self._regroup(plan, before, progress)
-        sample = _Sample(plan, sweep.values, self._meters, progress)
-        objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
+            self._rows = {
+                group: [
+                    [self._meters[_MeterKey(group, block.id, event)] for event in plan.traffic_events]
+                    for block in plan.blocks
+                ]
+                for group in plan.members
+            }
+            self._groups = {key: key for key in plan.members if key.group != WHOLE_OBJECT}
+            self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
+        sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
         return Figures(
             wall_time=wall_time,
-            groups=_Derived((key for key in plan.members if key.group != WHOLE_OBJECT), sample.group),
-            objects=_Derived(objects, lambda uid: sample.occupancy(objects[uid])),
-            rates=_Derived(objects, lambda uid: sample.rate(objects[uid])),
+            groups=_Derived(self._groups, sample.group),
+            objects=_Derived(self._objects, sample.occupancy),
+            rates=_Derived(self._objects, sample.rate),
             node=sample.node(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )

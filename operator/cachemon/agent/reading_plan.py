@@ -83,7 +83,9 @@ class ReadingPlan:
         return traffic
 
     def occupancies(self, values: Sequence[Reading]) -> Sequence[Reading]:
-        """The occupancies of a sweep's cells: per cell, then block."""
+        """The occupancies of a sweep's cells: per cell, then block. None without such an event."""
+        if OCCUPANCY not in self.events:
+            return ()
         return values[self._first + self.events.index(OCCUPANCY) :: len(self.events)]
 
     @property

@@ -93,15 +93,18 @@ class Progress:
         """
         if not counters:
             return None
-        begin = max(since, *(self.since[counter] for counter in counters))
-        place = bisect_left(self.snapshots, begin, key=attrgetter("number"))
-        if place == len(self.snapshots):
-            return None
-        start = self.snapshots[place]
+        begin = max([since, *map(self.since.__getitem__, counters)])
+        start = self.snapshots[0]
+        if begin > start.number:
+            place = bisect_left(self.snapshots, begin, key=attrgetter("number"))
+            if place == len(self.snapshots):
+                return None
+            start = self.snapshots[place]
         seconds = self.now.time - start.time
         if seconds <= 0:
             return None
-        return round(sum(self.now.totals[counter] - start.totals[counter] for counter in counters) / seconds)
+        moved = sum(map(self.now.totals.__getitem__, counters)) - sum(map(start.totals.__getitem__, counters))
+        return round(moved / seconds)
 
 
 class Counters:
