@@ -4,6 +4,7 @@ Linux 5.6 and later with CONFIG_PROC_CPU_RESCTRL; proc_resctrl_show in fs/resctr
 thread up in its list of groups, where reading a `tasks` file walks all threads of the machine.
 """
 
+import errno
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -102,15 +103,18 @@ class Memberships:
         self._believed = agree and not held.keys().isdisjoint(told)
 
     def _read(self, tid: int) -> str | None:
-        """ENOENT: no such thread or no such file. ESRCH, or ENOENT from read: the thread or its group is going."""
+        """None when the thread has ended; empty, which names no group, when it can't be told.
+
+        ENOENT from read is such a case: the group is just going, or is a pseudo-locked one.
+        """
         try:
             descriptor = os.open(f"{self._proc}/{tid}/{_FILE}", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
+        except OSError as err:
+            return None if err.errno in (errno.ENOENT, errno.ESRCH) else ""
         try:
             return os.read(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
-        except OSError:
-            return None
+        except OSError as err:
+            return None if err.errno == errno.ESRCH else ""
         finally:
             os.close(descriptor)
 
