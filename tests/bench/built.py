@@ -12,7 +12,6 @@ from lab import go_toolchain
 from lab.binaries import user_cache
 from lab.go_build import build_environment
 from lab.origin import OriginFailedError
-from lab.progress import say_on_stderr
 
 HERE = Path(__file__).parent
 BUILD_SECONDS = 300
@@ -37,12 +36,12 @@ def c_loop(descriptors: Sequence[int]) -> Callable[[], int]:
 
 
 def goresctrl() -> Path:
-    """The program of `goresctrl/`, with Go as the lab finds it."""
+    """The program of `goresctrl/`, with a Go that is there already: none is downloaded for a comparison."""
     folder = HERE / "goresctrl"
 
     def build(target: Path) -> None:
         try:
-            go = go_toolchain.find_or_install(user_cache() / "go", say_on_stderr)
+            go = go_toolchain.find_or_install(user_cache() / "go", _say_nothing, install=_refuse)
         except OriginFailedError as error:
             raise NotBuiltError(str(error)) from error
         where = "-X github.com/intel/goresctrl/pkg/rdt.mountInfoPath=mounts"
@@ -51,6 +50,14 @@ def goresctrl() -> Path:
         )
 
     return _built("goresctrl", [folder / name for name in ("main.go", "go.mod", "go.sum")], build)
+
+
+def _say_nothing(_line: str) -> None:
+    return
+
+
+def _refuse(_target: Path) -> None:
+    raise OriginFailedError("no Go 1.26 or newer on PATH")
 
 
 def _built(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
