@@ -16,7 +16,7 @@ A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 
 
 def plan(*actions: Action) -> Plan:
-    return Plan(actions, {}, frozenset(), {})
+    return Plan(actions, {}, {}, {})
 
 
 def move(where: MonGroupName, tids: Sequence[int]) -> Move:
@@ -42,6 +42,7 @@ def test_nothing_to_do_needs_no_lock(emulator: Emulator) -> None:
     assert tree.observe().mon_groups == {}
 
 
+@pytest.mark.pitfall(11)
 def test_a_thread_that_ended_meanwhile_does_not_stop_the_rest(tree: ResctrlTree, threads: BusyThreads) -> None:
     tids = [threads.start() for _ in range(3)]
     actions = move(A, tids)
@@ -51,6 +52,7 @@ def test_a_thread_that_ended_meanwhile_does_not_stop_the_rest(tree: ResctrlTree,
     assert (applied.moved, applied.vanished, applied.failed) == (2, 1, {})
 
 
+@pytest.mark.pitfall(12)
 def test_a_tid_that_was_reused_before_the_write_is_not_written(tree: ResctrlTree, threads: BusyThreads) -> None:
     tid = threads.start()
     theirs = MonGroupName(ROOT, "theirs")
@@ -61,6 +63,7 @@ def test_a_tid_that_was_reused_before_the_write_is_not_written(tree: ResctrlTree
     assert (applied.moved, applied.vanished) == (0, 1)
 
 
+@pytest.mark.pitfall(12)
 def test_a_tid_that_was_reused_during_the_write_is_put_back(tree: ResctrlTree, threads: BusyThreads) -> None:
     tid = threads.start()
     answers = [True, False]
@@ -69,6 +72,7 @@ def test_a_tid_that_was_reused_during_the_write_is_put_back(tree: ResctrlTree, t
     assert (applied.moved, applied.vanished, answers) == (0, 1, [])
 
 
+@pytest.mark.pitfall(12)
 def test_a_reused_tid_is_not_released_out_of_its_group(tree: ResctrlTree, threads: BusyThreads) -> None:
     tid, ours = threads.start(), threads.start()
     mkdir(tree, A)
@@ -79,6 +83,7 @@ def test_a_reused_tid_is_not_released_out_of_its_group(tree: ResctrlTree, thread
     assert tree.observe().mon_groups[A] == {tid}
 
 
+@pytest.mark.pitfall(15)
 def test_a_thread_that_the_kernel_does_not_know_but_proc_shows_means_another_pid_namespace(
     tree: ResctrlTree, threads: BusyThreads
 ) -> None:
@@ -89,12 +94,14 @@ def test_a_thread_that_the_kernel_does_not_know_but_proc_shows_means_another_pid
     assert "hostPID" in applied.failed[A]
 
 
+@pytest.mark.pitfall(2)
 def test_a_group_that_another_program_removed_is_told(tree: ResctrlTree, threads: BusyThreads) -> None:
     applied = apply_plan(tree, plan(move(A, [threads.start()])), is_alive)
     assert "removed by another program" in applied.failed[A]
     assert applied.moved == 0
 
 
+@pytest.mark.pitfall(1)
 def test_without_rmids_the_rest_of_the_plan_goes_on(short_of_rmids: ResctrlTree, threads: BusyThreads) -> None:
     tree = short_of_rmids
     made = fill(tree)

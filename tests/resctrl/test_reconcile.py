@@ -9,6 +9,7 @@ from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout, Target
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
+from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
@@ -119,6 +120,7 @@ def test_a_vm_that_starts_is_incomplete_until_its_last_vcpu_is_there(node: Node)
     assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
 
 
+@pytest.mark.pitfall(13)
 def test_threads_that_a_group_bred_are_put_where_they_belong(node: Node) -> None:
     io = {"name": "io", "threads": ["Emulator"]}
     first = node.plug("CPU 0/KVM")
@@ -132,6 +134,7 @@ def test_threads_that_a_group_bred_are_put_where_they_belong(node: Node) -> None
     assert node.ours() == {frozenset({node.main}), frozenset({first, *plugged})}
 
 
+@pytest.mark.pitfall(7)
 def test_after_a_restart_groups_are_adopted_with_their_counters(node: Node, emulator: Emulator) -> None:
     node.plug("CPU 0/KVM")
     before = node.run(wanting(ALL, vcpus=1))
@@ -144,6 +147,7 @@ def test_after_a_restart_groups_are_adopted_with_their_counters(node: Node, emul
     assert (node.tree.directory(where) / "mon_data/mon_L3_00/mbm_total_bytes").read_text() == "12345\n"
 
 
+@pytest.mark.pitfall(2)
 def test_groups_that_somebody_wiped_are_made_again_and_the_gap_adds_nothing(node: Node) -> None:
     node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)
@@ -160,9 +164,10 @@ def test_groups_that_somebody_wiped_are_made_again_and_the_gap_adds_nothing(node
     figures: Figures = node.sampler.sample(layout)
     assert not figures.offline
     assert [f.traffic[TOTAL_TRAFFIC] for f in figures.groups[GroupKey("uid-of-vm3", "all")]] == [(0, None)] * 2
-    assert node.sampler.gaps > 0
+    assert node.sampler.gaps[Gap.OFFLINE] > 0
 
 
+@pytest.mark.pitfall(4)
 def test_threads_in_another_programs_group_are_left_there(node: Node) -> None:
     tid = node.plug("CPU 0/KVM")
     theirs = MonGroupName(ROOT, "libvirt")
@@ -174,6 +179,7 @@ def test_threads_in_another_programs_group_are_left_there(node: Node) -> None:
     assert layout.node.other_rmids == 2
 
 
+@pytest.mark.pitfall(14)
 def test_when_qemu_ends_its_groups_go(node: Node) -> None:
     vcpu = node.plug("CPU 0/KVM")
     node.run(wanting(ALL, vcpus=1))
@@ -214,6 +220,7 @@ def crowded(mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads
     node.sampler.close()
 
 
+@pytest.mark.pitfall(1)
 def test_without_rmids_groups_wait_by_rank_and_get_theirs_when_some_come_free(crowded: Node) -> None:
     for number in range(2):
         crowded.plug(f"CPU {number}/KVM")
@@ -232,6 +239,7 @@ def test_without_rmids_groups_wait_by_rank_and_get_theirs_when_some_come_free(cr
     assert len(crowded.ours()) == 2
 
 
+@pytest.mark.pitfall(27)
 def test_a_node_whose_resctrl_goes_away_says_so_and_recovers(node: Node, emulator: Emulator, tmp_path: Path) -> None:
     node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)

@@ -43,6 +43,7 @@ def test_a_group_is_made_and_removed_and_both_may_be_so_already(tree: ResctrlTre
     assert tree.observe().mon_groups == {}
 
 
+@pytest.mark.pitfall(3)
 def test_what_is_not_ours_is_never_removed(tree: ResctrlTree) -> None:
     theirs = MonGroupName(ROOT, "theirs")
     mkdir(tree, theirs)
@@ -73,6 +74,7 @@ def test_a_group_that_has_gone_is_a_value(tree: ResctrlTree, threads: BusyThread
     assert tree.write_tid(MonGroupName("gone", "cachemon-a"), threads.start()) is Outcome.GROUP_GONE
 
 
+@pytest.mark.pitfall(8)
 def test_a_removed_group_with_threads_in_it_leaves_them_to_its_control_group(
     tree: ResctrlTree, threads: BusyThreads
 ) -> None:
@@ -93,6 +95,7 @@ def allocating(mount: Callable[..., Emulator]) -> ResctrlTree:
     return tree
 
 
+@pytest.mark.pitfall(5)
 def test_a_thread_of_another_control_group_is_refused(allocating: ResctrlTree, threads: BusyThreads) -> None:
     tid = threads.start()
     assert allocating.write_tid(MonGroupName("gold", ""), tid) is Outcome.MOVED
@@ -139,6 +142,7 @@ def test_no_rmid_is_told_apart_from_other_failures(short_of_rmids: ResctrlTree) 
         short_of_rmids.create(A)
 
 
+@pytest.mark.pitfall(15)
 @pytest.mark.parametrize("where", [MonGroupName("nowhere", "cachemon-a"), MonGroupName(ROOT, "cachemon-\n")])
 def test_what_else_the_kernel_refuses_is_an_error_with_its_errno(tree: ResctrlTree, where: MonGroupName) -> None:
     with pytest.raises(ResctrlError, match=r"ENOENT|EINVAL") as raised:
@@ -202,6 +206,7 @@ def test_the_lock_is_free_again_after_an_error(emulator: Emulator) -> None:
     assert A in tree.observe().mon_groups
 
 
+@pytest.mark.pitfall(11)
 def test_one_tid_goes_into_one_write_so_that_old_kernels_take_it(
     mount: Callable[..., Emulator], threads: BusyThreads
 ) -> None:

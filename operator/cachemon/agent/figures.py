@@ -1,20 +1,39 @@
-"""Figures: what the counters said, per monitoring group and cache block. Pure."""
+"""Figures: what the counters said, per monitoring group and cache block. Pure.
 
-from collections.abc import Iterable, Mapping
+A sample only moves the counters on (`cachemon.model.counters`); a group's figures are derived from them when
+somebody asks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from cachemon.agent.layout import GroupLayout, Layout, TargetLayout
-from cachemon.model.counters import CounterBase, TrafficTotal
+from cachemon.agent.reading_plan import (
+    LOCAL_TRAFFIC,
+    OCCUPANCY,
+    TOTAL_TRAFFIC,
+    WHOLE_OBJECT,
+    ReadingPlan,
+)
+from cachemon.model.counters import Counters, Gap, Progress
 from cachemon.model.groups import GroupKey
-from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import CacheBlock, Missing, Reading, total
+from cachemon.resctrl.counters import Sweep
 
-__all__ = ["Accumulator", "BlockFigure", "Figures", "NodeBlockFigure"]
+__all__ = [
+    "LOCAL_TRAFFIC",
+    "OCCUPANCY",
+    "TOTAL_TRAFFIC",
+    "Accumulator",
+    "BlockFigure",
+    "Figures",
+    "NodeBlockFigure",
+    "Traffic",
+]
 
-OCCUPANCY = "llc_occupancy"
-TOTAL_TRAFFIC = "mbm_total_bytes"
-LOCAL_TRAFFIC = "mbm_local_bytes"
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Traffic(NamedTuple):
@@ -75,24 +94,111 @@ class Figures:
     offline: bool = False
 
 
-CellReadings = Mapping[MonGroupName, Mapping[int, Mapping[str, Reading]]]
-CounterKey = tuple[MonGroupName, int, str]
-_WHOLE_OBJECT = ""
-"""Stands where a group's name would, for the totals of an object."""
+class _Derived(Mapping[K, V]):
+    """A mapping whose values are worked out when they are asked for, once."""
+
+    def __init__(self, keys: Mapping[K, GroupKey], derive: Callable[[GroupKey], V]) -> None:
+        self._keys = keys
+        self._derive = derive
+        self._known: dict[K, V] = {}
+
+    def __getitem__(self, key: K) -> V:
+        if key not in self._known:
+            self._known[key] = self._derive(self._keys[key])
+        return self._known[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class _Meter(NamedTuple):
+    """The traffic of one group through one cache block: that of its counters, and what it had before it had them.
+
+    Attributes:
+        cells: the mon_groups that the counters are of.
+        counters: their positions.
+        base: to be added to the counters' totals; often negative, as they count from before they were the group's.
+        since: the sample from which on these cells are the group's.
+    """
+
+    cells: frozenset[MonGroupName]
+    counters: tuple[int, ...]
+    base: int
+    since: int
+
+    def total(self, totals: Sequence[int]) -> int:
+        return self.base + sum(map(totals.__getitem__, self.counters))
+
+
+_Rows = Mapping[GroupKey, Sequence[Sequence[_Meter]]]
+"""Of each group, per cache block, per event of traffic."""
+
+
+class _MeterKey(NamedTuple):
+    group: GroupKey
+    block: int
+    event: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One sample: what is wanted and what was read."""
+    """One sample, and what it takes to derive figures from it."""
 
-    layout: Layout
-    readings: CellReadings
-    deltas: Mapping[CounterKey, int | None]
-    now: float
+    plan: ReadingPlan
+    values: Sequence[Reading]
+    occupancies: Sequence[Reading]
+    meters: _Rows
+    progress: Progress
 
-    def occupancy(self, cells: Iterable[MonGroupName], block: int) -> Reading:
-        """Of several cells together; one that was not read has gone."""
-        return total(self.readings.get(cell, {}).get(block, {}).get(OCCUPANCY, Missing.OFFLINE) for cell in cells)
+    def group(self, key: GroupKey) -> tuple[BlockFigure, ...]:
+        plan, events = self.plan, self.plan.traffic_events
+        occupancy = self.occupancy(key)
+        return tuple(
+            BlockFigure(
+                block,
+                occupancy.get(block.id),
+                {event: self._traffic(meter) for event, meter in zip(events, meters, strict=True)},
+            )
+            for block, meters in zip(plan.blocks, self.meters[key], strict=True)
+        )
+
+    def occupancy(self, key: GroupKey) -> dict[int, Reading]:
+        plan, width = self.plan, len(self.plan.blocks)
+        if OCCUPANCY not in plan.events:
+            return {}
+        values, members = self.occupancies, plan.members[key]
+        return {
+            block.id: total(values[cell * width + place] for cell in members)
+            for place, block in enumerate(plan.blocks)
+        }
+
+    def _traffic(self, meter: _Meter) -> Traffic:
+        rate = self.progress.bytes_per_second(meter.counters, meter.since)
+        return Traffic(meter.total(self.progress.now.totals), rate)
+
+    def rate(self, key: GroupKey) -> int | None:
+        if TOTAL_TRAFFIC not in self.plan.events:
+            return None
+        place = self.plan.traffic_events.index(TOTAL_TRAFFIC)
+        rates = [self._traffic(meters[place]).bytes_per_second for meters in self.meters[key]]
+        return None if None in rates else sum(rate for rate in rates if rate is not None)
+
+    def node(self) -> tuple[NodeBlockFigure, ...]:
+        """A control group's counter holds its mon_groups' already: their sum is never added to it."""
+        plan, width = self.plan, len(self.plan.blocks)
+        if OCCUPANCY not in plan.events:
+            return ()
+        whole, cells = self.values[: len(plan.control_groups) * width], self.occupancies
+        figures = []
+        for place, block in enumerate(plan.blocks):
+            occupancy, monitored = total(whole[place::width]), total(cells[place::width])
+            if not isinstance(occupancy, Missing) and not isinstance(monitored, Missing):
+                occupancy = max(occupancy, monitored)  # read one after the other: a part may be newer than the whole
+            figures.append(NodeBlockFigure(block, occupancy, monitored))
+        return tuple(figures)
 
 
 class Accumulator:
@@ -103,22 +209,23 @@ class Accumulator:
     """
 
     def __init__(self, window_seconds: float) -> None:
-        self._window = window_seconds
-        self._bases: dict[CounterKey, CounterBase] = {}
-        self._totals: dict[tuple[str, str, int, str], TrafficTotal] = {}
-        self._cells: dict[tuple[str, str], frozenset[MonGroupName]] = {}
-        self._past_gaps = 0
+        self._counters = Counters(window_seconds)
+        self._plan: ReadingPlan | None = None
+        self._identities: Sequence[int] = ()
+        self._meters: Mapping[_MeterKey, _Meter] = {}
+        self._rows: _Rows = {}
+        self._groups: Mapping[GroupKey, GroupKey] = {}
+        self._objects: Mapping[str, GroupKey] = {}
 
     @property
-    def gaps(self) -> int:
-        """How often, since the start, a part of a group's traffic could not be counted."""
-        return self._past_gaps + sum(t.gaps for (_, group, _, _), t in self._totals.items() if group)
+    def gaps(self) -> dict[Gap, int]:
+        """How often, since the start, the counting of traffic broke off, by reason."""
+        return dict(self._counters.gaps)
 
     def digest(
         self,
-        layout: Layout,
-        identities: Mapping[MonGroupName, int],
-        readings: CellReadings,
+        plan: ReadingPlan,
+        sweep: Sweep,
         *,
         now: float,
         wall_time: float,
@@ -126,114 +233,66 @@ class Accumulator:
         """Figures of one sample.
 
         Args:
-            layout: which cells belong to which group.
-            identities: inode of each directory that was read; 0 for one that has gone.
-            readings: what every counter said: cells, and control groups (those have an empty name).
+            plan: what was read, and which cells belong to which group.
+            sweep: what every file said, in the plan's order.
             now: monotonic seconds of the sample.
             wall_time: the same moment, seconds since the epoch.
         """
-        sample = _Sample(layout, readings, self._deltas(identities, readings), now)
-        self._prune(layout)
-        monitored = [target for target in layout.targets if target.cells]
-        figures = Figures(
+        before = self._counters.progress.now.totals
+        regrouped = plan is not self._plan
+        if regrouped or sweep.identities is not self._identities:
+            self._counters.keep(plan.counters, plan.spread(sweep.identities))
+            self._plan, self._identities = plan, sweep.identities
+        progress = self._counters.advance(plan.traffic(sweep.values), now)
+        if regrouped:
+            self._meters = self._regroup(plan, before, progress)
+            self._rows = {
+                group: [
+                    [self._meters[_MeterKey(group, block.id, event)] for event in plan.traffic_events]
+                    for block in plan.blocks
+                ]
+                for group in plan.members
+            }
+            self._groups = {key: key for key in plan.members if key.group != WHOLE_OBJECT}
+            self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
+        sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
+        return Figures(
             wall_time=wall_time,
-            groups={
-                GroupKey(target.uid, group.group.name): self._group(sample, target.uid, group)
-                for target in monitored
-                for group in target.groups
-                if group.cells
-            },
-            objects={target.uid: _object_occupancy(sample, target) for target in monitored},
-            rates={target.uid: self._object_rate(sample, target) for target in monitored},
-            node=_node_figures(sample),
-            offline=not all(identities.values()) or _any_offline(readings),
-        )
-        self._cells = {(t.uid, g.group.name): frozenset(g.cells) for t in monitored for g in t.groups}
-        self._cells |= {(t.uid, _WHOLE_OBJECT): t.cells for t in monitored}
-        return figures
-
-    def _deltas(self, identities: Mapping[MonGroupName, int], readings: CellReadings) -> dict[CounterKey, int | None]:
-        deltas: dict[CounterKey, int | None] = {}
-        for where, blocks in readings.items():
-            for block, events in blocks.items() if where.name else ():
-                for event, reading in events.items():
-                    if event != OCCUPANCY:
-                        key = (where, block, event)
-                        base = self._bases.setdefault(key, CounterBase())
-                        deltas[key] = base.advance(reading, identities[where])
-        for key in self._bases.keys() - deltas.keys():
-            del self._bases[key]
-        return deltas
-
-    def _prune(self, layout: Layout) -> None:
-        wanted = {(t.uid, g.group.name) for t in layout.targets for g in t.groups}
-        wanted |= {(t.uid, _WHOLE_OBJECT) for t in layout.targets}
-        for key in [key for key in self._totals if key[:2] not in wanted]:
-            gone = self._totals.pop(key)
-            self._past_gaps += gone.gaps if key[1] else 0
-
-    def _group(self, sample: _Sample, uid: str, group: GroupLayout) -> tuple[BlockFigure, ...]:
-        node = sample.layout.node
-        return tuple(
-            BlockFigure(
-                block,
-                sample.occupancy(group.cells, block.id) if OCCUPANCY in node.events else None,
-                {
-                    event: self._count(sample, (uid, group.group.name, block.id, event), group.cells)
-                    for event in node.events
-                    if event != OCCUPANCY
-                },
-            )
-            for block in node.blocks
+            groups=_Derived(self._groups, sample.group),
+            objects=_Derived(self._objects, sample.occupancy),
+            rates=_Derived(self._objects, sample.rate),
+            node=sample.node(),
+            offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )
 
-    def _count(self, sample: _Sample, key: tuple[str, str, int, str], cells: Iterable[MonGroupName]) -> Traffic:
-        """A cell counts from the second sample on that it is the group's: the first difference was others' too."""
-        uid, group, block, event = key
-        before, now = self._cells.get((uid, group), frozenset()), frozenset(cells)
-        deltas = [sample.deltas.get((cell, block, event)) for cell in before & now]
-        traffic = self._totals.setdefault(key, TrafficTotal(self._window))
-        counted = sum(delta for delta in deltas if delta is not None)
-        traffic.add(counted, sample.now, gap=before != now or None in deltas)
-        return Traffic(traffic.total_bytes, traffic.bytes_per_second)
+    def _regroup(self, plan: ReadingPlan, before: Sequence[int], progress: Progress) -> dict[_MeterKey, _Meter]:
+        """Groups with other cells: a cell counts from the second sample on that it is the group's.
 
-    def _object_rate(self, sample: _Sample, target: TargetLayout) -> int | None:
-        if TOTAL_TRAFFIC not in sample.layout.node.events:
-            return None
-        rates = [
-            self._count(sample, (target.uid, _WHOLE_OBJECT, block.id, TOTAL_TRAFFIC), target.cells).bytes_per_second
-            for block in sample.layout.node.blocks
-        ]
-        return None if None in rates else sum(rate for rate in rates if rate is not None)
+        The first difference was others' too. Groups that wait, and cache blocks that are offline, keep their totals.
+        """
+        meters = {
+            key: _Meter(frozenset(), (), meter.total(before), 0)
+            for key, meter in self._meters.items()
+            if key.group in plan.known
+        }
+        for group, members in plan.members.items():
+            cells = frozenset(plan.cells[member] for member in members)
+            for place, block in enumerate(plan.blocks):
+                for number, event in enumerate(plan.traffic_events):
+                    counters = tuple(plan.counter(member, place, number) for member in members)
+                    key = _MeterKey(group, block.id, event)
+                    was = self._meters.get(key, _Meter(frozenset(), (), 0, progress.now.number))
+                    credited = sum(
+                        (progress.previous if plan.cells[member] in was.cells else progress.now.totals)[counter]
+                        for member, counter in zip(members, counters, strict=True)
+                    )
+                    base = was.total(before) - credited
+                    since = was.since if was.cells == cells else progress.now.number
+                    meters[key] = _Meter(cells, counters, base, since)
+        self._count_regrouped(meters)
+        return meters
 
-
-def _object_occupancy(sample: _Sample, target: TargetLayout) -> Mapping[int, Reading]:
-    if OCCUPANCY not in sample.layout.node.events:
-        return {}
-    return {block.id: sample.occupancy(target.cells, block.id) for block in sample.layout.node.blocks}
-
-
-def _node_figures(sample: _Sample) -> tuple[NodeBlockFigure, ...]:
-    """A control group's counter holds its mon_groups' already: their sum is never added to it."""
-    node = sample.layout.node
-    if OCCUPANCY not in node.events:
-        return ()
-    control_groups = [MonGroupName(name, "") for name in (ROOT, *node.control_groups)]
-    mon_groups = sample.layout.mon_groups
-    figures = []
-    for block in node.blocks:
-        occupancy = sample.occupancy(control_groups, block.id)
-        monitored = sample.occupancy(mon_groups, block.id)
-        if not isinstance(occupancy, Missing) and not isinstance(monitored, Missing):
-            occupancy = max(occupancy, monitored)  # read one after the other: a part may be newer than the whole
-        figures.append(NodeBlockFigure(block, occupancy, monitored))
-    return tuple(figures)
-
-
-def _any_offline(readings: CellReadings) -> bool:
-    return any(
-        reading is Missing.OFFLINE
-        for blocks in readings.values()
-        for events in blocks.values()
-        for reading in events.values()
-    )
+    def _count_regrouped(self, meters: Mapping[_MeterKey, _Meter]) -> None:
+        for key, was in self._meters.items():
+            if key.group.group != WHOLE_OBJECT and was.cells and key in meters and meters[key].cells != was.cells:
+                self._counters.gaps[Gap.REGROUPED] += 1

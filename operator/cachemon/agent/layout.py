@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup
 from cachemon.model.cells import Wish
@@ -20,6 +21,7 @@ __all__ = [
     "GroupState",
     "Layout",
     "NodeFacts",
+    "RmidCount",
     "Target",
     "TargetLayout",
     "judge",
@@ -113,7 +115,8 @@ class NodeFacts:
         events: counters that there are.
         assign_mode: see resctrl.tree.Capabilities.
         blocks: cache blocks with a mon_data directory.
-        own_mon_groups: how many mon_groups are ours.
+        own_mon_groups: how many mon_groups are ours. RMIDs in limbo are nobody's: of all RMIDs some may be neither
+            ours nor others' nor to be had.
         other_rmids: RMIDs that control groups and others' mon_groups take.
         control_groups: names of the control groups besides the default one.
     """
@@ -157,6 +160,19 @@ def wishes_of(targets: Iterable[Target]) -> tuple[Wish, ...]:
     )
 
 
+class RmidCount(NamedTuple):
+    """Whose the node's RMIDs are, and the most that we may take (None: as many as there are)."""
+
+    total: int
+    ours: int
+    others: int
+    budget: int | None
+
+    def __str__(self) -> str:
+        allowed = "" if self.budget is None else f", and the agent may take {self.budget} (--rmid-budget)"
+        return f"of the node's {self.total} RMIDs {self.ours} are cachemon's and {self.others} are others'{allowed}"
+
+
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A plan and what came of it.
@@ -166,12 +182,16 @@ class Carried:
         cells: see `cells_by_group`.
         failures: mon_groups that something went wrong with, and what.
         without_rmid: mon_groups that could not be made for want of RMIDs.
+        rmids: whose they are.
+        uncounted: groups whose traffic has no counter, and what is to be said of it.
     """
 
     plan: Plan
     cells: Mapping[GroupKey, tuple[MonGroupName, ...]]
     failures: Mapping[MonGroupName, str]
     without_rmid: frozenset[MonGroupName]
+    rmids: RmidCount
+    uncounted: Mapping[GroupKey, str] = field(default_factory=dict)
 
 
 def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayout:
@@ -205,17 +225,33 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
             f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
         )
     cells = carried.cells.get(key, ())
-    if key in carried.plan.waiting or not carried.without_rmid.isdisjoint(cells):
-        return stands(
-            GroupState.WAITING,
-            "OutOfRMIDs",
-            "the node has no RMID left for this group; lower the number of groups or raise `priority`",
-        )
+    if lack := _lack_of_rmids(key, cells, carried):
+        return stands(GroupState.WAITING, "OutOfRMIDs", lack)
     if problem := next((carried.failures[cell] for cell in cells if cell in carried.failures), None):
         return stands(GroupState.DEGRADED, "ResctrlRefused", problem)
     if gaps:
         return stands(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, cells)
+    if uncounted := carried.uncounted.get(key):
+        return stands(GroupState.DEGRADED, "NoBandwidthCounter", uncounted, cells)
     return stands(GroupState.MONITORED, "", "", cells)
+
+
+def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carried) -> str:
+    """What a group waits for, in numbers; empty when it has its RMIDs."""
+    if shortage := carried.plan.waiting.get(key):
+        place = "" if shortage.control_group is None else f" in control group {shortage.control_group or 'default'}"
+        return (
+            f"needs {shortage.needs} {'RMID' if shortage.needs == 1 else 'RMIDs'}{place}, "
+            f"{max(0, shortage.free)} {'is' if shortage.free == 1 else 'are'} free; {carried.rmids}; "
+            "lower the number of groups or raise `priority`"
+        )
+    refused = carried.without_rmid.intersection(cells)
+    if refused:
+        return (
+            f"the kernel has no free RMID now for {len(refused)} of its {len(cells)} mon_groups; {carried.rmids}, "
+            "freed ones come back when their cache lines have gone; it is tried again"
+        )
+    return ""
 
 
 def _no_qemu(target: Target) -> str:

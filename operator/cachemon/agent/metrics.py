@@ -1,14 +1,14 @@
 """/metrics: figures and the agent's own health, made anew from the shared snapshots at every scrape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from cachemon.agent.exposition import render
 from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout
+from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 
 __all__ = ["Health", "MetricsPage"]
@@ -34,7 +34,7 @@ class Health:
         samples: samples taken.
         sample_seconds: time that all samples took together.
         overruns: samples that began late because the one before was slow.
-        gaps: parts of traffic that could not be counted.
+        gaps: how often the counting of traffic broke off, by reason.
         reconciles: passes of the reconcile loop.
         writes: writes to the API by result.
     """
@@ -42,12 +42,12 @@ class Health:
     samples: int
     sample_seconds: float
     overruns: int
-    gaps: int
+    gaps: Mapping[Gap, int]
     reconciles: int
     writes: dict[str, int]
 
 
-class MetricsPage(Collector):
+class MetricsPage:
     """Answers scrapes.
 
     Args:
@@ -65,12 +65,10 @@ class MetricsPage(Collector):
         self._node_name = node_name
         self._snapshot = snapshot
         self._health = health
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def render(self) -> bytes:
         """The page in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        return render(self.collect())
 
     def collect(self) -> Iterator[Metric]:
         """All families."""
@@ -145,12 +143,17 @@ class MetricsPage(Collector):
             ("cachemon_agent_samples", "Samples taken.", health.samples),
             ("cachemon_agent_sample_seconds", "Time that all samples took together.", health.sample_seconds),
             ("cachemon_agent_sample_overruns", "Samples begun late: the one before was slow.", health.overruns),
-            ("cachemon_agent_counter_gaps", "Parts of traffic that could not be counted.", health.gaps),
             ("cachemon_agent_reconciles", "Passes of the reconcile loop.", health.reconciles),
         ):
             family = CounterMetricFamily(name, explanation, labels=("node",))
             family.add_metric(node, value)
             yield family
+        gaps = CounterMetricFamily(
+            "cachemon_agent_counter_gaps", "How often counting traffic broke off.", labels=("node", "reason")
+        )
+        for reason, number in health.gaps.items():
+            gaps.add_metric((self._node_name, reason), number)
+        yield gaps
         writes = CounterMetricFamily(
             "cachemon_agent_api_writes", "Writes to the API by result.", labels=("node", "result")
         )

@@ -89,7 +89,7 @@ class Publisher:
         self._wall_clock = wall_clock
         self._reports: dict[str, _Report] = {}
         self._node_report = _Report()
-        self._node_conditions: list[dict[str, Any]] = []
+        self._node_conditions: list[dict[str, Any]] | None = None  # until they were asked for
         self._backoff = _FIRST_BACKOFF_SECONDS
         self._hold_until = 0.0
         self.writes = Writes()
@@ -147,6 +147,9 @@ class Publisher:
         report = self._node_report
         if mark == report.signature and self._clock() < report.due:
             return
+        name = ObjectName("", self._node_name)
+        if self._node_conditions is None:
+            self._node_conditions = await self._conditions_of(name)
         status = node_status(
             layout,
             figures,
@@ -154,7 +157,6 @@ class Publisher:
             before=self._node_conditions,
             now=format_time(self._wall_clock()),
         )
-        name = ObjectName("", self._node_name)
         written = await self._write(NODES, name, status)
         if written is None:
             await self._create_node()
@@ -163,6 +165,14 @@ class Publisher:
             self._node_conditions = status["conditions"]
         report.signature = mark
         report.due = self._next(self._node_period) if written else self._clock() + _REFUSED_WAIT_SECONDS
+
+    async def _conditions_of(self, name: ObjectName) -> list[dict[str, Any]]:
+        """What an agent before us wrote: a condition keeps its transition time when the agent starts anew."""
+        try:
+            node = await self._client.get(NODES, name)
+        except (KubeNotFoundError, KubeForbiddenError):
+            return []
+        return list(node.get("status", {}).get("conditions", ()))
 
     async def _create_node(self) -> None:
         metadata: dict[str, Any] = {"name": self._node_name}

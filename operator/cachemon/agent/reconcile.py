@@ -2,38 +2,41 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from cachemon.agent.counter_share import share_counters_out
 from cachemon.agent.layout import (
     QEMU_NOT_FOUND,
     Carried,
     Layout,
     NodeFacts,
+    RmidCount,
     Target,
     cells_by_group,
     judge,
     unavailable_layout,
     wishes_of,
 )
+from cachemon.agent.rmids import RmidMemory
 from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.mon_groups import Holders, Observed
+from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.threads import Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
+from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
-
-_FIRST_RMID_WAIT_SECONDS = 1.0  # a freed RMID is not reused for about a second (limbo worker, fs/resctrl/monitor.c)
-_LAST_RMID_WAIT_SECONDS = 30.0
 
 
 class Reconciler:
@@ -65,14 +68,15 @@ class Reconciler:
         self._verify_seconds = verify_seconds
         self._clock = clock
         self._finder = QemuFinder(proc, clock=clock)
+        self._memberships = Memberships(proc)
         self._observed: Observed | None = None
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()
         self._held_for: Holders = {}
         self._known_blocks: tuple[CacheBlock, ...] = ()
         self._read_blocks_again_at = 0.0
-        self._rmid_wait = 0.0
-        self._create_again_at = 0.0
+        self._rmids = RmidMemory(clock)
+        self._uncounted: Mapping[GroupKey, str] = {}
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
@@ -94,22 +98,41 @@ class Reconciler:
             )
         qemus = self._qemus_of(targets)
         cells, wishes = _cells(targets, qemus)
+        before = self._observed
         observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
+        self._rmids.see(observed)
         plan = make_plan(
-            cells, wishes, observed, known_threads=self._threads, held_for=self._held_for, budget=self._budget
+            cells,
+            wishes,
+            observed,
+            known_threads=self._threads,
+            held_for=self._held_for,
+            budget=self._budget,
+            rooms=self._rmids.rooms,
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
-        applied = self._apply(plan)
-        carried = Carried(plan, cells_by_group(plan), applied.failed, frozenset(applied.without_rmid))
+        applied = self._apply(plan, observed)
+        own = {*observed.own_mon_groups, *applied.created} - applied.removed
+        by_group = cells_by_group(plan)
+        if observed is not before or applied.changed:
+            self._uncounted = share_counters_out(self._tree, capabilities, _complete(by_group, wishes, own), own)
+        count = RmidCount(
+            total=capabilities.num_rmids,
+            ours=len(own),
+            others=observed.other_rmids,
+            budget=self._budget,
+        )
+        without_rmid = frozenset(applied.without_rmid)
+        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         return Layout(
             node=NodeFacts(
-                num_rmids=capabilities.num_rmids,
+                num_rmids=count.total,
                 events=capabilities.events,
                 assign_mode=capabilities.assign_mode,
                 blocks=self._blocks(),
-                own_mon_groups=len(set(plan.placed.values()) - applied.without_rmid),
-                other_rmids=1 + len(observed.control_groups) + len(observed.foreign_mon_groups),
+                own_mon_groups=count.ours,
+                other_rmids=count.others,
                 control_groups=tuple(observed.control_groups),
             ),
             targets=layouts,
@@ -133,15 +156,17 @@ class Reconciler:
         stale = now - self._observed_at > self._verify_seconds
         observed = self._observed
         if observed is None or stale or threads != self._threads:
-            observed = self._observed = self._tree.observe()
+            observed = self._observed = self._memberships.observe(self._tree, {thread.tid for thread in threads})
             self._observed_at = now
             self._threads = threads
         return observed
 
-    def _apply(self, plan: Plan) -> Applied:
-        may_create = self._clock() >= self._create_again_at
+    def _apply(self, plan: Plan, observed: Observed) -> Applied:
+        may_create = self._rmids.may_create
         try:
-            applied = apply_plan(self._tree, plan, self._is_alive, may_create=may_create)
+            applied = apply_plan(
+                self._tree, plan, self._is_alive, where_is=self._memberships.where_is, may_create=may_create
+            )
         except ResctrlBusyError as err:
             log.warning("%s; trying again", err)
             self.forget()
@@ -149,7 +174,7 @@ class Reconciler:
             return Applied(failed=dict.fromkeys(undone, str(err)))
         if applied.changed or applied.failed:
             self.forget()
-        self._note_rmids(applied, tried=may_create)
+        self._rmids.note(applied, observed, tried=may_create)
         if applied.changed:
             log.info(
                 "mon_groups: %d wanted, %d threads moved, %d vanished, %d without RMID",
@@ -158,14 +183,6 @@ class Reconciler:
         for where, problem in applied.failed.items():
             log.warning("%s: %s", where.name, problem)
         return applied
-
-    def _note_rmids(self, applied: Applied, *, tried: bool) -> None:
-        """After a failed mkdir wait before the next, longer each time; a mkdir that works ends the waiting."""
-        if not applied.without_rmid:
-            self._rmid_wait = 0.0
-        elif tried:
-            self._rmid_wait = min(_LAST_RMID_WAIT_SECONDS, 2 * self._rmid_wait or _FIRST_RMID_WAIT_SECONDS)
-            self._create_again_at = self._clock() + self._rmid_wait
 
     def _is_alive(self, thread: Thread) -> bool:
         stat = read_stat(f"{self._proc}/{thread.tid}")
@@ -189,3 +206,11 @@ def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tup
             wanted.setdefault(qemu, []).append(target)
     cells = [cell for qemu, of in wanted.items() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
+
+
+def _complete(
+    cells: Mapping[GroupKey, tuple[MonGroupName, ...]], wishes: Sequence[Wish], own: AbstractSet[MonGroupName]
+) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
+    """The groups all of whose mon_groups are there, best rank first."""
+    ranked = (wish.key for wish in sorted(wishes, key=lambda wish: wish.rank))
+    return {key: cells[key] for key in ranked if key in cells and own >= set(cells[key])}

@@ -1,25 +1,18 @@
 """Sample: read every counter once. Runs in a thread of its own, so that a slow kernel delays nothing else."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from cachemon.agent.figures import Accumulator, Figures
 from cachemon.agent.layout import Layout
-from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.agent.reading_plan import ReadingPlan, compile_plan
+from cachemon.model.counters import Gap
+from cachemon.model.readings import Missing, Reading
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["Sampler"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reads:
-    """What descriptors are held for: another layout that says the same needs no new ones."""
-
-    groups: tuple[MonGroupName, ...]
-    blocks: tuple[int, ...]
-    events: tuple[str, ...]
 
 
 class Sampler:
@@ -30,6 +23,7 @@ class Sampler:
         window_seconds: bandwidths are means over this time.
         clock: monotonic seconds.
         wall_clock: seconds since the epoch.
+        reader: holds the descriptors.
     """
 
     def __init__(
@@ -39,48 +33,55 @@ class Sampler:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        reader: CounterReader | None = None,
     ) -> None:
         self._tree = tree
         self._clock = clock
         self._wall_clock = wall_clock
-        self._reader = CounterReader()
-        self._reads: _Reads | None = None
+        self._reader = reader or CounterReader()
+        self._layout: Layout | None = None
+        self._plan = compile_plan(Layout())
+        self._is_open = False
+        self._gone: list[Path] = []
         self._accumulator = Accumulator(window_seconds)
 
     @property
-    def gaps(self) -> int:
-        """How often a part of a group's traffic could not be counted."""
+    def gaps(self) -> Mapping[Gap, int]:
+        """How often the counting of traffic broke off, by reason."""
         return self._accumulator.gaps
 
     def sample(self, layout: Layout) -> Figures:
-        """Read and digest once."""
-        reads = _Reads(
-            groups=(*(MonGroupName(c, "") for c in (ROOT, *layout.node.control_groups)), *sorted(layout.mon_groups)),
-            blocks=tuple(block.id for block in layout.node.blocks),
-            events=layout.node.events,
-        )
-        if layout.node.unavailable:
-            self.close()
-            return self._accumulator.digest(layout, {}, {}, now=self._clock(), wall_time=self._wall_clock())
-        if reads != self._reads:
-            afresh = self._reads is None or (reads.blocks, reads.events) != (self._reads.blocks, self._reads.events)
-            self._reader.keep(map(self._tree.directory, reads.groups), reads.events, afresh=afresh)
-            self._reads = reads
+        """Read and digest once: while the layout says the same, one pread per value and nothing else."""
+        if layout is not self._layout:
+            self._compile(layout)
+        if not self._is_open:
+            directories = {self._tree.directory(where): events for where, events in self._plan.directories.items()}
+            self._reader.keep(directories, (block.id for block in self._plan.blocks), self._gone)
+            self._is_open, self._gone = True, []
         now, wall_time = self._clock(), self._wall_clock()
-        answers = self._reader.read()
-        by_name = {where: answers[self._tree.directory(where)] for where in reads.groups}
-        figures = self._accumulator.digest(
-            layout,
-            {where: answer.identity for where, answer in by_name.items()},
-            {where: answer.blocks for where, answer in by_name.items()},
-            now=now,
-            wall_time=wall_time,
-        )
-        if figures.offline:
-            self._reads = None  # open anew the next time: what is gone may have come back
+        sweep = self._reader.read()
+        figures = self._accumulator.digest(self._plan, sweep, now=now, wall_time=wall_time)
+        if figures.offline or not self._reader.is_whole:
+            # Open anew the next time: what is gone may have come back.
+            self._gone, self._is_open = self._gone_now(self._plan, sweep.values), False
         return figures
 
     def close(self) -> None:
         """Let go of every descriptor."""
         self._reader.close()
-        self._reads = None
+        self._is_open = False
+
+    def _compile(self, layout: Layout) -> None:
+        self._layout = layout
+        plan = compile_plan(layout)
+        if plan != self._plan:
+            self._plan, self._is_open = plan, False
+
+    def _gone_now(self, plan: ReadingPlan, values: Sequence[Reading]) -> list[Path]:
+        gone, place = [], 0
+        for where, events in plan.directories.items():
+            end = place + len(events) * len(plan.blocks)
+            if Missing.OFFLINE in values[place:end]:
+                gone.append(self._tree.directory(where))
+            place = end
+        return gone

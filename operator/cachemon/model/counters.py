@@ -3,73 +3,199 @@
 An MBM counter starts at 0 with every mkdir of its mon_group and when its cache block returns from CPU
 hotplug (fs/resctrl/monitor.c; seen on 6.1.192 and 7.3.4), so a difference counts only between two
 valid readings of the same directory that do not go down. Everything else is a gap: it adds nothing.
+
+All counters go forward together, as flat lists: while all is well a sample costs no step of Python for each.
 """
 
+from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import add, attrgetter, sub
 
 from cachemon.model.readings import Missing, Reading
 
+HIGHEST_BYTES_PER_SECOND_PER_BLOCK = 4 * 10**12
+"""No cache block moves more: several times the memory bandwidth of a whole socket with HBM."""
+SLOWEST_SWEEP_SECONDS = 1.0
+"""By so much later than the first file the last one may have been read: what it says may be of so much more time."""
+NEVER = 1 << 63
+_SNAPSHOTS_PER_WINDOW = 64
 
-@dataclass(slots=True)
-class CounterBase:
-    """The last valid value of one counter file, to subtract from the next.
+
+class Gap(StrEnum):
+    """Why a part of the traffic could not be counted. The values are those of the label `reason` in /metrics."""
+
+    UNAVAILABLE = Missing.UNAVAILABLE.value
+    ERROR = Missing.ERROR.value
+    UNASSIGNED = Missing.UNASSIGNED.value
+    OFFLINE = Missing.OFFLINE.value
+    RESTARTED = "Restarted"
+    """The counter went down: it began anew, or it wrapped."""
+    RECREATED = "Recreated"
+    """The mon_group is another one of the same name."""
+    IMPLAUSIBLE = "Implausible"
+    """More than a cache block can move in the time."""
+    REGROUPED = "Regrouped"
+    """The monitoring group has other cells than before."""
+
+
+def difference(before: Reading | None, reading: Reading, most: float) -> int | Gap | None:
+    """Bytes between two readings of a counter.
+
+    Args:
+        before: the reading before; None if there was none of this mon_group.
+        reading: the reading now.
+        most: bytes that may have been moved meanwhile.
+
+    Returns:
+        The bytes; a gap if counting breaks off here; None while there was nothing to break off.
+    """
+    if before is None or isinstance(before, Missing):
+        return None
+    if isinstance(reading, Missing):
+        return Gap(reading.value)
+    if reading < before:
+        return Gap.RESTARTED
+    return reading - before if reading - before <= most else Gap.IMPLAUSIBLE
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All totals at one moment: the number of the sample, monotonic seconds, bytes per counter."""
+
+    number: int
+    time: float
+    totals: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the counters have come; does not change when they go on.
 
     Attributes:
-        identity: inode of the mon_group's directory that the value came from.
-        value: bytes, or None before the first valid reading.
+        now: after the newest sample.
+        previous: totals after the sample before.
+        snapshots: of the rate window, oldest first; the last is `now`.
+        since: per counter the number of the sample that it counts from without a break; NEVER if it does not.
     """
 
-    identity: int | None = None
-    value: int | None = None
+    now: Snapshot
+    previous: Sequence[int]
+    snapshots: tuple[Snapshot, ...]
+    since: Sequence[int]
 
-    def advance(self, reading: Reading, identity: int) -> int | None:
-        """Bytes since the reading before, or None when that can't be known: then a gap begins or goes on."""
-        if isinstance(reading, Missing):
-            self.value = None
+    def bytes_per_second(self, counters: Sequence[int], since: int = 0) -> int | None:
+        """The mean rate of some counters together over the window, or what part of it they count without a break.
+
+        None until two samples in a row are there.
+        """
+        if not counters:
             return None
-        before, same = self.value, self.identity == identity
-        self.identity, self.value = identity, reading
-        if before is None or not same or reading < before:
+        begin = max([since, *map(self.since.__getitem__, counters)])
+        start = self.snapshots[0]
+        if begin > start.number:
+            place = bisect_left(self.snapshots, begin, key=attrgetter("number"))
+            if place == len(self.snapshots):
+                return None
+            start = self.snapshots[place]
+        seconds = self.now.time - start.time
+        if seconds <= 0:
             return None
-        return reading - before
+        moved = sum(map(self.now.totals.__getitem__, counters)) - sum(map(start.totals.__getitem__, counters))
+        return round(moved / seconds)
 
 
-@dataclass(slots=True)
-class TrafficTotal:
-    """Traffic of one monitoring group through one cache block: a total since the agent started, and a rate.
+class Counters:
+    """Totals of a changing set of counters. A counter's total starts at 0 when it comes into the set.
+
+    Args:
+        window_seconds: rates are means over at most this time.
 
     Attributes:
-        window_seconds: the rate is the mean over at most this time.
-        total_bytes: never goes down.
-        gaps: how often a part of the traffic could not be counted.
+        gaps: how often counting broke off, by reason.
     """
 
-    window_seconds: float
-    total_bytes: int = 0
-    gaps: int = 0
-    _points: deque[tuple[float, int]] = field(default_factory=deque)
+    def __init__(self, window_seconds: float) -> None:
+        self.gaps: dict[Gap, int] = dict.fromkeys(Gap, 0)
+        self._window = window_seconds
+        self._keys: Sequence[Hashable] = ()
+        self._identities: Sequence[int] = ()
+        self._before: Sequence[Reading | None] = ()
+        self.progress = Progress(Snapshot(0, 0.0, ()), (), (), ())
 
-    def add(self, delta: int, now: float, *, gap: bool) -> None:
+    def keep(self, keys: Sequence[Hashable], identities: Sequence[int]) -> None:
+        """Say what the next readings are of.
+
+        Args:
+            keys: names of the counters; those that were there before go on.
+            identities: the inode of the mon_group's directory for each.
+        """
+        if keys is self._keys and identities == self._identities:
+            return
+        place = {key: position for position, key in enumerate(self._keys)}
+        places = [place.get(key) for key in keys]
+        before: list[Reading | None] = []
+        for was, identity in zip(places, identities, strict=True):
+            base = None if was is None else self._before[was]
+            if was is not None and identity not in (0, self._identities[was]):
+                self.gaps[Gap.RECREATED] += isinstance(base, int)
+                base = None
+            before.append(base)
+        self._keys, self._identities, self._before = keys, identities, before
+        progress = self.progress
+        if places != list(range(len(progress.since))):
+            snapshots = tuple(Snapshot(s.number, s.time, _moved(s.totals, places, 0)) for s in progress.snapshots)
+            now = Snapshot(progress.now.number, progress.now.time, _moved(progress.now.totals, places, 0))
+            self.progress = Progress(now, now.totals, snapshots, _moved(progress.since, places, NEVER))
+
+    def advance(self, readings: Sequence[Reading], now: float) -> Progress:
         """Count one sample.
 
         Args:
-            delta: bytes since the sample before, of those cells whose counters could be compared.
-            now: monotonic seconds at which the counters were read.
-            gap: whether some cell's could not: its bytes are missing, so the rate starts anew.
+            readings: one for each of `keep`'s keys.
+            now: monotonic seconds at which they were read.
         """
-        self.total_bytes += delta
-        if gap:
-            self.gaps += bool(self._points)
-            self._points.clear()
-        self._points.append((now, self.total_bytes))
-        while len(self._points) > 2 and now - self._points[1][0] >= self.window_seconds:
-            self._points.popleft()
+        last = self.progress.now
+        most = HIGHEST_BYTES_PER_SECOND_PER_BLOCK * (now - last.time + SLOWEST_SWEEP_SECONDS)
+        try:
+            deltas = list(map(sub, readings, self._before))
+            counts = not deltas or (min(deltas) >= 0 and max(deltas) <= most)
+        except TypeError:  # a reading without a number, or without a base
+            counts = False
+        number, totals, since = last.number + 1, last.totals, self.progress.since
+        if counts:
+            totals = list(map(add, totals, deltas))
+        else:
+            totals, since = self._one_by_one(readings, most, number)
+        self._before = readings
+        snapshot = Snapshot(number, now, totals)
+        self.progress = Progress(snapshot, last.totals, self._window_with(snapshot), since)
+        return self.progress
 
-    @property
-    def bytes_per_second(self) -> int | None:
-        """The mean rate over the window, or None until two samples in a row are there."""
-        if len(self._points) < 2:
-            return None
-        (start, first), (end, last) = self._points[0], self._points[-1]
-        return round((last - first) / (end - start)) if end > start else None
+    def _one_by_one(self, readings: Sequence[Reading], most: float, number: int) -> tuple[list[int], list[int]]:
+        totals, since = list(self.progress.now.totals), list(self.progress.since)
+        for position, (before, reading) in enumerate(zip(self._before, readings, strict=True)):
+            delta = difference(before, reading, most)
+            if isinstance(delta, int):
+                totals[position] += delta
+                continue
+            if delta:
+                self.gaps[delta] += 1
+            since[position] = NEVER if isinstance(reading, Missing) else number
+        return totals, since
+
+    def _window_with(self, newest: Snapshot) -> tuple[Snapshot, ...]:
+        """The oldest is as old as the window or just older; with many samples in a window not each is kept."""
+        kept = deque(self.progress.snapshots)
+        if len(kept) > 2 and kept[-1].time - kept[-2].time < self._window / _SNAPSHOTS_PER_WINDOW:
+            kept.pop()
+        kept.append(newest)
+        while len(kept) > 2 and newest.time - kept[1].time >= self._window:
+            kept.popleft()
+        return tuple(kept)
+
+
+def _moved(values: Sequence[int], places: Sequence[int | None], absent: int) -> list[int]:
+    return [absent if place is None else values[place] for place in places]

@@ -45,7 +45,16 @@ class ResctrlUnavailableError(ResctrlError):
 
 
 class OutOfRmidsError(ResctrlError):
-    """No RMID is free now: ENOSPC, or EBUSY while freed ones wait for their cache lines to leave."""
+    """No RMID is free now.
+
+    Attributes:
+        in_limbo: EBUSY: freed ones wait for their cache lines to leave. ENOSPC otherwise: none at all, or none
+            for this control group.
+    """
+
+    def __init__(self, message: str, *, in_limbo: bool) -> None:
+        super().__init__(message)
+        self.in_limbo = in_limbo
 
 
 class ResctrlBusyError(ResctrlError):

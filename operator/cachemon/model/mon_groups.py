@@ -20,6 +20,12 @@ class MonGroupName(NamedTuple):
     name: str
 
     @property
+    def path(self) -> str:
+        """Its directory below the mount point; `/` for the default control group."""
+        home = f"/{self.control_group}" if self.control_group else ""
+        return (f"{home}/mon_groups/{self.name}" if self.name else home) or "/"
+
+    @property
     def is_ours(self) -> bool:
         """Whether cachemon made it. Nothing else is ever written to or removed."""
         return self.name.startswith(OWN_PREFIX)
@@ -34,8 +40,8 @@ class Observed:
     """What the kernel has.
 
     Attributes:
-        mon_groups: the TIDs in every mon_group, ours and others'.
-        control_groups: the TIDs in every control group but the default one.
+        mon_groups: the TIDs in every mon_group, ours and others'; those of our QEMUs at least.
+        control_groups: the TIDs in every control group but the default one, likewise.
         num_rmids: what the hardware offers, the default group's among them.
     """
 
@@ -48,8 +54,17 @@ class Observed:
         """Mon_groups that others made."""
         return tuple(name for name in self.mon_groups if not name.is_ours)
 
+    @property
+    def own_mon_groups(self) -> tuple[MonGroupName, ...]:
+        """Mon_groups that we made, wanted or not."""
+        return tuple(name for name in self.mon_groups if name.is_ours)
+
+    @property
+    def other_rmids(self) -> int:
+        """RMIDs that are not ours: every control group and every foreign mon_group takes one."""
+        return 1 + len(self.control_groups) + len(self.foreign_mon_groups)
+
     def rmids_for_us(self, budget: int | None) -> int:
-        """How many mon_groups we may have: every control group and every mon_group takes one RMID."""
-        others = 1 + len(self.control_groups) + len(self.foreign_mon_groups)
-        free = max(0, self.num_rmids - others)
+        """How many mon_groups we may have."""
+        free = max(0, self.num_rmids - self.other_rmids)
         return free if budget is None else min(free, budget)

@@ -7,14 +7,14 @@ mon_group under each: a thread may not leave its control group (EINVAL), and its
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from cachemon.model.cells import Cell, Wish
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
-from cachemon.model.ration import Part, parts_of, ration
+from cachemon.model.ration import Part, Shortage, parts_of, ration
 from cachemon.model.threads import Thread
 
 
@@ -56,7 +56,9 @@ class Plan:
     """What to do, and where each cell ends up when it all works.
 
     Attributes:
-        actions: in this order; an action whose predecessor failed is still safe.
+        actions: in this order; an action whose predecessor failed is still safe. Mon_groups go before others are
+            made where there would be too many otherwise, and after that everywhere else: no thread is without
+            one for longer than it must.
         placed: the mon_group of each part of the groups that were admitted.
         waiting: groups that can't have all their cells within the RMIDs there are.
         foreign: threads that others' mon_groups hold, by group; they are left there.
@@ -64,7 +66,7 @@ class Plan:
 
     actions: tuple[Action, ...]
     placed: Mapping[Part, MonGroupName]
-    waiting: frozenset[GroupKey]
+    waiting: Mapping[GroupKey, Shortage]
     foreign: Mapping[GroupKey, MonGroupName]
 
 
@@ -76,6 +78,7 @@ def make_plan(
     known_threads: Iterable[Thread] = (),
     held_for: Holders = MappingProxyType({}),
     budget: int | None = None,
+    rooms: Mapping[str, int] = MappingProxyType({}),
 ) -> Plan:
     """Decide what to do.
 
@@ -86,24 +89,63 @@ def make_plan(
         known_threads: all threads of the QEMUs that are looked after; only these may be released.
         held_for: whose threads the plan before this one put into each mon_group; empty after a restart.
         budget: at most this many mon_groups, or None for all that the hardware has.
+        rooms: by control group how many mon_groups of ours it takes, where that is known to be less.
     """
     foreign_tids = {tid: name for name in observed.foreign_mon_groups for tid in observed.mon_groups[name]}
     foreign = {
         key: foreign_tids[tid] for cell in cells for tid in cell.tids & foreign_tids.keys() for key in cell.members
     }
     parts = [part for part in parts_of(cells, observed.control_groups) if not foreign_tids.keys() & part.cell.tids]
-    chosen, waiting = ration(parts, wishes, observed.rmids_for_us(budget))
+    limit = observed.rmids_for_us(budget)
+    chosen, waiting = ration(parts, wishes, limit, rooms)
     placed = _place(chosen, observed, held_for)
-    actions: list[Action] = [Create(where) for where in placed.values() if where not in observed.mon_groups]
-    for part, where in placed.items():
-        held = observed.mon_groups.get(where, frozenset())
-        joining = tuple(sorted((t for t in part.threads if t.tid not in held), key=lambda t: t.tid))
-        if joining:
-            actions.append(Move(where, joining))
-    actions += _releases(placed, observed, known_threads)
     kept = set(placed.values())
-    actions += [Remove(name) for name in sorted(observed.mon_groups) if name.is_ours and name not in kept]
-    return Plan(tuple(actions), placed, waiting, foreign)
+    leaving = [name for name in observed.own_mon_groups if name not in kept]
+    actions: list[Action] = [
+        *(_fill(part, where, observed) for part, where in placed.items() if where in observed.mon_groups),
+        *_exchange(placed, leaving, observed, limit, rooms),
+        *_releases(placed, observed, known_threads),
+    ]
+    actions += [Remove(name) for name in sorted(leaving) if Remove(name) not in actions]
+    return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign)
+
+
+def _fill(part: Part, where: MonGroupName, observed: Observed) -> Move:
+    held = observed.mon_groups.get(where, frozenset())
+    return Move(where, tuple(sorted((t for t in part.threads if t.tid not in held), key=lambda t: t.tid)))
+
+
+def _exchange(
+    placed: Mapping[Part, MonGroupName],
+    leaving: Iterable[MonGroupName],
+    observed: Observed,
+    limit: int,
+    rooms: Mapping[str, int],
+) -> Iterator[Action]:
+    """Make and fill what is new, and remove ahead of it what has to make room, emptiest first."""
+    own = Counter(name.control_group for name in observed.own_mon_groups)
+    free = {where: rooms[where] - own[where] for where in rooms}
+    total = limit - own.total()
+    going = sorted(leaving, key=lambda name: (len(observed.mon_groups[name]), name))
+    for part, where in placed.items():
+        if where in observed.mon_groups:
+            continue
+        home = where.control_group
+        while total <= 0 or free.get(home, 1) <= 0:
+            crowded = free.get(home, 1) <= 0
+            making_room = next((name for name in going if not crowded or name.control_group == home), None)
+            if making_room is None:
+                break
+            going.remove(making_room)
+            yield Remove(making_room)
+            total += 1
+            if making_room.control_group in free:
+                free[making_room.control_group] += 1
+        yield Create(where)
+        yield _fill(part, where, observed)
+        total -= 1
+        if home in free:
+            free[home] -= 1
 
 
 def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict[Part, MonGroupName]:

@@ -2,10 +2,14 @@
 
 Groups are admitted whole, by rank. One that does not fit waits, and then it costs nobody anything: the cells are
 those of the admitted groups alone, so a waiting group splits no cell of another.
+
+RMIDs may be short on the whole node, or in one control group: an Arm machine has so many PMGs for each PARTID, and
+mkdir answers ENOSPC there long before num_rmids are used (drivers/resctrl, Linux 7.1).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +26,20 @@ class Part:
     cell: Cell
     control_group: str
     threads: frozenset[Thread]
+
+
+class Shortage(NamedTuple):
+    """Why a group was not admitted.
+
+    Attributes:
+        needs: mon_groups it would take beyond those of better groups.
+        free: how many were left for it.
+        control_group: the control group that has no more room, or None when the node has not.
+    """
+
+    needs: int
+    free: int
+    control_group: str | None
 
 
 class _Place(NamedTuple):
@@ -49,26 +67,31 @@ def parts_of(cells: Iterable[Cell], control_groups: Mapping[str, frozenset[int]]
     return tuple(parts)
 
 
-def ration(parts: Sequence[Part], wishes: Iterable[Wish], limit: int) -> tuple[list[Part], frozenset[GroupKey]]:
+def ration(
+    parts: Sequence[Part], wishes: Iterable[Wish], limit: int, rooms: Mapping[str, int]
+) -> tuple[list[Part], Mapping[GroupKey, Shortage]]:
     """Share out the RMIDs.
 
     Args:
         parts: what all groups together would need.
         wishes: the groups.
         limit: RMIDs that there are.
+        rooms: by control group how many mon_groups it takes, where that is known to be less.
 
     Returns:
         The parts of the admitted groups, best rank first, never more than `limit`; and the groups that wait.
     """
     ranked = sorted(wishes, key=lambda wish: wish.rank)
     order = {wish.key: number for number, wish in enumerate(ranked)}
-    admitted = frozenset(order) if len(parts) <= limit else _admit(parts, [wish.key for wish in ranked], limit)
-    merged = _merge(parts, admitted)
+    waiting = {} if len(parts) <= limit and not rooms else _turn_away(parts, list(order), limit, rooms)
+    merged = _merge(parts, order.keys() - waiting.keys())
     merged.sort(key=lambda part: (min(order[key] for key in part.cell.members), min(part.cell.tids)))
-    return merged, frozenset(order.keys() - admitted)
+    return merged, waiting
 
 
-def _admit(parts: Iterable[Part], ranked: Iterable[GroupKey], limit: int) -> frozenset[GroupKey]:
+def _turn_away(
+    parts: Iterable[Part], ranked: Iterable[GroupKey], limit: int, rooms: Mapping[str, int]
+) -> dict[GroupKey, Shortage]:
     by_place: defaultdict[_Place, list[frozenset[GroupKey]]] = defaultdict(list)
     places: defaultdict[GroupKey, set[_Place]] = defaultdict(set)
     for part in parts:
@@ -76,16 +99,25 @@ def _admit(parts: Iterable[Part], ranked: Iterable[GroupKey], limit: int) -> fro
         for key in part.cell.members:
             places[key].add(_place(part))
     admitted: set[GroupKey] = set()
+    waiting: dict[GroupKey, Shortage] = {}
     costs = dict.fromkeys(by_place, 0)
-    spent = 0
+    free: Counter[str | None] = Counter(rooms)
+    free[None] = limit
     for key in ranked:
         new_costs = {place: _cost(by_place[place], admitted | {key}) for place in places[key]}
-        more = sum(cost - costs[place] for place, cost in new_costs.items())
-        if spent + more <= limit:
+        more: Counter[str | None] = Counter()
+        for place, cost in new_costs.items():
+            more[None] += cost - costs[place]
+            if place.control_group in rooms:
+                more[place.control_group] += cost - costs[place]
+        full = [where for where, needs in more.items() if needs > free[where]]
+        if full:
+            waiting[key] = Shortage(more[full[0]], free[full[0]], full[0])
+        else:
             admitted.add(key)
             costs |= new_costs
-            spent += more
-    return frozenset(admitted)
+            free.subtract(more)
+    return waiting
 
 
 def _cost(memberships: Iterable[frozenset[GroupKey]], admitted: set[GroupKey]) -> int:
@@ -93,7 +125,7 @@ def _cost(memberships: Iterable[frozenset[GroupKey]], admitted: set[GroupKey]) -
     return len({members & admitted for members in memberships} - {frozenset()})
 
 
-def _merge(parts: Iterable[Part], admitted: frozenset[GroupKey]) -> list[Part]:
+def _merge(parts: Iterable[Part], admitted: AbstractSet[GroupKey]) -> list[Part]:
     """Parts that differ in waiting groups alone are one; those of waiting groups alone are none."""
     threads: defaultdict[tuple[_Place, frozenset[GroupKey]], set[Thread]] = defaultdict(set)
     for part in parts:

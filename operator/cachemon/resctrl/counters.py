@@ -6,103 +6,134 @@ group or the cache block has gone it gives ENODEV for ever, so the file is then 
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from cachemon.model.readings import Missing, Reading, parse_reading
-from cachemon.resctrl.tree import block_directory, block_ids
+from cachemon.model.readings import Missing, Reading, parse_readings
+from cachemon.resctrl.tree import block_directory
 
-__all__ = ["CounterReader", "GroupReadings"]
+__all__ = ["CounterReader", "Sweep"]
 
-_LONGEST_VALUE = 64
+_LONGEST_VALUE = 24  # a u64 has 20 digits; a short buffer spares the interpreter a copy
+_NOT_OPEN = -1
+_GONE = (errno.ENODEV, errno.ENOENT, errno.ENOTDIR)
 
 
-class GroupReadings(NamedTuple):
-    """All counters of one group.
+class Sweep(NamedTuple):
+    """What all files said, in the order of `CounterReader.keep`.
 
     Attributes:
-        identity: inode of the group's directory; 0 when it has gone.
-        blocks: by cache id, then event: what the file said.
+        identities: of each group's directory the inode; 0 when it has gone.
+        values: per group, then cache block, then event.
+        missing: the reasons among the values.
     """
 
-    identity: int
-    blocks: Mapping[int, Mapping[str, Reading]]
+    identities: Sequence[int]
+    values: Sequence[Reading]
+    missing: frozenset[Missing]
 
 
 class _OpenGroup:
     """One group's kept descriptors."""
 
-    def __init__(self, directory: Path, events: Iterable[str]) -> None:
+    def __init__(self, directory: Path, blocks: Sequence[int], events: Sequence[str]) -> None:
+        self.wanted = (blocks, events)
         self.identity = 0
-        self.files: dict[int, dict[str, int | None]] = {}
+        self.files: list[int] = [_NOT_OPEN] * (len(blocks) * len(events))
+        self.why: Missing = Missing.OFFLINE
         try:
-            self.identity = directory.stat().st_ino
-        except OSError:
+            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as err:
+            self.why = _why(err)
             return
-        for block in block_ids(directory / "mon_data"):
-            path = block_directory(directory, block)
-            self.files[block] = {event: _open(path / event) for event in events}
+        # The files are opened below the very directory that is identified: one that is removed and made again
+        # meanwhile can't lend the old one's inode to the new one's counters.
+        try:
+            self.identity = os.fstat(root).st_ino
+            paths = (block_directory(Path(), block) / event for block in blocks for event in events)
+            for position, path in enumerate(paths):
+                self._open(position, path, root)
+        finally:
+            os.close(root)
 
-    def read(self) -> GroupReadings:
-        return GroupReadings(
-            self.identity,
-            {
-                block: {event: _pread(descriptor) for event, descriptor in files.items()}
-                for block, files in self.files.items()
-            },
-        )
+    def _open(self, position: int, path: Path, root: int) -> None:
+        try:
+            self.files[position] = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+        except OSError as err:
+            self.why = _why(err)
+
+    @property
+    def is_whole(self) -> bool:
+        return _NOT_OPEN not in self.files
 
     def close(self) -> None:
-        for files in self.files.values():
-            for descriptor in files.values():
-                if descriptor is not None:
-                    os.close(descriptor)
+        for descriptor in self.files:
+            if descriptor != _NOT_OPEN:
+                os.close(descriptor)
 
 
 class CounterReader:
-    """Counters of a changing set of groups. Used by one thread at a time."""
+    """Counters of a changing set of groups. Used by one thread at a time.
 
-    def __init__(self) -> None:
+    Args:
+        pread: the system call.
+    """
+
+    def __init__(self, pread: Callable[[int, int, int], bytes] = os.pread) -> None:
+        self._pread = pread
         self._groups: dict[Path, _OpenGroup] = {}
+        self._identities: tuple[int, ...] = ()
+        self._descriptors: list[int] = []
+        self._not_open: list[tuple[int, Missing]] = []
 
-    def keep(self, directories: Iterable[Path], events: Iterable[str], *, afresh: bool = False) -> None:
-        """Hold descriptors for exactly these groups.
+    def keep(self, wanted: Mapping[Path, Sequence[str]], blocks: Iterable[int], gone: Iterable[Path] = ()) -> None:
+        """Hold descriptors for exactly these files, in this order.
 
         Args:
-            directories: of the groups; those already held stay open.
-            events: names of the counters.
-            afresh: open all anew: cache blocks or events have come or gone.
+            wanted: the groups' directories, and the counters that are read of each.
+            blocks: cache ids.
+            gone: directories that gave `Missing.OFFLINE`: opened anew. So is what could not be opened before.
         """
-        events, wanted = tuple(events), set(directories)
-        for directory in list(self._groups):
-            if afresh or directory not in wanted:
-                self._groups.pop(directory).close()
-        for directory in wanted - self._groups.keys():
-            self._groups[directory] = _OpenGroup(directory, events)
+        ids, opened_anew = tuple(blocks), set(gone)
+        held, self._groups = self._groups, {}
+        for directory, events in wanted.items():
+            group = held.pop(directory, None)
+            if group and (group.wanted != (ids, events) or directory in opened_anew or not group.is_whole):
+                group.close()
+                group = None
+            self._groups[directory] = group or _OpenGroup(directory, ids, events)
+        for group in held.values():
+            group.close()
+        self._identities = tuple(group.identity for group in self._groups.values())
+        files = [(descriptor, group.why) for group in self._groups.values() for descriptor in group.files]
+        self._descriptors = [descriptor for descriptor, _ in files if descriptor != _NOT_OPEN]
+        self._not_open = [(place, why) for place, (descriptor, why) in enumerate(files) if descriptor == _NOT_OPEN]
 
-    def read(self) -> dict[Path, GroupReadings]:
+    def read(self) -> Sweep:
         """One pread per value, nothing else. A group or block that has gone reads `Missing.OFFLINE`."""
-        return {directory: group.read() for directory, group in self._groups.items()}
+        texts: list[bytes | Missing] = []
+        answers = map(self._pread, self._descriptors, repeat(_LONGEST_VALUE), repeat(0))
+        while True:
+            try:
+                texts.extend(answers)
+                break
+            except OSError as err:  # of one file: those before it are in the list, those after it are still to come
+                texts.append(_why(err))
+        for place, why in self._not_open:
+            texts.insert(place, why)
+        return Sweep(self._identities, *parse_readings(texts))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every file could be opened."""
+        return not self._not_open
 
     def close(self) -> None:
         """Let go of every descriptor."""
-        for group in self._groups.values():
-            group.close()
-        self._groups.clear()
+        self.keep({}, ())
 
 
-def _open(path: Path) -> int | None:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-
-
-def _pread(descriptor: int | None) -> Reading:
-    if descriptor is None:
-        return Missing.OFFLINE
-    try:
-        return parse_reading(os.pread(descriptor, _LONGEST_VALUE, 0))
-    except OSError as err:
-        return Missing.OFFLINE if err.errno in (errno.ENODEV, errno.ENOENT) else Missing.ERROR
+def _why(err: OSError) -> Missing:
+    return Missing.OFFLINE if err.errno in _GONE else Missing.ERROR

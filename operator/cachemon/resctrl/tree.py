@@ -18,6 +18,7 @@ __all__ = ["Capabilities", "Outcome", "ResctrlTree"]
 _NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 _L3_PREFIX = "mon_L3_"
 _LOCK_RETRY_SECONDS = 0.01
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 _COUNTERS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 
 
@@ -132,29 +133,44 @@ class ResctrlTree:
         num_rmids = self.capabilities().num_rmids
         mon_groups: dict[MonGroupName, frozenset[int]] = {}
         control_groups: dict[str, frozenset[int]] = {}
-        for control_group in (ROOT, *self._control_group_names()):
-            where = MonGroupName(control_group, "")
-            if control_group:
-                tids = self._tids(where)
-                if tids is None:
-                    continue
-                control_groups[control_group] = tids
-            for name in _subdirectories(self.directory(where) / "mon_groups"):
-                mon_group = MonGroupName(control_group, name)
-                if (tids := self._tids(mon_group)) is not None:
-                    mon_groups[mon_group] = tids
+        for where in self.groups():
+            if where == MonGroupName(ROOT, "") or (tids := self._tids(where)) is None:
+                continue
+            if where.name:
+                mon_groups[where] = tids
+            else:
+                control_groups[where.control_group] = tids
         return Observed(mon_groups, control_groups, num_rmids)
 
-    def _control_group_names(self) -> list[str]:
-        return [name for name in _subdirectories(self.root) if name not in _NOT_CONTROL_GROUPS]
+    def groups(self) -> tuple[MonGroupName, ...]:
+        """Every control group, its name empty, each followed by its mon_groups; the default one first.
+
+        Raises:
+            ResctrlError: some can't be listed. A group that is overlooked would lose its threads to us.
+        """
+        found: list[MonGroupName] = []
+        control_groups = (name for name in self._listed(self.root) if name not in _NOT_CONTROL_GROUPS)
+        for control_group in (ROOT, *control_groups):
+            where = MonGroupName(control_group, "")
+            names = self._listed(self.directory(where) / "mon_groups")
+            found += [where, *(MonGroupName(control_group, name) for name in names)]
+        return tuple(found)
+
+    @staticmethod
+    def _listed(path: Path) -> list[str]:
+        """Subdirectories by name; none where the directory has just gone."""
+        try:
+            return _subdirectories(path)
+        except OSError as err:
+            if err.errno in _GONE:
+                return []
+            raise ResctrlError(f"{path} can't be listed: {err}") from err
 
     def _tids(self, where: MonGroupName) -> frozenset[int] | None:
         try:
             return frozenset(map(int, self._read(self.directory(where) / "tasks").split()))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
         except OSError as err:
-            if err.errno == errno.ENODEV:
+            if err.errno in _GONE:
                 return None
             raise ResctrlError(f"{self.directory(where)}/tasks can't be read: {err}") from err
 
@@ -165,11 +181,14 @@ class ResctrlTree:
         Raises:
             ResctrlBusyError: another program held it for all of `lock_seconds`.
             ResctrlUnavailableError: the mount point is gone.
+            ResctrlError: it can't be opened.
         """
         try:
             descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as err:
-            raise self._unavailable() from err
+            if err.errno in _GONE:
+                raise self._unavailable() from err
+            raise ResctrlError(f"{self.root} can't be opened: {err}") from err
         try:
             deadline = self._clock() + self._lock_seconds
             while not _try_lock(descriptor):
@@ -193,7 +212,9 @@ class ResctrlTree:
             return
         except OSError as err:
             if err.errno in (errno.ENOSPC, errno.EBUSY):
-                raise OutOfRmidsError(f"no RMID is free for {where.name}: {self._status(err)}") from err
+                raise OutOfRmidsError(
+                    f"no RMID is free for {where.name}: {self._status(err)}", in_limbo=err.errno == errno.EBUSY
+                ) from err
             raise ResctrlError(
                 f"{self.directory(where)} can't be made: {self._status(err)}; the agent must run as uid 0 with "
                 "DAC_OVERRIDE and a writable mount"
@@ -245,7 +266,7 @@ class ResctrlTree:
 def _outcome(err: OSError) -> Outcome:
     if err.errno == errno.ESRCH:
         return Outcome.VANISHED
-    return Outcome.GROUP_GONE if err.errno in (errno.ENOENT, errno.ENODEV, errno.ENOTDIR) else Outcome.REFUSED
+    return Outcome.GROUP_GONE if err.errno in _GONE else Outcome.REFUSED
 
 
 def block_ids(mon_data: Path) -> tuple[int, ...]:
@@ -253,7 +274,11 @@ def block_ids(mon_data: Path) -> tuple[int, ...]:
 
     Other resources (`mon_PERF_PKG_00`, Linux 7.0) and what lies deeper (`mon_sub_L3_00`, SNC) are not cache blocks.
     """
-    ids = (name.removeprefix(_L3_PREFIX) for name in _subdirectories(mon_data) if name.startswith(_L3_PREFIX))
+    try:
+        names = _subdirectories(mon_data)
+    except OSError:
+        return ()
+    ids = (name.removeprefix(_L3_PREFIX) for name in names if name.startswith(_L3_PREFIX))
     return tuple(sorted(int(text) for text in ids if text.isdecimal() and text.isascii()))
 
 
@@ -263,11 +288,8 @@ def block_directory(group: Path, block_id: int) -> Path:
 
 
 def _subdirectories(path: Path) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:
-        return []
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def _try_lock(descriptor: int) -> bool:

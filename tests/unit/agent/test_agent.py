@@ -9,6 +9,7 @@ from cachemon.agent.agent import Agent
 from cachemon.agent.config import parse_config
 from cachemon.kube.client import Listing, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource
+from cachemon.model.errors import KubeNotFoundError
 from tests.unit.agent.builders import NODE, make_object
 from tests.unit.eventually import eventually
 
@@ -28,6 +29,9 @@ class Server:
         self.objects: list[dict[str, Any]] = []
         self.events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self.statuses: dict[str, list[Mapping[str, Any]]] = {}
+
+    async def get(self, _resource: Resource, name: ObjectName) -> dict[str, Any]:
+        raise KubeNotFoundError(str(name))
 
     async def list(self, _resource: Resource, selector: Selector) -> Listing:
         await self.listed.wait()

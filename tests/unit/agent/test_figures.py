@@ -2,15 +2,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Accumulator, Figures
 from cachemon.agent.layout import GroupState, Layout, NodeFacts
+from cachemon.agent.reading_plan import compile_plan
+from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
-from tests.unit.agent.builders import BLOCKS, EVENTS, FACTS, cell, make_group, make_layout, make_object, make_target
+from cachemon.resctrl.counters import Sweep
+from tests.unit.agent.builders import BLOCKS, FACTS, cell, make_group, make_layout, make_object, make_target
 
 ROOT_GROUP = MonGroupName(ROOT, "")
 GROUP_CELLS = {"a": [0, 1], "b": [1, 2], "c": [3]}
@@ -42,16 +46,19 @@ class Machine:
     ) -> Figures:
         """Read the same value from every block and event, but for traffic that is named."""
         self.now += 1
-        readings: dict[MonGroupName, dict[int, dict[str, Reading]]] = {
-            ROOT_GROUP: {block.id: {OCCUPANCY: root} for block in BLOCKS}
-        }
-        for n, value in values.items():
-            moved = (traffic or {}).get(n, value)
-            readings[cell(n)] = {
-                block.id: {event: value if event == OCCUPANCY else moved for event in EVENTS} for block in BLOCKS
-            }
-        identities = {cell(n): (inodes or {}).get(n, 50 + n) for n in values} | {ROOT_GROUP: 1}
-        return self.accumulator.digest(layout, identities, readings, now=self.now, wall_time=1.8e9 + self.now)
+        plan = compile_plan(layout)
+        cells = {cell(n): n for n in values}
+        identities, readings = [], []
+        for where, events in plan.directories.items():
+            n = cells.get(where)
+            identities.append(1 if where == ROOT_GROUP else 0 if n is None else (inodes or {}).get(n, 50 + n))
+            for event in events * len(plan.blocks):
+                value = Missing.OFFLINE if n is None else values[n]
+                moved = value if n is None else (traffic or {}).get(n, value)
+                readings.append(root if where == ROOT_GROUP else value if event == OCCUPANCY else moved)
+        missing = frozenset(reading for reading in readings if isinstance(reading, Missing))
+        sweep = Sweep(identities, readings, missing)
+        return self.accumulator.digest(plan, sweep, now=self.now, wall_time=1.8e9 + self.now)
 
 
 def machine() -> Machine:
@@ -103,6 +110,10 @@ def test_totals_never_fall_whatever_is_read_and_however_groups_change(
         before |= {key: traffic.total_bytes for key, traffic in totals.items() if key[0].group in ("a", "b")}
 
 
+def gaps_of(steady: Machine) -> Mapping[Gap, int]:
+    return {gap: number for gap, number in steady.accumulator.gaps.items() if number}
+
+
 def total_of(figures: Figures, key: GroupKey = A) -> tuple[int, int | None]:
     return figures.groups[key][0].traffic[TOTAL_TRAFFIC]
 
@@ -114,7 +125,7 @@ def test_traffic_is_the_sum_of_the_cells_differences_and_rates_follow() -> None:
     figures = steady.sample(layout, {0: 1600, 1: 450})
     assert total_of(figures) == (1000, 500)
     assert figures.rates == {"uid-of-vm3": 1000}  # through both blocks
-    assert steady.accumulator.gaps == 0
+    assert gaps_of(steady) == {}
 
 
 def test_a_cell_that_restarts_is_a_gap_and_the_rest_still_counts() -> None:
@@ -122,7 +133,7 @@ def test_a_cell_that_restarts_is_a_gap_and_the_rest_still_counts() -> None:
     steady.sample(layout, {0: 1000, 1: 50})
     assert total_of(steady.sample(layout, {0: 1100, 1: 10})) == (100, None)
     assert total_of(steady.sample(layout, {0: 1100, 1: 30})) == (120, 20)
-    assert steady.accumulator.gaps == len(BLOCKS) * 2  # two counters in each block
+    assert gaps_of(steady) == {Gap.RESTARTED: len(BLOCKS) * 2}  # two counters in each block
 
 
 def test_a_directory_made_anew_is_a_gap_though_its_counter_is_higher() -> None:
@@ -176,10 +187,10 @@ def test_a_group_that_is_gone_and_comes_back_begins_at_nothing_and_its_gaps_stay
     steady, layout = machine(), layout_of({"a": [0]})
     steady.sample(layout, {0: 1000})
     steady.sample(layout, {0: 10})
-    gaps = steady.accumulator.gaps
-    assert gaps > 0
+    gaps = gaps_of(steady)
+    assert gaps == {Gap.RESTARTED: len(BLOCKS) * 2}
     steady.sample(make_layout(), {})
-    assert steady.accumulator.gaps == gaps
+    assert gaps_of(steady) == gaps
     assert total_of(steady.sample(layout, {0: 5})) == (0, None)
 
 
@@ -204,6 +215,54 @@ def test_the_node_is_the_control_groups_alone_and_never_less_than_the_monitored_
     assert [(f.occupancy, f.monitored) for f in figures.node] == [(300, 300)] * 2
     figures = machine().sample(layout, {0: Missing.ERROR, 1: 200}, root=250)
     assert [(f.occupancy, f.monitored) for f in figures.node] == [(250, Missing.ERROR)] * 2
+
+
+@pytest.mark.pitfall(23)
+def test_more_than_the_cache_holds_is_told_as_it_was_read() -> None:
+    too_much = (BLOCKS[0].capacity_bytes or 0) * 3
+    figures = machine().sample(layout_of({"a": [0], "b": [1]}), {0: too_much, 1: too_much}, root=too_much)
+    assert [figure.occupancy for figure in figures.groups[A]] == [too_much] * 2
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(2 * too_much, 2 * too_much)] * 2
+
+
+@pytest.mark.pitfall(24)
+def test_a_control_groups_counter_is_never_added_to_those_of_its_mon_groups() -> None:
+    figures = machine().sample(layout_of({"a": [0]}), {0: 100}, root=150)
+    assert [(f.occupancy, f.monitored) for f in figures.node] == [(150, 100)] * 2
+
+
+@pytest.mark.pitfall(25)
+def test_occupancy_that_lags_behind_moved_threads_is_told_as_it_is_and_not_mended() -> None:
+    steady = machine()
+    steady.sample(layout_of({"a": [0]}), {0: 1000})
+    moved = steady.sample(layout_of({"a": [1], "b": [0]}), {0: 900, 1: 4})
+    assert [figure.occupancy for figure in moved.groups[A]] == [4] * 2
+    assert [figure.occupancy for figure in moved.groups[GroupKey("uid-of-vm3", "b")]] == [900] * 2
+
+
+def test_a_group_with_other_cells_is_a_gap_of_its_counters_and_no_other_groups() -> None:
+    steady = machine()
+    steady.sample(layout_of({"a": [0], "b": [1]}), {0: 1000, 1: 1000})
+    steady.sample(layout_of({"a": [0, 2], "b": [1]}), {0: 1100, 1: 1100, 2: 5})
+    assert gaps_of(steady) == {Gap.REGROUPED: len(BLOCKS) * 2}
+
+
+@pytest.mark.pitfall(21)
+def test_an_implausible_rate_is_no_rate_of_its_group_and_the_rest_of_the_group_still_counts() -> None:
+    steady, layout = machine(), layout_of({"a": [0, 1], "b": [1]})
+    steady.sample(layout, {0: 1000, 1: 50})
+    figures = steady.sample(layout, {0: 2**63, 1: 150})
+    assert total_of(figures) == (100, None)
+    assert total_of(figures, GroupKey("uid-of-vm3", "b")) == (100, 100)
+    assert gaps_of(steady) == {Gap.IMPLAUSIBLE: len(BLOCKS) * 2}
+
+
+def test_figures_of_a_sample_stay_what_they_are_when_sampling_goes_on() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    steady.sample(layout, {0: 1000})
+    second = steady.sample(layout, {0: 1500})
+    steady.sample(layout_of({"b": [0]}), {0: 99_000})
+    assert total_of(second) == (500, 500)
 
 
 def test_what_the_kernel_does_not_count_has_no_figure() -> None:

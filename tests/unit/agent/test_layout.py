@@ -7,6 +7,7 @@ from cachemon.agent.layout import (
     Carried,
     GroupLayout,
     GroupState,
+    RmidCount,
     cells_by_group,
     judge,
     unavailable_layout,
@@ -24,6 +25,7 @@ from tests.unit.model.worlds import make_qemu
 GROUPS = [{"name": "low", "vcpus": "0-1"}, {"name": "all", "vcpus": "all"}]
 FOUR = make_qemu(1, vcpus=range(4))
 KEY = GroupKey("uid-of-vm3", "low")
+COUNT = RmidCount(total=64, ours=2, others=5, budget=None)
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,12 @@ CASES = {
         GroupState.DEGRADED, "ThreadsInForeignGroup", "mon_group theirs", theirs=frozenset({101})
     ),
     "another's group holds other threads": Case(GroupState.MONITORED, "", "", theirs=frozenset({103}), cells=1),
-    "no RMID by our count": Case(GroupState.WAITING, "OutOfRMIDs", "no RMID left", num_rmids=1),
-    "no RMID by the kernel's": Case(GroupState.WAITING, "OutOfRMIDs", "no RMID left", without_rmid=True),
+    "no RMID by our count": Case(
+        GroupState.WAITING, "OutOfRMIDs", "needs 1 RMID, 0 are free; of the node's 64 RMIDs 2", num_rmids=1
+    ),
+    "no RMID by the kernel's": Case(
+        GroupState.WAITING, "OutOfRMIDs", "no free RMID now for 1 of its 1", without_rmid=True
+    ),
     "the kernel refused": Case(GroupState.DEGRADED, "ResctrlRefused", "EPERM", failing="EPERM"),
     "no such thread": Case(
         GroupState.WAITING, "NoSuchThread", "no IOThread", group={"name": "low", "threads": ["IOThread"]}
@@ -73,7 +79,7 @@ def stand(case: Case) -> tuple[GroupLayout, ...]:
     cells_of_low = cells_of.get(KEY, ())
     failures = dict.fromkeys(cells_of_low, case.failing) if case.failing else {}
     without_rmid = frozenset(cells_of_low) if case.without_rmid else frozenset[MonGroupName]()
-    return judge(target, case.qemus, Carried(plan, cells_of, failures, without_rmid)).groups
+    return judge(target, case.qemus, Carried(plan, cells_of, failures, without_rmid, COUNT)).groups
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -113,7 +119,7 @@ def test_threads_of_two_control_groups_are_two_cells() -> None:
     observed = Observed({}, {"gold": frozenset({102})}, 64)
     cells = split(FOUR, wishes)
     plan = make_plan(cells, wishes, observed)
-    carried = Carried(plan, cells_by_group(plan), {}, frozenset())
+    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT)
     (group,) = judge(target, (FOUR,), carried).groups
     assert {cell.control_group for cell in group.cells} == {ROOT, "gold"}
 

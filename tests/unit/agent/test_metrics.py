@@ -1,17 +1,25 @@
 from collections.abc import Sequence
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from cachemon.agent.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.agent.layout import GroupState, Layout, unavailable_layout
 from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
 
-HEALTH = Health(samples=7, sample_seconds=0.5, overruns=1, gaps=2, reconciles=3, writes={"written": 4, "refused": 1})
+GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
+HEALTH = Health(
+    samples=7, sample_seconds=0.5, overruns=1, gaps=GAPS, reconciles=3, writes={"written": 4, "refused": 1}
+)
 
 
 def figures_of(layout: Layout, occupancy: Reading) -> Figures:
@@ -49,6 +57,29 @@ def test_a_groups_series_carry_the_labels_of_kubevirt_and_ours() -> None:
     assert values(samples, "cachemon_group_monitored") == [1, 0]
 
 
+LARGEST = 2**64 - 1
+
+
+@pytest.mark.pitfall(18)
+@given(value=st.one_of(st.integers(0, LARGEST), st.just(LARGEST), st.just(2**53 + 1)))
+def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
+    figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
+    figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).render().decode().splitlines()
+    for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
+        (line,) = [line for line in page if line.startswith(f"{name}{{")]
+        assert line.rpartition(" ")[2] == str(value)
+
+
+def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers() -> None:
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures_of(LAYOUT, 4096)), lambda: HEALTH)
+    theirs = CollectorRegistry(auto_describe=False)
+    theirs.register(page)
+    told = {family.name: family for family in text_string_to_metric_families(page.render().decode())}
+    expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
+    assert told == expected
+
+
 def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
     samples = scrape(LAYOUT, figures_of(LAYOUT, Missing.UNAVAILABLE))
     assert values(samples, "cachemon_cache_occupancy_bytes") == []
@@ -69,7 +100,8 @@ def test_series_of_groups_that_are_gone_disappear() -> None:
 def test_the_agents_own_figures_are_there() -> None:
     samples = scrape(LAYOUT, figures_of(LAYOUT, 1))
     assert values(samples, "cachemon_agent_samples_total") == [7]
-    assert values(samples, "cachemon_agent_counter_gaps_total") == [2]
+    gaps = [sample for sample in samples if sample.name == "cachemon_agent_counter_gaps_total"]
+    assert {sample.labels["reason"]: sample.value for sample in gaps} == {"Restarted": 2, "Offline": 0}
     assert values(samples, "cachemon_agent_api_writes_total") == [1, 4]
     assert values(samples, "cachemon_rmids") == [64, 2, 1]
     assert values(samples, "cachemon_monitoring_available") == [1]

@@ -38,6 +38,15 @@ class Server:
         self.attempts = 0
         self.refuse: Callable[[str, str], KubeError | None] = lambda _plural, _name: None
         self.refuse_creation: KubeError | None = None
+        self.node: dict[str, Any] | KubeError = KubeNotFoundError("not found")
+        self.gets = 0
+
+    async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
+        assert (resource, name) == (NODES, ObjectName("", NODE))
+        self.gets += 1
+        if isinstance(self.node, KubeError):
+            raise self.node
+        return self.node
 
     async def apply_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
@@ -272,6 +281,55 @@ def test_the_nodes_condition_keeps_its_time_from_write_to_write() -> None:
     times = [status["conditions"][0]["lastTransitionTime"] for _, _, status in setting.server.applied]
     assert len(times) == 2
     assert len(set(times)) == 1
+
+
+def old_condition(status: str) -> dict[str, Any]:
+    return {
+        "status": {
+            "conditions": [
+                {"type": "Ready", "status": status, "reason": "MonitoringAvailable", "message": "as before",
+                 "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            ]
+        }
+    }  # fmt: skip
+
+
+def test_the_nodes_condition_keeps_its_time_when_an_agent_starts_anew() -> None:
+    setting = Setting()
+    setting.server.node = old_condition("True")
+    for _ in range(2):
+        setting.publish(layout_of())
+        setting.now += 61
+    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status in setting.server.applied]
+    assert times == ["2026-01-01T00:00:00Z"] * 2
+    assert setting.server.gets == 1
+
+
+def test_the_nodes_condition_has_a_new_time_when_its_status_changed_between_two_agents() -> None:
+    setting = Setting()
+    setting.server.node = old_condition("False")
+    setting.publish(layout_of())
+    ((_, _, status),) = setting.server.applied
+    assert status["conditions"][0]["lastTransitionTime"] > "2027"
+
+
+@pytest.mark.parametrize("error", [KubeNotFoundError("gone"), KubeForbiddenError("no")])
+def test_a_node_object_that_cant_be_read_is_written_all_the_same(error: KubeError) -> None:
+    setting = Setting()
+    setting.server.node = error
+    setting.publish(layout_of())
+    assert setting.server.names() == [NODE]
+
+
+def test_an_api_server_that_is_away_is_asked_for_the_conditions_again() -> None:
+    setting = Setting()
+    setting.server.node = KubeUnreachableError("away")
+    setting.publish(layout_of())
+    assert setting.server.names() == []
+    setting.server.node = old_condition("True")
+    setting.now += 60
+    setting.publish(layout_of())
+    assert setting.server.applied[0][2]["conditions"][0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
 
 
 def test_writes_come_no_faster_than_the_bucket_fills() -> None:

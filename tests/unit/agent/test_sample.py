@@ -1,3 +1,5 @@
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,9 +8,11 @@ import pytest
 from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import Layout, NodeFacts, unavailable_layout
 from cachemon.agent.sample import Sampler
+from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
+from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
 
@@ -22,7 +26,16 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.now = 0.0
-        self.sampler = Sampler(ResctrlTree(root), 10, clock=lambda: self.now, wall_clock=lambda: 1.8e9 + self.now)
+        self.wall_time_ahead = 1.8e9
+        self.preads = 0
+        self.seconds_per_pread = 0.0
+        self.sampler = Sampler(
+            ResctrlTree(root),
+            10,
+            clock=lambda: self.now,
+            wall_clock=lambda: self.wall_time_ahead + self.now,
+            reader=CounterReader(self.pread),
+        )
         self.write(root, 0)
 
     def write(self, group: Path, value: int | str) -> None:
@@ -30,6 +43,11 @@ class Bench:
         directory.mkdir(parents=True, exist_ok=True)
         for event in EVENTS:
             (directory / event).write_text(f"{value}\n")
+
+    def pread(self, descriptor: int, length: int, offset: int) -> bytes:
+        self.preads += 1
+        self.now += self.seconds_per_pread
+        return os.pread(descriptor, length, offset)
 
     def group(self, name: object) -> Path:
         return self.root / "mon_groups" / cell(name).name
@@ -106,9 +124,79 @@ def test_an_unmounted_tree_is_sampled_with_its_time_so_that_it_is_reported(bench
     assert (figures.groups, figures.node) == ({}, ())
 
 
+@pytest.mark.pitfall(20)
+@pytest.mark.parametrize("jump", [-3600.0, 86400.0])
+def test_a_wall_clock_that_jumps_changes_no_rate(bench: Bench, jump: float) -> None:
+    bench.write(bench.group(0), 100)
+    bench.sample(layout_of(0))
+    bench.wall_time_ahead += jump
+    bench.write(bench.group(0), 350)
+    figures = bench.sample(layout_of(0))
+    assert total_of(figures) == (250, 250)
+    assert figures.wall_time == 1.8e9 + jump + 2
+
+
+@pytest.mark.pitfall(20)
+@pytest.mark.parametrize(("seconds", "rate"), [(0.25, 1000), (50.0, 5)])
+def test_a_rate_is_over_the_time_that_passed_however_late_or_early_a_sample_is(
+    bench: Bench, seconds: float, rate: int
+) -> None:
+    bench.write(bench.group(0), 100)
+    bench.sample(layout_of(0))
+    bench.now += seconds - 1
+    bench.write(bench.group(0), 350)
+    assert total_of(bench.sample(layout_of(0))) == (250, rate)
+
+
+@pytest.mark.pitfall(26)
+def test_reads_that_were_slow_lengthen_the_time_that_rates_are_over(bench: Bench) -> None:
+    bench.write(bench.group(0), 100)
+    bench.sample(layout_of(0))
+    bench.seconds_per_pread = 1.0
+    bench.write(bench.group(0), 200)
+    assert total_of(bench.sample(layout_of(0))) == (100, 100)
+    bench.seconds_per_pread = 0.0
+    bench.write(bench.group(0), 1000)
+    assert total_of(bench.sample(layout_of(0))) == (900, round(900 / (1 + 1 + 4)))
+
+
+@pytest.mark.pitfall(17)
+def test_a_sample_is_one_pread_for_each_value_and_opens_or_lists_nothing(bench: Bench) -> None:
+    for name in range(3):
+        bench.write(bench.group(name), 100)
+    layout = layout_of(0, 1, 2)
+    bench.sample(layout)
+    seen: list[str] = []
+    watching = True
+    sys.addaudithook(lambda event, _: seen.append(event) if watching else None)
+    bench.preads = 0
+    for _ in range(5):
+        bench.sample(layout)
+    watching = False
+    assert bench.preads == 5 * (3 * len(EVENTS) + 1)  # and the occupancy of the default group
+    assert [event for event in seen if event.startswith(("open", "os."))] == []
+
+
+def test_only_what_has_gone_is_opened_again(bench: Bench) -> None:
+    for name in (0, 1):
+        bench.write(bench.group(name), 100)
+    bench.sample(layout_of(0, 1, 2))
+    kept = descriptors_of(bench.root)
+    bench.write(bench.group(2), 100)
+    assert not bench.sample(layout_of(0, 1, 2)).offline
+    again = descriptors_of(bench.root)
+    assert kept.items() <= again.items()
+    assert len(again) == len(kept) + len(EVENTS)
+
+
+def descriptors_of(root: Path) -> dict[str, Path]:
+    links = {link.name: link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
+    return {number: path for number, path in links.items() if path.is_relative_to(root)}
+
+
 def test_gaps_are_counted_over_the_samplers_life(bench: Bench) -> None:
     bench.write(bench.group(0), 100)
     bench.sample(layout_of(0))
     bench.write(bench.group(0), 3)
     bench.sample(layout_of(0))
-    assert bench.sampler.gaps == 2
+    assert {gap: number for gap, number in bench.sampler.gaps.items() if number} == {Gap.RESTARTED: 2}

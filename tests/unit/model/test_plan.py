@@ -1,9 +1,13 @@
+import re
+
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, Release, Remove
+from cachemon.model.ration import Shortage
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.model.worlds import (
     SimulatedKernel,
@@ -65,6 +69,7 @@ def test_two_plans_in_a_row_equal_the_last(given_: tuple[World, SimulatedKernel]
     assert (last.waiting, last.foreign.keys()) == (direct.waiting, direct.foreign.keys())
 
 
+@pytest.mark.pitfall(3)
 @given(worlds_and_kernels())
 def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World, SimulatedKernel]) -> None:
     world, kernel = given_
@@ -89,6 +94,7 @@ def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World,
         assert kernel.group_of(tid) in (held_by, None)  # ours that held it may have been removed, no more
 
 
+@pytest.mark.pitfall(4)
 @given(worlds_and_kernels())
 def test_threads_in_others_groups_are_left_and_told_of(given_: tuple[World, SimulatedKernel]) -> None:
     world, kernel = given_
@@ -188,6 +194,7 @@ def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_ma
     assert_settled(after_world, kernel, after)
 
 
+@pytest.mark.pitfall(13)
 def test_vcpus_plugged_two_at_a_time_do_not_take_the_group_of_the_main_thread() -> None:
     wishes = (make_wish("o", "io", None, threads=[ThreadClass.EMULATOR]), make_wish("o", "all", range(4)))
     kernel, plan = settled(World((make_qemu(1, vcpus=(0,)),), {100: wishes}))
@@ -217,6 +224,7 @@ def test_groups_are_adopted_by_their_threads_whatever_they_are_called() -> None:
     assert set(plan.placed.values()) == {MonGroupName(ROOT, "cachemon-of-an-older-version")}
 
 
+@pytest.mark.pitfall(7)
 def test_orphans_are_removed_also_under_control_groups_and_others_are_not() -> None:
     world = World((), {})
     ours = [MonGroupName(ROOT, "cachemon-a-0"), MonGroupName("gold", "cachemon-b-0")]
@@ -236,6 +244,7 @@ def test_threads_in_several_control_groups_get_a_mon_group_under_each() -> None:
     assert {where.control_group for where in plan.placed.values()} == {ROOT, "gold"}
 
 
+@pytest.mark.pitfall(5)
 def test_a_thread_whose_control_group_changed_is_followed() -> None:
     world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", range(2)),)})
     kernel, plan = settled(world, SimulatedKernel(control_groups={"gold"}))
@@ -282,7 +291,7 @@ def test_rmids_go_to_whole_groups_by_rank_and_the_limit_holds(
     for wish in sorted(world.wishes, key=lambda wish: wish.rank):
         if mon_groups_needed(world, admitted | {wish.key}) <= limit:
             admitted.add(wish.key)
-    assert plan.waiting == {wish.key for wish in world.wishes} - admitted
+    assert plan.waiting.keys() == {wish.key for wish in world.wishes} - admitted
     assert len(plan.placed) == mon_groups_needed(world, admitted)
 
 
@@ -309,10 +318,57 @@ def test_a_group_that_waits_for_rmids_costs_a_better_one_nothing() -> None:
     worse = make_wish("worse", "g", (0, 1))
     world = World((make_qemu(1, vcpus=range(4)),), {100: (better, worse)})
     plan = world.plan(SimulatedKernel(num_rmids=2))
-    assert plan.waiting == {worse.key}
+    assert plan.waiting == {worse.key: Shortage(1, 0, None)}
     (part,) = plan.placed
     assert part.cell.members == {better.key}
     assert len(part.threads) == 4
+
+
+@given(worlds_and_kernels(), st.data())
+def test_own_groups_make_room_before_others_are_made_where_there_is_no_more(
+    given_: tuple[World, SimulatedKernel], data: st.DataObject
+) -> None:
+    world, kernel = given_
+    ours = sum(name.is_ours for name in kernel.mon_groups)
+    kernel.num_rmids = 1 + len(kernel.control_groups) + len(kernel.mon_groups) + data.draw(st.integers(0, 3))
+    budget = data.draw(st.one_of(st.none(), st.integers(0, 6)))
+    homes = sorted({ROOT, *kernel.control_groups})
+    kernel.rooms = data.draw(st.dictionaries(st.sampled_from(homes), st.integers(0, 4)))
+    plan = world.plan(kernel, budget=budget, rooms=kernel.rooms)
+    kernel.apply(plan.actions)
+    assert_settled(world, kernel, plan)
+    if budget is not None:
+        assert kernel.most <= max(ours, budget)
+    assert world.plan(kernel, budget=budget, rooms=kernel.rooms).actions == ()
+
+
+@given(worlds_and_kernels())
+def test_where_there_are_enough_rmids_groups_are_removed_last(given_: tuple[World, SimulatedKernel]) -> None:
+    world, kernel = given_
+    kinds = [isinstance(action, Remove) for action in world.plan(kernel).actions]
+    assert kinds == sorted(kinds)
+
+
+def test_the_emptiest_group_makes_room_and_the_threads_of_the_next_stay_where_they_are_until_then() -> None:
+    new, old = make_wish("new", "g", (0,)), MonGroupName(ROOT, "cachemon-old")
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (new,)})
+    empty = MonGroupName(ROOT, "cachemon-zz-empty")
+    kernel = SimulatedKernel(num_rmids=3, mon_groups={old: {4711}, empty: set()})
+    plan = world.plan(kernel)
+    (where,) = plan.placed.values()
+    assert [type(action).__name__ for action in plan.actions] == ["Remove", "Create", "Move", "Remove"]
+    assert plan.actions[0] == Remove(empty)
+    assert plan.actions[1] == Create(where)
+
+
+def test_a_control_group_without_room_keeps_its_groups_waiting_and_no_others() -> None:
+    both, gold = make_wish("both", "g", (0, 1), priority=5), make_wish("gold", "g", (1,))
+    root = make_wish("root", "g", (2,))
+    world = World((make_qemu(1, vcpus=range(3)),), {100: (both, gold, root)})
+    kernel = SimulatedKernel(control_groups={"gold"}, homes={102: "gold"})
+    plan = world.plan(kernel, rooms={"gold": 0})
+    assert plan.waiting == {both.key: Shortage(1, 0, "gold"), gold.key: Shortage(1, 0, "gold")}
+    assert [part.cell.members for part in plan.placed] == [{root.key}]
 
 
 def test_mkdirs_come_in_order_of_rank() -> None:
@@ -324,6 +380,8 @@ def test_mkdirs_come_in_order_of_rank() -> None:
     assert [next(iter(part.cell.members)).object_uid for part in placed] == ["important", "early", "late"]
 
 
+@pytest.mark.pitfall(9)
+@pytest.mark.pitfall(8)
 @given(worlds())
 def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
     _, plan = settled(world)
@@ -334,12 +392,35 @@ def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
         assert len(where.name) < 64
 
 
+OTHERS_NAMES = (
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",  # nri-resctrl-mon removes such, every 30 s
+    "pod_.*",  # unvariance, at its start
+    "pqos-.*",  # libpqos
+    "cadvisor.*",
+    "koordlet-.*",
+    "dra-.*",
+    "container-.*",
+    "pcm[0-9]+",
+    "(vcpus|emulator|iothread)_.*|qemu-.*",  # libvirt
+)
+
+
+@pytest.mark.pitfall(3)
+@given(worlds())
+def test_no_name_is_one_that_another_program_takes_for_its_own(world: World) -> None:
+    _, plan = settled(world)
+    for where in plan.placed.values():
+        assert where.is_ours
+        assert not any(re.fullmatch(pattern, where.name) for pattern in OTHERS_NAMES)
+
+
 def test_a_new_name_avoids_every_name_there_is() -> None:
     world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
     kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-0"): {4711}})
     assert list(world.plan(kernel).placed.values()) == [MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-1")]
 
 
+@pytest.mark.pitfall(3)
 def test_only_names_with_our_prefix_are_ours() -> None:
     observed = Observed(
         {MonGroupName(ROOT, "cachemon-a"): frozenset(), MonGroupName(ROOT, "cachemonitor"): frozenset()}, {}, 10
@@ -360,4 +441,4 @@ def test_every_control_group_and_every_foreign_mon_group_costs_an_rmid() -> None
 def test_a_waiting_group_is_named_by_object_and_group() -> None:
     wishes = (make_wish("o", "a", (0,)), make_wish("o", "b", (1,)))
     world = World((make_qemu(1, vcpus=range(2)),), {100: wishes})
-    assert world.plan(SimulatedKernel(num_rmids=2)).waiting == {GroupKey("o", "b")}
+    assert world.plan(SimulatedKernel(num_rmids=2)).waiting == {GroupKey("o", "b"): Shortage(1, 0, None)}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.readings import Missing, Reading, parse_reading, total
+from cachemon.model.readings import Missing, Reading, parse_reading, parse_readings, total
 
 READINGS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(Missing))
 
@@ -31,6 +31,24 @@ def test_any_bytes_are_a_number_or_a_reason(text: bytes) -> None:
     reading = parse_reading(text)
     assert isinstance(reading, Missing) or text.strip().decode() == text.strip().decode().strip()
     assert isinstance(reading, Missing) or int(text) == reading
+
+
+TEXTS = st.one_of(
+    st.integers(0, 2**64 - 1).map(lambda value: b"%d\n" % value),
+    st.integers(0, 2**64 - 1).map(lambda value: b"%d" % value),
+    st.sampled_from(
+        [b"Unavailable\n", b"Error\n", b"Unassigned\n", b"", b"\n", b"1_0\n", b"+5\n", b"-5\n", b"1\n2\n"]
+    ),
+    st.binary(max_size=24),
+)
+
+
+@pytest.mark.pitfall(18)
+@given(st.lists(st.one_of(TEXTS, st.sampled_from(Missing)), max_size=12))
+def test_many_texts_are_read_as_each_would_be_alone(texts: list[bytes | Missing]) -> None:
+    readings, missing = parse_readings(texts)
+    assert readings == [text if isinstance(text, Missing) else parse_reading(text) for text in texts]
+    assert missing == {reading for reading in readings if isinstance(reading, Missing)}
 
 
 @given(st.lists(READINGS, max_size=8))

@@ -65,7 +65,10 @@ class World:
     def tids(self) -> frozenset[int]:
         return frozenset(thread.tid for thread in self.threads)
 
-    def plan(self, kernel: "SimulatedKernel", *, held_for: Holders | None = None, budget: int | None = None) -> Plan:
+    def plan(
+        self, kernel: "SimulatedKernel", *, held_for: Holders | None = None, budget: int | None = None,
+        rooms: Mapping[str, int] | None = None,
+    ) -> Plan:  # fmt: skip
         return make_plan(
             self.cells,
             self.wishes,
@@ -73,6 +76,7 @@ class World:
             known_threads=self.threads,
             held_for=held_for or {},
             budget=budget,
+            rooms=rooms or {},
         )
 
 
@@ -89,6 +93,8 @@ class SimulatedKernel:
     mon_groups: dict[MonGroupName, set[int]] = field(default_factory=dict)
     homes: dict[int, str] = field(default_factory=dict)  # TID -> control group, ROOT when absent
     control_groups: set[str] = field(default_factory=set)
+    rooms: Mapping[str, int] = field(default_factory=dict)  # control group -> mon_groups it takes
+    most: int = 0  # mon_groups of ours there ever were at once
 
     def observed(self) -> Observed:
         return Observed(
@@ -102,14 +108,15 @@ class SimulatedKernel:
 
     def copy(self) -> "SimulatedKernel":
         mon_groups = {name: set(tids) for name, tids in self.mon_groups.items()}
-        return SimulatedKernel(self.num_rmids, mon_groups, dict(self.homes), set(self.control_groups))
+        return SimulatedKernel(self.num_rmids, mon_groups, dict(self.homes), set(self.control_groups), self.rooms)
 
     def apply(self, actions: Sequence[Action]) -> None:
         for action in actions:
             match action:
                 case Create(where):
-                    if 1 + len(self.control_groups) + len(self.mon_groups) < self.num_rmids:
+                    if self.has_room(where.control_group):
                         self.mon_groups.setdefault(where, set())
+                    self.most = max(self.most, sum(name.is_ours for name in self.mon_groups))
                 case Move(where, threads):
                     for thread in threads:
                         self.move(where, thread.tid)
@@ -119,6 +126,11 @@ class SimulatedKernel:
                         self.homes[thread.tid] = control_group
                 case Remove(where):
                     self.mon_groups.pop(where, None)
+
+    def has_room(self, control_group: str) -> bool:
+        own = sum(name.control_group == control_group and name.is_ours for name in self.mon_groups)
+        taken = 1 + len(self.control_groups) + len(self.mon_groups)
+        return taken < self.num_rmids and own < self.rooms.get(control_group, self.num_rmids)
 
     def move(self, where: MonGroupName, tid: int) -> None:
         if where in self.mon_groups and self.homes.get(tid, ROOT) == where.control_group:

@@ -160,6 +160,7 @@ def test_a_qemu_that_is_still_starting_is_identifiable_before_its_first_vcpu(
     assert not [thread for thread in qemu.threads if thread.thread_class is VCPU]
 
 
+@pytest.mark.pitfall(13)
 def test_a_hotplugged_vcpu_is_seen_at_the_next_scan(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 0/KVM")
@@ -194,6 +195,7 @@ def test_a_thread_that_ends_between_listing_and_reading_is_left_out(fake: FakePr
     assert [thread.tid for thread in only(finder.find([POD])).threads] == [60]
 
 
+@pytest.mark.pitfall(12)
 def test_a_reused_tid_is_another_thread(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 1/KVM", 120)
@@ -203,6 +205,7 @@ def test_a_reused_tid_is_another_thread(fake: FakeProc, finder: QemuFinder, cloc
     assert Thread(62, 500, ThreadClass.EMULATOR, None) in only(finder.find([POD])).threads
 
 
+@pytest.mark.pitfall(14)
 def test_a_killed_qemu_is_gone_even_while_nobody_has_waited_for_it(
     fake: FakeProc, finder: QemuFinder, clock: Clock
 ) -> None:
@@ -220,6 +223,7 @@ def test_a_qemu_that_dies_between_two_reads_is_left_out(fake: FakeProc, finder: 
     assert finder.find([POD]) == {POD: ()}
 
 
+@pytest.mark.pitfall(14)
 def test_a_pid_that_another_program_got_is_no_qemu_any_more(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
     fake.qemu(60, POD)
     settle(finder, clock)
@@ -297,6 +301,7 @@ def test_settled_processes_are_not_read_again(fake: FakeProc, finder: QemuFinder
     assert only(finder.find([POD])) == before
 
 
+@pytest.mark.pitfall(14)
 def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     fake.qemu(7, POD)

@@ -52,6 +52,7 @@ NO_POD = [
 ]
 
 
+@pytest.mark.pitfall(16)
 @pytest.mark.parametrize("text", CGROUPS.values(), ids=CGROUPS.keys())
 def test_the_pod_and_container_stand_in_the_cgroup_path_whoever_made_it(text: str) -> None:
     assert proc.pod_uid_of_cgroup(text + "\n") == UID

@@ -1,9 +1,15 @@
 """What the adapter makes of plain directories: names, numbers and words need no file system that acts."""
 
-from collections.abc import Iterable, Mapping
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cachemon.model.errors import ResctrlError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
@@ -54,6 +60,7 @@ def test_the_assign_mode_in_force_is_the_one_in_brackets(tmp_path: Path, text: s
     assert tree.capabilities().assign_mode == mode
 
 
+@pytest.mark.pitfall(27)
 @pytest.mark.parametrize(
     ("files", "reason", "advice"),
     [
@@ -81,6 +88,7 @@ def test_a_mount_point_that_is_missing_is_resctrl_not_mounted(tmp_path: Path) ->
         pytest.fail("locked what is not there")
 
 
+@pytest.mark.pitfall(22)
 def test_cache_ids_are_decimal_and_sorted_and_other_resources_are_none(tmp_path: Path) -> None:
     names = [
         "mon_L3_08",
@@ -155,14 +163,82 @@ def test_a_tasks_file_that_cant_be_opened_is_a_refusal_and_no_vanished_group(tmp
 def test_an_event_file_that_is_missing_or_odd_is_no_number(tmp_path: Path) -> None:
     make_resctrl(tmp_path, {"mon_data/mon_L3_00/llc_occupancy": "", "mon_data/mon_L3_01/llc_occupancy": "12345"})
     reader = CounterReader()
-    reader.keep([tmp_path], ("llc_occupancy", "mbm_total_bytes"))
-    answer = reader.read()[tmp_path]
+    reader.keep({tmp_path: ("llc_occupancy", "mbm_total_bytes")}, [0, 1])
+    sweep = reader.read()
+    assert not reader.is_whole
     reader.close()
-    assert answer.identity == tmp_path.stat().st_ino
-    assert answer.blocks == {
-        0: {"llc_occupancy": Missing.ERROR, "mbm_total_bytes": Missing.OFFLINE},
-        1: {"llc_occupancy": 12345, "mbm_total_bytes": Missing.OFFLINE},
-    }
+    assert sweep.identities == (tmp_path.stat().st_ino,)
+    assert sweep.values == [Missing.ERROR, Missing.OFFLINE, 12345, Missing.OFFLINE]
+    assert sweep.missing == {Missing.ERROR, Missing.OFFLINE}
+
+
+class Pread:
+    """os.pread that fails for the calls that are named, and counts."""
+
+    def __init__(self, failures: Mapping[int, int]) -> None:
+        self.failures = failures
+        self.calls = 0
+
+    def __call__(self, descriptor: int, length: int, offset: int) -> bytes:
+        self.calls += 1
+        if number := self.failures.get(self.calls - 1):
+            raise OSError(number, "as the test wants it")
+        return os.pread(descriptor, length, offset)
+
+
+@given(st.dictionaries(st.integers(0, 7), st.sampled_from([errno.ENODEV, errno.ENOENT, errno.EIO, errno.EINTR])))
+def test_an_errno_of_one_file_is_that_files_outcome_and_no_other_files(failures: dict[int, int]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        files = {f"mon_data/mon_L3_{block:02d}/{event}": f"{block}\n" for block in range(4) for event in ("a", "b")}
+        make_resctrl(Path(place), files)
+        pread = Pread(failures)
+        reader = CounterReader(pread)
+        reader.keep({Path(place): ("a", "b")}, range(4))
+        sweep = reader.read()
+        reader.close()
+    assert pread.calls == 8
+    gone = (errno.ENODEV, errno.ENOENT)
+    for place_of, value in enumerate(sweep.values):
+        number = failures.get(place_of)
+        why = Missing.OFFLINE if number in gone else Missing.ERROR
+        assert value == (place_of // 2 if number is None else why)
+
+
+def test_files_that_another_user_may_read_only_are_an_error_and_not_gone(tmp_path: Path) -> None:
+    make_resctrl(tmp_path, {"mon_data/mon_L3_00/llc_occupancy": "5"})
+    (tmp_path / "mon_data/mon_L3_00/mbm_total_bytes").symlink_to("mbm_total_bytes")  # ELOOP, to root as well
+    reader = CounterReader()
+    reader.keep({tmp_path: ("llc_occupancy", "mbm_total_bytes")}, [0])
+    assert reader.read().values == [5, Missing.ERROR]
+    reader.close()
+
+
+def test_a_directory_made_anew_while_its_files_are_opened_lends_nothing_to_the_old_ones_inode(tmp_path: Path) -> None:
+    group = tmp_path / "mon_groups/cachemon-a"
+    for name in ("cachemon-a", "new"):
+        make_resctrl(tmp_path / "mon_groups" / name, {"mon_data/mon_L3_00/llc_occupancy": name[0]})
+    old = group.stat().st_ino
+
+    class Events(Sequence[str]):
+        """The directory is exchanged at the moment when the names of the files are looked up in it."""
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, place: Any) -> Any:
+            if place == 0 and group.stat().st_ino == old:
+                group.rename(tmp_path / "mon_groups/old")
+                (tmp_path / "mon_groups/new").rename(group)
+            return ("llc_occupancy",)[place]
+
+    (tmp_path / "mon_groups/cachemon-a/mon_data/mon_L3_00/llc_occupancy").write_text("1")
+    (tmp_path / "mon_groups/new/mon_data/mon_L3_00/llc_occupancy").write_text("2")
+    reader = CounterReader()
+    reader.keep({group: Events()}, [0])
+    sweep = reader.read()
+    reader.close()
+    assert group.stat().st_ino != old
+    assert (sweep.identities, sweep.values) == ((old,), [1])
 
 
 def make_caches(sysfs: Path, caches: Iterable[tuple[int, int, str, int | None, str]]) -> None:
@@ -188,6 +264,7 @@ def test_cache_blocks_come_from_level_three_with_gaps_in_their_ids(tmp_path: Pat
     }
 
 
+@pytest.mark.pitfall(22)
 def test_a_cache_without_an_id_or_with_an_odd_level_is_left_out(tmp_path: Path) -> None:
     make_caches(tmp_path, [(0, 3, "3", None, "32768K"), (1, 3, "three", 1, "1K"), (2, 3, "3", 2, "huge")])
     assert read_cache_blocks(tmp_path) == {2: CacheBlock(3, 2, None, "2-3")}

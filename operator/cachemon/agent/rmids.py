@@ -1,0 +1,79 @@
+"""What refused mkdirs have taught about RMIDs: when to try again, and which control groups are full. No I/O."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from cachemon.model.mon_groups import Observed
+from cachemon.resctrl.apply import Applied
+
+__all__ = ["RmidMemory"]
+
+_FIRST_WAIT_SECONDS = 1.0  # a freed RMID is not reused for about a second (limbo worker, fs/resctrl/monitor.c)
+_LAST_WAIT_SECONDS = 30.0
+_ROOM_HOLDS_SECONDS = 60.0
+
+
+class RmidMemory:
+    """Back-off after a refused mkdir, and the room that control groups turned out to have.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._wait = 0.0
+        self._create_again_at = 0.0
+        self._others = 0
+        self._rooms: dict[str, tuple[int, float]] = {}
+
+    @property
+    def may_create(self) -> bool:
+        """Whether a mkdir has a chance; False while the last one failed only lately."""
+        return self._clock() >= self._create_again_at
+
+    @property
+    def rooms(self) -> Mapping[str, int]:
+        """By control group how many mon_groups of ours it takes, where the node's count alone would allow more.
+
+        Believed for a minute: an RMID in limbo may have made the control group look smaller than it is.
+        """
+        now = self._clock()
+        self._rooms = {where: known for where, known in self._rooms.items() if now < known[1]}
+        return {where: room for where, (room, _) in self._rooms.items()}
+
+    def see(self, observed: Observed) -> None:
+        """RMIDs that others gave back end the waiting."""
+        if observed.other_rmids < self._others:
+            self._start_anew()
+        self._others = observed.other_rmids
+
+    def note(self, applied: Applied, observed: Observed, *, tried: bool) -> None:
+        """Learn from a plan that was carried out.
+
+        Args:
+            applied: what came of it.
+            observed: what the kernel had before.
+            tried: whether mkdirs were allowed.
+        """
+        full = self._note_rooms(applied, observed)
+        unexplained = [where for where in applied.without_rmid if where.control_group not in full]
+        if applied.removed or not unexplained:
+            self._start_anew()
+        elif tried:
+            self._wait = min(_LAST_WAIT_SECONDS, 2 * self._wait or _FIRST_WAIT_SECONDS)
+            self._create_again_at = self._clock() + self._wait
+
+    def _note_rooms(self, applied: Applied, observed: Observed) -> set[str]:
+        """ENOSPC while the node's count says that there are RMIDs: the control group itself is full."""
+        own = {*observed.own_mon_groups, *applied.created}
+        if observed.other_rmids + len(own) >= observed.num_rmids:
+            return set()
+        by_home = Counter(name.control_group for name in own)
+        full = {where.control_group for where in applied.refused_outright}
+        for where in full:
+            self._rooms[where] = (by_home[where], self._clock() + _ROOM_HOLDS_SECONDS)
+        return full
+
+    def _start_anew(self) -> None:
+        self._wait = self._create_again_at = 0.0

@@ -1,0 +1,131 @@
+"""Where a thread is, by its own word: /proc/TID/cpu_resctrl_groups.
+
+Linux 5.6 and later with CONFIG_PROC_CPU_RESCTRL; proc_resctrl_show in fs/resctrl/rdtgroup.c. The kernel looks one
+thread up in its list of groups, where reading a `tasks` file walks all threads of the machine.
+"""
+
+import errno
+import os
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
+from cachemon.resctrl.tree import ResctrlTree
+
+__all__ = ["Memberships", "parse_membership"]
+
+_FILE = "cpu_resctrl_groups"
+_MOST_BYTES = 4096
+
+
+def parse_membership(text: str) -> MonGroupName | None:
+    r"""The mon_group of a thread; with an empty name when it is in none. None when the kernel names no group.
+
+    `res:` names the control group, `/` the default one; both are empty where resctrl is not mounted. A name with a
+    line end in it, which rename(2) lets through, is not understood.
+
+    >>> parse_membership("res:c1\nmon:k\n")
+    MonGroupName(control_group='c1', name='k')
+    """
+    lines = text.split("\n")
+    if len(lines) != 3 or lines[2] or not (lines[0].startswith("res:") and lines[1].startswith("mon:")):
+        return None
+    control_group, name = lines[0].removeprefix("res:"), lines[1].removeprefix("mon:")
+    if not control_group:
+        return None
+    return MonGroupName(ROOT if control_group == "/" else control_group, name)
+
+
+class Memberships:
+    """What threads say of themselves, once it has agreed with the `tasks` files.
+
+    The file tells of the kernel's own resctrl, seen from the PID namespace of `proc`. That need not be the tree
+    that the agent works on (an emulator, another namespace), so it is believed only after a comparison in which at
+    least one thread was in a mon_group.
+
+    Args:
+        proc: the host's /proc.
+    """
+
+    def __init__(self, proc: Path) -> None:
+        self._proc = proc
+        self._believed = False
+
+    @property
+    def believed(self) -> bool:
+        """Whether `where_is` answers."""
+        return self._believed
+
+    def where_is(self, tid: int) -> MonGroupName | None:
+        """The mon_group of a thread; None when it has ended or its word is not believed."""
+        text = self._read(tid) if self._believed else None
+        return None if text is None else parse_membership(text)
+
+    def observe(self, tree: ResctrlTree, tids: Collection[int]) -> Observed:
+        """Every group, and which of these threads are in it; others may be left out.
+
+        Reads the `tasks` files only where threads can't be asked.
+
+        Raises:
+            ResctrlUnavailableError: resctrl has gone.
+        """
+        if self._believed:
+            observed = self._ask(tree, tids)
+            if observed is not None:
+                return observed
+        observed = tree.observe()
+        self._compare(observed, tids)
+        return observed
+
+    def _ask(self, tree: ResctrlTree, tids: Collection[int]) -> Observed | None:
+        """None when a thread names no group, or one that is not there: then its word is worth nothing."""
+        num_rmids = tree.capabilities().num_rmids
+        groups = tree.groups()
+        content: defaultdict[MonGroupName, set[int]] = defaultdict(set)
+        for tid in tids:
+            text = self._read(tid)
+            if text is None:
+                continue
+            where = parse_membership(text)
+            if where is None or where not in groups:
+                return None
+            content[where].add(tid)
+            content[MonGroupName(where.control_group, "")].add(tid)
+        return _observed(groups, content, num_rmids)
+
+    def _compare(self, observed: Observed, tids: Collection[int]) -> None:
+        homes = {tid: name for name, content in observed.control_groups.items() for tid in content}
+        held = {tid: name for name, content in observed.mon_groups.items() for tid in content}
+        expected = {tid: held.get(tid, MonGroupName(homes.get(tid, ROOT), "")) for tid in tids}
+        told = {tid: parse_membership(text) for tid in tids if (text := self._read(tid)) is not None}
+        agree = all(where == expected[tid] for tid, where in told.items())
+        self._believed = agree and not held.keys().isdisjoint(told)
+
+    def _read(self, tid: int) -> str | None:
+        """None when the thread has ended; empty, which names no group, when it can't be told.
+
+        ENOENT from read is such a case: the group is just going, or is a pseudo-locked one.
+        """
+        try:
+            descriptor = os.open(f"{self._proc}/{tid}/{_FILE}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as err:
+            return None if err.errno in (errno.ENOENT, errno.ESRCH) else ""
+        try:
+            return os.read(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
+        except OSError as err:
+            return None if err.errno == errno.ESRCH else ""
+        finally:
+            os.close(descriptor)
+
+
+def _observed(groups: Collection[MonGroupName], content: Mapping[MonGroupName, set[int]], num_rmids: int) -> Observed:
+    tids = {where: frozenset(content.get(where, ())) for where in groups}
+    return Observed(
+        mon_groups={where: tids[where] for where in groups if where.name},
+        control_groups={where.control_group: tids[where] for where in groups if not where.name and where != _DEFAULT},
+        num_rmids=num_rmids,
+    )
+
+
+_DEFAULT = MonGroupName(ROOT, "")

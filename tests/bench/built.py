@@ -1,0 +1,89 @@
+"""What the sampler is compared with, built when it is needed and kept in the user's cache."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab import go_toolchain
+from lab.binaries import user_cache
+from lab.go_build import build_environment
+from lab.origin import OriginFailedError
+
+HERE = Path(__file__).parent
+BUILD_SECONDS = 300
+
+
+class NotBuiltError(Exception):
+    """There is no compiler, or it failed; the message says which and how."""
+
+
+def c_loop(descriptors: Sequence[int]) -> Callable[[], int]:
+    """A function that preads every descriptor once in C and returns how many bytes that were."""
+    source = HERE / "pread_loop.c"
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise NotBuiltError("no C compiler (cc, gcc) on PATH")
+    command = [compiler, "-O2", "-shared", "-fPIC", str(source), "-o"]
+    library = _built("pread_loop.so", [source], lambda target: _run([*command, str(target)]))
+    read_each = ctypes.CDLL(str(library)).read_each
+    read_each.argtypes, read_each.restype = (ctypes.c_void_p, ctypes.c_long), ctypes.c_long
+    array = (ctypes.c_int * len(descriptors))(*descriptors)
+    return lambda: int(read_each(array, len(array)))
+
+
+def goresctrl() -> Path:
+    """The program of `goresctrl/`, with a Go that is there already: none is downloaded for a comparison."""
+    folder = HERE / "goresctrl"
+
+    def build(target: Path) -> None:
+        try:
+            go = go_toolchain.find_or_install(user_cache() / "go", _say_nothing, install=_refuse)
+        except OriginFailedError as error:
+            raise NotBuiltError(str(error)) from error
+        where = "-X github.com/intel/goresctrl/pkg/rdt.mountInfoPath=mounts"
+        _run(
+            [str(go), "build", "-trimpath", "-buildvcs=false", "-ldflags", where, "-o", str(target), "."], cwd=folder
+        )
+
+    return _built("goresctrl", [folder / name for name in ("main.go", "go.mod", "go.sum")], build)
+
+
+def _say_nothing(_line: str) -> None:
+    return
+
+
+def _refuse(_target: Path) -> None:
+    raise OriginFailedError("no Go 1.26 or newer on PATH")
+
+
+def _built(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> Path:
+    """The file in the cache; its name follows the sources. Made beside its place and renamed into it."""
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    target = user_cache() / "bench" / f"{digest}-{name}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = target.with_name(f"{target.name}.{os.getpid()}")
+        build(made)
+        made.rename(target)
+    return target
+
+
+def _run(command: Sequence[str], cwd: Path | None = None) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=build_environment(os.environ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BUILD_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotBuiltError(f"{command[0]}: {error}") from error
+    if done.returncode != 0:
+        raise NotBuiltError(f"{command[0]}: {done.stderr.strip()[-500:]}")

@@ -1,0 +1,70 @@
+"""A tree of plain files that looks like resctrl to those who only read, and the layout that is sampled from it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from cachemon.agent.layout import Layout, NodeFacts
+from cachemon.model.readings import CacheBlock
+from tests.unit.agent.builders import cell, make_group, make_layout, make_object, make_target
+
+EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
+GROUPS_PER_VM = 4
+_MEMORY = Path("/dev/shm")
+
+
+class Size(NamedTuple):
+    """How much is read: every group has every event in every cache block."""
+
+    groups: int
+    blocks: int
+
+    def __str__(self) -> str:
+        return f"{self.groups}x{self.blocks}x{len(EVENTS)}"
+
+
+def layout_of(size: Size) -> Layout:
+    """VMs with four monitoring groups each, every one a mon_group of its own."""
+    blocks = tuple(CacheBlock(3, number, 32 << 20, "") for number in range(size.blocks))
+    names = range(size.groups)
+    vms = [names[first : first + GROUPS_PER_VM] for first in names[::GROUPS_PER_VM]]
+    return make_layout(
+        *(
+            (make_target(make_object(f"vm{number}")), [make_group(f"g{name}", [cell(name)]) for name in vm])
+            for number, vm in enumerate(vms)
+        ),
+        node=NodeFacts(num_rmids=size.groups + 1, events=EVENTS, blocks=blocks),
+    )
+
+
+@contextmanager
+def plain_tree(size: Size) -> Iterator[Path]:
+    """The tree's root; beside it the file `mounts` that names it, as /proc/mounts would."""
+    with TemporaryDirectory(prefix="cachemon-bench-", dir=_MEMORY if _MEMORY.is_dir() else None) as place:
+        root = Path(place) / "resctrl"
+        info = root / "info/L3_MON"
+        info.mkdir(parents=True)
+        (info / "num_rmids").write_text(f"{size.groups + 1}\n")
+        (info / "mon_features").write_text("\n".join([*EVENTS, ""]))
+        for number, group in enumerate([root, *mon_groups(root, size)]):
+            fill(group, number, size.blocks)
+        (root.parent / "mounts").write_text(f"resctrl {root} resctrl rw 0 0\n")
+        yield root
+
+
+def mon_groups(root: Path, size: Size) -> Sequence[Path]:
+    """The directories of the layout's mon_groups."""
+    return [root / "mon_groups" / cell(name).name for name in range(size.groups)]
+
+
+def fill(group: Path, number: int, blocks: int) -> None:
+    """Numbers as long as those of a node that has run for a day."""
+    for block in range(blocks):
+        directory = group / f"mon_data/mon_L3_{block:02d}"
+        directory.mkdir(parents=True)
+        for place, event in enumerate(EVENTS):
+            value = 10 ** (6 + 4 * place) + (number * blocks + block) * 65536
+            (directory / event).write_text(f"{value}\n")
+    (group / "tasks").write_text("")
