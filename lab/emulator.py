@@ -29,6 +29,7 @@ class Emulator:
         events: which there are; None is all.
         profile: the kernel whose ways are followed.
         closids: control groups as well, if not 0.
+        more: further options of the command, as `("--mbm-counters=32", "--event-configs")`.
         command: what runs the emulator, for wrappers such as unshare.
 
     Attributes:
@@ -50,6 +51,7 @@ class Emulator:
         events: Sequence[str] | None = None,
         profile: str = "7.3",
         closids: int = 0,
+        more: Sequence[str] = (),
         command: Sequence[str] = (sys.executable, "-m", "cachemon.emulator.main"),
     ) -> None:
         self.mountpoint = directory / "resctrl"
@@ -62,6 +64,7 @@ class Emulator:
         options += [f"--sysfs={self.sysfs}", f"--control={socket}"]
         options += [f"--cache-block={block}={size}" for block, size in (blocks or {}).items()]
         options += [f"--events={','.join(events)}"] if events else []
+        options += more
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, str(self.mountpoint), *options], stdout=log, stderr=log, start_new_session=True

@@ -4,14 +4,17 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
-from cachemon.emulator.kernel import Options, Resctrl
+from cachemon.emulator.kernel import Resctrl
 from cachemon.emulator.kernfs import Caller, Directory
 from cachemon.emulator.machine import CacheBlock, Machine
+from cachemon.emulator.options import Options
 from cachemon.emulator.profile import PROFILES
 from cachemon.emulator.threads import Identity
+from cachemon.emulator.workload import EVENTS
 
 MI = 1 << 20
 SECOND_NS = 1_000_000_000
@@ -89,6 +92,12 @@ class FakeThreads:
     def processes(self) -> list[int]:
         return sorted({thread.identity.tgid for thread in self.alive.values()})
 
+    def seen_from(self, _viewer: int, tids: list[int]) -> list[int]:
+        return tids
+
+    def meant_by(self, _viewer: int, tid: int) -> int | None:
+        return tid
+
     def forget(self, thread: Identity) -> None:
         pass
 
@@ -116,14 +125,15 @@ class Box:
         events: tuple[str, ...] | None = None,
         cpus: int = 2,
         blocks: dict[int, int] | None = None,
+        **more: Any,
     ) -> None:
         self.threads = FakeThreads()
         self.clock = FakeClock()
         cache_blocks = [CacheBlock(id_, size) for id_, size in (blocks or {0: 32 * MI, 1: 32 * MI}).items()]
-        defaults = Options()
+        options = Options(rmids, events or EVENTS, PROFILES[profile], closids, **more)
         self.resctrl = Resctrl(
-            Options(rmids, events or defaults.events, PROFILES[profile], closids),
-            Machine(range(cpus), cache_blocks),
+            options,
+            Machine(range(cpus), cache_blocks, nodes=options.nodes, packages=max(options.packages, 1)),
             self.threads,
             ROOT,
             now_ns=self.clock,
@@ -141,6 +151,9 @@ class Box:
 
     def rmdir(self, path: str) -> None:
         self.resctrl.rmdir(path)
+
+    def rename(self, old: str, new: str) -> None:
+        self.resctrl.rename(old, new)
 
     def names(self, path: str) -> list[str]:
         directory = self.resctrl.kernfs.find(path)

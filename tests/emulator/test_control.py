@@ -5,13 +5,14 @@ import pytest
 
 from cachemon.emulator.client import ControlClient, ControlError
 from cachemon.emulator.control import Control, ControlServer
+from cachemon.emulator.faults import Faults
 from tests.emulator.fakes import Box
 
 FILE = "/mon_groups/a/mon_data/mon_L3_00/llc_occupancy"
 
 
 def answer(box: Box, line: bytes) -> str:
-    return str(Control(box.resctrl, lambda: None).answer(line).get("error", "fine"))
+    return str(Control(box.resctrl, Faults(), lambda: None).answer(line).get("error", "fine"))
 
 
 @pytest.fixture
@@ -38,6 +39,9 @@ def box() -> Box:
         (b'{"op": "set", "group": "/", "block": 0, "event": "llc_occupancy", "value": "Bad"}', "value must be"),
         (b'{"op": "set", "group": "/", "block": 0, "event": "llc_occupancy", "value": true}', "value must be"),
         (b'{"op": "block", "id": 9, "online": true}', "no cache block 9"),
+        (b'{"op": "fault", "path": "*"}', "field 'operation' is missing"),
+        (b'{"op": "fault", "operation": "read", "path": 1, "errno": 5}', "path must be a text"),
+        (b'{"op": "fault", "operation": "read", "path": "*", "errno": 5, "times": "x"}', "skip and times numbers"),
     ],
 )
 def test_a_bad_request_is_answered_with_what_is_wrong(box: Box, line: bytes, message: str) -> None:
@@ -46,7 +50,7 @@ def test_a_bad_request_is_answered_with_what_is_wrong(box: Box, line: bytes, mes
 
 @pytest.mark.parametrize("value", ["Unavailable", "Error", "Unassigned", 12345])
 def test_a_set_value_is_shown_until_it_is_taken_back(box: Box, tmp_path: Path, value: int | str) -> None:
-    server = ControlServer(tmp_path / "socket", Control(box.resctrl, lambda: None))
+    server = ControlServer(tmp_path / "socket", Control(box.resctrl, Faults(), lambda: None))
     server.start()
     client = ControlClient(tmp_path / "socket")
     client.set_value("/mon_groups/a", 0, "llc_occupancy", value)
@@ -70,7 +74,7 @@ def test_a_set_value_ends_with_its_group(box: Box) -> None:
 
 
 def test_books_tell_of_rmids_and_blocks_and_whether_time_stands_still(box: Box, tmp_path: Path) -> None:
-    server = ControlServer(tmp_path / "socket", Control(box.resctrl, lambda: None))
+    server = ControlServer(tmp_path / "socket", Control(box.resctrl, Faults(), lambda: None))
     server.start()
     client = ControlClient(tmp_path / "socket")
     box.mkdir("/mon_groups/b")
@@ -89,7 +93,7 @@ def test_a_socket_left_by_a_dead_emulator_is_replaced(box: Box, tmp_path: Path) 
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
-    server = ControlServer(path, Control(box.resctrl, lambda: None))
+    server = ControlServer(path, Control(box.resctrl, Faults(), lambda: None))
     server.start()
     assert ControlClient(path).books().rmids == 4
     server.stop()

@@ -49,6 +49,19 @@ class ResctrlMachine(RuleBasedStateMachine):
         self.box.rmdir(path)
         self.group_of = {tid: ROOT_GROUP if group == path else group for tid, group in self.group_of.items()}
 
+    @rule(target=groups, path=consumes(groups), name=names)
+    def rename(self, path: str, name: str) -> str:
+        if path in (ROOT_GROUP, *self.gone()):
+            return path
+        if name in self.box.names("/mon_groups"):
+            with refuses(errno.EEXIST):
+                self.box.rename(path, f"/mon_groups/{name}")
+            return path
+        self.box.rename(path, f"/mon_groups/{name}")
+        new = f"/mon_groups/{name}"
+        self.group_of = {tid: new if group == path else group for tid, group in self.group_of.items()}
+        return new
+
     @rule(target=leaders)
     def start_process(self) -> int:
         tid = self.box.threads.process()

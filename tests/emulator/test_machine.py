@@ -13,7 +13,7 @@ def blocks(*ids: int) -> list[CacheBlock]:
 
 def test_with_as_many_cpus_as_blocks_each_block_has_one() -> None:
     machine = Machine([0, 1], blocks(0, 1))
-    assert [machine.block_for(cpu, tid=7) for cpu in (0, 1)] == [0, 1]
+    assert [machine.domain_for(cpu, tid=7).block for cpu in (0, 1)] == [0, 1]
 
 
 def test_cpus_are_dealt_in_contiguous_shares_and_ids_may_have_gaps() -> None:
@@ -25,8 +25,8 @@ def test_cpus_are_dealt_in_contiguous_shares_and_ids_may_have_gaps() -> None:
 def test_with_fewer_cpus_than_blocks_a_cpu_stands_for_several() -> None:
     machine = Machine([0, 1], blocks(0, 1, 2))
     assert [machine.cpus_of(block) for block in (0, 1, 2)] == [{0, 1}, {2}, {3}]
-    assert {machine.block_for(1, tid) for tid in range(100)} == {1, 2}
-    assert machine.block_for(1, 5) == machine.block_for(1, 5)
+    assert {machine.domain_for(1, tid).block for tid in range(100)} == {1, 2}
+    assert machine.domain_for(1, 5) == machine.domain_for(1, 5)
 
 
 @given(st.sets(st.integers(0, 50), min_size=1), st.lists(st.integers(0, 200), min_size=1, max_size=9, unique=True))
@@ -41,7 +41,7 @@ def test_every_block_has_a_cpu_and_every_cpu_one_block(cpus: set[int], ids: list
 def test_the_last_block_cannot_go_offline() -> None:
     machine = Machine([0, 1], blocks(0, 1))
     machine.set_online(1, online=False)
-    assert machine.block_for(1, tid=1) == 0
+    assert machine.domain_for(1, tid=1).block == 0
     with pytest.raises(ValueError, match="last one"):
         machine.set_online(0, online=False)
     with pytest.raises(ValueError, match="no cache block 9"):

@@ -1,17 +1,15 @@
 import errno
 import fcntl
 import os
-import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lab import wait
-from lab.emulator import Emulator, EmulatorDiedError
+from lab.emulator import Emulator
 from tests.emulator.conftest import Worker
 from tests.emulator.fakes import MI, refuses
 
@@ -25,21 +23,6 @@ def write(path: Path, text: str) -> int:
         return os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
-
-
-def as_nobody(command: str) -> str:
-    """Run a shell command as nobody; what it writes to stderr."""
-    done = subprocess.run(
-        ["sh", "-c", command],
-        user=NOBODY,
-        group=NOBODY,
-        extra_groups=[],
-        env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stderr
 
 
 def names(directory: Path) -> list[str]:
@@ -275,29 +258,6 @@ def test_zero_moves_the_writing_thread(emulator: Emulator) -> None:
     assert pid in members
 
 
-def test_other_users_may_look_but_make_nothing_and_move_only_their_own(emulator: Emulator, worker: Worker) -> None:
-    root = emulator.mountpoint
-    group = root / "mon_groups/a"
-    group.mkdir()
-    assert as_nobody(f"cat {root}/mon_data/mon_L3_00/llc_occupancy {group}/tasks") == ""
-    assert "Permission denied" in as_nobody(f"mkdir {root}/mon_groups/b")
-    assert "Permission denied" in as_nobody(f"echo 0 > {group}/tasks")
-    os.chown(group / "tasks", NOBODY, NOBODY)
-    assert "Operation not permitted" in as_nobody(f"/bin/echo {worker.pid} > {group}/tasks")
-    assert status(root) == f"No permission to move task {worker.pid}\nError while processing task {worker.pid}\n"
-    assert as_nobody(f"echo 0 > {group}/tasks") == ""
-    assert "Permission denied" in as_nobody(f"rmdir {group}")
-
-
-def test_a_delegated_mon_groups_lets_its_owner_make_groups(emulator: Emulator) -> None:
-    groups = emulator.mountpoint / "mon_groups"
-    os.chown(groups, NOBODY, NOBODY)
-    groups.chmod(0o755)
-    assert as_nobody(f"mkdir {groups}/b && echo 0 > {groups}/b/tasks") == ""
-    assert (groups / "b/tasks").stat().st_uid == NOBODY
-    assert as_nobody(f"rmdir {groups}/b") == ""
-
-
 def test_the_root_can_be_locked_as_the_kernel_documents(emulator: Emulator) -> None:
     first, second = (os.open(emulator.mountpoint, os.O_RDONLY) for _ in range(2))
     fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -328,14 +288,6 @@ def test_a_block_that_goes_offline_vanishes_and_returns_as_another(mount: Mount)
     os.close(kept)
 
 
-def test_sysfs_agrees_with_the_tree(mount: Mount) -> None:
-    emulator = mount(blocks={0: 4 * MI, 7: 2 * MI})
-    caches = emulator.sysfs.glob("devices/system/cpu/cpu*/cache/index3")
-    sizes = {int((cache / "id").read_text()): (cache / "size").read_text() for cache in caches}
-    assert sizes == {0: "4096K\n", 7: "2048K\n"}
-    assert names(emulator.mountpoint / "mon_data") == ["mon_L3_00", "mon_L3_07"]
-
-
 def test_control_groups_are_made_where_there_are_closids(mount: Mount, worker: Worker) -> None:
     root = mount(closids=2).mountpoint
     (root / "c1").mkdir()
@@ -345,75 +297,3 @@ def test_control_groups_are_made_where_there_are_closids(mount: Mount, worker: W
     with refuses(errno.ENOSPC):
         (root / "c2").mkdir()
     assert status(root) == "Out of CLOSIDs\n"
-
-
-def test_it_is_mounted_as_resctrl_and_unmounted_by_a_signal(mount: Mount) -> None:
-    emulator = mount()
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    ours = [(source, kind) for source, where, kind, *_ in mounts if where == str(emulator.mountpoint)]
-    assert ours == [("resctrl", "fuse.resctrl")]
-    emulator.stop()
-    assert not emulator.mountpoint.is_mount()
-    assert emulator.log() == f"mounted at {emulator.mountpoint}\n"
-
-
-def test_a_second_emulator_on_the_same_mountpoint_says_that_it_is_taken(emulator: Emulator) -> None:
-    with pytest.raises(EmulatorDiedError, match="something is mounted on"):
-        Emulator(emulator.mountpoint.parent)
-
-
-COMMAND = [sys.executable, "-m", "cachemon.emulator.main"]
-
-
-def test_a_mount_left_by_a_killed_emulator_is_named_and_cleared_by_stop(emulator: Emulator) -> None:
-    os.kill(emulator.pid, signal.SIGKILL)
-    done = subprocess.run([*COMMAND, emulator.mountpoint], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "unmount what a dead process left" in done.stderr
-    emulator.stop()
-    assert str(emulator.mountpoint) not in Path("/proc/mounts").read_text()
-
-
-def test_without_libfuse_it_says_what_to_install(place: Path) -> None:
-    environment = {**os.environ, "FUSE_LIBRARY_PATH": "/nonexistent/libfuse3.so"}
-    done = subprocess.run([*COMMAND, place], env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "install libfuse 3 (Debian: apt-get install fuse3)" in done.stderr
-
-
-@pytest.mark.usefixtures("mount")
-def test_without_the_fuse_device_it_says_so(place: Path) -> None:
-    script = 'mount -t tmpfs none /dev && exec "$0" "$@"'
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, *COMMAND, place], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "'/dev/fuse'; FUSE needs this device" in done.stderr
-
-
-IN_A_NAMESPACE = """
-import os, sys
-from pathlib import Path
-from lab.emulator import Emulator
-with Emulator(Path(sys.argv[1])) as emulator:
-    group = emulator.mountpoint / "mon_groups" / "a"
-    group.mkdir()
-    (group / "tasks").write_text(f"{os.getpid()}\\n")
-    print((group / "tasks").read_text().split() == [str(os.getpid())])
-    print(sorted(emulator.control.books().groups))
-print(emulator.mountpoint.is_mount())
-"""
-
-
-@pytest.mark.usefixtures("mount")
-def test_it_works_as_root_of_a_user_namespace(place: Path) -> None:
-    if subprocess.run(["unshare", "-Urm", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("user namespaces are not allowed here")
-    done = subprocess.run(
-        ["unshare", "-Urm", sys.executable, "-c", IN_A_NAMESPACE, str(place)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    assert (done.stdout.splitlines(), done.stderr) == (["True", "['/', '/mon_groups/a']", "False"], "")

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
-from cachemon.emulator.groups import Group
 from cachemon.emulator.machine import Machine
 from cachemon.emulator.membership import Member, Membership
 from cachemon.emulator.threads import Identity, Threads
-from cachemon.emulator.workload import BlockBooks
+from cachemon.emulator.transactions import EVERY_TRANSACTION
+from cachemon.emulator.workload import EVENTS, LINE_BYTES, BlockBooks
 
-__all__ = ["READING_TEXTS", "Accounting"]
+__all__ = ["ERROR", "READING_TEXTS", "UNASSIGNED", "UNAVAILABLE", "Accounting"]
 
-READING_TEXTS = ("Unavailable", "Error", "Unassigned")
+UNAVAILABLE, ERROR, UNASSIGNED = "Unavailable", "Error", "Unassigned"
+READING_TEXTS = (UNAVAILABLE, ERROR, UNASSIGNED)
 """What a mon_data file says instead of a number."""
 
 FRESH_NS = 10_000_000
@@ -21,7 +22,7 @@ FULL_LOOK_NS = 1_000_000_000
 
 
 class Accounting:
-    """Charges the CPU time of group members to the books of the cache block they ran on.
+    """Charges the CPU time of group members to the books of the domain they ran on.
 
     What a thread uses between the last look and its death is not seen and counts for nobody.
 
@@ -31,6 +32,8 @@ class Accounting:
         membership: who is in which group.
         now_ns: a monotonic clock.
         dead: RMIDs in limbo; their lines are the first to go.
+        scale_bytes: what is shown is a multiple of it.
+        transactions: those that the hardware tells apart.
     """
 
     def __init__(
@@ -40,13 +43,20 @@ class Accounting:
         membership: Membership,
         now_ns: Callable[[], int],
         dead: Callable[[], AbstractSet[int]],
+        *,
+        scale_bytes: int = LINE_BYTES,
+        transactions: int = EVERY_TRANSACTION,
     ) -> None:
         self._machine = machine
         self._threads = threads
         self._membership = membership
         self._now_ns = now_ns
         self._dead = dead
-        self._books = {block: BlockBooks(machine.blocks[block].capacity_bytes) for block in machine.online_blocks}
+        self._scale_bytes = scale_bytes
+        self._transactions = transactions
+        self._books = {domain: self._new_books(domain) for domain in machine.online_domains}
+        self._package_cpu_ns: dict[tuple[int, int], int] = {}
+        self._unavailable_once: set[tuple[int, int, str]] = set()
         self._set_values: dict[tuple[int, int, str], int | str] = {}
         self._settled_ns = self._full_look_ns = now_ns()
         self.frozen = False
@@ -82,10 +92,28 @@ class Accounting:
         self.frozen = False
 
     def new_owner(self, rmid: int) -> None:
-        """A group was made and has this RMID."""
+        """A group was made and has this RMID. What packages counted for it stays, as in the kernel."""
         for books in self._books.values():
             books.reset_traffic(rmid)
         self._set_values = {key: value for key, value in self._set_values.items() if key[0] != rmid}
+        self._unavailable_once = {key for key in self._unavailable_once if key[0] != rmid}
+
+    def assigned(self, rmid: int, domain: int, event: str) -> None:
+        """A counter was given to an event of an RMID: it counts from zero."""
+        self.settle()
+        self._books[domain].reset_traffic(rmid, (event,))
+
+    def configure(self, domain: int, event: str, transactions: int, rmids: Iterable[int]) -> None:
+        """An MBM event counts other transactions: all from zero; the next reading of each is Unavailable."""
+        self.settle()
+        self._books[domain].reset_all_traffic(event, transactions)
+        self._unavailable_once.update((rmid, domain, event) for rmid in rmids)
+
+    def restart(self, event: str, transactions: int | None = None) -> None:
+        """An MBM event counts from zero everywhere, and other transactions if these are given."""
+        self.settle()
+        for books in self._books.values():
+            books.reset_all_traffic(event, transactions)
 
     def set_block_online(self, block_id: int, *, online: bool) -> None:
         """A cache block's CPUs go or come; what it counted is gone with it.
@@ -95,40 +123,62 @@ class Accounting:
         """
         self.settle(full=True)
         self._machine.set_online(block_id, online=online)
-        if not online:
-            self._books.pop(block_id, None)
-            self._set_values = {key: value for key, value in self._set_values.items() if key[1] != block_id}
-        elif block_id not in self._books:
-            self._books[block_id] = BlockBooks(self._machine.blocks[block_id].capacity_bytes)
+        for domain in self._machine.domains_of(block_id):
+            if not online:
+                del self._books[domain]
+                self._unavailable_once = {key for key in self._unavailable_once if key[1] != domain}
+                self._set_values = {
+                    key: value for key, value in self._set_values.items() if key[1:] not in _keys(domain)
+                }
+            else:
+                self._books[domain] = self._new_books(domain)
 
-    def set_value(self, rmid: int, block_id: int, event: str, value: int | str | None) -> None:
-        """Let an event file show something for an RMID until its group is removed; None takes it back."""
+    def set_value(self, rmid: int, domain: int, event: str, value: int | str | None) -> None:
+        """Let an event file show something for an RMID until its group is removed; None takes it back.
+
+        Args:
+            rmid: whose.
+            domain: id of the domain; of a telemetry event, of the package.
+            event: which file.
+            value: a number, a text, or None.
+        """
         if value is None:
-            self._set_values.pop((rmid, block_id, event), None)
+            self._set_values.pop((rmid, domain, event), None)
         else:
-            self._set_values[rmid, block_id, event] = value
+            self._set_values[rmid, domain, event] = value
 
-    def value(self, rmid: int, block_id: int, event: str) -> int | str:
+    def set_value_of(self, rmid: int, domain: int, event: str) -> int | str | None:
+        """What `set_value` set, if anything."""
+        return self._set_values.get((rmid, domain, event))
+
+    def value(self, rmid: int, domain: int, event: str) -> int | str:
         """What the hardware says for an RMID: bytes, or a text of `READING_TEXTS`."""
         try:
-            return self._set_values[rmid, block_id, event]
+            return self._set_values[rmid, domain, event]
         except KeyError:
-            return self._books[block_id].value(rmid, event)
+            return self._books[domain].value(rmid, event)
 
-    def total(self, group: Group, block_id: int, event: str) -> int | str:
-        """What a group's event file says: of a control group, the sum with its children that can be read."""
-        self.settle()
-        values = [self.value(each.rmid, block_id, event) for each in (group, *group.children)]
-        numbers = [value for value in values if isinstance(value, int)]
-        return sum(numbers) if numbers else values[-1]
+    def read(self, rmid: int, domain: int, event: str) -> int | str:
+        """As `value`, by the kernel: the first reading after a change of what is counted is lost."""
+        if self._unavailable_once and (rmid, domain, event) in self._unavailable_once:
+            self._unavailable_once.discard((rmid, domain, event))
+            return UNAVAILABLE
+        return self.value(rmid, domain, event)
+
+    def package_cpu_ns(self, rmid: int, package: int) -> int:
+        """CPU time that threads with an RMID used on a package, since the emulator was started."""
+        return self._package_cpu_ns.get((package, rmid), 0)
 
     def occupancy(self, rmid: int) -> Iterable[int]:
-        """Bytes that an RMID really holds, of each online block."""
+        """Bytes that an RMID really holds, of each online domain."""
         return (books.occupancy_bytes(rmid) for books in self._books.values())
 
     def block_occupancy(self, block_id: int) -> int:
         """Bytes of an online block that hold anybody's lines."""
-        return self._books[block_id].total_occupancy_bytes()
+        return sum(self._books[domain].total_occupancy_bytes() for domain in self._machine.domains_of(block_id))
+
+    def _new_books(self, domain: int) -> BlockBooks:
+        return BlockBooks(self._machine.domains[domain].capacity_bytes, self._scale_bytes, self._transactions)
 
     def _settle_newborn(self) -> None:
         """Settle members, and then those that this found."""
@@ -149,5 +199,12 @@ class Accounting:
         return ran
 
     def _charge_member(self, member: Member, cpu_ns: int) -> None:
-        block = self._machine.block_for(self._threads.last_cpu(member.thread), member.thread.tid)
-        self._books[block].charge(member.group.rmid, cpu_ns)
+        domain = self._machine.domain_for(self._threads.last_cpu(member.thread), member.thread.tid)
+        self._books[domain.id].charge(member.group.rmid, cpu_ns)
+        key = (domain.package, member.group.rmid)
+        self._package_cpu_ns[key] = self._package_cpu_ns.get(key, 0) + cpu_ns
+
+
+def _keys(domain: int) -> set[tuple[int, str]]:
+    """Of set values that go with a domain; those of packages have other events."""
+    return {(domain, event) for event in EVENTS}

@@ -8,13 +8,10 @@ from collections.abc import Callable, Iterable
 
 from cachemon.emulator.groups import Group
 from cachemon.emulator.machine import Machine
+from cachemon.emulator.options import Options
 from cachemon.emulator.status import CommandStatus
 
 __all__ = ["Allocation"]
-
-MASK_BITS = 12
-FULL_MASK = (1 << MASK_BITS) - 1
-MASK_DIGITS = MASK_BITS // 4
 
 
 class Allocation:
@@ -23,41 +20,54 @@ class Allocation:
     Args:
         machine: which cache blocks there are.
         status: where errors are explained.
-        closids: classes of service, the default group's included; 0 for a machine without allocation.
+        options: CLOSIDs, the default group's included (0 for a machine without allocation), and how masks look.
     """
 
-    def __init__(self, machine: Machine, status: CommandStatus, closids: int) -> None:
+    def __init__(self, machine: Machine, status: CommandStatus, options: Options) -> None:
         self._machine = machine
         self._status = status
-        self.closids = closids
+        self._bits = options.cbm_bits
+        self._full_mask = (1 << options.cbm_bits) - 1
+        self._shareable = options.shareable_bits
+        self.closids = options.closids
         self.info: dict[str, Callable[[], str]] = {
-            "num_closids": lambda: f"{closids}\n",
-            "cbm_mask": lambda: f"{FULL_MASK:x}\n",
+            "num_closids": lambda: f"{self.closids}\n",
+            "cbm_mask": lambda: f"{self._full_mask:x}\n",
             "min_cbm_bits": lambda: "1\n",
-            "shareable_bits": lambda: "0\n",
+            "shareable_bits": lambda: f"{self._shareable:x}\n",
         }
 
     def bit_usage(self, groups: Iterable[Group]) -> str:
-        """info/L3/bit_usage: per block and bit, highest first, S shared, E exclusive, 0 unused."""
+        """info/L3/bit_usage: per block and bit, highest first, who uses it.
+
+        S shared by groups, H by hardware, X by both, E exclusive, 0 nobody.
+        """
         every = list(groups)
 
         def letter(block: int, bit: int) -> str:
             users = [group for group in every if self._mask(group, block) >> bit & 1]
-            return "E" if any(group.exclusive for group in users) else "S" if users else "0"
+            shared = any(not group.exclusive for group in users)
+            if self._shareable >> bit & 1:
+                return "X" if shared else "H"
+            return "S" if shared else "E" if users else "0"
 
         return self._by_block(
-            lambda block: "".join(letter(block, bit) for bit in reversed(range(MASK_BITS))), prefix=""
+            lambda block: "".join(letter(block, bit) for bit in reversed(range(self._bits))), prefix=""
         )
 
     def show_schemata(self, group: Group) -> str:
         """A group's cache masks; nothing on a machine without allocation."""
-        return self._by_block(lambda block: f"{self._mask(group, block):0{MASK_DIGITS}x}") if self.closids else ""
+        return (
+            self._by_block(lambda block: f"{self._mask(group, block):0{-(-self._bits // 4)}x}")
+            if self.closids
+            else ""
+        )
 
     def show_size(self, group: Group) -> str:
         """The bytes that a group's masks stand for."""
 
         def size(block: int) -> str:
-            bytes_per_bit = self._machine.blocks[block].capacity_bytes // MASK_BITS
+            bytes_per_bit = self._machine.blocks[block].capacity_bytes // self._bits
             return str(bytes_per_bit * self._mask(group, block).bit_count())
 
         return self._by_block(size) if self.closids else ""
@@ -102,7 +112,7 @@ class Allocation:
                 block, mask = self._parse_domain(domain)
                 masks[block] = mask
         others = [other for other in groups if other is not group and (other.exclusive or group.exclusive)]
-        if any(masks.get(block, FULL_MASK) & self._mask(o, block) for o in others for block in masks):
+        if any(masks.get(block, self._full_mask) & self._mask(o, block) for o in others for block in masks):
             self._status.fail(errno.EINVAL, "Overlaps with other group\n")
         group.cache_masks = masks
 
@@ -116,7 +126,7 @@ class Allocation:
             mask = int(mask_text.strip(" "), 16)
         except ValueError:
             self._status.fail(errno.EINVAL, f"Non-hex character in the mask {mask_text.strip(' ')}\n")
-        if not 0 < mask <= FULL_MASK:
+        if not 0 < mask <= self._full_mask:
             self._status.fail(errno.EINVAL, "Mask out of range\n")
         lowest = mask & -mask
         if (mask + lowest) & mask:
@@ -124,6 +134,9 @@ class Allocation:
         return int(block_text), mask
 
     def _overlaps(self, group: Group, groups: Iterable[Group]) -> bool:
+        """Whether a group that wants to be exclusive shares bits with hardware or another group."""
+        if any(self._mask(group, block) & self._shareable for block in self._machine.online_blocks):
+            return True
         return any(
             self._mask(group, block) & self._mask(other, block)
             for other in groups
@@ -132,7 +145,7 @@ class Allocation:
         )
 
     def _mask(self, group: Group, block: int) -> int:
-        return group.cache_masks.get(block, FULL_MASK)
+        return group.cache_masks.get(block, self._full_mask)
 
     def _by_block(self, text: Callable[[int], str], prefix: str = "L3:") -> str:
         return prefix + ";".join(f"{block}={text(block)}" for block in self._machine.online_blocks) + "\n"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.emulator.kernel import Options
 from cachemon.emulator.machine import CacheBlock
+from cachemon.emulator.options import Options
 from cachemon.emulator.profile import PROFILES
 from cachemon.emulator.workload import EVENTS
 
@@ -18,6 +18,7 @@ SIZE = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi)?")
 SMALLEST_BLOCK_BYTES = 64 << 10
 KIB = 1024
 DEFAULT_BLOCKS = (CacheBlock(0, 32 << 20), CacheBlock(1, 32 << 20))
+LARGEST_MASK_BITS = 32
 SOCKET_PATH_BYTES = 107
 """sun_path without its NUL."""
 
@@ -29,6 +30,7 @@ class Arguments:
     Attributes:
         mountpoint: an existing directory.
         blocks: cache blocks, by the order of their CPUs.
+        cpus: how many CPUs are pretended; None is the real ones.
         options: of the pretended hardware and kernel.
         proc: where threads are looked for.
         sysfs: where the topology is written, if anywhere.
@@ -37,6 +39,7 @@ class Arguments:
 
     mountpoint: Path
     blocks: tuple[CacheBlock, ...]
+    cpus: int | None
     options: Options
     proc: Path
     sysfs: Path | None
@@ -58,11 +61,23 @@ def parse_arguments(argv: Sequence[str] | None) -> Arguments:
     return Arguments(
         mountpoint=given.mountpoint,
         blocks=blocks,
+        cpus=given.cpus,
         options=Options(
             rmids=given.rmids,
             events=tuple(event for event in EVENTS if event in given.events),
             profile=PROFILES[given.profile],
             closids=given.closids,
+            debug=given.debug,
+            counters=given.mbm_counters,
+            event_configs=given.event_configs,
+            transactions=given.transactions,
+            nodes=given.snc_nodes,
+            packages=given.packages,
+            package_rmids=given.package_rmids,
+            scale_bytes=given.scale,
+            cbm_bits=given.cbm_bits,
+            shareable_bits=given.shareable_bits,
+            limbo_seconds=given.limbo_seconds,
         ),
         proc=given.proc,
         sysfs=given.sysfs,
@@ -85,7 +100,23 @@ def _mountpoint_problem(path: Path) -> str | None:
 
 
 def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str | None:
+    modern = given.debug or given.mbm_counters or given.event_configs or given.snc_nodes > 1 or given.packages
+    domains = len(blocks) * given.snc_nodes
     checks = {
+        f"--profile {given.profile}: that kernel knows no debug files, BMEC, SNC, ABMC or telemetry": bool(
+            modern and not PROFILES[given.profile].modern_hardware
+        ),
+        "--snc-nodes must be at least 1": given.snc_nodes < 1,
+        f"--cpus must be at least {domains}: every cache block and node needs one": given.cpus is not None
+        and given.cpus < domains,
+        "--snc-nodes and --mbm-counters: no CPU has both": given.snc_nodes > 1 and given.mbm_counters > 0,
+        "--rmids must be at least 2 for each of --snc-nodes": given.rmids >= 2 and given.rmids < 2 * given.snc_nodes,
+        "--packages must be at most the number of cache blocks": given.packages > len(blocks),
+        "--package-rmids must be 0 (as many as --rmids) or at least 2": given.package_rmids == 1,
+        "--scale must be at least 1 and no more than a cache block": not 1 <= given.scale <= SMALLEST_BLOCK_BYTES,
+        "--limbo-seconds must not be negative": given.limbo_seconds < 0,
+        "--cbm-bits must be from 1 to 32": not 1 <= given.cbm_bits <= LARGEST_MASK_BITS,
+        "--shareable-bits has more bits than --cbm-bits": given.shareable_bits >> max(given.cbm_bits, 0) > 0,
         "each --cache-block needs another id": len({block.id for block in blocks}) < len(blocks),
         "--rmids must be at least 2: one is the default group's": given.rmids < 2,
         "--closids must be 0 (monitoring only) or at least 2": given.closids < 0 or given.closids == 1,
@@ -134,10 +165,40 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="CLOSIDs with the default group's: allocation and control groups (0: monitoring only)",
     )
+    _add_features(parser)
     add("--proc", type=Path, default=Path("/proc"), metavar="DIR", help="where threads are looked for (/proc)")
     add("--sysfs", type=Path, metavar="DIR", help="write the caches here as /sys shows them")
     add("--control", type=Path, metavar="SOCKET", help="make a socket for tests: books, set values")
     return parser
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--cpus", type=_count, metavar="N", help="pretend so many CPUs (those of the machine)")
+    add("--debug", action="store_true", help="as mounted with -o debug: mon_hw_id and ctrl_hw_id")
+    add("--mbm-counters", type=_count, default=0, metavar="N", help="AMD ABMC: assignable counters per block (0)")
+    add("--event-configs", action="store_true", help="AMD BMEC: mbm_total_bytes_config and mbm_local_bytes_config")
+    add("--transactions", type=_hex, default=0x7F, metavar="HEX", help="what ABMC and BMEC can tell apart (0x7f)")
+    add("--snc-nodes", type=int, default=1, metavar="N", help="Intel SNC: NUMA nodes per cache block (1: off)")
+    add("--packages", type=_count, default=0, metavar="N", help="Intel AET: CPU packages with telemetry (0: none)")
+    add("--package-rmids", type=_count, default=0, metavar="N", help="RMIDs of telemetry (0: as --rmids)")
+    add("--scale", type=int, default=64, metavar="BYTES", help="all byte counts are multiples of it (64)")
+    add("--cbm-bits", type=int, default=12, metavar="N", help="bits of a cache mask (12)")
+    add("--shareable-bits", type=_hex, default=0, metavar="HEX", help="mask bits that hardware uses too (0)")
+    add("--limbo-seconds", type=float, default=1.1, metavar="S", help="how long a freed RMID waits at least (1.1)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: write a number, 0 or more")
+    return int(text)
+
+
+def _hex(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a hexadecimal number") from None
 
 
 def _block(text: str) -> CacheBlock:

@@ -2,11 +2,11 @@
 
 import json
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Books", "ControlClient", "ControlError", "GroupBooks"]
+__all__ = ["Books", "ControlClient", "ControlError", "GroupBooks", "InjectedFault"]
 
 TIMEOUT_SECONDS = 30.0
 
@@ -23,13 +23,18 @@ class GroupBooks:
         rmid: counts for this group alone.
         tids: its threads, without those of child groups; of the default group only those that once were in
             another one or were made by one that is.
-        blocks: cache id -> event -> bytes or "Unavailable", "Error", "Unassigned". Its own RMID's, never
-            summed with children.
+        blocks: cache id (with SNC, node id) -> event -> bytes or "Unavailable", "Error", "Unassigned". Its own
+            RMID's, never summed with children.
+        packages: CPU package -> telemetry event -> what it counted, also its own RMID's; core_energy and activity
+            in units of 2^-18.
+        closid: its class of service.
     """
 
     rmid: int
     tids: tuple[int, ...]
     blocks: dict[int, dict[str, int | str]]
+    packages: dict[int, dict[str, int | str]] = field(default_factory=dict)
+    closid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ class Books:
         groups: by path, `/` for the default group.
         capacity_bytes: by cache id, of online blocks.
         occupancy_bytes: by cache id, of all RMIDs together, those in limbo included.
-        rmids: number of RMIDs.
+        rmids: number of RMIDs that groups can have, the default group's included.
         free_rmids: next one first.
         limbo_rmids: of removed groups, not free yet.
         frozen: whether counting is stopped.
@@ -53,6 +58,23 @@ class Books:
     free_rmids: tuple[int, ...]
     limbo_rmids: tuple[int, ...]
     frozen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedFault:
+    """A fault that was asked for.
+
+    Attributes:
+        operation: what it strikes, or `*`.
+        path: where.
+        errno: with which error; None for a mere delay.
+        hits: how often it struck.
+    """
+
+    operation: str
+    path: str
+    errno: int | None
+    hits: int
 
 
 class ControlClient:
@@ -74,6 +96,8 @@ class ControlClient:
                     rmid=group["rmid"],
                     tids=tuple(group["tids"]),
                     blocks={int(block): dict(events) for block, events in group["blocks"].items()},
+                    packages={int(package): dict(events) for package, events in group["packages"].items()},
+                    closid=group["closid"],
                 )
                 for path, group in answer["groups"].items()
             },
@@ -98,9 +122,10 @@ class ControlClient:
 
         Args:
             group: its path, `/` for the default group.
-            block: cache id.
-            event: `llc_occupancy`, `mbm_total_bytes` or `mbm_local_bytes`.
-            value: bytes, "Unavailable", "Error", "Unassigned"; None goes back to counting.
+            block: cache id; with SNC, node id; for a telemetry event, CPU package.
+            event: `llc_occupancy`, `mbm_total_bytes`, `mbm_local_bytes`, or one of telemetry.
+            value: bytes (core_energy and activity: in units of 2^-18), "Unavailable", "Error", "Unassigned";
+                None goes back to counting.
 
         Raises:
             ControlError: no such group, block, event or text.
@@ -114,6 +139,54 @@ class ControlClient:
             ControlError: no such block, or it is the last one online.
         """
         self.request({"op": "block", "id": block, "online": online})
+
+    def fail(self, operation: str, path: str, number: int, *, times: int | None = 1, skip: int = 0) -> None:
+        """Let system calls fail.
+
+        Args:
+            operation: getattr, opendir, readdir, mkdir, rmdir, rename, open, read, write, or `*`.
+            path: from the root of the file system, with wildcards; `*` also crosses `/`.
+            number: the errno.
+            times: how often; None is for ever.
+            skip: so many matching calls go well first.
+
+        Raises:
+            ControlError: no such operation or errno.
+        """
+        self.request(
+            {"op": "fault", "operation": operation, "path": path, "errno": number, "times": times, "skip": skip}
+        )
+
+    def delay(self, operation: str, path: str, milliseconds: float, *, times: int | None = None) -> None:
+        """Let system calls take longer, all others waiting meanwhile as they would for rdtgroup_mutex.
+
+        Args:
+            operation: as for `fail`.
+            path: as for `fail`; `*/mon_L3_01/*` is one cache block.
+            milliseconds: how much longer.
+            times: how often; None is for ever.
+
+        Raises:
+            ControlError: no such operation.
+        """
+        self.request(
+            {"op": "fault", "operation": operation, "path": path, "milliseconds": milliseconds, "times": times}
+        )
+
+    def faults(self) -> tuple[InjectedFault, ...]:
+        """The faults asked for since the last `heal`, and how often each struck."""
+        return tuple(
+            InjectedFault(fault["operation"], fault["path"], fault["errno"], fault["hits"])
+            for fault in self.request({"op": "faults"})["faults"]
+        )
+
+    def calls(self) -> dict[str, int]:
+        """How many system calls reached the file system since the last `heal`, by operation."""
+        return dict(self.request({"op": "faults"})["calls"])
+
+    def heal(self) -> None:
+        """Let nothing fail any more, and count calls from zero."""
+        self.request({"op": "heal"})
 
     def request(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send one request and wait for its answer.

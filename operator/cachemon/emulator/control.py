@@ -4,17 +4,21 @@ A unix stream socket; one JSON object a line each way; `client.py` is the other 
 tree, so nothing that uses resctrl can come upon it.
 """
 
+import errno
 import json
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cachemon.emulator.accounting import READING_TEXTS
+from cachemon.emulator.faults import ANY, OPERATIONS, Fault, Faults
 from cachemon.emulator.groups import Group
 from cachemon.emulator.kernel import Resctrl
+from cachemon.emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["Control", "ControlServer"]
 
@@ -26,11 +30,13 @@ class Control:
 
     Args:
         resctrl: what is looked at and changed.
+        faults: what goes wrong with system calls.
         on_topology: called after a cache block went offline or came back.
     """
 
-    def __init__(self, resctrl: Resctrl, on_topology: Callable[[], None]) -> None:
+    def __init__(self, resctrl: Resctrl, faults: Faults, on_topology: Callable[[], None]) -> None:
         self._resctrl = resctrl
+        self._faults = faults
         self._on_topology = on_topology
 
     def answer(self, line: bytes) -> dict[str, Any]:
@@ -41,6 +47,9 @@ class Control:
             "thaw": self._thaw,
             "set": self._set,
             "block": self._block,
+            "fault": self._fault,
+            "faults": self._list_faults,
+            "heal": self._heal,
         }
         try:
             request = json.loads(line)
@@ -62,7 +71,7 @@ class Control:
             "capacity": {block: resctrl.machine.blocks[block].capacity_bytes for block in blocks},
             "occupancy": {block: accounting.block_occupancy(block) for block in blocks},
             "rmids": {
-                "total": resctrl.options.rmids,
+                "total": resctrl.options.group_rmids,
                 "free": resctrl.rmids.free,
                 "limbo": resctrl.rmids.limbo,
             },
@@ -70,13 +79,21 @@ class Control:
         }
 
     def _group_books(self, group: Group) -> dict[str, Any]:
-        value = self._resctrl.accounting.value
+        resctrl = self._resctrl
+        packages = resctrl.machine.online_packages if resctrl.options.packages else ()
         return {
             "rmid": group.rmid,
-            "tids": self._resctrl.membership.in_order(lambda each: each is group),
+            "closid": group.closid,
+            "tids": resctrl.membership.in_order(lambda each: each is group),
             "blocks": {
-                block: {event: value(group.rmid, block, event) for event in self._resctrl.options.events}
-                for block in self._resctrl.machine.online_blocks
+                domain: {event: resctrl.readings.value(group, domain, event) for event in resctrl.options.events}
+                for domain in resctrl.machine.online_domains
+            },
+            "packages": {
+                package: {
+                    event: resctrl.readings.package_value(group.rmid, package, event) for event in TELEMETRY_EVENTS
+                }
+                for package in packages
             },
         }
 
@@ -93,10 +110,14 @@ class Control:
         if group is None:
             raise ValueError(f"no group {request['group']}")
         block, event, value = request["block"], request["event"], request["value"]
-        if block not in self._resctrl.machine.online_blocks:
+        machine, options = self._resctrl.machine, self._resctrl.options
+        if options.packages and event in TELEMETRY_EVENTS:
+            if block not in machine.online_packages:
+                raise ValueError(f"no package {block} online")
+        elif block not in machine.online_domains:
             raise ValueError(f"no cache block {block} online")
-        if event not in self._resctrl.options.events:
-            raise ValueError(f"no event {event}; there are {', '.join(self._resctrl.options.events)}")
+        elif event not in options.events:
+            raise ValueError(f"no event {event}; there are {', '.join(options.events)}")
         is_bytes = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         if not (value is None or is_bytes or value in READING_TEXTS):
             raise ValueError(f"value must be bytes, null or one of {', '.join(READING_TEXTS)}")
@@ -106,6 +127,37 @@ class Control:
     def _block(self, request: dict[str, Any]) -> dict[str, Any]:
         self._resctrl.set_block_online(request["id"], online=bool(request["online"]))
         self._on_topology()
+        return {}
+
+    def _fault(self, request: dict[str, Any]) -> dict[str, Any]:
+        operation, path = request["operation"], request["path"]
+        number, delay = request.get("errno"), request.get("milliseconds", 0)
+        if operation not in {ANY, *OPERATIONS}:
+            raise ValueError(f"no operation {operation}; there are {ANY}, {', '.join(OPERATIONS)}")
+        if number is not None and number not in errno.errorcode:
+            raise ValueError(f"no errno {number}")
+        skip, times = request.get("skip", 0), request.get("times")
+        if not (isinstance(path, str) and isinstance(skip, int) and (times is None or isinstance(times, int))):
+            raise ValueError("path must be a text, skip and times numbers")
+        if number is None and not delay:
+            raise ValueError("give an errno, milliseconds, or both")
+        self._faults.add(
+            Fault(
+                operation,
+                path,
+                number,
+                delay_seconds=delay / 1000,
+                skip=skip,
+                times=times,
+            )
+        )
+        return {}
+
+    def _list_faults(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"faults": [asdict(fault) for fault in self._faults.added()], "calls": dict(self._faults.calls)}
+
+    def _heal(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._faults.clear()
         return {}
 
 

@@ -1,11 +1,14 @@
 """resctrl through FUSE: the operations that libfuse calls, in terms of `Resctrl`."""
 
+import ctypes
 import errno
 import itertools
+import select
 import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cachemon.emulator.faults import Faults
 from cachemon.emulator.kernel import Resctrl
 from cachemon.emulator.kernfs import Caller, Directory, Node, OpenFile
 from cachemon.emulator.status import refuse
@@ -15,6 +18,8 @@ __all__ = ["FileSystem"]
 BLOCK_BYTES = 4096
 NAME_BYTES = 255
 UNCHANGED = -1
+KEPT_ATTRIBUTES = ("trusted.", "security.")
+"""Extended attributes that kernfs keeps; it refuses those of users."""
 
 
 class FileSystem:
@@ -27,6 +32,7 @@ class FileSystem:
 
     Args:
         resctrl: what is shown.
+        faults: what goes wrong on the way.
         context: uid, gid and TID of the caller (`mfusepy.fuse_get_context`).
         on_mounted: called once the kernel talks to us.
     """
@@ -34,9 +40,14 @@ class FileSystem:
     use_ns = True
 
     def __init__(
-        self, resctrl: Resctrl, context: Callable[[], tuple[int, int, int]], on_mounted: Callable[[], None]
+        self,
+        resctrl: Resctrl,
+        faults: Faults,
+        context: Callable[[], tuple[int, int, int]],
+        on_mounted: Callable[[], None],
     ) -> None:
         self._resctrl = resctrl
+        self._faults = faults
         self._context = context
         self._on_mounted = on_mounted
         self._numbers = itertools.count(1)
@@ -53,6 +64,8 @@ class FileSystem:
 
     def getattr(self, path: str | None, handle: int | None = None) -> dict[str, int]:
         """Attributes by path or, where there is no path any more, by handle."""
+        if path is not None:
+            self._faults.meet("getattr", lambda: path)
         with self._resctrl.lock:
             node: Node = (
                 self._files[handle].file
@@ -65,6 +78,7 @@ class FileSystem:
 
     def opendir(self, path: str) -> int:
         """Open a directory."""
+        self._faults.meet("opendir", lambda: path)
         with self._resctrl.lock:
             number = next(self._numbers)
             self._directories[number] = self._resctrl.kernfs.directory(path)
@@ -72,8 +86,9 @@ class FileSystem:
 
     def readdir(self, _path: str | None, handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
         """Names with type and inode."""
+        directory = self._directories[handle]
+        self._faults.meet("readdir", lambda: directory.path)
         with self._resctrl.lock:
-            directory = self._directories[handle]
             here = [(".", directory), ("..", directory.parent or directory)]
             nodes = [*here, *directory.children.items()] if directory.alive else []
             return iter([(name, _attributes(node), 0) for name, node in nodes])
@@ -85,16 +100,25 @@ class FileSystem:
 
     def mkdir(self, path: str, mode: int) -> int:
         """Make a group; the umask has been applied."""
+        self._faults.meet("mkdir", lambda: path)
         self._resctrl.mkdir(path, mode & 0o7777, self._caller())
         return 0
 
     def rmdir(self, path: str) -> int:
         """Remove a group."""
+        self._faults.meet("rmdir", lambda: path)
         self._resctrl.rmdir(path)
+        return 0
+
+    def rename(self, old: str, new: str) -> int:
+        """Rename or move a monitoring group."""
+        self._faults.meet("rename", lambda: old)
+        self._resctrl.rename(old, new)
         return 0
 
     def open(self, path: str, flags: int) -> int:
         """Open a file; O_TRUNC means nothing."""
+        self._faults.meet("open", lambda: path)
         handle = self._resctrl.open(path, flags)
         number = next(self._numbers)
         self._files[number] = handle
@@ -102,11 +126,22 @@ class FileSystem:
 
     def read(self, _path: str | None, size: int, offset: int, handle: int) -> bytes:
         """Read an open file."""
-        return self._resctrl.read(self._files[handle], size, offset, self._caller())
+        opened = self._files[handle]
+        self._faults.meet("read", lambda: opened.file.path)
+        return self._resctrl.read(opened, size, offset, self._caller())
 
     def write(self, _path: str | None, data: bytes, _offset: int, handle: int) -> int:
         """Write an open file, wherever."""
-        return self._resctrl.write(self._files[handle], data, self._caller())
+        opened = self._files[handle]
+        self._faults.meet("write", lambda: opened.file.path)
+        return self._resctrl.write(opened, data, self._caller())
+
+    def poll(self, _path: str | None, handle: int, _wake: Any, events: Any) -> int:
+        """Always ready; of a removed file, with an exception and an error (kernfs_generic_poll)."""
+        ready = select.POLLIN | select.POLLOUT
+        gone = 0 if self._files[handle].file.alive else select.POLLPRI | select.POLLERR
+        ctypes.cast(events, ctypes.POINTER(ctypes.c_uint)).contents.value = ready | gone
+        return 0
 
     def release(self, _path: str | None, handle: int) -> int:
         """Close a file."""
@@ -133,6 +168,34 @@ class FileSystem:
 
     def utimens(self, _path: str | None, _times: tuple[int, int] | None = None) -> int:
         """Accepted and ignored."""
+        return 0
+
+    def setxattr(self, path: str, name: str, value: bytes, _options: int, _position: int = 0) -> int:
+        """Keep an attribute of root's."""
+        if not name.startswith(KEPT_ATTRIBUTES):
+            refuse(errno.EOPNOTSUPP)
+        with self._resctrl.lock:
+            self._resctrl.kernfs.find(path).xattrs[name] = value
+        return 0
+
+    def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
+        """An attribute that was kept."""
+        with self._resctrl.lock:
+            try:
+                return self._resctrl.kernfs.find(path).xattrs[name]
+            except KeyError:
+                refuse(errno.ENODATA)
+
+    def listxattr(self, path: str) -> list[str]:
+        """Names of the attributes that were kept."""
+        with self._resctrl.lock:
+            return list(self._resctrl.kernfs.find(path).xattrs)
+
+    def removexattr(self, path: str, name: str) -> int:
+        """Forget an attribute."""
+        with self._resctrl.lock:
+            if self._resctrl.kernfs.find(path).xattrs.pop(name, None) is None:
+                refuse(errno.ENODATA)
         return 0
 
     def statfs(self, _path: str) -> dict[str, int]:
@@ -164,14 +227,10 @@ class FileSystem:
 
 
 def _attributes(node: Node) -> dict[str, int]:
-    is_directory = isinstance(node, Directory)
-    subdirectories = (
-        sum(isinstance(child, Directory) for child in node.children.values()) if isinstance(node, Directory) else 0
-    )
     return {
-        "st_mode": node.mode | (stat.S_IFDIR if is_directory else stat.S_IFREG),
+        "st_mode": node.mode | (stat.S_IFDIR if isinstance(node, Directory) else stat.S_IFREG),
         "st_ino": node.ino,
-        "st_nlink": 2 + subdirectories if is_directory else 1,
+        "st_nlink": _links(node),
         "st_uid": node.uid,
         "st_gid": node.gid,
         "st_blksize": BLOCK_BYTES,
@@ -179,3 +238,9 @@ def _attributes(node: Node) -> dict[str, int]:
         "st_mtime": node.time_ns,
         "st_ctime": node.time_ns,
     }
+
+
+def _links(node: Node) -> int:
+    if not isinstance(node, Directory):
+        return 1
+    return 2 + sum(isinstance(child, Directory) for child in node.children.values())

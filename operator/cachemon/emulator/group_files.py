@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.accounting import Accounting
 from cachemon.emulator.allocation import Allocation
+from cachemon.emulator.counters import Counters
 from cachemon.emulator.cpus import Cpus
 from cachemon.emulator.groups import Group
-from cachemon.emulator.kernfs import Caller, Kernfs
+from cachemon.emulator.kernfs import Caller, Directory, Kernfs
 from cachemon.emulator.machine import Machine
-from cachemon.emulator.profile import Profile
+from cachemon.emulator.options import Options
+from cachemon.emulator.readings import Readings
 from cachemon.emulator.status import CommandStatus
 from cachemon.emulator.tasks import Tasks
+from cachemon.emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["GroupFiles", "block_name"]
 
-ShowGroup = Callable[[Group], str]
+ShowGroup = Callable[[Group, Caller], str]
 StoreGroup = Callable[[Group, Caller, str], None]
 
 
@@ -24,10 +26,10 @@ class GroupFiles:
     Args:
         kernfs: the tree.
         machine: which cache blocks are online.
-        profile: when the status is cleared.
+        options: which files there are and when the status is cleared.
         status: last_cmd_status.
-        events: files of every cache block's directory.
         controls: all control groups.
+        readings: what mon_data says.
     """
 
     def __init__(
@@ -35,62 +37,111 @@ class GroupFiles:
         *,
         kernfs: Kernfs,
         machine: Machine,
-        profile: Profile,
+        options: Options,
         status: CommandStatus,
-        events: tuple[str, ...],
         controls: Callable[[], Iterable[Group]],
         tasks: Tasks,
         cpus: Cpus,
         allocation: Allocation,
-        accounting: Accounting,
+        counters: Counters,
+        readings: Readings,
     ) -> None:
         self._kernfs = kernfs
         self._machine = machine
-        self._profile = profile
+        self._options = options
         self._status = status
-        self._events = events
         self._controls = controls
         self._tasks = tasks
         self._cpus = cpus
         self._allocation = allocation
-        self._accounting = accounting
+        self._counters = counters
+        self._readings = readings
 
     def add(self, group: Group, owner: Caller) -> None:
         """Add what a new group's directory holds."""
         self._add(group, owner, "tasks", self._tasks.show, self._tasks.store)
-        self._add(group, owner, "cpus", self._cpus.show_mask, self._store_mask)
-        self._add(group, owner, "cpus_list", self._cpus.show_list, self._store_list)
+        self._add(group, owner, "cpus", lambda each, _: self._cpus.show_mask(each), self._store_mask)
+        self._add(group, owner, "cpus_list", lambda each, _: self._cpus.show_list(each), self._store_list)
         if not group.parent:
-            schemata, mode, size = (
-                self._allocation.show_schemata,
-                self._allocation.show_mode,
-                self._allocation.show_size,
+            allocation = self._allocation
+            self._add(group, owner, "schemata", lambda each, _: allocation.show_schemata(each), self._store_schemata)
+            self._add(group, owner, "mode", lambda each, _: allocation.show_mode(each), self._store_mode)
+            self._add(group, owner, "size", lambda each, _: allocation.show_size(each))
+        if self._options.counters:
+            self._add(
+                group,
+                owner,
+                "mbm_L3_assignments",
+                lambda each, _: self._counters.show_assignments(each),
+                self._store_assignments,
             )
-            self._add(group, owner, "schemata", schemata, self._store_schemata)
-            self._add(group, owner, "mode", mode, self._store_mode)
-            self._add(group, owner, "size", size)
+        if self._options.debug:
+            self._add(group, owner, "mon_hw_id", lambda each, _: f"{each.rmid}\n")
+            if not group.parent:
+                self._add(group, owner, "ctrl_hw_id", lambda each, _: f"{each.closid}\n")
         for block_id in self._machine.online_blocks:
             self.add_block(group, block_id, owner)
+        self.add_packages(group, owner)
 
     def add_block(self, group: Group, block_id: int, owner: Caller) -> None:
-        """Add the directory of a cache block to a group's mon_data; its mode is that of mon_data."""
+        """Add the directory of a cache block to a group's mon_data; its mode is that of mon_data.
+
+        With SNC it holds the sums of the nodes, and below it a directory for each of them.
+        """
         directory = self._kernfs.add_directory(group.mon_data, block_name(block_id), group.mon_data.mode, owner)
-        for event in self._events:
-
-            def show(_: Caller, event: str = event) -> str:
-                self._clear_as_every_lock_does()
-                return f"{self._accounting.total(group, block_id, event)}\n"
-
-            self._kernfs.add_file(directory, event, 0o444, owner, show=show)
+        events, readings = self._options.events, self._readings
+        if self._options.nodes == 1:
+            self._add_events(directory, owner, events, lambda event: readings.domain(group, block_id, event))
+            return
+        self._add_events(directory, owner, events, lambda event: readings.block(group, block_id, event))
+        for node in self._machine.domains_of(block_id):
+            below = self._kernfs.add_directory(directory, f"mon_sub_L3_{node:02d}", directory.mode, owner)
+            self._add_events(
+                below,
+                owner,
+                events,
+                lambda event, node=node: readings.domain(group, node, event),  # type: ignore[misc]
+            )
 
     def remove_block(self, group: Group, block_id: int) -> None:
         """Take a cache block's directory out of a group's mon_data."""
         self._kernfs.remove(group.mon_data.children[block_name(block_id)])
 
+    def add_packages(self, group: Group, owner: Caller) -> None:
+        """Add the directories of CPU packages that are online and not there yet."""
+        for package in self._machine.online_packages if self._options.packages else ():
+            if package_name(package) not in group.mon_data.children:
+                name, mode = package_name(package), group.mon_data.mode
+                directory = self._kernfs.add_directory(group.mon_data, name, mode, owner)
+                self._add_events(
+                    directory,
+                    owner,
+                    TELEMETRY_EVENTS,
+                    lambda event, package=package: self._readings.package(group, package, event),  # type: ignore[misc]
+                )
+
+    def remove_packages(self, group: Group) -> None:
+        """Take away the directories of packages whose last CPU is gone."""
+        online = {package_name(package) for package in self._machine.online_packages}
+        for name, node in list(group.mon_data.children.items()):
+            if name.startswith("mon_PERF_PKG_") and name not in online:
+                self._kernfs.remove(node)
+
+    def _add_events(
+        self, directory: Directory, owner: Caller, events: Iterable[str], read: Callable[[str], str]
+    ) -> None:
+        for event in events:
+
+            def show(_: Caller, event: str = event) -> str:
+                self._clear_as_every_lock_does()
+                return read(event) + "\n"
+
+            self._kernfs.add_file(directory, event, 0o444, owner, show=show)
+
     def _add(self, group: Group, owner: Caller, name: str, show: ShowGroup, store: StoreGroup | None = None) -> None:
-        def show_file(_: Caller) -> str:
+        def show_file(caller: Caller) -> str:
             self._clear_as_every_lock_does()
-            return show(group)
+            return show(group, caller)
 
         def store_file(caller: Caller, text: str) -> None:
             self._clear_as_every_lock_does()
@@ -101,7 +152,7 @@ class GroupFiles:
         self._kernfs.add_file(group.directory, name, mode, owner, show=show_file, store=store_file if store else None)
 
     def _clear_as_every_lock_does(self) -> None:
-        if self._profile.status_cleared_by_every_lock:
+        if self._options.profile.status_cleared_by_every_lock:
             self._status.clear()
 
     def _store_mask(self, group: Group, _: Caller, text: str) -> None:
@@ -118,7 +169,15 @@ class GroupFiles:
         self._status.clear()
         self._allocation.store_mode(group, self._controls(), text)
 
+    def _store_assignments(self, group: Group, _: Caller, text: str) -> None:
+        self._counters.store_assignments(group, text)
+
 
 def block_name(block_id: int) -> str:
     """The directory of a cache block: at least two digits."""
     return f"mon_L3_{block_id:02d}"
+
+
+def package_name(package: int) -> str:
+    """The directory of a CPU package."""
+    return f"mon_PERF_PKG_{package:02d}"

@@ -8,44 +8,27 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from cachemon.emulator.accounting import Accounting
 from cachemon.emulator.allocation import Allocation
+from cachemon.emulator.counters import Counters
 from cachemon.emulator.cpus import Cpus
+from cachemon.emulator.event_configs import EventConfigs
 from cachemon.emulator.group_files import GroupFiles
+from cachemon.emulator.group_tree import MONITORING_GROUPS, GroupTree, new_default_group
 from cachemon.emulator.groups import Group
 from cachemon.emulator.info import Info
 from cachemon.emulator.kernfs import Caller, Directory, Kernfs, Node, OpenFile
 from cachemon.emulator.machine import Machine
 from cachemon.emulator.membership import Membership
-from cachemon.emulator.profile import PROFILES, Profile
-from cachemon.emulator.rmids import OutOfRmidsError, Rmids
+from cachemon.emulator.options import Options
+from cachemon.emulator.readings import Readings
+from cachemon.emulator.rmids import Rmids
 from cachemon.emulator.status import CommandStatus, refuse
 from cachemon.emulator.tasks import Tasks
 from cachemon.emulator.threads import Threads
-from cachemon.emulator.workload import EVENTS
 
-__all__ = ["Options", "Resctrl"]
-
-MONITORING_GROUPS = "mon_groups"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the pretended hardware and kernel can do.
-
-    Attributes:
-        rmids: RMIDs with that of the default group.
-        events: of `workload.EVENTS`, in that order.
-        profile: whose kernel's ways.
-        closids: classes of service with that of the default group; 0 is monitoring only.
-    """
-
-    rmids: int = 64
-    events: tuple[str, ...] = EVENTS
-    profile: Profile = PROFILES["7.3"]
-    closids: int = 0
+__all__ = ["Resctrl"]
 
 
 class Resctrl:
@@ -75,30 +58,26 @@ class Resctrl:
         self.machine = machine
         self.kernfs = Kernfs(wall_ns, owner)
         self.status = CommandStatus(marks_truncation=options.profile.status_marks_truncation)
-        self.default = self._new_default_group(owner)
+        self.default = new_default_group(self.kernfs, machine.cpus(), owner)
         self.membership = Membership(threads, self.default)
-        self.rmids = Rmids(options.rmids, now_ns, self._is_dirty)
-        self.accounting = Accounting(machine, threads, self.membership, now_ns, lambda: frozenset(self.rmids.limbo))
-        self._closids = list(range(1, options.closids))
-        self._controls = [self.default]
-        self._group_of = {self.default.directory.ino: self.default}
-        self._info = Info(
-            kernfs=self.kernfs,
-            owner=owner,
-            profile=options.profile,
-            status=self.status,
-            machine=machine,
-            events=options.events,
-            rmids=options.rmids,
+        self.rmids = Rmids(options.group_rmids, now_ns, self._is_dirty, options.limbo_seconds)
+        self.accounting = self._new_accounting(threads, now_ns)
+        self.counters = Counters(options, machine, self.status, self.accounting)
+        self.readings = Readings(machine, self.accounting, self.counters)
+        self._configs = EventConfigs(
+            options, machine, self.status, self.accounting, lambda: [group.rmid for group in self._tree]
         )
+        self._tree = self._new_tree()
+        self._info = Info(kernfs=self.kernfs, owner=owner, options=options, status=self.status, machine=machine)
+        self._info.add_events(self.counters, self._configs)
         self._files = self._new_group_files(threads, owner)
         self._files.add(self.default, owner)
+        self.counters.made(self.default)
+        self.status.clear()
 
     def groups(self) -> Iterator[Group]:
         """Every group, each control group before its monitoring groups."""
-        for control in self._controls:
-            yield control
-            yield from control.children
+        return iter(self._tree)
 
     def tick(self) -> None:
         """What the kernel does by itself: count, and let RMIDs out of limbo."""
@@ -121,13 +100,13 @@ class Resctrl:
                 refuse(errno.EINVAL)
             group = self._lock_group(parent)
             if self.options.closids and parent is self.kernfs.root:
-                self._make_control(name, mode, caller)
+                self._tree.make_control(name, mode, caller, self._files)
             elif group is None:
                 refuse(self.options.profile.mkdir_in_info_errno)
             elif parent is not group.mon_groups or name == MONITORING_GROUPS:
                 refuse(errno.EPERM)
             else:
-                self._make_monitoring(group, name, mode, caller)
+                self._tree.make_monitoring(group, name, mode, caller, self._files)
 
     def rmdir(self, path: str) -> None:
         """Remove a group; its threads go to its parent, or to the default group.
@@ -140,8 +119,36 @@ class Resctrl:
             group = self._lock_group(directory)
             if group is None or group is self.default or directory is not group.directory:
                 refuse(errno.EPERM)
+            self._tree.remove(group)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a monitoring group, or move it to another control group (rdtgroup_rename).
+
+        Raises:
+            OSError: EPERM, with a text in the status, for what is no monitoring group and no place for one;
+                ENOENT, also for what is in info/; EEXIST.
+        """
+        with self.lock:
+            source = self.kernfs.find(old)
+            parent_path, _, name = new.rpartition("/")
+            parent = self.kernfs.find(parent_path)
+            if not self.options.profile.renames:
+                refuse(errno.EPERM)
+            group = self._tree.owner_of(source, self._info.directory)
+            new_control = self._tree.owner_of(parent, self._info.directory)
+            if group is None or new_control is None:
+                refuse(errno.ENOENT)
+            self.status.clear()
+            if not (isinstance(source, Directory) and isinstance(parent, Directory)):
+                self.status.fail(errno.EPERM, "Source and destination must be directories")
+            if not group.parent or source is not group.directory:
+                self.status.fail(errno.EPERM, "Source must be a MON group\n")
+            if parent is not new_control.mon_groups or name == MONITORING_GROUPS:
+                self.status.fail(errno.EPERM, "Destination must be a mon_groups subdirectory\n")
+            if group.cpus and group.parent is not new_control:
+                self.status.fail(errno.EPERM, "Cannot move a MON group that monitors CPUs\n")
             self.accounting.settle(full=True)
-            self._remove(group)
+            self._tree.move(group, new_control, name)
 
     def open(self, path: str, flags: int) -> OpenFile:
         """Open a file; see `Kernfs.open`."""
@@ -168,12 +175,18 @@ class Resctrl:
             if (block_id in self.machine.online_blocks) == online:
                 return
             self.accounting.set_block_online(block_id, online=online)
+            for domain in self.machine.domains_of(block_id):
+                self.counters.domain_gone(domain)
+                self._configs.domain_gone(domain)
             for group in self.groups():
                 if online:
                     at = group.mon_data
-                    self._files.add_block(group, block_id, Caller(at.uid, at.gid, 0))
+                    owner = Caller(at.uid, at.gid, 0)
+                    self._files.add_block(group, block_id, owner)
+                    self._files.add_packages(group, owner)
                 else:
                     self._files.remove_block(group, block_id)
+                    self._files.remove_packages(group)
                 group.cpus &= self.machine.cpus()
             if online:
                 self.default.cpus |= self.machine.cpus_of(block_id)
@@ -182,83 +195,46 @@ class Resctrl:
         """The group whose directory is at a path."""
         return next((group for group in self.groups() if group.path == path), None)
 
-    def _make_control(self, name: str, mode: int, caller: Caller) -> None:
-        if self.options.profile.rmid_before_closid:
-            rmid = self._take_rmid()
-            if not self._closids:
-                self._free_rmid(rmid)
-                self.status.fail(errno.ENOSPC, "Out of CLOSIDs\n")
-        else:
-            if not self._closids:
-                self.status.fail(errno.ENOSPC, "Out of CLOSIDs\n")
-            rmid = self._take_rmid()
-        directory, mon_data = self._add_directories(self.kernfs.root, name, mode, caller)
-        mon_groups = self.kernfs.add_directory(directory, MONITORING_GROUPS, mode, caller)
-        group = Group(rmid, self._closids.pop(0), None, directory, mon_data, mon_groups)
-        self._controls.append(group)
-        self._finish(group, caller)
-
-    def _make_monitoring(self, parent: Group, name: str, mode: int, caller: Caller) -> None:
-        rmid = self._take_rmid()
-        assert parent.mon_groups is not None
-        directory, mon_data = self._add_directories(parent.mon_groups, name, mode, caller)
-        group = Group(rmid, parent.closid, parent, directory, mon_data)
-        parent.children.append(group)
-        self._finish(group, caller)
-
-    def _finish(self, group: Group, caller: Caller) -> None:
-        self._group_of[group.directory.ino] = group
-        self.accounting.settle(full=True)
-        self.accounting.new_owner(group.rmid)
-        self._files.add(group, caller)
-
-    def _remove(self, group: Group) -> None:
-        gone = [group, *group.children]
-        self.membership.move_all(gone, group.parent or self.default)
-        if group.parent:
-            group.parent.children.remove(group)
-        else:
-            self._controls.remove(group)
-            self.default.cpus |= group.cpus
-            self._closids.append(group.closid)
-            self._closids.sort()
-        for each in gone:
-            del self._group_of[each.directory.ino]
-            self._free_rmid(each.rmid)
-        self.kernfs.remove(group.directory)
-
-    def _take_rmid(self) -> int:
-        try:
-            return self.rmids.take()
-        except OutOfRmidsError as error:
-            self.status.fail(error.errno, "Out of RMIDs\n")
-
-    def _free_rmid(self, rmid: int) -> None:
-        one_block = len(self.machine.online_blocks) == 1
-        skips = one_block and not self.options.profile.limbo_for_clean_rmids and not self._is_dirty(rmid)
-        self.rmids.give_back(rmid, through_limbo=not skips)
-
     def _is_dirty(self, rmid: int) -> bool:
         threshold = self._info.max_threshold_occupancy
         return any(held >= threshold for held in self.accounting.occupancy(rmid))
 
     def _lock_group(self, node: Node) -> Group | None:
         """The group that a directory belongs to, None below info/ (rdtgroup_kn_lock_live)."""
-        at: Node | None = node
-        while at is not None and at.ino not in self._group_of:
-            if at is self._info.directory:
-                return None
-            at = at.parent
-        assert at is not None
-        if self.options.profile.status_cleared_by_every_lock:
+        group = self._tree.owner_of(node, self._info.directory)
+        if group and self.options.profile.status_cleared_by_every_lock:
             self.status.clear()
-        return self._group_of[at.ino]
+        return group
+
+    def _new_accounting(self, threads: Threads, now_ns: Callable[[], int]) -> Accounting:
+        return Accounting(
+            self.machine,
+            threads,
+            self.membership,
+            now_ns,
+            lambda: frozenset(self.rmids.limbo),
+            scale_bytes=self.options.scale_bytes,
+            transactions=self.options.transactions,
+        )
+
+    def _new_tree(self) -> GroupTree:
+        return GroupTree(
+            options=self.options,
+            machine=self.machine,
+            kernfs=self.kernfs,
+            status=self.status,
+            default=self.default,
+            membership=self.membership,
+            rmids=self.rmids,
+            accounting=self.accounting,
+            counters=self.counters,
+        )
 
     def _new_group_files(self, threads: Threads, owner: Caller) -> GroupFiles:
         options = self.options
-        allocation = Allocation(self.machine, self.status, options.closids)
+        allocation = Allocation(self.machine, self.status, options)
         if options.closids:
-            self._info.add_allocation(allocation, lambda: self._controls)
+            self._info.add_allocation(allocation, lambda: self._tree.controls)
         tasks = Tasks(
             options.profile,
             self.status,
@@ -271,24 +247,12 @@ class Resctrl:
         return GroupFiles(
             kernfs=self.kernfs,
             machine=self.machine,
-            profile=options.profile,
+            options=options,
             status=self.status,
-            events=options.events,
-            controls=lambda: self._controls,
+            controls=lambda: self._tree.controls,
             tasks=tasks,
             cpus=Cpus(self.machine, self.status, self.default),
             allocation=allocation,
-            accounting=self.accounting,
+            counters=self.counters,
+            readings=self.readings,
         )
-
-    def _new_default_group(self, owner: Caller) -> Group:
-        root = self.kernfs.root
-        mon_groups = self.kernfs.add_directory(root, MONITORING_GROUPS, root.mode, owner)
-        mon_data = self.kernfs.add_directory(root, "mon_data", root.mode, owner)
-        return Group(0, 0, None, root, mon_data, mon_groups, cpus=set(self.machine.cpus()))
-
-    def _add_directories(
-        self, parent: Directory, name: str, mode: int, caller: Caller
-    ) -> tuple[Directory, Directory]:
-        directory = self.kernfs.add_directory(parent, name, mode, caller)
-        return directory, self.kernfs.add_directory(directory, "mon_data", mode, caller)

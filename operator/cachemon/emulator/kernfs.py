@@ -42,6 +42,12 @@ class Node:
     gid: int
     time_ns: int
     alive: bool = True
+    xattrs: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """From the root, which is `/`; of a removed node, where it was."""
+        return f"{self.parent.path.rstrip('/')}/{self.name}" if self.parent else "/"
 
 
 @dataclass(eq=False, slots=True)
@@ -113,6 +119,19 @@ class Kernfs:
             node.parent.children.pop(node.name, None)
         for gone in _with_descendants(node):
             gone.alive = False
+
+    def move(self, node: Node, parent: Directory, name: str) -> None:
+        """Give a node another name or place; it stays the same node.
+
+        Raises:
+            OSError: EEXIST.
+        """
+        if name in parent.children:
+            refuse(errno.EEXIST)
+        assert node.parent is not None
+        del node.parent.children[node.name]
+        node.name, node.parent = name, parent
+        parent.children[name] = node
 
     def find(self, path: str) -> Node:
         """The node at an absolute path.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cachemon.emulator.masks import format_list
 
-__all__ = ["CacheBlock", "Machine", "online_cpus", "write_sysfs"]
+__all__ = ["CacheBlock", "Domain", "Machine", "online_cpus", "write_sysfs"]
 
 KIB = 1024
 
@@ -16,6 +16,23 @@ class CacheBlock:
     """A last-level cache, by its cache id."""
 
     id: int
+    capacity_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What counts on its own: a cache block or, with SNC, one node's part of it.
+
+    Attributes:
+        id: the block's cache id or, with SNC, the node id.
+        block: cache id.
+        package: number of the CPU package.
+        capacity_bytes: its part of the cache.
+    """
+
+    id: int
+    block: int
+    package: int
     capacity_bytes: int
 
 
@@ -30,32 +47,65 @@ class Machine:
     Args:
         real_cpus: numbers of the online CPUs that threads really run on.
         blocks: at least one, in the order in which they get their CPUs.
+        cpus: so many are pretended, numbered from 0; None is the real ones or as many as it takes.
+        nodes: NUMA nodes of each block; more than one is SNC.
+        packages: CPU packages, over which the blocks are dealt.
     """
 
-    def __init__(self, real_cpus: Sequence[int], blocks: Sequence[CacheBlock]) -> None:
+    def __init__(
+        self,
+        real_cpus: Sequence[int],
+        blocks: Sequence[CacheBlock],
+        *,
+        cpus: int | None = None,
+        nodes: int = 1,
+        packages: int = 1,
+    ) -> None:
         self.blocks = {block.id: block for block in blocks}
-        self._fold = -(-len(blocks) // len(real_cpus))
-        cpus = [cpu * self._fold + part for cpu in sorted(real_cpus) for part in range(self._fold)]
-        self._block_of = {cpu: blocks[rank * len(blocks) // len(cpus)].id for rank, cpu in enumerate(cpus)}
+        every = [(block, rank * packages // len(blocks)) for rank, block in enumerate(blocks) for _ in range(nodes)]
+        self.domains = {
+            (number if nodes > 1 else block.id): Domain(
+                number if nodes > 1 else block.id, block.id, package, block.capacity_bytes // nodes
+            )
+            for number, (block, package) in enumerate(every)
+        }
+        self._stands_for = _stand_for(sorted(real_cpus), cpus, len(every))
+        numbers = sorted({number for standing in self._stands_for.values() for number in standing})
+        ids = list(self.domains)
+        self._domain_of = {cpu: ids[rank * len(ids) // len(numbers)] for rank, cpu in enumerate(numbers)}
         self._offline: set[int] = set()
 
     @property
     def cpu_count(self) -> int:
         """Bits of a CPU mask (nr_cpu_ids)."""
-        return max(self._block_of) + 1
+        return max(self._domain_of) + 1
 
     @property
     def online_blocks(self) -> tuple[int, ...]:
         """Cache ids in ascending order, as the kernel lists its domains."""
         return tuple(sorted(set(self.blocks) - self._offline))
 
+    @property
+    def online_domains(self) -> tuple[int, ...]:
+        """Ids of the domains in ascending order."""
+        return tuple(sorted(each.id for each in self.domains.values() if each.block not in self._offline))
+
+    @property
+    def online_packages(self) -> tuple[int, ...]:
+        """Numbers of the packages that have a CPU, in ascending order."""
+        return tuple(sorted({self.domains[domain].package for domain in self.online_domains}))
+
+    def domains_of(self, block_id: int) -> tuple[int, ...]:
+        """Ids of a block's domains."""
+        return tuple(each.id for each in self.domains.values() if each.block == block_id)
+
     def cpus(self) -> frozenset[int]:
         """Online CPUs."""
-        return frozenset(cpu for cpu, block in self._block_of.items() if block not in self._offline)
+        return frozenset(cpu for cpu in self._domain_of if self._block_of(cpu) not in self._offline)
 
     def cpus_of(self, block_id: int) -> frozenset[int]:
         """CPUs of one block, online or not."""
-        return frozenset(cpu for cpu, block in self._block_of.items() if block == block_id)
+        return frozenset(cpu for cpu in self._domain_of if self._block_of(cpu) == block_id)
 
     def set_online(self, block_id: int, *, online: bool) -> None:
         """Unplug or plug all CPUs of a block.
@@ -69,16 +119,33 @@ class Machine:
             raise ValueError(f"cache block {block_id} is the last one online")
         (self._offline.discard if online else self._offline.add)(block_id)
 
-    def block_for(self, real_cpu: int, tid: int) -> int:
-        """The block whose cache a thread uses that last ran on a CPU.
+    def domain_for(self, real_cpu: int, tid: int) -> Domain:
+        """The domain whose cache a thread uses that last ran on a CPU.
 
         A thread whose block is offline is counted on an online one, as the scheduler would have moved it.
         """
-        block = self._block_of.get(real_cpu * self._fold + tid % self._fold)
-        if block is None or block in self._offline:
-            online = self.online_blocks
-            return online[real_cpu % len(online)]
-        return block
+        standing = self._stands_for.get(real_cpu)
+        if standing:
+            domain = self.domains[self._domain_of[standing[tid % len(standing)]]]
+            if domain.block not in self._offline:
+                return domain
+        online = self.online_domains
+        return self.domains[online[real_cpu % len(online)]]
+
+    def _block_of(self, cpu: int) -> int:
+        return self.domains[self._domain_of[cpu]].block
+
+
+def _stand_for(real: Sequence[int], cpus: int | None, least: int) -> dict[int, list[int]]:
+    """The emulated CPUs that each real CPU stands for."""
+    if cpus is None:
+        fold = -(-least // len(real))
+        return {cpu: [cpu * fold + part for part in range(fold)] for cpu in real}
+    many = len(real)
+    return {
+        cpu: [number for number in range(cpus) if number * many // cpus == rank] or [rank * cpus // many]
+        for rank, cpu in enumerate(real)
+    }
 
 
 def online_cpus(proc: Path) -> list[int]:

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from cachemon.emulator.arguments import Arguments, parse_arguments
 from cachemon.emulator.control import Control, ControlServer
+from cachemon.emulator.faults import Faults
 from cachemon.emulator.filesystem import FileSystem
 from cachemon.emulator.kernel import Resctrl
 from cachemon.emulator.kernfs import Caller
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
-    machine = Machine(online_cpus(arguments.proc), arguments.blocks)
+    machine = _machine(arguments)
     owner = Caller(os.geteuid(), os.getegid(), os.getpid())
     resctrl = Resctrl(arguments.options, machine, ProcThreads(arguments.proc), owner)
 
@@ -61,14 +62,15 @@ def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
         mounted.set()
         print(f"mounted at {arguments.mountpoint}", flush=True)
 
-    control = Control(resctrl, write_topology)
+    faults = Faults()
+    control = Control(resctrl, faults, write_topology)
     try:
         write_topology()
         server = ControlServer(arguments.control, control) if arguments.control else None
     except OSError as error:
         raise CannotRunError(str(error)) from error
     _allow_many_descriptors()
-    filesystem = FileSystem(resctrl, mfusepy.fuse_get_context, on_mounted)
+    filesystem = FileSystem(resctrl, faults, mfusepy.fuse_get_context, on_mounted)
     with _in_background(resctrl, server):
         try:
             mfusepy.FUSE(filesystem, str(arguments.mountpoint), **_mount_options(owner.uid))
@@ -79,6 +81,17 @@ def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
                     f"could not mount on {arguments.mountpoint} (libfuse said why above, code {error}); as an "
                     "ordinary user run it in a namespace of your own: unshare --user --map-root-user --mount"
                 ) from error
+
+
+def _machine(arguments: Arguments) -> Machine:
+    options = arguments.options
+    return Machine(
+        online_cpus(arguments.proc),
+        arguments.blocks,
+        cpus=arguments.cpus,
+        nodes=options.nodes,
+        packages=max(options.packages, 1),
+    )
 
 
 def _mount_options(uid: int) -> dict[str, str | bool]:

@@ -4,7 +4,8 @@ The kernel copies CLOSID and RMID from the thread that calls fork or clone. A fi
 neither, so it looks:
 
 * a new child process is in the group of the very thread that forked it (/proc/TID/task/TID/children). Exact,
-  unless that child died or was re-parented before anybody looked;
+  unless that child died or was re-parented before anybody looked; and who adopts orphans (init, a subreaper) seems
+  to have forked them;
 * a new thread is in the group of its process's leader. Exact while all threads of the process are in one group;
   where they are not, the kernel would follow the creating thread, which /proc does not name.
 

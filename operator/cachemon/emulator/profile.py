@@ -32,6 +32,10 @@ class Profile:
     """info/L3_MON/mbm_assign_mode exists (6.18)."""
     sparse_masks: bool
     """info/L3/sparse_masks exists (6.7)."""
+    renames: bool
+    """MON groups can be renamed and moved (8da2b938eb7e, 6.5); before, rename(2) is EPERM."""
+    modern_hardware: bool
+    """The kernel knows what came after 6.1: `-o debug` (6.7), BMEC (6.3), SNC (6.11), ABMC (6.18), AET (7.0)."""
 
 
 PROFILES = {
@@ -46,6 +50,8 @@ PROFILES = {
         rmid_before_closid=False,
         mbm_assign_mode=True,
         sparse_masks=True,
+        renames=True,
+        modern_hardware=True,
     ),
     "6.1": Profile(
         name="6.1",
@@ -58,5 +64,7 @@ PROFILES = {
         rmid_before_closid=True,
         mbm_assign_mode=False,
         sparse_masks=False,
+        renames=False,
+        modern_hardware=False,
     ),
 }

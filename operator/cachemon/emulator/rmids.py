@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 __all__ = ["OutOfRmidsError", "Rmids"]
 
-LIMBO_NS = 1_100_000_000
-"""No freed RMID is used again before: the limbo worker's period (CQM_LIMBOCHECK_INTERVAL, 1 s), rounded up to
-the timer's next tick. On 6.1.192 and 7.3.4 a mkdir one second after the rmdir still found it in limbo."""
+NS_PER_SECOND = 1_000_000_000
 
 
 class OutOfRmidsError(Exception):
@@ -33,12 +31,20 @@ class Rmids:
         count: RMIDs of the machine, RMID 0 included.
         now_ns: a monotonic clock.
         is_dirty: whether an RMID still holds so much of a cache that it must wait on.
+        limbo_seconds: how long a freed RMID waits at least.
     """
 
-    def __init__(self, count: int, now_ns: Callable[[], int], is_dirty: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        count: int,
+        now_ns: Callable[[], int],
+        is_dirty: Callable[[int], bool],
+        limbo_seconds: float = 1.1,
+    ) -> None:
         self.count = count
         self._now_ns = now_ns
-        self._is_dirty = is_dirty
+        self.is_dirty = is_dirty
+        self._limbo_ns = int(limbo_seconds * NS_PER_SECOND)
         self._free = deque(range(1, count))
         self._limbo: list[_Waiting] = []
 
@@ -68,7 +74,7 @@ class Rmids:
     def give_back(self, rmid: int, *, through_limbo: bool) -> None:
         """Free an RMID, into limbo or straight to the end of the queue."""
         if through_limbo:
-            self._limbo.append(_Waiting(rmid, self._now_ns() + LIMBO_NS))
+            self._limbo.append(_Waiting(rmid, self._now_ns() + self._limbo_ns))
         else:
             self._free.append(rmid)
 
@@ -77,7 +83,7 @@ class Rmids:
         now = self._now_ns()
         still: list[_Waiting] = []
         for waiting in self._limbo:
-            if now < waiting.until_ns or self._is_dirty(waiting.rmid):
+            if now < waiting.until_ns or self.is_dirty(waiting.rmid):
                 still.append(waiting)
             else:
                 self._free.append(waiting.rmid)

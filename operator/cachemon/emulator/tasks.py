@@ -63,8 +63,8 @@ class Tasks:
         self._allocation = allocation
         self._superuser = superuser
 
-    def show(self, group: Group) -> str:
-        """TIDs of a group, one a line; a control group's with those of its monitoring groups."""
+    def show(self, group: Group, reader: Caller) -> str:
+        """TIDs of a group as the reader knows them, one a line; a control group's with its monitoring groups'."""
         if not group.parent and not self._allocation:
             return ""
         self._accounting.settle(full=True)
@@ -74,7 +74,7 @@ class Tasks:
             tids = self._membership.in_order(lambda each: each.control is group)
         else:
             tids = self._machine_but_control_groups(group)
-        return "".join(f"{tid}\n" for tid in tids)
+        return "".join(f"{tid}\n" for tid in self._threads.seen_from(reader.tid, tids))
 
     def store(self, group: Group, caller: Caller, text: str) -> None:
         """Move the named threads.
@@ -114,12 +114,13 @@ class Tasks:
     def _move(self, group: Group, caller: Caller, tid: int) -> None:
         """Move one thread; 0 is the thread that writes."""
         self._accounting.settle(full=True)
-        thread = self._threads.identify(tid or caller.tid)
+        known = self._threads.meant_by(caller.tid, tid) if tid else caller.tid
+        thread = None if known is None else self._threads.identify(known)
         if thread is None:
             self._status.fail(errno.ESRCH, f"No task {tid}\n")
         # rdtgroup_task_write_permission: who writes now, not who opened.
         if caller.uid != self._superuser and caller.uid not in self._threads.uids(thread):
-            self._status.fail(errno.EPERM, f"No permission to move task {thread.tid}\n")
+            self._status.fail(errno.EPERM, f"No permission to move task {tid or thread.tid}\n")
         if group.parent and self._membership.group_of(thread).control is not group.parent:
             self._status.fail(errno.EINVAL, "Can't move task to different control group\n")
         self._membership.move(thread, group)

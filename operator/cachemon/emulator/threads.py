@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cachemon.emulator.pid_namespaces import PidNamespaces
+
 __all__ = ["Identity", "ProcThreads", "Threads"]
 
 NS_PER_SECOND = 1_000_000_000
@@ -57,6 +59,12 @@ class Threads(Protocol):
     def processes(self) -> list[int]:
         """PIDs of all processes."""
 
+    def seen_from(self, viewer: int, tids: list[int]) -> list[int]:
+        """TIDs as the thread `viewer` knows them; those that its PID namespace does not have are left out."""
+
+    def meant_by(self, viewer: int, tid: int) -> int | None:
+        """The thread to which the thread `viewer` gives a TID; None if its PID namespace has none such."""
+
     def forget(self, thread: Identity) -> None:
         """The thread will not be asked about again."""
 
@@ -73,6 +81,7 @@ class ProcThreads:
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self._proc = proc
+        self._namespaces = PidNamespaces(proc)
         self._open: dict[Identity, dict[str, int]] = {}
         self._has_schedstat = (proc / "self" / "schedstat").exists()
         self._tick_ns = NS_PER_SECOND // os.sysconf("SC_CLK_TCK")
@@ -126,6 +135,14 @@ class ProcThreads:
     def processes(self) -> list[int]:
         """See `Threads`."""
         return [int(entry.name) for entry in self._proc.iterdir() if entry.name.isdigit()]
+
+    def seen_from(self, viewer: int, tids: list[int]) -> list[int]:
+        """See `Threads`."""
+        return tids if self._namespaces.same(viewer) else self._namespaces.seen_from(viewer, tids)
+
+    def meant_by(self, viewer: int, tid: int) -> int | None:
+        """See `Threads`."""
+        return tid if self._namespaces.same(viewer) else self._namespaces.meant_by(viewer, tid)
 
     def forget(self, thread: Identity) -> None:
         """See `Threads`."""

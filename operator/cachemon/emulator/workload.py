@@ -15,10 +15,13 @@ import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+from cachemon.emulator.transactions import EVERY_TRANSACTION, default_transactions, traffic_quarters
+
 __all__ = [
     "EVENTS",
     "LINE_BYTES",
     "LLC_OCCUPANCY",
+    "MBM_EVENTS",
     "MBM_LOCAL_BYTES",
     "MBM_TOTAL_BYTES",
     "TRAFFIC_BYTES_PER_CPU_SECOND",
@@ -32,15 +35,14 @@ MBM_TOTAL_BYTES = "mbm_total_bytes"
 MBM_LOCAL_BYTES = "mbm_local_bytes"
 EVENTS = (LLC_OCCUPANCY, MBM_TOTAL_BYTES, MBM_LOCAL_BYTES)
 """In the order of info/L3_MON/mon_features."""
+MBM_EVENTS = (MBM_TOTAL_BYTES, MBM_LOCAL_BYTES)
 
 NS_PER_SECOND = 1_000_000_000
 LINE_BYTES = 64
-"""All values are multiples of it: the upscale factor that CPUID 0xF.1 EBX would give."""
+"""What moves and is held; also the usual upscale factor (CPUID 0xF.1 EBX), of which all values are multiples."""
 TRAFFIC_BYTES_PER_CPU_SECOND = 1 << 30
 TRAFFIC_PER_NEW_LINE = 16
 """One line in so many that are moved was not in the cache: 64 MiB of new lines per CPU second."""
-LOCAL_QUARTERS = 3
-"""Of four lines, so many come from the local memory controller."""
 DEFAULT_GROUP_SECONDS = 4
 """RMID 0 brings in the capacity of the cache in this time."""
 
@@ -104,21 +106,30 @@ def _lines(cpu_ns: int, bytes_per_second: int) -> int:
 
 
 class BlockBooks:
-    """What one cache block's hardware counts, per RMID.
+    """What the hardware of one cache block, or of one node's part of it, counts per RMID.
 
     CPU time is the only thing that is added up; traffic and new lines are functions of it, so nothing is lost to
     rounding however often it is looked at.
+
+    Args:
+        capacity_bytes: what it holds.
+        scale_bytes: what is shown is a multiple of it.
+        transactions: those that the hardware tells apart.
     """
 
-    def __init__(self, capacity_bytes: int) -> None:
+    def __init__(
+        self, capacity_bytes: int, scale_bytes: int = LINE_BYTES, transactions: int = EVERY_TRANSACTION
+    ) -> None:
         self.capacity_lines = capacity_bytes // LINE_BYTES
+        self._scale_bytes = scale_bytes
+        self._quarters = {event: traffic_quarters(default_transactions(event, transactions)) for event in MBM_EVENTS}
         self._cpu_ns: dict[int, int] = {}
-        self._traffic_base_lines: dict[int, int] = {}
+        self._traffic_base_lines: dict[tuple[int, str], int] = {}
         self._brought_lines: dict[int, int] = {}
         self._held_lines: dict[int, int] = {}
 
     def charge(self, rmid: int, cpu_ns: int) -> None:
-        """Thread time on this block's CPUs under an RMID."""
+        """Thread time on these CPUs under an RMID."""
         self._cpu_ns[rmid] = self._cpu_ns.get(rmid, 0) + cpu_ns
 
     def advance(self, elapsed_ns: int, dead: AbstractSet[int]) -> None:
@@ -134,28 +145,35 @@ class BlockBooks:
         if any(new.values()):
             self._held_lines = fill(self._held_lines, new, self.capacity_lines, dead)
 
-    def reset_traffic(self, rmid: int) -> None:
+    def reset_traffic(self, rmid: int, events: tuple[str, ...] = MBM_EVENTS) -> None:
         """What mkdir does to an RMID: traffic counts from zero, lines of the previous owner stay."""
-        self._traffic_base_lines[rmid] = self._traffic_lines(rmid)
+        for event in events:
+            self._traffic_base_lines[rmid, event] = self._traffic_lines(rmid)
+
+    def reset_all_traffic(self, event: str, transactions: int | None = None) -> None:
+        """Count an event from zero for every RMID, and from now on other transactions if these are given."""
+        for rmid in self._cpu_ns:
+            self.reset_traffic(rmid, (event,))
+        if transactions is not None:
+            self._quarters[event] = traffic_quarters(transactions)
 
     def _traffic_lines(self, rmid: int) -> int:
         return _lines(self._cpu_ns.get(rmid, 0), TRAFFIC_BYTES_PER_CPU_SECOND)
 
     def occupancy_bytes(self, rmid: int) -> int:
-        """Bytes of this cache block that hold the RMID's lines."""
+        """Bytes that really hold the RMID's lines."""
         return self._held_lines.get(rmid, 0) * LINE_BYTES
 
     def total_occupancy_bytes(self) -> int:
-        """Bytes of this cache block that hold anybody's lines."""
+        """Bytes that hold anybody's lines."""
         return sum(self._held_lines.values()) * LINE_BYTES
 
-    def traffic_bytes(self, rmid: int) -> int:
-        """Bytes moved since the last reset."""
-        return (self._traffic_lines(rmid) - self._traffic_base_lines.get(rmid, 0)) * LINE_BYTES
+    def traffic_bytes(self, rmid: int, event: str = MBM_TOTAL_BYTES) -> int:
+        """Bytes of an event since its last reset."""
+        moved = self._traffic_lines(rmid) - self._traffic_base_lines.get((rmid, event), 0)
+        return moved * self._quarters[event] // 4 * LINE_BYTES
 
     def value(self, rmid: int, event: str) -> int:
         """The bytes that an event file would show for this RMID alone."""
-        if event == LLC_OCCUPANCY:
-            return self.occupancy_bytes(rmid)
-        total = self.traffic_bytes(rmid)
-        return total if event == MBM_TOTAL_BYTES else total // LINE_BYTES * LOCAL_QUARTERS // 4 * LINE_BYTES
+        exact = self.occupancy_bytes(rmid) if event == LLC_OCCUPANCY else self.traffic_bytes(rmid, event)
+        return exact // self._scale_bytes * self._scale_bytes

@@ -1,0 +1,69 @@
+"""What the files below mon_data say (rdtgroup_mondata_show and mon_event_count of fs/resctrl)."""
+
+from collections.abc import Callable, Iterable
+
+from cachemon.emulator.accounting import UNASSIGNED, UNAVAILABLE, Accounting
+from cachemon.emulator.counters import Counters
+from cachemon.emulator.groups import Group
+from cachemon.emulator.machine import Machine
+from cachemon.emulator.telemetry import format_fixed_point, telemetry_value
+
+__all__ = ["Readings"]
+
+
+class Readings:
+    """Sums of a group's RMID and, for a control group, of its monitoring groups' that can be read.
+
+    Args:
+        machine: which domains belong to a block.
+        accounting: what is counted.
+        counters: which MBM events have a counter.
+    """
+
+    def __init__(self, machine: Machine, accounting: Accounting, counters: Counters) -> None:
+        self._machine = machine
+        self._accounting = accounting
+        self._counters = counters
+
+    def domain(self, group: Group, domain: int, event: str) -> str:
+        """The file of a cache block or, with SNC, of one node."""
+        self._accounting.settle()
+        return str(_sum(self._read(each, domain, event) for each in (group, *group.children)))
+
+    def block(self, group: Group, block_id: int, event: str) -> str:
+        """The file of a cache block that has nodes: Unavailable only if no node can be read, never Error."""
+        self._accounting.settle()
+        domains = self._machine.domains_of(block_id)
+        values = [self._read(each, domain, event) for each in (group, *group.children) for domain in domains]
+        numbers = [value for value in values if isinstance(value, int)]
+        return str(sum(numbers)) if numbers else UNAVAILABLE
+
+    def package(self, group: Group, package: int, event: str) -> str:
+        """The file of a CPU package."""
+        self._accounting.settle()
+        total = _sum(self.package_value(each.rmid, package, event) for each in (group, *group.children))
+        return format_fixed_point(event, total) if isinstance(total, int) else total
+
+    def package_value(self, rmid: int, package: int, event: str) -> int | str:
+        """What a package counted for an RMID; fixed-point for the events with a fraction."""
+        value = self._accounting.set_value_of(rmid, package, event)
+        return telemetry_value(event, self._accounting.package_cpu_ns(rmid, package)) if value is None else value
+
+    def value(self, group: Group, domain: int, event: str) -> int | str:
+        """What a domain's file would say if the group had no children, without reading it."""
+        return self._look(self._accounting.value, group, domain, event)
+
+    def _read(self, group: Group, domain: int, event: str) -> int | str:
+        return self._look(self._accounting.read, group, domain, event)
+
+    def _look(self, look: Callable[[int, int, str], int | str], group: Group, domain: int, event: str) -> int | str:
+        if not self._counters.counts(group.rmid, domain, event):
+            return UNASSIGNED
+        return look(group.rmid, domain, event)
+
+
+def _sum(values: Iterable[int | str]) -> int | str:
+    """The sum of those that can be read, else what the last one says."""
+    every = list(values)
+    numbers = [value for value in every if isinstance(value, int)]
+    return sum(numbers) if numbers else every[-1]
