@@ -2,7 +2,7 @@
 
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
-from tests.kernel.engine import reader_of
+from tests.kernel.held import reader_of
 from tests.kernel.machine import Machine
 
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")

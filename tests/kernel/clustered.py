@@ -2,7 +2,7 @@
 
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.topology import read_cache_blocks
-from tests.kernel.engine import EVENTS, reader_of
+from tests.kernel.held import EVENTS, reader_of
 from tests.kernel.machine import Machine, Vm, carry_out
 
 A = MonGroupName(ROOT, "cachemon-a")

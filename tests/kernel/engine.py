@@ -14,13 +14,12 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Create, Move, Plan, Remove
 from cachemon.model.readings import Missing
 from cachemon.resctrl.apply import apply_plan
-from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import Outcome, ResctrlTree
+from tests.kernel.held import EVENTS, Held, reader_of
 from tests.kernel.machine import Machine, Vm, carry_out, plan_for, raised
 from tests.resctrl.busy_threads import as_thread, is_alive
 
-EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 DEFAULT = MonGroupName(ROOT, "")
 HOLD = (
@@ -157,7 +156,7 @@ def test_a_tid_that_means_another_thread_by_now_is_left_where_it_is(machine: Mac
     theirs, tid = machine.make(ROOT, "theirs"), machine.threads.start()
     machine.tree.write_tid(theirs, tid)
     earlier = replace(as_thread(tid), start_time=as_thread(tid).start_time - 1)
-    applied = apply_plan(machine.tree, Plan((Create(A), Move(A, (earlier,))), {}, frozenset(), {}), is_alive)
+    applied = apply_plan(machine.tree, Plan((Create(A), Move(A, (earlier,))), {}, {}, {}), is_alive)
     assert (applied.moved, applied.vanished) == (0, 1)
     assert machine.home_of(tid) == theirs
 
@@ -208,7 +207,7 @@ def test_a_removed_group_answers_enodev_to_a_kept_descriptor(machine: Machine) -
         os.close(descriptor)
         gone = reader.read()[machine.tree.directory(A)]
         assert {value for events in gone.blocks.values() for value in events.values()} == {Missing.OFFLINE}
-        reader.keep([machine.tree.directory(A)], EVENTS, afresh=True)
+        reader.open()
         again = reader.read()[machine.tree.directory(A)]
         assert again.identity not in (0, identity)
         assert isinstance(again.blocks[1]["mbm_total_bytes"], int)
@@ -216,7 +215,7 @@ def test_a_removed_group_answers_enodev_to_a_kept_descriptor(machine: Machine) -
 
 def test_a_lock_that_another_process_holds_is_given_up_and_taken_when_it_is_free(machine: Machine) -> None:
     impatient = ResctrlTree(machine.root, lock_seconds=0.1)
-    plan = Plan((Create(A),), {}, frozenset(), {})
+    plan = Plan((Create(A),), {}, {}, {})
     with lock_held(machine), raised(ResctrlBusyError, "another program holds the lock"):
         apply_plan(impatient, plan, is_alive)
     assert machine.own_groups() == {}
@@ -283,23 +282,12 @@ def dies(tree: Mortal, plan: Plan) -> bool:
 
 def test_what_is_not_ours_is_never_removed(machine: Machine) -> None:
     theirs = machine.make(ROOT, "theirs")
-    applied = apply_plan(machine.tree, Plan((Remove(theirs),), {}, frozenset(), {}), is_alive)
+    applied = apply_plan(machine.tree, Plan((Remove(theirs),), {}, {}, {}), is_alive)
     assert "not ours" in applied.failed[theirs]
     assert theirs in machine.tree.observe().mon_groups
 
 
-@contextmanager
-def reader_of(machine: Machine, *groups: MonGroupName) -> Iterator[CounterReader]:
-    """Descriptors held on these groups."""
-    reader = CounterReader()
-    try:
-        reader.keep([machine.tree.directory(where) for where in groups], EVENTS)
-        yield reader
-    finally:
-        reader.close()
-
-
-def traffic(reader: CounterReader, machine: Machine, where: MonGroupName) -> int:
+def traffic(reader: Held, machine: Machine, where: MonGroupName) -> int:
     """Bytes of a group in all cache blocks."""
     blocks = reader.read()[machine.tree.directory(where)].blocks.values()
     values = [events["mbm_total_bytes"] for events in blocks]

@@ -2,7 +2,7 @@
 
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
-from tests.kernel.engine import EVENTS, reader_of
+from tests.kernel.held import reader_of
 from tests.kernel.machine import Machine
 
 A = MonGroupName(ROOT, "cachemon-a")
@@ -19,5 +19,5 @@ def test_a_cache_block_that_goes_offline_is_told_and_read_again_when_it_is_back(
         machine.bring_blocks_back()
         assert machine.tree.block_ids() == (0, 1)
         assert set(reader.read()[machine.tree.directory(A)].blocks[1].values()) == {Missing.OFFLINE}
-        reader.keep([machine.tree.directory(A)], EVENTS, afresh=True)
+        reader.open()
         assert all(isinstance(value, int) for value in reader.read()[machine.tree.directory(A)].blocks[1].values())

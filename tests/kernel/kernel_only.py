@@ -8,7 +8,7 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
-from tests.kernel.engine import EVENTS, reader_of
+from tests.kernel.held import reader_of
 from tests.kernel.machine import Machine, Vm, carry_out, raised
 
 A = MonGroupName(ROOT, "cachemon-a")
@@ -68,9 +68,10 @@ def test_after_another_program_unmounted_and_mounted_resctrl_the_next_plan_start
     assert machine.own_groups() == {}
     assert machine.home_of(vm.tids[0]) == DEFAULT
     with reader_of(machine, where) as reader:
-        assert reader.read()[machine.tree.directory(where)].blocks == {}
+        gone = reader.read()[machine.tree.directory(where)].blocks[0]
+        assert set(gone.values()) == {Missing.OFFLINE}
         assert carry_out(machine, vm, "0").moved == 1
-        reader.keep([machine.tree.directory(where)], EVENTS, afresh=True)
+        reader.open()
         values = reader.read()[machine.tree.directory(where)].blocks[0]
         assert Missing.OFFLINE not in values.values()
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
-from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.topology import read_cache_blocks
 from lab.wait import until
-from tests.kernel.engine import reader_of, traffic
+from tests.kernel.engine import traffic
+from tests.kernel.held import Held, reader_of
 from tests.kernel.machine import Machine
 
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
@@ -134,7 +134,7 @@ def busy_thread_in(machine: Machine, where: MonGroupName) -> int:
     return tid
 
 
-def values(reader: CounterReader, machine: Machine, where: MonGroupName) -> dict[int, dict[str, int]]:
+def values(reader: Held, machine: Machine, where: MonGroupName) -> dict[int, dict[str, int]]:
     """What a group's files say, which must be numbers."""
     blocks = reader.read()[machine.tree.directory(where)].blocks
     assert not any(isinstance(value, Missing) for value in readings(blocks)), blocks

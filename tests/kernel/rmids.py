@@ -32,7 +32,7 @@ def test_what_gets_no_rmid_waits_and_the_rest_of_the_plan_goes_on(machine: Machi
     spare, last = take_every_rmid(machine)[-2:]
     adopted, tid = vm.tids[:2]
     machine.tree.write_tid(last, adopted)
-    plan = Plan((Create(A), Move(A, (as_thread(tid),)), Move(spare, (as_thread(tid),))), {}, frozenset(), {})
+    plan = Plan((Create(A), Move(A, (as_thread(tid),)), Move(spare, (as_thread(tid),))), {}, {}, {})
     applied = apply_plan(machine.tree, plan, is_alive)
     assert applied.without_rmid == {A}
     assert machine.home_of(tid) == spare
