@@ -81,7 +81,7 @@ def test_a_node_that_can_not_monitor_says_why(
         assert str(empty) in message
         assert view.condition("vm1", "Ready")["status"] == "False"
         metrics = until("metrics", node.metrics)
-        assert f'cachemon_monitoring_available{{node="{name}"}} 0.0' in metrics
+        assert f'cachemon_monitoring_available{{node="{name}"}} 0\n' in metrics
     finally:
         node.stop()
         del cluster.nodes[name]
