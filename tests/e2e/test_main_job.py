@@ -2,6 +2,8 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster, program
 from lab.wait import until
@@ -82,28 +84,34 @@ def test_a_groups_traffic_counter_is_what_the_emulator_counted(
     view.until_ready("vm1")
     node = cluster.nodes["node02"]
 
-    def counted(block: int) -> float:
-        labels = f'cache_id="{block}",group="vcpus_all",name="vm1",namespace="{namespace}",node="node02",object="vm1"'
-        wanted = f"cachemon_memory_traffic_bytes_total{{{labels}}} "
-        line = next(line for line in node.metrics().splitlines() if line.startswith(wanted))
-        return float(line.rpartition(" ")[2])
+    def counted(block: int) -> int:
+        wanted = {
+            "cache_id": str(block),
+            "group": "vcpus_all",
+            "name": "vm1",
+            "namespace": namespace,
+            "node": "node02",
+        }
+        families = {family.name: family for family in text_string_to_metric_families(node.metrics())}
+        samples = families["cachemon_memory_traffic_bytes"].samples
+        return next(int(sample.value) for sample in samples if wanted.items() <= sample.labels.items())
 
     def booked(block: int) -> int:
         groups = node.emulator.control.books().groups
         return sum(int(group.blocks[block]["mbm_total_bytes"]) for path, group in groups.items() if path != "/")
 
-    node.emulator.control.freeze()
-    frozen_status(cluster, namespace, "vm1")
-    first = [(counted(block), booked(block)) for block in (0, 1)]
-    node.emulator.control.thaw()
+    def both_when_frozen() -> list[tuple[int, int]]:
+        node.emulator.control.freeze()
+        try:
+            frozen_status(cluster, namespace, "vm1")
+            return [(counted(block), booked(block)) for block in (0, 1)]
+        finally:
+            node.emulator.control.thaw()
+
+    first = both_when_frozen()
     until("traffic", lambda: sum(counted(b) for b in (0, 1)) > sum(c for c, _ in first) + 50_000_000)
-    node.emulator.control.freeze()
-    try:
-        frozen_status(cluster, namespace, "vm1")
-        for block, (was_counted, was_booked) in enumerate(first):
-            assert counted(block) - was_counted == booked(block) - was_booked
-    finally:
-        node.emulator.control.thaw()
+    for (was_counted, was_booked), (is_counted, is_booked) in zip(first, both_when_frozen(), strict=True):
+        assert is_counted - was_counted == is_booked - was_booked
 
 
 def test_a_plugged_vcpu_joins_the_group_of_all_and_moves_nobody_else(
