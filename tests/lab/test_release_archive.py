@@ -114,7 +114,7 @@ def test_programs_elsewhere_in_the_archive_are_not_taken(tmp_path: Path) -> None
         unpack(tmp_path / "archive.tar.gz", PROGRAMS, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", an_archive(GOOD)[:60]])
+@pytest.mark.parametrize("content", [b"", b"no archive", an_archive(GOOD)[:60]], ids=["empty", "text", "cut"])
 def test_what_is_no_archive_is_a_failure_of_the_origin(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "archive.tar.gz").write_bytes(content)
     with pytest.raises(OriginFailedError, match=r"can't be unpacked|has no"):
