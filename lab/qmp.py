@@ -37,8 +37,12 @@ class Qmp:
         finally:
             os.close(folder)
         self._lines = self._socket.makefile("rb")
-        self._receive("QMP")
-        self.execute("qmp_capabilities")
+        try:
+            self._receive("QMP")
+            self.execute("qmp_capabilities")
+        except BaseException:
+            self.close()
+            raise
 
     def execute(self, command: str, /, **arguments: Any) -> Any:
         """Run one command and return what it returns; `_` in argument names stands for QMP's `-`.
