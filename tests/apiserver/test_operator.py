@@ -137,6 +137,11 @@ class Tenant:
         status: Object = self.request("GET", groups_path(self.namespace, name)).get("status", {})
         return status
 
+    def events(self) -> list[Object]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+        items: list[Object] = self.request("GET", path)["items"]
+        return items
+
     def becomes(self, name: str, what: str, test: Callable[[Object], Any], seconds: float = 15) -> Object:
         last: Object = {}
 
@@ -325,6 +330,20 @@ def test_a_node_agent_that_falls_silent_is_no_agent(tenant: Tenant) -> None:
     status = tenant.becomes("g", "no agent", lambda s: bound(s) == "False/NoAgent")
     assert status["nodeName"] == tenant.node(1)
     assert ready(status) == "False/NoAgent"
+
+
+def test_a_state_that_lasts_is_an_event_on_its_group_and_what_led_to_it_is_none(tenant: Tenant) -> None:
+    tenant.agent_reports_node(tenant.node(1), ready="False")
+    tenant.add_group("g", "vm1")
+    tenant.becomes("g", "no VMI", lambda s: bound(s) == "False/VMINotFound", seconds=START_SECONDS)
+    tenant.start_vmi("vm1", tenant.node(1))
+    tenant.becomes("g", "unsupported", lambda s: bound(s) == "False/NodeUnsupported")
+    until("the event is there", lambda: bool(tenant.events()), seconds=30)
+    [event] = tenant.events()
+    assert (event["type"], event["reason"]) == ("Warning", "NodeUnsupported")
+    assert event["regarding"]["kind"] == "CacheMonitorGroup"
+    assert event["regarding"]["name"] == "g"
+    assert "mount resctrl" in event["note"]
 
 
 def test_objects_carry_no_finalizer_and_no_annotation_of_the_operator(tenant: Tenant) -> None:

@@ -22,6 +22,7 @@ RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
         (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
         (CACHEMON, "cachemonitornodes"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
+        ("events.k8s.io", "events"): {"create"},
     },
     AGENT: {
         (CACHEMON, "cachemonitorgroups"): {"list", "watch"},

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import kopf
 from prometheus_client import start_http_server
 
 from cachemon import __version__
+from cachemon.controller.announce import Announcer
 from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.relist import Relister
@@ -111,7 +113,9 @@ async def operate(config: Config) -> None:
             store = Store()
             relister = Relister(client, store, metrics)
             writer = Writer(store, client, relister.once, metrics)
+            announcer = Announcer(client, metrics, instance=socket.gethostname())
             store.on_dirty = writer.wake
+            store.on_group = announcer.hear
             metrics.show_groups(store.groups.values)
             log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
             await _first(relister.first(), stopped.wait())
@@ -127,7 +131,7 @@ async def operate(config: Config) -> None:
                 liveness_endpoint=config.liveness,
                 ready_flag=watching,
             )
-            await _first(writer.run(), relister.run(), kopf_operator, _stop(watching, stopped))
+            await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, _stop(watching, stopped))
             if watching.is_set() and not stopped.is_set():
                 raise CachemonError("kopf ended by itself; the lines above may say why")
 

@@ -13,6 +13,7 @@ from cachemon.model.api import READY
 __all__ = ["Metrics"]
 
 _RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused")
+_EVENT_RESULTS = ("ok", "failed")
 
 
 class Metrics:
@@ -33,12 +34,21 @@ class Metrics:
         self._writes = Counter(
             "cachemon_operator_writes", "Status writes by result", ["result"], registry=self.registry
         )
+        self._events = Counter(
+            "cachemon_operator_events", "Events posted by result", ["result"], registry=self.registry
+        )
         for result in _RESULTS:
             self._writes.labels(result)
+        for result in _EVENT_RESULTS:
+            self._events.labels(result)
 
     def count_write(self, result: str) -> None:
         """One status write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused."""
         self._writes.labels(result).inc()
+
+    def count_event(self, result: str) -> None:
+        """One Event; `result` is ok or failed."""
+        self._events.labels(result).inc()
 
     def show_groups(self, groups: Callable[[], Iterable[StoredGroup]]) -> None:
         """Groups by the status of Ready, counted when asked; `groups` is called from another thread."""

@@ -16,7 +16,7 @@ from cachemon.controller.node_agent import parse_node_agent
 from cachemon.controller.vmi import LauncherPod, parse_pod, parse_vmi
 from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource, name_of
 
-__all__ = ["Collection", "Store"]
+__all__ = ["Change", "Collection", "Store"]
 
 T = TypeVar("T")
 
@@ -129,6 +129,7 @@ class Store:
     Attributes:
         groups: the CacheMonitorGroups.
         on_dirty: called whenever a group has become dirty.
+        on_group: called whenever a group has come, changed or gone.
     """
 
     def __init__(self) -> None:
@@ -147,6 +148,7 @@ class Store:
         self._pods_of_vmi = _Index()
         self._dirty: dict[ObjectName, None] = {}
         self.on_dirty: Callable[[], None] = lambda: None
+        self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
 
     @property
     def dirty(self) -> Mapping[ObjectName, None]:
@@ -214,6 +216,7 @@ class Store:
             self.take(change.name)
         else:
             self.mark([change.name])
+        self.on_group(change)
 
     def _follow_pod(self, change: Change[LauncherPod]) -> None:
         owners = [pod and ObjectName(change.name.namespace, pod.vmi_name) for pod in (change.before, change.after)]

@@ -6,9 +6,7 @@ change it, or when a write failed. However many changes there were, a group is d
 
 import asyncio
 import contextlib
-import heapq
 import logging
-import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 from cachemon.controller.decision import Decision, parse_stored_group
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
+from cachemon.controller.timers import Timers
 from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
@@ -103,7 +102,7 @@ class Writer:
         self._metrics = metrics
         self._clock = clock
         self._limits = limits
-        self._timers = _Timers()
+        self._timers = Timers()
         self._resting: dict[ObjectName, float] = {}
         self._busy: set[ObjectName] = set()
         self._woken = asyncio.Event()
@@ -244,34 +243,3 @@ class Writer:
                 await asyncio.sleep(err.retry_after_seconds)
             except KubeError as err:
                 log.warning("listing everything before the next write: %s", err)
-
-
-class _Timers:
-    """One time per name, and which have come."""
-
-    def __init__(self) -> None:
-        self._times: dict[ObjectName, float] = {}
-        self._heap: list[tuple[float, ObjectName]] = []
-
-    @property
-    def first(self) -> float:
-        """The earliest time; may be that of a timer that was changed since."""
-        return self._heap[0][0] if self._heap else math.inf
-
-    def set(self, name: ObjectName, when: float | None) -> None:
-        """Replace the name's timer; None for none."""
-        if when is None:
-            self._times.pop(name, None)
-        elif self._times.get(name) != when:
-            self._times[name] = when
-            heapq.heappush(self._heap, (when, name))
-
-    def pop(self, now: float) -> list[ObjectName]:
-        """The names whose time has come; their timers are gone."""
-        names = []
-        while self._heap and self._heap[0][0] <= now:
-            when, name = heapq.heappop(self._heap)
-            if self._times.get(name) == when:
-                del self._times[name]
-                names.append(name)
-        return names

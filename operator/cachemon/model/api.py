@@ -46,6 +46,7 @@ GROUPS = Resource(API_GROUP, "v1alpha1", "cachemonitorgroups", "CacheMonitorGrou
 NODES = Resource(API_GROUP, "v1alpha1", "cachemonitornodes", "CacheMonitorNode", namespaced=False)
 VMIS = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", namespaced=True)
 PODS = Resource("", "v1", "pods", "Pod", namespaced=True)
+EVENTS = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)
 
 
 class ObjectName(NamedTuple):
