@@ -71,11 +71,11 @@ def node(emulator: Emulator, tmp_path: Path, threads: BusyThreads) -> Iterator[N
     node.sampler.close()
 
 
-def states(layout: Layout) -> list[tuple[GroupState, str]]:
+def states(layout: Layout) -> list[tuple[GroupState, str | None]]:
     return [(group.state, group.reason) for target in layout.targets for group in target.groups]
 
 
-WELL = (GroupState.MONITORED, "")
+WELL = (GroupState.MONITORED, None)
 LOW, ALL = {"name": "low", "vcpus": "0-1"}, {"name": "all", "vcpus": "all"}
 
 

@@ -13,6 +13,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.readings import CacheBlock
+from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, ThreadClass
 
 __all__ = [
@@ -27,9 +28,6 @@ __all__ = [
     "judge",
     "wishes_of",
 ]
-
-
-QEMU_NOT_FOUND = "QEMUNotFound"
 
 
 class GroupState(StrEnum):
@@ -62,7 +60,7 @@ class GroupLayout:
     Attributes:
         group: the wish.
         state: how much of it holds.
-        reason: CamelCase, empty when all is well.
+        reason: None exactly when the state is Monitored.
         message: for people, empty when all is well.
         vcpus: vCPUs of the group that have a thread.
         threads: how many threads belong to the group.
@@ -71,7 +69,7 @@ class GroupLayout:
 
     group: MonitoringGroup
     state: GroupState
-    reason: str
+    reason: Reason | None
     message: str
     vcpus: tuple[int, ...]
     threads: int
@@ -97,7 +95,7 @@ class TargetLayout:
         Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target.
         """
         migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in self.target.object.placements)
-        return migrating and all(group.reason == QEMU_NOT_FOUND for group in self.groups)
+        return migrating and all(group.reason == Reason.QEMU_NOT_FOUND for group in self.groups)
 
     @property
     def cells(self) -> frozenset[MonGroupName]:
@@ -210,30 +208,32 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
     threads = [thread for qemu in qemus for thread in qemu.threads if group.wants(thread)]
     vcpus = tuple(sorted({t.vcpu for t in threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}))
 
-    def stands(state: GroupState, reason: str, message: str, cells: tuple[MonGroupName, ...] = ()) -> GroupLayout:
+    def stands(
+        state: GroupState, reason: Reason | None, message: str, cells: tuple[MonGroupName, ...] = ()
+    ) -> GroupLayout:
         return GroupLayout(group, state, reason, message, vcpus, len(threads), cells)
 
     if not qemus:
-        return stands(GroupState.WAITING, QEMU_NOT_FOUND, _no_qemu(target))
+        return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target))
     gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return stands(GroupState.WAITING, waiting.reason, waiting.message)
     if foreign := carried.plan.foreign.get(key):
         return stands(
             GroupState.DEGRADED,
-            "ThreadsInForeignGroup",
+            Reason.THREADS_IN_FOREIGN_GROUP,
             f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
         )
     cells = carried.cells.get(key, ())
     if lack := _lack_of_rmids(key, cells, carried):
-        return stands(GroupState.WAITING, "OutOfRMIDs", lack)
+        return stands(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)
     if problem := next((carried.failures[cell] for cell in cells if cell in carried.failures), None):
-        return stands(GroupState.DEGRADED, "ResctrlRefused", problem)
+        return stands(GroupState.DEGRADED, Reason.RESCTRL_REFUSED, problem)
     if gaps:
         return stands(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, cells)
     if uncounted := carried.uncounted.get(key):
-        return stands(GroupState.DEGRADED, "NoBandwidthCounter", uncounted, cells)
-    return stands(GroupState.MONITORED, "", "", cells)
+        return stands(GroupState.DEGRADED, Reason.NO_BANDWIDTH_COUNTER, uncounted, cells)
+    return stands(GroupState.MONITORED, None, "", cells)
 
 
 def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carried) -> str:

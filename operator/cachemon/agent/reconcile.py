@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cachemon.agent.counter_share import share_counters_out
 from cachemon.agent.layout import (
-    QEMU_NOT_FOUND,
     Carried,
     Layout,
     NodeFacts,
@@ -26,6 +25,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
+from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.proc import read_stat
@@ -94,7 +94,7 @@ class Reconciler:
         capabilities = self._tree.capabilities()
         if not capabilities.events:
             raise ResctrlUnavailableError(
-                "MonitoringUnsupported", "info/L3_MON/mon_features names no counter that cachemon knows"
+                Reason.MONITORING_UNSUPPORTED, "info/L3_MON/mon_features names no counter that cachemon knows"
             )
         qemus = self._qemus_of(targets)
         cells, wishes = _cells(targets, qemus)
@@ -137,7 +137,9 @@ class Reconciler:
             ),
             targets=layouts,
             incomplete=any(
-                group.reason in ("VCPUThreadMissing", QEMU_NOT_FOUND) for layout in layouts for group in layout.groups
+                group.reason in (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND)
+                for layout in layouts
+                for group in layout.groups
             ),
         )
 

@@ -10,6 +10,7 @@ from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
+from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.model.units import format_bytes, format_rate
 
@@ -26,12 +27,12 @@ def monitored_condition(layout: TargetLayout) -> Condition:
     """Whether every group of the object is fully monitored, and if not, which and why."""
     problem = layout.target.object.problem
     if problem:
-        return Condition(MONITORED, "False", "InvalidSpec", f"{problem[:LONGEST_MESSAGE]}; correct spec.groups")
-    lacking = [group for group in layout.groups if group.state is not GroupState.MONITORED]
+        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{problem[:LONGEST_MESSAGE]}; correct spec.groups")
+    lacking = [(group, group.reason) for group in layout.groups if group.reason is not None]
     if not lacking:
-        return Condition(MONITORED, "True", "Monitored", f"{_count(layout.groups)} monitored")
-    told = "; ".join(f"{group.group.name}: {group.message}" for group in lacking)
-    return Condition(MONITORED, "False", lacking[0].reason, told[:4096])
+        return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
+    told = "; ".join(f"{group.group.name}: {group.message}" for group, _ in lacking)
+    return Condition(MONITORED, "False", lacking[0][1], told[:4096])
 
 
 def signature(layout: TargetLayout, figures: Figures) -> object:
@@ -148,7 +149,9 @@ def node_condition(layout: Layout) -> Condition:
             READY, "False", layout.node.unavailable.reason, str(layout.node.unavailable)[:LONGEST_MESSAGE]
         )
     events = ", ".join(layout.node.events)
-    return Condition(READY, "True", "MonitoringAvailable", f"{len(layout.node.blocks)} cache blocks, events {events}")
+    return Condition(
+        READY, "True", Reason.MONITORING_AVAILABLE, f"{len(layout.node.blocks)} cache blocks, events {events}"
+    )
 
 
 def node_status(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from cachemon.controller.binding import VMI_NOT_FOUND, VMI_NOT_RUNNING
 from cachemon.controller.decision import StoredGroup
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Change
@@ -23,6 +22,7 @@ from cachemon.controller.timers import Timers
 from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import EVENTS, GROUPS, OPERATOR_FIELD_MANAGER, READY, CacheMonitorGroup, ObjectName, Resource
 from cachemon.model.errors import KubeError
+from cachemon.model.reasons import Reason
 
 __all__ = ["MOVED", "Announcer", "EventClient", "News", "State", "news", "state_of"]
 
@@ -38,7 +38,7 @@ _LONGEST_NAP_SECONDS = 30.0
 _LONGEST_NOTE_BYTES = 1024
 """k8s.io/kubernetes pkg/apis/core/validation/events.go: NoteLengthLimit."""
 
-_NOTHING_WRONG = frozenset({VMI_NOT_FOUND, VMI_NOT_RUNNING})
+_NOTHING_WRONG = frozenset({Reason.VMI_NOT_FOUND, Reason.VMI_NOT_RUNNING})
 
 
 class EventClient(Protocol):

@@ -7,25 +7,15 @@ from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import BOUND, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
 from cachemon.model.conditions import Condition
+from cachemon.model.reasons import Reason
 
 __all__ = [
-    "NODE_UNSUPPORTED",
-    "NO_AGENT",
-    "PLACED",
-    "VMI_NOT_FOUND",
-    "VMI_NOT_RUNNING",
     "Binding",
     "Place",
     "bind",
     "bound_condition",
     "find_place",
 ]
-
-PLACED = "Placed"
-VMI_NOT_FOUND = "VMINotFound"
-VMI_NOT_RUNNING = "VMINotRunning"
-NO_AGENT = "NoAgent"
-NODE_UNSUPPORTED = "NodeUnsupported"
 
 _PHASES_WITH_QEMU = frozenset({"Scheduling", "Scheduled", "Running"})
 """QEMU exists seconds before phase Running: the agent looks for it as soon as the pod has a node."""
@@ -148,7 +138,7 @@ def bind(
             f"there is no VirtualMachineInstance `{wanted.name}` in namespace `{wanted.namespace}`; "
             "the group starts when one appears"
         )
-        return Binding("", "", (), "", 0, _unbound(VMI_NOT_FOUND, message))
+        return Binding("", "", (), "", 0, _unbound(Reason.VMI_NOT_FOUND, message))
     place = find_place(vmi, pods)
     if place.active is None:
         return Binding("", "", (), vmi.uid, vmi.vcpu_count, _not_running(vmi))
@@ -172,20 +162,20 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
             f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`, which has no cachemon agent; "
             "see that the DaemonSet's node selector and tolerations let one run there"
         )
-        return _unbound(NO_AGENT, message), None
+        return _unbound(Reason.NO_AGENT, message), None
     if now >= agent.silent_from:
         since = f"since {agent.observed_time}" if agent.observed_time else "from the start"
         message = (
             f"the cachemon agent of node `{node_name}` has been silent {since}; "
             f"look at its pod and at CacheMonitorNode `{node_name}`"
         )
-        return _unbound(NO_AGENT, message), None
+        return _unbound(Reason.NO_AGENT, message), None
     if agent.ready is not None and agent.ready.status == "False":
         problem = f"{agent.ready.reason}: {agent.ready.message}"[:_LONGEST_QUOTE]
         message = f"the caches of node `{node_name}` can't be monitored: {problem}"
-        return _unbound(NODE_UNSUPPORTED, message), agent.silent_from
+        return _unbound(Reason.NODE_UNSUPPORTED, message), agent.silent_from
     message = f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`"
-    return Condition(BOUND, "True", PLACED, message), agent.silent_from
+    return Condition(BOUND, "True", Reason.PLACED, message), agent.silent_from
 
 
 def _not_running(vmi: Vmi) -> Condition:
@@ -194,7 +184,7 @@ def _not_running(vmi: Vmi) -> Condition:
         message = f"VirtualMachineInstance `{name}` is {vmi.phase} but has no virt-launcher pod that runs"
     else:
         message = f"VirtualMachineInstance `{name}` is {vmi.phase or 'new'}"
-    return _unbound(VMI_NOT_RUNNING, f"{message}; the group starts when it runs")
+    return _unbound(Reason.VMI_NOT_RUNNING, f"{message}; the group starts when it runs")
 
 
 def _unbound(reason: str, message: str) -> Condition:

@@ -7,16 +7,13 @@ to no node, or to another VMI, the old figures are withdrawn (`decision`) and th
 
 from dataclasses import dataclass
 
-from cachemon.controller.binding import NO_AGENT, Binding
+from cachemon.controller.binding import Binding
 from cachemon.controller.node_agent import seconds_of, silent_from
 from cachemon.model.api import MONITORED, READY, CacheMonitorGroup
 from cachemon.model.conditions import Condition
+from cachemon.model.reasons import Reason
 
-__all__ = ["AGENT_NOT_REPORTING", "FRESH", "WAITING_FOR_AGENT", "Readiness", "judge"]
-
-FRESH = "FiguresFresh"
-WAITING_FOR_AGENT = "WaitingForAgent"
-AGENT_NOT_REPORTING = "AgentNotReporting"
+__all__ = ["Readiness", "judge"]
 
 _LONGEST_QUOTE = 4000
 
@@ -43,24 +40,24 @@ def judge(group: CacheMonitorGroup, binding: Binding, now: float, *, figures_cou
     observed = seconds_of(group.observed_time) if figures_count else None
     silent_at = None if observed is None else silent_from(observed, group.status_period_seconds)
     had_figures = monitored is not None and observed is not None
-    if not bound.is_true and not (bound.reason == NO_AGENT and had_figures):
+    if not bound.is_true and not (bound.reason == Reason.NO_AGENT and had_figures):
         return Readiness(_copy(bound))
     if monitored is None:
         message = (
             f"bound to node `{binding.node_name}`, whose agent has not reported this group yet; "
             "if it stays so, look at that agent's log"
         )
-        return Readiness(Condition(READY, "False", WAITING_FOR_AGENT, message))
+        return Readiness(Condition(READY, "False", Reason.WAITING_FOR_AGENT, message))
     if silent_at is not None and (now >= silent_at or not bound.is_true):
         message = (
             f"no figures from the agent of node `{binding.node_name}` since {group.observed_time}; "
             "those that are kept here are of that time. Look at the agent's pod"
         )
-        return Readiness(Condition(READY, "Unknown", AGENT_NOT_REPORTING, message))
+        return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, message))
     if not monitored.is_true:
         return Readiness(_copy(monitored), silent_at)
     message = f"the figures are at most {group.status_period_seconds} s old, give or take a second"
-    return Readiness(Condition(READY, "True", FRESH, message), silent_at)
+    return Readiness(Condition(READY, "True", Reason.FIGURES_FRESH, message), silent_at)
 
 
 def _copy(cause: Condition) -> Condition:

@@ -19,6 +19,8 @@
 A thread, process or group that has vanished is a value (None, or an outcome), never an error.
 """
 
+from cachemon.model.reasons import Reason
+
 
 class CachemonError(Exception):
     """Root of the tree. The message tells a person what to do next."""
@@ -36,10 +38,10 @@ class ResctrlUnavailableError(ResctrlError):
     """resctrl is not mounted, or offers no monitoring.
 
     Attributes:
-        reason: CamelCase word for a condition, e.g. `ResctrlNotMounted`.
+        reason: for a condition.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 
@@ -93,7 +94,7 @@ class GroupShortfall:
     """Why a group has less than it wants: a reason for the API and a message for people."""
 
     waiting: bool
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -108,7 +109,7 @@ def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShort
     if not qemu.identifiable:
         return GroupShortfall(
             waiting=True,
-            reason="ThreadsNotIdentifiable",
+            reason=Reason.THREADS_NOT_IDENTIFIABLE,
             message="QEMU names no threads; it must run with -name debug-threads=on, as libvirt starts it",
         )
     present = {t.vcpu for t in qemu.threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}
@@ -116,7 +117,7 @@ def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShort
     if one_thread_for_all and group.vcpus is not None:
         return GroupShortfall(
             waiting=False,
-            reason="VCPUsShareOneThread",
+            reason=Reason.VCPUS_SHARE_ONE_THREAD,
             message="all vCPUs of this VM run in one thread (TCG with thread=single); use `vcpus: all`",
         )
     every_vcpu = set() if one_thread_for_all else set(range(vcpu_count))
@@ -126,20 +127,20 @@ def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShort
     if starting:
         return GroupShortfall(
             waiting=True,
-            reason="VCPUThreadMissing",
+            reason=Reason.VCPU_THREAD_MISSING,
             message=f"vCPU {format_vcpus(starting)} has no thread yet; QEMU is starting or plugging it",
         )
     if absent:
         return GroupShortfall(
             waiting=False,
-            reason="VCPUsNotInVM",
+            reason=Reason.VCPUS_NOT_IN_VM,
             message=f"the VM has no vCPU {format_vcpus(absent)}; it has {format_vcpus(present) or 'none'}",
         )
     if not any(map(group.wants, qemu.threads)):
         wanted_threads = ", ".join(sorted(group.threads)) or "vCPU"
         return GroupShortfall(
             waiting=True,
-            reason="NoSuchThread",
+            reason=Reason.NO_SUCH_THREAD,
             message=f"QEMU has no {wanted_threads} thread now",
         )
     return None

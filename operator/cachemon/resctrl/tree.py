@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
+from cachemon.model.reasons import Reason
 
 __all__ = ["Capabilities", "Outcome", "ResctrlTree"]
 
@@ -83,15 +84,14 @@ class ResctrlTree:
         Raises:
             ResctrlUnavailableError: nothing is mounted here, or the CPU monitors no cache.
         """
+        info = self.root / "info/L3_MON"
         try:
-            num_rmids = int(self._read(self.root / "info/L3_MON/num_rmids"))
-            features = self._read(self.root / "info/L3_MON/mon_features").split()
+            num_rmids = int(self._read(info / "num_rmids"))
+            features = self._read(info / "mon_features").split()
         except (FileNotFoundError, NotADirectoryError) as err:
             raise self._unavailable() from err
         except (OSError, ValueError) as err:
-            raise ResctrlUnavailableError(
-                "ResctrlUnreadable", f"{self.root}/info/L3_MON can't be read: {err}"
-            ) from err
+            raise ResctrlUnavailableError(Reason.RESCTRL_UNREADABLE, f"{info} can't be read: {err}") from err
         return Capabilities(
             num_rmids=num_rmids,
             events=tuple(event for event in _COUNTERS if event in features),
@@ -101,11 +101,11 @@ class ResctrlTree:
     def _unavailable(self) -> ResctrlUnavailableError:
         if not (self.root / "info").is_dir():
             return ResctrlUnavailableError(
-                "ResctrlNotMounted",
+                Reason.RESCTRL_NOT_MOUNTED,
                 f"resctrl is not mounted at {self.root}; mount it on the node: mount -t resctrl resctrl {self.root}",
             )
         return ResctrlUnavailableError(
-            "MonitoringUnsupported",
+            Reason.MONITORING_UNSUPPORTED,
             f"{self.root}/info has no L3_MON: this CPU or its firmware settings offer no cache monitoring",
         )
 

@@ -9,6 +9,7 @@ from cachemon.model.api import parse_cache_monitor_group
 from cachemon.model.groups import parse_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
+from cachemon.model.reasons import Reason
 
 NODE = "node01"
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
@@ -48,8 +49,10 @@ def cell(name: object) -> MonGroupName:
 
 def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = GroupState.MONITORED) -> GroupLayout:
     (group,) = parse_groups([{"name": name, "vcpus": "0-1"}])
-    explanation = ("", "") if state is GroupState.MONITORED else ("VCPUThreadMissing", "vCPU 1 has no thread yet")
-    return GroupLayout(group, state, *explanation, vcpus=(0, 1), threads=2, cells=tuple(cells))
+    lacks = state is not GroupState.MONITORED
+    reason = Reason.VCPU_THREAD_MISSING if lacks else None
+    message = "vCPU 1 has no thread yet" if lacks else ""
+    return GroupLayout(group, state, reason, message, vcpus=(0, 1), threads=2, cells=tuple(cells))
 
 
 def make_layout(*targets: tuple[Target, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> Layout:

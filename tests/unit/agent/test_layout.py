@@ -18,6 +18,7 @@ from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.plan import make_plan
+from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, ThreadClass
 from tests.unit.agent.builders import make_object, make_target
 from tests.unit.model.worlds import make_qemu
@@ -33,7 +34,7 @@ class Case:
     """How group `low` (vCPUs 0-1) stands next to a group of all."""
 
     state: GroupState
-    reason: str
+    reason: str | None
     message: str
     qemus: Sequence[Qemu] = (FOUR,)
     num_rmids: int = 64
@@ -45,7 +46,7 @@ class Case:
 
 
 CASES = {
-    "all well": Case(GroupState.MONITORED, "", "", cells=1),
+    "all well": Case(GroupState.MONITORED, None, "", cells=1),
     "no QEMU": Case(GroupState.WAITING, "QEMUNotFound", "no QEMU of guest tenant-a_vm3", qemus=()),
     "vCPU still missing": Case(GroupState.WAITING, "VCPUThreadMissing", "vCPU 1 ", qemus=(make_qemu(1, vcpus=(0,)),)),
     "vCPU that the VM has not": Case(
@@ -54,7 +55,7 @@ CASES = {
     "threads in another's group": Case(
         GroupState.DEGRADED, "ThreadsInForeignGroup", "mon_group theirs", theirs=frozenset({101})
     ),
-    "another's group holds other threads": Case(GroupState.MONITORED, "", "", theirs=frozenset({103}), cells=1),
+    "another's group holds other threads": Case(GroupState.MONITORED, None, "", theirs=frozenset({103}), cells=1),
     "no RMID by our count": Case(
         GroupState.WAITING, "OutOfRMIDs", "needs 1 RMID, 0 are free; of the node's 64 RMIDs 2", num_rmids=1
     ),
@@ -109,7 +110,7 @@ def test_overlapping_groups_share_a_cell() -> None:
 
 
 def test_threads_of_two_processes_in_two_pods_count_together() -> None:
-    group = stand(Case(GroupState.MONITORED, "", "", qemus=(FOUR, make_qemu(2, vcpus=range(4)))))[0]
+    group = stand(Case(GroupState.MONITORED, None, "", qemus=(FOUR, make_qemu(2, vcpus=range(4)))))[0]
     assert (group.threads, len(group.cells)) == (4, 2)
 
 
@@ -133,7 +134,7 @@ def test_wishes_carry_rank_and_name() -> None:
 
 
 def test_without_resctrl_every_group_waits_for_the_reason() -> None:
-    err = ResctrlUnavailableError("ResctrlNotMounted", "mount it")
+    err = ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it")
     layout = unavailable_layout([make_target(make_object(spec={"groups": GROUPS}))], err)
     assert layout.node.unavailable is err
     assert not layout.mon_groups
@@ -144,7 +145,7 @@ def test_without_resctrl_every_group_waits_for_the_reason() -> None:
 
 def test_a_group_of_helper_threads_names_no_vcpus() -> None:
     qemu = make_qemu(1, vcpus=range(2), classes=(ThreadClass.IO_THREAD,))
-    group = stand(Case(GroupState.MONITORED, "", "", qemus=(qemu,), group={"name": "low", "threads": ["IOThread"]}))[
-        0
-    ]
+    group = stand(
+        Case(GroupState.MONITORED, None, "", qemus=(qemu,), group={"name": "low", "threads": ["IOThread"]})
+    )[0]
     assert (group.vcpus, group.threads, len(group.cells)) == ((), 1, 1)

@@ -14,6 +14,7 @@ from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
+from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
@@ -109,7 +110,7 @@ def test_the_agents_own_figures_are_there() -> None:
 
 
 def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
-    layout = unavailable_layout([make_target()], ResctrlUnavailableError("ResctrlNotMounted", "mount it"))
+    layout = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
     samples = scrape(layout, Figures(wall_time=1.8e9))
     assert values(samples, "cachemon_monitoring_available") == [0]
     assert values(samples, "cachemon_rmids") == []

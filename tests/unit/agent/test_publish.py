@@ -20,6 +20,7 @@ from cachemon.model.errors import (
     KubeThrottledError,
     KubeUnreachableError,
 )
+from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import NODE, NOTHING_READ, cell, make_group, make_layout, make_object, make_target
 
 
@@ -128,8 +129,8 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None
     here, gone = (
         make_layout((target, [replace(make_group("a", cells, state), reason=reason)]))
         for cells, state, reason in (
-            ([cell(0)], GroupState.MONITORED, ""),
-            ([], GroupState.WAITING, "QEMUNotFound"),
+            ([cell(0)], GroupState.MONITORED, None),
+            ([], GroupState.WAITING, Reason.QEMU_NOT_FOUND),
         )
     )
     setting = Setting(node_period=3600)

@@ -12,6 +12,7 @@ from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
+from cachemon.model.reasons import Reason
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
@@ -110,14 +111,14 @@ def test_another_cell_is_read_without_opening_the_rest_again(bench: Bench) -> No
 def test_time_without_resctrl_counts_nothing_even_if_the_directory_looks_the_same(bench: Bench) -> None:
     bench.write(bench.group(0), 100)
     bench.sample(layout_of(0))
-    unmounted = unavailable_layout([make_target()], ResctrlUnavailableError("ResctrlNotMounted", "mount it"))
+    unmounted = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
     assert bench.sample(unmounted).groups == {}
     bench.write(bench.group(0), 900)
     assert total_of(bench.sample(layout_of(0))) == (0, None)
 
 
 def test_an_unmounted_tree_is_sampled_with_its_time_so_that_it_is_reported(bench: Bench) -> None:
-    unmounted = unavailable_layout([make_target()], ResctrlUnavailableError("ResctrlNotMounted", "mount it"))
+    unmounted = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
     figures = bench.sample(unmounted)
     assert figures.wall_time > 0
     assert not figures.offline

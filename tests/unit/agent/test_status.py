@@ -10,6 +10,7 @@ from cachemon.agent.status import LARGEST_INTEGER, group_status, monitored_condi
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
 from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import (
     BLOCKS,
     FACTS,
@@ -70,8 +71,9 @@ def test_a_nodes_status_keeps_to_the_schema(occupancy: Reading, rate: int | None
 def test_the_widest_status_keeps_to_the_schema() -> None:
     blocks = tuple(CacheBlock(3, id_ * 7, 2**53 - 1, "0," * 700) for id_ in range(128))
     names = [f"vcpus_{'0-1,' * 31}{n:04d}" for n in range(64)]
+    (group,) = parse_groups([{"vcpus": "0"}])
     groups = [
-        GroupLayout(parse_groups([{"vcpus": "0"}])[0], GroupState.DEGRADED, "R" * 64, "m" * 5000, (0,), 1, (cell(n),))
+        GroupLayout(group, GroupState.DEGRADED, max(Reason, key=len), "m" * 5000, (0,), 1, (cell(n),))
         for n in range(64)
     ]
     renamed = [
@@ -100,7 +102,7 @@ def test_the_check_against_the_schema_does_complain() -> None:
 
 
 def test_a_node_without_resctrl_says_why_and_nothing_else() -> None:
-    err = ResctrlUnavailableError("ResctrlNotMounted", "mount it " * 1000)
+    err = ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it " * 1000)
     layout = unavailable_layout([make_target()], err)
     status = node_status(layout, NOTHING_READ, period_seconds=60, before=[], now=NOW)
     assert list(complaints(NODE_SCHEMA, status)) == []

@@ -1,0 +1,41 @@
+"""Every reason that cachemon gives in a condition or for the state of a group. docs/conditions.md explains each."""
+
+from enum import StrEnum
+
+__all__ = ["Reason"]
+
+
+class Reason(StrEnum):
+    """One word for programs; the message beside it is for people."""
+
+    # Where the VMI is: the operator's words, in `Bound` and `Ready` of a group.
+    PLACED = "Placed"
+    VMI_NOT_FOUND = "VMINotFound"
+    VMI_NOT_RUNNING = "VMINotRunning"
+    NO_AGENT = "NoAgent"
+    NODE_UNSUPPORTED = "NodeUnsupported"
+
+    # Whether its figures can be believed: the operator's words, in `Ready` of a group.
+    FIGURES_FRESH = "FiguresFresh"
+    WAITING_FOR_AGENT = "WaitingForAgent"
+    AGENT_NOT_REPORTING = "AgentNotReporting"
+
+    # How the groups stand: the agent's words, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
+    MONITORED = "Monitored"
+    INVALID_SPEC = "InvalidSpec"
+    QEMU_NOT_FOUND = "QEMUNotFound"
+    VCPU_THREAD_MISSING = "VCPUThreadMissing"
+    NO_SUCH_THREAD = "NoSuchThread"
+    THREADS_NOT_IDENTIFIABLE = "ThreadsNotIdentifiable"
+    VCPUS_NOT_IN_VM = "VCPUsNotInVM"
+    VCPUS_SHARE_ONE_THREAD = "VCPUsShareOneThread"
+    OUT_OF_RMIDS = "OutOfRMIDs"
+    THREADS_IN_FOREIGN_GROUP = "ThreadsInForeignGroup"
+    RESCTRL_REFUSED = "ResctrlRefused"
+    NO_BANDWIDTH_COUNTER = "NoBandwidthCounter"
+
+    # What the node offers: the agent's words, in `Ready` of a CacheMonitorNode, and for each group on it.
+    MONITORING_AVAILABLE = "MonitoringAvailable"
+    RESCTRL_NOT_MOUNTED = "ResctrlNotMounted"
+    RESCTRL_UNREADABLE = "ResctrlUnreadable"
+    MONITORING_UNSUPPORTED = "MonitoringUnsupported"
