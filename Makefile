@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo format lock clean
+.PHONY: help setup check test bench demo docs format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -26,6 +26,9 @@ bench: setup ## figures as ratios; make bench NAME=... runs one
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time
 	@lab/setup.sh
+
+docs: setup ## docs/reference/ from the programs and CRDs
+	$(PYTHON) -m lab.reference
 
 format: setup ## format and mend what can be mended
 	.venv/bin/ruff format .

@@ -11,7 +11,7 @@ from cachemon import __version__
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["Address", "Config", "parse_config"]
+__all__ = ["Address", "Config", "argument_parser", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
 
@@ -68,7 +68,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
     Raises:
         InvalidInputError: a value can't be meant; the message names the flag.
     """
-    args = _parser(environment).parse_args(argv)
+    args = argument_parser(environment).parse_args(argv)
     if not args.node_name:
         raise InvalidInputError("--node-name (or CACHEMON_NODE_NAME) must be given: the name of the Kubernetes node")
     return Config(
@@ -88,7 +88,8 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
     )
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The flags; defaults from the environment."""
     parser = argparse.ArgumentParser(
         prog="cachemon-agent",
         description="Reads cache occupancy and memory bandwidth of this node's VMs from resctrl and reports them.",

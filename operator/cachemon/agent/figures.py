@@ -13,6 +13,7 @@ from cachemon.agent.reading_plan import (
     OCCUPANCY,
     TOTAL_TRAFFIC,
     WHOLE_OBJECT,
+    WHOLE_VMI,
     ReadingPlan,
 )
 from cachemon.model.counters import Counters, Gap, Progress
@@ -82,6 +83,7 @@ class Figures:
         groups: figures of every group that has any, by key and in the order of the blocks.
         objects: occupancy of each object by cache id: its cells counted once, however its groups overlap.
         rates: total traffic of each object in bytes per second, or None.
+        vmis: figures of each VMI, as `str(ObjectName)`: all its cells, of whatever objects, counted once.
         node: the node's cache blocks.
         offline: whether something read had gone: the mon_groups have changed under us.
     """
@@ -90,6 +92,7 @@ class Figures:
     groups: Mapping[GroupKey, tuple[BlockFigure, ...]] = field(default_factory=dict)
     objects: Mapping[str, Mapping[int, Reading]] = field(default_factory=dict)
     rates: Mapping[str, int | None] = field(default_factory=dict)
+    vmis: Mapping[str, tuple[BlockFigure, ...]] = field(default_factory=dict)
     node: tuple[NodeBlockFigure, ...] = ()
     offline: bool = False
 
@@ -216,6 +219,7 @@ class Accumulator:
         self._rows: _Rows = {}
         self._groups: Mapping[GroupKey, GroupKey] = {}
         self._objects: Mapping[str, GroupKey] = {}
+        self._vmis: Mapping[str, GroupKey] = {}
 
     @property
     def gaps(self) -> dict[Gap, int]:
@@ -253,7 +257,8 @@ class Accumulator:
                 ]
                 for group in plan.members
             }
-            self._groups = {key: key for key in plan.members if key.group != WHOLE_OBJECT}
+            self._groups = {key: key for key in plan.members if key.group not in (WHOLE_OBJECT, WHOLE_VMI)}
+            self._vmis = {key.object_uid: key for key in plan.members if key.group == WHOLE_VMI}
             self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
         sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
         return Figures(
@@ -261,6 +266,7 @@ class Accumulator:
             groups=_Derived(self._groups, sample.group),
             objects=_Derived(self._objects, sample.occupancy),
             rates=_Derived(self._objects, sample.rate),
+            vmis=_Derived(self._vmis, sample.group),
             node=sample.node(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )
@@ -294,5 +300,6 @@ class Accumulator:
 
     def _count_regrouped(self, meters: Mapping[_MeterKey, _Meter]) -> None:
         for key, was in self._meters.items():
-            if key.group.group != WHOLE_OBJECT and was.cells and key in meters and meters[key].cells != was.cells:
+            of_a_group = key.group.group not in (WHOLE_OBJECT, WHOLE_VMI)
+            if of_a_group and was.cells and key in meters and meters[key].cells != was.cells:
                 self._counters.gaps[Gap.REGROUPED] += 1

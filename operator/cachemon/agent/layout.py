@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup
+from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup, ObjectName
 from cachemon.model.cells import Wish
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
@@ -147,6 +147,14 @@ class Layout:
     def mon_groups(self) -> frozenset[MonGroupName]:
         """All mon_groups to read."""
         return frozenset(cell for target in self.targets for cell in target.cells)
+
+    def cells_of_vmis(self) -> dict[ObjectName, frozenset[MonGroupName]]:
+        """By VMI every mon_group that counts for it, once, whatever objects want it."""
+        found: dict[ObjectName, frozenset[MonGroupName]] = {}
+        for target in self.targets:
+            vmi = target.target.object.vmi
+            found[vmi] = found.get(vmi, frozenset()) | target.cells
+        return found
 
 
 def wishes_of(targets: Iterable[Target]) -> tuple[Wish, ...]:

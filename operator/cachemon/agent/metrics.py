@@ -1,29 +1,22 @@
 """/metrics: figures and the agent's own health, made anew from the shared snapshots at every scrape."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 
+from cachemon.agent import metric_families as families
 from cachemon.agent.exposition import render
 from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout
+from cachemon.agent.metric_families import Family
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 
 __all__ = ["Health", "MetricsPage"]
 
-_GROUP_LABELS = ("node", "namespace", "name", "object", "group", "cache_id")
-_TRAFFIC = {
-    TOTAL_TRAFFIC: (
-        "cachemon_memory_traffic_bytes",
-        "Bytes between the cache block and memory since the agent started.",
-    ),
-    LOCAL_TRAFFIC: (
-        "cachemon_memory_traffic_local_bytes",
-        "Bytes between the cache block and memory of its own node since the agent started.",
-    ),
-}
+_TRAFFIC = {TOTAL_TRAFFIC: families.GROUP_TRAFFIC, LOCAL_TRAFFIC: families.GROUP_LOCAL_TRAFFIC}
 
 
 @dataclass(slots=True)
@@ -74,21 +67,13 @@ class MetricsPage:
         """All families."""
         layout, figures = self._snapshot()
         yield from self._group_families(layout, figures)
+        yield from self._vmi_families(layout, figures)
         yield from self._node_families(layout, figures)
         yield from self._own_families(layout)
 
     def _group_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
-        occupancy = GaugeMetricFamily(
-            "cachemon_cache_occupancy_bytes",
-            "Bytes of a cache block that a monitoring group holds.",
-            labels=_GROUP_LABELS,
-        )
-        traffic = {event: CounterMetricFamily(*family, labels=_GROUP_LABELS) for event, family in _TRAFFIC.items()}
-        state = GaugeMetricFamily(
-            "cachemon_group_monitored",
-            "1 when the whole monitoring group is monitored, else 0.",
-            labels=_GROUP_LABELS[:-1],
-        )
+        occupancy, state = families.GROUP_OCCUPANCY.empty(), families.GROUP_MONITORED.empty()
+        traffic = {event: family.empty() for event, family in _TRAFFIC.items()}
         for target in layout.targets:
             obj = target.target.object
             for group in target.groups:
@@ -104,15 +89,20 @@ class MetricsPage:
         yield from traffic.values()
         yield state
 
+    def _vmi_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
+        occupancy, traffic = families.VMI_OCCUPANCY.empty(), families.VMI_TRAFFIC.empty()
+        for vmi in layout.cells_of_vmis():
+            for figure in figures.vmis.get(str(vmi), ()):
+                where = (self._node_name, vmi.namespace, vmi.name, str(figure.block.id))
+                if isinstance(figure.occupancy, int):
+                    occupancy.add_metric(where, figure.occupancy)
+                if TOTAL_TRAFFIC in figure.traffic:
+                    traffic.add_metric(where, figure.traffic[TOTAL_TRAFFIC].total_bytes)
+        yield from (occupancy, traffic)
+
     def _node_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
-        labels = ("node", "cache_id")
-        capacity = GaugeMetricFamily("cachemon_cache_capacity_bytes", "Size of a cache block.", labels=labels)
-        occupancy = GaugeMetricFamily(
-            "cachemon_node_cache_occupancy_bytes", "Bytes of a cache block that are in use.", labels=labels
-        )
-        monitored = GaugeMetricFamily(
-            "cachemon_node_cache_monitored_bytes", "Bytes of a cache block that monitored VMs hold.", labels=labels
-        )
+        capacity = families.CAPACITY.empty()
+        occupancy, monitored = families.NODE_OCCUPANCY.empty(), families.NODE_MONITORED.empty()
         for figure in figures.node:
             where = (self._node_name, str(figure.block.id))
             if figure.block.capacity_bytes is not None:
@@ -121,47 +111,36 @@ class MetricsPage:
                 occupancy.add_metric(where, figure.occupancy)
             if isinstance(figure.monitored, int):
                 monitored.add_metric(where, figure.monitored)
-        rmids = GaugeMetricFamily("cachemon_rmids", "RMIDs of the node by use.", labels=("node", "use"))
+        yield from (capacity, occupancy, monitored)
         node = layout.node
-        if not node.unavailable:
-            for use, number in (
-                ("total", node.num_rmids),
-                ("ours", node.own_mon_groups),
-                ("others", node.other_rmids),
-            ):
-                rmids.add_metric((self._node_name, use), number)
-        supported = GaugeMetricFamily(
-            "cachemon_monitoring_available", "1 when the node's cache can be monitored, else 0.", labels=("node",)
-        )
-        supported.add_metric((self._node_name,), node.unavailable is None)
-        yield from (capacity, occupancy, monitored, rmids, supported)
+        rmids = {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids}
+        yield self._by_label(families.RMIDS, () if node.unavailable else rmids.items())
+        yield self._single(families.AVAILABLE, node.unavailable is None)
+        groups = families.GROUPS.empty()
+        stand = Tally((group.state, group.reason or "") for target in layout.targets for group in target.groups)
+        for (state, reason), number in sorted(stand.items()):
+            groups.add_metric((self._node_name, state, reason), number)
+        yield groups
 
     def _own_families(self, layout: Layout) -> Iterator[Metric]:
         health = self._health()
-        node = (self._node_name,)
-        for name, explanation, value in (
-            ("cachemon_agent_samples", "Samples taken.", health.samples),
-            ("cachemon_agent_sample_seconds", "Time that all samples took together.", health.sample_seconds),
-            ("cachemon_agent_sample_overruns", "Samples begun late: the one before was slow.", health.overruns),
-            ("cachemon_agent_reconciles", "Passes of the reconcile loop.", health.reconciles),
-        ):
-            family = CounterMetricFamily(name, explanation, labels=("node",))
-            family.add_metric(node, value)
-            yield family
-        gaps = CounterMetricFamily(
-            "cachemon_agent_counter_gaps", "How often counting traffic broke off.", labels=("node", "reason")
-        )
-        for reason, number in health.gaps.items():
-            gaps.add_metric((self._node_name, reason), number)
-        yield gaps
-        writes = CounterMetricFamily(
-            "cachemon_agent_api_writes", "Writes to the API by result.", labels=("node", "result")
-        )
-        for result, number in sorted(health.writes.items()):
-            writes.add_metric((self._node_name, result), number)
-        yield writes
-        objects = GaugeMetricFamily(
-            "cachemon_agent_objects", "Objects that this node has a part in.", labels=("node",)
-        )
-        objects.add_metric(node, len(layout.targets))
-        yield objects
+        yield self._single(families.SAMPLES, health.samples)
+        yield self._single(families.SAMPLE_SECONDS, health.sample_seconds)
+        yield self._single(families.OVERRUNS, health.overruns)
+        yield self._single(families.RECONCILES, health.reconciles)
+        yield self._by_label(families.GAPS, health.gaps.items())
+        yield self._by_label(families.WRITES, sorted(health.writes.items()))
+        yield self._single(families.OBJECTS, len(layout.targets))
+
+    def _single(self, family: Family, value: float) -> Metric:
+        """A metric with the label `node` alone."""
+        metric = family.empty()
+        metric.add_metric((self._node_name,), value)
+        return metric
+
+    def _by_label(self, family: Family, values: Iterable[tuple[str, float]]) -> Metric:
+        """A metric with the label `node` and one more."""
+        metric = family.empty()
+        for label, value in values:
+            metric.add_metric((self._node_name, label), value)
+        return metric

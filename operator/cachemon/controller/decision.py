@@ -13,7 +13,6 @@ from cachemon.model.api import (
     MONITORED,
     READY,
     CacheMonitorGroup,
-    ObjectName,
     parse_cache_monitor_group,
 )
 from cachemon.model.conditions import Condition, render_condition
@@ -46,11 +45,6 @@ class StoredGroup:
     group: CacheMonitorGroup
     own_status: Mapping[str, Any]
     has_figures: bool
-
-    @property
-    def vmi_name(self) -> ObjectName:
-        """The VMI that it is for."""
-        return ObjectName(self.group.name.namespace, self.group.vmi_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ def decide(
     a migration and while the agent is silent.
     """
     group = stored.group
-    binding = bind(stored.vmi_name, vmi, pods, agents, now)
+    binding = bind(stored.group.vmi, vmi, pods, agents, now)
     strange = not group.node_name or group.vmi_uid != binding.vmi_uid
     withdraw = stored.has_figures and (strange or not binding.node_name)
     readiness = judge(group, binding, now, figures_count=not withdraw)

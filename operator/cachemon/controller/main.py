@@ -29,7 +29,7 @@ from cachemon.kube.credentials import load_credentials
 from cachemon.logs import FORMATS, configure_logs
 from cachemon.model.errors import CachemonError, InvalidInputError
 
-__all__ = ["Config", "main", "parse_config"]
+__all__ = ["Config", "argument_parser", "main", "parse_config"]
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Co
         InvalidInputError: a value can't be meant.
         SystemExit: `--help`, `--version`, or an unknown flag.
     """
-    given = _parser(environment).parse_args(arguments)
+    given = argument_parser(environment).parse_args(arguments)
     if given.log_format not in FORMATS:
         raise InvalidInputError(f"--log-format {given.log_format!r}: must be one of {', '.join(FORMATS)}")
     if given.liveness and not re.fullmatch(r"http://[^/\s]*:\d{1,5}/\S*", given.liveness):
@@ -192,7 +192,8 @@ def _address(text: str) -> tuple[str, int] | None:
     return match["host"].strip("[]") or "0.0.0.0", int(match["port"])  # noqa: S104  an empty host says: all
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The flags; defaults from the environment."""
     parser = argparse.ArgumentParser(
         prog="cachemon-operator",
         description="Binds CacheMonitorGroups to the nodes and pods of their VMs, and judges their figures.",

@@ -13,6 +13,7 @@ from cachemon.model.api import READY
 __all__ = ["Metrics"]
 
 _RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused")
+_RELIST_RESULTS = ("ok", "failed")
 _EVENT_RESULTS = ("ok", "failed")
 
 
@@ -39,6 +40,8 @@ class Metrics:
         )
         for result in _RESULTS:
             self._writes.labels(result)
+        for result in _RELIST_RESULTS:
+            self.relists.labels(result)
         for result in _EVENT_RESULTS:
             self._events.labels(result)
 

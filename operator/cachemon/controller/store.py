@@ -183,8 +183,8 @@ class Store:
         stored = self.groups.get(name)
         if stored is None:
             return None
-        vmi = self._vmis.get(stored.vmi_name)
-        pods = [self._pods.get(pod) for pod in self._pods_of_vmi[stored.vmi_name]]
+        vmi = self._vmis.get(stored.group.vmi)
+        pods = [self._pods.get(pod) for pod in self._pods_of_vmi[stored.group.vmi]]
         nodes = {pod.node_name for pod in pods if pod is not None}
         agents = {node: self._agents.get(ObjectName("", node)) for node in nodes}
         return decide(
@@ -210,7 +210,7 @@ class Store:
 
     def _follow_group(self, change: Change[StoredGroup]) -> None:
         before, after = change.before, change.after
-        self._groups_of_vmi.move(change.name, before and before.vmi_name, after and after.vmi_name)
+        self._groups_of_vmi.move(change.name, before and before.group.vmi, after and after.group.vmi)
         self._groups_on_node.move(change.name, before and before.group.node_name, after and after.group.node_name)
         if after is None:
             self.take(change.name)

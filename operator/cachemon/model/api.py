@@ -124,6 +124,11 @@ class CacheMonitorGroup:
     raw_conditions: tuple[Mapping[str, Any], ...]
 
     @property
+    def vmi(self) -> ObjectName:
+        """The VMI that is watched: always one of the same namespace."""
+        return ObjectName(self.name.namespace, self.vmi_name)
+
+    @property
     def guest_name(self) -> str:
         """The libvirt domain of the VMI (KubeVirt pkg/util DomainFromNamespaceName)."""
         return f"{self.name.namespace}_{self.vmi_name}"

@@ -58,6 +58,14 @@ def test_a_groups_series_carry_the_labels_of_kubevirt_and_ours() -> None:
     assert values(samples, "cachemon_group_monitored") == [1, 0]
 
 
+def test_groups_are_counted_by_state_and_reason() -> None:
+    counted = [sample for sample in scrape(LAYOUT, Figures()) if sample.name == "cachemon_groups"]
+    assert [(sample.labels["state"], sample.labels["reason"], sample.value) for sample in counted] == [
+        ("Monitored", "", 1),
+        ("Waiting", "VCPUThreadMissing", 1),
+    ]
+
+
 LARGEST = 2**64 - 1
 
 

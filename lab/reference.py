@@ -1,0 +1,159 @@
+"""The reference pages in docs/, made of what the programs and CRDs say of themselves.
+
+`python -m lab.reference` writes them; a test fails when they are not what it would write.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cachemon.agent.config import argument_parser as agent_flags
+from cachemon.agent.metric_families import FAMILIES
+from cachemon.controller.main import argument_parser as operator_flags
+from cachemon.controller.metrics import Metrics
+
+__all__ = ["PAGES", "write"]
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs/reference"
+
+_MADE = "This page is made by `make docs`.\n"
+
+
+def metrics_page() -> str:
+    """Every metric of both programs."""
+    lines = [
+        "# Metrics\n",
+        _MADE,
+        "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so that series join with",
+        "`kubevirt_vmi_*` on `namespace, name`. `object` is the CacheMonitorGroup, `group` an item of its groups,",
+        "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when it has gone. A figure that",
+        "can't be given exactly is absent, not zero.\n",
+        "## Of each agent\n",
+        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
+        "\n## Of the operator\n",
+        *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
+        "\n## Queries\n",
+        *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+QUERIES: Mapping[str, str] = {
+    "Who fills the caches of a node?": 'topk(5, cachemon_vmi_cache_occupancy_bytes{node="node01"})',
+    "What share of each cache block is in use?": (
+        "cachemon_node_cache_occupancy_bytes / on (node, cache_id) cachemon_cache_capacity_bytes"
+    ),
+    "Which VMs take the most memory bandwidth?": (
+        "topk(5, sum by (namespace, name) (rate(cachemon_vmi_memory_traffic_bytes_total[1m])))"
+    ),
+    "How much of a cache block do VMs hold that nobody monitors, the host included?": (
+        "cachemon_node_cache_occupancy_bytes - cachemon_node_cache_monitored_bytes"
+    ),
+    "How long does a sample take?": (
+        "rate(cachemon_agent_sample_seconds_total[5m]) / rate(cachemon_agent_samples_total[5m])"
+    ),
+}
+
+
+def _agent_metric(family: Any) -> tuple[str, ...]:
+    return f"`{family.name}`", family.kind, ", ".join(family.labels), family.meaning
+
+
+def _operator_metrics() -> Iterator[tuple[str, ...]]:
+    metrics = Metrics()
+    metrics.show_groups(list)
+    for family in metrics.registry.collect():
+        sample = family.samples[0]
+        yield f"`{sample.name}`", family.type, ", ".join(sample.labels) or "none", family.documentation + "."
+
+
+def objects_page() -> str:
+    """Every field of every object."""
+    lines = ["# Objects\n", _MADE]
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
+        (version,) = spec["versions"]
+        schema = version["schema"]["openAPIV3Schema"]
+        names = spec["names"]
+        lines += [
+            f"## {names['kind']}\n",
+            f"`{spec['group']}/{version['name']}`, {spec['scope'].lower()}, short name `{names['shortNames'][0]}`.",
+            f"{schema['description']}\n",
+            *_table(("field", "type", "meaning"), _fields(schema, "")),
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _fields(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, ...]]:
+    for name, field in schema.get("properties", {}).items():
+        if not path and name in ("apiVersion", "kind", "metadata"):
+            continue
+        where = f"{path}.{name}" if path else name
+        items = field.get("items", {})
+        kind = f"list of {_kind(items)}" if items else _kind(field)
+        yield f"`{where}`", kind, _meaning(field)
+        yield from _fields(items or field, f"{where}[]" if items else where)
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    return "time" if field.get("format") == "date-time" else str(field["type"])
+
+
+def _meaning(field: Mapping[str, Any]) -> str:
+    said = [field.get("description", "")]
+    if values := field.get("enum") or field.get("items", {}).get("enum"):
+        said.append("One of " + ", ".join(f"`{value}`" for value in values) + ".")
+    if field.get("default") not in (None, {}):
+        said.append(f"Default `{field['default']}`.")
+    return " ".join(filter(None, said))
+
+
+def flags_page() -> str:
+    """The flags of both programs."""
+    lines = ["# Flags\n", _MADE, "Each can be an environment variable instead: `CACHEMON_` and its name.\n"]
+    for parser in (operator_flags({}), agent_flags({})):
+        rows = (
+            (
+                f"`{action.option_strings[-1]}`",
+                f"`{action.default}`" if action.default not in (None, "", "==SUPPRESS==") else "none",
+                _help(action),
+            )
+            for action in parser._actions  # noqa: SLF001  argparse has no other way to list them
+            if action.option_strings[-1] not in ("--help", "--version")
+        )
+        lines += [f"## {parser.prog}\n", f"{parser.description}\n", *_table(("flag", "default", "meaning"), rows), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _help(action: Any) -> str:
+    return re.sub(r" *\((default: [^)]*|%\(default\)s)\)", "", action.help or "").replace("%%", "%")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "metrics.md": metrics_page,
+    "objects.md": objects_page,
+    "flags.md": flags_page,
+}
+
+
+def write(folder: Path) -> None:
+    """All pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        (folder / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FOLDER)
