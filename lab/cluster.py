@@ -65,9 +65,14 @@ class Node:
         return self._agent.pid if self._agent else None
 
     @property
+    def address(self) -> str:
+        """`HOST:PORT` of the agent's /metrics and /healthz."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
     def url(self) -> str:
-        """Where the agent serves /metrics and /healthz."""
-        return f"http://{LOOPBACK}:{self._port}"
+        """The same as a URL."""
+        return f"http://{self.address}"
 
     def start_agent(self) -> None:
         """Start the agent and wait until it answers."""
@@ -131,6 +136,7 @@ class Cluster:
         self.control_plane = ControlPlane(folder / "control-plane", binaries)
         self.nodes: dict[str, Node] = {}
         self.operator_log = folder / "operator.log"
+        self.operator_address = f"{LOOPBACK}:{free_port()}"
         self._operator: ServerProcess | None = None
 
     def __enter__(self) -> Self:
@@ -150,7 +156,11 @@ class Cluster:
         token = self.control_plane.service_account_token(NAMESPACE, "cachemon-operator")
         kubeconfig = self.control_plane.kubeconfig("operator", token)
         self._operator = ServerProcess(
-            [program("cachemon-operator"), f"--kubeconfig={kubeconfig}", "--metrics-address="],
+            [
+                program("cachemon-operator"),
+                f"--kubeconfig={kubeconfig}",
+                f"--metrics-address={self.operator_address}",
+            ],
             self.operator_log,
         )
 

@@ -10,16 +10,12 @@ import pytest
 import yaml
 
 from lab.prometheus import PrometheusMissingError, Tools, find_tools
+from tests.prometheus.rule_files import ALERTS, alerts
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERTS = ROOT / "charts/cachemon/files/alerts.yaml"
 UNIT_TESTS = Path(__file__).with_name("alerts_test.yaml")
 RUNBOOKS = ROOT / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-
-
-def alerts() -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ OVERRUNS = Family(
 )
 RECONCILES = Family("cachemon_agent_reconciles_total", "counter", ("node",), "Passes of the reconcile loop.")
 GAPS = Family(
-    "cachemon_agent_counter_gaps_total",
+    "cachemon_agent_traffic_gaps_total",
     "counter",
     ("node", "reason"),
     "How often counting traffic broke off: the traffic meanwhile is in no figure.",

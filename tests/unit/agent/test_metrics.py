@@ -109,7 +109,7 @@ def test_series_of_groups_that_are_gone_disappear() -> None:
 def test_the_agents_own_figures_are_there() -> None:
     samples = scrape(LAYOUT, figures_of(LAYOUT, 1))
     assert values(samples, "cachemon_agent_samples_total") == [7]
-    gaps = [sample for sample in samples if sample.name == "cachemon_agent_counter_gaps_total"]
+    gaps = [sample for sample in samples if sample.name == "cachemon_agent_traffic_gaps_total"]
     assert {sample.labels["reason"]: sample.value for sample in gaps} == {"Restarted": 2, "Offline": 0}
     assert values(samples, "cachemon_agent_api_writes_total") == [1, 4]
     assert values(samples, "cachemon_rmids") == [64, 2, 1]

@@ -1,0 +1,139 @@
+"""A real Prometheus scrapes operator and agents: the queries of dashboard, alerts and docs have an answer."""
+
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lab.cluster import Cluster
+from lab.ports import LOOPBACK
+from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
+from lab.reference import QUERIES
+from lab.wait import until
+from tests.e2e.conftest import Start, View, Watch
+from tests.prometheus.rule_files import ALERTS, alerts, queries
+
+RANGE = "10s"
+
+
+@pytest.fixture(scope="module")
+def tools() -> Tools:
+    try:
+        return find_tools()
+    except PrometheusMissingError as err:
+        pytest.skip(str(err))
+
+
+@pytest.fixture
+def kubevirt(namespace: str) -> Iterator[str]:
+    """Serves a series as virt-handler does, with its labels (KubeVirt docs/observability/metrics.md)."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            labels = f'node="node01",namespace="{namespace}",name="vm1",os="",workload="",phase="running"'
+            self.wfile.write(f"kubevirt_vmi_info{{{labels}}} 1\n".encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: Prometheus asks every second."""
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Page)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"{LOOPBACK}:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def prometheus(cluster: Cluster, tools: Tools, kubevirt: str, tmp_path: Path) -> Iterator[Prometheus]:
+    assert tools.prometheus.exists()
+    jobs = {
+        "cachemon-agent": [node.address for node in cluster.nodes.values()],
+        "cachemon-operator": [cluster.operator_address],
+        "kubevirt": [kubevirt],
+    }
+    with running(tmp_path, jobs, rules=[ALERTS]) as server:
+        yield server
+
+
+def test_every_query_of_the_docs_the_dashboard_and_the_alerts_has_an_answer(
+    namespace: str, start: Start, watch: Watch, view: View, prometheus: Prometheus
+) -> None:
+    vm1 = start("vm1", "node01", vcpus=2)
+    start("vm2", "node01", vcpus=2)
+    watch("vm1", [{"vcpus": "0"}, {"vcpus": "0-1"}])
+    watch("vm2")
+    watch("vm2", [{"vcpus": "7"}], name="lacking")
+    for name in ("vm1", "vm2"):
+        view.until_ready(name)
+    until("every target is scraped", lambda: prometheus.targets_up("cachemon-agent") == 2)
+    until("the operator is scraped", lambda: prometheus.targets_up("cachemon-operator") == 1)
+    until("rates of traffic", lambda: prometheus.query(f"rate(cachemon_vmi_memory_traffic_bytes_total[{RANGE}]) > 0"))
+
+    block = prometheus.query('cachemon_cache_capacity_bytes{node="node01"}')[0]["metric"]["cache_id"]
+    values = {"node": "node01", "cache_id": block, "namespace": namespace, "vm": "vm1", "__rate_interval": RANGE}
+    empty = [f"{title}: {query}" for title, query in queries(values) if not prometheus.query(query)]
+    assert empty == []
+    assert [query for query in QUERIES.values() if not prometheus.query(query)] == []
+    for rule in alerts():
+        prometheus.query(rule["expr"])  # an expression that can't be evaluated is answered by 4xx
+    [lacking] = prometheus.query('cachemon_groups{node="node01", reason="VCPUsNotInVM"}')
+    assert lacking["value"][1] == "1"
+
+    joined = prometheus.query(
+        "cachemon_vmi_cache_occupancy_bytes * on (namespace, name) group_left (phase) kubevirt_vmi_info"
+    )
+    assert {(item["metric"]["name"], item["metric"]["phase"]) for item in joined} == {("vm1", "running")}
+
+    vm1.delete()
+    gone = f'cachemon_vmi_cache_occupancy_bytes{{namespace="{namespace}", name="vm1"}}'
+    until("the series of a VM that has gone vanish", lambda: not prometheus.query(gone))
+    assert prometheus.query(gone.replace("vm1", "vm2"))
+    history = prometheus.query_range(gone, time.time() - 60, time.time(), 1)
+    assert history
+    assert all(int(value) >= 0 for series in history for _, value in series["values"])
+
+
+def test_a_vms_sum_counts_threads_of_overlapping_groups_once(
+    cluster: Cluster, start: Start, watch: Watch, view: View, prometheus: Prometheus
+) -> None:
+    start("twice", "node01", vcpus=2)
+    watch("twice", [{"vcpus": "0"}, {"vcpus": "1"}])
+    watch("twice", [{"vcpus": "0-1"}], name="overlapping")
+    for name in ("twice", "overlapping"):
+        view.until_ready(name)
+    control = cluster.nodes["node01"].emulator.control
+    control.freeze()
+    try:
+        samples = 'cachemon_agent_samples_total{node="node01"}'
+        [before] = until("a scrape", lambda: prometheus.query(samples))
+        frozen = f"{samples} > {before['value'][1]} + 2"
+        until("samples of the frozen counters", lambda: prometheus.query(frozen))
+        whole = _by_block(prometheus, 'cachemon_vmi_cache_occupancy_bytes{name="twice"}')
+        parts = 'sum by (cache_id) (cachemon_cache_occupancy_bytes{name="twice", object="twice"})'
+        assert whole
+        assert whole == _by_block(prometheus, parts)
+    finally:
+        control.thaw()
+
+
+def _by_block(prometheus: Prometheus, query: str) -> dict[str, int]:
+    return {item["metric"]["cache_id"]: int(item["value"][1]) for item in prometheus.query(query)}
+
+
+def test_promtool_finds_nothing_wrong_with_the_pages(cluster: Cluster, tools: Tools) -> None:
+    for address in (cluster.nodes["node01"].address, cluster.operator_address):
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            page = answer.read()
+        told = subprocess.run([tools.promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+        assert told.returncode == 0, told.stderr.decode()
+        assert told.stderr == b""

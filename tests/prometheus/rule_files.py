@@ -1,0 +1,41 @@
+"""The queries of the alerts and of the dashboard."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FILES = Path(__file__).resolve().parents[2] / "charts/cachemon/files"
+ALERTS = FILES / "alerts.yaml"
+DASHBOARD = FILES / "dashboards/cachemon.json"
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The alerting rules."""
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def dashboard() -> dict[str, Any]:
+    """The dashboard as Grafana reads it."""
+    board: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    return board
+
+
+def panels() -> list[dict[str, Any]]:
+    """Those that show something."""
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+
+
+def queries(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Title of a panel and each of its queries, with the dashboard's variables replaced."""
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], re.sub(r"\$(\w+)", lambda match: values[match[1]], target["expr"])
+
+
+def metrics_of(expression: str) -> set[str]:
+    """Names of our metrics in an expression."""
+    return set(re.findall(r"\bcachemon_\w+", expression))
