@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Sequence
 
-from tests.bench import bench_finder, bench_plan, bench_sampler
+from tests.bench import bench_agent, bench_finder, bench_operator, bench_plan, bench_sampler
 from tests.bench.measure import CannotRunError
 
-BENCHES = {bench.name: bench for bench in (bench_sampler.BENCH, bench_plan.BENCH, bench_finder.BENCH)}
+BENCHES = {
+    bench.name: bench
+    for bench in (bench_sampler.BENCH, bench_plan.BENCH, bench_finder.BENCH, bench_agent.BENCH, bench_operator.BENCH)
+}
 
 
 def main(argv: Sequence[str], divisor: int = 1) -> int:

@@ -152,6 +152,7 @@ class Agent:
         self._pulse.overruns += now - began > self._config.sample_seconds
 
     async def _publish(self) -> None:
+        """After a sample: the figures are fresh then, and what is due meanwhile is written together."""
         while True:
             self._wake_publish.clear()
             try:
@@ -159,7 +160,7 @@ class Agent:
             except Exception:
                 log.exception("publishing failed; trying again")
                 wait = 1.0
-            await _wait(self._wake_publish, wait)
+            await _wait(self._wake_publish, max(wait, self._config.sample_seconds))
 
     def _health(self) -> Health:
         return Health(

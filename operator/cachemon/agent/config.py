@@ -108,7 +108,7 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--sysfs", "/sys", "the host's /sys")
     flag("--kubeconfig", "", "credentials file; the pod's service account when absent")
     flag("--sample-period", "1", "seconds between two readings of the counters")
-    flag("--scan-period", "2", "seconds between two looks at the threads")
+    flag("--scan-period", "5", "seconds between two looks at the threads")
     flag("--node-period", "60", "seconds between two reports of the node itself")
     flag("--rate-window", "10", "seconds that a bandwidth is the mean of")
     flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")

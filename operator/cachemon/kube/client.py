@@ -1,14 +1,12 @@
 """One connection to the API server: get, list, watch, create, server-side apply, on plain dicts."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio.client.api_client import ApiClient
-from kubernetes.aio.client.rest import RESTResponse
 
 from cachemon import __version__
 from cachemon.kube.credentials import Credentials
@@ -30,6 +28,8 @@ _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _DEFAULT_RETRY_AFTER_SECONDS = 1.0
 _LONGEST_RETRY_AFTER_SECONDS = 120.0
+_LONGEST_EVENT_BYTES = 4 * 1024 * 1024
+"""Of a watch; etcd takes objects of 1.5 MiB, and JSON may be larger than what is stored."""
 
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     401: KubeForbiddenError,
@@ -68,7 +68,7 @@ class KubeClient:
     """Talks to one API server. Every method may raise a KubeError of the kind that its name says.
 
     Args:
-        credentials: where it is, and who we are.
+        credentials: where it is, and who we are. The client is to be made where an event loop runs.
         request_seconds: how long one request may take.
         silence_seconds: a watch that says nothing for so long is dead: the API server sends a bookmark about
             once a minute.
@@ -77,8 +77,13 @@ class KubeClient:
     def __init__(
         self, credentials: Credentials, *, request_seconds: float = 30.0, silence_seconds: float = 75.0
     ) -> None:
-        self._api = ApiClient(credentials.configuration)
-        self._api.user_agent = f"cachemon/{__version__}"
+        self._credentials = credentials
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=_tls(credentials)),
+            headers={"Accept": _JSON, "User-Agent": f"cachemon/{__version__}"},
+            read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
+            trust_env=True,
+        )
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
 
@@ -88,7 +93,7 @@ class KubeClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._api.close()
+        await self._session.close()
 
     async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
         """One object."""
@@ -117,15 +122,14 @@ class KubeClient:
             **_selection(selector),
         }
         response = await self._request("GET", _path(resource, ObjectName("", "")), query, limit=self._watch_limit)
-        stream = response.response
         try:
-            while line := await _answer(stream.content.readline()):
+            while line := await _answer(response.content.readline()):
                 event = _decode(line)
                 if event["type"] == "ERROR":
                     raise _error(event["object"].get("code", 500), event["object"].get("message", ""), {})
                 yield WatchEvent(event["type"], event["object"])
         finally:
-            stream.close()
+            response.close()
 
     async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
         """Create an object; KubeConflictError when there is one of this name."""
@@ -172,17 +176,34 @@ class KubeClient:
         content_type: str = _JSON,
         *,
         limit: aiohttp.ClientTimeout,
-    ) -> RESTResponse:
-        headers = {"Accept": _JSON, "Content-Type": content_type}
-        target = f"{path}?{urlencode(query)}" if query else path
-        call = await self._api.param_serialize(
-            method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+    ) -> aiohttp.ClientResponse:
+        token = await self._credentials.bearer_token()
+        response: aiohttp.ClientResponse = await _answer(
+            self._session.request(
+                method,
+                self._credentials.server + path,
+                params=query,
+                data=None if body is None else json.dumps(body),
+                headers={"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {}),
+                timeout=limit,
+                proxy=self._credentials.proxy,
+                server_hostname=self._credentials.server_name,
+                allow_redirects=False,
+            )
         )
-        response = await _answer(self._api.call_api(*call, _request_timeout=limit))
         if response.status >= 400:
-            text = await _answer(response.read())
-            raise _error(response.status, _message(text), response.headers)
+            raise _error(response.status, _message(await _answer(response.read())), response.headers)
         return response
+
+
+def _tls(credentials: Credentials) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=credentials.ca_file)
+    if credentials.client_certificate:
+        context.load_cert_chain(*credentials.client_certificate)
+    if not credentials.verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def _answer(call: Any) -> Any:

@@ -1,51 +1,51 @@
 """Where the API server is and how to prove who we are: in a pod, or by a kubeconfig."""
 
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
-from kubernetes.aio import config
-from kubernetes.aio.client.configuration import Configuration
+from typing import NamedTuple
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["Credentials", "load_credentials"]
+__all__ = ["ClientCertificate", "Credentials", "TokenFile", "load_credentials", "pod_credentials"]
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_BELIEVE_TOKEN_SECONDS = 60.0
+"""The kubelet writes a new token when a fifth of the old one's life is left: 12 minutes of an hour."""
+
+
+class ClientCertificate(NamedTuple):
+    """Files in PEM; the key may be in the certificate's file."""
+
+    certificate: str
+    key: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A loaded configuration.
+    """All that it takes to talk to an API server.
 
     Attributes:
-        configuration: kubernetes.aio's; it re-reads a pod's projected token every minute.
+        server: its base URL.
+        bearer_token: gives the token as it is now, without the word Bearer; None where there is none.
+        ca_file: certificates to trust, PEM; None for those of the system.
+        client_certificate: how we log in without a token.
+        verifies: whether the server's certificate is checked at all.
+        server_name: what the certificate must be for, if not for the host of the URL.
+        proxy: URL of a proxy.
         namespace: that of the kubeconfig's context.
     """
 
-    configuration: Configuration
+    server: str
+    bearer_token: Callable[[], Awaitable[str | None]]
+    ca_file: str | None = None
+    client_certificate: ClientCertificate | None = None
+    verifies: bool = True
+    server_name: str | None = None
+    proxy: str | None = None
     namespace: str = "default"
-
-    @property
-    def server(self) -> str:
-        """Base URL of the API server."""
-        return str(self.configuration.host)
-
-    @property
-    def ca_file(self) -> str | None:
-        """File of certificates to trust, PEM."""
-        path: str | None = self.configuration.ssl_ca_cert
-        return path
-
-    async def bearer_token(self) -> str | None:
-        """The token now, without the word Bearer; None where a client certificate serves."""
-        header = (await self.configuration.auth_settings()).get("BearerToken", {}).get("value")
-        return header.split(" ", 1)[1] if header else None
-
-    @property
-    def client_certificate(self) -> tuple[str, str] | None:
-        """Files of certificate and key, if that is how we log in."""
-        if not self.configuration.cert_file:
-            return None
-        return self.configuration.cert_file, self.configuration.key_file
 
 
 async def load_credentials(kubeconfig: Path | None, context: str | None = None) -> Credentials:
@@ -58,24 +58,65 @@ async def load_credentials(kubeconfig: Path | None, context: str | None = None) 
     Raises:
         InvalidInputError: the file can't be used, or we are in no pod.
     """
-    configuration = Configuration()
-    namespace = "default"
+    if kubeconfig is None:
+        return pod_credentials(os.environ)
+    # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod
+    from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
+
+    return await kubeconfig_credentials(kubeconfig, context)
+
+
+def pod_credentials(environment: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Credentials:
+    """Those that the kubelet gives to every container.
+
+    Args:
+        environment: has the address of the API server.
+        service_account: folder with the files `token` and `ca.crt`.
+
+    Raises:
+        InvalidInputError: we are in no pod, or its service account is not mounted.
+    """
+    host, port = (environment.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not host or not port:
+        raise InvalidInputError("not in a pod (no KUBERNETES_SERVICE_HOST and _PORT): name a file with --kubeconfig")
+    ca_file = service_account / "ca.crt"
+    token = TokenFile(service_account / "token")
     try:
-        if kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            await config.load_kube_config(
-                config_file=str(kubeconfig), context=context, client_configuration=configuration
-            )
-            namespace = _namespace(kubeconfig, context)
-    except (config.ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError, ValueError) as err:
-        # the loader stumbles over a file that is no mapping with whatever error its code meets first
-        where = "the pod's service account" if kubeconfig is None else str(kubeconfig)
-        raise InvalidInputError(f"no Kubernetes credentials from {where}: {err}") from err
-    return Credentials(configuration, namespace)
+        token.read()
+        ca_file.read_bytes()
+    except OSError as err:
+        raise InvalidInputError(
+            f"no Kubernetes credentials from the pod's service account: {err}; is automountServiceAccountToken off?"
+        ) from err
+    address = f"[{host}]" if ":" in host else host
+    return Credentials(f"https://{address}:{port}", token, str(ca_file))
 
 
-def _namespace(kubeconfig: Path, context: str | None) -> str:
-    contexts, current = config.list_kube_config_contexts(config_file=str(kubeconfig))
-    chosen = next((item for item in contexts if item["name"] == context), current)
-    return str(chosen.get("context", {}).get("namespace") or "default")
+class TokenFile:
+    """A token that somebody renews in place.
+
+    Args:
+        path: the file.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._clock = clock
+        self._token: str | None = None
+        self._read_again_at = 0.0
+
+    def read(self) -> str | None:
+        """The token as it stands in the file now; raises OSError."""
+        self._token = self._path.read_text(encoding="utf-8").strip() or None
+        self._read_again_at = self._clock() + _BELIEVE_TOKEN_SECONDS
+        return self._token
+
+    async def __call__(self) -> str | None:
+        """The token, at most a minute old; the one before while the file can't be read."""
+        if self._clock() >= self._read_again_at:
+            try:
+                self.read()
+            except OSError:
+                self._read_again_at = self._clock() + 1
+        return self._token

@@ -7,8 +7,8 @@ A scan lists /proc and looks only at what may have changed since the last one:
   (proc_flush_pid), so a reused PID or TID has another inode, and the listing itself tells it at no cost.
 * What an entry is can change while PID and start time stay: libvirt forks, waits and then calls exec; a
   thread is named after it was created; a process is moved to its cgroup. So everything is looked at again,
-  at every scan while it is young and later after a quarter of the time it has been known, ten seconds at
-  the most.
+  at every scan while it is young and later after a quarter of the time it has been known, a minute at the
+  most.
 """
 
 import os
@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from cachemon.model.errors import CachemonError
 from cachemon.model.threads import Qemu, Thread, ThreadClass, classify
@@ -26,7 +27,7 @@ __all__ = ["ProcUnreadableError", "QemuFinder"]
 
 _PROGRAMS = ("qemu-system", "qemu-kvm")  # KubeVirt pkg/hypervisor/kvm/runtime.go, v1.9
 _QUARTER = 0.25
-_LONGEST_UNSEEN_SECONDS = 10.0
+_LONGEST_UNSEEN_SECONDS = 60.0
 _MOST_THREADS = 8192  # of one QEMU; KVM has 4096 vCPUs at most, and the kernel lists threads by age
 
 
@@ -34,16 +35,19 @@ class ProcUnreadableError(CachemonError):
     """The /proc that was given can't be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Sighting:
-    """When an entry of /proc was first and last looked at, in seconds of the finder's clock."""
+class _Sighting(NamedTuple):
+    """When an entry of /proc was first looked at, and when it has to be again, in seconds of the finder's clock."""
 
     inode: int
     first: float
-    last: float
+    due: float
 
-    def due(self, now: float) -> bool:
-        return now - self.last >= min(_LONGEST_UNSEEN_SECONDS, (self.last - self.first) * _QUARTER)
+
+def _sighting(inode: int, first: float, now: float) -> _Sighting:
+    return _Sighting(inode, first, now + min(_LONGEST_UNSEEN_SECONDS, (now - first) * _QUARTER))
+
+
+_UNSEEN = (_Sighting(-1, 0.0, 0.0), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class _Process:
     sighting: _Sighting
     identity: _Identity | None  # None: no QEMU when last looked at
     threads: dict[int, tuple[_Sighting, Thread]]
+    qemu: Qemu | None = None  # what was made of it all at the last scan
 
 
 class QemuFinder:
@@ -112,10 +117,11 @@ class QemuFinder:
         for pid, inode in _numbered_entries(self._root):
             process = known.get(pid)
             if process is None or process.sighting.inode != inode:
-                process = _Process(_Sighting(inode, now, now), self._identify(pid), {})
-            elif process.sighting.due(now):
-                process.sighting = _Sighting(inode, process.sighting.first, now)
+                process = _Process(_sighting(inode, now, now), self._identify(pid), {})
+            elif process.sighting.due <= now:
+                process.sighting = _sighting(inode, process.sighting.first, now)
                 process.identity = self._identify(pid)
+                process.qemu = None
             self._processes[pid] = process
 
     def _identify(self, pid: int) -> _Identity | None:
@@ -141,11 +147,12 @@ class QemuFinder:
         if stat is None or stat.dead or stat.start_time != identity.start_time:
             del self._processes[pid]
             return None
-        self._scan_threads(pid, process)
+        if not self._scan_threads(pid, process) and process.qemu:
+            return process.qemu
         if not process.threads:
             return None
         threads = tuple(thread for _, (_, thread) in sorted(process.threads.items()))
-        return Qemu(
+        process.qemu = Qemu(
             pid=pid,
             start_time=identity.start_time,
             pod_uid=pod_uid,
@@ -155,21 +162,24 @@ class QemuFinder:
             or any(thread.thread_class in (ThreadClass.VCPU, ThreadClass.IO_THREAD) for thread in threads),
             container_id=identity.container_id,
         )
+        return process.qemu
 
-    def _scan_threads(self, pid: int, process: _Process) -> None:
-        now = self._clock()
+    def _scan_threads(self, pid: int, process: _Process) -> bool:
+        """Whether any was looked at, or is gone: else all is as it was."""
+        now, looked = self._clock(), False
         known, process.threads = process.threads, {}
         try:
             for tid, inode in islice(_numbered_entries(f"{self._root}/{pid}/task"), _MOST_THREADS):
-                sighting, thread = known.get(tid, (None, None))
-                if sighting is None or sighting.inode != inode:
-                    sighting, thread = _Sighting(inode, now, now), self._read_thread(pid, tid)
-                elif sighting.due(now):
-                    sighting, thread = _Sighting(inode, sighting.first, now), self._read_thread(pid, tid)
+                seen, thread = known.get(tid, _UNSEEN)
+                if seen.inode != inode:
+                    seen, thread, looked = _sighting(inode, now, now), self._read_thread(pid, tid), True
+                elif seen.due <= now:
+                    seen, thread, looked = _sighting(inode, seen.first, now), self._read_thread(pid, tid), True
                 if thread:
-                    process.threads[tid] = sighting, thread
+                    process.threads[tid] = seen, thread
         except (FileNotFoundError, ProcessLookupError):
             process.threads = {}
+        return looked or len(process.threads) != len(known)
 
     def _read_thread(self, pid: int, tid: int) -> Thread | None:
         stat = proc.read_stat(f"{self._root}/{pid}/task/{tid}")

@@ -70,7 +70,7 @@ def test_defaults_are_those_of_a_node() -> None:
     config = parse_config(NODE, {})
     assert config.node_name == "node01"
     assert (config.resctrl, config.proc, config.sysfs) == (Path("/sys/fs/resctrl"), Path("/proc"), Path("/sys"))
-    assert (config.sample_seconds, config.scan_seconds, config.node_period_seconds) == (1, 2, 60)
+    assert (config.sample_seconds, config.scan_seconds, config.node_period_seconds) == (1, 5, 60)
     assert (config.kubeconfig, config.rmid_budget) == (None, None)
     assert config.metrics == Address("127.0.0.1", 9820)
 

@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -144,13 +145,28 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None
 
 
 @pytest.mark.parametrize("period", [10, 60, 3600])
-def test_an_object_is_due_within_its_period_and_not_a_tenth_earlier(period: int) -> None:
+def test_objects_that_began_together_are_due_at_times_spread_over_the_period(period: int) -> None:
     waits = []
-    for _ in range(50):
-        setting = Setting(node_period=3600)
-        waits.append(setting.publish(layout_of("vm1", period=period)))
-    assert all(period * 0.9 <= wait <= period for wait in waits)
-    assert len(set(waits)) > 1
+    for number in range(100):
+        setting = Setting(node_period=36000)
+        waits.append(setting.publish(layout_of(f"vm{number}", period=period)))
+    assert all(0 < wait <= period for wait in waits)
+    tenths = Counter(int(wait / period * 10) for wait in waits)
+    assert all(3 <= tenths[tenth] <= 25 for tenth in range(10))
+
+
+@pytest.mark.parametrize("period", [10, 60])
+def test_from_then_on_an_object_is_due_once_a_period_whatever_happened_in_between(period: int) -> None:
+    setting = Setting(node_period=36000)
+    states = (GroupState.MONITORED, GroupState.DEGRADED)
+    setting.now += setting.publish(layout_of("vm1", period=period))
+    row = setting.now
+    for number in range(1, 50):
+        wait = setting.publish(layout_of("vm1", state=states[number % 2], period=period))
+        setting.now += wait / 3
+        wait = setting.publish(layout_of("vm1", state=states[(number + 1) % 2], period=period))
+        setting.now += wait
+        assert setting.now == pytest.approx(row + number * period)
 
 
 def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes() -> None:

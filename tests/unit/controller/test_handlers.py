@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -8,29 +6,23 @@ import pytest
 
 from cachemon.controller.handlers import Backoffs, Login, operator_settings, registry_of_handlers
 from cachemon.controller.store import Store
-from cachemon.kube.credentials import Credentials
+from cachemon.kube.credentials import ClientCertificate, Credentials
 from cachemon.model.api import GROUPS, VMIS
 from tests.unit.controller import virtual_time
 from tests.unit.controller.builders import group_object, vmi_object
 
 
-@dataclass
-class FakeConfiguration:
-    """As much of kubernetes.aio's as the login reads."""
+def credentials(*tokens: str, certificate: ClientCertificate | None = None) -> Credentials:
+    left = iter(tokens)
 
-    tokens: Iterator[str]
-    host: str = "https://127.0.0.1:6443"
-    ssl_ca_cert: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    async def next_token() -> str | None:
+        return next(left, None)
 
-    async def auth_settings(self) -> dict[str, dict[str, str]]:
-        token = next(self.tokens, None)
-        return {"BearerToken": {"value": f"Bearer {token}"}} if token else {}
+    return Credentials("https://127.0.0.1:6443", next_token, client_certificate=certificate)
 
 
 def test_each_login_reads_the_token_anew_and_ends_before_the_token_does() -> None:
-    login = Login(Credentials(FakeConfiguration(iter(["one", "two"]))))
+    login = Login(credentials("one", "two"))
     first, second = virtual_time.run(login()), virtual_time.run(login())
     assert (first.token, second.token) == ("one", "two")
     assert first.server == "https://127.0.0.1:6443"
@@ -39,14 +31,13 @@ def test_each_login_reads_the_token_anew_and_ends_before_the_token_does() -> Non
 
 
 def test_a_client_certificate_logs_in_without_a_token() -> None:
-    configuration = FakeConfiguration(iter([]), cert_file="/c", key_file="/k")
-    info = virtual_time.run(Login(Credentials(configuration))())
+    info = virtual_time.run(Login(credentials(certificate=ClientCertificate("/c", "/k")))())
     assert (info.token, info.certificate_path, info.private_key_path) == (None, "/c", "/k")
 
 
 def test_logins_that_are_refused_at_once_are_seconds_apart() -> None:
     async def story() -> list[float]:
-        login = Login(Credentials(FakeConfiguration(iter(["bad"] * 3))))
+        login = Login(credentials("bad", "bad", "bad"))
         times = []
         for _ in range(3):
             await login()
@@ -67,7 +58,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
-    registry = registry_of_handlers(Store(), Login(Credentials(FakeConfiguration(iter([])))), lambda: None)
+    registry = registry_of_handlers(Store(), Login(credentials()), lambda: None)
     assert len(registry._watching.get_all_handlers()) == 4
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
@@ -77,9 +68,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
 def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kind: str | None, listed: int) -> None:
     store = Store()
     requests: list[int] = []
-    registry = registry_of_handlers(
-        store, Login(Credentials(FakeConfiguration(iter([])))), lambda: requests.append(1)
-    )
+    registry = registry_of_handlers(store, Login(credentials()), lambda: requests.append(1))
     handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
 
     async def feed() -> None:

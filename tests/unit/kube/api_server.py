@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from kubernetes.aio.client.configuration import Configuration
 
 from cachemon.kube.client import KubeClient
 from cachemon.kube.credentials import Credentials
@@ -136,11 +135,12 @@ async def serving(**settings: float) -> AsyncIterator[tuple[ApiServer, KubeClien
     """A running server and a client of it."""
     server = ApiServer()
     await server.start()
-    configuration = Configuration()
-    configuration.host = f"http://127.0.0.1:{server.port}"
-    configuration.api_key = {"BearerToken": "Bearer secret"}
+
+    async def token() -> str:
+        return "secret"
+
     try:
-        async with KubeClient(Credentials(configuration), **settings) as client:
+        async with KubeClient(Credentials(f"http://127.0.0.1:{server.port}", token), **settings) as client:
             yield server, client
     finally:
         await server.stop()

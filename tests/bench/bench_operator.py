@@ -1,0 +1,201 @@
+"""An operator with 5,000 VMs: how long until every group is bound, and what a steady stream of news costs it."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from cachemon.kube.client import KubeClient
+from cachemon.model.api import (
+    AGENT_FIELD_MANAGER,
+    API_VERSION,
+    GROUPS,
+    MONITORED,
+    NODES,
+    READY,
+    ObjectName,
+)
+from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.times import format_time
+from lab.binaries import find
+from lab.cluster import NAMESPACE, Cluster, program
+from lab.server_process import ServerProcess
+from lab.wait import until
+from tests.bench.filling import Vm, administrator, for_each, make_group, make_vm
+from tests.bench.in_pod import command_in_pod, environment_in_pod
+from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
+
+GROUPS_IN_ALL, GROUPS_PER_NODE, VCPUS = 5000, 50, 8
+WRITES_PER_SECOND = 100
+REPORTED = 1000
+"""So many of the groups are reported, again and again; the others are bound and wait."""
+STEADY_SECONDS = 30
+PERIOD_SECONDS = 60
+TENANT = "bench"
+_MIB = 1 << 20
+
+
+class StandInAgents:
+    """Writes what the agents of all nodes would write, at an even pace.
+
+    Args:
+        client: may write everything.
+        vms: whose groups are reported, in turn.
+    """
+
+    def __init__(self, client: KubeClient, vms: Sequence[Vm]) -> None:
+        self._client = client
+        self._vms = vms
+        self._nodes = sorted({vm.node for vm in vms})
+
+    async def write(self, number: int) -> None:
+        """The write of this number; one in so many is a node's heartbeat, as its groups are many."""
+        turn, place = divmod(number, GROUPS_PER_NODE + 1)
+        if place == GROUPS_PER_NODE:
+            await self.report_node(self._nodes[turn % len(self._nodes)])
+        else:
+            await self.report_group(self._vms[(turn * GROUPS_PER_NODE + place) % len(self._vms)])
+
+    async def report_group(self, vm: Vm) -> None:
+        """Fresh figures of a group."""
+        name = ObjectName(vm.namespace, vm.name)
+        await self._client.apply_status(GROUPS, name, group_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
+
+    async def report_node(self, node: str) -> None:
+        """A heartbeat."""
+        name = ObjectName("", node)
+        await self._client.apply_status(NODES, name, node_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
+
+    async def run(self, seconds: float) -> float:
+        """Write for some time; answers how many a second there were."""
+        began, number = time.monotonic(), 0
+        async with asyncio.TaskGroup() as writes:
+            while (now := time.monotonic() - began) < seconds:
+                while number < now * WRITES_PER_SECOND:
+                    writes.create_task(self.write(number))
+                    number += 1
+                await asyncio.sleep(0.5 / WRITES_PER_SECOND)
+        return number / (time.monotonic() - began)
+
+
+def group_status(now: float) -> Mapping[str, Any]:
+    """What an agent says of one group with 8 vCPUs in two cache blocks."""
+    held = int(now * 1000) % 32 * _MIB
+    blocks = [
+        {
+            "level": 3,
+            "id": number,
+            "capacityBytes": 32 * _MIB,
+            "reading": "Valid",
+            "occupancyBytes": held,
+            "memoryBandwidth": {"totalBytesPerSecond": held * 7, "localBytesPerSecond": held * 5},
+        }
+        for number in range(2)
+    ]
+    vcpus = list(range(VCPUS))
+    group = {"name": "all", "state": "Monitored", "threads": VCPUS, "vcpus": vcpus, "cacheBlocks": blocks}
+    condition = Condition(MONITORED, "True", "Monitored", "1 group monitored")
+    return {
+        "observedTime": format_time(now),
+        "summary": {"groups": "1/1", "blocks": "0=1Mi,1=1Mi", "occupancy": "2Mi", "memoryBandwidth": "7M"},
+        "groups": [group],
+        "conditions": [render_condition(condition, before=(), generation=1, now="2026-11-22T08:00:00Z")],
+    }
+
+
+def node_status(now: float) -> Mapping[str, Any]:
+    """What an agent says of its node, as far as the operator reads it."""
+    ready = Condition(READY, "True", "MonitoringAvailable", "2 cache blocks")
+    return {
+        "observedTime": format_time(now),
+        "statusPeriodSeconds": PERIOD_SECONDS * 10,
+        "conditions": [render_condition(ready, before=(), generation=None, now="2026-11-22T08:00:00Z")],
+    }
+
+
+async def fill(cluster: Cluster, vms: Sequence[Vm]) -> None:
+    """VMIs, pods, groups, and the nodes' agents."""
+    async with administrator(cluster.control_plane) as client:
+
+        async def make(vm: Vm) -> None:
+            await make_vm(client, vm)
+            await make_group(client, vm, PERIOD_SECONDS)
+
+        async def make_node(name: str) -> None:
+            body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": {"name": name}}
+            await client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
+            await StandInAgents(client, ()).report_node(name)
+
+        await for_each(vms, make)
+        await for_each(sorted({vm.node for vm in vms}), make_node)
+
+
+def start_operator(cluster: Cluster) -> ServerProcess:
+    """The operator as in its pod."""
+    api = cluster.control_plane
+    token = api.service_account_token(NAMESPACE, "cachemon-operator")
+    command: list[str | Path] = [program("cachemon-operator"), "--metrics-address="]
+    return ServerProcess(
+        command_in_pod(command, api, token, cluster.folder),
+        cluster.operator_log,
+        environment_in_pod(os.environ, api),
+    )
+
+
+def all_bound(cluster: Cluster) -> bool:
+    """Whether the API server has no group without a node; out of its cache, which costs it little."""
+    query = {"fieldSelector": "status.nodeName=", "resourceVersion": "0"}
+    answer = cluster.control_plane.request("GET", f"/apis/{API_VERSION}/{GROUPS.plural}?{urlencode(query)}")
+    return not answer["items"]
+
+
+async def report(cluster: Cluster, vms: Sequence[Vm], operator: ServerProcess, seconds: float) -> float:
+    """CPU seconds per second that the operator takes while agents report; they have reported all groups before."""
+    async with administrator(cluster.control_plane) as client:
+        agents = StandInAgents(client, vms)
+        await agents.run(len(vms) / WRITES_PER_SECOND * 1.1)
+        await asyncio.sleep(2)  # the last of them are judged Ready
+        cpu, began = cpu_seconds(operator.pid), time.monotonic()
+        pace = await agents.run(seconds)
+        cpu, spent = cpu_seconds(operator.pid) - cpu, time.monotonic() - began
+        if pace < 0.95 * WRITES_PER_SECOND:
+            print(f"bench operator: only {pace:.0f} writes a second were made: the machine is busy", file=sys.stderr)
+    return cpu / spent
+
+
+def run(divisor: int) -> Iterator[Figure]:
+    """5,000 groups, then 100 status writes a second."""
+    if os.geteuid() != 0:
+        raise CannotRunError("a pod's files need a mount namespace: it takes root")
+    if (binaries := find()) is None:
+        raise CannotRunError("no kube-apiserver: `make setup` finds or builds it")
+    number = max(2, GROUPS_IN_ALL // divisor)
+    vms = [Vm(TENANT, f"vm{place}", f"node{place // GROUPS_PER_NODE:03}", VCPUS) for place in range(number)]
+    with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place, Cluster(Path(place), binaries) as cluster:
+        cluster.add_namespace(TENANT)
+        asyncio.run(fill(cluster, vms))
+        began = time.monotonic()
+        operator = start_operator(cluster)
+        try:
+            until(f"{number} groups to be bound", lambda: all_bound(cluster), seconds=600)
+            yield Figure("operator.bind_5000", time.monotonic() - began, "s")
+            share = asyncio.run(
+                report(cluster, vms[: max(1, REPORTED // divisor)], operator, STEADY_SECONDS / divisor)
+            )
+            yield Figure("operator.rss", peak_rss_mib(operator.pid), "MiB")
+            yield Figure("operator.cpu_steady", 100 * share, "%")
+        finally:
+            operator.stop(10)
+
+
+BENCH = Bench(
+    "operator",
+    "an operator with 5,000 groups, their VMIs and pods: seconds from its start until all are bound; memory at its "
+    "most; CPU time / time at 100 status writes a second",
+    run,
+)

@@ -1,0 +1,114 @@
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cachemon.kube.credentials import TokenFile, load_credentials, pod_credentials
+from cachemon.model.errors import InvalidInputError
+
+CONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: abc}}]
+"""
+
+
+def test_a_kubeconfig_gives_server_and_token(tmp_path: Path) -> None:
+    async def story() -> None:
+        (tmp_path / "config").write_text(CONFIG)
+        credentials = await load_credentials(tmp_path / "config")
+        assert credentials.server == "http://127.0.0.1:1"
+        assert await credentials.bearer_token() == "abc"
+        assert credentials.client_certificate is None
+
+    asyncio.run(story())
+
+
+def test_a_kubeconfig_may_name_the_certificates_host_and_may_forgo_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        more = '"https://127.0.0.1:1", tls-server-name: api, insecure-skip-tls-verify: true, proxy-url: "http://p:2"'
+        (tmp_path / "config").write_text(CONFIG.replace('"http://127.0.0.1:1"', more))
+        credentials = await load_credentials(tmp_path / "config")
+        assert (credentials.verifies, credentials.server_name, credentials.proxy) == (False, "api", "http://p:2")
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "text", "{", CONFIG.replace("here", "there", 1)])
+def test_a_kubeconfig_that_cant_be_used_is_refused_by_name(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "my-kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidInputError, match="my-kubeconfig"):
+        asyncio.run(load_credentials(path))
+
+
+IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+@pytest.fixture
+def service_account(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "ca.crt").write_text("PEM")
+    return tmp_path
+
+
+def test_in_a_pod_the_kubelet_says_where_the_server_is_and_who_we_are(service_account: Path) -> None:
+    async def story() -> None:
+        credentials = pod_credentials(IN_A_POD, service_account)
+        assert credentials.server == "https://10.96.0.1:443"
+        assert credentials.ca_file == str(service_account / "ca.crt")
+        assert await credentials.bearer_token() == "first"
+
+    asyncio.run(story())
+
+
+def test_a_server_with_an_ipv6_address_has_it_in_brackets(service_account: Path) -> None:
+    assert pod_credentials(IN_A_POD | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, service_account).server == (
+        "https://[fd00::1]:443"
+    )
+
+
+def test_a_renewed_token_is_used_within_a_minute_and_a_lost_one_is_kept(service_account: Path) -> None:
+    now = 0.0
+    path = service_account / "token"
+    token = TokenFile(path, clock=lambda: now)
+
+    async def story() -> None:
+        nonlocal now
+        assert await token() == "first"
+        path.write_text("second")
+        now = 59.0
+        assert await token() == "first"
+        now = 60.0
+        assert await token() == "second"
+        path.unlink()
+        now = 120.0
+        assert await token() == "second"
+        path.write_text("third")
+        now = 121.0
+        assert await token() == "third"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("missing", ["token", "ca.crt"])
+def test_a_pod_without_its_service_account_is_told_so(service_account: Path, missing: str) -> None:
+    (service_account / missing).unlink()
+    with pytest.raises(InvalidInputError, match=missing):
+        pod_credentials(IN_A_POD, service_account)
+
+
+def test_outside_of_a_pod_a_kubeconfig_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="--kubeconfig"):
+        pod_credentials({}, tmp_path)
+
+
+def test_a_program_in_a_pod_does_not_load_what_reads_kubeconfigs() -> None:
+    program = "import sys, cachemon.agent.main; sys.exit('kubernetes' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
