@@ -195,7 +195,8 @@ def _address(text: str) -> tuple[str, int] | None:
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cachemon-operator",
-        description="Binds CacheMonitorGroups to the nodes and pods of their VMs, and judges their figures.",
+        description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
+        "and stamps groups for policies.",
         epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on.",
     )
 

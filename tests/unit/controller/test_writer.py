@@ -7,7 +7,7 @@ import pytest
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -42,8 +42,35 @@ class FakeApi:
     async def apply_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
     ) -> Object:
+        assert resource == (GROUPS if name.namespace else POLICIES)
+        await self._write(name, field_manager)
+        if name not in self.objects:
+            raise KubeNotFoundError(str(name))
+        return self.store(name, status, field_manager)
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
         assert resource == GROUPS
-        self.writes.append((virtual_time.time(), name.name, field_manager))
+        name = name_of(body)
+        await self._write(name, f"stamp by {field_manager}")
+        before = self.objects.get(name, {"metadata": {"generation": 0}})
+        self.version += 1
+        generation = before["metadata"]["generation"] + (body["spec"] != before.get("spec"))
+        own = {"uid": f"uid-{name.name}", "creationTimestamp": at(0), "generation": generation}
+        metadata = {**body["metadata"], **own, "resourceVersion": str(self.version)}
+        self.objects[name] = {**before, **body, "metadata": metadata}
+        return self.objects[name]
+
+    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
+        assert resource == GROUPS
+        await self._write(name, "delete")
+        if name not in self.objects:
+            raise KubeNotFoundError(str(name))
+        if self.objects[name]["metadata"]["uid"] != uid:
+            raise KubeConflictError(str(name))
+        del self.objects[name]
+
+    async def _write(self, name: ObjectName, what: str) -> None:
+        self.writes.append((virtual_time.time(), name.name, what))
         self.parallel += 1
         self.most_parallel = max(self.parallel, self.most_parallel)
         try:
@@ -54,9 +81,6 @@ class FakeApi:
         finally:
             self.parallel -= 1
             self.written.set()
-        if name not in self.objects:
-            raise KubeNotFoundError(str(name))
-        return self.store(name, status, field_manager)
 
     def store(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> Object:
         before = self.objects[name].get("status", {})
