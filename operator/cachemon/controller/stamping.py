@@ -16,13 +16,10 @@ from cachemon.controller.vmi import Vmi
 from cachemon.model.api import API_VERSION, GROUPS, POLICIES, READY, VMIS, ObjectName
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.policies import POLICY_LABEL, CacheMonitorPolicy, parse_cache_monitor_policy, stamped_name
+from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
 __all__ = [
-    "GROUPS_STAMPED",
-    "NAME_TAKEN",
-    "NO_VMI_MATCHES",
-    "STAMPING",
     "Standing",
     "StoredPolicy",
     "Wish",
@@ -31,11 +28,6 @@ __all__ = [
     "stamp_of",
     "standing_of",
 ]
-
-GROUPS_STAMPED = "GroupsStamped"
-NO_VMI_MATCHES = "NoVMIMatches"
-STAMPING = "Stamping"
-NAME_TAKEN = "NameTaken"
 
 _POLICY_REST_SECONDS = 2.0
 """The counts change with every group that is written, and there may be thousands."""
@@ -142,7 +134,7 @@ def decide_policy(stored: StoredPolicy, standings: Mapping[ObjectName, Standing]
 def _judge(policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing]) -> Condition:
     if not standings:
         message = "no VirtualMachineInstance matches now; one that does gets its group at once"
-        return Condition(READY, "True", NO_VMI_MATCHES, message)
+        return Condition(READY, "True", Reason.NO_VMI_MATCHES, message)
     tally = Counter(standings.values())
     if taken := sorted(str(name) for name, standing in standings.items() if standing is Standing.TAKEN):
         names = ", ".join(f"`{name}`" for name in taken[:_NAMED_AT_MOST]) + (
@@ -152,15 +144,15 @@ def _judge(policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing])
             f"{len(taken)} of {len(standings)} groups can't be stamped: there is a CacheMonitorGroup of that name "
             f"without the label {POLICY_LABEL}={policy.name}, and it is left alone; delete or rename {names}"
         )
-        return Condition(READY, "False", NAME_TAKEN, message)
+        return Condition(READY, "False", Reason.NAME_TAKEN, message)
     if tally[Standing.CURRENT] < len(standings):
         message = (
             f"{tally[Standing.CURRENT]} of {len(standings)} groups are as the template says, the others are being "
             "written; if it stays so, look at the operator's log"
         )
-        return Condition(READY, "False", STAMPING, message)
+        return Condition(READY, "False", Reason.STAMPING, message)
     message = "every matching VirtualMachineInstance has its CacheMonitorGroup"
-    return Condition(READY, "True", GROUPS_STAMPED, message)
+    return Condition(READY, "True", Reason.GROUPS_STAMPED, message)
 
 
 def _render_group(wish: Wish) -> dict[str, Any]:
