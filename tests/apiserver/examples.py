@@ -25,6 +25,25 @@ SPEC: dict[str, Any] = {
 }
 
 
+POLICY_SPEC: dict[str, Any] = {
+    "namespaceSelector": {
+        "matchLabels": {"kubernetes.io/metadata.name": "tenant-a", "team": ""},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["gold", "silver"]},
+            {"key": "trial", "operator": "DoesNotExist"},
+        ],
+    },
+    "vmiSelector": {
+        "matchLabels": {"app.example.com/tier": "db"},
+        "matchExpressions": [
+            {"key": "cachemon", "operator": "NotIn", "values": ["off", ""]},
+            {"key": "app", "operator": "Exists"},
+        ],
+    },
+    "template": {key: value for key, value in SPEC.items() if key != "vmiName"},
+}
+
+
 def condition(kind: str, status: str = "True", reason: str = "AsWanted") -> dict[str, Any]:
     return {
         "type": kind,
@@ -117,6 +136,14 @@ NODE_STATUS: dict[str, Any] = {
 }
 
 
+POLICY_STATUS: dict[str, Any] = {
+    "observedGeneration": 1,
+    "matchingVMIs": 3,
+    "groups": 2,
+    "conditions": [condition("Ready", "False", "Stamping")],
+}
+
+
 def group_object(name: str, spec: Any = SPEC) -> dict[str, Any]:
     """A CacheMonitorGroup; its namespace is that of the URL it is sent to."""
     return {
@@ -130,6 +157,21 @@ def group_object(name: str, spec: Any = SPEC) -> dict[str, Any]:
 def node_object(name: str) -> dict[str, Any]:
     """A CacheMonitorNode."""
     return {"apiVersion": API_VERSION, "kind": "CacheMonitorNode", "metadata": {"name": name}}
+
+
+def policy_object(name: str, spec: Any = POLICY_SPEC) -> dict[str, Any]:
+    """A CacheMonitorPolicy."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CacheMonitorPolicy",
+        "metadata": {"name": name},
+        "spec": copy.deepcopy(spec),
+    }
+
+
+def policies_path(name: str = "") -> str:
+    """The URL of a CacheMonitorPolicy, or of all."""
+    return f"{APIS}/cachemonitorpolicies" + (f"/{name}" if name else "")
 
 
 def groups_path(namespace: str, name: str = "") -> str:

@@ -50,7 +50,8 @@ def break_every_bound(schema: Mapping[str, Any], value: Any, field: str) -> Iter
     for bound, bad, why in _bad_values(schema, value):
         yield Broken(field, bound, why, bad)
     if schema["type"] == "object":
-        for name, part in schema["properties"].items():
+        named = schema.get("properties") or dict.fromkeys(value, schema["additionalProperties"])
+        for name, part in named.items():
             for broken in break_every_bound(part, value[name], f"{field}.{name}"):
                 yield Broken(broken.field, broken.bound, broken.why, {**value, name: broken.value})
     if schema["type"] == "array":
@@ -94,6 +95,11 @@ def _bad_lists(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, Any
 
 
 def _bad_objects(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, Any, str]]:
-    yield "unknown field", {**value, "unexpected": 1}, "unknown field"
+    if "maxProperties" in schema:
+        most, (some, *_) = schema["maxProperties"], value.values()
+        too_many = {f"key{number}": some for number in range(most + 1)}
+        yield "maxProperties", too_many, f"must have at most {most} items"
+    else:
+        yield "unknown field", {**value, "unexpected": 1}, "unknown field"
     for name in schema.get("required", ()):
         yield f"without {name}", {key: kept for key, kept in value.items() if key != name}, "Required value"

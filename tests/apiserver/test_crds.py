@@ -18,11 +18,15 @@ from tests.apiserver.examples import (
     MERGE,
     NODE_STATUS,
     OPERATOR_STATUS,
+    POLICY_SPEC,
+    POLICY_STATUS,
     SPEC,
     group_object,
     groups_path,
     node_object,
     nodes_path,
+    policies_path,
+    policy_object,
 )
 from tests.apiserver.schema_breaker import Broken, break_every_bound
 
@@ -41,6 +45,17 @@ UNIQUE = "group names must be unique; a group without `name` is called `vcpus_<i
 NEITHER = "a group must have `vcpus` or `threads`"
 NAMELESS = "a group of `threads` alone must have a `name`"
 GROUP_NAME = "`name` must be letters, digits, '-', '_', '.', ',' and '^', with a letter or digit at both ends"
+LABEL_NAME = "a name of at most 63 letters, digits, '-', '_' and '.', or `domain/name`"
+LABEL_TEXT = "letters, digits, '-', '_' and '.', with a letter or digit at both ends"
+LABEL_KEYS = f"`matchLabels` must have label keys: {LABEL_NAME}"
+LABEL_VALUES = f"`matchLabels` must have label values: {LABEL_TEXT}"
+KEY = f"`key` must be a label key: {LABEL_NAME}"
+VALUE = f"`values` must be label values: {LABEL_TEXT}"
+VALUES_ABSENT = "`values` must have a value where `operator` is In or NotIn"
+VALUES_PRESENT = "`values` must be absent where `operator` is Exists or DoesNotExist"
+POLICY_NAME = (
+    "`metadata.name` must be at most 63 lower case letters, digits and '-': it is a label's value on every group"
+)
 
 BAD_LISTS = [
     ("", FORM),
@@ -115,6 +130,49 @@ BAD_SPECS: list[tuple[str, dict[str, Any], str, str]] = [
     ("vCPUs as threads", {"groups": [{"name": "a", "threads": ["VCPU"]}]}, "spec.groups[0].threads[0]", "supported"),
 ]
 
+BAD_LABELS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("key with a blank", {"matchLabels": {"a b": "x"}}, ".matchLabels", LABEL_KEYS),
+    ("empty key", {"matchLabels": {"": "x"}}, ".matchLabels", LABEL_KEYS),
+    ("key too long", {"matchLabels": {"k" * 64: "x"}}, ".matchLabels", LABEL_KEYS),
+    ("domain in capitals", {"matchLabels": {"Example.com/k": "x"}}, ".matchLabels", LABEL_KEYS),
+    ("two slashes", {"matchLabels": {"a/b/c": "x"}}, ".matchLabels", LABEL_KEYS),
+    ("value with a blank", {"matchLabels": {"k": "a b"}}, ".matchLabels", LABEL_VALUES),
+    ("value ends in a dot", {"matchLabels": {"k": "a."}}, ".matchLabels", LABEL_VALUES),
+    ("required key with a blank", {"matchExpressions": [{"key": "a b", "operator": "Exists"}]}, ".key", KEY),
+    (
+        "required value with a blank",
+        {"matchExpressions": [{"key": "k", "operator": "In", "values": ["a", "b c"]}]},
+        ".values[1]",
+        VALUE,
+    ),
+    ("In without values", {"matchExpressions": [{"key": "k", "operator": "In"}]}, "[0]", VALUES_ABSENT),
+    ("NotIn nothing", {"matchExpressions": [{"key": "k", "operator": "NotIn", "values": []}]}, "[0]", VALUES_ABSENT),
+    (
+        "Exists with a value",
+        {"matchExpressions": [{"key": "k", "operator": "Exists", "values": ["x"]}]},
+        "[0]",
+        VALUES_PRESENT,
+    ),
+    (
+        "DoesNotExist with a value",
+        {"matchExpressions": [{"key": "k", "operator": "DoesNotExist", "values": ["x"]}]},
+        "[0]",
+        VALUES_PRESENT,
+    ),
+]
+BAD_POLICIES: list[tuple[str, dict[str, Any], str, str]] = [
+    *(
+        (name, {"template": spec}, field.replace("spec.", "spec.template."), why)
+        for name, spec, field, why in BAD_SPECS
+        if "groups" in spec
+    ),
+    *(
+        (f"{selector}: {name}", {selector: bad}, field, why)
+        for selector in ("namespaceSelector", "vmiSelector")
+        for name, bad, field, why in BAD_LABELS
+    ),
+]
+
 
 def crd(plural: str) -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((CRDS / f"{plural}.yaml").read_text(encoding="utf-8"))
@@ -127,11 +185,13 @@ def properties(plural: str) -> dict[str, Any]:
 
 
 BROKEN_SPECS = list(break_every_bound(properties("cachemonitorgroups")["spec"], SPEC, "spec"))
+BROKEN_POLICIES = list(break_every_bound(properties("cachemonitorpolicies")["spec"], POLICY_SPEC, "spec"))
 BROKEN_STATUSES = [
     (plural, broken)
     for plural, status in (
         ("cachemonitorgroups", {**OPERATOR_STATUS, **AGENT_STATUS}),
         ("cachemonitornodes", NODE_STATUS),
+        ("cachemonitorpolicies", POLICY_STATUS),
     )
     for broken in break_every_bound(properties(plural)["status"], status, "status")
 ]
@@ -140,10 +200,16 @@ BROKEN_STATUSES = [
 @pytest.fixture(scope="module")
 def empty_objects(control_plane: ControlPlane, place: str) -> Iterator[dict[str, str]]:
     """The URLs of an object without a status of each kind."""
-    node = f"crds-{secrets.token_hex(4)}"
-    control_plane.request("POST", nodes_path(), node_object(node))
-    yield {"cachemonitorgroups": groups_path(place, "empty"), "cachemonitornodes": nodes_path(node)}
-    control_plane.request("DELETE", nodes_path(node))
+    name = f"crds-{secrets.token_hex(4)}"
+    control_plane.request("POST", nodes_path(), node_object(name))
+    control_plane.request("POST", policies_path(), policy_object(name))
+    yield {
+        "cachemonitorgroups": groups_path(place, "empty"),
+        "cachemonitornodes": nodes_path(name),
+        "cachemonitorpolicies": policies_path(name),
+    }
+    control_plane.request("DELETE", nodes_path(name))
+    control_plane.request("DELETE", policies_path(name))
 
 
 def refusal(control_plane: ControlPlane, place: str, spec: Any) -> str:
@@ -159,6 +225,58 @@ def test_a_bad_spec_is_refused_with_the_message_of_its_rule(
     said = refusal(control_plane, place, {"vmiName": "vm3", **spec})
     assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", said), said
     assert "evaluation" not in said
+
+
+def dry_run_policy(control_plane: ControlPlane, spec: Any, name: str = "tried") -> Any:
+    path = f"{policies_path()}?dryRun=All&fieldValidation=Strict"
+    return control_plane.request("POST", path, policy_object(name, spec))
+
+
+def refusal_of_policy(control_plane: ControlPlane, spec: Any, name: str = "tried") -> str:
+    with pytest.raises(ApiRefusedError) as refused:
+        dry_run_policy(control_plane, spec, name)
+    assert refused.value.status in (400, 422)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(("spec", "field", "why"), [t[1:] for t in BAD_POLICIES], ids=[t[0] for t in BAD_POLICIES])
+def test_a_bad_policy_is_refused_with_the_message_of_its_rule(
+    control_plane: ControlPlane, spec: dict[str, Any], field: str, why: str
+) -> None:
+    said = refusal_of_policy(control_plane, spec)
+    assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", said), said
+    assert "evaluation" not in said
+
+
+@pytest.mark.parametrize("name", ["a.b", "a" * 64])
+def test_a_policys_name_must_fit_a_label(control_plane: ControlPlane, name: str) -> None:
+    assert POLICY_NAME in refusal_of_policy(control_plane, {}, name)
+    assert dry_run_policy(control_plane, {}, "a" * 63)
+
+
+@pytest.mark.parametrize("broken", BROKEN_POLICIES, ids=str)
+def test_every_bound_of_a_policys_spec_is_enforced(control_plane: ControlPlane, broken: Broken) -> None:
+    assert broken.said_in(refusal_of_policy(control_plane, broken.value))
+
+
+def test_the_policy_with_everything_is_kept_as_it_was_written(control_plane: ControlPlane) -> None:
+    assert dry_run_policy(control_plane, POLICY_SPEC)["spec"] == POLICY_SPEC
+
+
+def test_an_empty_policy_gets_the_defaults_of_a_group(control_plane: ControlPlane) -> None:
+    spec = dry_run_policy(control_plane, {})["spec"]
+    assert spec == {"template": {"priority": 0, "statusPeriodSeconds": 60}}
+
+
+def test_the_largest_policy_stays_within_the_cost_of_rules(control_plane: ControlPlane) -> None:
+    selector = {
+        "matchLabels": {f"{'d' * 240}.{number:02}/{'n' * 63}": "v" * 63 for number in range(16)},
+        "matchExpressions": [{"key": "k" * 63, "operator": "In", "values": ["v" * 63] * 64}] * 16,
+    }
+    costly = ",".join(["100-163"] + [f"^{i}" for i in range(100, 121)])
+    groups = [{"name": f"{i:02}{'n' * 61}", "vcpus": costly} for i in range(64)]
+    spec = {"namespaceSelector": selector, "vmiSelector": selector, "template": {"groups": groups}}
+    assert len(dry_run_policy(control_plane, spec)["spec"]["template"]["groups"]) == 64
 
 
 def test_vmi_name_can_not_be_changed(control_plane: ControlPlane, place: str) -> None:
@@ -181,11 +299,15 @@ def test_every_rule_of_the_crds_has_a_refusal_in_this_file() -> None:
             for part in node.values() if isinstance(node, dict) else node:
                 yield from messages(part)
 
-    in_crds = [m for path in sorted(CRDS.glob("*.yaml")) for m in messages(yaml.safe_load(path.read_text("utf-8")))]
-    tested = {why for *_, why in BAD_SPECS} | {VMI_IMMUTABLE}
-    assert len(in_crds) > 5
-    assert set(in_crds) - tested == set()
-    assert len(in_crds) == len(set(in_crds))
+    in_groups, in_policies = (
+        list(messages(crd(plural))) for plural in ("cachemonitorgroups", "cachemonitorpolicies")
+    )
+    in_crds = {m for path in sorted(CRDS.glob("*.yaml")) for m in messages(yaml.safe_load(path.read_text("utf-8")))}
+    assert in_crds == {*in_groups, *in_policies}
+    assert len(in_groups) > 5
+    assert set(in_groups) - {why for *_, why in BAD_SPECS} == {VMI_IMMUTABLE}
+    assert len(in_groups) == len(set(in_groups))
+    assert set(in_policies) - {why for *_, why in BAD_POLICIES} == {POLICY_NAME}
 
 
 @pytest.mark.parametrize("broken", BROKEN_SPECS, ids=str)
@@ -207,6 +329,7 @@ def test_a_full_status_is_kept_as_it_was_written(control_plane: ControlPlane, em
     for plural, status in (
         ("cachemonitorgroups", {**OPERATOR_STATUS, **AGENT_STATUS}),
         ("cachemonitornodes", NODE_STATUS),
+        ("cachemonitorpolicies", POLICY_STATUS),
     ):
         path = f"{empty_objects[plural]}/status?dryRun=All&fieldValidation=Strict"
         answer = control_plane.request("PATCH", path, {"status": status}, content_type=MERGE)

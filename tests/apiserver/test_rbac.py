@@ -19,7 +19,10 @@ RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
     OPERATOR: {
         (KUBEVIRT, "virtualmachineinstances"): {"list", "watch"},
         ("", "pods"): {"list", "watch"},
-        (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
+        ("", "namespaces"): {"list", "watch"},
+        (CACHEMON, "cachemonitorpolicies"): {"list", "watch"},
+        (CACHEMON, "cachemonitorpolicies/status"): {"patch"},
+        (CACHEMON, "cachemonitorgroups"): {"list", "watch", "create", "patch", "delete"},
         (CACHEMON, "cachemonitornodes"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
         ("events.k8s.io", "events"): {"create"},
@@ -55,10 +58,12 @@ DANGEROUS = [
             ("get", "", "nodes/proxy"),
             ("patch", KUBEVIRT, "virtualmachineinstances"),
             ("delete", KUBEVIRT, "virtualmachineinstances"),
-            ("create", CACHEMON, "cachemonitorgroups"),
-            ("patch", CACHEMON, "cachemonitorgroups"),
             ("update", CACHEMON, "cachemonitorgroups"),
-            ("delete", CACHEMON, "cachemonitorgroups"),
+            ("deletecollection", CACHEMON, "cachemonitorgroups"),
+            ("create", CACHEMON, "cachemonitorpolicies"),
+            ("patch", CACHEMON, "cachemonitorpolicies"),
+            ("delete", CACHEMON, "cachemonitorpolicies"),
+            ("patch", "", "namespaces"),
             ("update", CACHEMON, "cachemonitorgroups/status"),
             ("delete", CACHEMON, "cachemonitornodes"),
             ("patch", CACHEMON, "cachemonitornodes"),
@@ -72,6 +77,10 @@ DANGEROUS = [
     ),
     (OPERATOR, "create", CACHEMON, "cachemonitornodes"),
     (OPERATOR, "patch", CACHEMON, "cachemonitornodes/status"),
+    (AGENT, "create", CACHEMON, "cachemonitorgroups"),
+    (AGENT, "patch", CACHEMON, "cachemonitorgroups"),
+    (AGENT, "delete", CACHEMON, "cachemonitorgroups"),
+    (AGENT, "list", CACHEMON, "cachemonitorpolicies"),
     (AGENT, "get", "", "pods"),
     (AGENT, "list", "", "pods"),
     (AGENT, "get", "", "nodes"),
@@ -157,14 +166,16 @@ def test_the_operator_reads_everywhere_and_applies_a_status_with_its_own_token(
         "/apis/kubevirt.io/v1/virtualmachineinstances",
         "/apis/cachemon.dev/v1alpha1/cachemonitorgroups",
         "/apis/cachemon.dev/v1alpha1/cachemonitornodes",
+        "/apis/cachemon.dev/v1alpha1/cachemonitorpolicies",
+        "/api/v1/namespaces",
     ):
         assert "items" in list_when_served(control_plane, path, token)
     answer = apply_status(control_plane, f"{groups_path(namespace, 'vm3')}/status", {"nodeName": "node01"}, token)
     assert answer["status"] == {"nodeName": "node01"}
 
 
-def test_the_operator_may_not_change_what_people_wrote(control_plane: ControlPlane, namespace: str) -> None:
-    token = control_plane.service_account_token(SYSTEM, OPERATOR)
+def test_an_agent_may_not_change_what_people_wrote(control_plane: ControlPlane, namespace: str) -> None:
+    token = control_plane.service_account_token(SYSTEM, AGENT)
     control_plane.request("POST", groups_path(namespace), group_object("vm3"))
     with pytest.raises(ApiRefusedError, match='cannot patch resource "cachemonitorgroups"') as refused:
         apply_status(control_plane, groups_path(namespace, "vm3"), {}, token)

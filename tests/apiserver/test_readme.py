@@ -39,9 +39,10 @@ def test_the_documented_object_and_the_examples_are_accepted(control_plane: Cont
         control_plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     for text in shown + examples:
         assert all(yaml.safe_load_all(text))
-        assert "cachemonitorgroup.cachemon.dev/" in control_plane.kubectl(
+        applied = control_plane.kubectl(
             "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", input=text
         )
+        assert re.match(r"cachemonitor(group|policy)\.cachemon\.dev/", applied)
 
 
 def test_the_documented_folders_are_there() -> None:

@@ -1,1 +1,1 @@
-"""The operator: says which node and pod a group is bound to, and whether its figures can be believed."""
+"""The operator: stamps groups for policies, binds groups to node and pod, says whether figures can be believed."""

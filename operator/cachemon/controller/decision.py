@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
@@ -10,15 +10,18 @@ from cachemon.controller.readiness import judge
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import (
     BOUND,
+    GROUPS,
     MONITORED,
     READY,
     CacheMonitorGroup,
+    Resource,
     parse_cache_monitor_group,
 )
 from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.policies import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
-__all__ = ["Decision", "StoredGroup", "decide", "parse_stored_group"]
+__all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "parse_stored_group"]
 
 _OWN_FIELDS = (
     "observedGeneration",
@@ -40,33 +43,69 @@ class StoredGroup:
         group: what everybody reads of it.
         own_status: the operator's fields of its status, as they stand there.
         has_figures: whether there is anything of an agent in its status.
+        policy: the policy that stamped it, by its label and its name; empty for a person's.
+        owner_uids: of a stamped one, the uids of its owners.
     """
 
     group: CacheMonitorGroup
     own_status: Mapping[str, Any]
     has_figures: bool
+    policy: str = ""
+    owner_uids: frozenset[str] = frozenset()
+
+    @property
+    def stamp_facts(self) -> tuple[object, ...]:
+        """All of it that a policy's wish is compared with."""
+        group = self.group
+        return self.policy, self.owner_uids, group.groups, group.priority, group.status_period_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """A stamped group to make, or to bring in line: the whole object, without its status."""
+
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A stamped group that nobody wants any longer: its uid."""
+
+    uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to write about a group.
+    """What to write about a group, or about a policy.
 
     Attributes:
-        status: the operator's fields, for a server-side apply; None when the object has them already.
+        status: the operator's fields, for a server-side apply; None when the object has them already. It is written
+            before `stamp`: what is there has its binding whatever becomes of the rest.
         withdraw: whether the agent's figures have to go.
         withdraw_first: whether they have to be gone before `status` is written: the next agent may write at once.
         look_again_at: when the decision may change without any event, seconds since the epoch; None for never.
+        stamp: what to do about the object itself, if a policy has a say in it.
+        resource: whose status it is.
+        rest_seconds: how long the object is left alone after a write.
     """
 
     status: Mapping[str, Any] | None
     withdraw: bool
     withdraw_first: bool
     look_again_at: float | None
+    stamp: Apply | Delete | None = None
+    resource: Resource = GROUPS
+    rest_seconds: float = 0.0
+
+    @classmethod
+    def of_stamp(cls, stamp: Apply | Delete) -> Self:
+        """A group that is not there yet, or should not be: its status is nobody's care."""
+        return cls(None, withdraw=False, withdraw_first=False, look_again_at=None, stamp=stamp)
 
     @property
     def writes(self) -> bool:
         """Whether anything has to be written."""
-        return self.withdraw or self.status is not None
+        return self.withdraw or self.status is not None or self.stamp is not None
 
 
 def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
@@ -78,7 +117,12 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     has_figures = any(name in status for name in _AGENT_FIELDS) or any(
         item["type"] == MONITORED for item in conditions
     )
-    return StoredGroup(parse_cache_monitor_group(obj), own, has_figures)
+    group = parse_cache_monitor_group(obj)
+    policy = obj["metadata"].get("labels", {}).get(POLICY_LABEL, "")
+    if not policy or group.name.name != stamped_name(group.vmi_name, policy):
+        return StoredGroup(group, own, has_figures)
+    owners = frozenset(owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()))
+    return StoredGroup(group, own, has_figures, policy, owners)
 
 
 def decide(
@@ -87,8 +131,10 @@ def decide(
     pods: Collection[LauncherPod],
     agents: Mapping[str, NodeAgent],
     now: float,
+    *,
+    stamp: Apply | Delete | None = None,
 ) -> Decision:
-    """What to write about a group; arguments as `binding.bind`.
+    """What to write about a group; arguments as `binding.bind`, and what `stamping.stamp_of` said.
 
     The agent's figures are withdrawn when the group is bound to no node, and when they are those of no binding
     or of an earlier VMI: `status.nodeName` and `status.vmiUID` say what they were made for. They stay through
@@ -106,6 +152,7 @@ def decide(
         withdraw=withdraw,
         withdraw_first=bool(binding.node_name),
         look_again_at=min(times, default=None),
+        stamp=stamp,
     )
 
 

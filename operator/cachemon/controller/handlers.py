@@ -1,4 +1,4 @@
-"""kopf: four watches that feed the store, and the login. Nothing here decides, and nothing is written by kopf.
+"""kopf: six watches that feed the store, and the login. Nothing here decides, and nothing is written by kopf.
 
 Only `on.event` handlers: they leave no annotation and no finalizer on any object, so deleting anything never waits
 for the operator.
@@ -14,7 +14,7 @@ import kopf
 from cachemon.controller.relist import LAUNCHER_PODS
 from cachemon.controller.store import Store
 from cachemon.kube.credentials import Credentials
-from cachemon.model.api import API_GROUP, GROUPS, NODES, PODS, VMIS, Resource
+from cachemon.model.api import API_GROUP, GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource
 
 __all__ = ["Login", "operator_settings", "registry_of_handlers"]
 
@@ -146,6 +146,6 @@ def registry_of_handlers(store: Store, login: Login, request_relist: Callable[[]
             if event["type"] is None:
                 request_relist()
 
-    for resource in (GROUPS, NODES, VMIS, PODS):
+    for resource in (GROUPS, NODES, POLICIES, NAMESPACES, VMIS, PODS):
         feed(resource)
     return registry

@@ -196,7 +196,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The flags; defaults from the environment."""
     parser = argparse.ArgumentParser(
         prog="cachemon-operator",
-        description="Binds CacheMonitorGroups to the nodes and pods of their VMs, and judges their figures.",
+        description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
+        "and stamps groups for policies.",
         epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on.",
     )
 

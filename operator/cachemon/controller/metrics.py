@@ -22,18 +22,23 @@ class Metrics:
 
     Attributes:
         registry: for the server of /metrics.
-        decisions: how often a group was looked at.
+        decisions: how often a group or a policy was looked at.
         relists: complete lists, by result.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.decisions = Counter("cachemon_operator_decisions", "Looks at a group", registry=self.registry)
+        self.decisions = Counter(
+            "cachemon_operator_decisions", "Looks at a group or a policy", registry=self.registry
+        )
         self.relists = Counter(
             "cachemon_operator_relists", "Complete lists of all resources", ["result"], registry=self.registry
         )
         self._writes = Counter(
-            "cachemon_operator_writes", "Status writes by result", ["result"], registry=self.registry
+            "cachemon_operator_writes",
+            "Writes of statuses and stamped groups by result",
+            ["result"],
+            registry=self.registry,
         )
         self._events = Counter(
             "cachemon_operator_events", "Events posted by result", ["result"], registry=self.registry
@@ -46,7 +51,7 @@ class Metrics:
             self._events.labels(result)
 
     def count_write(self, result: str) -> None:
-        """One status write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused."""
+        """One write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused."""
         self._writes.labels(result).inc()
 
     def count_event(self, result: str) -> None:

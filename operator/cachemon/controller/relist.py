@@ -12,7 +12,7 @@ from typing import Protocol
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, Resource
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource
 from cachemon.model.errors import KubeError, KubeGoneError
 
 __all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 LAUNCHER_PODS = "kubevirt.io=virt-launcher"
 """Label selector (KubeVirt v1.9.0 pkg/virt-controller/services/template.go podLabels)."""
 
-_ORDER = ((GROUPS, ""), (NODES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
+_ORDER = ((GROUPS, ""), (NODES, ""), (POLICIES, ""), (NAMESPACES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
 """What is named by others is listed after them: a group's VMI is there if it is, and a VMI's pod too."""
 
 _FIRST_TRY_SECONDS = 2.0
@@ -37,7 +37,7 @@ class ListClient(Protocol):
 
 
 class Relister:
-    """Lists all four resources into the store.
+    """Lists all six resources into the store.
 
     Args:
         client: the API server.

@@ -1,134 +1,31 @@
-"""What the operator knows: VMIs, launcher pods, groups and node agents, by name. No I/O.
+"""What the operator knows: VMIs, launcher pods, groups, node agents, policies and namespaces, by name. No I/O."""
 
-News comes in any order: from a watch, from a watch that lists again, from our own lists, from answers to our own
-writes. Every object carries the resourceVersion of its last change; within one resource these can be compared as
-numbers (KEP-5504; every API server that stores in etcd has done so before). Older news is ignored, so the store
-ends up the same in whatever order it hears.
-"""
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-from cachemon.controller.decision import Decision, StoredGroup, decide, parse_stored_group
+from cachemon.controller.collection import Change, Collection, Index
+from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
 from cachemon.controller.node_agent import parse_node_agent
-from cachemon.controller.vmi import LauncherPod, parse_pod, parse_vmi
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource, name_of
+from cachemon.controller.roster import Roster
+from cachemon.controller.stamping import StoredPolicy, decide_policy, parse_stored_policy, stamp_of, standing_of
+from cachemon.controller.vmi import LauncherPod, Vmi, parse_labels, parse_pod, parse_vmi
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 
 __all__ = ["Change", "Collection", "Store"]
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """An object before and after; None where it was not, or is no more."""
-
-    name: ObjectName
-    before: T | None
-    after: T | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Item(Generic[T]):
-    version: int
-    value: T
-
-
-class Collection(Generic[T]):
-    """The objects of one resource, as values.
-
-    Args:
-        parse: from the object as the API has it to the value.
-    """
-
-    def __init__(self, parse: Callable[[Mapping[str, Any]], T]) -> None:
-        self._parse = parse
-        self._items: dict[ObjectName, _Item[T]] = {}
-        self._removed: dict[ObjectName, int] = {}
-        self._listed = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def get(self, name: ObjectName) -> T | None:
-        """The value, or None."""
-        item = self._items.get(name)
-        return None if item is None else item.value
-
-    def values(self) -> list[T]:
-        """All values; may be called from another thread."""
-        return [item.value for item in list(self._items.values())]
-
-    def put(self, obj: Mapping[str, Any]) -> Change[T] | None:
-        """An object as it is now; None when that is old news."""
-        name, version = name_of(obj), _version_of(obj)
-        known = self._items.get(name)
-        newest = known.version if known else max(self._listed, self._removed.get(name, 0))
-        if version <= newest:
-            return None
-        self._removed.pop(name, None)
-        self._items[name] = _Item(version, self._parse(obj))
-        return Change(name, known.value if known else None, self._items[name].value)
-
-    def remove(self, obj: Mapping[str, Any]) -> Change[T] | None:
-        """An object as it was deleted, with the resourceVersion of that; None when that is old news."""
-        name, version = name_of(obj), _version_of(obj)
-        known = self._items.get(name)
-        if known and version < known.version:
-            return None
-        self._removed[name] = max(version, self._removed.get(name, 0))
-        if known is None:
-            return None
-        del self._items[name]
-        return Change(name, known.value, None)
-
-    def replace(self, objects: Iterable[Mapping[str, Any]], version: int) -> list[Change[T]]:
-        """A complete list, as of `version`: what is not in it is gone, unless we heard of it later.
-
-        Lists are made one after another, so a version that goes down means another history (etcd restored from
-        a backup): then the list is all that is known.
-        """
-        if version < self._listed:
-            self._removed.clear()
-            self._items = {name: _Item(0, item.value) for name, item in self._items.items()}
-        self._listed = 0  # what the list has may have changed long before the list before it
-        objects = list(objects)
-        changes = [change for obj in objects if (change := self.put(obj)) is not None]
-        absent = self._items.keys() - {name_of(obj) for obj in objects}
-        gone = sorted(name for name in absent if self._items[name].version <= version)
-        changes += [Change(name, self._items.pop(name).value, None) for name in gone]
-        self._listed = version
-        self._removed = {name: at for name, at in self._removed.items() if at > version}
-        return changes
-
-
-class _Index:
-    """Names of objects by something that they name."""
-
-    def __init__(self) -> None:
-        self._names: defaultdict[object, set[ObjectName]] = defaultdict(set)
-
-    def __getitem__(self, key: object) -> Iterable[ObjectName]:
-        return self._names.get(key, ())
-
-    def move(self, name: ObjectName, before: object, after: object) -> None:
-        """The object named `before` and names `after` now; None is nothing."""
-        if before is not None:
-            self._names[before].discard(name)
-            if not self._names[before]:
-                del self._names[before]
-        if after is not None:
-            self._names[after].add(name)
-
 
 class Store:
-    """All of it, and which groups have to be looked at again.
+    """All of it, and which groups and policies have to be looked at again.
+
+    A name stands for all that there is to write about an object: whether it should be, and its status. Names
+    without a namespace are policies', the others groups'.
 
     Attributes:
         groups: the CacheMonitorGroups.
-        on_dirty: called whenever a group has become dirty.
+        policies: the CacheMonitorPolicies.
+        on_dirty: called whenever a name has become dirty.
         on_group: called whenever a group has come, changed or gone.
     """
 
@@ -137,34 +34,42 @@ class Store:
         self._vmis = Collection(parse_vmi)
         self._pods = Collection(parse_pod)
         self._agents = Collection(parse_node_agent)
+        self._namespaces = Collection(parse_labels)
+        self.policies = Collection(parse_stored_policy)
         self._collections: Mapping[Resource, Collection[Any]] = {
             GROUPS: self.groups,
             VMIS: self._vmis,
             PODS: self._pods,
             NODES: self._agents,
+            NAMESPACES: self._namespaces,
+            POLICIES: self.policies,
         }
-        self._groups_of_vmi = _Index()
-        self._groups_on_node = _Index()
-        self._pods_of_vmi = _Index()
+        self._roster = Roster(self.policies, self._namespaces, self._vmis)
+        self._groups_of_vmi = Index()
+        self._groups_on_node = Index()
+        self._pods_of_vmi = Index()
         self._dirty: dict[ObjectName, None] = {}
+        self._backlog: dict[ObjectName, None] = {}
         self.on_dirty: Callable[[], None] = lambda: None
         self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
 
     @property
     def dirty(self) -> Mapping[ObjectName, None]:
-        """The groups to look at, longest waiting first."""
-        return self._dirty
+        """The names to look at."""
+        return ChainMap(self._backlog, self._dirty)
+
+    def waiting(self) -> Iterator[ObjectName]:
+        """The same, longest waiting first; but thousands of groups that a policy stamps let all others go first."""
+        return chain(self._dirty, self._backlog)
 
     def mark(self, names: Iterable[ObjectName]) -> None:
-        """These groups have to be looked at."""
-        before = len(self._dirty)
-        self._dirty.update(dict.fromkeys(names))
-        if len(self._dirty) > before:
-            self.on_dirty()
+        """These have to be looked at."""
+        self._mark(self._dirty, names)
 
     def take(self, name: ObjectName) -> None:
-        """Somebody looks at this group now."""
+        """Somebody looks at this one now."""
         self._dirty.pop(name, None)
+        self._backlog.pop(name, None)
 
     def hear(self, resource: Resource, event_type: str | None, obj: Mapping[str, Any]) -> None:
         """An event of a watch; None is the type of objects from its lists."""
@@ -179,10 +84,13 @@ class Store:
             self._follow(resource, change)
 
     def decide(self, name: ObjectName, now: float) -> Decision | None:
-        """What to write about a group; None when there is no such group."""
+        """What to write about a group or a policy; None when there is no such thing and should be none."""
+        if not name.namespace:
+            return self._decide_policy(name, now)
         stored = self.groups.get(name)
-        if stored is None:
-            return None
+        stamp = stamp_of(stored, self._roster.wish(name))
+        if stored is None or isinstance(stamp, Delete):
+            return Decision.of_stamp(stamp) if stamp else None
         vmi = self._vmis.get(stored.group.vmi)
         pods = [self._pods.get(pod) for pod in self._pods_of_vmi[stored.group.vmi]]
         nodes = {pod.node_name for pod in pods if pod is not None}
@@ -193,7 +101,22 @@ class Store:
             [pod for pod in pods if pod is not None],
             {node: agent for node, agent in agents.items() if agent is not None},
             now,
+            stamp=stamp,
         )
+
+    def _decide_policy(self, name: ObjectName, now: float) -> Decision | None:
+        stored = self.policies.get(name)
+        if stored is None:
+            return None
+        wishes = {group: self._roster.wish(group) for group in self._roster.of_policy(name)}
+        standings = {group: standing_of(self.groups.get(group), wish) for group, wish in wishes.items() if wish}
+        return decide_policy(stored, standings, now)
+
+    def _mark(self, queue: dict[ObjectName, None], names: Iterable[ObjectName]) -> None:
+        before = len(queue)
+        queue.update(dict.fromkeys(names))
+        if len(queue) > before:
+            self.on_dirty()
 
     def _follow(self, resource: Resource, change: Change[Any]) -> None:
         """Keep the indices, and mark the groups that the change touches."""
@@ -202,28 +125,49 @@ class Store:
         if resource == GROUPS:
             self._follow_group(change)
         elif resource == VMIS:
-            self.mark(self._groups_of_vmi[change.name])
+            self._follow_vmi(change)
         elif resource == PODS:
             self._follow_pod(change)
-        else:
+        elif resource == NODES:
             self.mark(self._groups_on_node[change.name.name])
+        elif resource == NAMESPACES:
+            self._restamp(self._roster.follow_namespace(change.name))
+        else:
+            self._follow_policy(change)
 
     def _follow_group(self, change: Change[StoredGroup]) -> None:
         before, after = change.before, change.after
         self._groups_of_vmi.move(change.name, before and before.group.vmi, after and after.group.vmi)
         self._groups_on_node.move(change.name, before and before.group.node_name, after and after.group.node_name)
+        policy = self._roster.policy_of(change.name)
         if after is None:
             self.take(change.name)
         else:
             self.mark([change.name])
+        if policy and (before and before.stamp_facts) != (after and after.stamp_facts):
+            self._restamp({change.name: policy})
         self.on_group(change)
+
+    def _follow_vmi(self, change: Change[Vmi]) -> None:
+        self.mark(self._groups_of_vmi[change.name])
+        if (change.before and change.before.stamp_facts) != (change.after and change.after.stamp_facts):
+            self._restamp(self._roster.follow_vmi(change.name))
+
+    def _follow_policy(self, change: Change[StoredPolicy]) -> None:
+        if (change.before and change.before.policy) != (change.after and change.after.policy):
+            self._restamp(self._roster.follow_policy(change.name))
+        if change.after is None:
+            self.take(change.name)
+        else:
+            self.mark([change.name])
+
+    def _restamp(self, groups: Mapping[ObjectName, ObjectName]) -> None:
+        """These groups, each with the policy that wants it, have to be looked at, and the policies then."""
+        self._mark(self._backlog, groups)
+        self.mark({policy for policy in groups.values() if self.policies.get(policy)})
 
     def _follow_pod(self, change: Change[LauncherPod]) -> None:
         owners = [pod and ObjectName(change.name.namespace, pod.vmi_name) for pod in (change.before, change.after)]
         self._pods_of_vmi.move(change.name, *owners)
         for owner in owners:
             self.mark(self._groups_of_vmi[owner])
-
-
-def _version_of(obj: Mapping[str, Any]) -> int:
-    return int(obj["metadata"]["resourceVersion"])

@@ -7,14 +7,15 @@ setActivePods; four entries after three migrations on a real cluster). The pods 
 
 import math
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from cachemon.model.api import ObjectName
 
-__all__ = ["LauncherPod", "Migration", "Vmi", "parse_pod", "parse_vmi"]
+__all__ = ["LauncherPod", "Migration", "Vmi", "parse_labels", "parse_pod", "parse_vmi"]
 
 MAX_VCPUS = 16384
 """What the schema of `status.vcpuCount` takes, and libvirt's own limit."""
@@ -59,6 +60,8 @@ class Vmi:
         node_name: status.nodeName, the node that owns the running guest; empty before phase Running.
         vcpu_count: vCPUs that it has now, 0 when that can't be read.
         migration: the latest one, or None.
+        labels: metadata.labels.
+        is_ending: whether it is being deleted; its end may take a while.
     """
 
     name: ObjectName
@@ -67,6 +70,13 @@ class Vmi:
     node_name: str
     vcpu_count: int
     migration: Migration | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    is_ending: bool = False
+
+    @property
+    def stamp_facts(self) -> tuple[object, ...]:
+        """All of it that policies look at."""
+        return self.uid, self.labels, self.is_ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +111,24 @@ class LauncherPod:
 def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
     """A VirtualMachineInstance as the API server hands it out."""
     status = _mapping(obj.get("status"))
+    metadata = _mapping(obj.get("metadata"))
     domain = _mapping(_mapping(obj.get("spec")).get("domain"))
     return Vmi(
         name=_name(obj),
-        uid=_text(_mapping(obj.get("metadata")).get("uid")),
+        uid=_text(metadata.get("uid")),
         phase=_text(status.get("phase")),
         node_name=_text(status.get("nodeName")),
         vcpu_count=min(MAX_VCPUS, _vcpu_count(domain, status)),
         migration=_migration(_mapping(status.get("migrationState"))),
+        labels=parse_labels(obj),
+        is_ending="deletionTimestamp" in metadata,
     )
+
+
+def parse_labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """An object's labels. There are thousands of objects with much the same, so each text is kept once."""
+    labels = _mapping(_mapping(obj.get("metadata")).get("labels"))
+    return {sys.intern(_text(key)): sys.intern(_text(value)) for key, value in labels.items()}
 
 
 def parse_pod(obj: Mapping[str, Any]) -> LauncherPod:

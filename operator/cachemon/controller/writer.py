@@ -1,7 +1,7 @@
-"""The one place that writes: takes dirty groups, decides, and applies what differs. Level-triggered.
+"""The one place that writes: takes dirty groups and policies, decides, and applies what differs. Level-triggered.
 
-A group is dirty when something that its decision rests on has changed, when the decision said that time alone may
-change it, or when a write failed. However many changes there were, a group is decided once, by what is known then.
+A name is dirty when something that its decision rests on has changed, when the decision said that time alone may
+change it, or when a write failed. However many changes there were, it is decided once, by what is known then.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cachemon.controller.decision import Decision, parse_stored_group
+from cachemon.controller.decision import Apply, Decision, Delete
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
@@ -33,7 +33,7 @@ from cachemon.model.errors import (
     KubeUnreachableError,
 )
 
-__all__ = ["Limits", "StatusClient", "Writer"]
+__all__ = ["Limits", "WriteClient", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,14 @@ _LONGEST_NAP_SECONDS = 30.0
 _CONFLICT_SECONDS = 1.0
 
 
-class StatusClient(Protocol):
+class WriteClient(Protocol):
     """What the writer needs of `cachemon.kube.KubeClient`."""
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """Server-side apply of an object; answers the object."""
+
+    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
+        """Delete an object if it is this one."""
 
     async def apply_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
@@ -74,10 +80,10 @@ class Limits:
 
 
 class Writer:
-    """Keeps the status of every group as decided.
+    """Keeps every status as decided, and the groups that policies stamp.
 
     Args:
-        store: what is known; its dirty groups are taken from it.
+        store: what is known; what is dirty is taken from it.
         client: the API server.
         relist: makes the store complete again; called after the API server was away, before anything is decided
             from what may have changed meanwhile. Raises KubeError while it is still away.
@@ -89,7 +95,7 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        client: StatusClient,
+        client: WriteClient,
         relist: Callable[[], Awaitable[None]],
         metrics: Metrics,
         *,
@@ -113,7 +119,7 @@ class Writer:
         self._backoff_seconds = limits.first_backoff_seconds
 
     def wake(self) -> None:
-        """There may be a dirty group; give this to the store."""
+        """Something may be dirty; give this to the store."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -126,7 +132,7 @@ class Writer:
                 writes.create_task(self._turn(name))
 
     async def _next(self) -> ObjectName:
-        """The next group that has to be written."""
+        """The next name that there is something to write about."""
         while True:
             await self._wait_for_the_api_server()
             name = self._due()
@@ -140,16 +146,22 @@ class Writer:
                 await asyncio.sleep(0)  # there may be thousands, and others want to work
 
     def _due(self) -> ObjectName | None:
-        """The first dirty group that is neither being written nor resting; those are not lost."""
+        """The first dirty one that is neither being written nor resting; those are not lost."""
         now = self._clock()
         self._store.mark(self._timers.pop(now))
-        for name in list(self._store.dirty):
+        resting = []
+        due = None
+        for name in self._store.waiting():
             if self._resting.get(name, now) > now:
-                self._store.take(name)  # its timer brings it back
+                resting.append(name)
             elif name not in self._busy:
-                self._resting.pop(name, None)
-                return name
-        return None
+                due = name
+                break
+        for name in resting:
+            self._store.take(name)  # its timer brings it back
+        if due is not None:
+            self._resting.pop(due, None)
+        return due
 
     def _look(self, name: ObjectName) -> Decision | None:
         decision = self._store.decide(name, self._clock())
@@ -166,7 +178,7 @@ class Writer:
                 await self._woken.wait()
 
     async def _turn(self, name: ObjectName) -> None:
-        """Write one group, by what is known when its turn in the token bucket comes."""
+        """Write about one, by what is known when its turn in the token bucket comes."""
         try:
             await asyncio.sleep(self._bucket.take())
             if self._away or self._seconds_throttled:
@@ -185,25 +197,49 @@ class Writer:
 
     async def _apply(self, name: ObjectName, decision: Decision) -> None:
         if decision.withdraw and decision.withdraw_first:
-            await self._put(name, {}, AGENT_FIELD_MANAGER)
+            await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
         if decision.status is not None:
-            answer = await self._put(name, decision.status, OPERATOR_FIELD_MANAGER)
-            if parse_stored_group(answer).own_status != decision.status:
+            answer = await self._put(decision.resource, name, decision.status, OPERATOR_FIELD_MANAGER)
+            if not _holds(answer.get("status", {}), decision.status):
                 log.error("%s: the API server keeps another status than was written; is the CRD old?", name)
                 self._rest(name, self._limits.refused_seconds)
+            elif decision.rest_seconds:
+                self._rest(name, decision.rest_seconds)
         if decision.withdraw and not decision.withdraw_first:
             await asyncio.sleep(self._bucket.take())
-            await self._put(name, {}, AGENT_FIELD_MANAGER)
+            await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
+        if decision.stamp is not None:
+            if decision.withdraw or decision.status is not None:
+                await asyncio.sleep(self._bucket.take())
+            await self._stamp(name, decision.stamp)
 
-    async def _put(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> dict[str, Any]:
-        answer = await self._client.apply_status(GROUPS, name, status, field_manager=manager)
-        self._metrics.count_write("ok")
-        self._backoff_seconds = self._limits.first_backoff_seconds
+    async def _stamp(self, name: ObjectName, stamp: Apply | Delete) -> None:
+        if isinstance(stamp, Delete):
+            await self._client.delete(GROUPS, name, uid=stamp.uid)
+            self._succeeded()
+            return
+        answer = await self._client.apply(GROUPS, stamp.body, field_manager=OPERATOR_FIELD_MANAGER)
+        self._succeeded()
         self._store.hear(GROUPS, "MODIFIED", answer)
+        decision = self._store.decide(name, self._clock())
+        if decision is not None and decision.stamp == stamp:
+            log.error("%s: the API server keeps another group than was written; is the CRD old?", name)
+            self._rest(name, self._limits.refused_seconds)
+
+    async def _put(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], manager: str
+    ) -> dict[str, Any]:
+        answer = await self._client.apply_status(resource, name, status, field_manager=manager)
+        self._succeeded()
+        self._store.hear(resource, "MODIFIED", answer)
         return answer
 
+    def _succeeded(self) -> None:
+        self._metrics.count_write("ok")
+        self._backoff_seconds = self._limits.first_backoff_seconds
+
     def _failed(self, name: ObjectName, err: KubeError) -> None:
-        """Nothing is lost: the group is dirty again, now or when its rest is over."""
+        """Nothing is lost: the name is dirty again, now or when its rest is over."""
         if isinstance(err, KubeNotFoundError):
             self._metrics.count_write("not_found")
         elif isinstance(err, KubeThrottledError):
@@ -212,14 +248,14 @@ class Writer:
             self._store.mark([name])
         elif isinstance(err, KubeUnreachableError):
             self._metrics.count_write("unreachable")
-            log.warning("writing the status of %s: %s", name, err)
+            log.warning("writing %s: %s", name, err)
             self._away = True
             self._store.mark([name])
         else:
             conflict = isinstance(err, KubeConflictError)
             self._metrics.count_write("conflict" if conflict else "refused")
             seconds = _CONFLICT_SECONDS if conflict else self._limits.refused_seconds
-            log.error("writing the status of %s: %s; next try in %g s", name, err, seconds)
+            log.error("writing %s: %s; next try in %g s", name, err, seconds)
             self._rest(name, seconds)
 
     def _rest(self, name: ObjectName, seconds: float) -> None:
@@ -243,3 +279,11 @@ class Writer:
                 await asyncio.sleep(err.retry_after_seconds)
             except KubeError as err:
                 log.warning("listing everything before the next write: %s", err)
+
+
+def _holds(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Whether a status has everything that was written; its conditions are a list that others write in too."""
+    conditions = status.get("conditions", ())
+    return all(condition in conditions for condition in written["conditions"]) and all(
+        status.get(name) == value for name, value in written.items() if name != "conditions"
+    )

@@ -1,4 +1,4 @@
-"""One connection to the API server: get, list, watch, create, server-side apply, on plain dicts."""
+"""One connection to the API server: get, list, watch, create, server-side apply, delete, on plain dicts."""
 
 import json
 import ssl
@@ -10,7 +10,7 @@ import aiohttp
 
 from cachemon import __version__
 from cachemon.kube.credentials import Credentials
-from cachemon.model.api import ObjectName, Resource
+from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -136,6 +136,19 @@ class KubeClient:
         namespace = body["metadata"].get("namespace", "")
         query = {"fieldManager": field_manager}
         return await self._json("POST", _path(resource, ObjectName(namespace, "")), query, body)
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """Server-side apply of a whole object, created where it is missing; its status is not touched.
+
+        Fields of this manager that are left out are removed, those of others are kept.
+        """
+        query = {"fieldManager": field_manager, "force": "true"}
+        return await self._json("PATCH", _path(resource, name_of(body)), query, body, content_type=_APPLY)
+
+    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
+        """Delete this very object: KubeConflictError when another one has the name now."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        await self._json("DELETE", _path(resource, name), body=body)
 
     async def apply_status(
         self,

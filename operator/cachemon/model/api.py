@@ -43,9 +43,11 @@ class Resource(NamedTuple):
 
 
 GROUPS = Resource(API_GROUP, "v1alpha1", "cachemonitorgroups", "CacheMonitorGroup", namespaced=True)
+POLICIES = Resource(API_GROUP, "v1alpha1", "cachemonitorpolicies", "CacheMonitorPolicy", namespaced=False)
 NODES = Resource(API_GROUP, "v1alpha1", "cachemonitornodes", "CacheMonitorNode", namespaced=False)
 VMIS = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", namespaced=True)
 PODS = Resource("", "v1", "pods", "Pod", namespaced=True)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)
 
 

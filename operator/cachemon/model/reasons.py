@@ -20,6 +20,12 @@ class Reason(StrEnum):
     WAITING_FOR_AGENT = "WaitingForAgent"
     AGENT_NOT_REPORTING = "AgentNotReporting"
 
+    # Whether a policy's groups are as it wants them: the operator's words, in `Ready` of a CacheMonitorPolicy.
+    GROUPS_STAMPED = "GroupsStamped"
+    NO_VMI_MATCHES = "NoVMIMatches"
+    STAMPING = "Stamping"
+    NAME_TAKEN = "NameTaken"
+
     # How the groups stand: the agent's words, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
     MONITORED = "Monitored"
     INVALID_SPEC = "InvalidSpec"

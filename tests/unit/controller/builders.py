@@ -9,6 +9,7 @@ from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.vmi import LauncherPod, Migration, Vmi
 from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName
 from cachemon.model.conditions import Condition, Status
+from cachemon.model.policies import POLICY_LABEL
 from cachemon.model.times import format_time
 
 Object = dict[str, Any]
@@ -97,12 +98,62 @@ def group(status: Mapping[str, Any] | None = None, *, period: int = 60) -> Cache
     return parse_stored_group(group_object(status=status, period=period)).group
 
 
+def stamped_object(
+    policy: str = "gold", vmi_name: str = "vm", *, vmi_uid: str = "vmi-1", version: int = 1, **spec: Any
+) -> Object:
+    """A CacheMonitorGroup that a policy stamped."""
+    obj = group_object(f"{vmi_name}.{policy}", vmi_name=vmi_name, version=version)
+    obj["metadata"]["labels"] = {POLICY_LABEL: policy}
+    obj["metadata"]["ownerReferences"] = [{"kind": "VirtualMachineInstance", "name": vmi_name, "uid": vmi_uid}]
+    obj["spec"] |= {"groups": [{"vcpus": "all"}], "priority": 0, **spec}
+    return obj
+
+
+def policy_object(
+    name: str = "gold",
+    *,
+    vmis: Mapping[str, str] | None = None,
+    namespaces: Mapping[str, str] | None = None,
+    version: int = 1,
+    generation: int = 1,
+    status: Mapping[str, Any] | None = None,
+    **template: Any,
+) -> Object:
+    """A CacheMonitorPolicy as the API has it; it selects by these labels."""
+    return {
+        "metadata": {"name": name, "generation": generation, "resourceVersion": str(version)},
+        "spec": {
+            "vmiSelector": {"matchLabels": dict(vmis or {})},
+            "namespaceSelector": {"matchLabels": dict(namespaces or {})},
+            "template": {"priority": 0, "statusPeriodSeconds": 60, **template},
+        },
+        **({} if status is None else {"status": dict(status)}),
+    }
+
+
+def namespace_object(name: str = NAMESPACE, *, version: int = 1, **labels: str) -> Object:
+    """A Namespace as the API has it."""
+    return {"metadata": {"name": name, "resourceVersion": str(version), "labels": labels}}
+
+
 def vmi_object(
-    name: str = "vm", *, uid: str = "vmi-1", phase: str = "Running", node: str = "a", version: int = 1
+    name: str = "vm",
+    *,
+    uid: str = "vmi-1",
+    phase: str = "Running",
+    node: str = "a",
+    version: int = 1,
+    labels: Mapping[str, str] | None = None,
 ) -> Object:
     """A VMI as the API has it."""
     return {
-        "metadata": {"name": name, "namespace": NAMESPACE, "uid": uid, "resourceVersion": str(version)},
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": uid,
+            "resourceVersion": str(version),
+            "labels": dict(labels or {}),
+        },
         "spec": {"domain": {"cpu": {"sockets": 2}}},
         "status": {"phase": phase, "nodeName": node},
     }

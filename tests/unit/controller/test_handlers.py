@@ -59,7 +59,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     assert settings.scanning.disabled
     assert not settings.posting.enabled
     registry = registry_of_handlers(Store(), Login(credentials()), lambda: None)
-    assert len(registry._watching.get_all_handlers()) == 4
+    assert len(registry._watching.get_all_handlers()) == 6
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
 

@@ -8,7 +8,7 @@ from cachemon.controller.metrics import Metrics
 from cachemon.controller.relist import Relister
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
 from tests.unit.controller import virtual_time
 from tests.unit.controller.builders import NOW, group_object, pod_object, vmi_object
@@ -18,6 +18,8 @@ OBJECTS: Mapping[Resource, list[dict[str, Any]]] = {
     VMIS: [vmi_object()],
     PODS: [pod_object()],
     NODES: [],
+    POLICIES: [],
+    NAMESPACES: [],
 }
 EVERYTHING = Selector()
 
@@ -52,6 +54,7 @@ def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> 
     virtual_time.run(Relister(lists, store, Metrics()).once())
     order = [resource for _, resource, _ in lists.asked]
     assert order.index(GROUPS) < order.index(VMIS) < order.index(PODS)
+    assert max(order.index(POLICIES), order.index(NAMESPACES)) < order.index(VMIS)
     assert {labels for _, resource, labels in lists.asked if resource == PODS} == {"kubevirt.io=virt-launcher"}
     assert reason(store) == "NoAgent"
 

@@ -6,8 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.controller.store import Store
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
-from tests.unit.controller.builders import NOW, group_object, node_object, pod_object, vmi_object
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
+from tests.unit.controller.builders import (
+    NOW,
+    group_object,
+    namespace_object,
+    node_object,
+    pod_object,
+    policy_object,
+    stamped_object,
+    vmi_object,
+)
 
 Object = dict[str, Any]
 
@@ -120,10 +129,12 @@ def test_a_list_of_an_earlier_history_wins_because_etcd_was_restored() -> None:
 
 
 KINDS: dict[Resource, list[Object]] = {
-    GROUPS: [group_object(), group_object("h", vmi_name="other")],
+    GROUPS: [group_object(), group_object("h", vmi_name="other"), stamped_object(), stamped_object("iron", "other")],
     VMIS: [vmi_object(), vmi_object("other", uid="vmi-2")],
     PODS: [pod_object(), pod_object("p2", node="b", age=5), pod_object("p3", vmi_name="other", vmi_uid="vmi-2")],
     NODES: [node_object(), node_object("b")],
+    POLICIES: [policy_object(vmis={"phase": "Running"}), policy_object("iron", namespaces={"phase": "Running"})],
+    NAMESPACES: [namespace_object()],
 }
 CHANGES = st.lists(
     st.tuples(
@@ -148,6 +159,10 @@ class History:
         obj["metadata"]["resourceVersion"] = str(version)
         if resource in (VMIS, PODS):
             obj["status"]["phase"] = phase
+        if resource in (VMIS, NAMESPACES):
+            obj["metadata"]["labels"] = {"phase": phase}
+        if resource == POLICIES:
+            obj["spec"]["template"]["priority"] = len(phase)
         if what == "put":
             self.events.append((resource, "MODIFIED" if index in self.now[resource] else "ADDED", obj))
             self.now[resource][index] = obj
@@ -182,7 +197,11 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
         else:
             store.hear(resource, first, second)
     truth = history.truth()
-    for name in (G, ObjectName("tenant", "h")):
+    stamps = [ObjectName("tenant", f"{vmi}.{policy}") for vmi in ("vm", "other") for policy in ("gold", "iron")]
+    policies = [ObjectName("", "gold"), ObjectName("", "iron")]
+    for name in (G, ObjectName("tenant", "h"), *stamps, *policies):
         assert store.decide(name, NOW) == truth.decide(name, NOW)
+        if truth.decide(name, NOW):
+            assert name in store.dirty
     assert len(store.groups) == len(history.now[GROUPS])
-    assert set(store.dirty) == {item.group.name for item in truth.groups.values()}
+    assert set(store.dirty) >= {item.group.name for item in truth.groups.values()}

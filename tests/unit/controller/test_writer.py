@@ -7,7 +7,7 @@ import pytest
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
-from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -17,7 +17,18 @@ from cachemon.model.errors import (
     KubeUnreachableError,
 )
 from tests.unit.controller import virtual_time
-from tests.unit.controller.builders import NOW, figures, group_object, node_object, pod_object, vmi_object
+from tests.unit.controller.builders import (
+    NOW,
+    at,
+    figures,
+    group_object,
+    namespace_object,
+    node_object,
+    pod_object,
+    policy_object,
+    stamped_object,
+    vmi_object,
+)
 
 Object = dict[str, Any]
 
@@ -42,8 +53,35 @@ class FakeApi:
     async def apply_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
     ) -> Object:
+        assert resource == (GROUPS if name.namespace else POLICIES)
+        await self._write(name, field_manager)
+        if name not in self.objects:
+            raise KubeNotFoundError(str(name))
+        return self.store(name, status, field_manager)
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
         assert resource == GROUPS
-        self.writes.append((virtual_time.time(), name.name, field_manager))
+        name = name_of(body)
+        await self._write(name, f"stamp by {field_manager}")
+        before = self.objects.get(name, {"metadata": {"generation": 0}})
+        self.version += 1
+        generation = before["metadata"]["generation"] + (body["spec"] != before.get("spec"))
+        own = {"uid": f"uid-{name.name}", "creationTimestamp": at(0), "generation": generation}
+        metadata = {**body["metadata"], **own, "resourceVersion": str(self.version)}
+        self.objects[name] = {**before, **body, "metadata": metadata}
+        return self.objects[name]
+
+    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
+        assert resource == GROUPS
+        await self._write(name, "delete")
+        if name not in self.objects:
+            raise KubeNotFoundError(str(name))
+        if self.objects[name]["metadata"]["uid"] != uid:
+            raise KubeConflictError(str(name))
+        del self.objects[name]
+
+    async def _write(self, name: ObjectName, what: str) -> None:
+        self.writes.append((virtual_time.time(), name.name, what))
         self.parallel += 1
         self.most_parallel = max(self.parallel, self.most_parallel)
         try:
@@ -54,9 +92,6 @@ class FakeApi:
         finally:
             self.parallel -= 1
             self.written.set()
-        if name not in self.objects:
-            raise KubeNotFoundError(str(name))
-        return self.store(name, status, field_manager)
 
     def store(self, name: ObjectName, status: Mapping[str, Any], manager: str) -> Object:
         before = self.objects[name].get("status", {})
@@ -116,6 +151,14 @@ class Bench:
         self.store.hear(VMIS, "ADDED", vmi_object())
         self.store.hear(PODS, "ADDED", pod_object())
         self.store.hear(NODES, "ADDED", node_object())
+
+    def add_policy(self, *vmis: str, **more: Any) -> None:
+        obj = policy_object(**more)
+        self.api.objects[ObjectName("", "gold")] = obj
+        self.store.hear(NAMESPACES, "ADDED", namespace_object())
+        for name in vmis:
+            self.store.hear(VMIS, "ADDED", vmi_object(name))
+        self.store.hear(POLICIES, "ADDED", obj)
 
     def count(self, result: str) -> float:
         return self.metrics.registry.get_sample_value("cachemon_operator_writes_total", {"result": result}) or 0.0
@@ -350,3 +393,117 @@ def test_a_change_during_a_write_of_the_same_group_is_written_after_it() -> None
     bench = with_writer(story)
     assert [round(when) for when, _, _ in bench.api.writes] == [0, 5]
     assert bench.api.condition("g", "Bound") == "VMINotRunning"
+
+
+GOLD = ObjectName("", "gold")
+STAMP = ObjectName("tenant", "vm.gold")
+
+
+def test_a_policy_has_its_group_made_and_bound_and_says_so() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_policy("vm")
+        await bench.api.quiet()
+        await asyncio.sleep(10)
+
+    bench = with_writer(story)
+    assert bench.api.objects[STAMP]["spec"]["groups"] == [{"vcpus": "all"}]
+    assert bench.api.condition("vm.gold", "Bound") == "VMINotRunning"
+    status = bench.api.objects[GOLD]["status"]
+    assert (status["matchingVMIs"], status["groups"]) == (1, 1)
+    assert status["conditions"][0]["reason"] == "GroupsStamped"
+    whats = [what for _, name, what in bench.api.writes if name == "vm.gold"]
+    assert whats == ["stamp by cachemon-operator", "cachemon-operator"]
+
+
+def test_a_thousand_groups_are_few_writes_of_the_policy_and_hold_nobody_up() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_policy(*(f"vm{number}" for number in range(1000)))
+        await asyncio.sleep(3)
+        bench.add_group("mine", vmi_name="vm7")
+        await asyncio.sleep(1)
+        assert bench.api.condition("mine", "Bound")
+        await asyncio.sleep(60)
+
+    bench = with_writer(story)
+    status = bench.api.objects[GOLD]["status"]
+    assert (status["matchingVMIs"], status["groups"]) == (1000, 1000)
+    assert len([name for _, name, _ in bench.api.writes if name == "gold"]) <= 15
+    assert len(bench.api.writes) <= 2 * 1000 + 15 + 1
+
+
+def test_an_unwanted_group_is_deleted_once() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_policy("vm")
+        await bench.api.quiet()
+        bench.api.writes.clear()
+        bench.store.hear(POLICIES, "DELETED", policy_object(version=9000))
+        await asyncio.sleep(100)
+
+    bench = with_writer(story)
+    assert STAMP not in bench.api.objects
+    assert [what for _, _, what in bench.api.writes] == ["delete"]
+
+
+@pytest.mark.parametrize("error", [KubeUnreachableError("no route"), KubeThrottledError("slow down", 5.0)])
+def test_a_delete_that_failed_is_tried_again(error: KubeError) -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_group("vm.gold")
+        bench.api.objects[STAMP] = stamped_object(version=5)
+        bench.store.hear(GROUPS, "MODIFIED", stamped_object(version=5))
+        bench.api.errors = [error]
+        await asyncio.sleep(60)
+
+    bench = with_writer(story)
+    assert STAMP not in bench.api.objects
+    assert [what for _, _, what in bench.api.writes] == ["delete", "delete"]
+
+
+def test_another_object_of_the_name_is_not_deleted_for_the_one_that_was_meant() -> None:
+    async def story(bench: Bench) -> None:
+        bench.store.hear(GROUPS, "ADDED", stamped_object(version=5))
+        bench.api.objects[STAMP] = stamped_object(version=9)
+        bench.api.objects[STAMP]["metadata"]["uid"] = "a new one"
+        await asyncio.sleep(1)
+
+    bench = with_writer(story)
+    assert STAMP in bench.api.objects
+    assert bench.count("conflict") == 1
+
+
+def test_a_stamp_that_is_refused_rests_and_the_group_is_bound_all_the_same() -> None:
+    async def story(bench: Bench) -> None:
+        bench.add_policy("vm")
+        bench.add_vm()
+        await bench.api.quiet()
+        bench.api.writes.clear()
+
+        async def refuse() -> None:
+            if bench.api.writes[-1][2].startswith("stamp"):
+                raise KubeForbiddenError("quota")
+
+        bench.api.slow = refuse
+        changed = policy_object(version=9000, generation=2, priority=9)
+        bench.store.hear(POLICIES, "MODIFIED", changed)
+        bench.store.hear(NODES, "DELETED", node_object(version=2))
+        await asyncio.sleep(30)
+        assert bench.api.condition("vm.gold", "Bound") == "NoAgent"
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "Stamping"
+
+    bench = with_writer(story)
+    assert len([what for _, _, what in bench.api.writes if what.startswith("stamp")]) == 1
+
+
+def test_a_server_that_does_not_keep_a_stamp_is_not_written_to_without_end() -> None:
+    async def story(bench: Bench) -> None:
+        kept = bench.api.apply
+
+        async def forgetful(resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
+            spec = {key: value for key, value in body["spec"].items() if key != "priority"}
+            return await kept(resource, {**body, "spec": spec}, field_manager=field_manager)
+
+        bench.api.apply = forgetful  # type: ignore[method-assign]
+        bench.add_policy("vm", priority=5)
+        await asyncio.sleep(200)
+
+    writes = with_writer(story).api.writes
+    assert 2 <= len([what for _, _, what in writes if what.startswith("stamp")]) <= 5

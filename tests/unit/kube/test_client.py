@@ -72,6 +72,35 @@ def test_a_list_in_pages_is_put_together() -> None:
     play(story())
 
 
+def test_an_object_is_applied_by_our_manager_with_force() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(answer(200, make_object("vm3", 7)))
+            body = {"metadata": {"name": "vm3", "namespace": "ns"}, "spec": {"vmiName": "vm3"}}
+            assert await client.apply(GROUPS, body, field_manager="cachemon-operator") == make_object("vm3", 7)
+            method, path, query, headers, sent = server.requests[0]
+            assert (method, path) == ("PATCH", "/apis/cachemon.dev/v1alpha1/namespaces/ns/cachemonitorgroups/vm3")
+            assert query == {"fieldManager": "cachemon-operator", "force": "true"}
+            assert headers["Content-Type"] == "application/apply-patch+yaml"
+            assert json.loads(sent) == body
+
+    play(story())
+
+
+def test_a_delete_names_the_very_object() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers += [answer(200, {"kind": "Status"}), failure(409, "the UID in the precondition")]
+            await client.delete(GROUPS, VM3, uid="u-1")
+            method, path, _, _, sent = server.requests[0]
+            assert (method, path.endswith("/namespaces/ns/cachemonitorgroups/vm3")) == ("DELETE", True)
+            assert json.loads(sent)["preconditions"] == {"uid": "u-1"}
+            with pytest.raises(KubeConflictError):
+                await client.delete(GROUPS, VM3, uid="u-2")
+
+    play(story())
+
+
 def test_a_status_is_applied_by_our_manager_with_force() -> None:
     async def story() -> None:
         async with serving() as (server, client):

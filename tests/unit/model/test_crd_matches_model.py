@@ -1,5 +1,7 @@
 """What the CRDs and the model both say must be the same. Pure reading, no server."""
 
+import copy
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,18 +36,19 @@ def fields(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, A
     for name, part in schema.get("properties", {}).items():
         if path or name not in ("apiVersion", "kind", "metadata"):
             yield from fields(part, f"{path}.{name}")
-    if "items" in schema:
-        yield from fields(schema["items"], f"{path}[]")
+    for place, key in (("[]", "items"), ("{}", "additionalProperties")):
+        if key in schema:
+            yield from fields(schema[key], f"{path}{place}")
 
 
 ALL_FIELDS = [
     (resource.kind + path, schema)
-    for resource in (api.GROUPS, api.NODES)
+    for resource in (api.GROUPS, api.NODES, api.POLICIES)
     for path, schema in fields(crd(resource)["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "")
 ]
 
 
-@pytest.mark.parametrize("resource", [api.GROUPS, api.NODES], ids=lambda resource: resource.kind)
+@pytest.mark.parametrize("resource", [api.GROUPS, api.NODES, api.POLICIES], ids=lambda resource: resource.kind)
 def test_the_kinds_are_those_that_the_programs_ask_for(resource: api.Resource) -> None:
     spec = crd(resource)["spec"]
     assert crd(resource)["metadata"]["name"] == f"{resource.plural}.{resource.group}"
@@ -76,9 +79,24 @@ def test_roles_of_placements() -> None:
     assert set(allowed) == {api.ROLE_ACTIVE, api.ROLE_MIGRATION_TARGET}
 
 
-@pytest.mark.parametrize("resource", [api.GROUPS, api.NODES], ids=lambda resource: resource.kind)
+@pytest.mark.parametrize("resource", [api.GROUPS, api.NODES, api.POLICIES], ids=lambda resource: resource.kind)
 def test_the_status_of_conditions(resource: api.Resource) -> None:
     assert set(field(resource, "status.conditions.status")["enum"]) == set(get_args(conditions.Status))
+
+
+def test_a_policys_template_is_the_spec_of_a_group_word_for_word() -> None:
+    spec, template = field(api.GROUPS, "spec")["properties"], field(api.POLICIES, "spec.template")["properties"]
+    assert template == {name: part for name, part in spec.items() if name != "vmiName"}
+
+
+def test_a_policy_asks_of_both_sides_in_the_same_way() -> None:
+    def rules(selector: str) -> str:
+        schema = copy.deepcopy(field(api.POLICIES, f"spec.{selector}")["properties"])
+        for part in schema.values():
+            del part["description"]
+        return json.dumps(schema)
+
+    assert rules("namespaceSelector") == rules("vmiSelector")
 
 
 def test_the_types_of_conditions_are_allowed() -> None:
@@ -124,7 +142,7 @@ def test_agents_can_select_their_groups() -> None:
 
 
 def test_columns_have_descriptions() -> None:
-    for resource in (api.GROUPS, api.NODES):
+    for resource in (api.GROUPS, api.NODES, api.POLICIES):
         columns = crd(resource)["spec"]["versions"][0]["additionalPrinterColumns"]
         assert [column["name"] for column in columns if not column.get("description")] == ["Age"]
 
@@ -135,10 +153,11 @@ def test_every_field_is_described_bounded_and_closed(path: str, schema: dict[str
         "string": {"maxLength"},
         "integer": {"minimum", "maximum", "format"},
         "array": {"maxItems", "items", "x-kubernetes-list-type"},
-        "object": {"properties"},
+        "object": {"maxProperties"} if "additionalProperties" in schema else {"properties"},
     }
     assert bounds[schema["type"]] - set(schema) == set(), path
     assert schema["description"].endswith("."), path
-    assert not {"x-kubernetes-preserve-unknown-fields", "additionalProperties", "nullable"} & set(schema), path
+    assert not {"x-kubernetes-preserve-unknown-fields", "nullable"} & set(schema), path
+    assert ("additionalProperties" in schema) == path.endswith(".matchLabels"), path
     if schema["type"] == "integer":
         assert -(2**53) < schema["minimum"] <= schema["maximum"] < 2**53, path

@@ -1,0 +1,128 @@
+"""The objects of one resource as values, by name, and indices of them.
+
+News comes in any order: from a watch, from a watch that lists again, from our own lists, from answers to our own
+writes. Every object carries the resourceVersion of its last change; within one resource these can be compared as
+numbers (KEP-5504; every API server that stores in etcd has done so before). Older news is ignored, so a collection
+ends up the same in whatever order it hears.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cachemon.model.api import ObjectName, name_of
+
+__all__ = ["Change", "Collection", "Index"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """An object before and after; None where it was not, or is no more."""
+
+    name: ObjectName
+    before: T | None
+    after: T | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    version: int
+    value: T
+
+
+class Collection(Generic[T]):
+    """The objects of one resource, as values.
+
+    Args:
+        parse: from the object as the API has it to the value.
+    """
+
+    def __init__(self, parse: Callable[[Mapping[str, Any]], T]) -> None:
+        self._parse = parse
+        self._items: dict[ObjectName, _Item[T]] = {}
+        self._removed: dict[ObjectName, int] = {}
+        self._listed = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, name: ObjectName) -> T | None:
+        """The value, or None."""
+        item = self._items.get(name)
+        return None if item is None else item.value
+
+    def names(self) -> list[ObjectName]:
+        """All names."""
+        return list(self._items)
+
+    def values(self) -> list[T]:
+        """All values; may be called from another thread."""
+        return [item.value for item in list(self._items.values())]
+
+    def put(self, obj: Mapping[str, Any]) -> Change[T] | None:
+        """An object as it is now; None when that is old news."""
+        name, version = name_of(obj), _version_of(obj)
+        known = self._items.get(name)
+        newest = known.version if known else max(self._listed, self._removed.get(name, 0))
+        if version <= newest:
+            return None
+        self._removed.pop(name, None)
+        self._items[name] = _Item(version, self._parse(obj))
+        return Change(name, known.value if known else None, self._items[name].value)
+
+    def remove(self, obj: Mapping[str, Any]) -> Change[T] | None:
+        """An object as it was deleted, with the resourceVersion of that; None when that is old news."""
+        name, version = name_of(obj), _version_of(obj)
+        known = self._items.get(name)
+        if known and version < known.version:
+            return None
+        self._removed[name] = max(version, self._removed.get(name, 0))
+        if known is None:
+            return None
+        del self._items[name]
+        return Change(name, known.value, None)
+
+    def replace(self, objects: Iterable[Mapping[str, Any]], version: int) -> list[Change[T]]:
+        """A complete list, as of `version`: what is not in it is gone, unless we heard of it later.
+
+        Lists are made one after another, so a version that goes down means another history (etcd restored from
+        a backup): then the list is all that is known.
+        """
+        if version < self._listed:
+            self._removed.clear()
+            self._items = {name: _Item(0, item.value) for name, item in self._items.items()}
+        self._listed = 0  # what the list has may have changed long before the list before it
+        objects = list(objects)
+        changes = [change for obj in objects if (change := self.put(obj)) is not None]
+        absent = self._items.keys() - {name_of(obj) for obj in objects}
+        gone = sorted(name for name in absent if self._items[name].version <= version)
+        changes += [Change(name, self._items.pop(name).value, None) for name in gone]
+        self._listed = version
+        self._removed = {name: at for name, at in self._removed.items() if at > version}
+        return changes
+
+
+class Index:
+    """Names of objects by something that they name."""
+
+    def __init__(self) -> None:
+        self._names: defaultdict[object, set[ObjectName]] = defaultdict(set)
+
+    def __getitem__(self, key: object) -> Iterable[ObjectName]:
+        return self._names.get(key, ())
+
+    def move(self, name: ObjectName, before: object, after: object) -> None:
+        """The object named `before` and names `after` now; None is nothing."""
+        if before is not None:
+            self._names[before].discard(name)
+            if not self._names[before]:
+                del self._names[before]
+        if after is not None:
+            self._names[after].add(name)
+
+
+def _version_of(obj: Mapping[str, Any]) -> int:
+    return int(obj["metadata"]["resourceVersion"])
