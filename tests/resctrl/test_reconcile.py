@@ -256,8 +256,7 @@ def test_a_node_whose_resctrl_goes_away_says_so_and_recovers(node: Node, emulato
 def test_a_proc_that_can_not_be_read_is_the_reason_of_every_group_until_it_can(node: Node) -> None:
     node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)
-    node.proc.chmod(0o755)
-    away = node.proc.rename(node.proc.with_name("away"))
+    away = node.proc.rename(node.proc.with_name(f"{node.proc.name}-away"))
     layout = node.run(target)
     assert states(layout) == [(GroupState.WAITING, "ProcUnreadable")]
     assert layout.node.unavailable

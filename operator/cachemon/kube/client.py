@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.rest import RESTResponse
+from kubernetes.aio.config import ConfigException
 
 from cachemon import __version__
 from cachemon.kube.credentials import Credentials
@@ -77,6 +78,7 @@ class KubeClient:
     def __init__(
         self, credentials: Credentials, *, request_seconds: float = 30.0, silence_seconds: float = 75.0
     ) -> None:
+        self._credentials = credentials
         self._api = ApiClient(credentials.configuration)
         self._api.user_agent = f"cachemon/{__version__}"
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
@@ -175,10 +177,15 @@ class KubeClient:
     ) -> RESTResponse:
         headers = {"Accept": _JSON, "Content-Type": content_type}
         target = f"{path}?{urlencode(query)}" if query else path
-        call = await self._api.param_serialize(
-            method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
-        )
+        try:
+            call = await self._api.param_serialize(
+                method, target, header_params=headers, body=body, auth_settings=["BearerToken"]
+            )
+        except (ConfigException, OSError) as err:  # it reads a pod's token once a minute
+            raise KubeForbiddenError(f"the pod's token can't be read: {err}") from err
         response = await _answer(self._api.call_api(*call, _request_timeout=limit))
+        if response.status == 401:
+            self._credentials.renew()
         if response.status >= 400:
             text = await _answer(response.read())
             raise _error(response.status, _message(text), response.headers)
