@@ -74,10 +74,15 @@ class Node:
         """The same as a URL."""
         return f"http://{self.address}"
 
-    def start_agent(self) -> None:
-        """Start the agent and wait until it answers."""
+    def start_agent(self, wrapper: Sequence[str | Path] = ()) -> None:
+        """Start the agent and wait until it answers.
+
+        Args:
+            wrapper: a command that gives the process its rights and then becomes the agent.
+        """
         self._agent = ServerProcess(
             [
+                *wrapper,
                 program("cachemon-agent"),
                 f"--node-name={self.name}",
                 f"--resctrl={self.emulator.mountpoint}",

@@ -1,5 +1,6 @@
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -285,6 +286,120 @@ def test_an_agent_makes_no_object_of_another_name(
     with pytest.raises(ApiRefusedError, match="may write the CacheMonitorNode of that name") as refused:
         control_plane.request("POST", nodes_path(), body, token=agents.token_here)
     assert refused.value.status == 403
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "another"},
+        {"uid": "0b1c3a52-9a0e-4f0c-b0c1-0f6c5f7b9d11"},
+        {"kind": "Namespace", "name": "kube-system"},
+        {"apiVersion": "cachemon.dev/v1alpha1", "kind": "CacheMonitorNode"},
+        {"blockOwnerDeletion": True},
+    ],
+    ids=str,
+)
+def test_an_agent_gives_its_object_no_owner_but_its_own_node(
+    control_plane: ControlPlane, agents: Agents, change: dict[str, Any]
+) -> None:
+    uid = control_plane.request("GET", f"/api/v1/nodes/{agents.here}")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "Node", "name": agents.here, "uid": uid}
+    path = f"{nodes_path()}?dryRun=All"
+
+    def create(**metadata: Any) -> None:
+        body = {**node_object(""), "metadata": {"name": agents.here, **metadata}}
+        control_plane.request("POST", path, body, token=agents.token_here)
+
+    create(ownerReferences=[owner])
+    for metadata in ({"ownerReferences": [{**owner, **change}]}, {"ownerReferences": [owner, {**owner, **change}]}):
+        with pytest.raises(ApiRefusedError, match="own Node as owner and nothing else") as refused:
+            create(**metadata)
+        assert refused.value.status == 403
+
+
+def test_an_agent_gives_its_object_no_finalizers(control_plane: ControlPlane, agents: Agents) -> None:
+    body = {**node_object(""), "metadata": {"name": agents.here, "finalizers": ["cachemon.dev/stay"]}}
+    with pytest.raises(ApiRefusedError, match="no finalizers"):
+        control_plane.request("POST", f"{nodes_path()}?dryRun=All", body, token=agents.token_here)
+
+
+def test_a_status_that_an_agent_sends_along_with_a_new_object_is_not_taken(
+    control_plane: ControlPlane, agents: Agents
+) -> None:
+    body = {**node_object(agents.here), "status": NODE_STATUS}
+    made = control_plane.request("POST", f"{nodes_path()}?dryRun=All", body, token=agents.token_here)
+    assert not made.get("status")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Metadata that an agent sends to a status endpoint, and how."""
+
+    content_type: str
+    metadata: dict[str, Any]
+
+
+EDITS: list[dict[str, Any]] = [
+    {"labels": {"team": "x"}},
+    {"annotations": {"note": "x"}},
+    {"finalizers": ["cachemon.dev/stay"]},
+    {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]},
+]
+
+
+@pytest.mark.parametrize("edit", [Edit(kind, metadata) for kind in (MERGE, APPLY) for metadata in EDITS], ids=str)
+def test_an_agent_that_sends_metadata_or_spec_to_the_status_endpoint_changes_neither(
+    control_plane: ControlPlane, agents: Agents, group: str, node: str, edit: Edit
+) -> None:
+    for path, kind, status in (
+        (group, "CacheMonitorGroup", AGENT_STATUS),
+        (node, "CacheMonitorNode", NODE_STATUS),
+    ):
+        before = control_plane.request("GET", path)
+        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": edit.metadata}
+        if edit.content_type == APPLY:
+            body |= {"status": status}
+        if kind == "CacheMonitorGroup":
+            body |= {"spec": {"vmiName": "vm3", "priority": 1000}}
+        query = f"?fieldManager={AGENT_FIELD_MANAGER}" + ("&force=true" if edit.content_type == APPLY else "")
+        with suppress(ApiRefusedError):  # refused or not taken
+            control_plane.request(
+                "PATCH", f"{path}/status{query}", body, token=agents.token_here, content_type=edit.content_type
+            )
+        after = control_plane.request("GET", path)
+        assert after.get("spec") == before.get("spec")
+        for field in ("labels", "annotations", "finalizers", "ownerReferences", "generation"):
+            assert after["metadata"].get(field) == before["metadata"].get(field)
+
+
+def test_the_agent_of_a_migrations_target_waits_for_its_turn(
+    control_plane: ControlPlane, agents: Agents, group: str
+) -> None:
+    migrating = {**status_on(agents.here), "migrationTargetNodeName": agents.there}
+    apply_status(control_plane, group, operator_token(control_plane), migrating, OPERATOR_FIELD_MANAGER)
+    with pytest.raises(ApiRefusedError, match=f"this group is on node {agents.here}"):
+        apply_status(control_plane, group, agents.token_there, AGENT_STATUS)
+    assert apply_status(control_plane, group, agents.token_here, AGENT_STATUS)["groups"] == AGENT_STATUS["groups"]
+
+
+def test_a_token_ends_with_its_pod(control_plane: ControlPlane) -> None:
+    name = f"gone-{secrets.token_hex(4)}"
+    control_plane.add_node(name)
+    pod = control_plane.add_agent_pod(name)
+    token = control_plane.service_account_token(SYSTEM, AGENT, bound_pod=pod)
+
+    def answer() -> int:
+        try:
+            control_plane.request("GET", nodes_path(name), token=token)
+        except ApiRefusedError as error:
+            return error.status
+        return 200
+
+    assert answer() == 404
+    now = {"kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    control_plane.request("DELETE", f"/api/v1/namespaces/{SYSTEM}/pods/{pod}", now)
+    control_plane.request("DELETE", f"/api/v1/nodes/{name}")
+    until("the token to be refused", lambda: answer() == 401, seconds=60)
 
 
 def test_others_are_not_affected(control_plane: ControlPlane, agents: Agents, group: str, node: str) -> None:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,6 +13,11 @@ AGENT = "cachemon-agent"
 
 CACHEMON = "cachemon.dev"
 KUBEVIRT = "kubevirt.io"
+RBAC_GROUP = "rbac.authorization.k8s.io"
+RBAC = f"/apis/{RBAC_GROUP}/v1"
+
+READ = {"get", "list", "watch"}
+WRITE = {"create", "update", "patch", "delete", "deletecollection"}
 
 # Everything that each program may do: (API group, resource) -> verbs.
 RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
@@ -94,17 +99,33 @@ def user(account: str) -> str:
 
 
 def may(control_plane: ControlPlane, account: str, verb: str, group: str, resource: str) -> bool:
-    """What the API server answers to a SubjectAccessReview in any namespace."""
-    resource, _, subresource = resource.partition("/")
-    groups = ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}", "system:authenticated"]
-    asked = {"verb": verb, "group": group, "resource": resource, "subresource": subresource}
+    """What the API server answers of a program in any namespace."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}")
+    return allowed(control_plane, Who(user(account), groups), verb, (group, resource))
+
+
+class Who(NamedTuple):
+    """A user and the groups besides that of all who have logged in."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+
+
+def allowed(control_plane: ControlPlane, who: Who, verb: str, kind: tuple[str, str], namespace: str = "") -> bool:
+    """What the API server answers to a SubjectAccessReview; no namespace means all, and the cluster's objects."""
+    resource, _, subresource = kind[1].partition("/")
+    asked = {"verb": verb, "group": kind[0], "resource": resource, "subresource": subresource}
     review = control_plane.request(
         "POST",
         "/apis/authorization.k8s.io/v1/subjectaccessreviews",
         {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": user(account), "groups": groups, "resourceAttributes": asked},
+            "spec": {
+                "user": who.name,
+                "groups": [*who.groups, "system:authenticated"],
+                "resourceAttributes": {**asked, "namespace": namespace},
+            },
         },
     )
     return bool(review["status"]["allowed"])
@@ -153,6 +174,76 @@ def test_a_program_has_no_other_rights(control_plane: ControlPlane, account: str
     rights = rules_of(control_plane, account)
     everybodys = {key for key in rights if key[0] in ("authorization.k8s.io", "authentication.k8s.io")}
     assert {key: verbs for key, verbs in rights.items() if key not in everybodys} == RIGHTS[account]
+
+
+PEOPLE = {
+    "cachemon-view": {
+        (CACHEMON, "cachemonitorgroups"): READ,
+        (CACHEMON, "cachemonitornodes"): READ,
+        (CACHEMON, "cachemonitorpolicies"): READ,
+    },
+    "cachemon-edit": {(CACHEMON, "cachemonitorgroups"): READ | WRITE},
+}
+AGGREGATED_TO = {"cachemon-view": {"view"}, "cachemon-edit": {"edit", "admin"}}
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_kubernetes_adds_a_role_for_people_to_its_own(control_plane: ControlPlane, role: str) -> None:
+    labels = control_plane.request("GET", f"{RBAC}/clusterroles/{role}")["metadata"]["labels"]
+    prefix = f"{RBAC_GROUP}/aggregate-to-"
+    wanted = {prefix + name: "true" for name in AGGREGATED_TO[role]}
+    assert {key: value for key, value in labels.items() if key.startswith(prefix)} == wanted
+    for name in AGGREGATED_TO[role]:
+        selectors = control_plane.request("GET", f"{RBAC}/clusterroles/{name}")["aggregationRule"]
+        assert {"matchLabels": {prefix + name: "true"}} in selectors["clusterRoleSelectors"]
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_a_person_with_a_role_in_a_namespace_has_its_rights_there_and_nowhere_else(
+    control_plane: ControlPlane, namespace: str, role: str
+) -> None:
+    person = f"{role}-of-{namespace}"
+    binding = {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": role},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC_GROUP, "kind": "User", "name": person}],
+    }
+    control_plane.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+
+    def verbs(resource: str, where: str) -> set[str]:
+        return {v for v in READ | WRITE if allowed(control_plane, Who(person), v, (CACHEMON, resource), where)}
+
+    until("the rights", lambda: verbs("cachemonitorgroups", namespace))
+    assert verbs("cachemonitorgroups", namespace) == PEOPLE[role][CACHEMON, "cachemonitorgroups"]
+    assert verbs("cachemonitorgroups/status", namespace) == set(), "nobody but the programs writes a status"
+    assert verbs("cachemonitorgroups", "default") == set()
+    for resource in ("cachemonitornodes", "cachemonitornodes/status", "cachemonitorpolicies"):
+        assert verbs(resource, "") == set()
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_a_person_with_a_role_in_the_whole_cluster_has_its_rights_and_no_others(
+    control_plane: ControlPlane, namespace: str, role: str
+) -> None:
+    person, name = f"{role}-everywhere", f"{role}-{namespace}"
+    binding = {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC_GROUP, "kind": "User", "name": person}],
+    }
+    control_plane.request("POST", f"{RBAC}/clusterrolebindings", binding)
+    try:
+        until("the rights", lambda: allowed(control_plane, Who(person), "list", (CACHEMON, "cachemonitorgroups")))
+        kinds = ("cachemonitorgroups", "cachemonitornodes", "cachemonitorpolicies")
+        for resource in (*kinds, *(f"{kind}/status" for kind in kinds)):
+            verbs = {v for v in READ | WRITE if allowed(control_plane, Who(person), v, (CACHEMON, resource))}
+            assert verbs == PEOPLE[role].get((CACHEMON, resource), set()), resource
+    finally:
+        control_plane.request("DELETE", f"{RBAC}/clusterrolebindings/{name}")
 
 
 def test_the_operator_reads_everywhere_and_applies_a_status_with_its_own_token(

@@ -111,7 +111,7 @@ def plan_for(machine: Machine, vm: Vm, *lists: str) -> Plan:
     """The plan for a VM's groups of vCPUs, earlier ones first when RMIDs are short; nothing is remembered."""
     groups = [parse_group({"vcpus": text}) for text in lists]
     wishes = [
-        Wish(GroupKey("object", group.name), group, priority=-position, created="")
+        Wish(GroupKey("object", group.name), group, priority=-position, created="", namespace="")
         for position, group in enumerate(groups)
     ]
     qemu = vm.qemu

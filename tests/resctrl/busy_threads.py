@@ -104,7 +104,7 @@ class StandInQemu:
         (self._directory / "stat").symlink_to("/proc/self/stat")
         argv = ["qemu-system-x86_64", "-name", f"guest={guest},debug-threads=on"]
         (self._directory / "cmdline").write_bytes("\0".join(argv).encode() + b"\0")
-        (self._directory / "cgroup").write_text(f"0::/kubepods.slice/pod{pod_uid}/x\n")
+        (self._directory / "cgroup").write_text(f"0::/kubepods/pod{pod_uid}/x\n")
 
     def add(self, tid: int) -> None:
         """One of our threads is a thread of the QEMU."""

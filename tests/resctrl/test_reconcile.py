@@ -13,6 +13,7 @@ from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
+from cachemon.model.threads import MOST_QEMUS
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
 from lab.wait import until
@@ -249,6 +250,45 @@ def test_a_node_whose_resctrl_goes_away_says_so_and_recovers(node: Node, emulato
     assert states(layout) == [(GroupState.WAITING, "ResctrlNotMounted")]
     node.reconciler._tree = ResctrlTree(emulator.mountpoint)
     assert states(node.run(target)) == [WELL]
+
+
+@pytest.mark.pitfall(15)
+def test_a_proc_that_can_not_be_read_is_the_reason_of_every_group_until_it_can(node: Node) -> None:
+    node.plug("CPU 0/KVM")
+    target = wanting(ALL, vcpus=1)
+    away = node.proc.rename(node.proc.with_name(f"{node.proc.name}-away"))
+    layout = node.run(target)
+    assert states(layout) == [(GroupState.WAITING, "ProcUnreadable")]
+    assert layout.node.unavailable
+    assert layout.node.unavailable.reason == "ProcUnreadable"
+    away.rename(node.proc)
+    assert states(node.run(target)) == [WELL]
+
+
+def test_a_pod_that_says_it_runs_anothers_guest_gets_nothing_and_costs_the_other_nothing(
+    node: Node, threads: BusyThreads
+) -> None:
+    vcpu = node.plug("CPU 0/KVM")
+    target = wanting(ALL, vcpus=1)
+    before = node.run(target)
+    impostor = StandInQemu(node.proc, PID + 1, pod_uid(2), "tenant-a_vm3")
+    impostor.add(threads.start("CPU 0/KVM"))
+    stranger = StandInQemu(node.proc, PID + 2, POD, "tenant-b_vm3")
+    stranger.add(threads.start("CPU 0/KVM"))
+    assert node.run(target).targets == before.targets
+    assert node.ours() == {frozenset({vcpu})}
+
+
+def test_a_pod_full_of_qemus_takes_no_rmids_and_its_neighbour_is_monitored(node: Node, threads: BusyThreads) -> None:
+    vcpu = node.plug("CPU 0/KVM")
+    for number in range(2, 2 + MOST_QEMUS + 3):
+        StandInQemu(node.proc, PID + number, pod_uid(2), "tenant-a_vm4").add(threads.start("CPU 0/KVM"))
+    placements = [{"nodeName": "node01", "podUID": pod_uid(2), "role": "Active"}]
+    spec = {"vmiName": "vm4", "groups": [ALL]}
+    hostile = make_target(make_object("vm4", spec=spec, status={"vcpuCount": 1, "placements": placements}))
+    layout = node.run(hostile, wanting(ALL, vcpus=1))
+    assert states(layout) == [(GroupState.WAITING, "TooManyQEMUs"), WELL]
+    assert node.ours() == {frozenset({vcpu})}
 
 
 def test_cache_blocks_are_those_of_the_kernel_with_the_sizes_of_sysfs(node: Node) -> None:

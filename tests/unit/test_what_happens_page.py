@@ -24,11 +24,15 @@ def test_every_line_names_tests_that_there_are() -> None:
     lines = [line for line in lines if not line.startswith("| event |")]
     assert len(lines) > 20
     assert [line for line in lines if not re.search(r"<!-- test_\w+( test_\w+)* --> \|$", line)] == []
-    there = {name for folder in ("e2e", "apiserver") for path in (TESTS / folder).glob("*.py") for name in tests_in(path)}
+    there = {
+        name for folder in ("e2e", "apiserver") for path in (TESTS / folder).glob("*.py") for name in tests_in(path)
+    }
     assert named() - there == set()
 
 
 def test_every_lifecycle_has_a_line() -> None:
-    told = {name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in tests_in(path)}
+    told = {
+        name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in tests_in(path)
+    }
     assert told
     assert told - named() == set()

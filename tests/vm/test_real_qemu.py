@@ -13,7 +13,7 @@ from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
 from lab import guest
 from lab.cgroups import writable_home
-from lab.launcher import Identity, LauncherError, container_id
+from lab.launcher import Identity, LauncherError
 from lab.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
 from lab.wait import until
 
@@ -172,7 +172,7 @@ def test_the_pod_is_told_by_the_cgroup_where_one_can_be_made(make_vm: MakeVm) ->
     vm.start()
     cgroup = proc.read_cgroup(f"/proc/{vm.pid}") or ""
     assert proc.pod_uid_of_cgroup(cgroup) == vm.pod.uid
-    assert found(QemuFinder(Path("/proc")), vm).container_id == container_id(vm.pod.uid)
+    assert found(QemuFinder(Path("/proc")), vm).pid == vm.pid
 
 
 def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm) -> None:

@@ -64,7 +64,8 @@ class Agent:
         self._wake_publish = asyncio.Event()
         self._targets_changed_at = time.monotonic()
         tree = ResctrlTree(config.resctrl)
-        self._reconciler = Reconciler(tree, config.proc, config.sysfs, budget=config.rmid_budget)
+        in_pod = config.kubeconfig is None
+        self._reconciler = Reconciler(tree, config.proc, config.sysfs, in_pod=in_pod, budget=config.rmid_budget)
         self._sampler = Sampler(tree, config.rate_window_seconds)
         self._publisher = Publisher(
             client,

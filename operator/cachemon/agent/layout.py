@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup, ObjectName
 from cachemon.model.cells import Wish
-from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.errors import MonitoringUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import Qemu, ThreadClass
+from cachemon.model.threads import MOST_QEMUS, Qemu, ThreadClass
 
 __all__ = [
     "Carried",
@@ -119,7 +119,7 @@ class NodeFacts:
         control_groups: names of the control groups besides the default one.
     """
 
-    unavailable: ResctrlUnavailableError | None = None
+    unavailable: MonitoringUnavailableError | None = None
     num_rmids: int = 0
     events: tuple[str, ...] = ()
     assign_mode: str | None = None
@@ -160,7 +160,7 @@ class Layout:
 def wishes_of(targets: Iterable[Target]) -> tuple[Wish, ...]:
     """Every monitoring group of every target."""
     return tuple(
-        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created)
+        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created, t.object.name.namespace)
         for t in targets
         for group in t.object.groups
     )
@@ -223,6 +223,13 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
 
     if not qemus:
         return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target))
+    if len(qemus) > MOST_QEMUS:
+        return stands(
+            GroupState.WAITING,
+            Reason.TOO_MANY_QEMUS,
+            f"more than {MOST_QEMUS} processes in its pods call themselves QEMU of guest "
+            f"{target.object.guest_name}; it can't be told which one runs it: look into the pod",
+        )
     gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return stands(GroupState.WAITING, waiting.reason, waiting.message)
@@ -251,7 +258,7 @@ def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carrie
         return (
             f"needs {shortage.needs} {'RMID' if shortage.needs == 1 else 'RMIDs'}{place}, "
             f"{max(0, shortage.free)} {'is' if shortage.free == 1 else 'are'} free; {carried.rmids}; "
-            "lower the number of groups or raise `priority`"
+            "lower the number of groups or raise `priority`; at equal priority namespaces take turns"
         )
     refused = carried.without_rmid.intersection(cells)
     if refused:
@@ -276,7 +283,7 @@ def cells_by_group(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
     return {key: tuple(cells) for key, cells in found.items()}
 
 
-def unavailable_layout(targets: Iterable[Target], err: ResctrlUnavailableError) -> Layout:
+def unavailable_layout(targets: Iterable[Target], err: MonitoringUnavailableError) -> Layout:
     """Every group waits, with the reason why nothing can be monitored here."""
     return Layout(
         node=NodeFacts(unavailable=err),

@@ -19,14 +19,14 @@ from cachemon.agent.layout import (
     wishes_of,
 )
 from cachemon.agent.rmids import RmidMemory
-from cachemon.model.cells import Cell, Wish, split
-from cachemon.model.errors import ResctrlBusyError, ResctrlUnavailableError
+from cachemon.model.cells import Cell, Wish, ranked, split
+from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import Qemu, Thread
+from cachemon.model.threads import MOST_QEMUS, Qemu, Thread
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
@@ -46,6 +46,7 @@ class Reconciler:
         tree: the resctrl file system.
         proc: the host's /proc.
         sysfs: the host's /sys.
+        in_pod: whether this program runs in a pod; see `QemuFinder`.
         budget: at most so many mon_groups; None for all that there are RMIDs for.
         verify_seconds: how long the remembered content of the mon_groups, and of sysfs, is believed.
         clock: monotonic seconds.
@@ -57,6 +58,7 @@ class Reconciler:
         proc: Path,
         sysfs: Path,
         *,
+        in_pod: bool = False,
         budget: int | None = None,
         verify_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -67,7 +69,7 @@ class Reconciler:
         self._budget = budget
         self._verify_seconds = verify_seconds
         self._clock = clock
-        self._finder = QemuFinder(proc, clock=clock)
+        self._finder = QemuFinder(proc, in_pod=in_pod, clock=clock)
         self._memberships = Memberships(proc)
         self._observed: Observed | None = None
         self._observed_at = 0.0
@@ -86,7 +88,7 @@ class Reconciler:
         """One pass: find threads, plan, apply, and tell how every group stands."""
         try:
             return self._run(targets)
-        except ResctrlUnavailableError as err:
+        except MonitoringUnavailableError as err:
             self.forget()
             return unavailable_layout(targets, err)
 
@@ -204,8 +206,9 @@ def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tup
     """The cells of every QEMU, split by the wishes of all targets that it belongs to."""
     wanted: dict[Qemu, list[Target]] = {}
     for target in targets:
-        for qemu in qemus[target.object.uid]:
-            wanted.setdefault(qemu, []).append(target)
+        if len(qemus[target.object.uid]) <= MOST_QEMUS:
+            for qemu in qemus[target.object.uid]:
+                wanted.setdefault(qemu, []).append(target)
     cells = [cell for qemu, of in wanted.items() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
 
@@ -214,5 +217,5 @@ def _complete(
     cells: Mapping[GroupKey, tuple[MonGroupName, ...]], wishes: Sequence[Wish], own: AbstractSet[MonGroupName]
 ) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
     """The groups all of whose mon_groups are there, best rank first."""
-    ranked = (wish.key for wish in sorted(wishes, key=lambda wish: wish.rank))
-    return {key: cells[key] for key in ranked if key in cells and own >= set(cells[key])}
+    by_rank = (wish.key for wish in ranked(wishes))
+    return {key: cells[key] for key in by_rank if key in cells and own >= set(cells[key])}

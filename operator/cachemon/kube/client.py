@@ -204,6 +204,8 @@ class KubeClient:
                 allow_redirects=False,
             )
         )
+        if response.status == 401:
+            self._credentials.renew()
         if response.status >= 400:
             raise _error(response.status, _message(await _answer(response.read())), response.headers)
         return response

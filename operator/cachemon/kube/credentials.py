@@ -23,6 +23,10 @@ class ClientCertificate(NamedTuple):
     key: str | None
 
 
+def _nothing() -> None:
+    """A kubeconfig's token does not change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """All that it takes to talk to an API server.
@@ -36,6 +40,7 @@ class Credentials:
         server_name: what the certificate must be for, if not for the host of the URL.
         proxy: URL of a proxy.
         namespace: that of the kubeconfig's context.
+        renew: reads a pod's token again at once: the server has refused the one that we have.
     """
 
     server: str
@@ -46,20 +51,29 @@ class Credentials:
     server_name: str | None = None
     proxy: str | None = None
     namespace: str = "default"
+    renew: Callable[[], None] = _nothing
 
 
-async def load_credentials(kubeconfig: Path | None, context: str | None = None) -> Credentials:
+async def load_credentials(
+    kubeconfig: Path | None,
+    context: str | None = None,
+    *,
+    service_account: Path = SERVICE_ACCOUNT,
+    environment: Mapping[str, str] = os.environ,
+) -> Credentials:
     """Credentials from a kubeconfig, or those of the pod that we run in.
 
     Args:
         kubeconfig: the file, or None for the service account of the pod.
         context: which context of the file; None for its current one.
+        service_account: where a pod's token and certificate are.
+        environment: where a pod is told the API server's address.
 
     Raises:
         InvalidInputError: the file can't be used, or we are in no pod.
     """
     if kubeconfig is None:
-        return pod_credentials(os.environ)
+        return pod_credentials(environment, service_account)
     # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod
     from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
 
@@ -89,7 +103,7 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
             f"no Kubernetes credentials from the pod's service account: {err}; is automountServiceAccountToken off?"
         ) from err
     address = f"[{host}]" if ":" in host else host
-    return Credentials(f"https://{address}:{port}", token, str(ca_file))
+    return Credentials(f"https://{address}:{port}", token, str(ca_file), renew=token.doubt)
 
 
 class TokenFile:
@@ -111,6 +125,10 @@ class TokenFile:
         self._token = self._path.read_text(encoding="utf-8").strip() or None
         self._read_again_at = self._clock() + _BELIEVE_TOKEN_SECONDS
         return self._token
+
+    def doubt(self) -> None:
+        """The server has refused it: look at the file before the next use."""
+        self._read_again_at = self._clock()
 
     async def __call__(self) -> str | None:
         """The token, at most a minute old; the one before while the file can't be read."""

@@ -5,7 +5,7 @@ split into cells, every cell gets a mon_group, and a group's figure is the sum o
 exact: every cache line and every byte of traffic carries the RMID of one cell.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -21,18 +21,32 @@ class Wish:
         key: which group.
         group: what it wants.
         priority: `spec.priority` of its object; higher keeps RMIDs longer.
-        created: creationTimestamp of its object; at equal priority older goes first.
+        created: creationTimestamp of its object.
+        namespace: of its object.
     """
 
     key: GroupKey
     group: MonitoringGroup
     priority: int
     created: str
+    namespace: str
 
-    @property
-    def rank(self) -> tuple[int, str, GroupKey]:
-        """Sorts the most deserving wish first."""
-        return (-self.priority, self.created, self.key)
+
+def ranked(wishes: Iterable[Wish]) -> tuple[Wish, ...]:
+    """The wishes in the order in which they are served when there is too little for all.
+
+    By priority. At equal priority the namespaces take turns: the oldest group of each, then the second oldest of
+    each, and so on; in one turn the older group goes first. So no namespace takes all by having many groups, or old
+    ones, and a new group is never served before an older one of its own namespace. Nothing but the wishes counts:
+    the order is the same at every pass, whatever came and went in between.
+    """
+    turns: Counter[tuple[int, str]] = Counter()
+    places: list[tuple[int, int, str, GroupKey, Wish]] = []
+    for wish in sorted(wishes, key=lambda wish: (wish.created, wish.key)):
+        turn = turns[wish.priority, wish.namespace]
+        turns[wish.priority, wish.namespace] += 1
+        places.append((-wish.priority, turn, wish.created, wish.key, wish))
+    return tuple(wish for *_, wish in sorted(places, key=lambda place: place[:4]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
     CachemonError
     ├── InvalidInputError          what a person wrote can't be meant: a list, a flag, an object
-    ├── ProcUnreadableError        /proc can't be read at all (it stands in qemu/discovery.py)
+    ├── MonitoringUnavailableError nothing on this node can be monitored now
+    │   ├── ProcUnreadableError        /proc does not show the node's processes
+    │   └── ResctrlUnavailableError    resctrl is not mounted, or the CPU offers no monitoring; a ResctrlError too
     ├── ResctrlError               the kernel refused something that should have worked
-    │   ├── ResctrlUnavailableError    not mounted, or the CPU offers no monitoring
     │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free
     │   └── ResctrlBusyError           another program holds the lock of the tree
     └── KubeError                  the API server refused, or did not answer
@@ -30,12 +31,8 @@ class InvalidInputError(CachemonError, ValueError):
     """What a person wrote can't be meant."""
 
 
-class ResctrlError(CachemonError):
-    """The kernel refused something that should have worked."""
-
-
-class ResctrlUnavailableError(ResctrlError):
-    """resctrl is not mounted, or offers no monitoring.
+class MonitoringUnavailableError(CachemonError):
+    """Nothing on this node can be monitored now.
 
     Attributes:
         reason: for a condition.
@@ -44,6 +41,18 @@ class ResctrlUnavailableError(ResctrlError):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ProcUnreadableError(MonitoringUnavailableError):
+    """The /proc that was given does not show the node's processes."""
+
+
+class ResctrlError(CachemonError):
+    """The kernel refused something that should have worked."""
+
+
+class ResctrlUnavailableError(MonitoringUnavailableError, ResctrlError):
+    """resctrl is not mounted, or offers no monitoring."""
 
 
 class OutOfRmidsError(ResctrlError):

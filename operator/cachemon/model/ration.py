@@ -1,7 +1,7 @@
 """Rationing: which monitoring groups get RMIDs when there are too few for all. Pure.
 
-Groups are admitted whole, by rank. One that does not fit waits, and then it costs nobody anything: the cells are
-those of the admitted groups alone, so a waiting group splits no cell of another.
+Groups are admitted whole, by rank (cells.ranked). One that does not fit waits, and then it costs nobody anything: the
+cells are those of the admitted groups alone, so a waiting group splits no cell of another.
 
 RMIDs may be short on the whole node, or in one control group: an Arm machine has so many PMGs for each PARTID, and
 mkdir answers ENOSPC there long before num_rmids are used (drivers/resctrl, Linux 7.1).
@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.model.cells import Cell, Wish
+from cachemon.model.cells import Cell, Wish, ranked
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT
 from cachemon.model.threads import Thread
@@ -81,8 +81,7 @@ def ration(
     Returns:
         The parts of the admitted groups, best rank first, never more than `limit`; and the groups that wait.
     """
-    ranked = sorted(wishes, key=lambda wish: wish.rank)
-    order = {wish.key: number for number, wish in enumerate(ranked)}
+    order = {wish.key: number for number, wish in enumerate(ranked(wishes))}
     waiting = {} if len(parts) <= limit and not rooms else _turn_away(parts, list(order), limit, rooms)
     merged = _merge(parts, order.keys() - waiting.keys())
     merged.sort(key=lambda part: (min(order[key] for key in part.cell.members), min(part.cell.tids)))
@@ -90,7 +89,7 @@ def ration(
 
 
 def _turn_away(
-    parts: Iterable[Part], ranked: Iterable[GroupKey], limit: int, rooms: Mapping[str, int]
+    parts: Iterable[Part], by_rank: Iterable[GroupKey], limit: int, rooms: Mapping[str, int]
 ) -> dict[GroupKey, Shortage]:
     by_place: defaultdict[_Place, list[frozenset[GroupKey]]] = defaultdict(list)
     places: defaultdict[GroupKey, set[_Place]] = defaultdict(set)
@@ -103,7 +102,7 @@ def _turn_away(
     costs = dict.fromkeys(by_place, 0)
     free: Counter[str | None] = Counter(rooms)
     free[None] = limit
-    for key in ranked:
+    for key in by_rank:
         new_costs = {place: _cost(by_place[place], admitted | {key}) for place in places[key]}
         more: Counter[str | None] = Counter()
         for place, cost in new_costs.items():

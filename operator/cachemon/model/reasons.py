@@ -30,6 +30,7 @@ class Reason(StrEnum):
     MONITORED = "Monitored"
     INVALID_SPEC = "InvalidSpec"
     QEMU_NOT_FOUND = "QEMUNotFound"
+    TOO_MANY_QEMUS = "TooManyQEMUs"
     VCPU_THREAD_MISSING = "VCPUThreadMissing"
     NO_SUCH_THREAD = "NoSuchThread"
     THREADS_NOT_IDENTIFIABLE = "ThreadsNotIdentifiable"
@@ -42,6 +43,9 @@ class Reason(StrEnum):
 
     # What the node offers: the agent's words, in `Ready` of a CacheMonitorNode, and for each group on it.
     MONITORING_AVAILABLE = "MonitoringAvailable"
+    PROC_UNREADABLE = "ProcUnreadable"
+    PROC_HIDDEN = "ProcHidden"
+    HOST_PID_MISSING = "HostPIDMissing"
     RESCTRL_NOT_MOUNTED = "ResctrlNotMounted"
     RESCTRL_UNREADABLE = "ResctrlUnreadable"
     MONITORING_UNSUPPORTED = "MonitoringUnsupported"

@@ -9,12 +9,18 @@ which libvirt always passes: `CPU n/KVM` (accel/kvm/kvm-accel-ops.c), `CPU n/TCG
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["Qemu", "Thread", "ThreadClass", "classify"]
+from cachemon.model.vcpus import MAX_VCPU_ID
 
-_VCPU = re.compile(r"CPU ([0-9]+)/(?:KVM|TCG|MSHV)")
+__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "tell_apart"]
+
+MOST_QEMUS = 4
+"""Processes that one VMI may have on a node. KubeVirt has one, or two while a VMI moves; each takes RMIDs."""
+
+_VCPU = re.compile(r"CPU (0|[1-9][0-9]{0,4})/(?:KVM|TCG|MSHV)")
 _ALL_VCPUS = "ALL CPUs/TCG"
 _IO_THREAD = re.compile(r"IO .+")
 _VHOST = re.compile(r"vhost-[0-9]+")
@@ -66,7 +72,6 @@ class Qemu:
         threads: in order of `tid`. A QEMU that is still starting may lack some vCPUs.
         identifiable: False when the QEMU does not name its threads (no `debug-threads=on`): its vCPUs
             can't be told from the rest, which is not the same as having none.
-        container_id: 64 hexadecimal digits from the cgroup path; None where the path has none.
     """
 
     pid: int
@@ -75,7 +80,6 @@ class Qemu:
     guest_name: str | None
     threads: tuple[Thread, ...]
     identifiable: bool
-    container_id: str | None = None
 
 
 def classify(name: str) -> tuple[ThreadClass, int | None]:
@@ -90,7 +94,7 @@ def classify(name: str) -> tuple[ThreadClass, int | None]:
     """
     if len(name) > _LONGEST_NAME:
         return ThreadClass.EMULATOR, None
-    if vcpu := _VCPU.fullmatch(name):
+    if (vcpu := _VCPU.fullmatch(name)) and int(vcpu[1]) <= MAX_VCPU_ID:
         return ThreadClass.VCPU, int(vcpu[1])
     if name == _ALL_VCPUS:
         return ThreadClass.VCPU, None
@@ -99,3 +103,19 @@ def classify(name: str) -> tuple[ThreadClass, int | None]:
     if _VHOST.fullmatch(name):
         return ThreadClass.VHOST, None
     return ThreadClass.EMULATOR, None
+
+
+def tell_apart(threads: Iterable[Thread]) -> tuple[Thread, ...]:
+    """The threads in order of TID, each vCPU once.
+
+    A new thread carries the name of the one that made it until it sets its own (kernel/fork.c copy_process): of
+    two with the name of one vCPU the older is the vCPU, the other counts as EMULATOR.
+    """
+    seen: set[int | None] = set()
+    told: list[Thread] = []
+    for thread in sorted(threads, key=lambda thread: (thread.start_time, thread.tid)):
+        known = thread.thread_class is ThreadClass.VCPU and thread.vcpu in seen
+        told.append(replace(thread, thread_class=ThreadClass.EMULATOR, vcpu=None) if known else thread)
+        if thread.thread_class is ThreadClass.VCPU:
+            seen.add(thread.vcpu)
+    return tuple(sorted(told, key=lambda thread: thread.tid))

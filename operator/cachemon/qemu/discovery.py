@@ -19,20 +19,25 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from cachemon.model.errors import CachemonError
-from cachemon.model.threads import Qemu, Thread, ThreadClass, classify
+from cachemon.model.errors import ProcUnreadableError
+from cachemon.model.reasons import Reason
+from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass, classify, tell_apart
 from cachemon.qemu import proc
 
-__all__ = ["ProcUnreadableError", "QemuFinder"]
+__all__ = ["QemuFinder"]
+
+MOST_THREADS = 8192  # KVM has 4096 vCPUs at most
 
 _PROGRAMS = ("qemu-system", "qemu-kvm")  # KubeVirt pkg/hypervisor/kvm/runtime.go, v1.9
 _QUARTER = 0.25
 _LONGEST_UNSEEN_SECONDS = 60.0
-_MOST_THREADS = 8192  # of one QEMU; KVM has 4096 vCPUs at most, and the kernel lists threads by age
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
-
-class ProcUnreadableError(CachemonError):
-    """The /proc that was given can't be read."""
+_HIDDEN = (
+    "{root}/1 can't be read: processes of other users are hidden from the agent; mount /proc without hidepid "
+    "(mount -o remount,hidepid=0 /proc), and where SELinux enforces run the agent as type spc_t"
+)
+_ALONE = "{root} shows the agent's own container and nothing of the node; its pod must have hostPID: true"
 
 
 class _Sighting(NamedTuple):
@@ -56,7 +61,6 @@ class _Identity:
 
     start_time: int
     pod_uid: str | None
-    container_id: str | None
     guest_name: str | None
     names_its_threads: bool
 
@@ -76,12 +80,25 @@ class QemuFinder:
 
     Args:
         root: the /proc to read. Of the host, if PIDs are to mean anything to the host's resctrl.
+        in_pod: whether this program runs in a pod: then PID 1 must be of another container.
+        most_threads: of one QEMU; later ones are not seen. The kernel lists them by age.
         clock: seconds that never go back.
     """
 
-    def __init__(self, root: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        in_pod: bool = False,
+        most_threads: int = MOST_THREADS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._root = os.fspath(root)
+        self._in_pod = in_pod
+        self._most_threads = most_threads
         self._clock = clock
+        own = f"{self._root}/self"
+        self._around = proc.pod_uids_in(proc.read_cgroup(own) or "", proc.read_mountinfo(own) or "")
         self._processes: dict[int, _Process] = {}
 
     def find(self, pod_uids: Collection[str]) -> dict[str, tuple[Qemu, ...]]:
@@ -91,25 +108,41 @@ class QemuFinder:
             pod_uids: pods to look for. Threads of other QEMUs are not read.
 
         Returns:
-            For each of `pod_uids` its QEMU processes in order of PID; empty for a pod that has none now.
-            Processes and threads that end during the scan are left out.
+            For each of `pod_uids` its QEMU processes in order of PID; empty for a pod that has none now. Of a
+            pod with more than MOST_QEMUS one more than that, so that it shows. Processes and threads that end
+            during the scan are left out.
 
         Raises:
-            ProcUnreadableError: /proc can't be listed, or the agent has no descriptors left.
+            ProcUnreadableError: /proc can't be listed, hides the node's processes, or is not the node's; or the
+                agent has no descriptors left.
         """
         found: dict[str, list[Qemu]] = {uid: [] for uid in pod_uids}
         try:
+            self._check_view()
             self._scan_processes()
             for pid, process in sorted(self._processes.items()):
                 if process.identity and process.identity.pod_uid in found:
-                    qemu = self._look_inside(pid, process, process.identity, process.identity.pod_uid)
-                    if qemu:
-                        found[qemu.pod_uid].append(qemu)
+                    qemus = found[process.identity.pod_uid]
+                    if len(qemus) <= MOST_QEMUS and (
+                        qemu := self._look_inside(pid, process, process.identity, process.identity.pod_uid)
+                    ):
+                        qemus.append(qemu)
         except OSError as error:
             raise ProcUnreadableError(
-                f"cannot read {self._root}: {error.strerror}; it must be the host's /proc (hostPID: true)"
+                Reason.PROC_UNREADABLE,
+                f"cannot read {self._root}: {error.strerror}; it must be the host's /proc (hostPID: true)",
             ) from error
         return {uid: tuple(qemus) for uid, qemus in found.items()}
+
+    def _check_view(self) -> None:
+        """Whether /proc shows the node: PID 1 is always there, and hidepid hides it from all but its group."""
+        first, own = f"{self._root}/1", f"{self._root}/self"
+        if proc.read_stat(own) and not proc.read_stat(first):
+            raise ProcUnreadableError(Reason.PROC_HIDDEN, _HIDDEN.format(root=self._root))
+        cgroup = proc.read_cgroup(own) if self._in_pod else None
+        alone = cgroup is not None and cgroup == proc.read_cgroup(first)
+        if alone and Path(own, "ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
+            raise ProcUnreadableError(Reason.HOST_PID_MISSING, _ALONE.format(root=self._root))
 
     def _scan_processes(self) -> None:
         now = self._clock()
@@ -127,18 +160,23 @@ class QemuFinder:
     def _identify(self, pid: int) -> _Identity | None:
         directory = f"{self._root}/{pid}"
         stat = proc.read_stat(directory)
-        argv = proc.read_cmdline(directory)
+        program = proc.read_program(directory) if stat else ""
         # exec sets the name before it sets the command line (Linux fs/exec.c begin_new_exec, then
         # fs/binfmt_elf.c): a QEMU without arguments is one that is about to have them.
-        if stat is None or not argv or not _is_qemu(stat.name, argv[0]):
+        if stat is None or not program or not _is_qemu(stat.name, program):
             return None
-        cgroup = proc.read_cgroup(directory) or ""
+        argv = proc.read_cmdline(directory) or ()
         return _Identity(
             start_time=stat.start_time,
-            pod_uid=proc.pod_uid_of_cgroup(cgroup) or proc.pod_uid_of_mountinfo(proc.read_mountinfo(directory) or ""),
-            container_id=proc.container_id_of_cgroup(cgroup),
+            pod_uid=self._pod_uid(directory),
             guest_name=proc.guest_name(argv),
             names_its_threads=proc.names_its_threads(argv),
+        )
+
+    def _pod_uid(self, directory: str) -> str | None:
+        """Mounts are asked only of a process that no cgroup counts to a pod: a pod's owner has a say in them."""
+        return proc.pod_uid_of_cgroup(proc.read_cgroup(directory) or "", self._around) or proc.pod_uid_of_mountinfo(
+            proc.read_mountinfo(directory) or "", self._around
         )
 
     def _look_inside(self, pid: int, process: _Process, identity: _Identity, pod_uid: str) -> Qemu | None:
@@ -151,7 +189,7 @@ class QemuFinder:
             return process.qemu
         if not process.threads:
             return None
-        threads = tuple(thread for _, (_, thread) in sorted(process.threads.items()))
+        threads = tell_apart(thread for _, (_, thread) in sorted(process.threads.items()))
         process.qemu = Qemu(
             pid=pid,
             start_time=identity.start_time,
@@ -160,7 +198,6 @@ class QemuFinder:
             threads=threads,
             identifiable=identity.names_its_threads
             or any(thread.thread_class in (ThreadClass.VCPU, ThreadClass.IO_THREAD) for thread in threads),
-            container_id=identity.container_id,
         )
         return process.qemu
 
@@ -169,7 +206,7 @@ class QemuFinder:
         now, looked = self._clock(), False
         known, process.threads = process.threads, {}
         try:
-            for tid, inode in islice(_numbered_entries(f"{self._root}/{pid}/task"), _MOST_THREADS):
+            for tid, inode in islice(_numbered_entries(f"{self._root}/{pid}/task"), self._most_threads):
                 seen, thread = known.get(tid, _UNSEEN)
                 if seen.inode != inode:
                     seen, thread, looked = _sighting(inode, now, now), self._read_thread(pid, tid), True
@@ -177,7 +214,7 @@ class QemuFinder:
                     seen, thread, looked = _sighting(inode, seen.first, now), self._read_thread(pid, tid), True
                 if thread:
                     process.threads[tid] = seen, thread
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             process.threads = {}
         return looked or len(process.threads) != len(known)
 

@@ -7,34 +7,38 @@ or None, never an exception. Every reader stops at a size that no real file of i
 import os
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
     "Stat",
-    "container_id_of_cgroup",
     "guest_name",
     "names_its_threads",
     "parse_cmdline",
     "parse_stat",
     "pod_uid_of_cgroup",
     "pod_uid_of_mountinfo",
+    "pod_uids_in",
     "read_cgroup",
     "read_cmdline",
     "read_mountinfo",
+    "read_program",
     "read_stat",
 ]
 
 STAT_BYTES = 4096
 CGROUP_BYTES = 64 * 1024
 CMDLINE_BYTES = 256 * 1024
+PROGRAM_BYTES = 4096
 MOUNTINFO_BYTES = 1024 * 1024
 
 _UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}"
-_POD_IN_CGROUP = re.compile(rf"pod({_UID})(?![0-9a-f])")
-_POD_IN_MOUNT = re.compile(rf"/({_UID})/volumes/kubernetes\.io~empty-dir/")
-_CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
+# A whole name in the path: `pod<uid>` of cgroupfs, `kubelet-kubepods-burstable-pod<uid>.slice` of systemd.
+_POD_IN_CGROUP = re.compile(rf"/(?:[^/]*kubepods(?:-[a-z]+)?-)?pod({_UID})(?:\.slice)?(?![^/])")
+# What kubelet mounts into every container: the log of its end, /etc/hosts, and emptyDir volumes.
+_POD_IN_MOUNT = re.compile(rf"/({_UID})/(?:volumes/kubernetes\.io~empty-dir/|containers/|etc-hosts(?![^/]))")
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _STATE_FIELD, _START_TIME_FIELD = 3, 22  # proc(5); fields count from 1, field 3 is the first after the name
 _ROOT_FIELD = 3  # of a mountinfo line, counted from 0
@@ -99,7 +103,7 @@ def names_its_threads(argv: Iterable[str]) -> bool:
     return wanted
 
 
-def pod_uid_of_cgroup(text: str) -> str | None:
+def pod_uid_of_cgroup(text: str, around: AbstractSet[str] = frozenset()) -> str | None:
     """The UID of the pod that /proc/PID/cgroup names; lower case with dashes, None where it names none.
 
     Knows systemd's form (`kubepods-burstable-pod<uid with _>.slice/...`), cgroupfs's
@@ -107,34 +111,47 @@ def pod_uid_of_cgroup(text: str) -> str | None:
     cgroup namespace (`/../../kubepods...`) and names below (`/container`, `/housekeeping`). The hash UIDs of
     static pods are no match.
 
-    A node that itself runs in a pod gives paths with several UIDs: the innermost is the answer, and of
-    lines that differ (cgroup v1) the one with the deepest nesting.
+    The outermost pod counts: a container can't leave its cgroup, but where cgroups are delegated it can make
+    some below of any name. Lines that differ (cgroup v1) name no pod.
+
+    Args:
+        text: of the file.
+        around: pods that the node itself runs in; they don't count.
     """
-    return _innermost(_POD_IN_CGROUP.findall(line) for line in text.splitlines())
+    return _only(_first(_POD_IN_CGROUP, path, around) for path in _cgroup_paths(text))
 
 
-def pod_uid_of_mountinfo(text: str) -> str | None:
-    """The UID of the pod whose emptyDir volumes /proc/PID/mountinfo shows; None where it shows none.
+def pod_uid_of_mountinfo(text: str, around: AbstractSet[str] = frozenset()) -> str | None:
+    """The UID of the pod whose volumes and files /proc/PID/mountinfo shows; None where it shows none, or several.
 
     Only a mount's root is looked at (`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~empty-dir/sockets`),
-    not where it is mounted. Of several UIDs the innermost of the most deeply nested path is the answer, and
-    of equals the last, which was mounted last. A process with a mount namespace of its own can show what it
+    not where it is mounted, and of several UIDs in it the outermost: whoever owns a volume makes folders of any
+    name in it and may have them mounted (`subPath`). A process that may mount or chroot can show what it
     likes: ask /proc/PID/cgroup first.
+
+    Args:
+        text: of the file.
+        around: pods that the node itself runs in; they don't count.
     """
-    rows = [line.split(" ") for line in text.splitlines()]
-    roots = [row[_ROOT_FIELD] for row in reversed(rows) if len(row) > _ROOT_FIELD]
-    return _innermost(_POD_IN_MOUNT.findall(root) for root in roots)
+    return _only(_first(_POD_IN_MOUNT, root, around) for root in _mount_roots(text))
 
 
-def container_id_of_cgroup(text: str) -> str | None:
-    """The innermost container id (64 hexadecimal digits) that /proc/PID/cgroup names, or None."""
-    return _innermost(_CONTAINER.findall(line) for line in text.splitlines())
+def pod_uids_in(cgroup: str, mountinfo: str) -> frozenset[str]:
+    """Every pod that cgroup and mountinfo of a process name: its own, and those that its node runs in."""
+    found = [uid for path in _cgroup_paths(cgroup) for uid in _POD_IN_CGROUP.findall(path)]
+    found += [uid for root in _mount_roots(mountinfo) for uid in _POD_IN_MOUNT.findall(root)]
+    return frozenset(uid.replace("_", "-") for uid in found)
 
 
 def read_stat(directory: Path | str) -> Stat | None:
     """Stat of the process or thread whose directory this is; None when it is gone."""
     content = _read(f"{directory}/stat", STAT_BYTES)
     return None if content is None else parse_stat(content.decode(errors="replace"))
+
+
+def read_program(directory: Path | str) -> str:
+    """The first word of the command line; empty where there is none, or no process any more."""
+    return parse_cmdline(_read(f"{directory}/cmdline", PROGRAM_BYTES) or b"\0")[0]
 
 
 def read_cmdline(directory: Path | str) -> tuple[str, ...] | None:
@@ -173,9 +190,29 @@ def _read(path: str, most: int) -> bytes | None:
     return None
 
 
-def _innermost(found: Iterable[list[str]]) -> str | None:
-    deepest = max(found, key=len, default=[])
-    return deepest[-1].replace("_", "-") if deepest else None
+def _cgroup_paths(text: str) -> Iterator[str]:
+    """The path of every line. Only a line feed ends one: a cgroup's name may have other line ends in it."""
+    for line in text.split("\n"):
+        _, _, rest = line.partition(":")
+        yield rest.partition(":")[2]
+
+
+def _mount_roots(text: str) -> Iterator[str]:
+    for line in text.split("\n"):
+        fields = line.split(" ", _ROOT_FIELD + 1)
+        if len(fields) > _ROOT_FIELD:
+            yield fields[_ROOT_FIELD]
+
+
+def _first(pattern: re.Pattern[str], path: str, around: AbstractSet[str]) -> str | None:
+    uids = (uid.replace("_", "-") for uid in pattern.findall(path))
+    return next((uid for uid in uids if uid not in around), None)
+
+
+def _only(found: Iterable[str | None]) -> str | None:
+    """What all that say anything agree upon."""
+    uids = {uid for uid in found if uid}
+    return uids.pop() if len(uids) == 1 else None
 
 
 def _name_options(argv: Iterable[str]) -> Iterator[tuple[str, str]]:

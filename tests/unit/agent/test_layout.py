@@ -48,6 +48,12 @@ class Case:
 CASES = {
     "all well": Case(GroupState.MONITORED, None, "", cells=1),
     "no QEMU": Case(GroupState.WAITING, "QEMUNotFound", "no QEMU of guest tenant-a_vm3", qemus=()),
+    "more QEMUs than a VMI can have": Case(
+        GroupState.WAITING,
+        "TooManyQEMUs",
+        "look into the pod",
+        qemus=[make_qemu(n, vcpus=(0, 1)) for n in range(1, 6)],
+    ),
     "vCPU still missing": Case(GroupState.WAITING, "VCPUThreadMissing", "vCPU 1 ", qemus=(make_qemu(1, vcpus=(0,)),)),
     "vCPU that the VM has not": Case(
         GroupState.DEGRADED, "VCPUsNotInVM", "no vCPU 7", group={"name": "low", "vcpus": "0,7"}, cells=1

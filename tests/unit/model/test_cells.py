@@ -1,8 +1,10 @@
+from collections import Counter
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.cells import cells_of_groups, split
-from cachemon.model.groups import GroupKey
+from cachemon.model.cells import Wish, cells_of_groups, ranked, split
 from cachemon.model.threads import ThreadClass
 from tests.unit.model.worlds import World, make_qemu, make_wish, worlds
 
@@ -55,5 +57,60 @@ def test_a_higher_priority_ranks_first_and_then_the_older() -> None:
         make_wish("old", "g", (0,), created="2026-01-01T00:00:00Z"),
         make_wish("important", "g", (0,), priority=5, created="2026-03-01T00:00:00Z"),
     ]
-    ranked = [wish.key for wish in sorted(wishes, key=lambda wish: wish.rank)]
-    assert ranked == [GroupKey("important", "g"), GroupKey("old", "g"), GroupKey("young", "g")]
+    assert [wish.key.object_uid for wish in ranked(wishes)] == ["important", "old", "young"]
+
+
+def test_at_equal_priority_namespaces_take_turns_each_with_its_oldest_group_first() -> None:
+    first, second, third = (f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3))
+    wishes = [
+        make_wish("a1", "g", (0,), namespace="a", created=first),
+        make_wish("a2", "g", (0,), namespace="a", created=first),
+        make_wish("a3", "g", (0,), namespace="a", created=second),
+        make_wish("b1", "g", (0,), namespace="b", created=third),
+        make_wish("c1", "g", (0,), namespace="c", created=second),
+        make_wish("c2", "g", (0,), namespace="c", created=third, priority=1),
+    ]
+    assert [wish.key.object_uid for wish in ranked(wishes)] == ["c2", "a1", "c1", "b1", "a2", "a3"]
+
+
+WISHES = st.lists(
+    st.builds(
+        make_wish,
+        st.sampled_from("pqrstuvwxyz"),
+        st.just("g"),
+        st.just((0,)),
+        priority=st.integers(-1, 1),
+        created=st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z"]),
+        namespace=st.sampled_from("abc"),
+    ),
+    unique_by=lambda wish: wish.key,
+    max_size=11,
+)
+
+
+@given(WISHES, st.integers(0, 11), st.randoms())
+def test_no_namespace_is_served_twice_before_another_of_its_priority_is_served_once(
+    wishes: list[Wish], served: int, random: Random
+) -> None:
+    order = ranked(wishes)
+    shuffled = list(wishes)
+    random.shuffle(shuffled)
+    assert ranked(shuffled) == order
+    assert sorted(order, key=lambda wish: -wish.priority) == list(order)
+    for unserved in order[served:]:
+        share = Counter(w.namespace for w in order[:served] if w.priority == unserved.priority)
+        assert max(share.values(), default=0) <= share[unserved.namespace] + 1
+
+
+@given(WISHES, WISHES)
+def test_a_wish_that_comes_or_goes_changes_no_order_within_a_namespace_nor_among_others(
+    wishes: list[Wish], more: list[Wish]
+) -> None:
+    known = {wish.key for wish in wishes}
+    newcomers = [w for w in more if w.key not in known]
+    others = [w for w in wishes if w.namespace not in {new.namespace for new in newcomers}]
+    after = ranked([*wishes, *newcomers])
+    assert [w for w in after if w in others] == [w for w in ranked(wishes) if w in others]
+    for namespace in "abc":
+        own = [w for w in ranked(wishes) if w.namespace == namespace]
+        assert [w for w in after if w in own] == own

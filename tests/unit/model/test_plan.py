@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from cachemon.model.cells import ranked
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, Release, Remove
@@ -288,7 +289,7 @@ def test_rmids_go_to_whole_groups_by_rank_and_the_limit_holds(
     kernel.apply(plan.actions)
     assert_settled(world, kernel, plan)
     admitted: set[GroupKey] = set()
-    for wish in sorted(world.wishes, key=lambda wish: wish.rank):
+    for wish in ranked(world.wishes):
         if mon_groups_needed(world, admitted | {wish.key}) <= limit:
             admitted.add(wish.key)
     assert plan.waiting.keys() == {wish.key for wish in world.wishes} - admitted
@@ -359,6 +360,22 @@ def test_the_emptiest_group_makes_room_and_the_threads_of_the_next_stay_where_th
     assert [type(action).__name__ for action in plan.actions] == ["Remove", "Create", "Move", "Remove"]
     assert plan.actions[0] == Remove(empty)
     assert plan.actions[1] == Create(where)
+
+
+@pytest.mark.pitfall(1)
+def test_a_namespace_full_of_old_groups_leaves_a_new_ones_first_group_its_rmid() -> None:
+    greedy = {q * 100: (make_wish(f"greedy{q}", "g", (0,), namespace="greedy"),) for q in range(1, 6)}
+    modest = make_wish("modest", "g", (0,), namespace="modest", created="2026-06-01T00:00:00Z")
+    qemus = tuple(make_qemu(number, vcpus=(0,)) for number in range(1, 7))
+    kernel = SimulatedKernel(num_rmids=4)  # three of them for groups
+    before = World(qemus[:5], greedy).plan(kernel)
+    assert {key.object_uid for key in before.waiting} == {"greedy4", "greedy5"}
+    kernel.apply(before.actions)
+    world = World(qemus, {**greedy, 600: (modest,)})
+    plan = world.plan(kernel, held_for=holders(before))
+    assert {key.object_uid for key in plan.waiting} == {"greedy3", "greedy4", "greedy5"}
+    kernel.apply(plan.actions)
+    assert world.plan(kernel, held_for=holders(plan)).actions == (), "it stays so"
 
 
 def test_a_control_group_without_room_keeps_its_groups_waiting_and_no_others() -> None:

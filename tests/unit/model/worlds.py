@@ -34,12 +34,12 @@ def make_qemu(number: int, vcpus: Iterable[int], classes: Iterable[ThreadClass] 
 
 def make_wish(
     uid: str, name: str, vcpus: Iterable[int] | None, *, threads: Iterable[ThreadClass] = (), priority: int = 0,
-    created: str = "2026-01-01T00:00:00Z",
+    created: str = "2026-01-01T00:00:00Z", namespace: str = "ns",
 ) -> Wish:  # fmt: skip
     group = MonitoringGroup(
         name, None if vcpus is None else frozenset(vcpus), all_vcpus=False, threads=frozenset(threads)
     )
-    return Wish(GroupKey(uid, name), group, priority, created)
+    return Wish(GroupKey(uid, name), group, priority, created, namespace)
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ def worlds(draw: st.DrawFn, *, most_qemus: int = 3) -> World:
                 threads=_chosen([ThreadClass.EMULATOR, ThreadClass.IO_THREAD, ThreadClass.VHOST], threads),
                 priority=(number * 7 + obj) % 3,
                 created=f"2026-01-0{1 + obj}T00:00:00Z",
+                namespace=f"ns{number % 2}",
             )
             for obj, name, ids, threads in groups
         )

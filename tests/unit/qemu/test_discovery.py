@@ -1,16 +1,20 @@
 import os
 import shutil
 import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from cachemon.model.errors import CachemonError
-from cachemon.model.threads import Qemu, Thread, ThreadClass
-from cachemon.qemu.discovery import ProcUnreadableError, QemuFinder
+from cachemon.model.errors import ProcUnreadableError
+from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
+from cachemon.qemu.discovery import QemuFinder
 from lab.wait import until
 
+ROOT = Path(__file__).parents[3]
 POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 OTHER_POD = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 NAME = "guest=tenant-a_vm1,debug-threads=on"
@@ -114,7 +118,6 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
                     Thread(70, 4250, VCPU, 1),
                 ),
                 identifiable=True,
-                container_id="a1" * 32,
             ),
         )
     }
@@ -311,7 +314,154 @@ def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) 
 def test_a_missing_proc_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ProcUnreadableError, match="hostPID") as caught:
         QemuFinder(tmp_path / "nowhere").find([POD])
-    assert isinstance(caught.value, CachemonError)
+    assert caught.value.reason == "ProcUnreadable"
+
+
+def test_a_proc_that_hides_other_users_processes_is_an_error_that_says_what_to_do(fake: FakeProc) -> None:
+    fake.process(4711, "cachemon-agent", ["cachemon-agent"])
+    (fake.root / "self").unlink()
+    (fake.root / "self").symlink_to("4711")
+    with pytest.raises(ProcUnreadableError, match="hidepid=0") as caught:
+        QemuFinder(fake.root).find([POD])
+    assert caught.value.reason == "ProcHidden"
+    fake.process(1, "systemd", ["/sbin/init"])
+    assert QemuFinder(fake.root).find([POD]) == {POD: ()}
+
+
+@pytest.mark.pitfall(15)
+def test_a_pod_without_the_hosts_pids_is_told_to_take_them(fake: FakeProc) -> None:
+    fake.process(1, "cachemon-agent", ["cachemon-agent"], pod=OTHER_POD)
+    (fake.root / "1" / "ns").mkdir()
+    (fake.root / "1" / "ns" / "pid").touch()
+    with pytest.raises(ProcUnreadableError, match="hostPID: true") as caught:
+        QemuFinder(fake.root, in_pod=True).find([POD])
+    assert caught.value.reason == "HostPIDMissing"
+    assert QemuFinder(fake.root).find([POD]) == {POD: ()}, "a program outside of pods may share what PID 1 has"
+    fake.process(4711, "cachemon-agent", ["cachemon-agent"], pod=OTHER_POD)
+    fake.process(1, "systemd", ["/sbin/init"])
+    (fake.root / "self").unlink()
+    (fake.root / "self").symlink_to("4711")
+    (fake.root / "1" / "ns").rename(fake.root / "4711" / "ns")
+    assert QemuFinder(fake.root, in_pod=True).find([POD]) == {POD: ()}
+
+
+@pytest.mark.pitfall(15)
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting /proc anew needs root")
+def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.path[:0] = ['operator']\n"
+        "from pathlib import Path\n"
+        "from cachemon.model.errors import ProcUnreadableError\n"
+        "from cachemon.qemu.discovery import QemuFinder\n"
+        "try: print(QemuFinder(Path(sys.argv[1])).find(['x']))\n"
+        "except ProcUnreadableError as err: print(err.reason)"
+    )
+    proc = tmp_path / "proc"
+    proc.mkdir()
+    mounted = f"mount -t proc -o $0 proc {proc} && exec setpriv --bounding-set=-all --inh-caps=-all -- "
+    mounted += '"$1" -c "$2" "$3"'
+    answers = {}
+    # Group 0 is let in unless another one is named (fs/proc/base.c has_pid_permissions).
+    for option in ("hidepid=2", "hidepid=1,gid=4242", "hidepid=2,gid=4242", "hidepid=ptraceable"):
+        command = ["unshare", "--mount", "sh", "-c", mounted, option, sys.executable, script, str(proc)]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if "mount:" in run.stderr:
+            pytest.skip(f"/proc can't be mounted here: {run.stderr.strip()}")
+        answers[option] = run.stdout.strip() or run.stderr
+    assert list(answers.values()) == ["{'x': ()}", "ProcHidden", "ProcHidden", "ProcHidden"]
+
+
+def test_a_process_that_claims_another_pod_is_found_in_its_own(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, OTHER_POD)
+    nested = f"0::/kubepods/burstable/pod{OTHER_POD}/{'a1' * 32}/kubepods/pod{POD}/{'b2' * 32}\n"
+    (fake.root / "60" / "cgroup").write_text(nested)
+    found = finder.find([POD, OTHER_POD])
+    assert found[POD] == ()
+    assert [qemu.pid for qemu in found[OTHER_POD]] == [60]
+
+
+def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, None)
+    own, forged = f"/pods/{OTHER_POD}/etc-hosts", f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
+    lines = [f"9 1 0:1 {own} /etc/hosts rw - xfs a rw", f"10 1 0:2 {forged} /disk/x rw - ext4 b rw", ""]
+    (fake.root / "60" / "mountinfo").write_text("\n".join(lines))
+    assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
+
+
+def test_the_pod_that_the_node_runs_in_is_nobodys(fake: FakeProc) -> None:
+    around = f"/kubepods/pod{OTHER_POD}/{'c3' * 32}"
+    fake.process(1, "init", ["init"])
+    fake.qemu(60, POD)
+    for pid, inside in ((1, ""), (60, f"/kubepods/pod{POD}/{'d4' * 32}")):
+        (fake.root / str(pid) / "cgroup").write_text(f"0::{around}{inside}\n")
+    assert [qemu.pid for qemu in QemuFinder(fake.root).find([POD])[POD]] == [60]
+
+
+def test_of_two_threads_with_the_name_of_one_vcpu_the_older_is_it(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM", 120)
+    fake.thread(60, 61, "CPU 0/KVM", 130)
+    classes = {thread.tid: thread.thread_class for thread in only(finder.find([POD])).threads}
+    assert classes == {60: ThreadClass.EMULATOR, 61: ThreadClass.EMULATOR, 62: VCPU}
+
+
+def test_of_a_pod_full_of_qemus_no_more_are_looked_into_than_it_takes_to_tell(
+    fake: FakeProc, finder: QemuFinder
+) -> None:
+    for pid in range(60, 90):
+        fake.qemu(pid, POD)
+    assert [qemu.pid for qemu in finder.find([POD])[POD]] == list(range(60, 61 + MOST_QEMUS))
+
+
+HOSTILE_NAMES = [
+    b"CPU 0/KVM\n", b"CPU 99999999999", b"CPU 16384/KVM", b"CPU 00/KVM", b"CPU -1/KVM", b"\xff\xfe\x00\x01",
+    b"\x1b[31mCPU 0/KVM", b"a) R 1 (CPU 0/KVM", b")", b"(", b"", b"\xef\xbc\x90", b"CPU \xd9\xa3/KVM",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_threads_name_makes_a_vcpu_that_is_none(fake: FakeProc, finder: QemuFinder, name: bytes) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM", 120)
+    fake.thread(60, 63, "worker", 130)
+    (fake.root / "60/task/63/stat").write_bytes(b"63 (" + name + b") S " + b"0 " * 18 + b"130 0\n")
+    vcpus = {thread.tid: thread.vcpu for thread in only(finder.find([POD])).threads if thread.thread_class is VCPU}
+    assert vcpus == {62: 0}
+
+
+@given(
+    stat=st.binary(max_size=64), cmdline=st.binary(max_size=300), cgroup=st.binary(max_size=300), mounts=st.binary()
+)
+def test_no_content_of_a_process_makes_a_scan_fail_or_hides_its_neighbour(
+    tmp_path_factory: pytest.TempPathFactory, stat: bytes, cmdline: bytes, cgroup: bytes, mounts: bytes
+) -> None:
+    fake = FakeProc(tmp_path_factory.mktemp("hostile"))
+    fake.qemu(60, POD)
+    fake.thread(60, 62, "CPU 0/KVM")
+    before = QemuFinder(fake.root).find([POD])
+    fake.qemu(70, OTHER_POD)
+    for name, content in (("stat", stat), ("cmdline", cmdline), ("cgroup", cgroup), ("mountinfo", mounts)):
+        (fake.root / "70" / name).write_bytes(content)
+    (fake.root / "70" / "task" / "70" / "stat").write_bytes(stat)
+    assert QemuFinder(fake.root).find([POD]) == before
+
+
+def test_files_without_end_cost_their_own_pod_alone(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    fake.qemu(70, OTHER_POD)
+    for name in ("cmdline", "cgroup", "mountinfo"):
+        (fake.root / "70" / name).unlink()
+        (fake.root / "70" / name).symlink_to("/dev/zero")
+    found = finder.find([POD, OTHER_POD])
+    assert (len(found[POD]), found[OTHER_POD]) == (1, ())
+
+
+def test_of_a_qemu_with_a_flood_of_threads_only_so_many_are_read(fake: FakeProc, clock: Clock) -> None:
+    fake.qemu(60, POD)
+    for tid in range(61, 81):
+        fake.thread(60, tid, "worker")
+    finder = QemuFinder(fake.root, most_threads=10, clock=clock)
+    assert len(only(finder.find([POD])).threads) == 10
 
 
 def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ SAMPLES = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "ku
 
 UID = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 UID_ = UID.replace("-", "_")
+AGENT = "77777777-aaaa-4bbb-8ccc-0123456789ab"
+THIRD = "99999999-aaaa-4bbb-8ccc-0123456789ab"
 OTHER = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 CONTAINER = "e4266e8141e57e3e6a58f40833e6b1ce6e1f7f0835d2442a7ae438e03c453df9"
 OTHER_CONTAINER = "93d6570e" * 8
@@ -34,12 +36,23 @@ CGROUPS = {
     "version 1": f"2:cpuacct:/kubepods/burstable/pod{UID}/{CONTAINER}\n"
     f"1:cpu:/kubepods/burstable/pod{UID}/{CONTAINER}\n0::/kubepods/burstable/pod{UID}/{CONTAINER}",
     "only one hierarchy": f"9:name=systemd:/\n4:memory:/\n1:cpu:/kubepods/pod{UID}/{CONTAINER}\n0::/",
-    "a node inside a pod": f"0::/kubepods/burstable/pod{OTHER}/{OTHER_CONTAINER}"
-    f"/kubelet/kubepods/burstable/pod{UID}/{CONTAINER}",
-    "a node inside a pod, one hierarchy": f"4:memory:/kubepods/pod{OTHER}/{OTHER_CONTAINER}\n"
-    f"1:cpu:/kubepods/pod{OTHER}/{OTHER_CONTAINER}/kubepods/pod{UID}/{CONTAINER}\n"
-    f"0::/kubepods/pod{OTHER}/{OTHER_CONTAINER}",
+    "private namespace, cgroupfs": f"0::/../../pod{UID}/{CONTAINER}",
+    "private namespace, guaranteed": f"0::/../../../../kubepods-pod{UID_}.slice/crio-{CONTAINER}.scope/container",
+    "version 1, systemd": f"8:cpuset:{SYSTEMD}/crio-{CONTAINER}.scope/housekeeping\n"
+    f"1:name=systemd:{SYSTEMD}/crio-{CONTAINER}.scope\n0::/",
 }
+NODE = f"/kubepods/burstable/pod{OTHER}/{OTHER_CONTAINER}"
+IN_A_POD = {
+    "a node inside a pod": f"0::{NODE}/kubelet/kubepods/burstable/pod{UID}/{CONTAINER}",
+    "a node inside a pod, one hierarchy": f"4:memory:{NODE}\n1:cpu:{NODE}/kubepods/pod{UID}/{CONTAINER}\n0::{NODE}",
+}
+IMPOSTORS = {  # what a process of pod UID can make of its cgroup where cgroups are delegated
+    "another pod's name below": f"0::{SYSTEMD}/cri-containerd-{CONTAINER}.scope/pod{OTHER}/{OTHER_CONTAINER}",
+    "a whole tree below": f"0::/kubepods/pod{UID}/x/kubepods.slice/kubepods-pod{OTHER}.slice/{CONTAINER}",
+    "at another depth in another hierarchy": f"2:cpu:/kubepods/pod{UID}/x/pod{OTHER}\n1:pids:/kubepods/pod{UID}",
+    "colons": f"0::/kubepods/pod{UID}/{CONTAINER}/0::/pod{OTHER}/{OTHER_CONTAINER}",
+}
+NOT_A_LINE_END = ["\v", "\f", "\r", "\x1c", "\x85", "\u2028"]
 NO_POD = [
     "",
     "0::/",
@@ -49,6 +62,8 @@ NO_POD = [
     "0::/kubepods/burstable/podd5e3a3a0f9c0dc1b2a3f4e5d6c7b8a90/x",
     f"0::/kubepods/burstable/pod{UID}0/x",
     f"0::/kubepods/burstable/pod{UID.upper()}/x",
+    f"0::/user.slice/user-1000.slice/user-pod{UID}.slice/x",
+    f"0::/kubepods/burstable/xpod{UID}/x",
 ]
 
 
@@ -56,7 +71,30 @@ NO_POD = [
 @pytest.mark.parametrize("text", CGROUPS.values(), ids=CGROUPS.keys())
 def test_the_pod_and_container_stand_in_the_cgroup_path_whoever_made_it(text: str) -> None:
     assert proc.pod_uid_of_cgroup(text + "\n") == UID
-    assert proc.container_id_of_cgroup(text + "\n") == CONTAINER
+
+
+@pytest.mark.parametrize("text", IN_A_POD.values(), ids=IN_A_POD.keys())
+def test_pods_that_the_node_itself_runs_in_do_not_count(text: str) -> None:
+    around = proc.pod_uids_in(f"0::{NODE}/kubelet/kubepods/pod{AGENT}/{CONTAINER}\n", "")
+    assert around == {OTHER, AGENT}
+    assert proc.pod_uid_of_cgroup(text + "\n", around) == UID
+    assert proc.pod_uid_of_cgroup(f"0::{NODE}/kubepods/pod{UID}/{CONTAINER}/pod{THIRD}/x\n", around) == UID
+
+
+@pytest.mark.pitfall(16)
+@pytest.mark.parametrize("text", IMPOSTORS.values(), ids=IMPOSTORS.keys())
+def test_a_pod_that_names_its_cgroups_after_another_stays_itself(text: str) -> None:
+    assert proc.pod_uid_of_cgroup(text + "\n") == UID
+
+
+@pytest.mark.parametrize("character", NOT_A_LINE_END)
+def test_a_cgroups_name_can_not_end_the_line(character: str) -> None:
+    text = f"0::/kubepods/pod{UID}/{CONTAINER}/{character}1::/kubepods/pod{OTHER}/{CONTAINER}\n"
+    assert proc.pod_uid_of_cgroup(text) == UID
+
+
+def test_cgroup_lines_that_name_different_pods_name_none() -> None:
+    assert proc.pod_uid_of_cgroup(f"2:cpu:/kubepods/pod{UID}/a\n1:pids:/kubepods/pod{OTHER}/a\n") is None
 
 
 @pytest.mark.parametrize("text", NO_POD)
@@ -79,8 +117,9 @@ MOUNTS = {
     "the pods' folder is a file system": [mount(volume(UID, above=""))],
     "kubelet elsewhere": [mount(volume(UID, above="/data/k/pods"))],
     "nothing but a deep one": [mount(volume(UID, "sockets/a/b"))],
-    "a node inside a pod": [mount(volume(OTHER, "d") + volume(UID)), mount(volume(OTHER))],
-    "another's mounted before": [mount(volume(OTHER)), mount(volume(UID))],
+    "kubelet's files": [mount(f"/var/lib/kubelet/pods/{UID}/etc-hosts", "/etc/hosts")],
+    "the log of its end": [mount(f"/var/lib/kubelet/pods/{UID}/containers/compute/93d6570e", "/dev/termination-log")],
+    "a folder that its owner named": [mount(volume(UID, f"data/{OTHER}/volumes/kubernetes.io~empty-dir/sockets"))],
     "where it is mounted says nothing": [mount(volume(UID)), mount("/", volume(OTHER))],
 }
 NO_MOUNT = [
@@ -88,7 +127,9 @@ NO_MOUNT = [
     "\n\n",
     "1 2 3",
     mount("/"),
-    mount(f"/var/lib/kubelet/pods/{UID}/etc-hosts", "/etc/hosts"),
+    mount(f"/var/lib/kubelet/pods/{UID}/etc-hosts.d", "/etc/hosts"),
+    f"{mount(volume(OTHER))}\n{mount(volume(UID))}",
+    f"{mount(f'/pods/{OTHER}/etc-hosts', '/etc/hosts')}\n{mount(volume(UID, above=''), '/disk/mine')}",
     mount("/", volume(UID)),
     mount(volume("d5e3a3a0f9c0dc1b2a3f4e5d6c7b8a90")),
 ]
@@ -97,6 +138,14 @@ NO_MOUNT = [
 @pytest.mark.parametrize("lines", MOUNTS.values(), ids=MOUNTS.keys())
 def test_the_pod_stands_in_the_roots_of_its_empty_dir_mounts(lines: list[str]) -> None:
     assert proc.pod_uid_of_mountinfo("\n".join(lines) + "\n") == UID
+
+
+def test_mounts_of_pods_that_the_node_runs_in_do_not_count() -> None:
+    own = mount(volume(OTHER, "d"), "/")
+    around = proc.pod_uids_in("", own)
+    assert around == {OTHER}
+    text = "\n".join([own, mount(volume(OTHER, "d") + volume(UID)), mount(volume(UID, "x"))])
+    assert proc.pod_uid_of_mountinfo(text, around) == UID
 
 
 @pytest.mark.parametrize("text", NO_MOUNT)
@@ -117,6 +166,23 @@ def test_a_real_launchers_mountinfo_names_its_pod(sample: str, uid: str | None) 
     text = (SAMPLES / sample).read_text()
     expected = uid or text.partition("/pods/")[2][:36]
     assert proc.pod_uid_of_mountinfo(text) == expected
+
+
+RECORDED = SAMPLES.parent / "recorded" / "events.txt"
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="no recordings of a real KubeVirt beside the repository")
+def test_every_recorded_qemu_is_in_a_pod_that_its_vmi_lists() -> None:
+    blocks = RECORDED.read_text().split("## VMI ")
+    told = 0
+    for block in blocks[1:]:
+        cgroups = [line for line in block.split("\n") if ":/" in line and "kubepods" in line]
+        if cgroups:
+            uid = proc.pod_uid_of_cgroup("\n".join(cgroups))
+            assert uid, cgroups
+            assert f'"{uid}":' in block.partition("activePods=")[2].partition(" ")[0]
+            told += 1
+    assert told
 
 
 def stat_line(name: str, start_time: int = 428349) -> str:
@@ -207,7 +273,7 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     assert proc.parse_stat(text) is None or "(" in text
     assert proc.pod_uid_of_cgroup(text) in {None, UID}
     assert proc.pod_uid_of_mountinfo(text) in {None, UID}
-    assert proc.container_id_of_cgroup(text) is None
+    assert proc.pod_uids_in(text, text) <= {UID}
     words = ("qemu-kvm", "-name", *proc.parse_cmdline(text.encode()))
     assert (proc.guest_name(words) or "") in text.replace(",,", ",")
 
@@ -232,3 +298,12 @@ def test_a_file_without_end_is_read_up_to_a_bound(tmp_path: Path) -> None:
     assert len(proc.read_mountinfo(tmp_path) or "") == proc.MOUNTINFO_BYTES
     assert len(proc.read_cmdline(tmp_path) or ()) == proc.CMDLINE_BYTES
     assert proc.read_stat(tmp_path) is None
+    assert len(proc.read_program(tmp_path)) == 0
+
+
+def test_the_program_is_read_without_the_rest_of_a_huge_command_line(tmp_path: Path) -> None:
+    (tmp_path / "cmdline").write_bytes(b"/usr/bin/qemu-kvm\0" + b"x" * 1_000_000)
+    assert proc.read_program(tmp_path) == "/usr/bin/qemu-kvm"
+    assert proc.read_program(tmp_path / "gone") == ""
+    (tmp_path / "cmdline").write_bytes(b"x" * 1_000_000)
+    assert proc.read_program(tmp_path) == "x" * proc.PROGRAM_BYTES

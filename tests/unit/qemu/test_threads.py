@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.threads import Thread, ThreadClass, classify
+from cachemon.model.threads import Thread, ThreadClass, classify, tell_apart
 
 # Names seen on QEMU 7.2 and 10.0 under KubeVirt v1.9 and plain libvirt, and what each is for.
 NAMES = [
@@ -39,6 +39,10 @@ LOOKALIKES = [
     "xvhost-1",
     "ALL CPUs/TCG ",
     "CPU " + "9" * 5000 + "/KVM",
+    "CPU 99999999999/KVM",
+    "CPU 16384/KVM",
+    "CPU 00/KVM",
+    "CPU 01/KVM",
 ]
 
 
@@ -58,6 +62,19 @@ def test_what_only_resembles_a_thread_name_counts_as_emulator(name: str) -> None
 def test_any_name_has_a_class_and_only_vcpus_have_a_number(name: str) -> None:
     thread_class, vcpu = classify(name)
     assert vcpu is None or thread_class is ThreadClass.VCPU
+
+
+@given(
+    st.lists(st.builds(Thread, st.integers(1, 9), st.integers(0, 3), st.just(ThreadClass.VCPU), st.integers(0, 2)))
+)
+def test_every_vcpu_is_told_once_and_no_thread_is_lost(threads: list[Thread]) -> None:
+    threads = list({thread.tid: thread for thread in threads}.values())
+    told = tell_apart(threads)
+    assert [thread.tid for thread in told] == sorted(thread.tid for thread in threads)
+    vcpus = [thread for thread in told if thread.thread_class is ThreadClass.VCPU]
+    assert len({thread.vcpu for thread in vcpus}) == len(vcpus)
+    for vcpu in vcpus:
+        assert vcpu == min((t for t in threads if t.vcpu == vcpu.vcpu), key=lambda t: (t.start_time, t.tid))
 
 
 def test_the_thread_that_runs_every_vcpu_says_so_and_no_other_does() -> None:
