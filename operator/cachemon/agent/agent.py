@@ -14,7 +14,7 @@ from cachemon.agent.publish import Publisher
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
 from cachemon.agent.server import serve
-from cachemon.agent.targets import targets_of, what_binds
+from cachemon.agent.targets import Departures, targets_of, what_binds
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.pace import TokenBucket
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _FAST_SCAN_SECONDS = 0.1
 _FAST_SCANS_LAST_SECONDS = 60.0
+_WATCHES_DIFFER_SECONDS = 2.0
 _WRITES_PER_SECOND = 20
 _HEALTHY_WITHIN_SECONDS = 60.0
 
@@ -63,6 +64,7 @@ class Agent:
         self._wake_sample = asyncio.Event()
         self._wake_publish = asyncio.Event()
         self._targets_changed_at = time.monotonic()
+        self._departures = Departures(_WATCHES_DIFFER_SECONDS)
         tree = ResctrlTree(config.resctrl)
         self._reconciler = Reconciler(tree, config.proc, config.sysfs, budget=config.rmid_budget)
         self._sampler = Sampler(tree, config.rate_window_seconds)
@@ -106,6 +108,7 @@ class Agent:
                 self._wake_reconcile.clear()
                 try:
                     targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
+                    targets = self._departures.waited_for(targets)
                     layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
                     self._pulse.reconciled_at = time.monotonic()
                     self._pulse.reconciles += 1
@@ -118,7 +121,7 @@ class Agent:
                 except Exception:
                     log.exception("reconcile failed; trying again")
                     self._reconciler.forget()
-                await _wait(self._wake_reconcile, self._scan_seconds())
+                await _wait(self._wake_reconcile, min(self._scan_seconds(), max(0.0, self._departures.ends_in())))
 
     def _scan_seconds(self) -> float:
         """Threads of a starting VM come one by one: look several times a second while some are awaited."""
