@@ -159,6 +159,11 @@ def pod_active(vmi: Object, pod: Object) -> Object:
     return _with_status(vmi, activePods=pods)
 
 
+def scheduling(vmi: Object, pod: Object, now: str) -> Object:
+    """Its pod is there and starts; images are pulled, so this takes seconds or minutes."""
+    return _in_phase(pod_active(vmi, pod), "Scheduling", now)
+
+
 def scheduled(vmi: Object, pod: Object, now: str) -> Object:
     """Its pod runs; virt-handler of that node may start QEMU."""
     node = pod["spec"]["nodeName"]

@@ -95,12 +95,25 @@ class Vmi:
         self.start_paused(node, before_plug)
         self.let_run()
 
-    def start_paused(self, node: str, before_plug: Callable[[int], object] = lambda _vcpu: None) -> None:
-        """As `start`, up to the moment before the guest runs: libvirt has plugged all vCPUs."""
+    def start_paused(
+        self,
+        node: str,
+        before_plug: Callable[[int], object] = lambda _vcpu: None,
+        before_qemu: Callable[[], object] = _nothing,
+    ) -> None:
+        """As `start`, up to the moment before the guest runs: libvirt has plugged all vCPUs.
+
+        Args:
+            node: where.
+            before_plug: as `start`.
+            before_qemu: called when the pod has its node and has not started yet; on a real cluster this takes a
+                second at least.
+        """
         fresh = kubevirt.vmi(self.name, self.namespace, sockets=self._hardware.vcpus, now=_now())
         self._object = self._request("POST", self._collection, fresh)
         self._pod = self._create_pod(node)
-        self._change(kubevirt.pod_active, self._pod)
+        self._change(kubevirt.scheduling, self._pod, _now())
+        before_qemu()
         self._pod = self._set_pod_status(kubevirt.pod_running(self._pod, _now()))
         self._change(kubevirt.scheduled, self._pod, _now())
         self._machine = self._make_machine(self._pod)

@@ -23,12 +23,12 @@ from cachemon.model.api import GROUPS
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.tree import ResctrlTree
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "scan_pause"]
 
 log = logging.getLogger(__name__)
 
-_FAST_SCAN_SECONDS = 0.1
-_FAST_SCANS_LAST_SECONDS = 60.0
+_FAST_SCAN_SECONDS = 0.05
+_WAITED_PER_PAUSE = 600
 _WATCHES_DIFFER_SECONDS = 2.0
 _WRITES_PER_SECOND = 20
 _HEALTHY_WITHIN_SECONDS = 60.0
@@ -121,12 +121,9 @@ class Agent:
                 except Exception:
                     log.exception("reconcile failed; trying again")
                     self._reconciler.forget()
-                await _wait(self._wake_reconcile, min(self._scan_seconds(), max(0.0, self._departures.ends_in())))
-
-    def _scan_seconds(self) -> float:
-        """Threads of a starting VM come one by one: look several times a second while some are awaited."""
-        awaited = self._layout.incomplete and (time.monotonic() - self._targets_changed_at < _FAST_SCANS_LAST_SECONDS)
-        return min(_FAST_SCAN_SECONDS, self._config.scan_seconds) if awaited else self._config.scan_seconds
+                waited = time.monotonic() - self._targets_changed_at if self._layout.incomplete else None
+                pause = scan_pause(self._config.scan_seconds, waited)
+                await _wait(self._wake_reconcile, min(pause, max(0.0, self._departures.ends_in())))
 
     async def _sample(self) -> None:
         """A sample that takes longer than the period delays the next one; it never piles up."""
@@ -183,6 +180,19 @@ class Agent:
         if now - self._pulse.sampled_at > _HEALTHY_WITHIN_SECONDS:
             return f"no sample for {now - self._pulse.sampled_at:.0f} s"
         return ""
+
+
+def scan_pause(scan_seconds: float, waited: float | None) -> float:
+    """Seconds until threads are looked at again.
+
+    Threads of a starting VM come one by one, and an image may be pulled for minutes before its QEMU starts. So the
+    looks get rarer the longer it takes: twenty a second in the first half minute, five a second after two minutes.
+
+    Args:
+        scan_seconds: the pause when nothing is awaited.
+        waited: for how many seconds threads have been awaited; None when none are.
+    """
+    return scan_seconds if waited is None else min(max(_FAST_SCAN_SECONDS, waited / _WAITED_PER_PAUSE), scan_seconds)
 
 
 def _what_is_read(layout: Layout) -> object:
