@@ -2,18 +2,42 @@
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from cachemon.emulator.client import Books
-from lab.cluster import Cluster
+from lab.cluster import Cluster, Node
 from lab.vmi import Vmi
 from lab.wait import until
 
-__all__ = ["MisfitError", "booked_occupancy", "frozen_status", "reported_occupancy", "wanted_tids"]
+__all__ = [
+    "MisfitError",
+    "Traffic",
+    "booked_occupancy",
+    "frozen_status",
+    "frozen_traffic",
+    "reported_occupancy",
+    "wanted_tids",
+]
 
 
 class MisfitError(AssertionError):
     """The books have no exact answer: a mon_group holds threads beside those asked for."""
+
+
+class Traffic(NamedTuple):
+    """Bytes through all cache blocks of a node: what the agent counted, and what the emulator's books say.
+
+    They begin at different moments; what each grows by in the same time is the same.
+    """
+
+    counted: int
+    booked: int
+
+    def since(self, before: "Traffic") -> "Traffic":
+        """What each has grown by."""
+        return Traffic(self.counted - before.counted, self.booked - before.booked)
 
 
 def booked_occupancy(books: Books, tids: Collection[int]) -> dict[int, int]:
@@ -57,3 +81,28 @@ def frozen_status(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]
         return status if observed and datetime.fromisoformat(observed) > frozen_at else None
 
     return until(f"figures of {namespace}/{name} read after the counters stopped", read_later)
+
+
+def frozen_traffic(node: Node, vmi: Vmi, group: str = "vcpus_all") -> Traffic:
+    """The traffic of one group, while the node's counters stand still; other groups of the VMI would be booked too.
+
+    Args:
+        node: where.
+        vmi: its CacheMonitorGroup has its name.
+        group: of that object.
+    """
+    pod_uid = vmi.pod_uid_on(node.name)
+    labels = {"node": node.name, "namespace": vmi.namespace, "object": vmi.name, "group": group}
+    control = node.emulator.control
+    control.freeze()
+    try:
+        enough = node.sampled() + 2  # the first of them may have begun before
+        until(f"{node.name} to sample what stands still", lambda: node.sampled() >= enough)
+        families = {family.name: family for family in text_string_to_metric_families(node.metrics())}
+        samples = families["cachemon_memory_traffic_bytes"].samples
+        counted = sum(int(sample.value) for sample in samples if labels.items() <= sample.labels.items())
+        ours = (held for path, held in control.books().groups.items() if pod_uid in path)
+        booked = sum(int(block["mbm_total_bytes"]) for held in ours for block in held.blocks.values())
+    finally:
+        control.thaw()
+    return Traffic(counted, booked)

@@ -113,6 +113,11 @@ class Node:
             text: str = answer.read().decode()
         return text
 
+    def sampled(self) -> int:
+        """How many samples the agent has taken since it started."""
+        (line,) = (line for line in self.metrics().splitlines() if line.startswith("cachemon_agent_samples_total"))
+        return int(float(line.rpartition(" ")[2]))
+
     def stop(self) -> None:
         """End agent and emulator."""
         self.stop_agent()

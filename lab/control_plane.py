@@ -114,15 +114,18 @@ class ControlPlane(ClusterApi):
         """The running servers' process ids by program name."""
         return {server.name: server.pid for server in (self._etcd, self._api_server) if server is not None}
 
-    def audit_events(self) -> list[dict[str, Any]]:
+    def audit_events(self, mentioning: str = "") -> list[dict[str, Any]]:
         """What the API server recorded so far, oldest first (audit.k8s.io/v1 Event).
 
         An event can come a moment after the answer to its request.
+
+        Args:
+            mentioning: leave out events without this text; they are not even parsed, and there may be thousands.
         """
         if not self.audit_log.exists():
             return []
         lines = self.audit_log.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return [json.loads(line) for line in lines if mentioning in line and line.endswith("\n")]
 
     def _write_admin_token(self) -> None:
         tokens = self.work / "tokens.csv"

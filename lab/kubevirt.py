@@ -159,6 +159,11 @@ def pod_active(vmi: Object, pod: Object) -> Object:
     return _with_status(vmi, activePods=pods)
 
 
+def scheduling(vmi: Object, pod: Object, now: str) -> Object:
+    """Its pod is there and starts; images are pulled, so this takes seconds or minutes."""
+    return _in_phase(pod_active(vmi, pod), "Scheduling", now)
+
+
 def scheduled(vmi: Object, pod: Object, now: str) -> Object:
     """Its pod runs; virt-handler of that node may start QEMU."""
     node = pod["spec"]["nodeName"]
@@ -191,9 +196,16 @@ def failed(vmi: Object, now: str) -> Object:
     return _with_conditions(_in_phase(vmi, "Failed", now), now, Ready=("False", "PodTerminating"))
 
 
+def vcpus_wanted(vmi: Object, sockets: int, now: str) -> Object:
+    """Somebody raised the VM's sockets; a migration follows, and the vCPU is plugged on its target."""
+    changed = _with_conditions(vmi, now, HotVCPUChange=("True", None))
+    changed["spec"]["domain"]["cpu"]["sockets"] = sockets
+    return changed
+
+
 def hotplugged(vmi: Object, sockets: int) -> Object:
     """The VMI after another vCPU was plugged; `currentCPUTopology` follows the thread, it does not lead."""
-    changed = copy.deepcopy(vmi)
+    changed = _without_condition(vmi, "HotVCPUChange")
     changed["spec"]["domain"]["cpu"]["sockets"] = sockets
     return _with_status(changed, currentCPUTopology={"cores": 1, "sockets": sockets, "threads": 1})
 

@@ -6,8 +6,9 @@ before `cont`; a migration target waits with `-incoming defer`, its vCPUs plugge
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,6 @@ QEMU = "qemu-system-x86_64"
 _CPU_SLOTS_PER_SOCKET = 4  # virt-api sets maxSockets to 4 x sockets where a VMI has none (KubeVirt v1.9)
 DISK_BYTES = 1024 * 1024
 _START_SECONDS = 20
-_MIGRATION_SECONDS = 60
 
 
 class VirtualMachineError(RuntimeError):
@@ -68,6 +68,10 @@ def accelerator() -> str:
     return "tcg,thread=multi,tb-size=16"
 
 
+def _at_once(_vcpu: int) -> None:
+    """Wait for nothing."""
+
+
 class VirtualMachine:
     """One QEMU below its launcher: one pod's half of a VMI. A live migration needs two of these.
 
@@ -77,6 +81,9 @@ class VirtualMachine:
         folder: an existing folder; it makes one of its own in there and removes that at the end.
         identity: what carries the pod's UID; None takes the cgroup where one can be made.
         accel: QEMU's `-accel`; None finds out.
+
+    Attributes:
+        folder: its own; monitor and migration socket are there.
     """
 
     def __init__(
@@ -92,7 +99,7 @@ class VirtualMachine:
         self.hardware = hardware
         self._accel = accel
         self._identity = identity
-        self._folder = folder / f"vm-{pod.uid}"
+        self.folder = folder / f"vm-{pod.uid}"
         self._launcher: Launcher | None = None
         self._qmp: Qmp | None = None
         self._vcpus = 1
@@ -121,85 +128,73 @@ class VirtualMachine:
         return self._launcher is not None and not self._launcher.ended
 
     @property
+    def monitor(self) -> Qmp:
+        """QEMU's monitor."""
+        if self._qmp is None:
+            raise VirtualMachineError(f"{self.pod.vmi_name} is not running")
+        return self._qmp
+
+    @property
     def vcpu_tids(self) -> dict[int, int]:
         """Thread of each plugged vCPU, as QEMU itself says (same PID namespace as the lab)."""
-        return {cpu["cpu-index"]: cpu["thread-id"] for cpu in self._monitor.execute("query-cpus-fast")}
+        return {cpu["cpu-index"]: cpu["thread-id"] for cpu in self.monitor.execute("query-cpus-fast")}
 
     @property
     def guest_status(self) -> str:
         """QEMU's run state: prelaunch, running, paused, inmigrate, postmigrate, ..."""
-        return str(self._monitor.execute("query-status")["status"])
+        return str(self.monitor.execute("query-status")["status"])
 
-    def start(self) -> None:
+    def start(self, before_plug: Callable[[int], object] = _at_once) -> None:
         """Start QEMU, plug the vCPUs, let the guest run.
+
+        Args:
+            before_plug: called with the number of each vCPU but the first, before that is plugged.
 
         Raises:
             VirtualMachineError, LauncherError, GuestBuildError: with what QEMU said.
         """
-        self._start(incoming=False)
-        self._monitor.execute("cont")
+        self.start_paused(before_plug)
+        self.unpause()
+
+    def start_paused(self, before_plug: Callable[[int], object] = _at_once) -> None:
+        """As `start`, up to the moment before the guest runs."""
+        self._start(before_plug, incoming=False)
 
     def start_as_migration_target(self) -> None:
-        """Start QEMU with all vCPUs, waiting for a guest from another `VirtualMachine`."""
-        self._start(incoming=True)
-        self._monitor.execute("migrate-incoming", uri="unix:migration")
+        """Start QEMU with all vCPUs; `LiveMigration` brings it a guest."""
+        self._start(_at_once, incoming=True)
 
     def plug_vcpu(self) -> int:
         """Plug the next vCPU, before or while the guest runs, and return its number."""
         number = self._vcpus
-        slots = self._monitor.execute("query-hotpluggable-cpus")
+        slots = self.monitor.execute("query-hotpluggable-cpus")
         free = [slot for slot in slots if slot["props"]["socket-id"] == number and "qom-path" not in slot]
         if not free:
             raise VirtualMachineError(f"{self.pod.vmi_name} has no room for vCPU {number}")
         # libvirt's ids; both sides of a migration must agree on them.
-        self._monitor.execute("device_add", driver=free[0]["type"], id=f"vcpu{number}", **free[0]["props"])
+        self.monitor.execute("device_add", driver=free[0]["type"], id=f"vcpu{number}", **free[0]["props"])
         self._vcpus += 1
         return number
 
     def pause(self) -> None:
         """Stop the guest's vCPUs; their threads stay."""
-        self._monitor.execute("stop")
+        self.monitor.execute("stop")
 
     def unpause(self) -> None:
         """Let the guest go on."""
-        self._monitor.execute("cont")
+        self.monitor.execute("cont")
 
-    def migrate_to(self, target: "VirtualMachine") -> None:
-        """Move the running guest, as virt-handler does: when this returns it runs there, and this QEMU is gone.
-
-        Raises:
-            VirtualMachineError: QEMU gave up; the guest still runs here.
-        """
-        self.begin_migration_to(target)
-        self.finish_migration_to(target)
-
-    def begin_migration_to(self, target: "VirtualMachine") -> None:
-        """Let QEMU copy the guest's memory; both QEMUs are there meanwhile."""
-        way = os.path.relpath(target._folder / "migration", self._folder)  # noqa: SLF001 -- its own kind
-        self._monitor.execute("migrate", uri=f"unix:{way}")
-
-    def finish_migration_to(self, target: "VirtualMachine") -> None:
-        """Wait until the guest runs on the target, then end this QEMU."""
-
-        def finished() -> str | None:
-            status = self._monitor.execute("query-migrate").get("status", "")
-            return status if status in ("completed", "failed", "cancelled") else None
-
-        try:
-            status = until("the migration to end", finished, seconds=_MIGRATION_SECONDS)
-        except GaveUpError as error:
-            raise VirtualMachineError(str(error)) from error
-        if status != "completed":
-            raise VirtualMachineError(f"the migration of {self.pod.vmi_name} {status}")
-        until("the guest to arrive", lambda: target.guest_status != "inmigrate", seconds=_START_SECONDS)
-        target.unpause()  # both sides were started with -S: the guest's next owner lets it go on
-        self.stop()
+    def reset(self) -> None:
+        """Press the reset button: the guest boots again, by the same threads."""
+        self.monitor.execute("system_reset")
 
     def kill(self) -> None:
         """SIGKILL to QEMU alone, as the kernel's OOM killer would; the launcher ends after it."""
-        os.kill(self.pid, 9)
-        self.launcher.wait()
-        self._clear()
+        self._kill(self.pid)
+
+    def crash_launcher(self) -> None:
+        """SIGKILL to the launcher; QEMU ends with it."""
+        self._kill(self.launcher.pid)
 
     def stop(self) -> None:
         """End QEMU and launcher, and remove what they had on disk. Nothing happens if that has been done."""
@@ -207,21 +202,21 @@ class VirtualMachine:
             self._launcher.stop()
         self._clear()
 
-    @property
-    def _monitor(self) -> Qmp:
-        if self._qmp is None:
-            raise VirtualMachineError(f"{self.pod.vmi_name} is not running")
-        return self._qmp
+    def _kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        self.launcher.wait()
+        self._clear()
 
-    def _start(self, *, incoming: bool) -> None:
+    def _start(self, before_plug: Callable[[int], object], *, incoming: bool) -> None:
         firmware = guest.with_shares(guest.firmware(user_cache() / "guest"), self.hardware.busy_percent)
-        self._folder.mkdir(mode=0o700)
-        (self._folder / "firmware.bin").write_bytes(firmware)
-        (self._folder / "disk.img").write_bytes(bytes(DISK_BYTES))
+        self.folder.mkdir(mode=0o700)
+        (self.folder / "firmware.bin").write_bytes(firmware)
+        (self.folder / "disk.img").write_bytes(bytes(DISK_BYTES))
         try:
-            self._launcher = Launcher(self.pod, self._command(incoming=incoming), self._folder, self._identity)
+            self._launcher = Launcher(self.pod, self._command(incoming=incoming), self.folder, self._identity)
             self._qmp = until("QEMU's monitor", self._connect, seconds=_START_SECONDS)
             while self._vcpus < self.hardware.vcpus:
+                before_plug(self._vcpus)
                 self.plug_vcpu()
         except (QmpError, GaveUpError) as error:
             words = self.launcher.last_words()
@@ -235,7 +230,7 @@ class VirtualMachine:
         if self.launcher.ended:
             raise QmpError("QEMU ended")
         try:
-            return Qmp(self._folder / "monitor")
+            return Qmp(self.folder / "monitor")
         except OSError:
             return None
 
@@ -262,4 +257,4 @@ class VirtualMachine:
         if self._qmp is not None:
             self._qmp.close()
         self._qmp = self._launcher = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

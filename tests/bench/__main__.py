@@ -1,15 +1,13 @@
-"""Run the benches: `python -m tests.bench [NAME]`. Every figure is a ratio of two things measured in one run."""
+"""Run the benches: `python -m tests.bench [NAME]`. Figures are ratios of two things measured in one run, or times."""
 
 import sys
 from collections.abc import Sequence
 
-from tests.bench import bench_agent, bench_finder, bench_operator, bench_plan, bench_sampler
+from tests.bench import bench_agent, bench_finder, bench_monitored, bench_operator, bench_plan, bench_sampler
 from tests.bench.measure import CannotRunError
 
-BENCHES = {
-    bench.name: bench
-    for bench in (bench_sampler.BENCH, bench_plan.BENCH, bench_finder.BENCH, bench_agent.BENCH, bench_operator.BENCH)
-}
+MODULES = (bench_sampler, bench_plan, bench_finder, bench_agent, bench_operator, bench_monitored)
+BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 
 
 def main(argv: Sequence[str], divisor: int = 1) -> int:

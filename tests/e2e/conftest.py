@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -48,12 +48,14 @@ def start(cluster: Cluster, namespace: str) -> Iterator[Start]:
     """Starts a VMI: `start("vm1", "node01", vcpus=4, busy_percent=(30, 0, 0, 10))`."""
     with ExitStack() as machines:
 
-        def start_vmi(name: str, node: str, *, vcpus: int = 2, busy_percent: tuple[int, ...] = (20, 5)) -> Vmi:
+        def start_vmi(
+            name: str, node: str, *, vcpus: int = 2, busy_percent: tuple[int, ...] = (20, 5), **how: Any
+        ) -> Vmi:
             vmi = machines.enter_context(
                 Vmi(cluster, namespace, name, Hardware(vcpus=vcpus, busy_percent=busy_percent))
             )
             machines.callback(vmi.delete)
-            vmi.start(node)
+            vmi.start(node, **how)
             return vmi
 
         yield start_vmi
@@ -79,6 +81,33 @@ def watch(cluster: Cluster, namespace: str) -> Watch:
         return name
 
     return apply
+
+
+class Write(NamedTuple):
+    """One write of a status.
+
+    Attributes:
+        writer: the node whose agent wrote, empty for the operator.
+        status: after it.
+    """
+
+    writer: str
+    status: dict[str, Any]
+
+    @property
+    def ready(self) -> str:
+        return next((item["status"] for item in self.status.get("conditions", ()) if item["type"] == "Ready"), "")
+
+    @property
+    def has_all_figures(self) -> bool:
+        """Whether every group has an occupancy and a bandwidth in every cache block."""
+        groups = self.status.get("groups", ())
+        blocks = [block for group in groups for block in group.get("cacheBlocks", ())]
+        return (
+            bool(blocks and "memoryBandwidth" in self.status["summary"])
+            and all("cacheBlocks" in group for group in groups)
+            and all({"occupancyBytes", "memoryBandwidth"} <= block.keys() for block in blocks)
+        )
 
 
 class View:
@@ -116,9 +145,44 @@ class View:
         found: dict[str, Any] = next(item for item in self.status(name)["groups"] if item["name"] == group)
         return found
 
+    def writes(self, name: str) -> list[Write]:
+        """Every write of its status that the API server took, oldest first."""
+        return [
+            _write_of(event)
+            for event in self._cluster.control_plane.audit_events(self._namespace)
+            if is_status_write(event)
+            and (event["objectRef"]["namespace"], event["objectRef"]["name"]) == (self._namespace, name)
+        ]
+
+    def writes_since_ready(self, name: str) -> list[Write]:
+        """Those from the first on in which it was Ready and had all its figures."""
+        writes = self.writes(name)
+        return writes[[write.ready == "True" and write.has_all_figures for write in writes].index(True) :]
+
     def own_mon_groups(self, node: str, vmi: Vmi) -> set[str]:
         root = self._cluster.nodes[node].emulator.mountpoint / "mon_groups"
         return {path.name for path in root.iterdir() if vmi.pod_uid in path.name}
+
+    def held(self, node: str) -> dict[int, str]:
+        """The mon_group of every thread that is in one, on a node."""
+        groups = self._cluster.nodes[node].emulator.control.books().groups
+        return {tid: path for path, group in groups.items() if path != "/" for tid in group.tids}
+
+
+def is_status_write(event: dict[str, Any]) -> bool:
+    """Whether an audit event tells of a status of a CacheMonitorGroup that was written."""
+    reference: dict[str, str] = event.get("objectRef", {})
+    return bool(
+        reference.get("resource") == "cachemonitorgroups"
+        and reference.get("subresource") == "status"
+        and event["stage"] == "ResponseComplete"
+        and event["responseStatus"]["code"] == 200
+    )
+
+
+def _write_of(event: dict[str, Any]) -> Write:
+    nodes: list[str] = event["user"].get("extra", {}).get("authentication.kubernetes.io/node-name", [""])
+    return Write(nodes[0], event["responseObject"]["status"])
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def source() -> dict[str, Any]:
 
 def running_vmi() -> dict[str, Any]:
     vmi = created(kubevirt.vmi("vm1", "default", labels={"app": "vm1"}, now=NOW), VMI_UID)
-    return kubevirt.running(kubevirt.scheduled(vmi, source(), NOW), NOW)
+    return kubevirt.running(kubevirt.scheduled(kubevirt.scheduling(vmi, source(), NOW), source(), NOW), NOW)
 
 
 def target(vmi: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def test_a_vmi_goes_from_pending_to_running_with_its_pod_and_node() -> None:
     assert vmi["status"]["currentCPUTopology"] == {"cores": 1, "sockets": 2, "threads": 1}
     assert vmi["metadata"]["labels"] == {"app": "vm1", "kubevirt.io/nodeName": "node02"}
     phases = [stamp["phase"] for stamp in vmi["status"]["phaseTransitionTimestamps"]]
-    assert phases == ["Pending", "Scheduled", "Running"]
+    assert phases == ["Pending", "Scheduling", "Scheduled", "Running"]
     assert condition(vmi, "Ready") == "True"
 
 
@@ -160,8 +160,11 @@ def test_a_paused_vmi_runs_on_and_is_not_ready() -> None:
 
 
 def test_a_plugged_vcpu_shows_in_spec_and_topology() -> None:
-    vmi = kubevirt.hotplugged(running_vmi(), 3)
-    assert vmi["spec"]["domain"]["cpu"]["sockets"] == 3
+    wanted = kubevirt.vcpus_wanted(running_vmi(), 3, LATER)
+    assert (wanted["spec"]["domain"]["cpu"]["sockets"], condition(wanted, "HotVCPUChange")) == (3, "True")
+    assert wanted["status"]["currentCPUTopology"]["sockets"] == 2
+    vmi = kubevirt.hotplugged(wanted, 3)
+    assert (vmi["spec"]["domain"]["cpu"]["sockets"], condition(vmi, "HotVCPUChange")) == (3, None)
     assert vmi["status"]["currentCPUTopology"]["sockets"] == 3
 
 

@@ -14,6 +14,7 @@ from cachemon.qemu.discovery import QemuFinder
 from lab import guest
 from lab.cgroups import writable_home
 from lab.launcher import Identity, LauncherError
+from lab.live_migration import LiveMigration
 from lab.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
 from lab.wait import until
 
@@ -150,12 +151,14 @@ def test_a_live_migration_moves_the_running_guest(make_vm: MakeVm, accel: str) -
     source, target = make_vm(hardware, accel=accel), make_vm(hardware, accel=accel)
     source.start()
     used_until(source, 2, 0.1)
-    target.start_as_migration_target()
+    migration = LiveMigration(source, target)
+    migration.prepare()
     finder = QemuFinder(Path("/proc"))
     assert target.guest_status == "inmigrate"
     both = finder.find([source.pod.uid, target.pod.uid])
     assert [sorted(vcpu_tids(qemu)) for (qemu,) in both.values()] == [[0, 1, 2]] * 2
-    source.migrate_to(target)
+    migration.begin()
+    migration.complete()
     assert not source.running
     assert target.guest_status == "running"
     after = finder.find([source.pod.uid, target.pod.uid])

@@ -14,7 +14,7 @@ from cachemon.agent.publish import Publisher
 from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
 from cachemon.agent.server import serve
-from cachemon.agent.targets import targets_of, what_binds
+from cachemon.agent.targets import Departures, targets_of, what_binds
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.pace import TokenBucket
@@ -23,12 +23,13 @@ from cachemon.model.api import GROUPS
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.tree import ResctrlTree
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "scan_pause"]
 
 log = logging.getLogger(__name__)
 
-_FAST_SCAN_SECONDS = 0.1
-_FAST_SCANS_LAST_SECONDS = 60.0
+_FAST_SCAN_SECONDS = 0.05
+_WAITED_PER_PAUSE = 600
+_WATCHES_DIFFER_SECONDS = 2.0
 _WRITES_PER_SECOND = 20
 _HEALTHY_WITHIN_SECONDS = 60.0
 
@@ -63,6 +64,7 @@ class Agent:
         self._wake_sample = asyncio.Event()
         self._wake_publish = asyncio.Event()
         self._targets_changed_at = time.monotonic()
+        self._departures = Departures(_WATCHES_DIFFER_SECONDS)
         tree = ResctrlTree(config.resctrl)
         in_pod = config.kubeconfig is None
         self._reconciler = Reconciler(tree, config.proc, config.sysfs, in_pod=in_pod, budget=config.rmid_budget)
@@ -107,6 +109,7 @@ class Agent:
                 self._wake_reconcile.clear()
                 try:
                     targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
+                    targets = self._departures.waited_for(targets)
                     layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
                     self._pulse.reconciled_at = time.monotonic()
                     self._pulse.reconciles += 1
@@ -119,12 +122,9 @@ class Agent:
                 except Exception:
                     log.exception("reconcile failed; trying again")
                     self._reconciler.forget()
-                await _wait(self._wake_reconcile, self._scan_seconds())
-
-    def _scan_seconds(self) -> float:
-        """Threads of a starting VM come one by one: look several times a second while some are awaited."""
-        awaited = self._layout.incomplete and (time.monotonic() - self._targets_changed_at < _FAST_SCANS_LAST_SECONDS)
-        return min(_FAST_SCAN_SECONDS, self._config.scan_seconds) if awaited else self._config.scan_seconds
+                waited = time.monotonic() - self._targets_changed_at if self._layout.incomplete else None
+                pause = scan_pause(self._config.scan_seconds, waited)
+                await _wait(self._wake_reconcile, min(pause, max(0.0, self._departures.ends_in())))
 
     async def _sample(self) -> None:
         """A sample that takes longer than the period delays the next one; it never piles up."""
@@ -182,6 +182,19 @@ class Agent:
         if now - self._pulse.sampled_at > _HEALTHY_WITHIN_SECONDS:
             return f"no sample for {now - self._pulse.sampled_at:.0f} s"
         return ""
+
+
+def scan_pause(scan_seconds: float, waited: float | None) -> float:
+    """Seconds until threads are looked at again.
+
+    Threads of a starting VM come one by one, and an image may be pulled for minutes before its QEMU starts. So the
+    looks get rarer the longer it takes: twenty a second in the first half minute, five a second after two minutes.
+
+    Args:
+        scan_seconds: the pause when nothing is awaited.
+        waited: for how many seconds threads have been awaited; None when none are.
+    """
+    return scan_seconds if waited is None else min(max(_FAST_SCAN_SECONDS, waited / _WAITED_PER_PAUSE), scan_seconds)
 
 
 def _what_is_read(layout: Layout) -> object:

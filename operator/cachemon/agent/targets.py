@@ -1,12 +1,15 @@
-"""Which objects this node has a part in, from what the API server said. Pure."""
+"""Which objects this node has a part in, from what the API server said. No I/O."""
 
-from collections.abc import Iterable, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cachemon.agent.layout import Target
 from cachemon.model.api import ObjectName, parse_cache_monitor_group
 
-__all__ = ["targets_of", "what_binds"]
+__all__ = ["Departures", "targets_of", "what_binds"]
 
 _OUR_STATUS = frozenset({"observedTime", "summary", "groups", "conditions"})
 
@@ -32,6 +35,40 @@ def what_binds(obj: Mapping[str, Any]) -> object:
     """What of an object concerns its targets: not the part of its status that agents write, many times a second."""
     status = {key: value for key, value in obj.get("status", {}).items() if key not in _OUR_STATUS}
     return obj["metadata"]["uid"], obj["metadata"]["generation"], status
+
+
+class Departures:
+    """Keeps the mon_groups of objects that seem to have left, for a moment.
+
+    A migration that ends takes its object out of one watch of the target's agent and into the other, in any order.
+    If it were in neither for a moment, its mon_groups would be made anew: other RMIDs, an occupancy from zero on.
+
+    Args:
+        seconds: how long an object is waited for.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._present: Sequence[Target] = ()
+        self._leaving: dict[str, tuple[Target, float]] = {}
+
+    def waited_for(self, targets: Sequence[Target]) -> tuple[Target, ...]:
+        """The targets there are, and after them those that have just left: they report no more."""
+        now = self._clock()
+        uids = {target.object.uid for target in targets}
+        until = now + self._seconds
+        self._leaving |= {t.object.uid: (replace(t, reports=False), until) for t in self._present}
+        self._leaving = {
+            uid: (target, end) for uid, (target, end) in self._leaving.items() if uid not in uids and now < end
+        }
+        self._present = targets
+        return (*targets, *(target for target, _ in self._leaving.values()))
+
+    def ends_in(self) -> float:
+        """Seconds until the first of them is waited for no more; infinite without any."""
+        return min((end for _, end in self._leaving.values()), default=math.inf) - self._clock()
 
 
 def _version(obj: Mapping[str, Any]) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.agent import Agent
+from cachemon.agent.agent import Agent, scan_pause
 from cachemon.agent.config import parse_config
 from cachemon.kube.client import Listing, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource
@@ -156,3 +156,9 @@ def test_health_fails_when_a_loop_stands_still_and_not_when_the_api_server_is_aw
         assert "no sample" in agent._sickness()
 
     asyncio.run(story())
+
+
+def test_threads_that_are_awaited_are_looked_for_often_and_less_so_the_longer_it_takes() -> None:
+    assert scan_pause(2, None) == 2
+    assert [scan_pause(2, waited) for waited in (0, 30, 120, 600, 86400)] == [0.05, 0.05, 0.2, 1, 2]
+    assert scan_pause(0.02, 0) == 0.02

@@ -1,4 +1,6 @@
-from cachemon.agent.targets import targets_of, what_binds
+import math
+
+from cachemon.agent.targets import Departures, targets_of, what_binds
 from cachemon.model.api import ObjectName
 from tests.unit.agent.builders import NODE, make_object
 
@@ -63,3 +65,40 @@ def test_a_new_binding_spec_or_object_binds() -> None:
     assert what_binds(make_object(status={"vcpuCount": 8})) != before
     assert what_binds(make_object(status={"placements": []})) != before
     assert what_binds({**make_object(), "metadata": {**make_object()["metadata"], "uid": "another"}}) != before
+
+
+class Moments:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_object_between_two_watches_keeps_its_mon_groups_and_reports_nothing_meanwhile() -> None:
+    clock = Moments()
+    departures = Departures(2, clock)
+    (target,) = departures.waited_for(targets_of(NODE, named(make_object())))
+    clock.now += 60
+    (waited_for,) = departures.waited_for(())
+    assert (waited_for.object, waited_for.pod_uids) == (target.object, target.pod_uids)
+    assert not waited_for.reports
+    assert departures.ends_in() == 2
+    clock.now += 1.9
+    assert len(departures.waited_for(())) == 1
+    back = targets_of(NODE, named(make_object(version=101)))
+    assert departures.waited_for(back) == back
+    assert departures.ends_in() == math.inf
+
+
+def test_an_object_that_does_not_come_back_is_let_go() -> None:
+    clock = Moments()
+    departures = Departures(2, clock)
+    departures.waited_for(targets_of(NODE, named(make_object("a"), make_object("b"))))
+    stays = targets_of(NODE, named(make_object("b")))
+    assert [target.object.name.name for target in departures.waited_for(stays)] == ["b", "a"]
+    clock.now += 2
+    assert departures.waited_for(stays) == stays
+    assert departures.ends_in() == math.inf

@@ -4,12 +4,7 @@ The recordings list the vCPU threads of all QEMUs, so they say themselves which 
 """
 
 import json
-import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,84 +12,7 @@ import yaml
 from cachemon.controller.binding import Place, find_place
 from cachemon.controller.vmi import LauncherPod, Vmi, parse_pod, parse_vmi
 from cachemon.model.api import ObjectName
-
-ROOT = Path(__file__).resolve().parents[3]
-KUBEVIRT = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "kubevirt"
-
-STEP = re.compile(r"^vmi=(?P<uid>\S+) (?P<phase>\S+) nodeName=(?P<node>\S*) .*?sockets=(?P<spec>\d+)/(?P<now>\d+) ")
-MIGRATION = re.compile(
-    r"mig=\[(?P<pod>\S*) start=\S* end=\S* completed=(?P<completed>\S*) failed=(?P<failed>\S*) "
-    r"mode=\S* detected=\S* ready=(?P<ready>\S*)\]"
-)
-POD = re.compile(r"pod (?P<name>\S+) (?P<uid>\S+) node=(?P<node>\S*) labelNode=\S* (?P<phase>\S+) del=")
-QEMU = re.compile(r"^ init\d* qemu \d+ start=\d+ (?P<pod>\S+):")
-
-
-@dataclass
-class Step:
-    """One moment: the VMI, its pods in the order of their making, and the pods that have a QEMU."""
-
-    time: str
-    vmi: Vmi
-    pods: list[LauncherPod] = field(default_factory=list)
-    with_qemu: set[str] = field(default_factory=set)
-
-
-def recording(name: str) -> list[Step]:
-    path = KUBEVIRT / "recorded" / name
-    if not path.exists():
-        pytest.skip(f"no recordings at {path.parent}")
-    return list(steps(path.read_text()))
-
-
-def steps(text: str) -> Iterator[Step]:
-    first_seen: dict[str, str] = {}
-    step: Step | None = None
-    moment = ""
-    for line in text.splitlines():
-        if line.startswith("@ "):
-            moment = line[2:]
-        elif found := STEP.match(line):
-            if step:
-                yield step
-            step = Step(moment, vmi_of(found, line))
-        assert step or line.startswith("@ ")
-        for match in POD.finditer(line):
-            assert step
-            made = first_seen.setdefault(match["uid"], moment)
-            name = ObjectName("default", match["name"])
-            step.pods.append(
-                LauncherPod(name, match["uid"], match["node"], match["phase"], made, "vm1", step.vmi.uid)
-            )
-        if found := QEMU.match(line):
-            assert step
-            step.with_qemu.add(found["pod"])
-    if step:
-        yield step
-
-
-def vmi_of(found: re.Match[str], line: str) -> Vmi:
-    state = MIGRATION.search(line)
-    migration: dict[str, Any] = {}
-    if state and state["pod"]:
-        migration = {
-            "targetPod": state["pod"],
-            "targetNodeDomainReadyTimestamp": state["ready"] or None,
-            "completed": state["completed"] == "true",
-            "failed": state["failed"] == "true",
-        }
-    return parse_vmi(
-        {
-            "metadata": {"name": "vm1", "namespace": "default", "uid": found["uid"]},
-            "spec": {"domain": {"cpu": {"sockets": int(found["spec"])}}},
-            "status": {
-                "phase": found["phase"],
-                "nodeName": found["node"],
-                "currentCPUTopology": {"sockets": int(found["now"]), "cores": 1, "threads": 1},
-                "migrationState": migration,
-            },
-        }
-    )
+from tests.unit.recorded import KUBEVIRT, Step, recorded, recording
 
 
 def check(story: list[Step]) -> list[Place]:
@@ -129,10 +47,7 @@ def test_the_recorded_hotplug_is_followed_through_its_migration() -> None:
 
 
 def test_resets_and_pauses_move_nothing() -> None:
-    path = KUBEVIRT / "recorded" / "events.txt"
-    if not path.exists():
-        pytest.skip(f"no recordings at {path.parent}")
-    text = path.read_text()
+    text = recorded("events.txt")
     seen = re.findall(r"^uid=(\S+) phase=(\S+) nodeName=(\S+) activePods=(\{.*?\}) ", text, re.MULTILINE)
     assert len(seen) >= 3
     for uid, phase, node, active_pods in seen:

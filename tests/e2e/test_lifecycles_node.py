@@ -1,0 +1,55 @@
+"""The end of a node: power cut, and later its Node object deleted."""
+
+from typing import TYPE_CHECKING
+
+from lab.cluster import Cluster
+from lab.wait import until
+from tests.e2e.conftest import AGENT_FLAGS
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Start, View, Watch
+
+NODES = "/apis/cachemon.dev/v1alpha1/cachemonitornodes"
+
+
+def test_a_lost_node_makes_the_figures_old_first_and_withdraws_them_when_kubevirt_gives_the_vmi_up(
+    cluster: Cluster, start: "Start", watch: "Watch", view: "View"
+) -> None:
+    node = cluster.add_node("node-lost", agent_flags=AGENT_FLAGS)
+    request = cluster.control_plane.request
+    try:
+        node.start_agent()
+        vmi = start("vm1", "node-lost")
+        watch("vm1")
+        last = view.until_ready("vm1", node="node-lost")
+
+        node.kill_agent()
+        vmi.machine.kill()
+        view.until_condition("vm1", "Ready", "Unknown", "AgentNotReporting")
+        kept = view.status("vm1")
+        assert kept["summary"].keys() == last["summary"].keys()
+        assert view.condition("vm1", "Bound")["reason"] == "NoAgent"
+
+        (owner,) = request("GET", f"{NODES}/node-lost")["metadata"]["ownerReferences"]
+        the_node = request("GET", "/api/v1/nodes/node-lost")
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", "node-lost", the_node["metadata"]["uid"])
+        request("DELETE", "/api/v1/nodes/node-lost")
+        request("DELETE", f"{NODES}/node-lost")  # the garbage collector's part, by that owner reference
+
+        def told() -> bool:
+            return "has no cachemon agent" in view.condition("vm1", "Bound")["message"]
+
+        until("the operator to know that the agent is gone for good", told)
+        assert view.condition("vm1", "Ready")["reason"] == "AgentNotReporting"
+        assert view.status("vm1")["summary"] == kept["summary"]
+
+        vmi.tell_failure()
+        view.until_condition("vm1", "Ready", "False", "VMINotRunning")
+        until("the figures to go", lambda: not {"summary", "groups"} & view.status("vm1").keys())
+        assert view.status("vm1")["nodeName"] == ""
+        vmi.delete()
+        vmi.start("node02")
+        view.until_ready("vm1", node="node02")
+    finally:
+        node.stop()
+        del cluster.nodes["node-lost"]
