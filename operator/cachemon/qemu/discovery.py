@@ -168,10 +168,11 @@ class QemuFinder:
         )
 
     def _pod_uid(self, directory: str) -> str | None:
-        """Mounts are asked only of a process that no cgroup counts to a pod: a pod's owner has a say in them."""
-        return proc.pod_uid_of_cgroup(proc.read_cgroup(directory) or "", self._around) or proc.pod_uid_of_mountinfo(
-            proc.read_mountinfo(directory) or "", self._around
-        )
+        """Mounts are asked only of a process whose cgroup names no pod: a pod's owner has a say in them."""
+        cgroup = proc.read_cgroup(directory) or ""
+        if proc.pod_uids_in(cgroup, "") - self._around:
+            return proc.pod_uid_of_cgroup(cgroup, self._around)
+        return proc.pod_uid_of_mountinfo(proc.read_mountinfo(directory) or "", self._around)
 
     def _look_inside(self, pid: int, process: _Process, identity: _Identity, pod_uid: str) -> Qemu | None:
         """The process and its threads as they are now; None when it is gone or another has its PID."""

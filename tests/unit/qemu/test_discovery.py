@@ -350,6 +350,14 @@ def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc, find
     assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
 
 
+def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, OTHER_POD)
+    (fake.root / "60" / "cgroup").write_text(f"2:cpu:/kubepods/pod{OTHER_POD}/x\n1:pids:/kubepods/pod{POD}/x\n")
+    forged = f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
+    (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {forged} /disk/x rw - ext4 b rw\n")
+    assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
+
+
 def test_the_pod_that_the_node_runs_in_is_nobodys(fake: FakeProc) -> None:
     around = f"/kubepods/pod{OTHER_POD}/{'c3' * 32}"
     fake.process(1, "init", ["init"])
