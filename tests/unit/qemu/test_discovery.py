@@ -350,6 +350,14 @@ def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc, find
     assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
 
 
+def test_mounts_of_a_pod_that_the_agent_sees_do_not_hide_the_pod_from_its_cgroup(fake: FakeProc) -> None:
+    fake.process(1, "cachemon-agent", ["cachemon-agent"])
+    root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/data/sub"
+    (fake.root / "1" / "mountinfo").write_text(f"9 1 0:1 {root} /var/lib/kubelet/x rw - xfs a rw\n")
+    fake.qemu(60, POD)
+    assert only(QemuFinder(fake.root).find([POD])).pid == 60
+
+
 def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, OTHER_POD)
     (fake.root / "60" / "cgroup").write_text(f"2:cpu:/kubepods/pod{OTHER_POD}/x\n1:pids:/kubepods/pod{POD}/x\n")
