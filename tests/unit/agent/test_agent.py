@@ -120,6 +120,33 @@ def test_an_object_is_reported_and_a_change_of_its_spec_at_once(tmp_path: Path) 
     asyncio.run(story())
 
 
+@pytest.mark.pitfall(28)
+def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "resctrl" / "info").mkdir(parents=True)
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object()]
+        agent = make_agent(tmp_path, server)
+        work = asyncio.create_task(agent.run())
+        await eventually("both statuses", lambda: {NODE, "vm3"} <= server.statuses.keys())
+        for name in (NODE, "vm3"):
+            assert condition_of(server.statuses[name][-1]) == ("False", "MonitoringUnsupported")
+        passes = agent._health().reconciles
+        agent._wake_reconcile.set()
+        await eventually("another pass", lambda: agent._health().reconciles > passes)
+        assert agent._sickness() == ""
+        mount(tmp_path)
+        agent._wake_reconcile.set()
+        await eventually("monitoring", lambda: condition_of(server.statuses[NODE][-1])[0] == "True")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
 @pytest.mark.pitfall(13)
 def test_vcpus_that_come_one_by_one_are_looked_for_until_all_are_there(tmp_path: Path) -> None:
     """Twice a minute is how often this agent looks at threads otherwise."""
