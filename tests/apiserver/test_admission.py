@@ -214,6 +214,18 @@ def test_an_agent_does_not_write_what_is_the_operators(
     assert str(refused.value).endswith(MAY_WRITE + named)
 
 
+@pytest.mark.parametrize("field", sorted(OPERATOR_STATUS))
+def test_an_agent_does_not_become_an_owner_of_what_is_the_operators(
+    control_plane: ControlPlane, agents: Agents, group: str, field: str
+) -> None:
+    as_it_is = {field: status_on(agents.here)[field]}
+    with pytest.raises(ApiRefusedError, match="not the operator's fields, even as they are") as refused:
+        apply_status(control_plane, group, agents.token_here, {**AGENT_STATUS, **as_it_is})
+    assert refused.value.status == 403
+    apply_status(control_plane, group, operator_token(control_plane), {"nodeName": ""}, OPERATOR_FIELD_MANAGER)
+    assert control_plane.request("GET", group)["status"] == {"nodeName": ""}
+
+
 def test_an_agent_does_not_remove_the_whole_status(control_plane: ControlPlane, agents: Agents, group: str) -> None:
     with pytest.raises(ApiRefusedError) as refused:
         merge_status(control_plane, group, agents.token_here, None)

@@ -279,6 +279,30 @@ def test_a_pod_that_says_it_runs_anothers_guest_gets_nothing_and_costs_the_other
     assert node.ours() == {frozenset({vcpu})}
 
 
+@pytest.mark.pitfall(14)
+def test_a_qemu_that_starts_while_the_one_before_still_ends_counts_with_it(node: Node, threads: BusyThreads) -> None:
+    first = node.plug("CPU 0/KVM")
+    second = threads.start("CPU 0/KVM")
+    StandInQemu(node.proc, PID + 1, POD, "tenant-a_vm3").add(second)
+    layout = node.run(wanting(ALL, vcpus=1))
+    assert states(layout) == [WELL]
+    assert len(layout.targets[0].groups[0].cells) == 2
+    assert node.ours() == {frozenset({first}), frozenset({second})}
+
+
+@pytest.mark.pitfall(14)
+def test_of_two_pods_of_one_vmi_on_the_node_the_one_that_has_ended_costs_nothing(node: Node) -> None:
+    vcpu = node.plug("CPU 0/KVM")
+    placements = [
+        {"nodeName": "node01", "podUID": uid, "role": role}
+        for uid, role in ((pod_uid(7), "MigrationTarget"), (POD, "Active"))
+    ]
+    status = {"vcpuCount": 1, "placements": placements}
+    layout = node.run(make_target(make_object(spec={"vmiName": "vm3", "groups": [ALL]}, status=status)))
+    assert states(layout) == [WELL]
+    assert node.ours() == {frozenset({vcpu})}
+
+
 def test_a_pod_full_of_qemus_takes_no_rmids_and_its_neighbour_is_monitored(node: Node, threads: BusyThreads) -> None:
     vcpu = node.plug("CPU 0/KVM")
     for number in range(2, 2 + MOST_QEMUS + 3):

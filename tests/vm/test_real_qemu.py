@@ -12,8 +12,8 @@ from cachemon.model.threads import Qemu, ThreadClass
 from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
 from lab import guest
-from lab.cgroups import writable_home
-from lab.launcher import Identity, LauncherError
+from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
+from lab.launcher import Identity, LauncherError, container_id
 from lab.live_migration import LiveMigration
 from lab.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
 from lab.wait import until
@@ -176,6 +176,27 @@ def test_the_pod_is_told_by_the_cgroup_where_one_can_be_made(make_vm: MakeVm) ->
     cgroup = proc.read_cgroup(f"/proc/{vm.pid}") or ""
     assert proc.pod_uid_of_cgroup(cgroup) == vm.pod.uid
     assert found(QemuFinder(Path("/proc")), vm).pid == vm.pid
+
+
+@pytest.mark.pitfall(16)
+def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own(make_vm: MakeVm) -> None:
+    if writable_home() is None:
+        pytest.skip("no cgroup can be made here")
+    vm, victim = make_vm(identity=Identity.CGROUP), str(uuid4())
+    vm.start()
+    home = writable_home()
+    assert home
+    own = pod_cgroup(home, vm.pod.uid, container_id(vm.pod.uid))
+    nested = pod_cgroup(own, victim, container_id(victim))
+    nested.mkdir(parents=True)
+    (nested / "cgroup.procs").write_text(str(vm.pid))
+    try:
+        assert victim in (proc.read_cgroup(f"/proc/{vm.pid}") or "")
+        both = QemuFinder(Path("/proc")).find([vm.pod.uid, victim])
+        assert [[qemu.pid for qemu in both[uid]] for uid in (vm.pod.uid, victim)] == [[vm.pid], []]
+    finally:
+        vm.stop()
+        remove_pod_cgroup(home, nested)
 
 
 def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm) -> None:

@@ -19,6 +19,7 @@ __all__ = ["group_status", "monitored_condition", "node_condition", "node_status
 LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 HEAVIEST_GROUPS = 5
 LONGEST_MESSAGE = 1024
+LONGEST_CONDITION = 4096
 LONGEST_BLOCKS = 256
 LONGEST_CPUS = 1024  # half a list would be wrong
 
@@ -27,12 +28,17 @@ def monitored_condition(layout: TargetLayout) -> Condition:
     """Whether every group of the object is fully monitored, and if not, which and why."""
     problem = layout.target.object.problem
     if problem:
-        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{problem[:LONGEST_MESSAGE]}; correct spec.groups")
+        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_told(problem)}; correct spec.groups")
     lacking = [(group, group.reason) for group in layout.groups if group.reason is not None]
     if not lacking:
         return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
     told = "; ".join(f"{group.group.name}: {group.message}" for group, _ in lacking)
-    return Condition(MONITORED, "False", lacking[0][1], told[:4096])
+    return Condition(MONITORED, "False", lacking[0][1], _told(told, LONGEST_CONDITION))
+
+
+def _told(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """As much as the schema takes; "?" for what no terminal should get: names of others' mon_groups may have it."""
+    return "".join(character if character.isprintable() else "?" for character in text[:longest])
 
 
 def signature(layout: TargetLayout, figures: Figures) -> object:
@@ -110,7 +116,7 @@ def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]
         status["vcpus"] = list(layout.vcpus)
     if layout.reason:
         status["reason"] = layout.reason
-        status["message"] = layout.message[:LONGEST_MESSAGE]
+        status["message"] = _told(layout.message)
     figures = [_block_figure(block) for block in blocks]
     if figures:
         status["cacheBlocks"] = figures
@@ -145,9 +151,7 @@ def _block(block: CacheBlock) -> dict[str, Any]:
 def node_condition(layout: Layout) -> Condition:
     """Whether the node's cache can be monitored."""
     if layout.node.unavailable:
-        return Condition(
-            READY, "False", layout.node.unavailable.reason, str(layout.node.unavailable)[:LONGEST_MESSAGE]
-        )
+        return Condition(READY, "False", layout.node.unavailable.reason, _told(str(layout.node.unavailable)))
     events = ", ".join(layout.node.events)
     return Condition(
         READY, "True", Reason.MONITORING_AVAILABLE, f"{len(layout.node.blocks)} cache blocks, events {events}"

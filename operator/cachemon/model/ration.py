@@ -18,6 +18,8 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT
 from cachemon.model.threads import Thread
 
+_NOBODYS = 0  # the number of parts that no admitted group wants
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -97,31 +99,40 @@ def _turn_away(
         by_place[_place(part)].append(part.cell.members)
         for key in part.cell.members:
             places[key].add(_place(part))
-    admitted: set[GroupKey] = set()
     waiting: dict[GroupKey, Shortage] = {}
-    costs = dict.fromkeys(by_place, 0)
+    classes = {place: [_NOBODYS] * len(memberships) for place, memberships in by_place.items()}
     free: Counter[str | None] = Counter(rooms)
     free[None] = limit
     for key in by_rank:
-        new_costs = {place: _cost(by_place[place], admitted | {key}) for place in places[key]}
+        refined = {place: _refine(classes[place], by_place[place], key) for place in places[key]}
         more: Counter[str | None] = Counter()
-        for place, cost in new_costs.items():
-            more[None] += cost - costs[place]
+        for place, new in refined.items():
+            cost = _cost(new) - _cost(classes[place])
+            more[None] += cost
             if place.control_group in rooms:
-                more[place.control_group] += cost - costs[place]
+                more[place.control_group] += cost
         full = [where for where, needs in more.items() if needs > free[where]]
         if full:
             waiting[key] = Shortage(more[full[0]], free[full[0]], full[0])
         else:
-            admitted.add(key)
-            costs |= new_costs
+            classes |= refined
             free.subtract(more)
     return waiting
 
 
-def _cost(memberships: Iterable[frozenset[GroupKey]], admitted: set[GroupKey]) -> int:
+def _refine(classes: Sequence[int], memberships: Sequence[frozenset[GroupKey]], key: GroupKey) -> list[int]:
+    """Number the parts of a place anew: those that the same admitted groups want have the same number.
+
+    In time of the number of parts alone: a tenant may have thousands of groups on one VM.
+    """
+    numbers: dict[tuple[int, bool], int] = {(_NOBODYS, False): _NOBODYS}
+    wanted = (key in members for members in memberships)
+    return [numbers.setdefault(each, len(numbers)) for each in zip(classes, wanted, strict=True)]
+
+
+def _cost(classes: Sequence[int]) -> int:
     """How many mon_groups one QEMU's threads need in one control group."""
-    return len({members & admitted for members in memberships} - {frozenset()})
+    return len({*classes} - {_NOBODYS})
 
 
 def _merge(parts: Iterable[Part], admitted: AbstractSet[GroupKey]) -> list[Part]:

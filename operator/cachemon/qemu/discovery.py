@@ -97,8 +97,9 @@ class QemuFinder:
         self._in_pod = in_pod
         self._most_threads = most_threads
         self._clock = clock
-        own = f"{self._root}/self"
-        self._around = proc.pod_uids_in(proc.read_cgroup(own) or "", proc.read_mountinfo(own) or "")
+        own = f"{self._root}/self"  # whatever pods this program is in, the node is in: they have no QEMU
+        self._around = proc.pod_uids_of_cgroup(proc.read_cgroup(own) or "")
+        self._around_mounts = proc.pod_uids_of_mountinfo(proc.read_mountinfo(own) or "")
         self._processes: dict[int, _Process] = {}
 
     def find(self, pod_uids: Collection[str]) -> dict[str, tuple[Qemu, ...]]:
@@ -174,10 +175,11 @@ class QemuFinder:
         )
 
     def _pod_uid(self, directory: str) -> str | None:
-        """Mounts are asked only of a process that no cgroup counts to a pod: a pod's owner has a say in them."""
-        return proc.pod_uid_of_cgroup(proc.read_cgroup(directory) or "", self._around) or proc.pod_uid_of_mountinfo(
-            proc.read_mountinfo(directory) or "", self._around
-        )
+        """Mounts are asked only of a process whose cgroup names no pod: a pod's owner has a say in them."""
+        cgroup = proc.read_cgroup(directory) or ""
+        if proc.pod_uids_of_cgroup(cgroup) - self._around:
+            return proc.pod_uid_of_cgroup(cgroup, self._around)
+        return proc.pod_uid_of_mountinfo(proc.read_mountinfo(directory) or "", self._around_mounts)
 
     def _look_inside(self, pid: int, process: _Process, identity: _Identity, pod_uid: str) -> Qemu | None:
         """The process and its threads as they are now; None when it is gone or another has its PID."""

@@ -20,7 +20,8 @@ __all__ = [
     "parse_stat",
     "pod_uid_of_cgroup",
     "pod_uid_of_mountinfo",
-    "pod_uids_in",
+    "pod_uids_of_cgroup",
+    "pod_uids_of_mountinfo",
     "read_cgroup",
     "read_cmdline",
     "read_mountinfo",
@@ -136,11 +137,14 @@ def pod_uid_of_mountinfo(text: str, around: AbstractSet[str] = frozenset()) -> s
     return _only(_first(_POD_IN_MOUNT, root, around) for root in _mount_roots(text))
 
 
-def pod_uids_in(cgroup: str, mountinfo: str) -> frozenset[str]:
-    """Every pod that cgroup and mountinfo of a process name: its own, and those that its node runs in."""
-    found = [uid for path in _cgroup_paths(cgroup) for uid in _POD_IN_CGROUP.findall(path)]
-    found += [uid for root in _mount_roots(mountinfo) for uid in _POD_IN_MOUNT.findall(root)]
-    return frozenset(uid.replace("_", "-") for uid in found)
+def pod_uids_of_cgroup(text: str) -> frozenset[str]:
+    """Every pod that /proc/PID/cgroup names: that of the process, those around it and those below."""
+    return frozenset(_dashed(uid) for path in _cgroup_paths(text) for uid in _POD_IN_CGROUP.findall(path))
+
+
+def pod_uids_of_mountinfo(text: str) -> frozenset[str]:
+    """Every pod that the roots of /proc/PID/mountinfo name."""
+    return frozenset(_dashed(uid) for root in _mount_roots(text) for uid in _POD_IN_MOUNT.findall(root))
 
 
 def read_stat(directory: Path | str) -> Stat | None:
@@ -205,8 +209,11 @@ def _mount_roots(text: str) -> Iterator[str]:
 
 
 def _first(pattern: re.Pattern[str], path: str, around: AbstractSet[str]) -> str | None:
-    uids = (uid.replace("_", "-") for uid in pattern.findall(path))
-    return next((uid for uid in uids if uid not in around), None)
+    return next((uid for uid in map(_dashed, pattern.findall(path)) if uid not in around), None)
+
+
+def _dashed(uid: str) -> str:
+    return uid.replace("_", "-")
 
 
 def _only(found: Iterable[str | None]) -> str | None:

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from cachemon.agent.config import parse_config
 from cachemon.kube.client import Listing, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource
 from cachemon.model.errors import KubeNotFoundError
+from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import NODE, make_object
 from tests.unit.eventually import eventually
+from tests.unit.qemu.fake_proc import FakeProc
+
+POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 
 
 class Server:
@@ -55,7 +60,7 @@ class Server:
 
 def make_agent(tmp_path: Path, server: Server) -> Agent:
     for name in ("proc", "sys"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(exist_ok=True)
     environment = {"CACHEMON_PROC": str(tmp_path / "proc"), "CACHEMON_SYSFS": str(tmp_path / "sys")}
     argv = ["--node-name", NODE, "--resctrl", str(tmp_path / "resctrl"), "--metrics-address="]
     argv += ["--sample-period=0.1", "--scan-period=60"]
@@ -108,6 +113,67 @@ def test_an_object_is_reported_and_a_change_of_its_spec_at_once(tmp_path: Path) 
         changed = make_object(generation=2, version=101, spec={"groups": [{"vcpus": "3-1"}]})
         server.events.put_nowait(WatchEvent("MODIFIED", changed))
         await eventually("a new status", lambda: condition_of(server.statuses["vm3"][-1])[1] == "InvalidSpec")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
+@pytest.mark.pitfall(28)
+def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "resctrl" / "info").mkdir(parents=True)
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object()]
+        agent = make_agent(tmp_path, server)
+        work = asyncio.create_task(agent.run())
+        await eventually("both statuses", lambda: {NODE, "vm3"} <= server.statuses.keys())
+        for name in (NODE, "vm3"):
+            assert condition_of(server.statuses[name][-1]) == ("False", "MonitoringUnsupported")
+        passes = agent._health().reconciles
+        agent._wake_reconcile.set()
+        await eventually("another pass", lambda: agent._health().reconciles > passes)
+        assert agent._sickness() == ""
+        mount(tmp_path)
+        agent._wake_reconcile.set()
+        await eventually("monitoring", lambda: condition_of(server.statuses[NODE][-1])[0] == "True")
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
+@pytest.mark.pitfall(13)
+def test_vcpus_that_come_one_by_one_are_looked_for_until_all_are_there(tmp_path: Path) -> None:
+    """Twice a minute is how often this agent looks at threads otherwise."""
+    mount(tmp_path)
+    proc = FakeProc(tmp_path)
+    proc.qemu(60, POD, name="guest=tenant-a_vm3,debug-threads=on")
+    placements = [{"nodeName": NODE, "podUID": POD, "role": "Active"}]
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object(status={"vcpuCount": 3, "placements": placements})]
+        work = asyncio.create_task(make_agent(tmp_path, server).run())
+
+        def group() -> Mapping[str, Any]:
+            statuses = server.statuses.get("vm3", ())
+            return statuses[-1]["groups"][0] if statuses else {}
+
+        def says(text: str) -> bool:
+            return text in group().get("message", "")
+
+        for vcpu, missing in enumerate(("0-2", "1-2", "2")):
+            told = f"vCPU {missing} has no thread yet"
+            await eventually(told, partial(says, told))
+            proc.thread(60, 61 + vcpu, f"CPU {vcpu}/KVM")
+        await eventually("all vCPUs", lambda: group()["vcpus"] == [0, 1, 2])
+        assert group()["reason"] != Reason.VCPU_THREAD_MISSING
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work

@@ -113,6 +113,23 @@ def test_a_node_without_resctrl_says_why_and_nothing_else() -> None:
     assert [item["reason"] for item in group["groups"]] == ["ResctrlNotMounted"]
 
 
+@given(st.text(st.characters(), max_size=3000))
+def test_whatever_a_message_quotes_the_status_can_be_sent_and_shown(text: str) -> None:
+    quoting = GroupLayout(make_group("a", []).group, GroupState.WAITING, Reason.RESCTRL_REFUSED, text, (), 0, ())
+    status = group_status(target_layout(quoting), NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    for message in (status["groups"][0]["message"], status["conditions"][0]["message"]):
+        assert message.isprintable()
+        assert message.encode().decode() == message
+
+
+def test_a_name_that_would_steer_a_terminal_is_told_without_its_means_to() -> None:
+    name = "mon_group \x1b[31m\udcff\n is another's"
+    quoting = GroupLayout(make_group("a", []).group, GroupState.WAITING, Reason.RESCTRL_REFUSED, name, (), 0, ())
+    status = group_status(target_layout(quoting), NOTHING_READ, NOW)
+    assert status["groups"][0]["message"] == "mon_group ?[31m?? is another's"
+
+
 def test_exact_integers_go_into_fields_and_short_ones_into_the_summary() -> None:
     layout = target_layout(*BOTH)
     status = group_status(layout, figures_of(layout, 53_796_864, 900_000_000), NOW)

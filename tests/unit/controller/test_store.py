@@ -55,6 +55,16 @@ def test_whatever_a_decision_rests_on_makes_the_group_dirty() -> None:
         assert list(store.dirty) == [G], resource
 
 
+def test_a_pod_in_another_namespace_that_says_it_is_the_vmis_is_not_heard() -> None:
+    store = settled((VMIS, vmi_object()), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
+    before = decided(store)
+    forged = pod_object("forged", node="b", age=60, version=9)
+    forged["metadata"]["namespace"] = "another-tenant"
+    store.hear(PODS, "ADDED", forged)
+    assert list(store.dirty) == []
+    assert decided(store) == before
+
+
 def test_what_it_does_not_rest_on_does_not() -> None:
     store = settled((GROUPS, group_object(status={"nodeName": "a"})))
     store.hear(VMIS, "ADDED", vmi_object("other"))

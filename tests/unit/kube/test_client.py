@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config import ConfigException
 
 from cachemon.kube.client import KubeClient, Selector, WatchEvent
+from cachemon.kube.credentials import Credentials
 from cachemon.model.api import GROUPS, NODES, PODS, ObjectName
 from cachemon.model.errors import (
     KubeConflictError,
@@ -287,5 +290,41 @@ def test_a_silent_watch_is_given_up() -> None:
             with pytest.raises(KubeUnreachableError):
                 await watched(client, [])
             assert len(server.watches) == 1
+
+    play(story())
+
+
+@pytest.mark.parametrize("error", [OSError("no such file"), ConfigException("Token file exists but empty.")])
+def test_a_token_that_cant_be_read_is_an_error_of_ours(error: Exception) -> None:
+    def hook(_: Configuration) -> None:
+        raise error
+
+    async def story() -> None:
+        configuration = Configuration()
+        configuration.api_key = {"BearerToken": "Bearer secret"}
+        configuration.refresh_api_key_hook = hook
+        async with KubeClient(Credentials(configuration)) as client:
+            with pytest.raises(KubeForbiddenError, match="token can't be read"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+def test_a_token_that_the_server_refuses_is_read_again_before_the_next_request() -> None:
+    async def story() -> None:
+        async with serving() as (server, _):
+            configuration = Configuration()
+            configuration.host = f"http://127.0.0.1:{server.port}"
+            configuration.api_key = {"BearerToken": "Bearer old"}
+
+            def renew() -> None:
+                configuration.api_key = {"BearerToken": "Bearer new"}
+
+            async with KubeClient(Credentials(configuration, renew=renew)) as client:
+                server.answers += [failure(401, "Unauthorized"), answer(200, make_object("vm3", 7))]
+                with pytest.raises(KubeForbiddenError):
+                    await client.get(GROUPS, VM3)
+                await client.get(GROUPS, VM3)
+            assert [request[3]["Authorization"] for request in server.requests] == ["Bearer old", "Bearer new"]
 
     play(story())

@@ -2,7 +2,6 @@ import os
 import shutil
 import subprocess
 import sys
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,49 +12,12 @@ from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
 from cachemon.qemu.discovery import QemuFinder
 from lab.wait import until
+from tests.unit.qemu.fake_proc import NAME, FakeProc
 
 ROOT = Path(__file__).parents[3]
 POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 OTHER_POD = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
-NAME = "guest=tenant-a_vm1,debug-threads=on"
 VCPU = ThreadClass.VCPU
-
-
-class FakeProc:
-    """A /proc of plain files."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root / "proc"
-        self.root.mkdir()
-        self.graveyard = root / "dead"
-        self.graveyard.mkdir()
-        self.buried = count()
-        (self.root / "uptime").write_text("1 1\n")
-        (self.root / "self").symlink_to("1")
-
-    def stat(self, directory: Path, number: int, name: str, start_time: int, state: str = "S") -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        rest = " ".join(["0"] * 18)
-        (directory / "stat").write_text(f"{number} ({name}) {state} {rest} {start_time} 0\n")
-
-    def process(self, pid: int, name: str, argv: list[str], *, pod: str | None = None, start_time: int = 100) -> None:
-        directory = self.root / str(pid)
-        self.stat(directory, pid, name, start_time)
-        (directory / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in argv))
-        (directory / "cgroup").write_text(f"0::/kubepods/burstable/pod{pod}/{'a1' * 32}\n" if pod else "0::/\n")
-        (directory / "mountinfo").write_text("1 1 0:1 / / rw - tmpfs tmpfs rw\n")
-        self.thread(pid, pid, name, start_time)
-
-    def qemu(self, pid: int, pod: str | None, *, name: str = NAME, start_time: int = 100) -> None:
-        argv = ["/usr/bin/qemu-system-x86_64", "-name", name, "-S"]
-        self.process(pid, "qemu-system-x86", argv, pod=pod, start_time=start_time)
-
-    def thread(self, pid: int, tid: int, name: str, start_time: int = 100) -> None:
-        self.stat(self.root / str(pid) / "task" / str(tid), tid, name, start_time)
-
-    def bury(self, path: str) -> None:
-        """Take an entry away; its inode number stays in use, as the kernel's are never used again."""
-        (self.root / path).rename(self.graveyard / str(next(self.buried)))
 
 
 class Clock:
@@ -385,6 +347,22 @@ def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc, find
     own, forged = f"/pods/{OTHER_POD}/etc-hosts", f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
     lines = [f"9 1 0:1 {own} /etc/hosts rw - xfs a rw", f"10 1 0:2 {forged} /disk/x rw - ext4 b rw", ""]
     (fake.root / "60" / "mountinfo").write_text("\n".join(lines))
+    assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
+
+
+def test_mounts_of_a_pod_that_the_agent_sees_do_not_hide_the_pod_from_its_cgroup(fake: FakeProc) -> None:
+    fake.process(1, "cachemon-agent", ["cachemon-agent"])
+    root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/data/sub"
+    (fake.root / "1" / "mountinfo").write_text(f"9 1 0:1 {root} /var/lib/kubelet/x rw - xfs a rw\n")
+    fake.qemu(60, POD)
+    assert only(QemuFinder(fake.root).find([POD])).pid == 60
+
+
+def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, OTHER_POD)
+    (fake.root / "60" / "cgroup").write_text(f"2:cpu:/kubepods/pod{OTHER_POD}/x\n1:pids:/kubepods/pod{POD}/x\n")
+    forged = f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
+    (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {forged} /disk/x rw - ext4 b rw\n")
     assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
 
 

@@ -75,7 +75,7 @@ def test_the_pod_and_container_stand_in_the_cgroup_path_whoever_made_it(text: st
 
 @pytest.mark.parametrize("text", IN_A_POD.values(), ids=IN_A_POD.keys())
 def test_pods_that_the_node_itself_runs_in_do_not_count(text: str) -> None:
-    around = proc.pod_uids_in(f"0::{NODE}/kubelet/kubepods/pod{AGENT}/{CONTAINER}\n", "")
+    around = proc.pod_uids_of_cgroup(f"0::{NODE}/kubelet/kubepods/pod{AGENT}/{CONTAINER}\n")
     assert around == {OTHER, AGENT}
     assert proc.pod_uid_of_cgroup(text + "\n", around) == UID
     assert proc.pod_uid_of_cgroup(f"0::{NODE}/kubepods/pod{UID}/{CONTAINER}/pod{THIRD}/x\n", around) == UID
@@ -142,7 +142,7 @@ def test_the_pod_stands_in_the_roots_of_its_empty_dir_mounts(lines: list[str]) -
 
 def test_mounts_of_pods_that_the_node_runs_in_do_not_count() -> None:
     own = mount(volume(OTHER, "d"), "/")
-    around = proc.pod_uids_in("", own)
+    around = proc.pod_uids_of_mountinfo(own)
     assert around == {OTHER}
     text = "\n".join([own, mount(volume(OTHER, "d") + volume(UID)), mount(volume(UID, "x"))])
     assert proc.pod_uid_of_mountinfo(text, around) == UID
@@ -273,7 +273,7 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     assert proc.parse_stat(text) is None or "(" in text
     assert proc.pod_uid_of_cgroup(text) in {None, UID}
     assert proc.pod_uid_of_mountinfo(text) in {None, UID}
-    assert proc.pod_uids_in(text, text) <= {UID}
+    assert proc.pod_uids_of_cgroup(text) | proc.pod_uids_of_mountinfo(text) <= {UID}
     words = ("qemu-kvm", "-name", *proc.parse_cmdline(text.encode()))
     assert (proc.guest_name(words) or "") in text.replace(",,", ",")
 
