@@ -1,6 +1,7 @@
 """How long a guest has run when the last of its vCPU threads comes into its mon_group."""
 
 import math
+import os
 import sys
 import tempfile
 import time
@@ -80,7 +81,8 @@ def run(divisor: int) -> Iterator[Figure]:
         until("the agent to have reported its node", lambda: "written" in node.metrics())
         times = [monitored_after_ms(cluster, "node01", number) for number in range(max(2, STARTS // divisor))]
     late = sum(each > GOAL_MS for each in times)
-    print(f"bench agent.monitored: {late} of {len(times)} starts later than {GOAL_MS} ms", file=sys.stderr)
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+    print(f"bench agent.monitored: {late} of {len(times)} starts later than {GOAL_MS} ms, {load}", file=sys.stderr)
     for share in (50, 99):
         yield Figure(f"agent.monitored_after_ms_p{share}", percentile(times, share / 100), "ms")
 

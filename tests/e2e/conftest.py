@@ -125,7 +125,7 @@ class View:
         found = (item for item in self.status(name).get("conditions", ()) if item["type"] == kind)
         return next(found, {"status": "", "reason": "", "message": ""})
 
-    def until_ready(self, name: str, *, node: str = "", seconds: float = 20) -> dict[str, Any]:
+    def until_ready(self, name: str, *, node: str = "", seconds: float = 40) -> dict[str, Any]:
         def ready() -> dict[str, Any] | None:
             status = self.status(name)
             bandwidth = status.get("summary", {}).get("memoryBandwidth")
@@ -134,7 +134,7 @@ class View:
 
         return until(f"{name} to be Ready with figures", ready, seconds=seconds)
 
-    def until_condition(self, name: str, kind: str, status: str, reason: str, *, seconds: float = 20) -> str:
+    def until_condition(self, name: str, kind: str, status: str, reason: str, *, seconds: float = 40) -> str:
         def holds() -> str | None:
             found = self.condition(name, kind)
             return (found["message"] or "-") if (found["status"], found["reason"]) == (status, reason) else None
@@ -160,8 +160,12 @@ class View:
         return writes[[write.ready == "True" and write.has_all_figures for write in writes].index(True) :]
 
     def own_mon_groups(self, node: str, vmi: Vmi) -> set[str]:
+        return self.mon_groups(node, vmi.pod_uid)
+
+    def mon_groups(self, node: str, pod_uid: str) -> set[str]:
+        """Those of a pod by name; they may be empty."""
         root = self._cluster.nodes[node].emulator.mountpoint / "mon_groups"
-        return {path.name for path in root.iterdir() if vmi.pod_uid in path.name}
+        return {path.name for path in root.iterdir() if pod_uid in path.name}
 
     def held(self, node: str) -> dict[int, str]:
         """The mon_group of every thread that is in one, on a node."""

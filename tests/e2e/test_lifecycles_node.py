@@ -1,5 +1,6 @@
 """The end of a node: power cut, and later its Node object deleted."""
 
+import secrets
 from typing import TYPE_CHECKING
 
 from lab.cluster import Cluster
@@ -15,13 +16,14 @@ NODES = "/apis/cachemon.dev/v1alpha1/cachemonitornodes"
 def test_a_lost_node_makes_the_figures_old_first_and_withdraws_them_when_kubevirt_gives_the_vmi_up(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    node = cluster.add_node("node-lost", agent_flags=AGENT_FLAGS)
+    name = f"node-{secrets.token_hex(3)}"
+    node = cluster.add_node(name, agent_flags=AGENT_FLAGS)
     request = cluster.control_plane.request
     try:
         node.start_agent()
-        vmi = start("vm1", "node-lost")
+        vmi = start("vm1", name)
         watch("vm1")
-        last = view.until_ready("vm1", node="node-lost")
+        last = view.until_ready("vm1", node=name)
 
         node.kill_agent()
         vmi.machine.kill()
@@ -30,11 +32,11 @@ def test_a_lost_node_makes_the_figures_old_first_and_withdraws_them_when_kubevir
         assert kept["summary"].keys() == last["summary"].keys()
         assert view.condition("vm1", "Bound")["reason"] == "NoAgent"
 
-        (owner,) = request("GET", f"{NODES}/node-lost")["metadata"]["ownerReferences"]
-        the_node = request("GET", "/api/v1/nodes/node-lost")
-        assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", "node-lost", the_node["metadata"]["uid"])
-        request("DELETE", "/api/v1/nodes/node-lost")
-        request("DELETE", f"{NODES}/node-lost")  # the garbage collector's part, by that owner reference
+        (owner,) = request("GET", f"{NODES}/{name}")["metadata"]["ownerReferences"]
+        the_node = request("GET", f"/api/v1/nodes/{name}")
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Node", name, the_node["metadata"]["uid"])
+        request("DELETE", f"/api/v1/nodes/{name}")
+        request("DELETE", f"{NODES}/{name}")  # the garbage collector's part, by that owner reference
 
         def told() -> bool:
             return "has no cachemon agent" in view.condition("vm1", "Bound")["message"]
@@ -52,4 +54,4 @@ def test_a_lost_node_makes_the_figures_old_first_and_withdraws_them_when_kubevir
         view.until_ready("vm1", node="node02")
     finally:
         node.stop()
-        del cluster.nodes["node-lost"]
+        del cluster.nodes[name]
