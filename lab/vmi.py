@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -25,14 +25,23 @@ class Vmi:
         namespace: it must be there.
         name: of the VMI.
         hardware: what the guest gets.
+        labels: its owner's.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, hardware: Hardware) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        hardware: Hardware,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self._cluster = cluster
         self._request = cluster.control_plane.request
         self._collection = f"/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._hardware = hardware
+        self._labels = labels
         self.namespace = namespace
         self.name = name
         self._object: kubevirt.Object = {}
@@ -64,7 +73,8 @@ class Vmi:
 
     def start(self, node: str) -> None:
         """From nothing to a running guest, in the order that KubeVirt goes."""
-        fresh = kubevirt.vmi(self.name, self.namespace, sockets=self._hardware.vcpus, now=_now())
+        sockets = self._hardware.vcpus
+        fresh = kubevirt.vmi(self.name, self.namespace, sockets=sockets, labels=self._labels, now=_now())
         self._object = self._request("POST", self._collection, fresh)
         self._pod = self._create_pod(node)
         self._change(kubevirt.pod_active, self._pod)

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,16 @@ def start(cluster: Cluster, namespace: str) -> Iterator[Start]:
     """Starts a VMI: `start("vm1", "node01", vcpus=4, busy_percent=(30, 0, 0, 10))`."""
     with ExitStack() as machines:
 
-        def start_vmi(name: str, node: str, *, vcpus: int = 2, busy_percent: tuple[int, ...] = (20, 5)) -> Vmi:
-            vmi = machines.enter_context(
-                Vmi(cluster, namespace, name, Hardware(vcpus=vcpus, busy_percent=busy_percent))
-            )
+        def start_vmi(
+            name: str,
+            node: str,
+            *,
+            vcpus: int = 2,
+            busy_percent: tuple[int, ...] = (20, 5),
+            labels: Mapping[str, str] | None = None,
+        ) -> Vmi:
+            hardware = Hardware(vcpus=vcpus, busy_percent=busy_percent)
+            vmi = machines.enter_context(Vmi(cluster, namespace, name, hardware, labels))
             machines.callback(vmi.delete)
             vmi.start(node)
             return vmi
