@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -30,14 +30,23 @@ class Vmi:
         namespace: it must be there.
         name: of the VMI.
         hardware: what the guest gets.
+        labels: its owner's.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, name: str, hardware: Hardware) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        hardware: Hardware,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self._cluster = cluster
         self._request = cluster.control_plane.request
         self._collection = f"/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._hardware = hardware
+        self._labels = labels
         self.namespace = namespace
         self.name = name
         self._object: kubevirt.Object = {}
@@ -109,7 +118,8 @@ class Vmi:
             before_qemu: called when the pod has its node and has not started yet; on a real cluster this takes a
                 second at least.
         """
-        fresh = kubevirt.vmi(self.name, self.namespace, sockets=self._hardware.vcpus, now=_now())
+        sockets = self._hardware.vcpus
+        fresh = kubevirt.vmi(self.name, self.namespace, sockets=sockets, labels=self._labels, now=_now())
         self._object = self._request("POST", self._collection, fresh)
         self._pod = self._create_pod(node)
         self._change(kubevirt.scheduling, self._pod, _now())

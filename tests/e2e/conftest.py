@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,11 +49,16 @@ def start(cluster: Cluster, namespace: str) -> Iterator[Start]:
     with ExitStack() as machines:
 
         def start_vmi(
-            name: str, node: str, *, vcpus: int = 2, busy_percent: tuple[int, ...] = (20, 5), **how: Any
+            name: str,
+            node: str,
+            *,
+            vcpus: int = 2,
+            busy_percent: tuple[int, ...] = (20, 5),
+            labels: Mapping[str, str] | None = None,
+            **how: Any,
         ) -> Vmi:
-            vmi = machines.enter_context(
-                Vmi(cluster, namespace, name, Hardware(vcpus=vcpus, busy_percent=busy_percent))
-            )
+            hardware = Hardware(vcpus=vcpus, busy_percent=busy_percent)
+            vmi = machines.enter_context(Vmi(cluster, namespace, name, hardware, labels))
             machines.callback(vmi.delete)
             vmi.start(node, **how)
             return vmi
