@@ -1,12 +1,13 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from cachemon.controller.metrics import Metrics
-from cachemon.controller.relist import Relister
+from cachemon.controller.relist import Relister, bare
 from cachemon.controller.store import Store
+from cachemon.controller.vmi import parse_pod, parse_vmi
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, PODS, VMIS, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
@@ -29,11 +30,17 @@ class FakeLists:
         self.asked: list[tuple[float, Resource, str]] = []
         self.errors = list(errors)
 
-    async def list(self, resource: Resource, selector: Selector = EVERYTHING) -> Listing:
+    async def list(
+        self,
+        resource: Resource,
+        selector: Selector = EVERYTHING,
+        *,
+        keep: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> Listing:
         self.asked.append((virtual_time.time(), resource, selector.labels))
         if self.errors:
             raise self.errors.pop(0)
-        return Listing(OBJECTS[resource], str(10 + len(self.asked)))
+        return Listing([keep(obj) for obj in OBJECTS[resource]], str(10 + len(self.asked)))
 
 
 def rounds(lists: FakeLists) -> list[float]:
@@ -54,6 +61,15 @@ def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> 
     assert order.index(GROUPS) < order.index(VMIS) < order.index(PODS)
     assert {labels for _, resource, labels in lists.asked if resource == PODS} == {"kubevirt.io=virt-launcher"}
     assert reason(store) == "NoAgent"
+
+
+def test_what_is_not_kept_of_a_list_is_nothing_that_is_read() -> None:
+    full = pod_object()
+    full["metadata"] |= {"managedFields": [{}], "annotations": {"a": "b"}}
+    full["spec"] |= {"containers": [{"name": "compute"}], "volumes": [{}]}
+    assert parse_pod(bare(full)) == parse_pod(full)
+    assert len(str(bare(full))) < len(str(full)) - 80
+    assert parse_vmi(bare(vmi_object())) == parse_vmi(vmi_object())
 
 
 def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
