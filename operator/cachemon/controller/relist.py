@@ -34,7 +34,7 @@ _LAST_TRY_SECONDS = 15.0
 
 
 def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """The object without its largest parts that nobody here reads: a pod of KubeVirt has 20 KiB, and there are many."""
+    """The object without its largest parts, that nobody here reads: a pod of KubeVirt has 20 KiB."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _UNREAD_METADATA}
     spec = {key: value for key, value in obj.get("spec", {}).items() if key not in _UNREAD_SPEC}
     return {**obj, "metadata": metadata, "spec": spec}

@@ -122,7 +122,7 @@ class KubeClient:
             keep: what of an object is wanted. The list comes in pages, and only this outlives its page.
         """
         items: list[dict[str, Any]] = []
-        query = {"limit": "500", **_selection(selector)}
+        query = {"limit": "200", **_selection(selector)}
         while True:
             page = await self._json("GET", _path(resource, ObjectName(namespace, "")), query)
             items += map(keep, page["items"])
