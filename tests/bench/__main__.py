@@ -1,4 +1,4 @@
-"""Run the benches: `python -m tests.bench [NAME]`. Every figure is a ratio of two things measured in one run."""
+"""Run the benches: `python -m tests.bench [NAME]`. Most figures are ratios of two things measured in one run."""
 
 import sys
 from collections.abc import Sequence
