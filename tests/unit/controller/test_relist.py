@@ -102,13 +102,13 @@ def play(lists: FakeLists, *requests: float, seconds: float) -> list[float]:
 
 
 def test_it_lists_every_five_minutes_unasked() -> None:
-    assert play(FakeLists(), seconds=700) == [310.0, 620.0]
+    assert play(FakeLists(), seconds=700) == [330.0, 660.0]
 
 
-def test_it_lists_soon_when_asked_but_not_more_often_than_every_ten_seconds() -> None:
-    assert play(FakeLists(), 1, 2, 3, 11, 12, 50, seconds=100) == [10.0, 20.0, 50.0]
+def test_it_lists_soon_when_asked_but_not_more_often_than_every_half_a_minute() -> None:
+    assert play(FakeLists(), 1, 2, 3, 31, 32, 100, seconds=150) == [30.0, 60.0, 100.0]
 
 
 @pytest.mark.parametrize("error", [KubeUnreachableError("away"), KubeGoneError("too old")])
 def test_a_list_that_failed_is_tried_again_soon(error: KubeError) -> None:
-    assert play(FakeLists(error), 1, seconds=60) == [10.0, 20.0]
+    assert play(FakeLists(error), 1, seconds=80) == [30.0, 60.0]
