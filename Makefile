@@ -21,7 +21,7 @@ check: setup ## format, lint, types, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: setup ## figures as ratios; make bench NAME=... runs one
+bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time

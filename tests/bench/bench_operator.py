@@ -26,7 +26,7 @@ from lab.binaries import find
 from lab.cluster import NAMESPACE, Cluster, program
 from lab.server_process import ServerProcess
 from lab.wait import until
-from tests.bench.filling import Vm, administrator, for_each, make_group, make_vm
+from tests.bench.filling import PARALLEL, Vm, administrator, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
 from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
 
@@ -52,24 +52,28 @@ class StandInAgents:
         self._client = client
         self._vms = vms
         self._nodes = sorted({vm.node for vm in vms})
+        self._slots = asyncio.Semaphore(PARALLEL)
 
     async def write(self, number: int) -> None:
         """The write of this number; one in so many is a node's heartbeat, as its groups are many."""
         turn, place = divmod(number, GROUPS_PER_NODE + 1)
-        if place == GROUPS_PER_NODE:
-            await self.report_node(self._nodes[turn % len(self._nodes)])
-        else:
-            await self.report_group(self._vms[(turn * GROUPS_PER_NODE + place) % len(self._vms)])
+        try:
+            if place == GROUPS_PER_NODE:
+                await self.report_node(self._nodes[turn % len(self._nodes)])
+            else:
+                await self.report_group(self._vms[(turn * GROUPS_PER_NODE + place) % len(self._vms)])
+        finally:
+            self._slots.release()
 
     async def report_group(self, vm: Vm) -> None:
         """Fresh figures of a group."""
         name = ObjectName(vm.namespace, vm.name)
-        await self._client.apply_status(GROUPS, name, group_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
+        await self._client.send_status(GROUPS, name, group_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
 
     async def report_node(self, node: str) -> None:
         """A heartbeat."""
         name = ObjectName("", node)
-        await self._client.apply_status(NODES, name, node_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
+        await self._client.send_status(NODES, name, node_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
 
     async def run(self, seconds: float) -> float:
         """Write for some time; answers how many a second there were."""
@@ -77,6 +81,7 @@ class StandInAgents:
         async with asyncio.TaskGroup() as writes:
             while (now := time.monotonic() - began) < seconds:
                 while number < now * WRITES_PER_SECOND:
+                    await self._slots.acquire()
                     writes.create_task(self.write(number))
                     number += 1
                 await asyncio.sleep(0.5 / WRITES_PER_SECOND)

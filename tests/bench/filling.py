@@ -54,12 +54,12 @@ async def make_vm(client: KubeClient, vm: Vm) -> Object:
     """Its VMI and the pod that runs it, as large as real ones; answers the pod."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     vmi = kubevirt.vmi(vm.name, vm.namespace, sockets=vm.vcpus, now=now)
-    placed = {"phase": "Running", "nodeName": vm.node}
-    made = await client.create(
-        VMIS, _as_large_as({**vmi, "status": vmi["status"] | placed}, _VMI_BYTES), field_manager=_MANAGER
-    )
+    status = vmi["status"] | {"phase": "Running", "nodeName": vm.node}
+    spec = vmi["spec"] | {"more": _filler(_VMI_BYTES - len(str(vmi)))}
+    made = await client.create(VMIS, {**vmi, "status": status, "spec": spec}, field_manager=_MANAGER)
     pod = kubevirt.launcher_pod(made, vm.node, "bench")
-    return await client.create(PODS, _as_large_as(pod, _POD_BYTES), field_manager=_MANAGER)
+    pod["spec"]["containers"][0]["env"] = _filler(_POD_BYTES - len(str(pod)))
+    return await client.create(PODS, pod, field_manager=_MANAGER)
 
 
 async def make_group(client: KubeClient, vm: Vm, period_seconds: int) -> None:
@@ -73,7 +73,11 @@ async def make_group(client: KubeClient, vm: Vm, period_seconds: int) -> None:
     await client.create(GROUPS, body, field_manager=_MANAGER)
 
 
-def _as_large_as(obj: Object, size: int) -> Object:
-    filler = "x" * max(0, size - len(str(obj)))
-    metadata = obj["metadata"]
-    return {**obj, "metadata": metadata | {"annotations": metadata.get("annotations", {}) | {"filler": filler}}}
+def _filler(size: int) -> list[Object]:
+    """So many bytes of JSON, in small parts, as most of an object is."""
+    entries = max(0, size) // len(str(_entry(0)))
+    return [_entry(number) for number in range(entries)]
+
+
+def _entry(number: int) -> Object:
+    return {"name": f"NUMBER_{number:03}", "value": "/var/run/kubevirt" * 6}

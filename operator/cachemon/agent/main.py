@@ -1,6 +1,7 @@
 """The program cachemon-agent."""
 
 import asyncio
+import gc
 import logging
 import resource
 import signal
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = parse_config(argv)
         configure_logs(config.log_format, level=config.log_level)
         _allow_many_descriptors()
+        gc.freeze()  # what the imports made lasts: no collection has to go through it again
         asyncio.run(_run(config))
     except InvalidInputError as err:
         print(f"cachemon-agent: {err}", file=sys.stderr)

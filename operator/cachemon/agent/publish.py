@@ -197,7 +197,7 @@ class Publisher:
         """Apply a status; False when the server does not let us, as it is not ours any more; None when it is gone."""
         await asyncio.sleep(self._bucket.take())
         try:
-            await self._client.apply_status(resource, name, status, field_manager=AGENT_FIELD_MANAGER)
+            await self._client.send_status(resource, name, status, field_manager=AGENT_FIELD_MANAGER)
         except KubeNotFoundError:
             self.writes.note("gone")
             return None

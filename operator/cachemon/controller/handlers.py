@@ -107,7 +107,7 @@ def operator_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 200
     settings.watching.connect_timeout = 15
     settings.watching.server_timeout = 10 * 60
     settings.watching.reconnect_backoff = 0.5

@@ -72,8 +72,8 @@ class Limits:
     """
 
     parallel: int = 16
-    writes_per_second: float = 100.0
-    burst: int = 100
+    writes_per_second: float = 150.0
+    burst: int = 150
     refused_seconds: float = 60.0
     first_backoff_seconds: float = 0.5
     last_backoff_seconds: float = 15.0

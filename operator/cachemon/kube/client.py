@@ -2,7 +2,7 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -26,6 +26,8 @@ __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
 _DEFAULT_RETRY_AFTER_SECONDS = 1.0
 _LONGEST_RETRY_AFTER_SECONDS = 120.0
 _LONGEST_EVENT_BYTES = 4 * 1024 * 1024
@@ -38,6 +40,10 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
     409: KubeConflictError,
     410: KubeGoneError,
 }
+
+
+def _everything(obj: dict[str, Any]) -> dict[str, Any]:
+    return obj
 
 
 class Selector(NamedTuple):
@@ -80,7 +86,7 @@ class KubeClient:
         self._credentials = credentials
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=_tls(credentials)),
-            headers={"Accept": _JSON, "User-Agent": f"cachemon/{__version__}"},
+            headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
             trust_env=True,
         )
@@ -99,13 +105,27 @@ class KubeClient:
         """One object."""
         return await self._json("GET", _path(resource, name))
 
-    async def list(self, resource: Resource, selector: Selector = ALL_OBJECTS, namespace: str = "") -> Listing:
-        """All objects that the selector takes, in all namespaces unless one is named."""
+    async def list(
+        self,
+        resource: Resource,
+        selector: Selector = ALL_OBJECTS,
+        namespace: str = "",
+        *,
+        keep: Callable[[dict[str, Any]], dict[str, Any]] = _everything,
+    ) -> Listing:
+        """All objects that the selector takes, in all namespaces unless one is named.
+
+        Args:
+            resource: of which kind.
+            selector: which of them.
+            namespace: where; empty for everywhere.
+            keep: what of an object is wanted. The list comes in pages, and only this outlives its page.
+        """
         items: list[dict[str, Any]] = []
-        query = {"limit": "500", **_selection(selector)}
+        query = {"limit": "200", **_selection(selector)}
         while True:
             page = await self._json("GET", _path(resource, ObjectName(namespace, "")), query)
-            items += page["items"]
+            items += map(keep, page["items"])
             if not page["metadata"].get("continue"):
                 return Listing(items, page["metadata"]["resourceVersion"])
             query["continue"] = page["metadata"]["continue"]
@@ -158,7 +178,25 @@ class KubeClient:
         *,
         field_manager: str,
     ) -> dict[str, Any]:
-        """Server-side apply of a status; fields of this manager that are left out are removed."""
+        """Server-side apply of a status; fields of this manager that are left out are removed. Answers the object."""
+        response = await self._apply_status(resource, name, status, field_manager, accept=_JSON)
+        return _decode(await _answer(response.read()))
+
+    async def send_status(
+        self,
+        resource: Resource,
+        name: ObjectName,
+        status: Mapping[str, Any],
+        *,
+        field_manager: str,
+    ) -> None:
+        """The same, for those who do not want the object back: the server sends its metadata, nobody reads them."""
+        response = await self._apply_status(resource, name, status, field_manager, accept=_METADATA)
+        await _answer(response.read())
+
+    async def _apply_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], field_manager: str, *, accept: str
+    ) -> aiohttp.ClientResponse:
         body = {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -166,7 +204,10 @@ class KubeClient:
             "status": status,
         }
         query = {"fieldManager": field_manager, "force": "true"}
-        return await self._json("PATCH", f"{_path(resource, name)}/status", query, body, content_type=_APPLY)
+        path = f"{_path(resource, name)}/status"
+        return await self._request(
+            "PATCH", path, query, body, limit=self._limit, headers={"Content-Type": _APPLY, "Accept": accept}
+        )
 
     async def _json(
         self,
@@ -174,10 +215,8 @@ class KubeClient:
         path: str,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-        *,
-        content_type: str = _JSON,
     ) -> dict[str, Any]:
-        response = await self._request(method, path, query or {}, body, content_type, limit=self._limit)
+        response = await self._request(method, path, query or {}, body, limit=self._limit)
         return _decode(await _answer(response.read()))
 
     async def _request(
@@ -186,8 +225,8 @@ class KubeClient:
         path: str,
         query: Mapping[str, str],
         body: Mapping[str, Any] | None = None,
-        content_type: str = _JSON,
         *,
+        headers: Mapping[str, str] = _JSON_BOTH_WAYS,
         limit: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         token = await self._credentials.bearer_token()
@@ -197,7 +236,7 @@ class KubeClient:
                 self._credentials.server + path,
                 params=query,
                 data=None if body is None else json.dumps(body),
-                headers={"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {}),
+                headers={**headers, **({"Authorization": f"Bearer {token}"} if token else {})},
                 timeout=limit,
                 proxy=self._credentials.proxy,
                 server_hostname=self._credentials.server_name,

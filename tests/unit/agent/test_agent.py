@@ -50,12 +50,11 @@ class Server:
         while True:
             yield await (self.events if selector.fields.startswith("status.nodeName") else silent).get()
 
-    async def apply_status(
+    async def send_status(
         self, _resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> dict[str, Any]:
+    ) -> None:
         assert field_manager
         self.statuses.setdefault(name.name, []).append(status)
-        return {}
 
 
 def make_agent(tmp_path: Path, server: Server) -> Agent:

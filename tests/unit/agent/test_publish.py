@@ -50,15 +50,14 @@ class Server:
             raise self.node
         return self.node
 
-    async def apply_status(
+    async def send_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> dict[str, Any]:
+    ) -> None:
         self.attempts += 1
         if error := self.refuse(resource.plural, name.name):
             raise error
         assert field_manager == "cachemon-agent"
         self.applied.append((resource.plural, name.name, status))
-        return {}
 
     async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
         assert resource is NODES

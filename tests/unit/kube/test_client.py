@@ -56,7 +56,7 @@ def test_a_list_is_asked_for_where_the_resource_is(resource: Any, namespace: str
         async with serving() as (server, client):
             await client.list(resource, Selector("status.nodeName=n", "a=b"), namespace)
             assert server.requests[0][1] == path
-            assert server.lists[0] == {"limit": "500", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
+            assert server.lists[0] == {"limit": "200", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
 
     play(story())
 
@@ -104,6 +104,16 @@ def test_a_delete_names_the_very_object() -> None:
     play(story())
 
 
+def test_of_a_long_list_only_what_is_kept_stays_in_memory() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.put("a", spec={"large": "x"})
+            listing = await client.list(GROUPS, keep=lambda obj: {"metadata": obj["metadata"]})
+            assert [list(item) for item in listing.items] == [["metadata"]]
+
+    play(story())
+
+
 def test_a_status_is_applied_by_our_manager_with_force() -> None:
     async def story() -> None:
         async with serving() as (server, client):
@@ -119,6 +129,22 @@ def test_a_status_is_applied_by_our_manager_with_force() -> None:
                 "metadata": {"name": "vm3", "namespace": "ns"},
                 "status": {"observedTime": "t"},
             }
+
+    play(story())
+
+
+def test_who_wants_no_object_back_gets_its_metadata_at_most() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers += [answer(200, {}), answer(200, {}), failure(404, "no such group")]
+            await client.apply_status(GROUPS, VM3, {"observedTime": "t"}, field_manager="cachemon-agent")
+            await client.send_status(GROUPS, VM3, {"observedTime": "t"}, field_manager="cachemon-agent")
+            whole, short = server.requests
+            assert (whole[0], whole[1], whole[2], whole[4]) == (short[0], short[1], short[2], short[4])
+            assert whole[3]["Accept"] == "application/json"
+            assert "as=PartialObjectMetadata" in short[3]["Accept"]
+            with pytest.raises(KubeNotFoundError):
+                await client.send_status(GROUPS, VM3, {}, field_manager="cachemon-agent")
 
     play(story())
 
