@@ -5,6 +5,7 @@ somebody asks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -83,6 +84,7 @@ class Figures:
         objects: occupancy of each object by cache id: its cells counted once, however its groups overlap.
         rates: total traffic of each object in bytes per second, or None.
         node: the node's cache blocks.
+        lacking: groups that may lack a figure; all others have every one.
         offline: whether something read had gone: the mon_groups have changed under us.
     """
 
@@ -91,6 +93,7 @@ class Figures:
     objects: Mapping[str, Mapping[int, Reading]] = field(default_factory=dict)
     rates: Mapping[str, int | None] = field(default_factory=dict)
     node: tuple[NodeBlockFigure, ...] = ()
+    lacking: AbstractSet[GroupKey] = frozenset()
     offline: bool = False
 
 
@@ -143,8 +146,7 @@ class _MeterKey(NamedTuple):
     event: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
+class _Sample(NamedTuple):
     """One sample, and what it takes to derive figures from it."""
 
     plan: ReadingPlan
@@ -186,6 +188,18 @@ class _Sample:
         rates = [self._traffic(meters[place]).bytes_per_second for meters in self.meters[key]]
         return None if None in rates else sum(rate for rate in rates if rate is not None)
 
+    def lacking(self) -> frozenset[GroupKey]:
+        """Groups with a cell that was not read, or with a rate yet to come: found without deriving any figure."""
+        plan, width, newest = self.plan, len(self.plan.blocks), self.progress.rates_from
+        unread = [place for place, value in enumerate(self.plan.of_cells(self.values)) if isinstance(value, Missing)]
+        cells = {place // (width * len(plan.events)) for place in unread}
+        cells |= {p // width % len(plan.cells) for p, since in enumerate(self.progress.since) if since > newest}
+        return frozenset(
+            key
+            for key, members in plan.members.items()
+            if not cells.isdisjoint(members) or any(m.since > newest for row in self.meters[key] for m in row)
+        )
+
     def node(self) -> tuple[NodeBlockFigure, ...]:
         """A control group's counter holds its mon_groups' already: their sum is never added to it."""
         plan, width = self.plan, len(self.plan.blocks)
@@ -212,6 +226,7 @@ class Accumulator:
         self._counters = Counters(window_seconds)
         self._plan: ReadingPlan | None = None
         self._identities: Sequence[int] = ()
+        self._regrouped_at = 0
         self._meters: Mapping[_MeterKey, _Meter] = {}
         self._rows: _Rows = {}
         self._groups: Mapping[GroupKey, GroupKey] = {}
@@ -227,7 +242,6 @@ class Accumulator:
         plan: ReadingPlan,
         sweep: Sweep,
         *,
-        now: float,
         wall_time: float,
     ) -> Figures:
         """Figures of one sample.
@@ -235,16 +249,17 @@ class Accumulator:
         Args:
             plan: what was read, and which cells belong to which group.
             sweep: what every file said, in the plan's order.
-            now: monotonic seconds of the sample.
-            wall_time: the same moment, seconds since the epoch.
+            wall_time: the moment of the sample, seconds since the epoch.
         """
         before = self._counters.progress.now.totals
         regrouped = plan is not self._plan
         if regrouped or sweep.identities is not self._identities:
             self._counters.keep(plan.counters, plan.spread(sweep.identities))
             self._plan, self._identities = plan, sweep.identities
-        progress = self._counters.advance(plan.traffic(sweep.values), now)
+        late = plan.traffic(sweep.late) if sweep.late else ()
+        progress = self._counters.advance(plan.traffic(sweep.values), sweep.time, late, timed=sweep.timed)
         if regrouped:
+            self._regrouped_at = progress.now.number
             self._meters = self._regroup(plan, before, progress)
             self._rows = {
                 group: [
@@ -256,12 +271,14 @@ class Accumulator:
             self._groups = {key: key for key in plan.members if key.group != WHOLE_OBJECT}
             self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
         sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
+        well = not sweep.missing and max(progress.last_break, self._regrouped_at) <= progress.rates_from
         return Figures(
             wall_time=wall_time,
             groups=_Derived(self._groups, sample.group),
             objects=_Derived(self._objects, sample.occupancy),
             rates=_Derived(self._objects, sample.rate),
             node=sample.node(),
+            lacking=frozenset() if well else sample.lacking(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )
 

@@ -6,6 +6,7 @@ group or the cache block has gone it gives ENODEV for ever, so the file is then 
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -19,6 +20,8 @@ __all__ = ["CounterReader", "Sweep"]
 _LONGEST_VALUE = 24  # a u64 has 20 digits; a short buffer spares the interpreter a copy
 _NOT_OPEN = -1
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENOTDIR)
+_AT_ONCE_SECONDS = 0.01
+"""A sweep that takes no longer is as good as one moment: it makes a rate over a second wrong by 1 % at the most."""
 
 
 class Sweep(NamedTuple):
@@ -28,11 +31,17 @@ class Sweep(NamedTuple):
         identities: of each group's directory the inode; 0 when it has gone.
         values: per group, then cache block, then event.
         missing: the reasons among the values.
+        time: monotonic seconds at which it began.
+        late: for each value how many seconds later it was read; empty when all were as good as at once.
+        timed: whether it is known when each value was read.
     """
 
     identities: Sequence[int]
     values: Sequence[Reading]
     missing: frozenset[Missing]
+    time: float
+    late: Sequence[float] = ()
+    timed: bool = True
 
 
 class _OpenGroup:
@@ -79,10 +88,18 @@ class CounterReader:
 
     Args:
         pread: the system call.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, pread: Callable[[int, int, int], bytes] = os.pread) -> None:
+    def __init__(
+        self,
+        pread: Callable[[int, int, int], bytes] = os.pread,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pread = pread
+        self._clock = clock
+        self._was_quick = False
         self._groups: dict[Path, _OpenGroup] = {}
         self._identities: tuple[int, ...] = ()
         self._descriptors: list[int] = []
@@ -112,18 +129,45 @@ class CounterReader:
         self._not_open = [(place, why) for place, (descriptor, why) in enumerate(files) if descriptor == _NOT_OPEN]
 
     def read(self) -> Sweep:
-        """One pread per value, nothing else. A group or block that has gone reads `Missing.OFFLINE`."""
+        """One pread per value, nothing else. A group or block that has gone reads `Missing.OFFLINE`.
+
+        After a sweep that took its time each value of the next is timed. One that is slow without warning is not:
+        then the sweep says so.
+        """
+        timing, began = not self._was_quick, self._clock()
+        texts, late = self._timed(began) if timing else (self._at_once(), [])
+        self._was_quick = self._clock() - began <= _AT_ONCE_SECONDS
+        for place, why in self._not_open:
+            texts.insert(place, why)
+            if timing:
+                late.insert(place, 0.0)
+        values, missing = parse_readings(texts)
+        if self._was_quick:
+            late = []
+        return Sweep(self._identities, values, missing, began, late, timing or self._was_quick)
+
+    def _at_once(self) -> list[bytes | Missing]:
         texts: list[bytes | Missing] = []
         answers = map(self._pread, self._descriptors, repeat(_LONGEST_VALUE), repeat(0))
         while True:
             try:
                 texts.extend(answers)
-                break
             except OSError as err:  # of one file: those before it are in the list, those after it are still to come
                 texts.append(_why(err))
-        for place, why in self._not_open:
-            texts.insert(place, why)
-        return Sweep(self._identities, *parse_readings(texts))
+            else:
+                return texts
+
+    def _timed(self, began: float) -> tuple[list[bytes | Missing], list[float]]:
+        """A read that is slow waits first, for the mutex or for a CPU, and then looks: its end is its time."""
+        texts: list[bytes | Missing] = []
+        late: list[float] = []
+        for descriptor in self._descriptors:
+            try:
+                texts.append(self._pread(descriptor, _LONGEST_VALUE, 0))
+            except OSError as err:
+                texts.append(_why(err))
+            late.append(self._clock() - began)
+        return texts, late
 
     @property
     def is_whole(self) -> bool:

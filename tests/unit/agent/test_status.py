@@ -43,6 +43,11 @@ def figures_of(
         objects={layout.uid: {block.id: occupancy for block in blocks}},
         rates={layout.uid: rate},
         node=tuple(NodeBlockFigure(block, occupancy, occupancy) for block in blocks),
+        lacking=frozenset(
+            GroupKey(layout.uid, group.group.name)
+            for group in layout.groups
+            if rate is None or isinstance(occupancy, Missing)
+        ),
     )
 
 
