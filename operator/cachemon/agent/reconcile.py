@@ -68,7 +68,7 @@ class Reconciler:
         self._verify_seconds = verify_seconds
         self._clock = clock
         self._finder = QemuFinder(proc, clock=clock)
-        self._memberships = Memberships(proc)
+        self._memberships = Memberships(proc, tree.calls)
         self._observed: Observed | None = None
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()

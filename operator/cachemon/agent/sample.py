@@ -35,7 +35,7 @@ class Sampler:
     ) -> None:
         self._tree = tree
         self._wall_clock = wall_clock
-        self._reader = reader or CounterReader()
+        self._reader = reader or CounterReader(tree.calls)
         self._layout: Layout | None = None
         self._plan = compile_plan(Layout())
         self._is_open = False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cachemon.model.readings import Missing, Reading, parse_readings
+from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree import block_directory
 
 __all__ = ["CounterReader", "Sweep"]
@@ -47,29 +48,33 @@ class Sweep(NamedTuple):
 class _OpenGroup:
     """One group's kept descriptors."""
 
-    def __init__(self, directory: Path, blocks: Sequence[int], events: Sequence[str]) -> None:
+    def __init__(self, calls: SystemCalls, directory: Path, blocks: Sequence[int], events: Sequence[str]) -> None:
+        self._calls = calls
         self.wanted = (blocks, events)
         self.identity = 0
         self.files: list[int] = [_NOT_OPEN] * (len(blocks) * len(events))
         self.why: Missing = Missing.OFFLINE
         try:
-            root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            root = calls.open(directory, os.O_PATH | os.O_DIRECTORY)
         except OSError as err:
             self.why = _why(err)
             return
         # The files are opened below the very directory that is identified: one that is removed and made again
         # meanwhile can't lend the old one's inode to the new one's counters.
         try:
-            self.identity = os.fstat(root).st_ino
+            self.identity = calls.inode(root)
+        except OSError as err:
+            self.why = _why(err)
+        else:
             paths = (block_directory(Path(), block) / event for block in blocks for event in events)
             for position, path in enumerate(paths):
                 self._open(position, path, root)
         finally:
-            os.close(root)
+            calls.close(root)
 
     def _open(self, position: int, path: Path, root: int) -> None:
         try:
-            self.files[position] = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=root)
+            self.files[position] = self._calls.open(path, os.O_RDONLY, dir_fd=root)
         except OSError as err:
             self.why = _why(err)
 
@@ -80,24 +85,25 @@ class _OpenGroup:
     def close(self) -> None:
         for descriptor in self.files:
             if descriptor != _NOT_OPEN:
-                os.close(descriptor)
+                self._calls.close(descriptor)
 
 
 class CounterReader:
     """Counters of a changing set of groups. Used by one thread at a time.
 
     Args:
-        pread: the system call.
+        calls: the kernel.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
-        pread: Callable[[int, int, int], bytes] = os.pread,
+        calls: SystemCalls | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pread = pread
+        self._calls = calls or SystemCalls()
+        self._pread = self._calls.pread
         self._clock = clock
         self._was_quick = False
         self._groups: dict[Path, _OpenGroup] = {}
@@ -120,7 +126,7 @@ class CounterReader:
             if group and (group.wanted != (ids, events) or directory in opened_anew or not group.is_whole):
                 group.close()
                 group = None
-            self._groups[directory] = group or _OpenGroup(directory, ids, events)
+            self._groups[directory] = group or _OpenGroup(self._calls, directory, ids, events)
         for group in held.values():
             group.close()
         self._identities = tuple(group.identity for group in self._groups.values())

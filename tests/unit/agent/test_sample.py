@@ -19,6 +19,7 @@ from cachemon.model.reasons import Reason
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
+from tests.unit.resctrl.preads import Preads
 
 ONE_BLOCK = NodeFacts(num_rmids=9, events=EVENTS, blocks=BLOCKS[:1])
 KEY = GroupKey("uid-of-vm3", "a")
@@ -37,7 +38,7 @@ class Bench:
             ResctrlTree(root),
             10,
             wall_clock=lambda: self.wall_time_ahead + self.now,
-            reader=CounterReader(self.pread, clock=lambda: self.now),
+            reader=CounterReader(Preads(self.pread), clock=lambda: self.now),
         )
         self.write(root, 0)
 
@@ -158,7 +159,7 @@ class Slow:
         self.bench = bench
         self.delays = delays
         self.reads = 0
-        reader = CounterReader(self.pread, clock=lambda: bench.now)
+        reader = CounterReader(Preads(self.pread), clock=lambda: bench.now)
         self.sampler = Sampler(ResctrlTree(bench.root), 10, reader=reader)
 
     def pread(self, _descriptor: int, _length: int, _offset: int) -> bytes:
