@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from cachemon.agent.figures import Accumulator, Figures
+from cachemon.agent.accumulate import Accumulator
+from cachemon.agent.figures import Figures
 from cachemon.agent.layout import Layout
 from cachemon.agent.reading_plan import ReadingPlan, compile_plan
 from cachemon.model.counters import Gap

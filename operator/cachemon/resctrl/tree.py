@@ -121,11 +121,7 @@ class ResctrlTree:
         return next((word[1:-1] for word in text.split() if word.startswith("[")), None)
 
     def block_ids(self) -> tuple[int, ...]:
-        """Cache ids with a directory now, ascending; blocks come and go with their CPUs.
-
-        Raises:
-            ResctrlError: they can't be listed.
-        """
+        """Cache ids with a directory now, ascending; blocks come and go with their CPUs. Raises as `groups`."""
         return block_ids(self._listed(self.root / "mon_data"))
 
     def observe(self) -> Observed:

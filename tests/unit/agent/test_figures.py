@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Accumulator, Figures
+from cachemon.agent.accumulate import Accumulator
+from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout, NodeFacts
 from cachemon.agent.reading_plan import compile_plan
 from cachemon.model.counters import Gap
