@@ -179,6 +179,7 @@ def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes()
     assert setting.server.names() == ["vm1"]
 
 
+@pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
     ("error", "wait"), [(KubeUnreachableError("away"), 0.5), (KubeThrottledError("slow down", 7.0), 7.0)]
 )
@@ -212,6 +213,7 @@ def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:
     assert setting.publish(layout_of("vm1")) < 1
 
 
+@pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
     "error", [KubeForbiddenError("policy"), KubeRejectedError("schema"), KubeConflictError("race")]
 )
@@ -230,6 +232,7 @@ def test_a_refused_object_does_not_keep_the_others_from_being_written(error: Kub
     assert setting.server.attempts == 4
 
 
+@pytest.mark.pitfall(29)
 def test_an_object_that_is_gone_is_let_go() -> None:
     setting = Setting()
     setting.server.refuse = lambda _plural, name: KubeNotFoundError(name) if name == "vm1" else None
