@@ -65,6 +65,7 @@ def test_vcpus_that_the_vm_does_not_have_degrade_the_group_and_are_named(
     assert view.condition("vm1", "Ready")["status"] == "False"
 
 
+@pytest.mark.pitfall(28)
 @pytest.mark.parametrize("case", ["ResctrlNotMounted", "MonitoringUnsupported"])
 def test_a_node_that_can_not_monitor_says_why(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View", case: str
@@ -125,6 +126,7 @@ def test_a_silent_agent_makes_ready_unknown_and_the_values_stay(
     view.until_ready("vm1")
 
 
+@pytest.mark.pitfall(29)
 @pytest.mark.timeout(200)
 def test_sampling_goes_on_for_a_minute_without_an_api_server_and_the_status_catches_up(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"

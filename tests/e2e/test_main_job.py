@@ -2,6 +2,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
@@ -129,6 +130,7 @@ def test_a_plugged_vcpu_joins_the_group_of_all_and_moves_nobody_else(
     assert after[vmi.machine.vcpu_tids[2]] == before[vmi.machine.vcpu_tids[0]]
 
 
+@pytest.mark.pitfall(30)
 def test_a_deleted_group_leaves_no_mon_group_and_no_series(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:

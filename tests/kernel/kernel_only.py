@@ -8,6 +8,7 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
+from cachemon.resctrl.membership import Memberships
 from tests.kernel.held import reader_of
 from tests.kernel.machine import Machine, Vm, carry_out, raised
 
@@ -49,6 +50,24 @@ def test_a_child_process_is_born_into_the_mon_group_of_its_maker(machine: Machin
         os.waitpid(child, 0)
         os.close(end)
         os.close(ended)
+
+
+def test_threads_tell_where_they_are_as_the_tasks_files_do_and_are_believed_then(machine: Machine) -> None:
+    vm = Vm(machine, vcpus=2)
+    memberships = Memberships(Path("/proc"), machine.tree.calls)
+    memberships.observe(machine.tree, vm.tids)
+    assert {memberships.where_is(tid) for tid in vm.tids} == {None}, "agreement about nothing is worth nothing"
+    carry_out(machine, vm, "0", "all")
+    memberships.observe(machine.tree, vm.tids)
+    assert memberships.believed
+    for tid in vm.tids:
+        assert memberships.where_is(tid) == machine.home_of(tid)
+    asked, read = memberships.observe(machine.tree, vm.tids), machine.tree.observe()
+    assert {where: tids & set(vm.tids) for where, tids in read.mon_groups.items()} == dict(asked.mon_groups)
+    machine.end(vm.tids[0])
+    assert memberships.where_is(vm.tids[0]) is None
+    assert memberships.observe(machine.tree, vm.tids).mon_groups.keys() == read.mon_groups.keys()
+    assert memberships.believed, "a thread that has ended is no reason to doubt the others"
 
 
 def test_after_another_program_unmounted_and_mounted_resctrl_the_next_plan_starts_from_nothing(

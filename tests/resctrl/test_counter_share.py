@@ -10,6 +10,7 @@ from cachemon.agent.layout import GroupState, Layout
 from cachemon.agent.sample import Sampler
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.readings import Missing
 from cachemon.resctrl.assignment import parse_assignments
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 NO_COUNTER = (GroupState.DEGRADED, "NoBandwidthCounter")
+KEY = GroupKey("uid-of-vm3", "zero")
 TOTAL, LOCAL = "mbm_total_bytes", "mbm_local_bytes"
 ZERO, ONE = {"name": "zero", "vcpus": "0"}, {"name": "one", "vcpus": "1"}
 
@@ -93,9 +95,30 @@ def test_a_group_without_counters_has_occupancy_and_no_bandwidth(node: Node) -> 
         figures = sampler.sample(layout)
     sampler.close()
     assert not figures.offline
-    for figure in figures.groups[GroupKey("uid-of-vm3", "zero")]:
+    for figure in figures.groups[KEY]:
         assert isinstance(figure.occupancy, int)
         assert figure.traffic[TOTAL].bytes_per_second is None
+
+
+def test_a_group_without_counters_is_no_gap_at_every_sample(node: Node) -> None:
+    mkdir(node.tree, MonGroupName(ROOT, "theirs"), MonGroupName(ROOT, "theirs-too"))
+    layout = node.run(wanting(ZERO, vcpus=2))
+    assert states(layout) == [NO_COUNTER]
+    figures = [node.sampler.sample(layout) for _ in range(5)]
+    assert {figure.occupancy is Missing.UNASSIGNED for figure in figures[-1].groups[KEY]} == {False}
+    assert sum(node.sampler.gaps.values()) == 0
+
+
+def test_the_mode_is_switched_and_the_next_pass_has_noticed(node: Node) -> None:
+    mode = node.tree.root / "info/L3_MON/mbm_assign_mode"
+    (node.tree.root / "info/L3_MON/mbm_assign_on_mkdir").write_text("0\n")
+    mode.write_text("default\n")
+    target = wanting(ZERO, vcpus=2)
+    layout = node.run(target)
+    node.reconciler.run([target])  # sees that all is done
+    mode.write_text("mbm_event\n")
+    assert states(node.reconciler.run([target])) == [WELL]  # no time has gone by, so nothing else is looked at anew
+    assert assigned(node, cell_of(layout, 0)) == everywhere(TOTAL, LOCAL)
 
 
 def test_in_default_mode_no_counter_is_asked_for(node: Node) -> None:

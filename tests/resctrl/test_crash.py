@@ -36,12 +36,12 @@ class FailingTree(ResctrlTree):
 
     def __init__(self, root: Path, calls: int, error: Callable[[], BaseException] = Crash) -> None:
         super().__init__(root)
-        self.calls = calls
+        self.left = calls
         self.error = error
 
     def _step(self) -> None:
-        self.calls -= 1
-        if self.calls < 0:
+        self.left -= 1
+        if self.left < 0:
             raise self.error()
 
     def capabilities(self) -> Capabilities:
@@ -170,8 +170,8 @@ def test_an_error_at_any_call_is_survived_by_the_same_agent(scene: Scene) -> Non
             scene.node.run(AFTER)
         except ResctrlError:
             scene.node.reconciler.forget()  # as the agent does
-        failed = failing.calls < 0
-        failing.calls = 1 << 30
+        failed = failing.left < 0
+        failing.left = 1 << 30
         assert states(scene.node.run(AFTER)) == [WELL] * 3, calls
         assert scene.end() == expected, calls
         if not failed:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cachemon.agent.figures import Figures
 from cachemon.agent.layout import Layout, TargetLayout
-from cachemon.agent.status import group_status, node_condition, node_status, signature
+from cachemon.agent.status import Signature, group_status, node_condition, node_status, signature
 from cachemon.kube.client import KubeClient
 from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
@@ -38,11 +38,31 @@ _SHORTEST_WAIT_SECONDS = 0.05
 _REFUSED_WAIT_SECONDS = 5.0
 _FIRST_BACKOFF_SECONDS = 0.5
 _LAST_BACKOFF_SECONDS = 15.0
+_LACKING_CALM_SECONDS = 5.0
+"""Figures that come and go with every sample are told no more often than this before their report is due."""
 
 
 @dataclass(slots=True)
 class _Report:
-    """When an object was reported last and is due next, in monotonic seconds."""
+    """What was reported last of an object, and when it is due next, in monotonic seconds."""
+
+    due: float = 0.0
+    signature: Signature | None = None
+    calm_until: float = 0.0
+
+    def is_urgent(self, mark: Signature, now: float) -> bool:
+        """Whether a state has changed, or whether there are figures and that has not only just changed before."""
+        if self.signature is None or mark.state != self.signature.state:
+            return True
+        if mark.lacking == self.signature.lacking or now < self.calm_until:
+            return False
+        self.calm_until = now + _LACKING_CALM_SECONDS
+        return True
+
+
+@dataclass(slots=True)
+class _NodeReport:
+    """The same of the node."""
 
     due: float = 0.0
     signature: object = None
@@ -91,7 +111,7 @@ class Publisher:
         self._clock = clock
         self._wall_clock = wall_clock
         self._reports: dict[str, _Report] = {}
-        self._node_report = _Report()
+        self._node_report = _NodeReport()
         self._node_conditions: list[dict[str, Any]] | None = None  # until they were asked for
         self._backoff = _FIRST_BACKOFF_SECONDS
         self._hold_until = 0.0
@@ -133,8 +153,8 @@ class Publisher:
             report.signature = None
             report.due = self._clock() + target.target.object.status_period_seconds
             return
-        mark = signature(target, figures)
-        if mark == report.signature and self._clock() < report.due:
+        mark, now = signature(target, figures), self._clock()
+        if not report.is_urgent(mark, now) and now < report.due:
             return
         obj = target.target.object
         status = group_status(target, figures, format_time(self._wall_clock()))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cachemon.agent.layout import Layout
 from cachemon.model.api import ObjectName
@@ -22,6 +22,8 @@ __all__ = [
     "compile_plan",
     "vmi_key",
 ]
+
+V = TypeVar("V")
 
 OCCUPANCY = "llc_occupancy"
 TOTAL_TRAFFIC = "mbm_total_bytes"
@@ -87,13 +89,17 @@ class ReadingPlan:
         """Where in `traffic` one stands: by its positions among the cells, the blocks, the traffic events."""
         return (event * len(self.cells) + cell) * len(self.blocks) + block
 
-    def traffic(self, values: Sequence[Reading]) -> Sequence[Reading]:
-        """The counters of traffic of a sweep: event by event, one after the other."""
-        traffic: list[Reading] = []
+    def traffic(self, values: Sequence[V]) -> Sequence[V]:
+        """Of what a sweep has for every file that for the counters of traffic: event by event."""
+        traffic: list[V] = []
         for position, event in enumerate(self.events):
             if event != OCCUPANCY:
                 traffic += values[self._first + position :: len(self.events)]
         return traffic
+
+    def of_cells(self, values: Sequence[V]) -> Sequence[V]:
+        """What a sweep has of the cells, without the control groups."""
+        return values[self._first :]
 
     def occupancies(self, values: Sequence[Reading]) -> Sequence[Reading]:
         """The occupancies of a sweep's cells: per cell, then block. None without such an event."""

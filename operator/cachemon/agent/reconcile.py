@@ -32,7 +32,7 @@ from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree import Capabilities, ResctrlTree
 
 __all__ = ["Reconciler"]
 
@@ -70,7 +70,7 @@ class Reconciler:
         self._verify_seconds = verify_seconds
         self._clock = clock
         self._finder = QemuFinder(proc, in_pod=in_pod, clock=clock)
-        self._memberships = Memberships(proc)
+        self._memberships = Memberships(proc, tree.calls)
         self._observed: Observed | None = None
         self._observed_at = 0.0
         self._threads: frozenset[Thread] = frozenset()
@@ -78,6 +78,7 @@ class Reconciler:
         self._known_blocks: tuple[CacheBlock, ...] = ()
         self._read_blocks_again_at = 0.0
         self._rmids = RmidMemory(clock)
+        self._capabilities: Capabilities | None = None
         self._uncounted: Mapping[GroupKey, str] = {}
 
     def forget(self) -> None:
@@ -116,8 +117,11 @@ class Reconciler:
         applied = self._apply(plan, observed)
         own = {*observed.own_mon_groups, *applied.created} - applied.removed
         by_group = cells_by_group(plan)
-        if observed is not before or applied.changed:
+        # The mode in force is read at every pass, so another one is noticed at once; counters that another program
+        # took from us when the mon_groups are looked at again, after `verify_seconds`.
+        if observed is not before or applied.changed or capabilities != self._capabilities:
             self._uncounted = share_counters_out(self._tree, capabilities, _complete(by_group, wishes, own), own)
+            self._capabilities = capabilities
         count = RmidCount(
             total=capabilities.num_rmids,
             ours=len(own),

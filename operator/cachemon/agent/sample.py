@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from cachemon.agent.figures import Accumulator, Figures
+from cachemon.agent.accumulate import Accumulator
+from cachemon.agent.figures import Figures
 from cachemon.agent.layout import Layout
 from cachemon.agent.reading_plan import ReadingPlan, compile_plan
 from cachemon.model.counters import Gap
@@ -21,7 +22,6 @@ class Sampler:
     Args:
         tree: the resctrl file system.
         window_seconds: bandwidths are means over this time.
-        clock: monotonic seconds.
         wall_clock: seconds since the epoch.
         reader: holds the descriptors.
     """
@@ -31,14 +31,12 @@ class Sampler:
         tree: ResctrlTree,
         window_seconds: float,
         *,
-        clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         reader: CounterReader | None = None,
     ) -> None:
         self._tree = tree
-        self._clock = clock
         self._wall_clock = wall_clock
-        self._reader = reader or CounterReader()
+        self._reader = reader or CounterReader(tree.calls)
         self._layout: Layout | None = None
         self._plan = compile_plan(Layout())
         self._is_open = False
@@ -58,9 +56,9 @@ class Sampler:
             directories = {self._tree.directory(where): events for where, events in self._plan.directories.items()}
             self._reader.keep(directories, (block.id for block in self._plan.blocks), self._gone)
             self._is_open, self._gone = True, []
-        now, wall_time = self._clock(), self._wall_clock()
+        wall_time = self._wall_clock()
         sweep = self._reader.read()
-        figures = self._accumulator.digest(self._plan, sweep, now=now, wall_time=wall_time)
+        figures = self._accumulator.digest(self._plan, sweep, wall_time=wall_time)
         if figures.offline or not self._reader.is_whole:
             # Open anew the next time: what is gone may have come back.
             self._gone, self._is_open = self._gone_now(self._plan, sweep.values), False

@@ -1,7 +1,7 @@
 """What the agent writes to the API: figures and states as status fields. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
@@ -14,7 +14,7 @@ from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.model.units import format_bytes, format_rate
 
-__all__ = ["group_status", "monitored_condition", "node_condition", "node_status", "signature"]
+__all__ = ["Signature", "group_status", "monitored_condition", "node_condition", "node_status", "signature"]
 
 LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 HEAVIEST_GROUPS = 5
@@ -41,26 +41,36 @@ def _told(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return "".join(character if character.isprintable() else "?" for character in text[:longest])
 
 
-def signature(layout: TargetLayout, figures: Figures) -> object:
-    """What makes a report urgent when it changes: states, reasons and whether there are figures; no figure itself."""
-    return layout.target.object.generation, *(
-        (
-            group.group.name,
-            group.state,
-            group.reason,
-            group.message,
-            group.vcpus,
-            group.threads,
-            tuple(_kinds(figures.groups.get(GroupKey(layout.uid, group.group.name), ()))),
-        )
+class Signature(NamedTuple):
+    """What makes a report urgent when it changes.
+
+    Attributes:
+        state: the states of the groups, and what they are about.
+        lacking: which figures there are none of, and why; no figure itself.
+    """
+
+    state: tuple[object, ...]
+    lacking: tuple[object, ...]
+
+
+def signature(layout: TargetLayout, figures: Figures) -> Signature:
+    """Of an object's report. Derives no figure of groups that lack none."""
+    state = tuple(
+        (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
         for group in layout.groups
     )
+    return Signature((layout.target.object.generation, *state), tuple(_lacking(layout, figures)))
 
 
-def _kinds(blocks: Iterable[BlockFigure]) -> Iterable[object]:
-    for block in blocks:
-        occupancy = block.occupancy if isinstance(block.occupancy, Missing) else VALID
-        yield block.block.id, occupancy, *(traffic.bytes_per_second is None for traffic in block.traffic.values())
+def _lacking(layout: TargetLayout, figures: Figures) -> Iterable[object]:
+    for group in layout.groups:
+        key = GroupKey(layout.uid, group.group.name)
+        for block in figures.groups.get(key, ()) if key in figures.lacking else ():
+            if isinstance(block.occupancy, Missing):
+                yield group.group.name, block.block.id, block.occupancy
+            for event, traffic in block.traffic.items():
+                if traffic.bytes_per_second is None:
+                    yield group.group.name, block.block.id, event
 
 
 def group_status(layout: TargetLayout, figures: Figures, now: str) -> dict[str, Any]:

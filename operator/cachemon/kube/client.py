@@ -301,9 +301,13 @@ def _retry_after(text: str) -> float:
     return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
 
+_TOO_LARGE = "request is too large"
+"""etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
+
+
 def _error(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     if status == 429:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
-    if status >= 500:
+    if status >= 500 and _TOO_LARGE not in message:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

@@ -10,9 +10,9 @@ All counters go forward together, as flat lists: while all is well a sample cost
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import add, attrgetter, sub
+from typing import NamedTuple
 
 from cachemon.model.readings import Missing, Reading
 
@@ -61,50 +61,90 @@ def difference(before: Reading | None, reading: Reading, most: float) -> int | G
     return reading - before if reading - before <= most else Gap.IMPLAUSIBLE
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All totals at one moment: the number of the sample, monotonic seconds, bytes per counter."""
+class Snapshot(NamedTuple):
+    """All totals at one moment.
+
+    Attributes:
+        number: of the sample.
+        time: monotonic seconds at which the sample began.
+        totals: bytes per counter.
+        late: per counter how many seconds after `time` it was read; empty when all were as good as at once.
+    """
 
     number: int
     time: float
     totals: Sequence[int]
+    late: Sequence[float] = ()
+
+    def read_at(self, counter: int) -> float:
+        """Monotonic seconds at which one counter was read."""
+        return self.time + (self.late[counter] if self.late else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far the counters have come; does not change when they go on.
 
     Attributes:
         now: after the newest sample.
         previous: totals after the sample before.
-        snapshots: of the rate window, oldest first; the last is `now`.
+        snapshots: of the rate window, oldest first: samples of which it is known when each counter was read.
+        moved: bytes per counter from the first of `snapshots` to the last.
         since: per counter the number of the sample that it counts from without a break; NEVER if it does not.
+        last_break: the highest of `since`.
     """
 
     now: Snapshot
     previous: Sequence[int]
     snapshots: tuple[Snapshot, ...]
+    moved: Sequence[int]
     since: Sequence[int]
+    last_break: int
+
+    @property
+    def rates_from(self) -> int:
+        """The number of the sample that a counter must count from at the latest to have a rate."""
+        return self.snapshots[-2].number if len(self.snapshots) > 1 else -1
 
     def bytes_per_second(self, counters: Sequence[int], since: int = 0) -> int | None:
         """The mean rate of some counters together over the window, or what part of it they count without a break.
 
         None until two samples in a row are there.
         """
-        if not counters:
+        start = self._start(counters, max(since, self.last_break), since)
+        if start is None:
             return None
-        begin = max([since, *map(self.since.__getitem__, counters)])
+        end = self.snapshots[-1]
+        if start.late or end.late:
+            return _rate_one_by_one(start, end, counters)
+        if start is self.snapshots[0]:
+            moved = sum(map(self.moved.__getitem__, counters))
+        else:
+            moved = sum(map(end.totals.__getitem__, counters)) - sum(map(start.totals.__getitem__, counters))
+        return round(moved / (end.time - start.time))
+
+    def _start(self, counters: Sequence[int], begin: int, since: int) -> Snapshot | None:
+        """The oldest snapshot from which on they all count; None when it would be the newest, too."""
+        if not counters or not self.snapshots:
+            return None
         start = self.snapshots[0]
+        if begin > start.number:
+            begin = max([since, *map(self.since.__getitem__, counters)])
         if begin > start.number:
             place = bisect_left(self.snapshots, begin, key=attrgetter("number"))
             if place == len(self.snapshots):
                 return None
             start = self.snapshots[place]
-        seconds = self.now.time - start.time
+        return start if start.time < self.snapshots[-1].time else None
+
+
+def _rate_one_by_one(start: Snapshot, end: Snapshot, counters: Sequence[int]) -> int | None:
+    rate = 0.0
+    for counter in counters:
+        seconds = end.read_at(counter) - start.read_at(counter)
         if seconds <= 0:
             return None
-        moved = sum(map(self.now.totals.__getitem__, counters)) - sum(map(start.totals.__getitem__, counters))
-        return round(moved / seconds)
+        rate += (end.totals[counter] - start.totals[counter]) / seconds
+    return round(rate)
 
 
 class Counters:
@@ -123,7 +163,7 @@ class Counters:
         self._keys: Sequence[Hashable] = ()
         self._identities: Sequence[int] = ()
         self._before: Sequence[Reading | None] = ()
-        self.progress = Progress(Snapshot(0, 0.0, ()), (), (), ())
+        self.progress = Progress(Snapshot(0, 0.0, ()), (), (), (), (), 0)
 
     def keep(self, keys: Sequence[Hashable], identities: Sequence[int]) -> None:
         """Say what the next readings are of.
@@ -146,32 +186,43 @@ class Counters:
         self._keys, self._identities, self._before = keys, identities, before
         progress = self.progress
         if places != list(range(len(progress.since))):
-            snapshots = tuple(Snapshot(s.number, s.time, _moved(s.totals, places, 0)) for s in progress.snapshots)
-            now = Snapshot(progress.now.number, progress.now.time, _moved(progress.now.totals, places, 0))
-            self.progress = Progress(now, now.totals, snapshots, _moved(progress.since, places, NEVER))
+            snapshots = tuple(_rearranged(snapshot, places) for snapshot in progress.snapshots)
+            now, since = _rearranged(progress.now, places), _moved(progress.since, places, NEVER)
+            moved = _moved(progress.moved, places, 0)
+            self.progress = Progress(now, now.totals, snapshots, moved, since, max(since, default=0))
 
-    def advance(self, readings: Sequence[Reading], now: float) -> Progress:
+    def advance(
+        self, readings: Sequence[Reading], now: float, late: Sequence[float] = (), *, timed: bool = True
+    ) -> Progress:
         """Count one sample.
 
         Args:
             readings: one for each of `keep`'s keys.
-            now: monotonic seconds at which they were read.
+            now: monotonic seconds at which the sample began.
+            late: for each counter how many seconds later it was read; empty when all were as good as at once.
+            timed: whether it is known when each was read. If not, the bytes count all the same; rates stay those
+                up to the sample before, as no rate is better than its time.
         """
-        last = self.progress.now
+        before, last = self.progress, self.progress.now
         most = HIGHEST_BYTES_PER_SECOND_PER_BLOCK * (now - last.time + SLOWEST_SWEEP_SECONDS)
         try:
             deltas = list(map(sub, readings, self._before))
             counts = not deltas or (min(deltas) >= 0 and max(deltas) <= most)
         except TypeError:  # a reading without a number, or without a base
             counts = False
-        number, totals, since = last.number + 1, last.totals, self.progress.since
+        number, totals, since, last_break = last.number + 1, last.totals, before.since, before.last_break
         if counts:
             totals = list(map(add, totals, deltas))
         else:
             totals, since = self._one_by_one(readings, most, number)
+            last_break = max(since, default=0)
         self._before = readings
-        snapshot = Snapshot(number, now, totals)
-        self.progress = Progress(snapshot, last.totals, self._window_with(snapshot), since)
+        snapshot = Snapshot(number, now, totals, late)
+        snapshots, moved = before.snapshots, before.moved
+        if timed:
+            snapshots = self._window_with(snapshot)
+            moved = list(map(sub, totals, snapshots[0].totals))
+        self.progress = Progress(snapshot, last.totals, snapshots, moved, since, last_break)
         return self.progress
 
     def _one_by_one(self, readings: Sequence[Reading], most: float, number: int) -> tuple[list[int], list[int]]:
@@ -195,6 +246,11 @@ class Counters:
         while len(kept) > 2 and newest.time - kept[1].time >= self._window:
             kept.popleft()
         return tuple(kept)
+
+
+def _rearranged(snapshot: Snapshot, places: Sequence[int | None]) -> Snapshot:
+    late = tuple(0.0 if place is None else snapshot.late[place] for place in places) if snapshot.late else ()
+    return Snapshot(snapshot.number, snapshot.time, _moved(snapshot.totals, places, 0), late)
 
 
 def _moved(values: Sequence[int], places: Sequence[int | None], absent: int) -> list[int]:

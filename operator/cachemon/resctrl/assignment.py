@@ -11,6 +11,7 @@ from pathlib import Path
 from cachemon.model.assignment import CounterPlan, CounterPool, MbmCounter
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import MonGroupName
+from cachemon.resctrl.system_calls import read_text
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["apply_counters", "parse_assignments", "parse_counts", "read_pool"]
@@ -46,12 +47,12 @@ def read_pool(tree: ResctrlTree, groups: Collection[MonGroupName]) -> CounterPoo
     A group that has gone has none.
     """
     info = tree.root / "info/L3_MON"
-    free, total = _read(info / "available_mbm_cntrs"), _read(info / "num_mbm_cntrs")
+    free, total = _read(tree, info / "available_mbm_cntrs"), _read(tree, info / "num_mbm_cntrs")
     if free is None or total is None:
         return None
     ours: set[MbmCounter] = set()
     for where in groups:
-        text = _read(_file(tree, where))
+        text = _read(tree, _file(tree, where))
         ours |= {MbmCounter(where, event, block) for event, block in parse_assignments(text or "")}
     return CounterPool(free=parse_counts(free), ours=frozenset(ours), total=parse_counts(total))
 
@@ -86,15 +87,15 @@ def _refuse_foreign(counters: Iterable[MbmCounter]) -> None:
 def _write(tree: ResctrlTree, counter: MbmCounter, state: str) -> bool:
     """One counter for one write: a list stops at the first that fails."""
     try:
-        descriptor = os.open(_file(tree, counter.group), os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = tree.calls.open(_file(tree, counter.group), os.O_WRONLY)
     except OSError:
         return False
     try:
-        os.write(descriptor, f"{counter.event}:{counter.block}={state}\n".encode())
+        tree.calls.write(descriptor, f"{counter.event}:{counter.block}={state}\n".encode())
     except OSError:
         return False
     finally:
-        os.close(descriptor)
+        tree.calls.close(descriptor)
     return True
 
 
@@ -102,9 +103,9 @@ def _file(tree: ResctrlTree, where: MonGroupName) -> Path:
     return tree.directory(where) / "mbm_L3_assignments"
 
 
-def _read(path: Path) -> str | None:
+def _read(tree: ResctrlTree, path: Path) -> str | None:
     try:
-        return path.read_text("ascii", "replace")
+        return read_text(tree.calls, path)
     except OSError:
         return None
 

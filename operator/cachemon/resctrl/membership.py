@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
+from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["Memberships", "parse_membership"]
@@ -46,10 +47,12 @@ class Memberships:
 
     Args:
         proc: the host's /proc.
+        calls: the kernel.
     """
 
-    def __init__(self, proc: Path) -> None:
+    def __init__(self, proc: Path, calls: SystemCalls | None = None) -> None:
         self._proc = proc
+        self._calls = calls or SystemCalls()
         self._believed = False
 
     @property
@@ -79,13 +82,18 @@ class Memberships:
         return observed
 
     def _ask(self, tree: ResctrlTree, tids: Collection[int]) -> Observed | None:
-        """None when a thread names no group, or one that is not there: then its word is worth nothing."""
+        """None when a thread names no group, or one that is not there: then its word is worth nothing.
+
+        Nor is it when there is no word of a thread that is there: another program may hold it.
+        """
         num_rmids = tree.capabilities().num_rmids
         groups = tree.groups()
         content: defaultdict[MonGroupName, set[int]] = defaultdict(set)
         for tid in tids:
             text = self._read(tid)
             if text is None:
+                if self._calls.is_directory(self._proc / str(tid)):
+                    return None
                 continue
             where = parse_membership(text)
             if where is None or where not in groups:
@@ -108,15 +116,15 @@ class Memberships:
         ENOENT from read is such a case: the group is just going, or is a pseudo-locked one.
         """
         try:
-            descriptor = os.open(f"{self._proc}/{tid}/{_FILE}", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._calls.open(f"{self._proc}/{tid}/{_FILE}", os.O_RDONLY)
         except OSError as err:
             return None if err.errno in (errno.ENOENT, errno.ESRCH) else ""
         try:
-            return os.read(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
+            return self._calls.read(descriptor, _MOST_BYTES).decode("utf-8", "surrogateescape")
         except OSError as err:
             return None if err.errno == errno.ESRCH else ""
         finally:
-            os.close(descriptor)
+            self._calls.close(descriptor)
 
 
 def _observed(groups: Collection[MonGroupName], content: Mapping[MonGroupName, set[int]], num_rmids: int) -> Observed:

@@ -1,10 +1,9 @@
 """The directory tree: what it offers, which groups there are, and the system calls that change them."""
 
 import errno
-import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -13,6 +12,7 @@ from pathlib import Path
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.reasons import Reason
+from cachemon.resctrl.system_calls import SystemCalls, read_text
 
 __all__ = ["Capabilities", "Outcome", "ResctrlTree"]
 
@@ -58,6 +58,7 @@ class ResctrlTree:
         lock_seconds: how long to wait for the lock of other programs.
         clock: monotonic seconds.
         sleep: waits between two tries for the lock.
+        calls: the kernel.
     """
 
     def __init__(
@@ -67,8 +68,10 @@ class ResctrlTree:
         lock_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        calls: SystemCalls | None = None,
     ) -> None:
         self.root = root
+        self.calls = calls or SystemCalls()
         self._lock_seconds = lock_seconds
         self._clock = clock
         self._sleep = sleep
@@ -99,7 +102,7 @@ class ResctrlTree:
         )
 
     def _unavailable(self) -> ResctrlUnavailableError:
-        if not (self.root / "info").is_dir():
+        if not self.calls.is_directory(self.root / "info"):
             return ResctrlUnavailableError(
                 Reason.RESCTRL_NOT_MOUNTED,
                 f"resctrl is not mounted at {self.root}; mount it on the node: mount -t resctrl resctrl {self.root}",
@@ -118,8 +121,8 @@ class ResctrlTree:
         return next((word[1:-1] for word in text.split() if word.startswith("[")), None)
 
     def block_ids(self) -> tuple[int, ...]:
-        """Cache ids with a directory now, ascending; blocks come and go with their CPUs."""
-        return block_ids(self.root / "mon_data")
+        """Cache ids with a directory now, ascending; blocks come and go with their CPUs. Raises as `groups`."""
+        return block_ids(self._listed(self.root / "mon_data"))
 
     def observe(self) -> Observed:
         """Every group and the TIDs in it.
@@ -156,13 +159,12 @@ class ResctrlTree:
             found += [where, *(MonGroupName(control_group, name) for name in names)]
         return tuple(found)
 
-    @staticmethod
-    def _listed(path: Path) -> list[str]:
+    def _listed(self, path: Path) -> list[str]:
         """Subdirectories by name; none where the directory has just gone."""
         try:
-            return _subdirectories(path)
+            return self.calls.subdirectories(path)
         except OSError as err:
-            if err.errno in _GONE:
+            if self._is_gone(path, err):
                 return []
             raise ResctrlError(f"{path} can't be listed: {err}") from err
 
@@ -170,9 +172,13 @@ class ResctrlTree:
         try:
             return frozenset(map(int, self._read(self.directory(where) / "tasks").split()))
         except OSError as err:
-            if err.errno in _GONE:
+            if self._is_gone(self.directory(where), err):
                 return None
             raise ResctrlError(f"{self.directory(where)}/tasks can't be read: {err}") from err
+
+    def _is_gone(self, directory: Path, err: OSError) -> bool:
+        """Whether an error means that a directory has gone, and it has: one that is made anew has threads again."""
+        return err.errno in _GONE and not self.calls.is_directory(directory)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -184,20 +190,29 @@ class ResctrlTree:
             ResctrlError: it can't be opened.
         """
         try:
-            descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            descriptor = self.calls.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as err:
             if err.errno in _GONE:
                 raise self._unavailable() from err
             raise ResctrlError(f"{self.root} can't be opened: {err}") from err
         try:
             deadline = self._clock() + self._lock_seconds
-            while not _try_lock(descriptor):
+            while not self._try_lock(descriptor):
                 if self._clock() >= deadline:
                     raise ResctrlBusyError(f"another program holds the lock of {self.root}")
                 self._sleep(_LOCK_RETRY_SECONDS)
             yield
         finally:
-            os.close(descriptor)
+            self.calls.close(descriptor)
+
+    def _try_lock(self, descriptor: int) -> bool:
+        try:
+            self.calls.try_lock(descriptor)
+        except BlockingIOError:
+            return False
+        except OSError as err:
+            raise ResctrlError(f"{self.root} can't be locked: {err}") from err
+        return True
 
     def create(self, where: MonGroupName) -> None:
         """Make a mon_group; one that is there already is fine.
@@ -207,7 +222,7 @@ class ResctrlTree:
             ResctrlError: anything else.
         """
         try:
-            self.directory(where).mkdir()
+            self.calls.mkdir(self.directory(where))
         except FileExistsError:
             return
         except OSError as err:
@@ -229,7 +244,7 @@ class ResctrlTree:
         if not where.is_ours:
             raise ResctrlError(f"{self.directory(where)} is not ours to remove")
         try:
-            self.directory(where).rmdir()
+            self.calls.rmdir(self.directory(where))
         except FileNotFoundError:
             return
         except OSError as err:
@@ -238,15 +253,15 @@ class ResctrlTree:
     def write_tid(self, where: MonGroupName, tid: int) -> Outcome:
         """Put one thread into a group. One TID per write: 6.1 refuses lists, 7.3 stops at the first bad one."""
         try:
-            descriptor = os.open(self.directory(where) / "tasks", os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = self.calls.open(self.directory(where) / "tasks", os.O_WRONLY)
         except OSError as err:
             return _outcome(err)
         try:
-            os.write(descriptor, b"%d\n" % tid)
+            self.calls.write(descriptor, b"%d\n" % tid)
         except OSError as err:
             return _outcome(err)
         finally:
-            os.close(descriptor)
+            self.calls.close(descriptor)
         return Outcome.MOVED
 
     def _status(self, err: OSError) -> str:
@@ -258,9 +273,8 @@ class ResctrlTree:
         name = errno.errorcode.get(err.errno or 0, str(err.errno))
         return f"{name} ({words})" if words and words != "ok" else name
 
-    @staticmethod
-    def _read(path: Path) -> str:
-        return path.read_text("ascii", "replace")
+    def _read(self, path: Path) -> str:
+        return read_text(self.calls, path)
 
 
 def _outcome(err: OSError) -> Outcome:
@@ -269,15 +283,11 @@ def _outcome(err: OSError) -> Outcome:
     return Outcome.GROUP_GONE if err.errno in _GONE else Outcome.REFUSED
 
 
-def block_ids(mon_data: Path) -> tuple[int, ...]:
-    """Cache ids of the `mon_L3_XX` directories, ascending. Base 10: `08` is eight.
+def block_ids(names: Iterable[str]) -> tuple[int, ...]:
+    """Cache ids of the `mon_L3_XX` among some directories, ascending. Base 10: `08` is eight.
 
     Other resources (`mon_PERF_PKG_00`, Linux 7.0) and what lies deeper (`mon_sub_L3_00`, SNC) are not cache blocks.
     """
-    try:
-        names = _subdirectories(mon_data)
-    except OSError:
-        return ()
     ids = (name.removeprefix(_L3_PREFIX) for name in names if name.startswith(_L3_PREFIX))
     return tuple(sorted(int(text) for text in ids if text.isdecimal() and text.isascii()))
 
@@ -285,16 +295,3 @@ def block_ids(mon_data: Path) -> tuple[int, ...]:
 def block_directory(group: Path, block_id: int) -> Path:
     """Where a group's counters of one cache block are; the kernel writes at least two digits."""
     return group / "mon_data" / f"{_L3_PREFIX}{block_id:02d}"
-
-
-def _subdirectories(path: Path) -> list[str]:
-    with os.scandir(path) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

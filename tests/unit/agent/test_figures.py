@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Accumulator, Figures
+from cachemon.agent.accumulate import Accumulator
+from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import GroupState, Layout, NodeFacts
 from cachemon.agent.reading_plan import compile_plan
 from cachemon.model.counters import Gap
@@ -57,8 +58,8 @@ class Machine:
                 moved = value if n is None else (traffic or {}).get(n, value)
                 readings.append(root if where == ROOT_GROUP else value if event == OCCUPANCY else moved)
         missing = frozenset(reading for reading in readings if isinstance(reading, Missing))
-        sweep = Sweep(identities, readings, missing)
-        return self.accumulator.digest(plan, sweep, now=self.now, wall_time=1.8e9 + self.now)
+        sweep = Sweep(identities, readings, missing, self.now)
+        return self.accumulator.digest(plan, sweep, wall_time=1.8e9 + self.now)
 
 
 def machine() -> Machine:
@@ -274,3 +275,19 @@ def test_what_the_kernel_does_not_count_has_no_figure() -> None:
     figures = machine().sample(layout_of({"a": [0]}, only_traffic), {0: 5})
     assert [figure.occupancy for figure in figures.groups[A]] == [None, None]
     assert (figures.node, figures.objects) == ((), {"uid-of-vm3": {}})
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), READINGS), max_size=12))
+def test_a_group_that_is_not_said_to_lack_a_figure_has_every_one(changes: list[tuple[int, Reading]]) -> None:
+    node, values = machine(), dict.fromkeys(range(4), 1000)
+    layouts = layout_of(GROUP_CELLS), layout_of(GROUP_CELLS | {"a": [0, 3]})
+    for step, (which, reading) in enumerate([*changes, *[(0, 10**6)] * 3]):
+        read: dict[int, Reading] = {**values, which: reading}
+        figures = node.sample(layouts[step > len(changes) // 2], read)
+        for key, blocks in figures.groups.items():
+            lacks = any(
+                isinstance(block.occupancy, Missing) or None in [t.bytes_per_second for t in block.traffic.values()]
+                for block in blocks
+            )
+            assert (key in figures.lacking) == lacks
+    assert not figures.lacking

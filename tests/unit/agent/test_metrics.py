@@ -97,6 +97,7 @@ def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
     assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
 
 
+@pytest.mark.pitfall(30)
 def test_series_of_groups_that_are_gone_disappear() -> None:
     snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
     page = MetricsPage(NODE, lambda: snapshots[0], lambda: HEALTH)
@@ -117,6 +118,7 @@ def test_the_agents_own_figures_are_there() -> None:
     assert values(samples, "cachemon_cache_capacity_bytes") == [64 << 20] * 2
 
 
+@pytest.mark.pitfall(28)
 def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
     layout = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
     samples = scrape(layout, Figures(wall_time=1.8e9))

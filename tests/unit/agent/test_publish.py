@@ -2,11 +2,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cachemon.agent.figures import Figures
+from cachemon.agent.figures import BlockFigure, Figures
 from cachemon.agent.layout import GroupState, Layout
 from cachemon.agent.publish import Publisher
 from cachemon.kube.pace import TokenBucket
@@ -21,8 +22,19 @@ from cachemon.model.errors import (
     KubeThrottledError,
     KubeUnreachableError,
 )
+from cachemon.model.groups import GroupKey
+from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
-from tests.unit.agent.builders import NODE, NOTHING_READ, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import (
+    BLOCKS,
+    NODE,
+    NOTHING_READ,
+    cell,
+    make_group,
+    make_layout,
+    make_object,
+    make_target,
+)
 
 
 class Server:
@@ -182,6 +194,7 @@ def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes()
     assert setting.server.names() == ["vm1"]
 
 
+@pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
     ("error", "wait"), [(KubeUnreachableError("away"), 0.5), (KubeThrottledError("slow down", 7.0), 7.0)]
 )
@@ -215,6 +228,7 @@ def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:
     assert setting.publish(layout_of("vm1")) < 1
 
 
+@pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
     "error", [KubeForbiddenError("policy"), KubeRejectedError("schema"), KubeConflictError("race")]
 )
@@ -233,6 +247,7 @@ def test_a_refused_object_does_not_keep_the_others_from_being_written(error: Kub
     assert setting.server.attempts == 4
 
 
+@pytest.mark.pitfall(29)
 def test_an_object_that_is_gone_is_let_go() -> None:
     setting = Setting()
     setting.server.refuse = lambda _plural, name: KubeNotFoundError(name) if name == "vm1" else None
@@ -346,6 +361,55 @@ def test_an_api_server_that_is_away_is_asked_for_the_conditions_again() -> None:
     setting.now += 60
     setting.publish(layout_of())
     assert setting.server.applied[0][2]["conditions"][0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+
+
+def occupancy(layout: Layout, reading: Reading) -> Figures:
+    """Figures of which all groups have this one."""
+    keys = [GroupKey(target.uid, group.group.name) for target in layout.targets for group in target.groups]
+    return Figures(
+        wall_time=1.8e9,
+        groups={key: (BlockFigure(BLOCKS[0], reading, {}),) for key in keys},
+        lacking=frozenset(keys) if isinstance(reading, Missing) else frozenset(),
+    )
+
+
+def test_a_reading_that_comes_and_goes_with_every_sample_is_told_every_few_seconds() -> None:
+    setting, layout = Setting(node_period=3600), layout_of("vm1", "vm2", period=3600)
+    setting.publish(layout, occupancy(layout, 5))
+    setting.server.names()
+    times: dict[str, list[float]] = {"vm1": [], "vm2": []}
+    for second in range(30):
+        setting.now += 1
+        setting.publish(layout, occupancy(layout, 5 if second % 2 else Missing.UNAVAILABLE))
+        for name in setting.server.names():
+            times[name].append(setting.now)
+    for written in times.values():
+        assert written[0] == 1001  # at once when it is the first
+        assert 5 <= len(written) <= 6
+        assert all(5 <= later - earlier <= 6 for earlier, later in pairwise(written))
+
+
+def test_a_reading_that_stays_away_is_told_once_and_so_is_its_return() -> None:
+    setting, layout = Setting(node_period=3600), layout_of("vm1", period=3600)
+    setting.publish(layout, occupancy(layout, 5))
+    setting.server.names()
+    for reading in (Missing.ERROR, 7):
+        for _ in range(20):
+            setting.now += 1
+            setting.publish(layout, occupancy(layout, reading))
+        assert setting.server.names() == ["vm1"]
+
+
+def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes() -> None:
+    setting, well = Setting(node_period=3600), layout_of("vm1", period=3600)
+    waiting = layout_of("vm1", state=GroupState.WAITING, period=3600)
+    setting.publish(well, occupancy(well, 5))
+    setting.publish(well, occupancy(well, Missing.ERROR))
+    setting.server.names()
+    for layout in (waiting, well, waiting):
+        setting.now += 1
+        setting.publish(layout, occupancy(layout, 5))
+        assert setting.server.names() == ["vm1"]
 
 
 def test_writes_come_no_faster_than_the_bucket_fills() -> None:

@@ -1,9 +1,12 @@
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
 from cachemon.agent.layout import Layout, NodeFacts, unavailable_layout
@@ -16,6 +19,7 @@ from cachemon.model.reasons import Reason
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
+from tests.unit.resctrl.preads import Preads
 
 ONE_BLOCK = NodeFacts(num_rmids=9, events=EVENTS, blocks=BLOCKS[:1])
 KEY = GroupKey("uid-of-vm3", "a")
@@ -33,9 +37,8 @@ class Bench:
         self.sampler = Sampler(
             ResctrlTree(root),
             10,
-            clock=lambda: self.now,
             wall_clock=lambda: self.wall_time_ahead + self.now,
-            reader=CounterReader(self.pread),
+            reader=CounterReader(Preads(self.pread), clock=lambda: self.now),
         )
         self.write(root, 0)
 
@@ -149,16 +152,60 @@ def test_a_rate_is_over_the_time_that_passed_however_late_or_early_a_sample_is(
     assert total_of(bench.sample(layout_of(0))) == (250, rate)
 
 
+class Slow:
+    """Counters that go up by 1000 bytes per second, on a kernel that lets some reads wait and then looks."""
+
+    def __init__(self, bench: Bench, delays: Callable[[int], float]) -> None:
+        self.bench = bench
+        self.delays = delays
+        self.reads = 0
+        reader = CounterReader(Preads(self.pread), clock=lambda: bench.now)
+        self.sampler = Sampler(ResctrlTree(bench.root), 10, reader=reader)
+
+    def pread(self, _descriptor: int, _length: int, _offset: int) -> bytes:
+        self.reads += 1
+        self.bench.now += self.delays(self.reads)
+        return b"%d\n" % round(1000 * self.bench.now)
+
+    def sample(self, layout: Layout) -> Figures:
+        self.bench.now += 1
+        return self.sampler.sample(layout)
+
+
+VALUES = 1 + 2 * len(EVENTS)  # the default group's occupancy, and all of two cells
+
+
+def rates_of(figures: Figures) -> set[int | None]:
+    return {traffic.bytes_per_second for block in figures.groups[KEY] for traffic in block.traffic.values()}
+
+
+@pytest.mark.pitfall(20)
 @pytest.mark.pitfall(26)
-def test_reads_that_were_slow_lengthen_the_time_that_rates_are_over(bench: Bench) -> None:
-    bench.write(bench.group(0), 100)
-    bench.sample(layout_of(0))
-    bench.seconds_per_pread = 1.0
-    bench.write(bench.group(0), 200)
-    assert total_of(bench.sample(layout_of(0))) == (100, 100)
-    bench.seconds_per_pread = 0.0
-    bench.write(bench.group(0), 1000)
-    assert total_of(bench.sample(layout_of(0))) == (900, round(900 / (1 + 1 + 4)))
+@given(st.lists(st.sampled_from([0.0, 0.0005, 0.1, 1.0, 3.0]), min_size=1, max_size=40))
+@example([0.0] * 20 + [1.0] + [0.0] * 20)
+def test_a_rate_is_right_whichever_read_was_how_slow(delays: list[float]) -> None:
+    with TemporaryDirectory() as place:
+        bench = Bench(Path(place))
+        for name in (0, 1):
+            bench.write(bench.group(name), 0)
+        slow = Slow(bench, lambda read: delays[read % len(delays)])
+        for _ in range(12):
+            for rate in rates_of(slow.sample(layout_of(0, 1))):
+                assert rate is None or abs(rate - 2000) <= 2000 * 0.011  # what counts as at once is up to 10 ms
+        assert None not in rates_of(slow.sample(layout_of(0, 1)))
+        slow.sampler.close()
+        bench.sampler.close()
+
+
+def test_a_sweep_that_is_slow_without_warning_counts_bytes_and_leaves_the_rates(bench: Bench) -> None:
+    for name in (0, 1):
+        bench.write(bench.group(name), 0)
+    slow = Slow(bench, lambda read: 2.5 * (read == 3 * VALUES + 4))
+    before = [slow.sample(layout_of(0, 1)) for _ in range(3)][-1]
+    hit = slow.sample(layout_of(0, 1))
+    assert total_of(hit) == (total_of(before)[0] + 2 * 1000 + 2500 * 1, 2000)
+    assert total_of(slow.sample(layout_of(0, 1)))[1] == 2000
+    slow.sampler.close()
 
 
 @pytest.mark.pitfall(17)

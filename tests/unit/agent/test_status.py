@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from tests.unit.agent.crd_schema import complaints, status_schema
 NOW = "2026-11-22T08:00:00Z"
 GROUP_SCHEMA, NODE_SCHEMA = status_schema("cachemonitorgroups"), status_schema("cachemonitornodes")
 READINGS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(Missing))
+MOST_GROUPS = 64  # of spec.groups in the CRD
 RATES = st.one_of(st.none(), st.integers(0, 2**70))
 
 
@@ -43,6 +46,11 @@ def figures_of(
         objects={layout.uid: {block.id: occupancy for block in blocks}},
         rates={layout.uid: rate},
         node=tuple(NodeBlockFigure(block, occupancy, occupancy) for block in blocks),
+        lacking=frozenset(
+            GroupKey(layout.uid, group.group.name)
+            for group in layout.groups
+            if rate is None or isinstance(occupancy, Missing)
+        ),
     )
 
 
@@ -208,6 +216,18 @@ def test_a_signature_changes_with_states_and_not_with_figures() -> None:
         signature(target_layout(make_group("a", [cell(0)], GroupState.DEGRADED), BOTH[1]), figures_of(layout, 5, 1))
         != mark
     )
+
+
+@pytest.mark.pitfall(29)
+def test_the_largest_status_is_one_that_etcd_takes() -> None:
+    groups = [replace(make_group(f"{n:0>63}", [cell(n)]), vcpus=tuple(range(256))) for n in range(MOST_GROUPS)]
+    layout = target_layout(*groups)
+    blocks = tuple(CacheBlock(3, 1000 + number, 1 << 40, "") for number in range(64))  # two sockets have 32 at most
+    figures = figures_of(layout, 2**64, 2**60, blocks)
+    status = group_status(layout, figures, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert len(status["groups"]) == MOST_GROUPS
+    assert len(json.dumps(status)) < 1_500_000
 
 
 def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:

@@ -186,6 +186,17 @@ def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: typ
     play(story())
 
 
+@pytest.mark.pitfall(29)
+def test_an_object_that_is_too_large_for_etcd_is_refused_and_the_server_is_not_taken_for_away() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(failure(500, "etcdserver: request is too large"))
+            with pytest.raises(KubeRejectedError, match="too large"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
