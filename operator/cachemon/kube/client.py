@@ -30,9 +30,10 @@ _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _DEFAULT_RETRY_AFTER_SECONDS = 1.0
 _LONGEST_RETRY_AFTER_SECONDS = 120.0
+_LONGEST_EVENT_BYTES = 4 * 1024 * 1024
+"""Above what etcd takes for an object (1.5 MiB); aiohttp's own limit for a line is a third of that."""
 
 _BY_STATUS: Mapping[int, type[KubeError]] = {
-    401: KubeForbiddenError,
     403: KubeForbiddenError,
     404: KubeNotFoundError,
     409: KubeConflictError,
@@ -119,7 +120,7 @@ class KubeClient:
         response = await self._request("GET", _path(resource, ObjectName("", "")), query, limit=self._watch_limit)
         stream = response.response
         try:
-            while line := await _answer(stream.content.readline()):
+            while line := await _answer(stream.content.readline(max_line_length=_LONGEST_EVENT_BYTES)):
                 event = _decode(line)
                 if event["type"] == "ERROR":
                     raise _error(event["object"].get("code", 500), event["object"].get("message", ""), {})
@@ -229,6 +230,8 @@ def _retry_after(text: str) -> float:
 def _error(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     if status == 429:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
+    if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
+        return KubeUnreachableError(f"the API server does not take our token: {message}")
     if status >= 500:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

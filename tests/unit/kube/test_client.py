@@ -107,7 +107,7 @@ def test_an_object_is_created_where_it_says() -> None:
     ("status", "kind"),
     [
         (400, KubeRejectedError),
-        (401, KubeForbiddenError),
+        (401, KubeUnreachableError),
         (403, KubeForbiddenError),
         (404, KubeNotFoundError),
         (409, KubeConflictError),
@@ -248,6 +248,24 @@ def test_a_watch_that_breaks_ends_with_an_error_of_its_kind(data: bytes, kind: t
             with pytest.raises(kind):
                 await watched(client, events)
             assert [event.object["metadata"]["name"] for event in events] == ["a"]
+
+    play(story())
+
+
+def test_an_event_of_the_largest_object_that_etcd_takes_comes_through() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(large)
+            events: list[WatchEvent] = []
+            await watched(client, events)
+            assert [len(event.object["spec"]) for event in events] == [1_500_000]
+
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        event = {"type": "ADDED", "object": make_object("a", 6, spec="x" * 1_500_000)}
+        await response.write(json.dumps(event).encode() + b"\n")
+        return response
 
     play(story())
 
