@@ -67,7 +67,9 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
-    registry = registry_of_handlers(Store(), Login(Credentials(FakeConfiguration(iter([])))), lambda: None)
+    registry = registry_of_handlers(
+        Store(), Login(Credentials(FakeConfiguration(iter([])))), lambda: None, lambda: None
+    )
     assert len(registry._watching.get_all_handlers()) == 4
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
@@ -78,7 +80,7 @@ def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kin
     store = Store()
     requests: list[int] = []
     registry = registry_of_handlers(
-        store, Login(Credentials(FakeConfiguration(iter([])))), lambda: requests.append(1)
+        store, Login(Credentials(FakeConfiguration(iter([])))), lambda: requests.append(1), lambda: None
     )
     handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
 
