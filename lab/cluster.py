@@ -76,8 +76,13 @@ class Node:
 
     @property
     def agent_pid(self) -> int | None:
-        """Of the running agent."""
+        """Of the agent; None when it was not started, or stopped."""
         return self._agent.pid if self._agent else None
+
+    @property
+    def agent_exit_status(self) -> int | None:
+        """Of an agent that has ended by itself."""
+        return self._agent.exit_status if self._agent else None
 
     @property
     def url(self) -> str:
@@ -193,9 +198,13 @@ class Cluster:
 
     @property
     def operator_pid(self) -> int | None:
-        """Of the running operator; None when there is none, or it has ended by itself."""
-        running = self._operator is not None and self._operator.exit_status is None
-        return self._operator.pid if self._operator and running else None
+        """Of the operator; None when it was not started, or stopped."""
+        return self._operator.pid if self._operator else None
+
+    @property
+    def operator_exit_status(self) -> int | None:
+        """Of an operator that has ended by itself."""
+        return self._operator.exit_status if self._operator else None
 
     def make_proxy(self) -> FaultProxy | None:
         """A proxy before the API server if the cluster is to have faults."""
