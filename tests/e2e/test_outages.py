@@ -154,9 +154,9 @@ def test_what_happened_while_the_operator_was_away_is_caught_up_with(
         assert view.status("moves")["nodeName"] == "node01"
     finally:
         cluster.start_operator()
-    view.until_ready("quiet", node="node01")
-    view.until_ready("moves", node="node02")
-    view.until_ready("comes", node="node02")
+    view.until_ready("quiet", node="node01", seconds=45)
+    view.until_ready("moves", node="node02", seconds=45)
+    view.until_ready("comes", node="node02", seconds=45)
     view.until_condition("ends", "Ready", "False", "VMINotFound")
     view.until_condition("absent", "Ready", "False", "VMINotFound")
     until("the figures of the ended VM to go", lambda: "groups" not in view.status("ends"))
