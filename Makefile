@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench demo docs format lock clean
+.PHONY: help setup check test bench soak demo docs format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -23,6 +23,9 @@ check: setup ## format, lint, types, layers
 
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
+
+soak: setup ## random lifecycles, kills and faults for 15 minutes; make soak SECONDS=60 SEED=1 repeats
+	@$(PYTHON) -m tests.soak --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time
 	@lab/setup.sh

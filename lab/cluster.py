@@ -7,6 +7,7 @@ service accounts: an agent's is bound to a pod on its node, as the kubelet's pro
 import sysconfig
 import urllib.request
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from lab.api_request import ApiRefusedError
 from lab.binaries import Binaries
 from lab.control_plane import ControlPlane
 from lab.emulator import Emulator
+from lab.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK, free_port
 from lab.prepare import make_namespace, prepare
 from lab.server_process import ServerProcess
@@ -43,6 +45,9 @@ class Node:
         folder: an empty folder for its files.
         emulator: options of `Emulator`.
         agent_flags: more flags for the agent.
+
+    Attributes:
+        proxy: what the agent reaches the API server through, if the cluster is to have faults.
     """
 
     def __init__(
@@ -56,18 +61,33 @@ class Node:
         cluster.control_plane.add_node(name)
         pod = cluster.control_plane.add_agent_pod(name)
         token = cluster.control_plane.service_account_token(NAMESPACE, "cachemon-agent", bound_pod=pod)
-        self._kubeconfig = cluster.control_plane.kubeconfig(f"agent-{name}", token)
+        self.proxy = cluster.make_proxy()
+        server = self.proxy.url if self.proxy else ""
+        self._kubeconfig = cluster.control_plane.kubeconfig(f"agent-{name}", token, server=server)
         self._agent: ServerProcess | None = None
+
+    def another_agent(self) -> "Node":
+        """A second agent on this node, as there is for a moment in a rolling upgrade; it shares all but the port."""
+        other = copy(self)
+        other.log = self.log.with_name("another-agent.log")
+        other._port = free_port()  # noqa: SLF001  its own kind
+        other.start_agent()
+        return other
 
     @property
     def agent_pid(self) -> int | None:
-        """Of the running agent."""
+        """Of the agent; None when it was not started, or stopped."""
         return self._agent.pid if self._agent else None
 
     @property
     def address(self) -> str:
         """`HOST:PORT` of the agent's /metrics and /healthz."""
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def agent_exit_status(self) -> int | None:
+        """Of an agent that has ended by itself."""
+        return self._agent.exit_status if self._agent else None
 
     @property
     def url(self) -> str:
@@ -122,6 +142,8 @@ class Node:
         """End agent and emulator."""
         self.stop_agent()
         self.emulator.stop()
+        if self.proxy:
+            self.proxy.stop()
 
     def _answers(self) -> bool:
         if self._agent and self._agent.exit_status is not None:
@@ -139,10 +161,16 @@ class Cluster:
     Args:
         folder: an existing folder for all that it writes; the caller removes it.
         binaries: etcd and kube-apiserver; found or made when absent.
+        faulty: operator and agents reach the API server through a `FaultProxy` each.
+
+    Attributes:
+        proxy: the operator's, when faulty.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries | None = None) -> None:
+    def __init__(self, folder: Path, binaries: Binaries | None = None, *, faulty: bool = False) -> None:
         self.folder = folder
+        self._faulty = faulty
+        self.proxy: FaultProxy | None = None
         self.control_plane = ControlPlane(folder / "control-plane", binaries)
         self.nodes: dict[str, Node] = {}
         self.operator_log = folder / "operator.log"
@@ -153,6 +181,7 @@ class Cluster:
         try:
             self.control_plane.start()
             prepare(self.control_plane)
+            self.proxy = self.make_proxy()
         except BaseException:
             self.stop()
             raise
@@ -164,7 +193,8 @@ class Cluster:
     def start_operator(self) -> None:
         """Start the operator with its own service account."""
         token = self.control_plane.service_account_token(NAMESPACE, "cachemon-operator")
-        kubeconfig = self.control_plane.kubeconfig("operator", token)
+        server = self.proxy.url if self.proxy else ""
+        kubeconfig = self.control_plane.kubeconfig("operator", token, server=server)
         self._operator = ServerProcess(
             [
                 program("cachemon-operator"),
@@ -179,6 +209,26 @@ class Cluster:
         if self._operator:
             self._operator.stop(_STOP_SECONDS)
             self._operator = None
+
+    def kill_operator(self) -> None:
+        """SIGKILL: no last word."""
+        if self._operator:
+            self._operator.kill()
+            self._operator = None
+
+    @property
+    def operator_pid(self) -> int | None:
+        """Of the operator; None when it was not started, or stopped."""
+        return self._operator.pid if self._operator else None
+
+    @property
+    def operator_exit_status(self) -> int | None:
+        """Of an operator that has ended by itself."""
+        return self._operator.exit_status if self._operator else None
+
+    def make_proxy(self) -> FaultProxy | None:
+        """A proxy before the API server if the cluster is to have faults."""
+        return FaultProxy(self.control_plane.url, self.control_plane.ca_file) if self._faulty else None
 
     def add_node(
         self, name: str, *, emulator: Mapping[str, Any] | None = None, agent_flags: Sequence[str] = ()
@@ -209,4 +259,7 @@ class Cluster:
         for node in self.nodes.values():
             node.stop()
         self.nodes.clear()
+        if self.proxy:
+            self.proxy.stop()
+            self.proxy = None
         self.control_plane.stop()

@@ -68,13 +68,23 @@ class ClusterApi:
         token = self.admin_token if token is None else token
         return self._endpoint.request(method, path, token=token, body=body, content_type=content_type)
 
-    def kubeconfig(self, user: str, token: str, namespace: str = "default") -> Path:
-        """Write a kubeconfig for the token and return its path, `WORK/USER.kubeconfig`."""
+    def kubeconfig(self, user: str, token: str, namespace: str = "default", *, server: str = "") -> Path:
+        """Write a kubeconfig for the token and return its path, `WORK/USER.kubeconfig`.
+
+        Args:
+            user: names the file.
+            token: to log in with.
+            namespace: of the context.
+            server: another address, such as that of a proxy before the API server.
+        """
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [
-                {"name": "lab", "cluster": {"server": self.url, "certificate-authority": str(self.ca_file)}}
+                {
+                    "name": "lab",
+                    "cluster": {"server": server or self.url, "certificate-authority": str(self.ca_file)},
+                }
             ],
             "users": [{"name": user, "user": {"token": token}}],
             "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": user, "namespace": namespace}}],

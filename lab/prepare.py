@@ -74,7 +74,18 @@ def _unserved(control_plane: ControlPlane) -> list[str]:
             condition["type"] == "Established" and condition["status"] == "True"
             for condition in item.get("status", {}).get("conditions") or []
         )
+        or not _answers(control_plane, item["spec"])
     ]
+
+
+def _answers(control_plane: ControlPlane, spec: dict[str, Any]) -> bool:
+    """Whether objects can be listed: 429 says for a moment that the storage of a CRD is still being initialized."""
+    version = next(item["name"] for item in spec["versions"] if item["storage"])
+    try:
+        control_plane.request("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?limit=1")
+    except ApiRefusedError:
+        return False
+    return True
 
 
 def make_namespace(control_plane: ControlPlane, name: str) -> None:

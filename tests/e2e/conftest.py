@@ -146,6 +146,11 @@ class View:
 
         return until(f"{name} to be {kind}={status} because {reason}", holds, seconds=seconds)
 
+    def until_renewed(self, name: str, *, seconds: float = 40) -> None:
+        """Wait for figures that are newer than those that are there now."""
+        stale = self.status(name)["observedTime"]
+        until(f"news of {name}", lambda: self.status(name)["observedTime"] > stale, seconds=seconds)
+
     def group(self, name: str, group: str) -> dict[str, Any]:
         found: dict[str, Any] = next(item for item in self.status(name)["groups"] if item["name"] == group)
         return found

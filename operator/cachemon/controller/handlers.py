@@ -125,19 +125,26 @@ def operator_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def registry_of_handlers(store: Store, login: Login, request_relist: Callable[[], None]) -> kopf.OperatorRegistry:
+def registry_of_handlers(
+    store: Store, login: Login, request_relist: Callable[[], None], ended: Callable[[], None]
+) -> kopf.OperatorRegistry:
     """The handlers.
 
     Args:
         store: hears every event.
         login: how to reach the API server.
         request_relist: called when kopf has listed again: what vanished before, it does not tell.
+        ended: called when kopf ends, whatever for.
     """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry, id="login")
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return await login()
+
+    @kopf.on.cleanup(registry=registry, id="end")
+    async def end(**_: Any) -> None:
+        ended()
 
     def feed(resource: Resource) -> None:
         @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)

@@ -122,18 +122,33 @@ async def operate(config: Config) -> None:
             if stopped.is_set():
                 return
             log.info("%d groups; watching", len(store.groups))
-            watching = asyncio.Event()
+            watching, gave_up = asyncio.Event(), asyncio.Event()
             kopf_operator = kopf.operator(
-                registry=registry_of_handlers(store, Login(credentials), relister.request),
+                registry=registry_of_handlers(store, Login(credentials), relister.request, gave_up.set),
                 settings=operator_settings(),
                 clusterwide=True,
                 standalone=True,
                 liveness_endpoint=config.liveness,
                 ready_flag=watching,
             )
-            await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, _stop(watching, stopped))
+            leaving = _leave_with_kopf(gave_up, stopped)
+            stopping = _stop(watching, stopped)
+            await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, stopping, leaving)
             if watching.is_set() and not stopped.is_set():
                 raise CachemonError("kopf ended by itself; the lines above may say why")
+
+
+async def _leave_with_kopf(gave_up: asyncio.Event, stopped: asyncio.Event) -> None:
+    """End the process when kopf gives up: over a list that got too old (410), say, or an error inside a watch.
+
+    It cancels every task that is younger than itself then, and can wait for its own without end: one that is
+    cancelled in `streaming_block` goes on (kopf 1.45 _cogs/clients/watching.py). Started again, we lose nothing.
+    """
+    await gave_up.wait()
+    if not stopped.is_set():
+        log.error("kopf gave up watching, the lines above say why; ending, to be started again")
+        logging.shutdown()
+        os._exit(EXIT_FAILED)
 
 
 def _hear_signals(stopped: asyncio.Event) -> None:

@@ -41,6 +41,8 @@ _LONGEST_NAP_SECONDS = 30.0
 """The wall clock may be set meanwhile: deadlines are looked at at least this often."""
 
 _CONFLICT_SECONDS = 1.0
+_GONE_SECONDS = 5.0
+"""The watch tells of a deletion before that, and nothing is left to write."""
 
 
 class WriteClient(Protocol):
@@ -242,6 +244,7 @@ class Writer:
         """Nothing is lost: the name is dirty again, now or when its rest is over."""
         if isinstance(err, KubeNotFoundError):
             self._metrics.count_write("not_found")
+            self._rest(name, _GONE_SECONDS)
         elif isinstance(err, KubeThrottledError):
             self._metrics.count_write("throttled")
             self._throttled_until = asyncio.get_running_loop().time() + err.retry_after_seconds

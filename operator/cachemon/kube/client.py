@@ -34,7 +34,6 @@ _LONGEST_EVENT_BYTES = 4 * 1024 * 1024
 """Of a watch; etcd takes objects of 1.5 MiB, and JSON may be larger than what is stored."""
 
 _BY_STATUS: Mapping[int, type[KubeError]] = {
-    401: KubeForbiddenError,
     403: KubeForbiddenError,
     404: KubeNotFoundError,
     409: KubeConflictError,
@@ -163,7 +162,11 @@ class KubeClient:
         Fields of this manager that are left out are removed, those of others are kept.
         """
         query = {"fieldManager": field_manager, "force": "true"}
-        return await self._json("PATCH", _path(resource, name_of(body)), query, body, content_type=_APPLY)
+        headers = {"Content-Type": _APPLY, "Accept": _JSON}
+        response = await self._request(
+            "PATCH", _path(resource, name_of(body)), query, body, limit=self._limit, headers=headers
+        )
+        return _decode(await _answer(response.read()))
 
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         """Delete this very object: KubeConflictError when another one has the name now."""
@@ -308,6 +311,8 @@ _TOO_LARGE = "request is too large"
 def _error(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     if status == 429:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
+    if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
+        return KubeUnreachableError(f"the API server does not take our token: {message}")
     if status >= 500 and _TOO_LARGE not in message:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

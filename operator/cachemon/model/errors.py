@@ -9,10 +9,10 @@
     │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free
     │   └── ResctrlBusyError           another program holds the lock of the tree
     └── KubeError                  the API server refused, or did not answer
-        ├── KubeUnreachableError       no connection, time-out, 5xx: try again later
+        ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
         ├── KubeThrottledError         429: try again after the time it names
         ├── KubeConflictError          409: the object has changed meanwhile
-        ├── KubeForbiddenError         401, 403: rights or admission policy
+        ├── KubeForbiddenError         403: rights or admission policy
         ├── KubeNotFoundError          404
         ├── KubeGoneError              410: the resourceVersion is too old, list again
         └── KubeRejectedError          any other 4xx: the object breaks a rule
@@ -77,7 +77,7 @@ class KubeError(CachemonError):
 
 
 class KubeUnreachableError(KubeError):
-    """No connection, no answer in time, or an answer of the 5xx kind."""
+    """No connection, no answer in time, an answer of the 5xx kind, or 401: our token is not valid now."""
 
 
 class KubeThrottledError(KubeError):
@@ -97,7 +97,7 @@ class KubeConflictError(KubeError):
 
 
 class KubeForbiddenError(KubeError):
-    """401 or 403: no right, no valid token, or an admission policy said no."""
+    """403: no right, or an admission policy said no."""
 
 
 class KubeNotFoundError(KubeError):

@@ -21,7 +21,7 @@ from cachemon.model.mon_groups import MonGroupName, Observed
 from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
 from tests.unit.controller.builders import NOW, agent, at, figures
 from tests.unit.model.worlds import SimulatedKernel
-from tests.unit.qemu.test_discovery import FakeProc
+from tests.unit.qemu.fake_proc import FakeProc
 from tests.unit.recorded import RecordedQemu, Step, recorded, recording
 
 Object = dict[str, Any]

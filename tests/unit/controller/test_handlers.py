@@ -58,7 +58,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
-    registry = registry_of_handlers(Store(), Login(credentials()), lambda: None)
+    registry = registry_of_handlers(Store(), Login(credentials()), lambda: None, lambda: None)
     assert len(registry._watching.get_all_handlers()) == 6
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
@@ -68,7 +68,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
 def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kind: str | None, listed: int) -> None:
     store = Store()
     requests: list[int] = []
-    registry = registry_of_handlers(store, Login(credentials()), lambda: requests.append(1))
+    registry = registry_of_handlers(store, Login(credentials()), lambda: requests.append(1), lambda: None)
     handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
 
     async def feed() -> None:

@@ -319,6 +319,9 @@ def test_a_group_that_is_gone_is_dropped() -> None:
     async def story(bench: Bench) -> None:
         bench.api.errors = [KubeNotFoundError("gone")]
         bench.add_group("g")
+        await bench.api.written.wait()
+        gone = bench.api.objects.pop(ObjectName("tenant", "g"))
+        bench.store.hear(GROUPS, "DELETED", gone)
         await asyncio.sleep(1000)
 
     bench = with_writer(story)
@@ -329,6 +332,7 @@ def test_a_group_that_is_gone_is_dropped() -> None:
 @pytest.mark.parametrize(("error", "result", "seconds"), [
     (KubeForbiddenError("no right"), "refused", 60.0),
     (KubeConflictError("changed"), "conflict", 1.0),
+    (KubeNotFoundError("not served while its CRD is made anew"), "not_found", 5.0),
 ])  # fmt: skip
 def test_a_refused_write_rests_whatever_happens_meanwhile(error: KubeError, result: str, seconds: float) -> None:
     async def story(bench: Bench) -> None:

@@ -1,15 +1,14 @@
 import asyncio
 import json
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config import ConfigException
 
 from cachemon.kube.client import KubeClient, Selector, WatchEvent
-from cachemon.kube.credentials import Credentials
+from cachemon.kube.credentials import Credentials, TokenFile
 from cachemon.model.api import GROUPS, NODES, PODS, ObjectName
 from cachemon.model.errors import (
     KubeConflictError,
@@ -165,7 +164,7 @@ def test_an_object_is_created_where_it_says() -> None:
     ("status", "kind"),
     [
         (400, KubeRejectedError),
-        (401, KubeForbiddenError),
+        (401, KubeUnreachableError),
         (403, KubeForbiddenError),
         (404, KubeNotFoundError),
         (409, KubeConflictError),
@@ -321,6 +320,24 @@ def test_a_watch_that_breaks_ends_with_an_error_of_its_kind(data: bytes, kind: t
     play(story())
 
 
+def test_an_event_of_the_largest_object_that_etcd_takes_comes_through() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(large)
+            events: list[WatchEvent] = []
+            await watched(client, events)
+            assert [len(event.object["spec"]) for event in events] == [1_500_000]
+
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        event = {"type": "ADDED", "object": make_object("a", 6, spec="x" * 1_500_000)}
+        await response.write(json.dumps(event).encode() + b"\n")
+        return response
+
+    play(story())
+
+
 def test_a_silent_watch_is_given_up() -> None:
     async def story() -> None:
         async with serving(silence_seconds=0.2) as (server, client):
@@ -331,37 +348,22 @@ def test_a_silent_watch_is_given_up() -> None:
     play(story())
 
 
-@pytest.mark.parametrize("error", [OSError("no such file"), ConfigException("Token file exists but empty.")])
-def test_a_token_that_cant_be_read_is_an_error_of_ours(error: Exception) -> None:
-    def hook(_: Configuration) -> None:
-        raise error
-
+def test_a_token_that_the_server_refuses_is_read_again_before_the_next_request(tmp_path: Path) -> None:
     async def story() -> None:
-        configuration = Configuration()
-        configuration.api_key = {"BearerToken": "Bearer secret"}
-        configuration.refresh_api_key_hook = hook
-        async with KubeClient(Credentials(configuration)) as client:
-            with pytest.raises(KubeForbiddenError, match="token can't be read"):
-                await client.get(GROUPS, VM3)
-
-    play(story())
-
-
-def test_a_token_that_the_server_refuses_is_read_again_before_the_next_request() -> None:
-    async def story() -> None:
+        file = tmp_path / "token"
+        file.write_text("old")
+        token = TokenFile(file)
         async with serving() as (server, _):
-            configuration = Configuration()
-            configuration.host = f"http://127.0.0.1:{server.port}"
-            configuration.api_key = {"BearerToken": "Bearer old"}
-
-            def renew() -> None:
-                configuration.api_key = {"BearerToken": "Bearer new"}
-
-            async with KubeClient(Credentials(configuration, renew=renew)) as client:
-                server.answers += [failure(401, "Unauthorized"), answer(200, make_object("vm3", 7))]
-                with pytest.raises(KubeForbiddenError):
-                    await client.get(GROUPS, VM3)
+            credentials = Credentials(f"http://127.0.0.1:{server.port}", token, renew=token.doubt)
+            async with KubeClient(credentials) as client:
+                server.answers += [answer(200, make_object("vm3", 7)), failure(401, "Unauthorized")]
                 await client.get(GROUPS, VM3)
-            assert [request[3]["Authorization"] for request in server.requests] == ["Bearer old", "Bearer new"]
+                file.write_text("new")
+                with pytest.raises(KubeUnreachableError, match="does not take our token"):
+                    await client.get(GROUPS, VM3)
+                server.answers.append(answer(200, make_object("vm3", 7)))
+                await client.get(GROUPS, VM3)
+            sent = [request[3]["Authorization"] for request in server.requests]
+            assert sent == ["Bearer old", "Bearer old", "Bearer new"]
 
     play(story())

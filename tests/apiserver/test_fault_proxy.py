@@ -1,0 +1,103 @@
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+
+from lab.api_request import ApiEndpoint, ApiRefusedError
+from lab.control_plane import ControlPlane
+from lab.fault_proxy import FaultProxy
+from lab.ports import LOOPBACK
+
+NAMESPACES = "/api/v1/namespaces"
+WATCH = f"{NAMESPACES}?watch=true&timeoutSeconds=20"
+
+
+@pytest.fixture
+def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
+    with FaultProxy(control_plane.url, control_plane.ca_file) as running:
+        yield running
+
+
+@pytest.fixture
+def through(control_plane: ControlPlane, proxy: FaultProxy) -> ApiEndpoint:
+    return ApiEndpoint(int(proxy.url.rpartition(":")[2]), control_plane.ca_file)
+
+
+@contextmanager
+def watch(control_plane: ControlPlane, endpoint: ApiEndpoint) -> Iterator[http.client.HTTPResponse]:
+    tls = ssl.create_default_context(cafile=str(endpoint.ca_file))
+    connection = http.client.HTTPSConnection(LOOPBACK, endpoint.port, timeout=2, context=tls)
+    with closing(connection):
+        connection.request("GET", WATCH, headers={"Authorization": f"Bearer {control_plane.admin_token}"})
+        with connection.getresponse() as response:
+            yield response
+
+
+def until_silence(response: http.client.HTTPResponse) -> bytes:
+    heard = b""
+    with suppress(TimeoutError):
+        while line := response.readline():
+            heard += line
+    return heard
+
+
+def test_without_faults_everything_passes_as_it_is(control_plane: ControlPlane, through: ApiEndpoint) -> None:
+    token = control_plane.admin_token
+    body = {"metadata": {"generateName": "proxied-", "annotations": {"a": "ü"}}}
+    made = through.request("POST", NAMESPACES, token=token, body=body)
+    path = f"{NAMESPACES}/{made['metadata']['name']}"
+    assert through.request("GET", path, token=token) == control_plane.request("GET", path)
+    with pytest.raises(ApiRefusedError) as refused:
+        through.request("GET", f"{NAMESPACES}/absent", token=token)
+    assert refused.value.status == 404
+
+
+def test_a_fault_strikes_what_it_is_for_and_so_often_as_it_was_asked_for(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint
+) -> None:
+    proxy.throttle(7, where=r"^GET .*/namespaces$", times=1)
+    through.request("GET", "/api/v1/nodes", token=control_plane.admin_token)
+    with pytest.raises(ApiRefusedError) as refused:
+        through.request("GET", NAMESPACES, token=control_plane.admin_token)
+    assert refused.value.status == 429
+    through.request("GET", NAMESPACES, token=control_plane.admin_token)
+    assert proxy.struck == 1
+    assert [told for _, told in proxy.heard] == ["GET /api/v1/nodes", f"GET {NAMESPACES}", f"GET {NAMESPACES}"]
+
+
+def test_connections_are_refused_and_cut_until_it_is_healed(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint
+) -> None:
+    proxy.refuse()
+    with pytest.raises(ConnectionRefusedError):
+        through.request("GET", NAMESPACES, token=control_plane.admin_token)
+    proxy.heal()
+    proxy.cut()
+    with pytest.raises((ConnectionError, http.client.HTTPException, ssl.SSLError)):
+        through.request("GET", NAMESPACES, token=control_plane.admin_token)
+    proxy.heal()
+    through.request("GET", NAMESPACES, token=control_plane.admin_token)
+
+
+def test_a_stalled_watch_says_nothing_more_and_a_new_one_does(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint
+) -> None:
+    with watch(control_plane, through) as stalled:
+        assert json.loads(stalled.readline())["type"] == "ADDED"
+        proxy.stall_watches()
+        proxy.heal()
+        made = control_plane.request("POST", NAMESPACES, {"metadata": {"generateName": "unheard-"}})
+        assert made["metadata"]["name"].encode() not in until_silence(stalled)
+    assert proxy.struck
+    with watch(control_plane, through) as fresh:
+        assert made["metadata"]["name"].encode() in until_silence(fresh)
+
+
+def test_a_watch_can_end_with_an_error(control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint) -> None:
+    proxy.end_watches(410)
+    with watch(control_plane, through) as ended:
+        event = json.loads(ended.readline())
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 410)

@@ -1,0 +1,23 @@
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.soak.soak import run
+
+SEED = 5
+SECONDS = 60
+
+
+@pytest.mark.timeout(SECONDS + 240)
+def test_a_minute_of_random_lives_ends_and_faults_comes_right_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `make soak` for a quarter of an hour; the same seed gives the same actions again."""
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))  # stays after a failure
+    report = run(folder, SECONDS, SEED, lambda _: None)
+    with capsys.disabled():
+        print(f"\nsoak with seed {SEED}: {report}")
+    assert report.actions > 5
+    assert report.compared > 0
+    assert report.struck > 0
+    shutil.rmtree(folder, ignore_errors=True)

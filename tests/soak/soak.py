@@ -1,0 +1,101 @@
+"""Random lifecycles, killed programs and faults for a while; then everything must come right."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.soak import checks, world
+from tests.soak.actions import draw
+
+__all__ = ["Report", "SoakFailedError", "run"]
+
+_KILLS_END_AT = 0.6
+"""Share of the time; after that programs live on, so that their memory can be judged."""
+
+_STALLS_LAST_SECONDS = 80
+"""A watch that is stalled is noticed after 75 s."""
+
+_COMPARE_EVERY = 6
+_LONGEST_PAUSE_SECONDS = 1.5
+_GROWTH_MIB = 6.0
+
+
+class SoakFailedError(AssertionError):
+    """Something did not come right; the message has the seed and every action."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a soak did.
+
+    Attributes:
+        actions: how many.
+        compared: groups whose figures were compared with the books.
+        struck: requests that a fault struck.
+        memory: by program, median resident MiB early and late in the part without kills.
+    """
+
+    actions: int
+    compared: int
+    struck: int
+    memory: dict[str, tuple[float, float]]
+
+
+def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -> Report:
+    """Do it.
+
+    Args:
+        folder: for logs and sockets; short, for QEMU's monitor socket must fit into 108 bytes.
+        seconds: how long there are faults.
+        seed: the same one gives the same actions.
+        say: gets a line about each action.
+
+    Raises:
+        SoakFailedError: with the seed and the actions, so that it can be done again.
+    """
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        say(line)
+
+    try:
+        with world.made(folder) as made:
+            return _soak(made, seconds, random.Random(seed), tell)
+    except Exception as error:
+        raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(told)) from error
+
+
+def _soak(made: world.World, seconds: float, chance: random.Random, tell: Callable[[str], None]) -> Report:
+    began, number, compared = time.monotonic(), 0, 0
+    memory = checks.Memory(made)
+    for name in made.machines:
+        made.start(name, world.NODES[0])
+        made.put_group(name, name, ("0", "0-1", "1"))
+    while (elapsed := time.monotonic() - began) < seconds:
+        action = draw(chance, made)
+        if elapsed > seconds * _KILLS_END_AT and action.ends:
+            continue
+        if elapsed > seconds - _STALLS_LAST_SECONDS and action.stalls:
+            continue
+        tell(f"{elapsed:6.1f} s  {action.name}")
+        action.do()
+        made.tick()
+        number += 1
+        if number % _COMPARE_EVERY == 0:
+            compared += checks.compare_figures(made)
+        memory.look()
+        time.sleep(chance.uniform(0, _LONGEST_PAUSE_SECONDS))
+    made.heal()
+    tell(f"{time.monotonic() - began:6.1f} s  no more faults")
+    checks.settle(made)
+    compared += checks.compare_figures(made, all_of_them=True)
+    struck = sum(proxy.struck for proxy in made.proxies.values())
+    growth = {name: (early, late) for name, early, late in memory.growth()}
+    for name, (early, late) in growth.items():
+        assert late - early < _GROWTH_MIB, f"{name} grew from {early:.1f} to {late:.1f} MiB"
+    checks.sweep_up(made)
+    tell(f"{time.monotonic() - began:6.1f} s  all is right")
+    return Report(number, compared, struck, growth)
