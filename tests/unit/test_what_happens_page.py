@@ -10,7 +10,7 @@ TOLD_WHOLE = ("lifecycles_*.py", "outages.py", "faults.py", "policy.py")
 """Every test of these files of tests/e2e has a line."""
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -25,14 +25,14 @@ def test_every_line_names_tests_that_there_are() -> None:
     assert len(lines) > 20
     assert [line for line in lines if not re.search(r"<!-- test_\w+( test_\w+)* --> \|$", line)] == []
     there = {
-        name for folder in ("e2e", "apiserver") for path in (TESTS / folder).glob("*.py") for name in tests_in(path)
+        name for folder in ("e2e", "apiserver") for path in (TESTS / folder).glob("*.py") for name in names_in(path)
     }
     assert named() - there == set()
 
 
 def test_every_lifecycle_has_a_line() -> None:
     told = {
-        name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in tests_in(path)
+        name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in names_in(path)
     }
     assert told
     assert told - named() == set()

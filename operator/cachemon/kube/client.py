@@ -10,17 +10,9 @@ import aiohttp
 
 from cachemon import __version__
 from cachemon.kube.credentials import Credentials
+from cachemon.kube.failures import failure, message_of
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import (
-    KubeConflictError,
-    KubeError,
-    KubeForbiddenError,
-    KubeGoneError,
-    KubeNotFoundError,
-    KubeRejectedError,
-    KubeThrottledError,
-    KubeUnreachableError,
-)
+from cachemon.model.errors import KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
@@ -28,17 +20,8 @@ _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
-_DEFAULT_RETRY_AFTER_SECONDS = 1.0
-_LONGEST_RETRY_AFTER_SECONDS = 120.0
 _LONGEST_EVENT_BYTES = 4 * 1024 * 1024
 """Of a watch; etcd takes objects of 1.5 MiB, and JSON may be larger than what is stored."""
-
-_BY_STATUS: Mapping[int, type[KubeError]] = {
-    403: KubeForbiddenError,
-    404: KubeNotFoundError,
-    409: KubeConflictError,
-    410: KubeGoneError,
-}
 
 
 def _everything(obj: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +128,7 @@ class KubeClient:
             while line := await _answer(response.content.readline()):
                 event = _decode(line)
                 if event["type"] == "ERROR":
-                    raise _error(event["object"].get("code", 500), event["object"].get("message", ""), {})
+                    raise failure(event["object"].get("code", 500), event["object"].get("message", ""), {})
                 yield WatchEvent(event["type"], event["object"])
         finally:
             response.close()
@@ -249,7 +232,7 @@ class KubeClient:
         if response.status == 401:
             self._credentials.renew()
         if response.status >= 400:
-            raise _error(response.status, _message(await _answer(response.read())), response.headers)
+            raise failure(response.status, message_of(await _answer(response.read())), response.headers)
         return response
 
 
@@ -289,30 +272,3 @@ def _path(resource: Resource, name: ObjectName) -> str:
 def _selection(selector: Selector) -> dict[str, str]:
     chosen = {"fieldSelector": selector.fields, "labelSelector": selector.labels}
     return {key: value for key, value in chosen.items() if value}
-
-
-def _message(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return body[:200].decode("utf-8", "replace")
-
-
-def _retry_after(text: str) -> float:
-    """Seconds, as the API server writes them; what can't be meant is a default."""
-    seconds = int(text) if text.isascii() and text.isdecimal() else _DEFAULT_RETRY_AFTER_SECONDS
-    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
-
-
-_TOO_LARGE = "request is too large"
-"""etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
-
-
-def _error(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
-    if status == 429:
-        return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
-    if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
-        return KubeUnreachableError(f"the API server does not take our token: {message}")
-    if status >= 500 and _TOO_LARGE not in message:
-        return KubeUnreachableError(f"the API server answered {status}: {message}")
-    return _BY_STATUS.get(status, KubeRejectedError)(message)

@@ -1,0 +1,56 @@
+"""From what the API server answers to one of our errors."""
+
+import json
+from collections.abc import Mapping
+
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeGoneError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+
+__all__ = ["failure", "message_of"]
+
+_DEFAULT_RETRY_AFTER_SECONDS = 1.0
+_LONGEST_RETRY_AFTER_SECONDS = 120.0
+
+_BY_STATUS: Mapping[int, type[KubeError]] = {
+    403: KubeForbiddenError,
+    404: KubeNotFoundError,
+    409: KubeConflictError,
+    410: KubeGoneError,
+}
+
+
+def message_of(body: bytes) -> str:
+    """What the server says of a failure; the body's beginning where it is no Status."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode("utf-8", "replace")
+
+
+def _retry_after(text: str) -> float:
+    """Seconds, as the API server writes them; what can't be meant is a default."""
+    seconds = int(text) if text.isascii() and text.isdecimal() else _DEFAULT_RETRY_AFTER_SECONDS
+    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
+
+
+_TOO_LARGE = "request is too large"
+"""etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
+
+
+def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
+    """The error for an answer of status 400 or above."""
+    if status == 429:
+        return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
+    if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
+        return KubeUnreachableError(f"the API server does not take our token: {message}")
+    if status >= 500 and _TOO_LARGE not in message:
+        return KubeUnreachableError(f"the API server answered {status}: {message}")
+    return _BY_STATUS.get(status, KubeRejectedError)(message)
