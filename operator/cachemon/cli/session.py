@@ -122,13 +122,14 @@ async def open_session(where: Where, namespace: str | None, *, everywhere: bool)
         InvalidInputError: the kubeconfig can't be used.
     """
     # aiohttp and kubernetes take most of the time of a start, and help or a bad option need neither
+    from cachemon.cli.patience import PatientApi  # noqa: PLC0415
     from cachemon.kube.client import KubeClient  # noqa: PLC0415
     from cachemon.kube.credentials import load_credentials  # noqa: PLC0415
 
     credentials = await load_credentials(where.kubeconfig, where.context)
     async with KubeClient(credentials, request_seconds=where.timeout_seconds) as client:
         yield Session(
-            client,
+            PatientApi(client),
             namespace or credentials.namespace,
             everywhere=everywhere,
             out=sys.stdout,
