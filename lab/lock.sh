@@ -8,5 +8,5 @@ compile() {
   .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
     --no-emit-index-url --no-annotate --no-header "$@"
 }
-compile --extra emulator --group dev pyproject.toml -o requirements/dev.txt
+compile --extra emulator --extra plugin --group dev pyproject.toml -o requirements/dev.txt
 compile - -o requirements/uv.txt <<<uv

@@ -11,6 +11,7 @@ say() { printf '%s\n' "$*" >&2; }
 missing_packages() {
   command -v qemu-system-x86_64 >/dev/null || echo qemu-system-x86
   command -v fusermount3 >/dev/null || echo fuse3
+  command -v virsh >/dev/null || echo libvirt-clients # 2.4 MB: compares our reading of domain XML with libvirt's
   command -v as >/dev/null && command -v ld >/dev/null || echo binutils
   command -v setpriv >/dev/null && command -v unshare >/dev/null || echo util-linux
   # A compiler makes the kernel tests' counters move, and is what the sampler is measured against; nothing else

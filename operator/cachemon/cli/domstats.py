@@ -1,61 +1,117 @@
-"""`domstats`: the figures of a VMI under the keys of the 2018 RFC "x86 RDT CMT" (second version and its follow-up).
+"""`domstats`: the figures of VMIs under the keys of the 2018 RFC, or of libvirt."""
 
-cpu.cacheoccupancy.<group>.vcpus             the group's vCPUs one by one: 0,1,2
-cpu.cacheoccupancy.<group>.<block id>.value  bytes; the id is the kernel's cache id
-"""
-
-from collections.abc import Iterable, Mapping
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
+from cachemon.cli.output import render_data, render_objects
+from cachemon.cli.session import Session
+from cachemon.model.domstats import BlockUse, GroupUse, KeyStyle, keys_of, render_keys
+from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
-from cachemon.model.vcpus import expand_vcpus
 
-__all__ = ["DomainStatistics", "domain_statistics"]
+__all__ = ["DomainFigures", "domain_figures", "run"]
 
 
-class DomainStatistics(NamedTuple):
-    """What there is to print.
+class DomainFigures(NamedTuple):
+    """What there is to print of one VMI.
 
     Attributes:
-        values: key and value, in order.
+        groups: its monitoring groups.
         remarks: what has no value, and why.
     """
 
-    values: tuple[tuple[str, str], ...]
+    groups: tuple[GroupUse, ...]
     remarks: tuple[str, ...]
 
 
-def domain_statistics(objects: Iterable[Mapping[str, Any]]) -> DomainStatistics:
-    """The statistics of one VMI.
+async def run(args: Namespace, session: Session) -> int:
+    """Print the statistics of the named VMIs, or of all in scope.
+
+    Raises:
+        InvalidInputError: nobody watches a VMI.
+    """
+    objects = await _wanted(args.vmi, session)
+    style = KeyStyle.LIBVIRT if args.format == "libvirt" else KeyStyle.RFC
+    if args.output == "name":
+        session.say(render_objects(objects, "name"))
+        return 0
+    output = "json" if args.format == "json" else args.output
+    domains = []
+    for (namespace, vmi), members in groupby(objects, key=_domain):
+        figures = domain_figures(list(members))
+        pairs = keys_of(figures.groups, style)
+        name = f"{namespace}_{vmi}" if session.everywhere else vmi
+        domains.append({"domain": name, **dict(pairs)})
+        if output not in ("json", "yaml"):
+            if len(domains) > 1:
+                session.say("")
+            session.say(render_keys(name, pairs))
+        for remark in figures.remarks:
+            session.remark(remark)
+    if output in ("json", "yaml"):
+        session.say(render_data(domains[0] if len(args.vmi) == 1 else domains, output))
+    return 0
+
+
+async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]]:
+    where = "any namespace" if session.everywhere else f"namespace {session.namespace}"
+    found: list[dict[str, Any]] = []
+    for vmi in names or [""]:
+        objects = await session.groups(vmi=vmi)
+        if not objects:
+            who = f"VMI {vmi}" if vmi else "a VMI"
+            raise InvalidInputError(
+                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or make one: "
+                f"`kubectl cachemon cpu-resource {vmi or 'VMI'} --create --vcpulist all --config`"
+            )
+        found += objects
+    return sorted(found, key=lambda obj: (_domain(obj), obj["metadata"]["name"])) if not names else found
+
+
+def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:
+    return obj["metadata"].get("namespace", ""), obj["spec"]["vmiName"]
+
+
+def domain_figures(objects: Iterable[Mapping[str, Any]]) -> DomainFigures:
+    """The figures of one VMI.
 
     Args:
         objects: its CacheMonitorGroups as the API server hands them out. Where two have groups of one name, the
             later group's key starts with its object's name.
     """
-    values: list[tuple[str, str]] = []
+    groups: list[GroupUse] = []
     remarks: list[str] = []
     seen: set[str] = set()
     for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
-        groups = obj.get("status", {}).get("groups", [])
-        if not groups:
-            remarks.append(f"{obj['metadata']['name']}: {_why_nothing(obj)}")
-        for group in groups:
-            name = group["name"] if group["name"] not in seen else f"{obj['metadata']['name']}.{group['name']}"
+        status = obj.get("status", {})
+        if problem := _object_problem(obj):
+            remarks.append(f"{obj['metadata']['name']}: {problem}")
+        for item in status.get("groups", []):
+            name = item["name"] if item["name"] not in seen else f"{obj['metadata']['name']}.{item['name']}"
             seen.add(name)
-            if "vcpus" in group:
-                values.append((f"cpu.cacheoccupancy.{name}.vcpus", expand_vcpus(group["vcpus"])))
-            if group["state"] != "Monitored":
-                remarks.append(f"{name}: {group['state']}, {group.get('message') or group.get('reason', '')}")
-            for block in group.get("cacheBlocks", ()):
-                if block["reading"] != VALID:
-                    remarks.append(f"{name}: cache block {block['id']} reads {block['reading']}")
-                elif "occupancyBytes" in block:
-                    values.append((f"cpu.cacheoccupancy.{name}.{block['id']}.value", str(block["occupancyBytes"])))
-    return DomainStatistics(tuple(values), tuple(remarks))
+            remarks += _group_problems(name, item)
+            vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
+            blocks = (block for block in item.get("cacheBlocks", ()) if block["reading"] == VALID)
+            groups.append(
+                GroupUse(name, vcpus, tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks))
+            )
+    return DomainFigures(tuple(groups), tuple(remarks))
 
 
-def _why_nothing(obj: Mapping[str, Any]) -> str:
-    for condition in obj.get("status", {}).get("conditions", ()):
-        if condition["type"] == "Ready" and condition["status"] != "True":
-            return f"no figures, {condition['message']}"
-    return "no figures yet"
+def _group_problems(name: str, item: Mapping[str, Any]) -> Iterable[str]:
+    if item["state"] != "Monitored":
+        yield f"{name}: {item['state']}, {item.get('message') or item.get('reason', '')}"
+    for block in item.get("cacheBlocks", ()):
+        if block["reading"] != VALID:
+            yield f"{name}: cache block {block['id']} reads {block['reading']}"
+
+
+def _object_problem(obj: Mapping[str, Any]) -> str:
+    """Why there are no figures, or why those that are there are old."""
+    status = obj.get("status", {})
+    ready = next((item for item in status.get("conditions", ()) if item["type"] == "Ready"), None)
+    if not status.get("groups"):
+        return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
+    return str(ready["message"]) if ready and ready["status"] == "Unknown" else ""

@@ -1,91 +1,85 @@
 """The program kubectl-cachemon, found by kubectl on the PATH as `kubectl cachemon`."""
 
-import argparse
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
 
-import yaml
-
-from cachemon import __version__
-from cachemon.cli.domstats import domain_statistics
-from cachemon.kube.client import KubeClient, Selector
-from cachemon.kube.credentials import load_credentials
-from cachemon.model.api import GROUPS
-from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.cli.arguments import EXIT_FAILED, build_parser
+from cachemon.cli.completion import script
+from cachemon.cli.session import Session, Where, default_kubeconfig, open_session, parse_timeout
+from cachemon.model.errors import CachemonError
 
 __all__ = ["main"]
 
-EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+_EXTRAS = frozenset({"lxml", "rich"})
+
+Command = Callable[[Namespace, Session], Awaitable[int]]
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "domstats": ("domstats", "run"),
+    "cpu-resource": ("cpu_resource", "run"),
+    "top": ("top", "run"),
+    "nodes": ("nodes", "run"),
+    "diagnose": ("diagnose", "run"),
+    "import": ("domain_files", "import_domains"),
+    "export": ("domain_files", "export_domain"),
+}
+"""Module and function of each command; only the one that runs is loaded."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; figures go to stdout, everything else to stderr.
+    """Run one command; answers go to stdout, everything else to stderr.
 
     Returns:
-        0, or 1 with a message when there is nothing to show.
+        0; 1 with a message when there is no answer, and where a command says so; 130 after Ctrl-C.
     """
-    args = _parser().parse_args(argv)
+    args = build_parser().parse_args(argv)
+    if args.command == "completion":
+        print(script(args.shell))
+        return 0
     try:
-        return asyncio.run(_domstats(args))
+        code = asyncio.run(_run(args, os.environ))
+        sys.stdout.flush()
     except CachemonError as err:
         print(f"error: {err}", file=sys.stderr)
         return EXIT_FAILED
+    except ModuleNotFoundError as err:
+        if err.name not in _EXTRAS:
+            raise
+        advice = "pip install 'cachemon[plugin]'"
+        print(f"error: {args.command} needs the package {err.name}: {advice}", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="kubectl cachemon", description="Who uses the last-level cache of your VMs.", allow_abbrev=False
+def load(name: str) -> Command:
+    """The function of a command."""
+    module, function = COMMANDS[name]
+    command: Command = getattr(import_module(f"cachemon.cli.{module}"), function)
+    return command
+
+
+async def _run(args: Namespace, environment: Mapping[str, str]) -> int:
+    command = load(args.command)
+    where = Where(
+        kubeconfig=getattr(args, "kubeconfig", None) or default_kubeconfig(environment),
+        context=getattr(args, "context", None),
+        timeout_seconds=parse_timeout(getattr(args, "request_timeout", "30s")),
     )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    domstats = commands.add_parser(
-        "domstats", help="cache occupancy of a VMI, as libvirt's RFC prints it", allow_abbrev=False
-    )
-    domstats.add_argument("vmi", metavar="VMI", help="name of the VirtualMachineInstance")
-    domstats.add_argument("-n", "--namespace", help="namespace of the VMI (default: that of the context)")
-    domstats.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text")
-    domstats.add_argument("--kubeconfig", type=Path, help="credentials file (default: $KUBECONFIG or ~/.kube/config)")
-    domstats.add_argument("--context", help="which context of the file (default: its current one)")
-    return parser
-
-
-async def _domstats(args: argparse.Namespace) -> int:
-    kubeconfig = args.kubeconfig or default_kubeconfig(os.environ)
-    credentials = await load_credentials(kubeconfig, args.context)
-    namespace = args.namespace or credentials.namespace
-    async with KubeClient(credentials) as client:
-        listing = await client.list(GROUPS, Selector(fields=f"spec.vmiName={args.vmi}"), namespace)
-    if not listing.items:
-        raise InvalidInputError(
-            f"no CacheMonitorGroup watches VMI {args.vmi} in namespace {namespace}; see `kubectl get cmg -A`"
-        )
-    found = domain_statistics(listing.items)
-    _print(args.vmi, dict(found.values), args.output)
-    for remark in found.remarks:
-        print(remark, file=sys.stderr)
-    return 0
-
-
-def _print(vmi: str, values: Mapping[str, Any], output: str) -> None:
-    if output == "json":
-        print(json.dumps({"domain": vmi, **values}, indent=2))
-    elif output == "yaml":
-        print(yaml.safe_dump({"domain": vmi, **values}, sort_keys=False), end="")
-    else:
-        print(f"Domain: '{vmi}'")
-        for key, value in values.items():
-            print(f"  {key}={value}")
-
-
-def default_kubeconfig(environment: Mapping[str, str]) -> Path:
-    """The file that kubectl would take: the first of $KUBECONFIG, else ~/.kube/config."""
-    named = environment.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return Path(named) if named else Path.home() / ".kube" / "config"
+    args.namespace = getattr(args, "namespace", None)
+    everywhere = getattr(args, "all_namespaces", False)
+    async with open_session(where, args.namespace, everywhere=everywhere) as session:
+        return await command(args, session)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One connection to the API server: get, list, watch, create, server-side apply, delete, on plain dicts."""
+"""One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
 import json
 import ssl
@@ -133,10 +133,12 @@ class KubeClient:
         finally:
             response.close()
 
-    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
-        """Create an object; KubeConflictError when there is one of this name."""
+    async def create(
+        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Create an object, or only have it checked; KubeConflictError when there is one of this name."""
         namespace = body["metadata"].get("namespace", "")
-        query = {"fieldManager": field_manager}
+        query = {"fieldManager": field_manager, **_dry(run=dry_run)}
         return await self._json("POST", _path(resource, ObjectName(namespace, "")), query, body)
 
     async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
@@ -150,6 +152,16 @@ class KubeClient:
             "PATCH", _path(resource, name_of(body)), query, body, limit=self._limit, headers=headers
         )
         return _decode(await _answer(response.read()))
+
+    async def replace(
+        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Write an object as a whole, or only have it checked; its status is not touched.
+
+        KubeConflictError when it has changed since the resourceVersion that `body` has.
+        """
+        query = {"fieldManager": field_manager, **_dry(run=dry_run)}
+        return await self._json("PUT", _path(resource, name_of(body)), query, body)
 
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         """Delete this very object: KubeConflictError when another one has the name now."""
@@ -272,3 +284,7 @@ def _path(resource: Resource, name: ObjectName) -> str:
 def _selection(selector: Selector) -> dict[str, str]:
     chosen = {"fieldSelector": selector.fields, "labelSelector": selector.labels}
     return {key: value for key, value in chosen.items() if value}
+
+
+def _dry(*, run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if run else {}

@@ -67,11 +67,28 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
         raise InvalidInputError("a group must have `vcpus` or `threads`")
     all_vcpus = text == ALL
     return MonitoringGroup(
-        name=item.get("name") or f"vcpus_{text}",
+        name=item.get("name") or default_name(str(text)),
         vcpus=None if text is None or all_vcpus else parse_vcpus(text),
         all_vcpus=all_vcpus,
         threads=threads,
     )
+
+
+def render_group(group: MonitoringGroup) -> dict[str, Any]:
+    """The item of `spec.groups` that says so; a name that it would have anyhow is left out."""
+    item: dict[str, Any] = {}
+    if group.wants_vcpus:
+        item["vcpus"] = ALL if group.all_vcpus else format_vcpus(group.vcpus or ())
+    if group.threads:
+        item["threads"] = [str(name) for name in ThreadClass if name in group.threads]
+    if group.name != default_name(item.get("vcpus", "")):
+        item = {"name": group.name, **item}
+    return item
+
+
+def default_name(vcpus: str) -> str:
+    """What a group of this vCPU list is called when nobody names it; libvirt's and the RFC's way."""
+    return f"vcpus_{vcpus}"
 
 
 def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringGroup, ...]:

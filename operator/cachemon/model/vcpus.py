@@ -2,7 +2,8 @@
 
 libvirt's virBitmapParse (src/util/virbitmap.c) is followed in what a list means: ids are separated by
 commas, `A-B` is a range with A <= B, `^N` takes one id away from what stands before it, blanks around numbers
-do not count, ids are below 16384. Stricter than libvirt: a trailing comma and an empty result are refused.
+do not count, ids are below 16384. `parse_bitmap` takes what libvirt takes; `parse_vcpus`, for lists that people
+write for cachemon, refuses a trailing comma and an empty result.
 """
 
 import re
@@ -22,6 +23,22 @@ def parse_vcpus(text: str) -> frozenset[int]:
     Raises:
         InvalidInputError: the list is malformed or names no vCPU.
     """
+    ids = _parse(text)
+    if not ids:
+        raise InvalidInputError(f"vCPU list {text!r} must name at least one vCPU")
+    return ids
+
+
+def parse_bitmap(text: str) -> frozenset[int]:
+    """The same as libvirt has it: one trailing comma does no harm, and what is left may be empty, as of `^1`.
+
+    Raises:
+        InvalidInputError: the list is malformed.
+    """
+    return _parse(text[: text.rindex(",")] if text.rstrip().endswith(",") else text)
+
+
+def _parse(text: str) -> frozenset[int]:
     ids: set[int] = set()
     for item in text.split(","):
         match = _ITEM.fullmatch(item)
@@ -39,8 +56,6 @@ def parse_vcpus(text: str) -> frozenset[int]:
             ids.discard(first)
         else:
             ids.update(range(first, last + 1))
-    if not ids:
-        raise InvalidInputError(f"vCPU list {text!r} must name at least one vCPU")
     return frozenset(ids)
 
 

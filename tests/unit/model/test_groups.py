@@ -2,9 +2,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, shortfall
+from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group, shortfall
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.model.worlds import make_qemu
 
@@ -119,3 +121,26 @@ def test_what_a_group_lacks_is_told_with_a_reason(
         assert found is not None
         assert (found.waiting, found.reason) == expected[:2]
         assert expected[2] in found.message
+
+
+NAMES = st.from_regex(r"\A[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,20}[A-Za-z0-9])?\Z")
+CLASSES = st.frozensets(st.sampled_from([ThreadClass.IO_THREAD, ThreadClass.EMULATOR, ThreadClass.VHOST]))
+
+
+@given(st.none() | st.frozensets(st.integers(0, 300), min_size=1), st.booleans(), CLASSES, st.none() | NAMES)
+def test_a_group_comes_back_from_the_item_that_is_written_for_it(
+    vcpus: frozenset[int] | None,
+    every: bool,  # noqa: FBT001  hypothesis gives it
+    threads: frozenset[ThreadClass],
+    name: str | None,
+) -> None:
+    vcpus = None if every else vcpus
+    assume(every or vcpus or (threads and name))
+    group = parse_group(render_group(MonitoringGroup(name or "x", vcpus, every, threads)))
+    assert (group.name, group.vcpus, group.all_vcpus, group.threads) == (name or "x", vcpus, every, threads)
+
+
+def test_a_name_that_a_group_would_have_anyhow_is_not_written() -> None:
+    assert render_group(parse_group({"vcpus": "0-3"})) == {"vcpus": "0-3"}
+    assert render_group(parse_group({"vcpus": "all"})) == {"vcpus": "all"}
+    assert render_group(parse_group({"vcpus": "1,0"})) == {"name": "vcpus_1,0", "vcpus": "0-1"}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.vcpus import MAX_VCPU_ID, expand_vcpus, format_vcpus, parse_vcpus
+from cachemon.model.vcpus import MAX_VCPU_ID, expand_vcpus, format_vcpus, parse_bitmap, parse_vcpus
 
 IDS = st.frozensets(st.integers(0, MAX_VCPU_ID), min_size=1, max_size=40)
 
@@ -93,3 +93,16 @@ def test_any_text_is_a_list_or_refused(text: str) -> None:
         return
     assert ids
     assert max(ids) <= MAX_VCPU_ID
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"), [*AS_LIBVIRT, ("1,", {1}), ("1 , ", {1}), ("^1", set()), ("0-1,^0,^1", set())]
+)
+def test_libvirts_own_lists_may_end_in_a_comma_and_be_empty(text: str, ids: set[int]) -> None:
+    assert parse_bitmap(text) == ids
+
+
+@pytest.mark.parametrize("text", [*REFUSED_AS_BY_LIBVIRT, "", ",", "1,,"])
+def test_what_libvirt_refuses_is_no_bitmap(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        parse_bitmap(text)

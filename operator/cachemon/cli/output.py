@@ -1,0 +1,83 @@
+"""How answers are printed: tables as kubectl's, objects as JSON, YAML or names. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+__all__ = ["NO_VALUE", "bar", "render_data", "render_objects", "render_table"]
+
+NO_VALUE = "-"
+_GAP = "   "
+_CUT = "~"
+_NARROWEST = 8
+
+_HOUSEKEEPING = ("managedFields",)
+
+
+def render_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *, headings: bool = True, width: int | None = None
+) -> str:
+    """Columns as wide as they need, three blanks between; numbers stand where they are put.
+
+    Args:
+        headers: upper case, without blanks.
+        rows: as many cells each.
+        headings: whether the headers are printed.
+        width: characters that a line may have: the widest cells are cut, and end in `~`.
+    """
+    lines = [list(headers)] if headings else []
+    lines += [[cell or NO_VALUE for cell in row] for row in rows]
+    if not lines:
+        return ""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    if width is not None:
+        widths = _squeeze(widths, width - len(_GAP) * (len(widths) - 1))
+    return "\n".join(
+        _GAP.join(_cut(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _squeeze(widths: list[int], room: int) -> list[int]:
+    """Take from the widest until all fit, or every one is narrow."""
+    widths = list(widths)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _cut(cell: str, room: int) -> str:
+    return cell if len(cell) <= room else cell[: room - 1] + _CUT
+
+
+def bar(part: float, width: int = 10) -> str:
+    """A part of a whole, 0 to 1, in characters that every terminal and every log has: `[####......]`."""
+    filled = round(min(max(part, 0.0), 1.0) * width)
+    return f"[{'#' * filled}{'.' * (width - filled)}]"
+
+
+def render_data(data: Any, output: str) -> str:
+    """JSON or YAML."""
+    if output == "yaml":
+        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True)).rstrip("\n")
+    return json.dumps(data, indent=2)
+
+
+def render_objects(items: Sequence[Mapping[str, Any]], output: str) -> str:
+    """API objects as `kubectl get -o json|yaml|name` prints several: one List; names as KIND.GROUP/NAME."""
+    if output == "name":
+        return "\n".join(_name(item) for item in items)
+    listing = {"apiVersion": "v1", "kind": "List", "items": [_without_housekeeping(item) for item in items]}
+    return render_data(listing, output)
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    group = item["apiVersion"].partition("/")[0]
+    return f"{item['kind'].lower()}.{group}/{item['metadata']['name']}"
+
+
+def _without_housekeeping(item: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in item["metadata"].items() if key not in _HOUSEKEEPING}
+    return {**item, "metadata": metadata}

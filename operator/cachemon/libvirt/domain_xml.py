@@ -1,0 +1,107 @@
+"""From the XML of a libvirt domain to monitoring groups. Pure: text in, values out.
+
+Read are `<monitor>`s in `<cachetune>` (libvirt 4.10) and `<memorytune>` (6.0), and the `<resmongroup>` of the 2018
+RFC, all in `<cputune>`. libvirt keeps cache and memory monitors of the same vCPUs in one mon_group, and cachemon
+gives both figures of every group: they become one monitoring group.
+"""
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from cachemon.libvirt.document import read_document
+from cachemon.libvirt.monitor_rules import MonitorText, Resctrls, TuneKind, WholeProcess
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.threads import ThreadClass
+from cachemon.model.vcpus import format_vcpus
+
+__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "monitoring_of", "read_domain"]
+
+_ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
+
+WHOLE_PROCESS_GROUP = MonitoringGroup(
+    name="whole-process",
+    vcpus=None,
+    all_vcpus=True,
+    threads=frozenset({ThreadClass.IO_THREAD, ThreadClass.EMULATOR, ThreadClass.VHOST}),
+)
+"""What a tune without `vcpus` monitors: every thread of QEMU."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainMonitoring:
+    """What a domain's XML says about monitoring.
+
+    Attributes:
+        name: of the domain.
+        max_vcpus: the number in `<vcpu>`.
+        groups: in the order of the document, the RFC's last.
+        remarks: what was read and has no counterpart.
+    """
+
+    name: str
+    max_vcpus: int
+    groups: tuple[MonitoringGroup, ...]
+    remarks: tuple[str, ...]
+
+
+def read_domain(text: bytes) -> DomainMonitoring:
+    """The monitoring groups of a domain.
+
+    Args:
+        text: what `virsh dumpxml` prints, or a part of it: a `<domain>` with `<name>`, `<vcpu>` and `<cputune>`.
+
+    Raises:
+        InvalidInputError: the text is no domain XML, or libvirt (or the RFC) refuses its monitors.
+    """
+    return monitoring_of(read_document(text))
+
+
+def monitoring_of(domain: etree._Element) -> DomainMonitoring:
+    """The same of a document that was read before."""
+    if domain.tag != "domain":
+        raise InvalidInputError(f"the XML must be a <domain>, not a <{domain.tag}>; take it from `virsh dumpxml`")
+    name = (domain.findtext("name") or "").strip()
+    if not name:
+        raise InvalidInputError("the <domain> must have a <name>")
+    max_vcpus = _max_vcpus(domain)
+    rules = Resctrls(max_vcpus)
+    for kind in TuneKind:
+        for tune in domain.iterfind(f"cputune/{kind}"):
+            monitors = [MonitorText(item.get("vcpus"), item.get("level")) for item in tune.iterfind("monitor")]
+            rules.add_tune(kind, tune.get("vcpus"), len(tune.findall(_ALLOCATION[kind])), monitors)
+    for item in domain.iterfind("cputune/resmongroup"):
+        rules.add_group(item.get("vcpus"), item.get("id"))
+    remarks = []
+    if domain.find("cputune/energytune/monitor") is not None:
+        remarks.append("<energytune> monitors are left out: cachemon measures cache and memory traffic, not energy")
+    return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks))
+
+
+def _max_vcpus(domain: etree._Element) -> int:
+    text = domain.findtext("vcpu")
+    if text is None:
+        return 1
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= 2**16:
+        raise InvalidInputError("XML error: maximum vcpus count must be an integer")
+    return int(digits)
+
+
+def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
+    found: dict[str, MonitoringGroup] = {}
+    for monitor in rules.monitors:
+        group = WHOLE_PROCESS_GROUP if isinstance(monitor.vcpus, WholeProcess) else _of_vcpus(monitor.vcpus)
+        found.setdefault(group.name, group)
+    for name, vcpus in rules.groups.items():
+        same = default_name(format_vcpus(vcpus))
+        found.pop(same, None)  # a monitor of the same vCPUs: one group, by the name that a person gave
+        if name in found:
+            raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")
+        found[name] = MonitoringGroup(name, vcpus, all_vcpus=False, threads=frozenset())
+    return tuple(found.values())
+
+
+def _of_vcpus(vcpus: frozenset[int]) -> MonitoringGroup:
+    return MonitoringGroup(default_name(format_vcpus(vcpus)), vcpus, all_vcpus=False, threads=frozenset())

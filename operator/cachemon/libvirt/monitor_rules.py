@@ -1,0 +1,200 @@
+"""libvirt's rules for `<cachetune>`, `<memorytune>` and their `<monitor>`s, and the RFC's for `<resmongroup>`. Pure.
+
+Followed: src/conf/domain_conf.c of libvirt 9.0 (virDomainResctrlParseVcpus, virDomainResctrlVcpuMatch,
+virDomainResctrlValidateMonitor, virDomainResctrlMonDefParse) and, where `vcpus` is left out, of 2026 (9328b069), when
+that came to mean the whole QEMU process. The messages are libvirt's and the RFC's, so that they can be looked up.
+What a tune allocates is counted, not checked.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.vcpus import parse_bitmap
+
+__all__ = ["WHOLE_PROCESS", "Monitor", "MonitorText", "Resctrls", "TuneKind", "WholeProcess"]
+
+_CACHE_LEVEL = 3
+
+
+class TuneKind(StrEnum):
+    """The element that monitors stand in."""
+
+    CACHE = "cachetune"
+    MEMORY = "memorytune"
+
+
+class WholeProcess(StrEnum):
+    """What an absent `vcpus` means."""
+
+    WHOLE_PROCESS = "whole process"
+
+
+WHOLE_PROCESS = WholeProcess.WHOLE_PROCESS
+
+Vcpus = frozenset[int] | WholeProcess
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorText:
+    """A `<monitor>` as it is written; None for an absent attribute."""
+
+    vcpus: str | None
+    level: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A monitor that the rules let pass."""
+
+    kind: TuneKind
+    vcpus: Vcpus
+
+
+@dataclass(slots=True)
+class _Resctrl:
+    """What libvirt makes of all tunes of the same vCPUs."""
+
+    vcpus: Vcpus
+    allocations: int = 0
+    kinds: set[TuneKind] = field(default_factory=set)
+    monitors: list[Monitor] = field(default_factory=list)
+
+
+class Resctrls:
+    """The tunes and groups of one domain, taken in one by one in the order of the document, cachetunes first.
+
+    Args:
+        max_vcpus: of the domain: what is above is not looked at.
+    """
+
+    def __init__(self, max_vcpus: int) -> None:
+        self._max_vcpus = max_vcpus
+        self._resctrls: list[_Resctrl] = []
+        self._groups: dict[str, frozenset[int]] = {}
+
+    @property
+    def monitors(self) -> tuple[Monitor, ...]:
+        """All monitors."""
+        return tuple(monitor for resctrl in self._resctrls for monitor in resctrl.monitors)
+
+    @property
+    def tunes(self) -> tuple[Vcpus, ...]:
+        """What each set of tunes is of."""
+        return tuple(resctrl.vcpus for resctrl in self._resctrls)
+
+    @property
+    def groups(self) -> dict[str, frozenset[int]]:
+        """The vCPUs of each `<resmongroup>`, by name."""
+        return dict(self._groups)
+
+    def add_tune(self, kind: TuneKind, vcpus: str | None, allocations: int, monitors: Iterable[MonitorText]) -> None:
+        """Take in a `<cachetune>` or `<memorytune>`.
+
+        Raises:
+            InvalidInputError: libvirt would refuse it; the message is libvirt's.
+        """
+        wanted = WHOLE_PROCESS if vcpus is None else self._parse(kind, vcpus)
+        if not wanted:
+            return
+        resctrl = self._match(wanted)
+        if resctrl is not None and kind is TuneKind.CACHE and kind in resctrl.kinds:
+            raise InvalidInputError("XML error: Identical vcpus in cachetunes found")
+        if resctrl is None:
+            resctrl = _Resctrl(wanted)
+        resctrl.allocations += allocations
+        for text in monitors:
+            resctrl.monitors.append(self._monitor(kind, text, resctrl))
+        resctrl.kinds.add(kind)
+        if resctrl not in self._resctrls and (resctrl.allocations or resctrl.monitors):
+            self._resctrls.append(resctrl)
+
+    def add_group(self, vcpus: str | None, name: str | None) -> None:
+        """Take in a `<resmongroup>`; its default name is `vcpus_<list as written>`.
+
+        Raises:
+            InvalidInputError: the RFC refuses it; the message is the RFC's.
+        """
+        if vcpus is None:
+            raise InvalidInputError("XML error: Missing resmongroup attribute 'vcpus'")
+        wanted = self._parse("resmongroup", vcpus)
+        if not wanted:
+            raise InvalidInputError("invalid argument: vcpus is empty")
+        called = name if name is not None else f"vcpus_{vcpus.replace(' ', '')}"
+        taken = called in self._groups or any(wanted & other for other in self._groups.values())
+        if taken or any(_overlap(wanted, resctrl.vcpus) and wanted != resctrl.vcpus for resctrl in self._resctrls):
+            raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")
+        self._groups[called] = wanted
+
+    def _parse(self, element: str, text: str) -> frozenset[int]:
+        try:
+            ids = parse_bitmap(text)
+        except InvalidInputError as err:
+            raise InvalidInputError(f"XML error: Invalid {element} attribute 'vcpus' value '{text}'") from err
+        return frozenset(id_ for id_ in ids if id_ < self._max_vcpus)
+
+    def _match(self, wanted: Vcpus) -> _Resctrl | None:
+        for resctrl in self._resctrls:
+            if resctrl.vcpus == wanted:
+                return resctrl
+            if (resctrl.vcpus is WHOLE_PROCESS) != (wanted is WHOLE_PROCESS):
+                raise InvalidInputError("XML error: Whole-process and per-vcpu resctrl allocations cannot be mixed")
+            if _overlap(resctrl.vcpus, wanted):
+                raise InvalidInputError("XML error: Overlapping vcpus in resctrls")
+        return None
+
+    def _monitor(self, kind: TuneKind, text: MonitorText, resctrl: _Resctrl) -> Monitor:
+        if kind is TuneKind.CACHE:
+            _check_level(text.level)
+        wanted = resctrl.vcpus if text.vcpus is None else self._parse("monitor", text.vcpus)
+        if isinstance(wanted, WholeProcess):
+            _check_whole_process(kind, resctrl)
+        else:
+            _check_monitor(kind, wanted, resctrl)
+        return Monitor(kind, wanted)
+
+
+def _check_level(text: str | None) -> None:
+    if text is None:
+        raise InvalidInputError("XML error: Missing required attribute 'level' in element 'monitor'")
+    if not (text.isascii() and text.isdecimal()):
+        raise InvalidInputError(
+            f"XML error: Invalid value for attribute 'level' in element 'monitor': '{text}'. "
+            "Expected non-negative integer value"
+        )
+    if int(text) != _CACHE_LEVEL:
+        raise InvalidInputError(f"XML error: Invalid monitor cache level '{int(text)}'")
+
+
+def _check_whole_process(kind: TuneKind, resctrl: _Resctrl) -> None:
+    if any(monitor.kind is kind and monitor.vcpus is WHOLE_PROCESS for monitor in resctrl.monitors):
+        raise InvalidInputError("XML error: Duplicate whole-process monitor of the same resource type")
+    if any(monitor.vcpus is not WHOLE_PROCESS for monitor in resctrl.monitors):
+        raise InvalidInputError("XML error: Whole-process and explicit monitors cannot be mixed")
+
+
+def _check_monitor(kind: TuneKind, wanted: frozenset[int], resctrl: _Resctrl) -> None:
+    """Monitors of one type differ; those that differ share no vCPU.
+
+    But beside a real allocation the monitor of all its vCPUs is the control group itself, and may have others below.
+    """
+    if not wanted:
+        raise InvalidInputError("invalid argument: vcpus is empty")
+    if not isinstance(resctrl.vcpus, WholeProcess) and not wanted <= resctrl.vcpus:
+        raise InvalidInputError("invalid argument: Monitor vcpus conflicts with allocation")
+    if any(monitor.vcpus is WHOLE_PROCESS for monitor in resctrl.monitors):
+        raise InvalidInputError("XML error: Whole-process and explicit monitors cannot be mixed")
+    others = [monitor for monitor in resctrl.monitors if _overlap(monitor.vcpus, wanted)]
+    if any(monitor.kind is kind and monitor.vcpus == wanted for monitor in others):
+        raise InvalidInputError("invalid argument: Identical vcpus found in same type monitors")
+    if resctrl.allocations:
+        if wanted == resctrl.vcpus:
+            return
+        others = [monitor for monitor in others if monitor.vcpus != resctrl.vcpus]
+    if any(monitor.vcpus != wanted for monitor in others):
+        raise InvalidInputError("invalid argument: vcpus overlaps in resctrl groups")
+
+
+def _overlap(one: Vcpus, other: Vcpus) -> bool:
+    return not (isinstance(one, WholeProcess) or isinstance(other, WholeProcess) or one.isdisjoint(other))

@@ -1,0 +1,212 @@
+"""From monitoring groups to libvirt's XML: `<monitor>`s, or the RFC's `<resmongroup>`. Pure: values in, text out.
+
+What is written is read again by `domain_xml`, so that nothing leaves here which libvirt would refuse or change.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lxml import etree
+
+from cachemon.libvirt.document import read_document
+from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitoring_of
+from cachemon.libvirt.monitor_rules import TuneKind
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.vcpus import format_vcpus, parse_bitmap
+
+__all__ = ["Export", "Form", "export_groups", "insert_groups"]
+
+_INDENT = "  "
+
+
+class Form(StrEnum):
+    """How a group is written."""
+
+    MONITOR = "monitor"
+    RESMONGROUP = "resmongroup"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """XML, and what of the groups it does not say."""
+
+    xml: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be written: vCPUs and name of a group; no vCPUs for the whole process."""
+
+    name: str
+    vcpus: frozenset[int]
+
+
+def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form) -> Export:
+    """A `<cputune>` with the groups, to be put into a domain with `virsh edit`.
+
+    Args:
+        groups: of one VM.
+        max_vcpus: of the VM, None where that is not known; needed for a group of all vCPUs.
+        form: how to write them.
+
+    Raises:
+        InvalidInputError: libvirt can't have these groups, or not together.
+    """
+    groups = tuple(groups)
+    highest = max((id_ for group in groups for id_ in group.vcpus or ()), default=0)
+    domain = etree.Element("domain")
+    etree.SubElement(domain, "name").text = "any"
+    etree.SubElement(domain, "vcpu").text = str(max_vcpus or highest + 1)
+    remarks = _insert(domain, groups, max_vcpus, form)
+    cputune = domain.find("cputune")
+    assert cputune is not None
+    etree.indent(cputune, _INDENT)
+    return Export(etree.tostring(cputune, encoding="unicode", with_tail=False), remarks)
+
+
+def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) -> Export:
+    """A domain's XML with its monitors replaced by the groups; what it allocates, and all else, stays.
+
+    Raises:
+        InvalidInputError: the text is no domain XML, or this domain can't have these groups.
+    """
+    domain = read_document(text)
+    max_vcpus = monitoring_of(domain).max_vcpus
+    _take_monitors_out(domain)
+    remarks = _insert(domain, tuple(groups), max_vcpus, form)
+    return Export(etree.tostring(domain, encoding="unicode"), remarks)
+
+
+def _insert(
+    domain: etree._Element, groups: Sequence[MonitoringGroup], max_vcpus: int | None, form: Form
+) -> tuple[str, ...]:
+    wanted, remarks = _wanted(groups, max_vcpus, form)
+    if not wanted:
+        raise InvalidInputError("; ".join(["there is no group that libvirt could have", *remarks]))
+    cputune = _cputune(domain)
+    for group in wanted:
+        if form is Form.RESMONGROUP:
+            _add_resmongroup(cputune, group)
+        else:
+            for kind in TuneKind:
+                _add_monitor(cputune, kind, group)
+    etree.indent(cputune, _INDENT, level=1)
+    _check(domain, wanted)
+    return remarks
+
+
+def _wanted(
+    groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form
+) -> tuple[list[_Wanted], tuple[str, ...]]:
+    found: dict[frozenset[int], _Wanted] = {}
+    remarks: list[str] = []
+    for group in groups:
+        whole = group.all_vcpus and group.threads == WHOLE_PROCESS_GROUP.threads and form is Form.MONITOR
+        if group.threads and not whole:
+            names = ", ".join(sorted(group.threads))
+            remarks.append(f"group {group.name!r} is left out: libvirt monitors no {names} threads by themselves")
+            continue
+        if group.all_vcpus and not whole and max_vcpus is None:
+            raise InvalidInputError(f"group {group.name!r} is of all vCPUs, and how many there are is not known")
+        vcpus = frozenset() if whole else frozenset(range(max_vcpus or 0)) if group.all_vcpus else group.vcpus
+        assert vcpus is not None
+        if whole:
+            remarks.append(f"group {group.name!r} needs a libvirt later than 12.4: it is the whole process")
+        elif form is Form.MONITOR and group.name != default_name(format_vcpus(vcpus)):
+            remarks.append(
+                f"group {group.name!r} loses its name: libvirt calls it {default_name(format_vcpus(vcpus))}"
+            )
+        if form is Form.MONITOR:
+            found.setdefault(vcpus, _Wanted(group.name, vcpus))
+        else:
+            found[frozenset({-1 - len(found)})] = _Wanted(group.name, vcpus)
+    return list(found.values()), tuple(remarks)
+
+
+def _cputune(domain: etree._Element) -> etree._Element:
+    found = domain.find("cputune")
+    if found is not None:
+        return found
+    cputune = etree.Element("cputune")
+    before = domain.find("vcpu")
+    if before is None:
+        domain.append(cputune)
+    else:
+        cputune.tail = before.tail
+        before.addnext(cputune)
+    return cputune
+
+
+def _take_monitors_out(domain: etree._Element) -> None:
+    for path in (*(f"cputune/{kind}/monitor" for kind in TuneKind), "cputune/resmongroup"):
+        for element in domain.findall(path):
+            _remove(element)
+    for kind in TuneKind:
+        for tune in domain.findall(f"cputune/{kind}"):
+            if not len(tune):
+                _remove(tune)
+
+
+def _remove(element: etree._Element) -> None:
+    parent = element.getparent()
+    assert parent is not None
+    parent.remove(element)
+
+
+def _add_resmongroup(cputune: etree._Element, group: _Wanted) -> None:
+    element = etree.SubElement(cputune, "resmongroup", vcpus=format_vcpus(group.vcpus))
+    if group.name != default_name(format_vcpus(group.vcpus)):
+        element.set("id", group.name)
+
+
+def _add_monitor(cputune: etree._Element, kind: TuneKind, group: _Wanted) -> None:
+    """Inside the tune that allocates for these vCPUs, if there is one, else in one of its own."""
+    home = next((vcpus for vcpus in _tunes(cputune) if group.vcpus and group.vcpus <= vcpus), group.vcpus)
+    tune = next((tune for tune in cputune.iterfind(kind) if _vcpus_of(tune) == home), None)
+    if tune is None:
+        tune = etree.SubElement(cputune, kind)
+        if home:
+            tune.set("vcpus", format_vcpus(home))
+    monitor = etree.SubElement(tune, "monitor")
+    if kind is TuneKind.CACHE:
+        monitor.set("level", "3")
+    if group.vcpus:
+        monitor.set("vcpus", format_vcpus(group.vcpus))
+
+
+def _tunes(cputune: etree._Element) -> list[frozenset[int]]:
+    return [_vcpus_of(tune) for kind in TuneKind for tune in cputune.iterfind(kind)]
+
+
+def _vcpus_of(tune: etree._Element) -> frozenset[int]:
+    """None at all for the whole process."""
+    text = tune.get("vcpus")
+    return frozenset() if text is None else parse_bitmap(text)
+
+
+def _check(domain: etree._Element, wanted: Sequence[_Wanted]) -> None:
+    try:
+        understood = monitoring_of(domain)
+    except InvalidInputError as err:
+        raise InvalidInputError(f"libvirt refuses these groups together: {err}{_overlaps(wanted)}") from err
+    read = {group.vcpus or frozenset() for group in understood.groups}
+    for group in wanted:
+        if group.vcpus not in read:
+            raise InvalidInputError(
+                f"group {group.name!r} is of vCPU {format_vcpus(group.vcpus)}, "
+                f"and the domain has {understood.max_vcpus} vCPUs"
+            )
+
+
+def _overlaps(wanted: Sequence[_Wanted]) -> str:
+    """The first two groups that share vCPUs, in words."""
+    for position, one in enumerate(wanted):
+        for other in wanted[position + 1 :]:
+            if shared := one.vcpus & other.vcpus:
+                return (
+                    f"; {one.name!r} and {other.name!r} share vCPU {format_vcpus(shared)}: choose some with --group"
+                )
+    return ""

@@ -1,0 +1,237 @@
+"""`cpu-resource`, the command of the 2018 RFC "x86 RDT CMT": its options, its rules, its words. Pure.
+
+    cpu-resource DOMAIN [--group-name NAME] [--vcpulist LIST] [--create | --destroy] [--live] [--config] [--current]
+
+Both front ends, the kubectl plugin and host mode, decide by these rules. The texts begin as the RFC has them, and go
+on to say what to do. One thing is allowed that the RFC refuses: groups may overlap, as they are measured by cells.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+
+__all__ = [
+    "Action",
+    "CpuResourceRequest",
+    "Scope",
+    "check_new_group",
+    "find_group_to_destroy",
+    "parse_request",
+    "render_status",
+    "scope_of",
+]
+
+_ID = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
+"""`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
+
+
+class Action(StrEnum):
+    """What is asked for."""
+
+    SHOW = "show"
+    CREATE = "create"
+    DESTROY = "destroy"
+
+
+class Scope(StrEnum):
+    """What is meant: the domain as it runs now, what is kept for whenever it runs, or both."""
+
+    LIVE = "live"
+    CONFIG = "config"
+    BOTH = "live and config"
+
+    @property
+    def has_live(self) -> bool:
+        """Whether the running domain is meant."""
+        return self is not Scope.CONFIG
+
+    @property
+    def has_config(self) -> bool:
+        """Whether the configuration is meant."""
+        return self is not Scope.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class CpuResourceRequest:
+    """What a person asked for, checked as far as it can be without looking at the domain.
+
+    Attributes:
+        action: what to do.
+        group: the group to make; to destroy one its name and, where they were given, its vCPUs count. None to show.
+        scope: what of the domain is meant; None where `--current` or nothing was said.
+        checks_vcpus: whether the vCPUs were given with `--vcpulist`.
+    """
+
+    action: Action
+    group: MonitoringGroup | None
+    scope: Scope | None
+    checks_vcpus: bool
+
+
+def parse_request(
+    *,
+    group_name: str | None,
+    vcpulist: str | None,
+    create: bool,
+    destroy: bool,
+    live: bool,
+    config: bool,
+    current: bool,
+) -> CpuResourceRequest:
+    """The options as the RFC means them.
+
+    Raises:
+        InvalidInputError: they can't be meant together, or one of them can't be meant.
+    """
+    for one, other, both in (
+        ("create", "destroy", create and destroy),
+        ("current", "live", current and live),
+        ("current", "config", current and config),
+    ):
+        if both:
+            raise InvalidInputError(f"Options --{one} and --{other} are mutually exclusive")
+    scope = Scope.BOTH if live and config else Scope.LIVE if live else Scope.CONFIG if config else None
+    given = group_name is not None or vcpulist is not None
+    if not create and not destroy:
+        if given:
+            raise InvalidInputError(
+                "unsupported action. --group-name and --vcpulist say what to make or to remove: "
+                "add --create or --destroy, or leave them out to see all groups"
+            )
+        return CpuResourceRequest(Action.SHOW, None, scope, checks_vcpus=False)
+    if not given:
+        if create:
+            raise InvalidInputError(
+                "Option --create requires at least one of the options --group-name or --vcpulist, "
+                "e.g. --create --group-name web --vcpulist 0-3"
+            )
+        raise InvalidInputError(
+            "Cannot remove resource monitoring group: group name is NULL; name it with --group-name"
+        )
+    group = _wanted_group(group_name, vcpulist, needs_vcpus=create)
+    action = Action.CREATE if create else Action.DESTROY
+    return CpuResourceRequest(action, group, scope, checks_vcpus=vcpulist is not None)
+
+
+def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) -> MonitoringGroup:
+    """A name such as `vcpus_0-3` says its vCPUs, a list its name."""
+    if name is not None and _ID.fullmatch(name) is None:
+        raise InvalidInputError(
+            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+            "with a letter or digit at both ends"
+        )
+    said = _vcpus_of_name(name)
+    if vcpulist is None:
+        wanted = said
+    else:
+        wanted = _listed(vcpulist)
+        if said is not None and said != wanted:
+            raise InvalidInputError(
+                f"resource monitoring group id mismatch: a group of {_words(wanted)} must not be called {name!r}"
+            )
+    if wanted is None and needs_vcpus:
+        raise InvalidInputError(
+            f"no vcpus selected for modification: group {name!r} needs --vcpulist, e.g. --vcpulist 0-3"
+        )
+    if wanted == ALL:
+        return MonitoringGroup(name or default_name(ALL), None, all_vcpus=True, threads=frozenset())
+    vcpus = wanted if isinstance(wanted, frozenset) else None
+    return MonitoringGroup(
+        name or default_name(format_vcpus(vcpus or ())), vcpus, all_vcpus=False, threads=frozenset()
+    )
+
+
+def _vcpus_of_name(name: str | None) -> frozenset[int] | str | None:
+    """The vCPUs that a name such as `vcpus_0-3` says, or `all`; None where it says none."""
+    stem = default_name("")
+    if name is None or not name.startswith(stem):
+        return None
+    try:
+        return _listed(name.removeprefix(stem))
+    except InvalidInputError:
+        return None
+
+
+def _listed(text: str) -> frozenset[int] | str:
+    try:
+        return ALL if text == ALL else parse_vcpus(text)
+    except InvalidInputError as err:
+        raise InvalidInputError(f"no vcpus selected for modification: --vcpulist: {err}") from err
+
+
+def _words(vcpus: frozenset[int] | str) -> str:
+    return "all vCPUs" if isinstance(vcpus, str) else f"vCPU {format_vcpus(vcpus)}"
+
+
+def scope_of(request: CpuResourceRequest, *, runs: bool) -> Scope:
+    """What of the domain is meant, by what was said and by whether it runs.
+
+    Raises:
+        InvalidInputError: the running domain is meant, and it does not run.
+    """
+    if request.scope is None:
+        return Scope.LIVE if runs else Scope.CONFIG
+    if request.scope.has_live and not runs:
+        raise InvalidInputError(
+            "Requested operation is not valid: domain is not running; use --config for whenever it runs"
+        )
+    return request.scope
+
+
+def check_new_group(group: MonitoringGroup, there: Iterable[MonitoringGroup]) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        InvalidInputError: among the groups that are there one has this name.
+    """
+    for other in there:
+        if other.name == group.name:
+            raise InvalidInputError(
+                f"vcpus or group name conflicts with domain settings: group {group.name!r} is there already, "
+                f"of {describe(other)}; choose another --group-name, or --destroy that one first"
+            )
+
+
+def find_group_to_destroy(request: CpuResourceRequest, there: Iterable[MonitoringGroup]) -> MonitoringGroup:
+    """The group that a request to destroy names.
+
+    Raises:
+        InvalidInputError: there is none of this name, or it has other vCPUs than were given.
+    """
+    wanted = request.group
+    assert wanted is not None
+    there = tuple(there)
+    found = next((group for group in there if group.name == wanted.name), None)
+    if found is None:
+        names = ", ".join(group.name for group in there) or "none"
+        raise InvalidInputError(
+            f"Cannot remove resource monitoring group: no monitoring group '{wanted.name}' found; there is: {names}"
+        )
+    if request.checks_vcpus and (found.vcpus, found.all_vcpus) != (wanted.vcpus, wanted.all_vcpus):
+        raise InvalidInputError(
+            f"resource monitoring group id mismatch: group {found.name!r} is of {describe(found)}, not of "
+            f"{describe(wanted)}; leave --vcpulist out to remove it all the same"
+        )
+    return found
+
+
+def describe(group: MonitoringGroup) -> str:
+    """What a group is of, in a few words."""
+    parts = []
+    if group.all_vcpus:
+        parts.append(_words(ALL))
+    elif group.vcpus is not None:
+        parts.append(_words(group.vcpus))
+    return " and ".join([*parts, *(f"{name} threads" for name in sorted(group.threads))])
+
+
+def render_status(names: Sequence[str]) -> str:
+    """What the command prints without --create and --destroy: the RFC's layout, blank after the colon included."""
+    if not names:
+        return "CPU Resource Monitoring Group Status: no group found"
+    return "\n".join(["CPU Resource Monitoring Group Status: ", *(f"    group name: {name}" for name in names)])

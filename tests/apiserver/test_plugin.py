@@ -1,0 +1,144 @@
+"""The plugin as kubectl runs it, on a real API server; figures are written as operator and agent would."""
+
+import json
+import os
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import kubevirt
+from lab.cluster_api import kubectl_program
+from lab.control_plane import ControlPlane
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+NOW = "2026-11-23T01:10:23Z"
+XML = (
+    "<domain><name>vm3</name><vcpu>4</vcpu><cputune><cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/>"
+    "</cachetune></cputune></domain>"
+)
+
+
+class Kubectl:
+    """kubectl with our programs on its PATH."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self._control_plane = control_plane
+        self._namespace = namespace
+
+    def run(self, *words: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
+        environment = {
+            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "HOME": str(self._control_plane.work),
+            "KUBECONFIG": str(self._control_plane.admin_kubeconfig),
+        }
+        done = subprocess.run(
+            [str(kubectl_program()), *words],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert done.returncode == code, done
+        return done
+
+    def cachemon(self, *words: str, input: str = "", code: int = 0) -> str:  # noqa: A002
+        done = self.run("cachemon", *words, "-n", self._namespace, input=input, code=code)
+        return done.stderr if code else done.stdout
+
+    def groups(self) -> dict[str, Any]:
+        items = json.loads(self.run("get", "cmg", "-n", self._namespace, "-o", "json").stdout)["items"]
+        return {item["metadata"]["name"]: item for item in items}
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane, namespace: str) -> Kubectl:
+    return Kubectl(control_plane, namespace)
+
+
+@pytest.fixture
+def vmi(control_plane: ControlPlane, namespace: str) -> dict[str, Any]:
+    made = kubevirt.vmi("vm3", namespace, sockets=4, now=NOW)
+    made["status"]["phase"] = "Running"
+    collection = f"/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstances"
+    created: dict[str, Any] = control_plane.request("POST", collection, made)
+    return created
+
+
+def report(control_plane: ControlPlane, namespace: str, name: str, status: dict[str, Any]) -> None:
+    path = f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups/{name}/status"
+    control_plane.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+
+
+def test_groups_are_created_shown_and_destroyed_live_and_config(kubectl: Kubectl, vmi: dict[str, Any]) -> None:
+    assert "no group found" in kubectl.cachemon("cpu-resource", "vm3")
+    kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "0,3")
+    kubectl.cachemon("cpu-resource", "vm3", "--create", "--group-name", "web", "--vcpulist", "0-1", "--config")
+    kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "1", "--config")
+    found = kubectl.groups()
+    assert found["vm3-live"]["metadata"]["ownerReferences"][0]["uid"] == vmi["metadata"]["uid"]
+    assert found["vm3"]["spec"]["groups"] == [{"name": "web", "vcpus": "0-1"}, {"vcpus": "1"}]
+    assert kubectl.cachemon("cpu-resource", "vm3").splitlines() == [
+        "CPU Resource Monitoring Group Status: ",
+        "    group name: web",
+        "    group name: vcpus_1",
+        "    group name: vcpus_0,3",
+    ]
+    refused = kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "1", code=1)
+    assert "vcpus or group name conflicts with domain settings" in refused
+    kubectl.cachemon("cpu-resource", "vm3", "--destroy", "--group-name", "web", "--config")
+    kubectl.cachemon("cpu-resource", "vm3", "--destroy", "--vcpulist", "1", "--config")
+    kubectl.cachemon("cpu-resource", "vm3", "--destroy", "--vcpulist", "0,3")
+    assert kubectl.groups() == {}
+
+
+def test_domain_xml_is_imported_and_exported(kubectl: Kubectl, tmp_path: Path) -> None:
+    printed = kubectl.cachemon("import", "-", "-o", "yaml", input=XML)
+    assert yaml.safe_load(printed)["items"][0]["spec"]["groups"] == [{"vcpus": "0-2"}]
+    assert kubectl.cachemon("import", "-", "--dry-run=server", input=XML).endswith("created (server dry run)\n")
+    assert kubectl.groups() == {}
+    assert kubectl.cachemon("import", "-", input=XML).endswith("created\n")
+    assert kubectl.cachemon("import", "-", input=XML).endswith("unchanged\n")
+    path = tmp_path / "vm3.xml"
+    path.write_text(kubectl.cachemon("export", "vm3", "--into", "-", input=XML))
+    assert kubectl.cachemon("import", str(path)).endswith("unchanged\n")
+    assert "is there with other groups" in kubectl.cachemon("import", "-", input=XML.replace("0-2", "0-1"), code=1)
+    other = XML.replace("'0-2'", "'0-1'")
+    assert kubectl.cachemon("import", "-", "--overwrite", input=other).endswith("configured\n")
+    assert kubectl.groups()["vm3"]["spec"]["groups"] == [{"vcpus": "0-1"}]
+
+
+def test_figures_are_printed_and_ranked(kubectl: Kubectl, control_plane: ControlPlane, namespace: str) -> None:
+    kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "0-1", "--config")
+    block = {"level": 3, "id": 8, "reading": "Valid", "occupancyBytes": 2**20, "capacityBytes": 2**22}
+    group = {"name": "vcpus_0-1", "state": "Monitored", "threads": 2, "vcpus": [0, 1], "cacheBlocks": [block]}
+    report(control_plane, namespace, "vm3", {"nodeName": "node01", "groups": [group]})
+    assert kubectl.cachemon("domstats", "vm3").splitlines() == [
+        "Domain: 'vm3'",
+        "  cpu.cacheoccupancy.vcpus_0-1.vcpus=0,1",
+        "  cpu.cacheoccupancy.vcpus_0-1.8.value=1048576",
+    ]
+    assert "cpu.cache.monitor.0.bank.0.id=8" in kubectl.cachemon("domstats", "vm3", "--format", "libvirt")
+    top = kubectl.cachemon("top", "--once").splitlines()
+    assert top[1].split() == [namespace, "vm3", "node01", "1.0Mi", "-", "[#....]", "25%"]
+    shown = kubectl.run("cachemon", "diagnose", "node01", code=1).stdout
+    assert "FAIL  node: Kubernetes has no node of this name" in shown
+    assert f"FAIL  group {namespace}/vm3: " in shown
+
+
+def test_kubectl_completes_by_the_plugin(kubectl: Kubectl) -> None:
+    assert kubectl.run("__complete", "cachemon", "do").stdout.splitlines() == ["domstats", ":4"]
+    kubectl.cachemon("import", "-", input=XML)
+    words = ("__complete", "cachemon", "cpu-resource", "-n", kubectl.groups()["vm3"]["metadata"]["namespace"], "")
+    assert kubectl.run(*words).stdout.splitlines() == ["vm3", ":4"]
+
+
+def test_what_the_api_server_says_is_told_with_code_1(kubectl: Kubectl) -> None:
+    long = ",".join(str(number) for number in range(0, 200, 2))
+    refused = kubectl.cachemon("cpu-resource", "vm9", "--create", "--vcpulist", long, "--config", code=1)
+    assert refused.startswith("error: ")
+    assert "spec.groups[0].vcpus" in refused

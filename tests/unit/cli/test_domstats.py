@@ -1,0 +1,98 @@
+import json
+
+import yaml
+
+from tests.unit.cli.fake_api import GROUPS, Plugin, block, cmg, group_status, ready
+
+
+def watched() -> Plugin:
+    plugin = Plugin()
+    status = [
+        group_status("vcpus_0-2", block(0, 5), block(8, None, reading="Unavailable"), vcpus=[0, 1, 2]),
+        group_status("io", block(0, 7)),
+    ]
+    plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "0-2"}], status=status))
+    return plugin
+
+
+RFC = """\
+Domain: 'vm3'
+  cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2
+  cpu.cacheoccupancy.vcpus_0-2.0.value=5
+  cpu.cacheoccupancy.io.0.value=7
+"""
+
+
+def test_the_rfcs_keys_and_why_a_number_is_missing() -> None:
+    done = watched().run("domstats", "vm3")
+    assert (done.code, done.out) == (0, RFC)
+    assert done.err == "vcpus_0-2: cache block 8 reads Unavailable\n"
+
+
+def test_libvirts_keys() -> None:
+    done = watched().run("domstats", "vm3", "--format", "libvirt")
+    assert "  cpu.cache.monitor.count=2\n" in done.out
+    assert "  cpu.cache.monitor.0.vcpus=0-2\n" in done.out
+    assert "  cpu.cache.monitor.0.bank.count=1\n" in done.out
+
+
+def test_json_and_yaml_have_the_same_keys() -> None:
+    plugin = watched()
+    expected = {
+        "domain": "vm3",
+        "cpu.cacheoccupancy.vcpus_0-2.vcpus": "0,1,2",
+        "cpu.cacheoccupancy.vcpus_0-2.0.value": "5",
+        "cpu.cacheoccupancy.io.0.value": "7",
+    }
+    assert json.loads(plugin.run("domstats", "vm3", "--format", "json").out) == expected
+    assert json.loads(plugin.run("domstats", "vm3", "-o", "json").out) == expected
+    assert yaml.safe_load(plugin.run("domstats", "vm3", "-o", "yaml").out) == expected
+    assert json.loads(plugin.run("domstats", "-o", "json").out) == [expected]
+    assert plugin.run("domstats", "vm3", "-o", "name").out == "cachemonitorgroup.cachemon.dev/vm3\n"
+
+
+def test_without_a_name_all_watched_vmis_are_printed_a_blank_line_between() -> None:
+    plugin = watched()
+    plugin.api.put(GROUPS, cmg("vm1", "vm1", status=[group_status("vcpus_all", block(0, 1), vcpus=[0])]))
+    assert plugin.run("domstats").out == (
+        "Domain: 'vm1'\n  cpu.cacheoccupancy.vcpus_all.vcpus=0\n  cpu.cacheoccupancy.vcpus_all.0.value=1\n\n" + RFC
+    )
+
+
+def test_in_all_namespaces_a_domain_has_the_name_that_kubevirt_gives_it() -> None:
+    plugin = watched()
+    plugin.api.put(GROUPS, cmg(namespace="other", status=[]))
+    assert [line for line in plugin.run("domstats", "-A").out.splitlines() if line.startswith("Domain")] == [
+        "Domain: 'ns_vm3'",
+        "Domain: 'other_vm3'",
+    ]
+
+
+def test_two_groups_of_one_name_are_told_apart_by_their_objects() -> None:
+    plugin = watched()
+    plugin.api.put(GROUPS, cmg("vm3-live", status=[group_status("io", block(0, 9))]))
+    assert "  cpu.cacheoccupancy.vm3-live.io.0.value=9\n" in plugin.run("domstats", "vm3").out
+
+
+def test_a_vmi_that_nobody_watches_is_told_of() -> None:
+    done = Plugin().run("domstats", "vm9")
+    assert (done.code, done.out) == (1, "")
+    assert "no CacheMonitorGroup watches VMI vm9 in namespace ns" in done.err
+    assert "kubectl cachemon cpu-resource vm9 --create" in done.err
+    assert "in any namespace" in Plugin().run("domstats", "-A").err
+
+
+def test_no_figures_and_old_figures_are_told_of() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg("a", status=None, condition=ready("False", "VMINotRunning", "it is off")))
+    silent = ready("Unknown", "AgentNotReporting", "no figures since noon")
+    plugin.api.put(GROUPS, cmg("b", status=[group_status("g", block(0, 1))], condition=silent))
+    waiting = group_status("w", vcpus=[], state="Waiting", reason="OutOfRMIDs", message="none left")
+    plugin.api.put(GROUPS, cmg("c", status=[waiting]))
+    plugin.api.put(GROUPS, cmg("d", status=None))
+    assert plugin.run("domstats", "vm3").err.splitlines() == [
+        "a: no figures, it is off",
+        "b: no figures since noon",
+        "w: Waiting, none left",
+        "d: no figures yet",
+    ]

@@ -1,0 +1,51 @@
+import pytest
+
+from cachemon.cli.nodes import format_age
+from tests.unit.cli.fake_api import NODES, Plugin, block, cmn, ready
+
+MIB = 2**20
+
+
+def test_nodes_show_their_caches_and_silent_agents() -> None:
+    plugin = Plugin()
+    plugin.api.put(NODES, cmn("node02", observed="2026-09-21T14:00:00Z"))
+    plugin.api.put(NODES, cmn("node01", block(0, 16 * MIB), block(1, 16 * MIB)))
+    off = ready("False", "ResctrlNotMounted", "mount it")
+    plugin.api.put(NODES, cmn("node03", cacheBlocks=[], conditions=[off], rmids=None))
+    done = plugin.run("nodes")
+    assert [line.split() for line in done.out.splitlines()] == [
+        ["NAME", "READY", "CACHE", "FILL", "RMIDS", "MOST", "REPORTED"],
+        ["node01", "True", "32Mi/64Mi", "[#####.....]", "3/64", "-", "2s"],
+        ["node02", "Unknown", "-", "-", "-", "-", "13m"],
+        ["node03", "False", "-", "-", "-", "-", "2s"],
+    ]
+    assert done.err.splitlines() == [
+        "node02: AgentNotReporting; see `kubectl cachemon diagnose node02`",
+        "node03: ResctrlNotMounted; see `kubectl cachemon diagnose node03`",
+    ]
+
+
+def test_one_node_can_be_asked_for_in_every_form() -> None:
+    plugin = Plugin()
+    plugin.api.put(NODES, cmn("node01", block(0, MIB)))
+    plugin.api.put(NODES, cmn("node02", block(0, MIB)))
+    assert plugin.run("nodes", "node02", "--no-headers").out.startswith("node02 ")
+    assert plugin.run("nodes", "-o", "name").out.splitlines() == [
+        "cachemonitornode.cachemon.dev/node01",
+        "cachemonitornode.cachemon.dev/node02",
+    ]
+    assert "llc_occupancy" in plugin.run("nodes", "-o", "wide").out
+    assert "kind: List" in plugin.run("nodes", "-o", "yaml").out
+
+
+def test_nodes_that_never_reported_are_told_of() -> None:
+    assert "no agent has ever reported from a node `node09`" in Plugin().run("nodes", "node09").err
+    assert "no agent runs" in Plugin().run("nodes").err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (119.9, "119s"), (120, "2m"), (7200, "2h"), (3600 * 47, "47h"), (86400 * 3, "3d")],
+)
+def test_ages_are_short(seconds: float, text: str) -> None:
+    assert format_age(seconds) == text
