@@ -71,7 +71,7 @@ class Evidence:
 
 ADVICE: Mapping[str, str] = {
     Reason.PROC_UNREADABLE: "read the message; the agent's --proc must be the /proc of the node",
-    Reason.PROC_HIDDEN: "on the node: mount -o remount,hidepid=0 /proc; where SELinux enforces, run the agent as spc_t",
+    Reason.PROC_HIDDEN: "mount -o remount,hidepid=0 /proc on the node; where SELinux enforces, spc_t for the agent",
     Reason.HOST_PID_MISSING: "give the agent's pod hostPID: true",
     Reason.RESCTRL_NOT_MOUNTED: "on the node: mount -t resctrl resctrl /sys/fs/resctrl",
     Reason.RESCTRL_UNREADABLE: "the agent must run as uid 0 with DAC_OVERRIDE, and /sys/fs/resctrl as a host path",
