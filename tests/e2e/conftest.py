@@ -15,6 +15,7 @@ from lab.cluster import Cluster
 from lab.vm import Hardware
 from lab.vmi import Vmi
 from lab.wait import until
+from tests.e2e.status_writes import status_writes, writer_of
 
 AGENT_FLAGS = ("--node-period=1", "--scan-period=0.5", "--rate-window=2")
 
@@ -158,10 +159,9 @@ class View:
     def writes(self, name: str) -> list[Write]:
         """Every write of its status that the API server took, oldest first."""
         return [
-            _write_of(event)
-            for event in self._cluster.control_plane.audit_events(self._namespace)
-            if is_status_write(event)
-            and (event["objectRef"]["namespace"], event["objectRef"]["name"]) == (self._namespace, name)
+            Write(writer_of(event), status)
+            for event, status in status_writes(self._cluster.control_plane.audit_events(self._namespace))
+            if (event["objectRef"]["namespace"], event["objectRef"]["name"]) == (self._namespace, name)
         ]
 
     def writes_since_ready(self, name: str) -> list[Write]:
@@ -181,22 +181,6 @@ class View:
         """The mon_group of every thread that is in one, on a node."""
         groups = self._cluster.nodes[node].emulator.control.books().groups
         return {tid: path for path, group in groups.items() if path != "/" for tid in group.tids}
-
-
-def is_status_write(event: dict[str, Any]) -> bool:
-    """Whether an audit event tells of a status of a CacheMonitorGroup that was written."""
-    reference: dict[str, str] = event.get("objectRef", {})
-    return bool(
-        reference.get("resource") == "cachemonitorgroups"
-        and reference.get("subresource") == "status"
-        and event["stage"] == "ResponseComplete"
-        and event["responseStatus"]["code"] == 200
-    )
-
-
-def _write_of(event: dict[str, Any]) -> Write:
-    nodes: list[str] = event["user"].get("extra", {}).get("authentication.kubernetes.io/node-name", [""])
-    return Write(nodes[0], event["responseObject"]["status"])
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 from lab.cluster import Cluster
 from lab.wait import until
-from tests.e2e.conftest import is_status_write
+from tests.e2e.status_writes import status_writes, writer_of
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -22,10 +22,9 @@ def test_a_status_is_only_ever_written_by_the_agent_of_its_node(
     def writers_here() -> set[str]:
         """The nodes whose agents wrote in this namespace; whoever wrote anywhere must have been bound."""
         writers = set()
-        for event in cluster.control_plane.audit_events():
-            if is_status_write(event) and event["user"]["username"] == AGENT:
-                (claimed,) = event["user"]["extra"]["authentication.kubernetes.io/node-name"]
-                bound = event["responseObject"]["status"]["nodeName"]
+        for event, status in status_writes(cluster.control_plane.audit_events()):
+            if event["user"]["username"] == AGENT:
+                claimed, bound = writer_of(event), status["nodeName"]
                 assert claimed == bound, f"the agent of {claimed} wrote {event['objectRef']} bound to {bound}"
                 if event["objectRef"]["namespace"] == namespace:
                     writers.add(claimed)
