@@ -12,27 +12,33 @@ from lab.binaries import find
 from lab.cluster_api import ControlPlaneError
 from lab.control_plane import ControlPlane
 from lab.manifests import CHART, NAMESPACE, RELEASE, ROOT
+from lab.origin import OriginFailedError
 from lab.prepare import make_namespace, wait_until_served
 from lab.wait import until
 from tests.apiserver.examples import group_object, groups_path
 from tests.chart.cases import CASES, EVERYTHING
-from tests.chart.rendering import nested, objects, one
+from tests.chart.foreign_kinds import GROUPS, crd_files
+from tests.chart.rendering import documents, nested, objects, one
 
-# Their schemas are no part of Kubernetes.
-FOREIGN = ("monitoring.coreos.com", "nfd.k8s-sigs.io", "security.openshift.io")
+_GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_object_that_any_value_gives_is_accepted(control_plane: ControlPlane) -> None:
-    if "monitoring" not in control_plane.kubectl("get", "namespaces"):
-        make_namespace(control_plane, "monitoring")
-    texts = {
-        yaml.safe_dump(item): item
-        for values in [{}, EVERYTHING, *(case.after for case in CASES)]
-        for item in objects(values)
-        if item["apiVersion"].partition("/")[0] not in FOREIGN
-    }
-    assert len(texts) > 50
+def group_of(text: str) -> str:
+    found = _GROUP.search(text)
+    assert found
+    return found[1]
+
+
+def texts_of_all_cases(*, foreign: bool) -> list[str]:
+    """The text of every object that some values give, each once."""
+    cases = [{}, EVERYTHING, *(case.after for case in CASES)]
+    texts = dict.fromkeys(text for values in cases for text in documents(values))
+    return [text for text in texts if (group_of(text) in GROUPS) == foreign]
+
+
+def dry_run(control_plane: ControlPlane, texts: list[str]) -> None:
+    """As `kubectl apply --dry-run=server` does it; unknown fields are refused."""
     applied = control_plane.kubectl(
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
         input="---\n".join(texts),
@@ -40,13 +46,19 @@ def test_every_object_that_any_value_gives_is_accepted(control_plane: ControlPla
     assert applied.count("serverside-applied (server dry run)") == len(texts)
 
 
+def test_every_object_of_kubernetes_own_kinds_is_accepted_whatever_is_set(control_plane: ControlPlane) -> None:
+    if "monitoring" not in control_plane.kubectl("get", "namespaces"):
+        make_namespace(control_plane, "monitoring")
+    texts = texts_of_all_cases(foreign=False)
+    assert len(texts) > 50
+    dry_run(control_plane, texts)
+
+
 def test_a_misspelt_field_would_be_refused(control_plane: ControlPlane) -> None:
     item = one("Deployment")
     item["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     with pytest.raises(ControlPlaneError, match="livenesProbe: field not declared in schema"):
-        control_plane.kubectl(
-            "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", input=yaml.safe_dump(item)
-        )
+        dry_run(control_plane, [yaml.safe_dump(item)])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +81,9 @@ def kinds_there(empty: ControlPlane) -> dict[str, str]:
         kind = f"{item['kind']}.{'.'.join(reversed(item['apiVersion'].split('/')))}".rstrip(".")
         kind = kind.removesuffix(".v1") if item["apiVersion"] == "v1" else kind
         name = item["metadata"]["name"]
-        uid = empty.kubectl("get", kind, name, "-n", NAMESPACE, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+        uid = empty.kubectl(
+            "get", kind, name, "-n", NAMESPACE, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"
+        )
         if uid:
             there[f"{item['kind']} {name}"] = uid
     return there
@@ -117,3 +131,33 @@ def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm:
     helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
     helm.uninstall(RELEASE)
     until("all to go", lambda: not kinds_there(empty))
+
+
+@pytest.fixture(scope="module")
+def knows_all_kinds(empty: ControlPlane) -> ControlPlane:
+    """With the kinds of Prometheus' operator, Node Feature Discovery and OpenShift."""
+    try:
+        files = crd_files()
+    except OriginFailedError as err:
+        pytest.skip(str(err))
+    for path in files:
+        empty.apply(path)
+    wait_until_served(empty)
+    return empty
+
+
+def test_every_object_of_other_kinds_is_accepted_whatever_is_set(knows_all_kinds: ControlPlane) -> None:
+    knows_all_kinds.add_service_account(NAMESPACE, "default")
+    texts = texts_of_all_cases(foreign=True)
+    assert len(texts) >= 8
+    dry_run(knows_all_kinds, texts)
+
+
+def test_with_everything_switched_on_helm_installs_everything(
+    knows_all_kinds: ControlPlane, helm: helm_python.Config
+) -> None:
+    helm.install(CHART, RELEASE, nested(EVERYTHING), create_namespace=True)
+    for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "NodeFeatureRule", "SecurityContextConstraints"):
+        name = one(kind, EVERYTHING)["metadata"]["name"]
+        assert name in knows_all_kinds.kubectl("get", kind, "-n", NAMESPACE, "-o", "name")
+    helm.uninstall(RELEASE)
