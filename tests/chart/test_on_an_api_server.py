@@ -1,6 +1,7 @@
 """The chart as an API server takes it."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 
 import helm_python
@@ -18,7 +19,7 @@ from lab.wait import until
 from tests.apiserver.examples import group_object, groups_path
 from tests.chart.cases import CASES, EVERYTHING
 from tests.chart.foreign_kinds import GROUPS, crd_files
-from tests.chart.rendering import documents, nested, objects, one
+from tests.chart.rendering import documents, nested, objects, one, render
 
 _GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -131,6 +132,26 @@ def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm:
     helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
     helm.uninstall(RELEASE)
     until("all to go", lambda: not kinds_there(empty))
+
+
+def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
+    empty.apply(ROOT / "crds")
+    with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
+        helm.install(CHART, RELEASE, create_namespace=True)
+    empty.kubectl("delete", "-f", ROOT / "crds")
+
+
+def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    wait_until_served(empty)
+    empty.request("POST", "/api/v1/namespaces", {"metadata": {"name": "my-namespace"}})
+    notes, example = re.findall(r"(.*?)<<EOF\n(.*?)  EOF\n", render()["NOTES.txt"], re.DOTALL)[0]
+    commands = re.findall(r"^  kubectl (.*)$", notes, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["rollout", "get", "label", "apply"]
+    for command in commands[1:]:
+        empty.kubectl(*command.split(), input=textwrap.dedent(example))
+    assert "my-vm" in empty.kubectl("get", "cachemonitorgroups", "-A")
+    helm.uninstall(RELEASE)
 
 
 @pytest.fixture(scope="module")
