@@ -124,7 +124,7 @@ async def operate(config: Config) -> None:
             log.info("%d groups; watching", len(store.groups))
             watching, gave_up = asyncio.Event(), asyncio.Event()
             kopf_operator = kopf.operator(
-                registry=registry_of_handlers(store, Login(credentials), relister.request, gave_up.set),
+                registry=registry_of_handlers(store, Login(credentials), relister.find_vanished, gave_up.set),
                 settings=operator_settings(),
                 clusterwide=True,
                 standalone=True,

@@ -83,6 +83,13 @@ class Store:
         for change in self._collections[resource].replace(objects, int(resource_version)):
             self._follow(resource, change)
 
+    def hear_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: str) -> bool:
+        """The names of a complete list of a resource; False when that is of no use, and the objects are needed."""
+        changes = self._collections[resource].retain(names, int(resource_version))
+        for change in changes or ():
+            self._follow(resource, change)
+        return changes is not None
+
     def decide(self, name: ObjectName, now: float) -> Decision | None:
         """What to write about a group or a policy; None when there is no such thing and should be none."""
         if not name.namespace:
