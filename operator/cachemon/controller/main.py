@@ -115,7 +115,8 @@ async def operate(config: Config) -> None:
             writer = Writer(store, client, relister.once, metrics)
             announcer = Announcer(client, metrics, instance=socket.gethostname())
             store.on_dirty = writer.wake
-            store.on_group = announcer.hear
+            store.on_group = announcer.hear_group
+            store.on_policy = announcer.hear_policy
             metrics.show_groups(store.groups.values)
             log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
             await _first(relister.first(), stopped.wait())
