@@ -74,7 +74,7 @@ def frozen(node: Node) -> Iterator[None]:
 
 
 @pytest.mark.pitfall(7)
-def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
+def test_the_second_agent_on_a_node_waits_for_the_end_of_the_first_and_disturbs_nothing(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01")
@@ -86,6 +86,9 @@ def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
     successor = node.another_agent()
     try:
         until("some work of both", lambda: samples(successor) > 5 and samples(node) > 5)
+        view.until_renewed("vm1")
+        assert 'cachemon_agent_api_writes_total{node="node01"' not in successor.metrics()
+        assert "another agent works on" in successor.log.read_text()
         calls = node.emulator.control.calls()
         assert inodes(node) == before
         assert [calls.get(name, 0) for name in ("mkdir", "rmdir", "rename", "write")] == [0, 0, 0, 0]
@@ -94,7 +97,7 @@ def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
             books = node.emulator.control.books()
             for group, vcpus in (("vcpus_0", {0}), ("vcpus_0-1", {0, 1})):
                 assert reported_occupancy(status, group) == booked_occupancy(books, wanted_tids(vmi, vcpus))
-        node.stop_agent()
+        node.kill_agent()
         view.until_renewed("vm1")
         assert inodes(node) == before
         watch("vm1", [{"vcpus": "1"}])

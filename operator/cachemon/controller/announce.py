@@ -163,11 +163,11 @@ class Announcer:
 
     def hear_group(self, change: Change[StoredGroup]) -> None:
         """A group came, changed or went; give this to the store. What stood when it came is no news."""
-        self._hear(change.name, change.after and group_subject(change.after.group))
+        self._hear(change.name, group_subject(change.after.group) if change.after else None)
 
     def hear_policy(self, change: Change[StoredPolicy]) -> None:
         """The same of a policy."""
-        self._hear(change.name, change.after and policy_subject(change.after))
+        self._hear(change.name, policy_subject(change.after) if change.after else None)
 
     def _hear(self, name: ObjectName, subject: Subject | None) -> None:
         if subject is None:
