@@ -192,7 +192,7 @@ def unpaused(vmi: Object, now: str) -> Object:
 
 
 def agent_lost(vmi: Object, now: str) -> Object:
-    """What virt-handler sees while virtqemud, which it asks for the guest's agent, is away; QEMU runs all the same."""
+    """What virt-handler sees while virtqemud, which it asks for the guest's agent, is away; QEMU runs on."""
     return _with_conditions(vmi, now, AgentConnected=("False", None))
 
 

@@ -67,6 +67,15 @@ class Policies:
 
         return until(f"policy {short}", holds, seconds=START_SECONDS)
 
+    def until_told(self, short: str) -> list[Object]:
+        """The Events about a policy, as soon as there are some."""
+
+        def told() -> list[Object]:
+            events = self.tenant.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+            return [event for event in events if event["regarding"].get("name") == self.name(short)]
+
+        return until(f"an event about policy {short}", told, seconds=30)
+
 
 def read(tenant: Tenant, name: str) -> Object | None:
     try:
@@ -237,6 +246,9 @@ def test_a_persons_group_that_has_the_name_is_left_alone_and_the_policy_says_so(
     policies.add("p", priority=1)
     status = policies.becomes("p", lambda s: policy_ready(s) == "False/NameTaken")
     assert f"`{tenant.namespace}/{name}`" in status["conditions"][0]["message"]
+    [event] = policies.until_told("p")
+    assert (event["type"], event["reason"]) == ("Warning", "NameTaken")
+    assert f"`{tenant.namespace}/{name}`" in event["note"]
     policies.change("p", template={"priority": 2})
     policies.becomes("p", lambda s: s["observedGeneration"] == 2)
     assert what_a_person_wrote(read(tenant, name)) == mine
@@ -288,12 +300,7 @@ def test_groups_that_the_api_server_refuses_are_told_in_the_policy_and_by_an_eve
         status = policies.becomes("p", lambda s: policy_ready(s) == "False/GroupsRefused")
         assert "not before Monday" in status["conditions"][0]["message"]
 
-        def told() -> list[Object]:
-            events = tenant.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
-            return [event for event in events if event["regarding"].get("name") == policies.name("p")]
-
-        until("the event is there", told, seconds=30)
-        [event] = told()
+        [event] = policies.until_told("p")
         assert (event["type"], event["reason"]) == ("Warning", "GroupsRefused")
         assert "not before Monday" in event["note"]
     finally:
