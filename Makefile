@@ -26,6 +26,7 @@ bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 
 soak: setup ## random lifecycles, kills and faults for 15 minutes; make soak SECONDS=60 SEED=1 repeats
 	@$(PYTHON) -m tests.soak --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
+	$(if $(SECONDS),,$(PYTEST) tests/e2e -m slow)
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time
 	@lab/setup.sh

@@ -20,7 +20,7 @@ from yarl import URL
 
 from lab.ports import LOOPBACK, free_port
 
-__all__ = ["FaultProxy"]
+__all__ = ["WATCHES", "FaultProxy"]
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ class _Rule:
     headers: Mapping[str, str] | None = None
     error_event: bool = False
     cut: bool = False
+    held_until: asyncio.Event | None = None
 
 
 class FaultProxy:
@@ -110,6 +111,10 @@ class FaultProxy:
         """Let requests wait before they are passed on."""
         self._rules.append(_Rule(re.compile(where), times, delay_seconds=seconds))
 
+    def hold(self, *, where: str = EVERYTHING) -> None:
+        """Let requests wait for `heal` before they are passed on."""
+        self._rules.append(_Rule(re.compile(where), None, held_until=asyncio.Event()))
+
     def cut(self, *, where: str = EVERYTHING, times: int | None = None) -> None:
         """Close the connection when a request has come."""
         self._rules.append(_Rule(re.compile(where), times, cut=True))
@@ -131,7 +136,10 @@ class FaultProxy:
         if self._stalling:
             self._dead_below = self._number + 1
         self._stalling = False
+        held = [rule.held_until for rule in self._rules if rule.held_until]
         self._rules.clear()
+        for event in held:
+            self._loop.call_soon_threadsafe(event.set)
         self._call(self._open_door())
 
     def stop(self) -> None:
@@ -185,6 +193,8 @@ class FaultProxy:
         rule = self._rule_for(told)
         if rule is not None:
             await asyncio.sleep(rule.delay_seconds)
+            if rule.held_until:
+                await rule.held_until.wait()
             if rule.cut:
                 return _cut(request)
             if rule.error_event:

@@ -191,6 +191,16 @@ def unpaused(vmi: Object, now: str) -> Object:
     return _without_condition(ready(vmi, now), "Paused")
 
 
+def agent_lost(vmi: Object, now: str) -> Object:
+    """What virt-handler sees while virtqemud, which it asks for the guest's agent, is away; QEMU runs on."""
+    return _with_conditions(vmi, now, AgentConnected=("False", None))
+
+
+def agent_back(vmi: Object, now: str) -> Object:
+    """And when virtqemud is back."""
+    return _with_conditions(vmi, now, AgentConnected=("True", None))
+
+
 def failed(vmi: Object, now: str) -> Object:
     """QEMU was killed: the VMI is over at once. A VM makes a new VMI, with a new UID, once the pod is gone."""
     return _with_conditions(_in_phase(vmi, "Failed", now), now, Ready=("False", "PodTerminating"))

@@ -144,6 +144,14 @@ class Vmi:
         self.machine.unpause()
         self._change(kubevirt.unpaused, _now())
 
+    def lose_virtqemud(self) -> None:
+        """What the VMI says while virtqemud restarts, a second or so; QEMU does not notice."""
+        self._change(kubevirt.agent_lost, _now())
+
+    def find_virtqemud(self) -> None:
+        """And after it."""
+        self._change(kubevirt.agent_back, _now())
+
     def migrate(self, node: str, while_both_run: Callable[[], object] = _nothing) -> None:
         """Move the running guest to another node, step by step as recorded on a real KubeVirt.
 

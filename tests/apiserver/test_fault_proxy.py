@@ -2,6 +2,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 
 import pytest
@@ -10,6 +11,7 @@ from lab.api_request import ApiEndpoint, ApiRefusedError
 from lab.control_plane import ControlPlane
 from lab.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK
+from lab.wait import until
 
 NAMESPACES = "/api/v1/namespaces"
 WATCH = f"{NAMESPACES}?watch=true&timeoutSeconds=20"
@@ -80,6 +82,20 @@ def test_connections_are_refused_and_cut_until_it_is_healed(
         through.request("GET", NAMESPACES, token=control_plane.admin_token)
     proxy.heal()
     through.request("GET", NAMESPACES, token=control_plane.admin_token)
+
+
+def test_a_request_is_held_until_all_is_healed(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint
+) -> None:
+    proxy.hold(where="/namespaces")
+    token = control_plane.admin_token
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(through.request, "GET", NAMESPACES, token=token)
+        until("the request", lambda: proxy.struck == 1)
+        through.request("GET", "/api/v1/nodes", token=token)
+        assert not answer.done()
+        proxy.heal()
+        assert answer.result(10)["kind"] == "NamespaceList"
 
 
 def test_a_stalled_watch_says_nothing_more_and_a_new_one_does(

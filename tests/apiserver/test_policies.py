@@ -67,6 +67,15 @@ class Policies:
 
         return until(f"policy {short}", holds, seconds=START_SECONDS)
 
+    def until_told(self, short: str) -> list[Object]:
+        """The Events about a policy, as soon as there are some."""
+
+        def told() -> list[Object]:
+            events = self.tenant.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+            return [event for event in events if event["regarding"].get("name") == self.name(short)]
+
+        return until(f"an event about policy {short}", told, seconds=30)
+
 
 def read(tenant: Tenant, name: str) -> Object | None:
     try:
@@ -237,12 +246,76 @@ def test_a_persons_group_that_has_the_name_is_left_alone_and_the_policy_says_so(
     policies.add("p", priority=1)
     status = policies.becomes("p", lambda s: policy_ready(s) == "False/NameTaken")
     assert f"`{tenant.namespace}/{name}`" in status["conditions"][0]["message"]
+    [event] = policies.until_told("p")
+    assert (event["type"], event["reason"]) == ("Warning", "NameTaken")
+    assert f"`{tenant.namespace}/{name}`" in event["note"]
     policies.change("p", template={"priority": 2})
     policies.becomes("p", lambda s: s["observedGeneration"] == 2)
     assert what_a_person_wrote(read(tenant, name)) == mine
     tenant.request("DELETE", groups_path(tenant.namespace, name))
     assert policies.becomes_stamped("vm1", "p")["spec"]["priority"] == 2
     policies.becomes("p", lambda s: policy_ready(s) == "True/GroupsStamped")
+
+
+def refusal(name: str, namespace: str, message: str) -> Iterator[tuple[str, Object]]:
+    """Where to make what, so that another admission policy refuses all groups of a namespace."""
+    root = "/apis/admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": ["cachemon.dev"], "apiVersions": ["*"], "resources": ["cachemonitorgroups"]}
+    own = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    yield (
+        f"{root}/validatingadmissionpolicies",
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": name},
+            "spec": {
+                "matchConstraints": {"resourceRules": [rule | {"operations": ["CREATE"]}], "namespaceSelector": own},
+                "validations": [{"expression": "false", "message": message}],
+            },
+        },
+    )
+    yield (
+        f"{root}/validatingadmissionpolicybindings",
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    )
+
+
+def test_groups_that_the_api_server_refuses_are_told_in_the_policy_and_by_an_event(
+    tenant: Tenant, policies: Policies
+) -> None:
+    tenant.add_vmi("vm1")
+    policies.add("p", {"no": "vmi"})
+    policies.becomes("p", lambda s: policy_ready(s) == "True/NoVMIMatches")
+    made = list(refusal(f"refuse-{tenant.namespace}", tenant.namespace, "not before Monday"))
+    for path, body in made:
+        tenant.request("POST", path, body)
+    try:
+        until("groups to be refused", lambda: is_refused(tenant), seconds=START_SECONDS)
+        policies.change("p", vmiSelector={"matchLabels": None})
+        status = policies.becomes("p", lambda s: policy_ready(s) == "False/GroupsRefused")
+        assert "not before Monday" in status["conditions"][0]["message"]
+
+        [event] = policies.until_told("p")
+        assert (event["type"], event["reason"]) == ("Warning", "GroupsRefused")
+        assert "not before Monday" in event["note"]
+    finally:
+        for path, body in reversed(made):
+            tenant.request("DELETE", f"{path}/{body['metadata']['name']}")
+
+
+def is_refused(tenant: Tenant) -> bool:
+    """Whether the new admission policy is in force by now: it takes the API server some seconds."""
+    path = f"{groups_path(tenant.namespace)}?dryRun=All"
+    try:
+        tenant.request("POST", path, group_object("tried", {"vmiName": "vm1"}))
+    except ApiRefusedError:
+        return True
+    return False
 
 
 def test_a_stamped_group_is_brought_back_in_line_until_somebody_takes_its_label_away(

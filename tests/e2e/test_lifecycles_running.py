@@ -1,12 +1,18 @@
 """Starts, ends and all that happens to a VM in between, on one node."""
 
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.books import frozen_traffic
+from lab.cgroups import pod_cgroup, writable_home
 from lab.cluster import Cluster
+from lab.launcher import container_id
 from lab.vmi import Vmi
 from lab.wait import until
 
@@ -74,6 +80,57 @@ def test_a_reboot_keeps_the_threads_and_the_figures_go_on(
     assert vmi.machine.vcpu_tids == tids
     assert view.own_mon_groups("node01", vmi) == groups
     assert {write.ready for write in view.writes_since_ready("vm1")} == {"True"}
+
+
+@contextmanager
+def virtqemud(vmi: Vmi, program: Path) -> Iterator[None]:
+    """A process of that name in the VM's pod, as far as pods have cgroups here."""
+    if not program.exists():
+        shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "1000"]) as process:
+        if home := writable_home():
+            (pod_cgroup(home, vmi.pod_uid, container_id(vmi.pod_uid)) / "cgroup.procs").write_text(str(process.pid))
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_restarts_of_virt_handler_and_virtqemud_change_nothing(
+    cluster: Cluster, start: "Start", watch: "Watch", view: "View", tmp_path: Path
+) -> None:
+    vmi = start("vm1", "node01")
+    watch("vm1")
+    view.until_ready("vm1")
+    until_reported_again(view, "vm1")
+
+    def schedulable(*, so: bool) -> None:
+        labels = {"kubevirt.io/schedulable": str(so).lower()}  # recorded: false for 3 to 8 s at every restart
+        body = {"metadata": {"labels": labels}}
+        cluster.control_plane.request(
+            "PATCH", "/api/v1/nodes/node01", body, content_type="application/merge-patch+json"
+        )
+
+    tids, groups = vmi.machine.vcpu_tids, view.own_mon_groups("node01", vmi)
+    writes, before = len(view.writes("vm1")), frozen_traffic(cluster.nodes["node01"], vmi)
+    for _ in range(3):
+        with virtqemud(vmi, tmp_path / "virtqemud"):
+            schedulable(so=False)
+            vmi.lose_virtqemud()
+            until_reported_again(view, "vm1")
+        vmi.find_virtqemud()
+        schedulable(so=True)
+        until_reported_again(view, "vm1")
+    after = frozen_traffic(cluster.nodes["node01"], vmi).since(before)
+    assert after.counted == after.booked > 0
+    assert vmi.machine.vcpu_tids == tids
+    assert view.own_mon_groups("node01", vmi) == groups
+    since = view.writes("vm1")[writes:]
+    assert len(since) >= 6
+    assert {write.writer for write in since} == {"node01"}, "nothing for the operator to write"
+    assert len({tuple(sorted(map(str, write.status["conditions"]))) for write in since}) == 1
+    assert all(write.has_all_figures for write in since)
 
 
 def test_a_paused_vm_is_monitored_with_no_traffic_until_it_goes_on(

@@ -74,7 +74,7 @@ def frozen(node: Node) -> Iterator[None]:
 
 
 @pytest.mark.pitfall(7)
-def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
+def test_the_second_agent_on_a_node_waits_for_the_end_of_the_first_and_disturbs_nothing(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01")
@@ -86,6 +86,9 @@ def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
     successor = node.another_agent()
     try:
         until("some work of both", lambda: samples(successor) > 5 and samples(node) > 5)
+        view.until_renewed("vm1")
+        assert 'cachemon_agent_api_writes_total{node="node01"' not in successor.metrics()
+        assert "another agent works on" in successor.log.read_text()
         calls = node.emulator.control.calls()
         assert inodes(node) == before
         assert [calls.get(name, 0) for name in ("mkdir", "rmdir", "rename", "write")] == [0, 0, 0, 0]
@@ -94,7 +97,7 @@ def test_two_agents_on_one_node_for_a_moment_do_the_same_and_nothing_twice(
             books = node.emulator.control.books()
             for group, vcpus in (("vcpus_0", {0}), ("vcpus_0-1", {0, 1})):
                 assert reported_occupancy(status, group) == booked_occupancy(books, wanted_tids(vmi, vcpus))
-        node.stop_agent()
+        node.kill_agent()
         view.until_renewed("vm1")
         assert inodes(node) == before
         watch("vm1", [{"vcpus": "1"}])
@@ -133,30 +136,40 @@ def booked(node: Node, view: "View", vmi: Any) -> dict[int, int]:
     return {block: sum(int(group.blocks[block]["mbm_total_bytes"]) for group in ours) for block in (0, 1)}
 
 
+@pytest.mark.parametrize(
+    "seconds", [1, pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(900)], id="ten minutes")]
+)
 def test_what_happened_while_the_operator_was_away_is_caught_up_with(
-    cluster: Cluster, start: "Start", watch: "Watch", view: "View"
+    cluster: Cluster, start: "Start", watch: "Watch", view: "View", seconds: int
 ) -> None:
-    quiet, moves, ends = start("quiet", "node01"), start("moves", "node01"), start("ends", "node01")
-    for vmi in (quiet, moves, ends):
+    quiet, moves, ends, restarts = (start(name, "node01") for name in ("quiet", "moves", "ends", "restarts"))
+    for vmi in (quiet, moves, ends, restarts):
         watch(vmi.name)
-    for vmi in (quiet, moves, ends):
+    for vmi in (quiet, moves, ends, restarts):
         view.until_ready(vmi.name)
     cluster.kill_operator()
     try:
         view.until_renewed("quiet")
         moves.migrate("node02")
         ends.delete()
+        restarts.delete()
+        restarts.start("node02")
         start("comes", "node02")
         watch("comes")
         watch("absent")
         watch("quiet", [{"vcpus": "1"}])
         until("the agent to go on alone", lambda: view.status("quiet")["groups"][0]["name"] == "vcpus_1")
+        node = cluster.nodes["node01"]
+        sampled = samples(node)
+        until("samples, one a second", lambda: samples(node) >= sampled + seconds, seconds=20 + 1.2 * seconds)
+        view.until_renewed("quiet")
         assert view.status("moves")["nodeName"] == "node01"
     finally:
         cluster.start_operator()
     view.until_ready("quiet", node="node01", seconds=45)
     view.until_ready("moves", node="node02", seconds=45)
     view.until_ready("comes", node="node02", seconds=45)
+    assert view.until_ready("restarts", node="node02", seconds=45)["vmiUID"] == restarts.uid
     view.until_condition("ends", "Ready", "False", "VMINotFound")
     view.until_condition("absent", "Ready", "False", "VMINotFound")
     until("the figures of the ended VM to go", lambda: "groups" not in view.status("ends"))

@@ -1,6 +1,7 @@
 """What no file system in user space can show: inheritance, unmounting, the tree's own mark."""
 
 import ctypes
+import errno
 import os
 import threading
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
+from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.membership import Memberships
 from tests.kernel.held import reader_of
 from tests.kernel.machine import Machine, Vm, carry_out, raised
@@ -93,6 +95,25 @@ def test_after_another_program_unmounted_and_mounted_resctrl_the_next_plan_start
         reader.open()
         values = reader.read()[machine.tree.directory(where)].blocks[0]
         assert Missing.OFFLINE not in values.values()
+
+
+def test_one_agent_at_a_time_has_the_tree_and_lets_it_go_when_it_is_unmounted(machine: Machine) -> None:
+    first, second = Claim(machine.root), Claim(machine.root)
+    assert first.hold()
+    assert first.hold()
+    assert not second.hold()
+    libc = ctypes.CDLL(None, use_errno=True)
+    detach = 2  # MNT_DETACH
+    assert libc.umount2(os.fsencode(machine.root), detach) == 0
+    assert libc.mount(b"resctrl", os.fsencode(machine.root), b"resctrl", 0, None) == -1
+    assert ctypes.get_errno() == errno.EBUSY, "there is one resctrl, and its directory is still open"
+    assert first.hold(), "nothing is mounted"
+    assert libc.mount(b"resctrl", os.fsencode(machine.root), b"resctrl", 0, None) == 0
+    assert second.hold()
+    assert not first.hold()
+    second.release()
+    assert first.hold()
+    first.release()
 
 
 def test_a_hundred_groups_are_read_value_by_value(machine: Machine) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cachemon.agent.config import Config
 from cachemon.agent.figures import Figures
-from cachemon.agent.layout import Layout
+from cachemon.agent.layout import Layout, Target
 from cachemon.agent.metrics import Health, MetricsPage
 from cachemon.agent.publish import Publisher
 from cachemon.agent.reconcile import Reconciler
@@ -21,6 +22,7 @@ from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import CachemonError
+from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["Agent", "scan_pause"]
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 _FAST_SCAN_SECONDS = 0.05
 _WAITED_PER_PAUSE = 600
 _WATCHES_DIFFER_SECONDS = 2.0
+_ANOTHER_AGENT_SECONDS = 0.2
 _WRITES_PER_SECOND = 20
 _HEALTHY_WITHIN_SECONDS = 60.0
 
@@ -65,6 +68,8 @@ class Agent:
         self._wake_publish = asyncio.Event()
         self._targets_changed_at = time.monotonic()
         self._departures = Departures(_WATCHES_DIFFER_SECONDS)
+        self._claim = Claim(config.resctrl)
+        self._is_second = False
         tree = ResctrlTree(config.resctrl)
         in_pod = config.kubeconfig is None
         self._reconciler = Reconciler(tree, config.proc, config.sysfs, in_pod=in_pod, budget=config.rmid_budget)
@@ -110,8 +115,11 @@ class Agent:
                 try:
                     targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
                     targets = self._departures.waited_for(targets)
-                    layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
+                    layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconcile_alone, targets)
                     self._pulse.reconciled_at = time.monotonic()
+                    if layout is None:
+                        await asyncio.sleep(_ANOTHER_AGENT_SECONDS)
+                        continue
                     self._pulse.reconciles += 1
                     if _what_is_read(layout) != _what_is_read(self._layout):
                         self._wake_sample.set()
@@ -125,6 +133,16 @@ class Agent:
                 waited = time.monotonic() - self._targets_changed_at if self._layout.incomplete else None
                 pause = scan_pause(self._config.scan_seconds, waited)
                 await _wait(self._wake_reconcile, min(pause, max(0.0, self._departures.ends_in())))
+
+    def _reconcile_alone(self, targets: Sequence[Target]) -> Layout | None:
+        """One pass; None while there is an agent before us: until its end nothing is done or told."""
+        if not self._claim.hold():
+            if not self._is_second:
+                log.warning("another agent works on %s; waiting for its end", self._config.resctrl)
+            self._is_second = True
+            return None
+        self._is_second = False
+        return self._reconciler.run(targets)
 
     async def _sample(self) -> None:
         """A sample that takes longer than the period delays the next one; it never piles up."""

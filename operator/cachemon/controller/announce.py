@@ -1,4 +1,4 @@
-"""Events on groups, for `kubectl describe` and `kubectl get events`: few, and only about states that last.
+"""Events on groups and policies, for `kubectl describe` and `kubectl get events`: few, about states that last.
 
 What is announced is the reason of `Ready`, which has the reason of whatever stands in its way, and a move to another
 node. A state is announced when it has lasted for some seconds and is another than the one announced last: a VM that
@@ -17,14 +17,25 @@ from typing import Any, NamedTuple, Protocol
 
 from cachemon.controller.decision import StoredGroup
 from cachemon.controller.metrics import Metrics
+from cachemon.controller.stamping import StoredPolicy
 from cachemon.controller.store import Change
 from cachemon.controller.timers import Timers
 from cachemon.kube.pace import TokenBucket
-from cachemon.model.api import EVENTS, GROUPS, OPERATOR_FIELD_MANAGER, READY, CacheMonitorGroup, ObjectName, Resource
+from cachemon.model.api import (
+    EVENTS,
+    GROUPS,
+    OPERATOR_FIELD_MANAGER,
+    POLICIES,
+    READY,
+    CacheMonitorGroup,
+    ObjectName,
+    Resource,
+)
+from cachemon.model.conditions import Condition, parse_conditions
 from cachemon.model.errors import KubeError
 from cachemon.model.reasons import Reason
 
-__all__ = ["MOVED", "Announcer", "EventClient", "News", "State", "news", "state_of"]
+__all__ = ["MOVED", "Announcer", "EventClient", "News", "State", "Subject", "group_subject", "news", "policy_subject"]
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +49,12 @@ _LONGEST_NAP_SECONDS = 30.0
 _LONGEST_NOTE_BYTES = 1024
 """k8s.io/kubernetes pkg/apis/core/validation/events.go: NoteLengthLimit."""
 
+_NAMESPACE_OF_THE_CLUSTERS = "default"
+"""Where Events on objects without a namespace go (the same file: "involvedObject.namespace")."""
+
 _NOTHING_WRONG = frozenset({Reason.VMI_NOT_FOUND, Reason.VMI_NOT_RUNNING})
+_UNDER_WAY = frozenset({Reason.STAMPING})
+"""No news yet: what becomes of it is."""
 
 
 class EventClient(Protocol):
@@ -49,11 +65,32 @@ class EventClient(Protocol):
 
 
 class State(NamedTuple):
-    """What of a group is news when it changes: `Ready` and the node; all empty for a group nobody judged yet."""
+    """What of an object is news when it changes: `Ready` and the node; all empty when nobody has judged it yet."""
 
     ready: str = ""
     reason: str = ""
     node_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that there may be Events about.
+
+    Attributes:
+        resource: what it is one of.
+        name: metadata.
+        uid: metadata.
+        resource_version: metadata.
+        state: how it stands by its status.
+        message: that of `Ready`.
+    """
+
+    resource: Resource
+    name: ObjectName
+    uid: str
+    resource_version: str
+    state: State
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +102,39 @@ class News:
     note: str
 
 
-def state_of(group: CacheMonitorGroup) -> State:
-    """How a group stands by its status."""
-    ready = group.conditions.get(READY)
-    return State() if ready is None else State(ready.status, ready.reason, group.node_name)
+def group_subject(group: CacheMonitorGroup) -> Subject:
+    """A group as it stands."""
+    state, message = _standing(group.conditions, group.node_name)
+    return Subject(GROUPS, group.name, group.uid, group.resource_version, state, message)
 
 
-def news(before: State, group: CacheMonitorGroup) -> Iterable[News]:
-    """What there is to say of a group, given how it stood when something was said of it last."""
-    now = state_of(group)
+def policy_subject(stored: StoredPolicy) -> Subject:
+    """A policy as it stands."""
+    state, message = _standing(parse_conditions(stored.status.get("conditions", ())))
+    name = ObjectName("", stored.policy.name)
+    return Subject(POLICIES, name, stored.uid, stored.resource_version, state, message)
+
+
+def _standing(conditions: Mapping[str, Condition], node_name: str = "") -> tuple[State, str]:
+    ready = conditions.get(READY)
+    return (State(), "") if ready is None else (State(ready.status, ready.reason, node_name), ready.message)
+
+
+def news(before: State, subject: Subject) -> Iterable[News]:
+    """What there is to say of an object, given how it stood when something was said of it last."""
+    now = subject.state
     if before.node_name and now.node_name and before.node_name != now.node_name:
         yield News("Normal", MOVED, f"the VMI moved from node `{before.node_name}` to node `{now.node_name}`")
     if (before.ready, before.reason) != (now.ready, now.reason):
         fine = now.ready == "True" or now.reason in _NOTHING_WRONG
-        yield News("Normal" if fine else "Warning", now.reason, group.conditions[READY].message)
+        yield News("Normal" if fine else "Warning", now.reason, subject.message)
 
 
 @dataclass(slots=True)
-class _Group:
-    """A group, the state that was announced last, and when the next may be announced (seconds since the epoch)."""
+class _Heard:
+    """An object, the state that was announced last, and when the next may be announced (seconds since the epoch)."""
 
-    group: CacheMonitorGroup
+    subject: Subject
     said: State
     silent_until: float = 0.0
 
@@ -107,26 +156,32 @@ class Announcer:
         self._metrics = metrics
         self._instance = instance
         self._clock = clock
-        self._groups: dict[ObjectName, _Group] = {}
+        self._heard: dict[ObjectName, _Heard] = {}
         self._timers = Timers()
         self._woken = asyncio.Event()
         self._bucket = TokenBucket(_EVENTS_PER_SECOND, _BURST, clock=asyncio.get_running_loop().time)
 
-    def hear(self, change: Change[StoredGroup]) -> None:
+    def hear_group(self, change: Change[StoredGroup]) -> None:
         """A group came, changed or went; give this to the store. What stood when it came is no news."""
-        name, after = change.name, change.after
-        if after is None:
-            self._groups.pop(name, None)
+        self._hear(change.name, group_subject(change.after.group) if change.after else None)
+
+    def hear_policy(self, change: Change[StoredPolicy]) -> None:
+        """The same of a policy."""
+        self._hear(change.name, policy_subject(change.after) if change.after else None)
+
+    def _hear(self, name: ObjectName, subject: Subject | None) -> None:
+        if subject is None:
+            self._heard.pop(name, None)
             self._timers.set(name, None)
             return
-        known = self._groups.get(name)
-        now = state_of(after.group)
-        if known is None or known.group.uid != after.group.uid:
-            self._groups[name] = _Group(after.group, said=now)
+        known = self._heard.get(name)
+        now = subject.state
+        if known is None or known.subject.uid != subject.uid:
+            self._heard[name] = _Heard(subject, said=now)
             self._timers.set(name, None)
             return
-        before, known.group = state_of(known.group), after.group
-        if now == known.said:
+        before, known.subject = known.subject.state, subject
+        if now == known.said or now.reason in _UNDER_WAY:
             self._timers.set(name, None)
         elif now != before:
             self._timers.set(name, max(self._clock() + _LASTS_SECONDS, known.silent_until))
@@ -146,30 +201,34 @@ class Announcer:
     async def _announce(self, name: ObjectName) -> None:
         """Say what is so when our turn in the token bucket comes."""
         await asyncio.sleep(self._bucket.take())
-        known = self._groups.get(name)
-        if known is None:
+        known = self._heard.get(name)
+        if known is None or known.subject.state.reason in _UNDER_WAY:
             return
-        items = tuple(news(known.said, known.group))
-        known.said = state_of(known.group)
+        items = tuple(news(known.said, known.subject))
+        known.said = known.subject.state
         known.silent_until = self._clock() + _SPACING_SECONDS
         for item in items:
             try:
                 await self._client.create(
-                    EVENTS, self._event(known.group, item), field_manager=OPERATOR_FIELD_MANAGER
+                    EVENTS, self._event(known.subject, item), field_manager=OPERATOR_FIELD_MANAGER
                 )
                 self._metrics.count_event("ok")
             except KubeError as err:
                 self._metrics.count_event("failed")
                 log.warning("Event %s on %s: %s", item.reason, name, err)
 
-    def _event(self, group: CacheMonitorGroup, item: News) -> dict[str, Any]:
+    def _event(self, subject: Subject, item: News) -> dict[str, Any]:
         """An Event of events.k8s.io/v1; its name is unique as those of client-go are."""
         moment = datetime.fromtimestamp(self._clock(), UTC)
         suffix = f"{int(moment.timestamp() * 1e6):x}.{item.reason.lower()}"
+        namespace, name = subject.name
         return {
             "apiVersion": EVENTS.api_version,
             "kind": EVENTS.kind,
-            "metadata": {"namespace": group.name.namespace, "name": f"{group.name.name[:200].rstrip('-.')}.{suffix}"},
+            "metadata": {
+                "namespace": namespace or _NAMESPACE_OF_THE_CLUSTERS,
+                "name": f"{name[:200].rstrip('-.')}.{suffix}",
+            },
             "eventTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": OPERATOR_FIELD_MANAGER,
             "reportingInstance": self._instance[:128],
@@ -178,11 +237,11 @@ class Announcer:
             "reason": item.reason,
             "note": item.note.encode()[:_LONGEST_NOTE_BYTES].decode(errors="ignore"),
             "regarding": {
-                "apiVersion": GROUPS.api_version,
-                "kind": GROUPS.kind,
-                "namespace": group.name.namespace,
-                "name": group.name.name,
-                "uid": group.uid,
-                "resourceVersion": group.resource_version,
+                "apiVersion": subject.resource.api_version,
+                "kind": subject.resource.kind,
+                **({"namespace": namespace} if namespace else {}),
+                "name": name,
+                "uid": subject.uid,
+                "resourceVersion": subject.resource_version,
             },
         }

@@ -97,12 +97,27 @@ class Collection(Generic[T]):
         self._listed = 0  # what the list has may have changed long before the list before it
         objects = list(objects)
         changes = [change for obj in objects if (change := self.put(obj)) is not None]
-        absent = self._items.keys() - {name_of(obj) for obj in objects}
-        gone = sorted(name for name in absent if self._items[name].version <= version)
-        changes += [Change(name, self._items.pop(name).value, None) for name in gone]
+        changes += self._drop_absent((name_of(obj) for obj in objects), version)
         self._listed = version
         self._removed = {name: at for name, at in self._removed.items() if at > version}
         return changes
+
+    def retain(self, names: Iterable[ObjectName], version: int) -> list[Change[T]] | None:
+        """The names of a complete list, as of `version`: what is not among them is gone.
+
+        What is new is left to whoever tells of it. None when the version goes down: only a list of whole objects
+        helps then.
+        """
+        if version < self._listed:
+            return None
+        changes = self._drop_absent(names, version)
+        self._removed |= {change.name: version for change in changes}
+        return changes
+
+    def _drop_absent(self, names: Iterable[ObjectName], version: int) -> list[Change[T]]:
+        absent = self._items.keys() - set(names)
+        gone = sorted(name for name in absent if self._items[name].version <= version)
+        return [Change(name, self._items.pop(name).value, None) for name in gone]
 
 
 class Index:

@@ -59,6 +59,8 @@ class Login:
             token=await self._credentials.bearer_token(),
             certificate_path=certificate,
             private_key_path=key,
+            proxy_url=self._credentials.proxy,
+            insecure=not self._credentials.verifies,
             expiration=datetime.now(UTC) + _LOGIN_LASTS,
         )
 
@@ -126,14 +128,14 @@ def operator_settings() -> kopf.OperatorSettings:
 
 
 def registry_of_handlers(
-    store: Store, login: Login, request_relist: Callable[[], None], ended: Callable[[], None]
+    store: Store, login: Login, listed_again: Callable[[Resource], None], ended: Callable[[], None]
 ) -> kopf.OperatorRegistry:
     """The handlers.
 
     Args:
         store: hears every event.
         login: how to reach the API server.
-        request_relist: called when kopf has listed again: what vanished before, it does not tell.
+        listed_again: called when kopf has listed a resource: what vanished before, it does not tell.
         ended: called when kopf ends, whatever for.
     """
     registry = kopf.OperatorRegistry()
@@ -151,7 +153,7 @@ def registry_of_handlers(
         async def hear(event: kopf.RawEvent, **_: Any) -> None:
             store.hear(resource, event["type"], event["object"])
             if event["type"] is None:
-                request_relist()
+                listed_again(resource)
 
     for resource in (GROUPS, NODES, POLICIES, NAMESPACES, VMIS, PODS):
         feed(resource)

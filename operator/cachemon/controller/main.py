@@ -115,7 +115,8 @@ async def operate(config: Config) -> None:
             writer = Writer(store, client, relister.once, metrics)
             announcer = Announcer(client, metrics, instance=socket.gethostname())
             store.on_dirty = writer.wake
-            store.on_group = announcer.hear
+            store.on_group = announcer.hear_group
+            store.on_policy = announcer.hear_policy
             metrics.show_groups(store.groups.values)
             log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
             await _first(relister.first(), stopped.wait())
@@ -124,7 +125,7 @@ async def operate(config: Config) -> None:
             log.info("%d groups; watching", len(store.groups))
             watching, gave_up = asyncio.Event(), asyncio.Event()
             kopf_operator = kopf.operator(
-                registry=registry_of_handlers(store, Login(credentials), relister.request, gave_up.set),
+                registry=registry_of_handlers(store, Login(credentials), relister.find_vanished, gave_up.set),
                 settings=operator_settings(),
                 clusterwide=True,
                 standalone=True,

@@ -6,8 +6,8 @@ a group that happens to have the name. It is never touched.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -33,14 +33,17 @@ _POLICY_REST_SECONDS = 2.0
 """The counts change with every group that is written, and there may be thousands."""
 
 _NAMED_AT_MOST = 3
+_LONGEST_QUOTE = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """A CacheMonitorPolicy as the API server has it: what it wants, and its status."""
+    """A CacheMonitorPolicy as the API server has it: what it wants, its status, and what an Event names it by."""
 
     policy: CacheMonitorPolicy
     status: Mapping[str, Any]
+    uid: str
+    resource_version: str = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ class Standing(Enum):
 
 def parse_stored_policy(obj: Mapping[str, Any]) -> StoredPolicy:
     """A CacheMonitorPolicy as the API server hands it out."""
-    return StoredPolicy(parse_cache_monitor_policy(obj), obj.get("status", {}))
+    metadata = obj["metadata"]
+    return StoredPolicy(
+        parse_cache_monitor_policy(obj), obj.get("status", {}), metadata["uid"], metadata["resourceVersion"]
+    )
 
 
 def standing_of(stored: StoredGroup | None, wish: Wish) -> Standing:
@@ -100,17 +106,20 @@ def stamp_of(stored: StoredGroup | None, wish: Wish | None) -> Apply | Delete | 
     return None
 
 
-def decide_policy(stored: StoredPolicy, standings: Mapping[ObjectName, Standing], now: float) -> Decision:
+def decide_policy(
+    stored: StoredPolicy, standings: Mapping[ObjectName, Standing], refusals: Mapping[ObjectName, str], now: float
+) -> Decision:
     """What to write about a policy.
 
     Args:
         stored: the policy.
         standings: of all groups that it wants.
+        refusals: what the API server said of those that it did not let us write.
         now: seconds since the epoch.
     """
     policy = stored.policy
     ready = render_condition(
-        _judge(policy, standings),
+        _judge(policy, standings, refusals),
         before=stored.status.get("conditions", ()),
         generation=policy.generation,
         now=format_time(now),
@@ -131,20 +140,26 @@ def decide_policy(stored: StoredPolicy, standings: Mapping[ObjectName, Standing]
     )
 
 
-def _judge(policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing]) -> Condition:
+def _judge(
+    policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing], refusals: Mapping[ObjectName, str]
+) -> Condition:
     if not standings:
         message = "no VirtualMachineInstance matches now; one that does gets its group at once"
         return Condition(READY, "True", Reason.NO_VMI_MATCHES, message)
     tally = Counter(standings.values())
     if taken := sorted(str(name) for name, standing in standings.items() if standing is Standing.TAKEN):
-        names = ", ".join(f"`{name}`" for name in taken[:_NAMED_AT_MOST]) + (
-            ", ..." if taken[_NAMED_AT_MOST:] else ""
-        )
         message = (
             f"{len(taken)} of {len(standings)} groups can't be stamped: there is a CacheMonitorGroup of that name "
-            f"without the label {POLICY_LABEL}={policy.name}, and it is left alone; delete or rename {names}"
+            f"without the label {POLICY_LABEL}={policy.name}, and it is left alone; delete or rename {_some(taken)}"
         )
         return Condition(READY, "False", Reason.NAME_TAKEN, message)
+    if refused := sorted(str(name) for name in refusals):
+        words = min(refusals.items())[1][:_LONGEST_QUOTE]
+        message = (
+            f"the API server refuses {len(refused)} of {len(standings)} groups, which is tried again every minute: "
+            f"{_some(refused)}; it says: {words}"
+        )
+        return Condition(READY, "False", Reason.GROUPS_REFUSED, message)
     if tally[Standing.CURRENT] < len(standings):
         message = (
             f"{tally[Standing.CURRENT]} of {len(standings)} groups are as the template says, the others are being "
@@ -153,6 +168,10 @@ def _judge(policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing])
         return Condition(READY, "False", Reason.STAMPING, message)
     message = "every matching VirtualMachineInstance has its CacheMonitorGroup"
     return Condition(READY, "True", Reason.GROUPS_STAMPED, message)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:_NAMED_AT_MOST]) + (", ..." if names[_NAMED_AT_MOST:] else "")
 
 
 def _render_group(wish: Wish) -> dict[str, Any]:

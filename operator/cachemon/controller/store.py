@@ -9,7 +9,14 @@ from cachemon.controller.collection import Change, Collection, Index
 from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
 from cachemon.controller.node_agent import parse_node_agent
 from cachemon.controller.roster import Roster
-from cachemon.controller.stamping import StoredPolicy, decide_policy, parse_stored_policy, stamp_of, standing_of
+from cachemon.controller.stamping import (
+    Standing,
+    StoredPolicy,
+    decide_policy,
+    parse_stored_policy,
+    stamp_of,
+    standing_of,
+)
 from cachemon.controller.vmi import LauncherPod, Vmi, parse_labels, parse_pod, parse_vmi
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 
@@ -27,6 +34,7 @@ class Store:
         policies: the CacheMonitorPolicies.
         on_dirty: called whenever a name has become dirty.
         on_group: called whenever a group has come, changed or gone.
+        on_policy: the same of a policy.
     """
 
     def __init__(self) -> None:
@@ -50,8 +58,10 @@ class Store:
         self._pods_of_vmi = Index()
         self._dirty: dict[ObjectName, None] = {}
         self._backlog: dict[ObjectName, None] = {}
+        self._refusals: dict[ObjectName, str] = {}
         self.on_dirty: Callable[[], None] = lambda: None
         self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
+        self.on_policy: Callable[[Change[StoredPolicy]], None] = lambda _: None
 
     @property
     def dirty(self) -> Mapping[ObjectName, None]:
@@ -83,6 +93,20 @@ class Store:
         for change in self._collections[resource].replace(objects, int(resource_version)):
             self._follow(resource, change)
 
+    def hear_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: str) -> bool:
+        """The names of a complete list of a resource; False when that is of no use, and the objects are needed."""
+        changes = self._collections[resource].retain(names, int(resource_version))
+        for change in changes or ():
+            self._follow(resource, change)
+        return changes is not None
+
+    def note_refusal(self, name: ObjectName, message: str) -> None:
+        """The API server did not let us write the group that a policy wants: its policy has to say so."""
+        policy = self._roster.policy_of(name)
+        if policy is not None:
+            self._refusals[name] = message
+            self.mark([policy])
+
     def decide(self, name: ObjectName, now: float) -> Decision | None:
         """What to write about a group or a policy; None when there is no such thing and should be none."""
         if not name.namespace:
@@ -110,7 +134,9 @@ class Store:
             return None
         wishes = {group: self._roster.wish(group) for group in self._roster.of_policy(name)}
         standings = {group: standing_of(self.groups.get(group), wish) for group, wish in wishes.items() if wish}
-        return decide_policy(stored, standings, now)
+        lacking = (name for name, standing in standings.items() if standing in (Standing.MISSING, Standing.OUTDATED))
+        refusals = {name: self._refusals[name] for name in lacking if name in self._refusals}
+        return decide_policy(stored, standings, refusals, now)
 
     def _mark(self, queue: dict[ObjectName, None], names: Iterable[ObjectName]) -> None:
         before = len(queue)
@@ -160,10 +186,13 @@ class Store:
             self.take(change.name)
         else:
             self.mark([change.name])
+        self.on_policy(change)
 
     def _restamp(self, groups: Mapping[ObjectName, ObjectName]) -> None:
         """These groups, each with the policy that wants it, have to be looked at, and the policies then."""
         self._mark(self._backlog, groups)
+        for name in self._refusals.keys() & groups.keys():
+            del self._refusals[name]  # what was refused is not what will be written
         self.mark({policy for policy in groups.values() if self.policies.get(policy)})
 
     def _follow_pod(self, change: Change[LauncherPod]) -> None:

@@ -28,7 +28,9 @@ from cachemon.model.api import (
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
+    KubeForbiddenError,
     KubeNotFoundError,
+    KubeRejectedError,
     KubeThrottledError,
     KubeUnreachableError,
 )
@@ -220,7 +222,11 @@ class Writer:
             await self._client.delete(GROUPS, name, uid=stamp.uid)
             self._succeeded()
             return
-        answer = await self._client.apply(GROUPS, stamp.body, field_manager=OPERATOR_FIELD_MANAGER)
+        try:
+            answer = await self._client.apply(GROUPS, stamp.body, field_manager=OPERATOR_FIELD_MANAGER)
+        except (KubeForbiddenError, KubeRejectedError) as err:
+            self._store.note_refusal(name, str(err))
+            raise
         self._succeeded()
         self._store.hear(GROUPS, "MODIFIED", answer)
         decision = self._store.decide(name, self._clock())

@@ -19,6 +19,7 @@ __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_LIST_OF_METADATA = _METADATA.replace("Metadata;", "MetadataList;")
 _JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
 _LONGEST_EVENT_BYTES = 4 * 1024 * 1024
 """Of a watch; etcd takes objects of 1.5 MiB, and JSON may be larger than what is stored."""
@@ -70,7 +71,6 @@ class KubeClient:
             connector=aiohttp.TCPConnector(ssl=_tls(credentials)),
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
-            trust_env=True,
         )
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
@@ -94,6 +94,7 @@ class KubeClient:
         namespace: str = "",
         *,
         keep: Callable[[dict[str, Any]], dict[str, Any]] = _everything,
+        metadata_only: bool = False,
     ) -> Listing:
         """All objects that the selector takes, in all namespaces unless one is named.
 
@@ -102,11 +103,14 @@ class KubeClient:
             selector: which of them.
             namespace: where; empty for everywhere.
             keep: what of an object is wanted. The list comes in pages, and only this outlives its page.
+            metadata_only: let the server leave out all but `metadata` of each object.
         """
         items: list[dict[str, Any]] = []
         query = {"limit": "200", **_selection(selector)}
+        path, accept = _path(resource, ObjectName(namespace, "")), _LIST_OF_METADATA if metadata_only else _JSON
         while True:
-            page = await self._json("GET", _path(resource, ObjectName(namespace, "")), query)
+            response = await self._request("GET", path, query, headers={"Accept": accept}, limit=self._limit)
+            page = _decode(await _answer(response.read()))
             items += map(keep, page["items"])
             if not page["metadata"].get("continue"):
                 return Listing(items, page["metadata"]["resourceVersion"])

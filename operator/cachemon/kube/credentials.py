@@ -3,13 +3,22 @@
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["ClientCertificate", "Credentials", "TokenFile", "load_credentials", "pod_credentials"]
+__all__ = [
+    "ClientCertificate",
+    "Credentials",
+    "TokenFile",
+    "load_credentials",
+    "pod_credentials",
+    "proxy_of_environment",
+]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _BELIEVE_TOKEN_SECONDS = 60.0
@@ -38,7 +47,7 @@ class Credentials:
         client_certificate: how we log in without a token.
         verifies: whether the server's certificate is checked at all.
         server_name: what the certificate must be for, if not for the host of the URL.
-        proxy: URL of a proxy.
+        proxy: URL of a proxy: the kubeconfig's, else the environment's.
         namespace: that of the kubeconfig's context.
         renew: reads a pod's token again at once: the server has refused the one that we have.
     """
@@ -77,7 +86,8 @@ async def load_credentials(
     # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod
     from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
 
-    return await kubeconfig_credentials(kubeconfig, context)
+    credentials = await kubeconfig_credentials(kubeconfig, context)
+    return replace(credentials, proxy=credentials.proxy or proxy_of_environment(credentials.server, environment))
 
 
 def pod_credentials(environment: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Credentials:
@@ -102,8 +112,25 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
         raise InvalidInputError(
             f"no Kubernetes credentials from the pod's service account: {err}; is automountServiceAccountToken off?"
         ) from err
-    address = f"[{host}]" if ":" in host else host
-    return Credentials(f"https://{address}:{port}", token, str(ca_file), renew=token.doubt)
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    proxy = proxy_of_environment(server, environment)
+    return Credentials(server, token, str(ca_file), proxy=proxy, renew=token.doubt)
+
+
+def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for a server (HTTPS_PROXY, NO_PROXY and so on, small letters first).
+
+    The HTTP client can look there itself, but does so at every request, and for passwords in a file: a sixth of
+    what a write costs.
+    """
+    address = urlsplit(server)
+
+    def said(variable: str) -> str:
+        return environment.get(variable) or environment.get(variable.upper(), "")
+
+    proxy = said(f"{address.scheme}_proxy")
+    bypassed = proxy_bypass_environment(address.hostname or "", {"no": said("no_proxy")})
+    return proxy if proxy and not bypassed else None
 
 
 class TokenFile:

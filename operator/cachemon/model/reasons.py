@@ -25,6 +25,7 @@ class Reason(StrEnum):
     NO_VMI_MATCHES = "NoVMIMatches"
     STAMPING = "Stamping"
     NAME_TAKEN = "NameTaken"
+    GROUPS_REFUSED = "GroupsRefused"
 
     # How the groups stand: the agent's words, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
     MONITORED = "Monitored"

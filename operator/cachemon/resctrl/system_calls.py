@@ -39,6 +39,11 @@ class SystemCalls:
         """The identity of an open directory."""
         return os.fstat(descriptor).st_ino
 
+    def identity(self, descriptor: int) -> tuple[int, int]:
+        """The same, and which mount it is on."""
+        status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
+
     def subdirectories(self, path: Path) -> list[str]:
         """Names, sorted."""
         with os.scandir(path) as entries:

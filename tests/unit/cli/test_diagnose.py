@@ -161,5 +161,11 @@ def test_every_reason_of_the_node_and_of_its_groups_has_advice_or_passes_by_itse
         Reason.NO_SUCH_THREAD,
     }
     about_the_agent = {Reason.NO_AGENT, Reason.NODE_UNSUPPORTED, Reason.AGENT_NOT_REPORTING}
-    of_policies = {Reason.GROUPS_STAMPED, Reason.NO_VMI_MATCHES, Reason.STAMPING, Reason.NAME_TAKEN}
+    of_policies = {
+        Reason.GROUPS_STAMPED,
+        Reason.NO_VMI_MATCHES,
+        Reason.STAMPING,
+        Reason.NAME_TAKEN,
+        Reason.GROUPS_REFUSED,
+    }
     assert set(Reason) - passing - about_the_agent - of_policies == set(ADVICE)

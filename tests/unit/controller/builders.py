@@ -121,7 +121,12 @@ def policy_object(
 ) -> Object:
     """A CacheMonitorPolicy as the API has it; it selects by these labels."""
     return {
-        "metadata": {"name": name, "generation": generation, "resourceVersion": str(version)},
+        "metadata": {
+            "name": name,
+            "uid": f"uid-{name}",
+            "generation": generation,
+            "resourceVersion": str(version),
+        },
         "spec": {
             "vmiSelector": {"matchLabels": dict(vmis or {})},
             "namespaceSelector": {"matchLabels": dict(namespaces or {})},

@@ -5,13 +5,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.announce import Announcer, State, news, state_of
+from cachemon.controller.announce import Announcer, State, group_subject, news
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
-from cachemon.model.api import EVENTS, GROUPS, Resource
+from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
 from tests.unit.controller import virtual_time
-from tests.unit.controller.builders import NOW, condition, group, group_object
+from tests.unit.controller.builders import NOW, condition, group, group_object, policy_object
 
 Object = dict[str, Any]
 
@@ -46,7 +46,8 @@ class Story:
             self.events, self.metrics, instance="pod-1", clock=lambda: NOW + virtual_time.time()
         )
         self.store = Store()
-        self.store.on_group = self.announcer.hear
+        self.store.on_group = self.announcer.hear_group
+        self.store.on_policy = self.announcer.hear_policy
         self._version = 0
 
     def group(
@@ -59,6 +60,12 @@ class Story:
         if uid:
             obj["metadata"]["uid"] = uid
         self.store.hear(GROUPS, "MODIFIED", obj)
+
+    def policy(self, status: str, reason: str) -> None:
+        """The policy stands so now."""
+        self._version += 1
+        ready = condition("Ready", status, reason) | {"message": "what to do"}
+        self.store.hear(POLICIES, "MODIFIED", policy_object(version=self._version, status={"conditions": [ready]}))
 
     def delete(self) -> None:
         self._version += 1
@@ -110,6 +117,54 @@ def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_mes
         "uid": "uid-g",
         "resourceVersion": "2",
     }
+
+
+def test_a_policy_that_lacks_a_group_is_a_warning_on_the_policy() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "GroupsStamped")
+        stage.policy("False", "NameTaken")
+        await asyncio.sleep(70)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(70)
+
+    stage = play(story)
+    assert stage.events.told == [("Warning", "NameTaken"), ("Normal", "GroupsStamped")]
+    event = stage.events.posted[0]
+    assert event["metadata"]["namespace"] == "default", "where Events on objects without a namespace have to be"
+    assert event["note"] == "what to do"
+    assert event["regarding"] == {
+        "apiVersion": "cachemon.dev/v1alpha1",
+        "kind": "CacheMonitorPolicy",
+        "name": "gold",
+        "uid": "uid-gold",
+        "resourceVersion": "2",
+    }
+
+
+def test_a_policy_at_work_is_no_news_only_what_becomes_of_it() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "NoVMIMatches")
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(100)
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == [("Normal", "GroupsStamped")]
+
+
+def test_what_is_being_mended_when_its_turn_comes_is_not_told() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "GroupsStamped")
+        stage.policy("False", "GroupsRefused")
+        await asyncio.sleep(3)
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == []
 
 
 def test_a_state_that_passes_is_no_news() -> None:
@@ -202,8 +257,8 @@ STATES = st.builds(
 @given(STATES, STATES)
 def test_there_is_news_exactly_when_the_state_of_a_placed_group_is_another(before: State, after: State) -> None:
     status = {"nodeName": after.node_name, "conditions": [condition("Ready", after.ready, after.reason)]}
-    now = group(status)
-    assert state_of(now) == after
+    now = group_subject(group(status))
+    assert now.state == after
     moved = bool(before.node_name and after.node_name) and before.node_name != after.node_name
     judged = (before.ready, before.reason) != (after.ready, after.reason)
     assert len(tuple(news(before, now))) == moved + judged

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 from cachemon.controller.handlers import Backoffs, Login, operator_settings, registry_of_handlers
 from cachemon.controller.store import Store
 from cachemon.kube.credentials import ClientCertificate, Credentials
-from cachemon.model.api import GROUPS, VMIS
+from cachemon.model.api import GROUPS, VMIS, Resource
 from tests.unit.controller import virtual_time
 from tests.unit.controller.builders import group_object, vmi_object
 
@@ -35,6 +36,12 @@ def test_a_client_certificate_logs_in_without_a_token() -> None:
     assert (info.token, info.certificate_path, info.private_key_path) == (None, "/c", "/k")
 
 
+def test_kopf_takes_the_same_way_to_the_server_as_we_do() -> None:
+    info = virtual_time.run(Login(replace(credentials("one"), proxy="http://p:2", verifies=False))())
+    assert (info.proxy_url, info.insecure) == ("http://p:2", True)
+    assert not virtual_time.run(Login(credentials("one"))()).insecure
+
+
 def test_logins_that_are_refused_at_once_are_seconds_apart() -> None:
     async def story() -> list[float]:
         login = Login(credentials("bad", "bad", "bad"))
@@ -58,7 +65,7 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
-    registry = registry_of_handlers(Store(), Login(credentials()), lambda: None, lambda: None)
+    registry = registry_of_handlers(Store(), Login(credentials()), lambda _: None, lambda: None)
     assert len(registry._watching.get_all_handlers()) == 6
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
@@ -67,8 +74,8 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
 @pytest.mark.parametrize(("kind", "listed"), [(None, 1), ("ADDED", 0)])
 def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kind: str | None, listed: int) -> None:
     store = Store()
-    requests: list[int] = []
-    registry = registry_of_handlers(store, Login(credentials()), lambda: requests.append(1), lambda: None)
+    requests: list[Resource] = []
+    registry = registry_of_handlers(store, Login(credentials()), requests.append, lambda: None)
     handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
 
     async def feed() -> None:
@@ -77,4 +84,4 @@ def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kin
 
     virtual_time.run(feed())
     assert len(store.groups) == 1
-    assert len(requests) == 2 * listed
+    assert requests == [GROUPS, VMIS] * listed

@@ -26,11 +26,14 @@ EVERYTHING = Selector()
 
 
 class FakeLists:
-    """Answers lists, and remembers when it was asked for what."""
+    """Answers lists, and remembers when it was asked for what, and when for names."""
 
-    def __init__(self, *errors: KubeError) -> None:
+    def __init__(self, *errors: KubeError, objects: Mapping[Resource, list[dict[str, Any]]] = OBJECTS) -> None:
         self.asked: list[tuple[float, Resource, str]] = []
+        self.asked_for_names: list[tuple[float, Resource, str]] = []
         self.errors = list(errors)
+        self.objects = objects
+        self.version = 10
 
     async def list(
         self,
@@ -38,11 +41,17 @@ class FakeLists:
         selector: Selector = EVERYTHING,
         *,
         keep: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        metadata_only: bool = False,
     ) -> Listing:
-        self.asked.append((virtual_time.time(), resource, selector.labels))
+        asked = self.asked_for_names if metadata_only else self.asked
+        asked.append((virtual_time.time(), resource, selector.labels))
         if self.errors:
             raise self.errors.pop(0)
-        return Listing([keep(obj) for obj in OBJECTS[resource]], str(10 + len(self.asked)))
+        self.version += 1
+        objects = self.objects[resource]
+        if metadata_only:
+            objects = [{"metadata": obj["metadata"]} for obj in objects]
+        return Listing([keep(obj) for obj in objects], str(self.version))
 
 
 def rounds(lists: FakeLists) -> list[float]:
@@ -90,12 +99,16 @@ def test_a_failed_list_is_for_the_caller_to_know() -> None:
         virtual_time.run(Relister(FakeLists(KubeUnreachableError("away")), Store(), Metrics()).once())
 
 
-def play(lists: FakeLists, *requests: float, seconds: float) -> list[float]:
+def play(
+    lists: FakeLists, *requests: float, seconds: float, store: Store | None = None, resource: Resource = GROUPS
+) -> list[float]:
+    """Kopf lists a resource at these times; answers when everything was listed."""
+
     async def story() -> None:
-        relister = Relister(lists, Store(), Metrics())
+        relister = Relister(lists, store or Store(), Metrics())
         task = asyncio.create_task(relister.run())
         for when in requests:
-            asyncio.get_running_loop().call_at(when, relister.request)
+            asyncio.get_running_loop().call_at(when, relister.find_vanished, resource)
         await asyncio.sleep(seconds)
         task.cancel()
         await asyncio.wait([task])
@@ -104,14 +117,52 @@ def play(lists: FakeLists, *requests: float, seconds: float) -> list[float]:
     return rounds(lists)
 
 
-def test_it_lists_every_five_minutes_unasked() -> None:
+def test_it_lists_everything_every_five_minutes_unasked() -> None:
     assert play(FakeLists(), seconds=700) == [330.0, 660.0]
 
 
-def test_it_lists_soon_when_asked_but_not_more_often_than_every_half_a_minute() -> None:
-    assert play(FakeLists(), 1, 2, 3, 31, 32, 100, seconds=150) == [30.0, 60.0, 100.0]
+def test_names_are_listed_soon_when_asked_but_not_more_often_than_every_half_a_minute() -> None:
+    lists = FakeLists()
+    assert play(lists, 1, 2, 3, 31, 32, 100, seconds=150) == []
+    assert [when for when, _, _ in lists.asked_for_names] == [30.0, 60.0, 100.0]
+
+
+def test_asking_again_and_again_does_not_put_off_the_list_of_everything() -> None:
+    assert play(FakeLists(), *range(0, 400, 5), seconds=400) == [330.0]
+
+
+def test_names_are_listed_of_what_kopf_has_listed_and_of_nothing_else() -> None:
+    lists = FakeLists()
+    play(lists, 1, seconds=40, resource=PODS)
+    assert [(resource, labels) for _, resource, labels in lists.asked_for_names] == [
+        (PODS, "kubevirt.io=virt-launcher")
+    ]
+
+
+def test_what_vanished_while_nobody_watched_is_noticed_by_its_name() -> None:
+    store = Store()
+    virtual_time.run(Relister(FakeLists(), store, Metrics()).once())
+    assert reason(store) == "NoAgent"
+    lists = FakeLists(objects={**OBJECTS, VMIS: []})
+    lists.version = 100
+    play(lists, 1, seconds=40, store=store, resource=VMIS)
+    assert lists.asked == []
+    assert reason(store) == "VMINotFound"
+
+
+def test_versions_that_go_down_are_another_history_and_everything_is_listed() -> None:
+    store = Store()
+    before = FakeLists()
+    before.version = 1000
+    virtual_time.run(Relister(before, store, Metrics()).once())
+    lists = FakeLists(objects={**OBJECTS, VMIS: []})
+    assert play(lists, 1, seconds=40, store=store, resource=VMIS) == [30.0]
+    assert reason(store) == "VMINotFound"
 
 
 @pytest.mark.parametrize("error", [KubeUnreachableError("away"), KubeGoneError("too old")])
 def test_a_list_that_failed_is_tried_again_soon(error: KubeError) -> None:
-    assert play(FakeLists(error), 1, seconds=80) == [30.0, 60.0]
+    lists = FakeLists(error)
+    assert play(lists, 1, seconds=80) == []
+    assert [when for when, _, _ in lists.asked_for_names] == [30.0, 60.0]
+    assert play(FakeLists(error), seconds=370) == [330.0, 360.0]

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -32,9 +33,12 @@ def applied(action: Apply | Delete | None) -> Object:
     return dict(action.body)
 
 
-def decided(status: Object | None, *standings: Standing, generation: int = 1) -> Decision:
+def decided(
+    status: Object | None, *standings: Standing, generation: int = 1, refusals: Mapping[ObjectName, str] = {}
+) -> Decision:
     names = {ObjectName("tenant", f"vm{number}.gold"): standing for number, standing in enumerate(standings)}
-    return decide_policy(parse_stored_policy(policy_object(status=status, generation=generation)), names, NOW)
+    policy = parse_stored_policy(policy_object(status=status, generation=generation))
+    return decide_policy(policy, names, refusals, NOW)
 
 
 def ready(decision: Decision) -> tuple[str, str]:
@@ -154,6 +158,17 @@ def test_a_name_that_is_taken_is_reported_with_what_to_do() -> None:
     message = decision.status["conditions"][0]["message"]
     assert message.endswith("delete or rename `tenant/vm1.gold`, `tenant/vm2.gold`, `tenant/vm3.gold`, ...")
     assert message.startswith("5 of 6 groups")
+
+
+def test_groups_that_the_api_server_refuses_are_reported_with_its_words() -> None:
+    refusals = {ObjectName("tenant", f"vm{number}.gold"): "exceeded quota: " + "x" * 5000 for number in range(4)}
+    decision = decided(None, Standing.CURRENT, *[Standing.MISSING] * 4, refusals=refusals)
+    assert ready(decision) == ("False", "GroupsRefused")
+    assert decision.status is not None
+    message = decision.status["conditions"][0]["message"]
+    assert message.startswith("the API server refuses 4 of 5 groups")
+    assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold`, ...; it says: exceeded quota" in message
+    assert len(message) <= 4096, "the schema's limit"
 
 
 def test_a_policys_status_is_written_when_it_differs_only() -> None:

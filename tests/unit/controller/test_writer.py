@@ -491,10 +491,36 @@ def test_a_stamp_that_is_refused_rests_and_the_group_is_bound_all_the_same() -> 
         bench.store.hear(NODES, "DELETED", node_object(version=2))
         await asyncio.sleep(30)
         assert bench.api.condition("vm.gold", "Bound") == "NoAgent"
-        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "Stamping"
+        ready = bench.api.objects[GOLD]["status"]["conditions"][0]
+        assert ready["reason"] == "GroupsRefused"
+        assert "`tenant/vm.gold`" in ready["message"]
+        assert ready["message"].endswith("it says: quota")
+        assert len([what for _, _, what in bench.api.writes if what.startswith("stamp")]) == 1
+        bench.api.slow = None
+        await asyncio.sleep(60)
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "GroupsStamped"
 
-    bench = with_writer(story)
-    assert len([what for _, _, what in bench.api.writes if what.startswith("stamp")]) == 1
+    with_writer(story)
+
+
+def test_a_refusal_is_forgotten_when_the_policy_is_edited_or_wants_nothing_any_more() -> None:
+    async def story(bench: Bench) -> None:
+        async def refuse() -> None:
+            if bench.api.writes[-1][2].startswith("stamp"):
+                raise KubeForbiddenError("quota")
+
+        bench.api.slow = refuse
+        bench.add_policy("vm")
+        await asyncio.sleep(10)
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "GroupsRefused"
+        bench.store.hear(POLICIES, "MODIFIED", policy_object(version=9000, generation=2, priority=9))
+        await asyncio.sleep(10)
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "Stamping"
+        bench.store.hear(VMIS, "DELETED", vmi_object(version=9001))
+        await asyncio.sleep(10)
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "NoVMIMatches"
+
+    with_writer(story)
 
 
 def test_a_server_that_does_not_keep_a_stamp_is_not_written_to_without_end() -> None:

@@ -113,6 +113,16 @@ def test_of_a_long_list_only_what_is_kept_stays_in_memory() -> None:
     play(story())
 
 
+def test_a_list_of_names_asks_the_server_to_leave_the_rest_out() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            await client.list(GROUPS, metadata_only=True)
+            _, _, _, headers, _ = server.requests[0]
+            assert headers["Accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+    play(story())
+
+
 def test_a_status_is_applied_by_our_manager_with_force() -> None:
     async def story() -> None:
         async with serving() as (server, client):

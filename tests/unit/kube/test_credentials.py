@@ -97,6 +97,36 @@ def test_a_renewed_token_is_used_within_a_minute_and_a_lost_one_is_kept(service_
     asyncio.run(story())
 
 
+PROXY = {"HTTPS_PROXY": "http://user:secret@p:3128"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({}, None),
+        (PROXY, "http://user:secret@p:3128"),
+        (PROXY | {"https_proxy": "http://q:1"}, "http://q:1"),
+        ({"HTTP_PROXY": "http://p:1"}, None),
+        (PROXY | {"NO_PROXY": "localhost, 10.96.0.1"}, None),
+        (PROXY | {"no_proxy": "*"}, None),
+        (PROXY | {"NO_PROXY": ".svc,10.96.0.2"}, "http://user:secret@p:3128"),
+    ],
+)
+def test_the_environments_proxy_is_used_unless_the_server_is_excepted(
+    service_account: Path, environment: dict[str, str], proxy: str | None
+) -> None:
+    assert pod_credentials(IN_A_POD | environment, service_account).proxy == proxy
+
+
+def test_a_kubeconfigs_proxy_wins_over_the_environments(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(CONFIG.replace('"http://127.0.0.1:1"', '"https://10.0.0.1:1"'))
+    environment = {"HTTPS_PROXY": "http://p:1"}
+    assert asyncio.run(load_credentials(path, environment=environment)).proxy == "http://p:1"
+    path.write_text(CONFIG.replace('"http://127.0.0.1:1"', '"https://10.0.0.1:1", proxy-url: "http://q:2"'))
+    assert asyncio.run(load_credentials(path, environment=environment)).proxy == "http://q:2"
+
+
 @pytest.mark.parametrize("missing", ["token", "ca.crt"])
 def test_a_pod_without_its_service_account_is_told_so(service_account: Path, missing: str) -> None:
     (service_account / missing).unlink()
