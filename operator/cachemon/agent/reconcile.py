@@ -251,7 +251,8 @@ def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:
     if [stands.target for stands in layout.targets] == [*targets]:
         return layout
     pairs = zip(targets, layout.targets, strict=True)
-    return replace(layout, targets=tuple(TargetLayout(target, stands.groups) for target, stands in pairs))
+    stand = (stands if stands.target == target else TargetLayout(target, stands.groups) for target, stands in pairs)
+    return replace(layout, targets=tuple(stand))
 
 
 def _cells(targets: Sequence[Target], qemus: Mapping[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:
