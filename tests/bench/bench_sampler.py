@@ -10,11 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 from statistics import median
 
-from cachemon.agent.layout import Layout
+from cachemon.agent.figures import Figures
 from cachemon.agent.sample import Sampler
 from cachemon.model.readings import parse_reading
 from cachemon.resctrl.counters import CounterReader
@@ -23,13 +23,15 @@ from lab.emulator import Emulator
 from tests.bench import built
 from tests.bench.measure import Bench, CannotRunError, Figure, seconds_of
 from tests.bench.sampled import BEGIN, END
-from tests.bench.trees import EVENTS, Size, layout_of, mon_groups, plain_tree
+from tests.bench.trees import EVENTS, Size, fill, layout_of, mon_groups, plain_tree
 
 SMALL, LARGE = Size(100, 2), Size(300, 8)
-VALUES_PER_ROUND = 5_000
+VALUES_PER_ROUND = 15_000
 ROUNDS = 21
 TIMES_UNDER_STRACE = 3
 SPARE_DESCRIPTORS = 100
+MOVED_BYTES = 1_000_003
+LARGEST_CACHE_BYTES = 64 << 20
 NO_FILE_OPERATION = frozenset({"mmap", "munmap", "mremap", "madvise", "brk", "futex", "clock_gettime", "sched_yield"})
 
 
@@ -71,16 +73,22 @@ def cpu_figures(size: Size, rounds: int, times: int) -> Iterator[Figure]:
     suffix = suffix_of(size)
     with ExitStack() as stack:
         root = stack.enter_context(plain_tree(size))
-        reader = CounterReader()
+        moments, now = count(), [0.0]
+        reader = CounterReader(clock=lambda: now[0])
         sampler, layout = Sampler(ResctrlTree(root), 10, reader=reader), layout_of(size)
         stack.callback(sampler.close)
         sampler.sample(layout)
         descriptors = reader._descriptors
         if len(descriptors) != values_of(size):
             raise AssertionError("the sampler does not hold what is to be read")
+
+        def sample() -> Figures:
+            now[0] = float(next(moments))  # a second later: as many samples are kept for the rates as by an agent
+            return sampler.sample(layout)
+
         measures = {
-            "": per_value(lambda: sampler.sample(layout), len(descriptors)),
-            "every_figure": per_value(lambda: derive_all(sampler, layout), len(descriptors)),
+            "": per_value(sample, len(descriptors)),
+            "every_figure": per_value(lambda: derive_all(sample()), len(descriptors)),
             "floor": per_value(lambda: list(preads(descriptors)), len(descriptors)),
             "parsed_floor": per_value(lambda: list(map(int, preads(descriptors))), len(descriptors)),
         }
@@ -94,9 +102,12 @@ def cpu_figures(size: Size, rounds: int, times: int) -> Iterator[Figure]:
             measures["goresctrl"] = goresctrl.nanoseconds_per_value
         except built.NotBuiltError as error:
             print(f"bench sampler: no figures against goresctrl: {error}", file=sys.stderr)
-        spent = interleaved(measures, rounds, times)
-    if "c" in spent:
+        more = count(MOVED_BYTES, MOVED_BYTES)
+        cold = cold_ratio(measures[""], measures["c"], rounds) if "c" in measures else None
+        spent = interleaved(measures, rounds, times, between=lambda: fill(root, size, next(more)))
+    if cold is not None:
         yield Figure(f"sampler.cpu_vs_c{suffix}", spent[""] / spent["c"], "ratio")
+        yield Figure(f"sampler.cold_cpu_vs_c{suffix}", cold, "ratio")
         yield Figure(f"sampler.python_floor_vs_c{suffix}", spent["floor"] / spent["c"], "ratio")
         yield Figure(f"sampler.python_parsed_floor_vs_c{suffix}", spent["parsed_floor"] / spent["c"], "ratio")
         yield Figure(f"sampler.every_figure_vs_c{suffix}", spent["every_figure"] / spent["c"], "ratio")
@@ -119,22 +130,44 @@ def suffix_of(size: Size) -> str:
     return "" if size.blocks == SMALL.blocks else f".{LARGE}"
 
 
-def derive_all(sampler: Sampler, layout: Layout) -> None:
-    """A sample with every figure of every group asked for, as no scrape and no status does every time."""
-    figures = sampler.sample(layout)
+def derive_all(figures: Figures) -> None:
+    """Ask for every figure of every group, as no scrape and no status does every time."""
     for mapping in (figures.groups, figures.objects, figures.rates):
         list(mapping.values())
 
 
-def interleaved(measures: dict[str, Callable[[int], float]], rounds: int, times: int) -> dict[str, float]:
-    """Medians; they take turns, so that a busy machine slows all alike. The first round only warms up."""
+def interleaved(
+    measures: dict[str, Callable[[int], float]], rounds: int, times: int, between: Callable[[], object]
+) -> dict[str, float]:
+    """Medians; they take turns, so that a busy machine slows all alike.
+
+    Each runs as often before it is measured: else the one that comes after another program would find the CPU's
+    caches full of that, and the one that comes after another reader of the same files would not.
+    """
     taken: dict[str, list[float]] = {name: [] for name in measures}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
+        between()
         for name, measure in measures.items():
-            spent = measure(times)
-            if number:
-                taken[name].append(spent)
-    return {name: median(times) for name, times in taken.items()}
+            measure(times)
+            taken[name].append(measure(times))
+    return {name: median(spent) for name, spent in taken.items()}
+
+
+def cold_ratio(sampler: Callable[[int], float], other: Callable[[int], float], rounds: int) -> float:
+    """What one sample takes / one run of the other, each with the CPU's caches full of something else.
+
+    An agent that has slept for a second finds them so.
+    """
+    memory = bytes(LARGEST_CACHE_BYTES)
+    taken: list[tuple[float, float]] = []
+    for _ in range(rounds):
+        spent = []
+        for measure in (sampler, other):
+            memory.count(1)
+            spent.append(measure(1))
+        taken.append((spent[0], spent[1]))
+    ours, theirs = zip(*taken, strict=True)
+    return float(median(ours) / median(theirs))
 
 
 def operations(root: Path, size: Size) -> Iterator[Figure]:
@@ -219,8 +252,9 @@ BENCH = Bench(
     "sampler",
     "CPU time per value of one sample of 100 groups x 2 cache blocks x 3 events (and 300 x 8 x 3), plain files in "
     "memory: parsed, counted, and worked out what each counter moved in the rate window / a C loop that only preads "
-    "the same descriptors; the cheapest preads that Python has / C, also with int() of each; with every figure of "
-    "every group asked for / C; ours / goresctrl's collector. System calls on files / values. Wall "
+    "the same descriptors, each as often before it is measured; the same with the CPU's caches full of other things, "
+    "as an agent that slept finds them; the cheapest preads that Python has / C, also with int() of each; with every "
+    "figure of every group asked for / C; ours / goresctrl's collector. System calls on files / values. Wall "
     "time on the mounted emulator: by kept descriptors / opening, reading and closing each file",
     run,
 )

@@ -48,8 +48,7 @@ def plain_tree(size: Size) -> Iterator[Path]:
         info.mkdir(parents=True)
         (info / "num_rmids").write_text(f"{size.groups + 1}\n")
         (info / "mon_features").write_text("\n".join([*EVENTS, ""]))
-        for number, group in enumerate([root, *mon_groups(root, size)]):
-            fill(group, number, size.blocks)
+        fill(root, size)
         (root.parent / "mounts").write_text(f"resctrl {root} resctrl rw 0 0\n")
         yield root
 
@@ -59,12 +58,13 @@ def mon_groups(root: Path, size: Size) -> Sequence[Path]:
     return [root / "mon_groups" / cell(name).name for name in range(size.groups)]
 
 
-def fill(group: Path, number: int, blocks: int) -> None:
-    """Numbers as long as those of a node that has run for a day."""
-    for block in range(blocks):
-        directory = group / f"mon_data/mon_L3_{block:02d}"
-        directory.mkdir(parents=True)
-        for place, event in enumerate(EVENTS):
-            value = 10 ** (6 + 4 * place) + (number * blocks + block) * 65536
-            (directory / event).write_text(f"{value}\n")
-    (group / "tasks").write_text("")
+def fill(root: Path, size: Size, more: int = 0) -> None:
+    """Numbers as long as those of a node that has run for a day, and so much more in each."""
+    for number, group in enumerate([root, *mon_groups(root, size)]):
+        for block in range(size.blocks):
+            directory = group / f"mon_data/mon_L3_{block:02d}"
+            directory.mkdir(parents=True, exist_ok=True)
+            for place, event in enumerate(EVENTS):
+                value = 10 ** (6 + 4 * place) + (number * size.blocks + block) * 65536 + more
+                (directory / event).write_text(f"{value}\n")
+        (group / "tasks").write_text("")

@@ -1,5 +1,6 @@
 """Threads asked where they are: /proc/TID/cpu_resctrl_groups, made up from the emulator's own tasks files."""
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from cachemon.agent.layout import GroupState
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.membership import Memberships, parse_membership
+from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree import Outcome, ResctrlTree
 from lab.emulator import Emulator
 from tests.resctrl.busy_threads import BusyThreads
@@ -173,6 +175,23 @@ def test_without_the_file_the_tasks_files_are_read(tree: ResctrlTree, tmp_path: 
     assert memberships.where_is(tid) is None
 
 
+def test_where_one_thread_has_no_such_file_no_other_is_asked(tree: ResctrlTree, threads: BusyThreads) -> None:
+    class Kernel(SystemCalls):
+        asked = 0
+
+        def open(self, path: str | Path, flags: int, dir_fd: int | None = None) -> int:
+            if str(path).endswith("cpu_resctrl_groups"):
+                self.asked += 1
+                raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+            return super().open(path, flags, dir_fd)
+
+    kernel = Kernel()
+    memberships = Memberships(Path("/proc"), kernel)
+    memberships.observe(tree, {threads.start() for _ in range(3)})
+    assert kernel.asked == 1
+    assert not memberships.believed
+
+
 def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -> None:
     node, tree = telling
     tid, gone = node.plug("CPU 0/KVM"), 4_100_000
@@ -195,6 +214,7 @@ def test_a_thread_that_is_taken_away_right_after_the_write_is_told(telling: tupl
         node.run(wanting(ALL, vcpus=1))
     mkdir(tree, THEIRS)
     more = node.plug("CPU 1/KVM")
+    tree.tell()
     tree.after_write = lambda: ResctrlTree.write_tid(tree, THEIRS, more)
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [(GroupState.DEGRADED, "ResctrlRefused")]

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from cachemon.agent.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.agent.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, WHOLE_OBJECT, WHOLE_VMI, ReadingPlan
-from cachemon.model.counters import Counters, Gap, Progress
+from cachemon.model.counters import Counters, Gap, Progress, Snapshot
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import Missing, Reading, total
@@ -56,8 +56,8 @@ class _Meter(NamedTuple):
     base: int
     since: int
 
-    def total(self, totals: Sequence[int]) -> int:
-        return self.base + sum(map(totals.__getitem__, self.counters))
+    def total(self, snapshot: Snapshot) -> int:
+        return self.base + snapshot.total(self.counters)
 
 
 _Rows = Mapping[GroupKey, Sequence[Sequence[_Meter]]]
@@ -103,7 +103,7 @@ class _Sample(NamedTuple):
 
     def _traffic(self, meter: _Meter) -> Traffic:
         rate = self.progress.bytes_per_second(meter.counters, meter.since)
-        return Traffic(meter.total(self.progress.now.totals), rate)
+        return Traffic(meter.total(self.progress.now), rate)
 
     def rate(self, key: GroupKey) -> int | None:
         if TOTAL_TRAFFIC not in self.plan.events:
@@ -176,7 +176,7 @@ class Accumulator:
             sweep: what every file said, in the plan's order.
             wall_time: the moment of the sample, seconds since the epoch.
         """
-        before = self._counters.progress.now.totals
+        before = self._counters.progress.now
         regrouped = plan is not self._plan
         if regrouped or sweep.identities is not self._identities:
             self._counters.keep(plan.counters, plan.spread(sweep.identities))
@@ -209,11 +209,12 @@ class Accumulator:
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )
 
-    def _regroup(self, plan: ReadingPlan, before: Sequence[int], progress: Progress) -> dict[_MeterKey, _Meter]:
+    def _regroup(self, plan: ReadingPlan, before: Snapshot, progress: Progress) -> dict[_MeterKey, _Meter]:
         """Groups with other cells: a cell counts from the second sample on that it is the group's.
 
         The first difference was others' too. Groups that wait, and cache blocks that are offline, keep their totals.
         """
+        previous, now = progress.previous.totals, progress.now.totals
         meters = {
             key: _Meter(frozenset(), (), meter.total(before), 0)
             for key, meter in self._meters.items()
@@ -227,7 +228,7 @@ class Accumulator:
                     key = _MeterKey(group, block.id, event)
                     was = self._meters.get(key, _Meter(frozenset(), (), 0, progress.now.number))
                     credited = sum(
-                        (progress.previous if plan.cells[member] in was.cells else progress.now.totals)[counter]
+                        (previous if plan.cells[member] in was.cells else now)[counter]
                         for member, counter in zip(members, counters, strict=True)
                     )
                     base = was.total(before) - credited

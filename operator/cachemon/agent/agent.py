@@ -112,6 +112,7 @@ class Agent:
         with ThreadPoolExecutor(1, "reconcile") as thread:
             while True:
                 self._wake_reconcile.clear()
+                began = time.monotonic()
                 try:
                     targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
                     targets = self._departures.waited_for(targets)
@@ -130,8 +131,9 @@ class Agent:
                 except Exception:
                     log.exception("reconcile failed; trying again")
                     self._reconciler.forget()
-                waited = time.monotonic() - self._targets_changed_at if self._layout.incomplete else None
-                pause = scan_pause(self._config.scan_seconds, waited)
+                now = time.monotonic()
+                waited = now - self._targets_changed_at if self._layout.incomplete else None
+                pause = scan_pause(self._config.scan_seconds, waited, now - began)
                 await _wait(self._wake_reconcile, min(pause, max(0.0, self._departures.ends_in())))
 
     def _reconcile_alone(self, targets: Sequence[Target]) -> Layout | None:
@@ -202,17 +204,21 @@ class Agent:
         return ""
 
 
-def scan_pause(scan_seconds: float, waited: float | None) -> float:
+def scan_pause(scan_seconds: float, waited: float | None, spent: float = 0.0) -> float:
     """Seconds until threads are looked at again.
 
     Threads of a starting VM come one by one, and an image may be pulled for minutes before its QEMU starts. So the
     looks get rarer the longer it takes: twenty a second in the first half minute, five a second after two minutes.
 
     Args:
-        scan_seconds: the pause when nothing is awaited.
+        scan_seconds: from one look to the next when nothing is awaited.
         waited: for how many seconds threads have been awaited; None when none are.
+        spent: seconds that the last look took: a part of the time to the next one, but at most half of it.
     """
-    return scan_seconds if waited is None else min(max(_FAST_SCAN_SECONDS, waited / _WAITED_PER_PAUSE), scan_seconds)
+    seconds = scan_seconds
+    if waited is not None:
+        seconds = min(max(_FAST_SCAN_SECONDS, waited / _WAITED_PER_PAUSE), scan_seconds)
+    return max(seconds - spent, min(seconds, spent))
 
 
 def _what_is_read(layout: Layout) -> object:

@@ -5,6 +5,7 @@ read 18446744073709552000.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from prometheus_client.core import Metric
 from prometheus_client.samples import Sample
@@ -31,8 +32,14 @@ def _lines(family: Metric) -> Iterator[str]:
     yield f"# HELP {name} {family.documentation.translate(_IN_HELP)}\n"
     yield f"# TYPE {name} {family.type}\n"
     for sample in family.samples:
-        labels = ",".join(f'{label}="{value.translate(_IN_LABEL)}"' for label, value in sample.labels.items())
+        labels = ",".join(map(_pair, sample.labels, sample.labels.values()))
         yield f"{name}{{{labels}}} {_number(sample)}\n"
+
+
+@lru_cache(maxsize=4096)
+def _pair(label: str, value: str) -> str:
+    """Nearly all come again at the next scrape, and in several families of each."""
+    return f'{label}="{value.translate(_IN_LABEL)}"'
 
 
 def _number(sample: Sample) -> str:

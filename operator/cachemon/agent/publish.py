@@ -49,6 +49,12 @@ class _Report:
     due: float = 0.0
     signature: Signature | None = None
     calm_until: float = 0.0
+    layout: TargetLayout | None = None  # whose signature it is
+
+    def stands(self, layout: TargetLayout, figures: Figures, now: float) -> bool:
+        """Whether it is plain, without a look at the object's groups, that there is nothing to tell."""
+        told_all = self.signature is not None and not self.signature.lacking
+        return layout is self.layout and now < self.due and told_all and not figures.lacking
 
     def is_urgent(self, mark: Signature, now: float) -> bool:
         """Whether a state has changed, or whether there are figures and that has not only just changed before."""
@@ -133,7 +139,9 @@ class Publisher:
         try:
             await self._publish_node(layout, figures)
             for target in reporting:
-                await self._publish_group(target, figures)
+                report = self._reports.setdefault(target.uid, _Report())
+                if not report.stands(target, figures, self._clock()):
+                    await self._publish_group(target, report, figures)
         except (KubeUnreachableError, KubeThrottledError) as err:
             self._hold(err)
         due = [self._node_report.due, *(report.due for report in self._reports.values())]
@@ -147,14 +155,14 @@ class Publisher:
         self.writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
         log.warning("%s; next try in %.1f s", err, wait)
 
-    async def _publish_group(self, target: TargetLayout, figures: Figures) -> None:
-        report = self._reports.setdefault(target.uid, _Report())
+    async def _publish_group(self, target: TargetLayout, report: _Report, figures: Figures) -> None:
         if target.is_handing_over:  # the last figures stand until the target's agent writes the next
             report.signature = None
             report.due = self._clock() + target.target.object.status_period_seconds
             return
         mark, now = signature(target, figures), self._clock()
         if not report.is_urgent(mark, now) and now < report.due:
+            report.layout = target
             return
         obj = target.target.object
         status = group_status(target, figures, format_time(self._wall_clock()))
@@ -164,6 +172,7 @@ class Publisher:
         else:
             report.due = self._clock() + _REFUSED_WAIT_SECONDS
             report.signature = mark
+        report.layout = target
 
     async def _publish_node(self, layout: Layout, figures: Figures) -> None:
         mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids)

@@ -4,7 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from cachemon.agent.counter_share import share_counters_out
 from cachemon.agent.layout import (
@@ -13,12 +15,14 @@ from cachemon.agent.layout import (
     NodeFacts,
     RmidCount,
     Target,
+    TargetLayout,
     cells_by_group,
     judge,
     unavailable_layout,
     wishes_of,
 )
 from cachemon.agent.rmids import RmidMemory
+from cachemon.agent.targets import as_wanted
 from cachemon.model.cells import Cell, Wish, ranked, split
 from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -37,6 +41,24 @@ from cachemon.resctrl.tree import Capabilities, ResctrlTree
 __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
+
+
+class _Basis(NamedTuple):
+    """All that a pass depends on, besides what the pass before it did."""
+
+    targets: tuple[Target, ...]
+    qemus: Mapping[str, tuple[Qemu, ...]]
+    capabilities: Capabilities
+    blocks: tuple[CacheBlock, ...]
+    observed_at: float
+    rooms: Mapping[str, int]
+
+
+class _Settled(NamedTuple):
+    """A pass that found nothing to do: while its basis is the same, so is its layout, and nothing is planned anew."""
+
+    basis: _Basis
+    layout: Layout
 
 
 class Reconciler:
@@ -80,6 +102,7 @@ class Reconciler:
         self._rmids = RmidMemory(clock)
         self._capabilities: Capabilities | None = None
         self._uncounted: Mapping[GroupKey, str] = {}
+        self._settled: _Settled | None = None
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
@@ -94,24 +117,39 @@ class Reconciler:
             return unavailable_layout(targets, err)
 
     def _run(self, targets: Sequence[Target]) -> Layout:
+        settled, self._settled = self._settled, None
         capabilities = self._tree.capabilities()
         if not capabilities.events:
             raise ResctrlUnavailableError(
                 Reason.MONITORING_UNSUPPORTED, "info/L3_MON/mon_features names no counter that cachemon knows"
             )
-        qemus = self._qemus_of(targets)
-        cells, wishes = _cells(targets, qemus)
+        wanted = tuple(map(as_wanted, targets))
+        qemus = self._qemus_of(wanted)
         before = self._observed
-        observed = self._observe(frozenset(t for found in qemus.values() for q in found for t in q.threads))
+        observed = self._observe(qemus)
         self._rmids.see(observed)
+        basis = _Basis(wanted, qemus, capabilities, self._blocks(), self._observed_at, self._rmids.rooms)
+        if settled and settled.basis == basis:
+            layout, is_settled = settled.layout, True
+        else:
+            layout, is_settled = self._carry_out(basis, observed, is_fresh=observed is not before)
+        layout = _of_targets(layout, targets)
+        self._settled = _Settled(basis, layout) if is_settled else None
+        return layout
+
+    def _carry_out(self, basis: _Basis, observed: Observed, *, is_fresh: bool) -> tuple[Layout, bool]:
+        """Plan and apply; answers the layout, and whether the same basis would only lead to the same again."""
+        targets, qemus, capabilities = basis.targets, basis.qemus, basis.capabilities
+        cells, wishes = _cells(targets, qemus)
+        held_for = self._held_for
         plan = make_plan(
             cells,
             wishes,
             observed,
             known_threads=self._threads,
-            held_for=self._held_for,
+            held_for=held_for,
             budget=self._budget,
-            rooms=self._rmids.rooms,
+            rooms=basis.rooms,
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan, observed)
@@ -119,7 +157,7 @@ class Reconciler:
         by_group = cells_by_group(plan)
         # The mode in force is read at every pass, so another one is noticed at once; counters that another program
         # took from us when the mon_groups are looked at again, after `verify_seconds`.
-        if observed is not before or applied.changed or capabilities != self._capabilities:
+        if is_fresh or applied.changed or capabilities != self._capabilities:
             self._uncounted = share_counters_out(self._tree, capabilities, _complete(by_group, wishes, own), own)
             self._capabilities = capabilities
         count = RmidCount(
@@ -131,12 +169,12 @@ class Reconciler:
         without_rmid = frozenset(applied.without_rmid)
         carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
-        return Layout(
+        layout = Layout(
             node=NodeFacts(
                 num_rmids=count.total,
                 events=capabilities.events,
                 assign_mode=capabilities.assign_mode,
-                blocks=self._blocks(),
+                blocks=basis.blocks,
                 own_mon_groups=count.ours,
                 other_rmids=count.others,
                 control_groups=tuple(observed.control_groups),
@@ -148,6 +186,7 @@ class Reconciler:
                 for group in layout.groups
             ),
         )
+        return layout, not plan.actions and held_for == self._held_for
 
     def _qemus_of(self, targets: Sequence[Target]) -> dict[str, tuple[Qemu, ...]]:
         """By object UID the processes in its pods with its guest name. Others in the pod are not its."""
@@ -159,7 +198,8 @@ class Reconciler:
             for target in targets
         }
 
-    def _observe(self, threads: frozenset[Thread]) -> Observed:
+    def _observe(self, qemus: Mapping[str, Sequence[Qemu]]) -> Observed:
+        threads = frozenset(thread for found in qemus.values() for qemu in found for thread in qemu.threads)
         now = self._clock()
         stale = now - self._observed_at > self._verify_seconds
         observed = self._observed
@@ -206,7 +246,16 @@ class Reconciler:
         return self._known_blocks
 
 
-def _cells(targets: Sequence[Target], qemus: dict[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:
+def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:
+    """The same of newer objects that want the same."""
+    if [stands.target for stands in layout.targets] == [*targets]:
+        return layout
+    pairs = zip(targets, layout.targets, strict=True)
+    stand = (stands if stands.target == target else TargetLayout(target, stands.groups) for target, stands in pairs)
+    return replace(layout, targets=tuple(stand))
+
+
+def _cells(targets: Sequence[Target], qemus: Mapping[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:
     """The cells of every QEMU, split by the wishes of all targets that it belongs to."""
     wanted: dict[Qemu, list[Target]] = {}
     for target in targets:

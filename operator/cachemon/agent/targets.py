@@ -9,7 +9,7 @@ from typing import Any
 from cachemon.agent.layout import Target
 from cachemon.model.api import ObjectName, parse_cache_monitor_group
 
-__all__ = ["Departures", "targets_of", "what_binds"]
+__all__ = ["Departures", "as_wanted", "targets_of", "what_binds"]
 
 _OUR_STATUS = frozenset({"observedTime", "summary", "groups", "conditions"})
 
@@ -35,6 +35,12 @@ def what_binds(obj: Mapping[str, Any]) -> object:
     """What of an object concerns its targets: not the part of its status that agents write, many times a second."""
     status = {key: value for key, value in obj.get("status", {}).items() if key not in _OUR_STATUS}
     return obj["metadata"]["uid"], obj["metadata"]["generation"], status
+
+
+def as_wanted(target: Target) -> Target:
+    """A target without what is only told of it: two that are equal then want the same of the kernel."""
+    told_anew = replace(target.object, resource_version="", observed_time="", conditions={}, raw_conditions=())
+    return replace(target, object=told_anew)
 
 
 class Departures:

@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable, Sequence
 from enum import StrEnum
-from operator import add, attrgetter, sub
-from typing import NamedTuple
+from operator import attrgetter, le, sub
+from typing import NamedTuple, TypeGuard
 
 from cachemon.model.readings import Missing, Reading
 
@@ -62,19 +62,36 @@ def difference(before: Reading | None, reading: Reading, most: float) -> int | G
 
 
 class Snapshot(NamedTuple):
-    """All totals at one moment.
+    """All counters at one moment. A counter's total is how far it is above its base.
 
     Attributes:
         number: of the sample.
         time: monotonic seconds at which the sample began.
-        totals: bytes per counter.
+        values: what each counter said last when it said a number.
+        bases: per counter; one changes only when counting breaks off.
         late: per counter how many seconds after `time` it was read; empty when all were as good as at once.
     """
 
     number: int
     time: float
-    totals: Sequence[int]
+    values: Sequence[int]
+    bases: Sequence[int]
     late: Sequence[float] = ()
+
+    @property
+    def totals(self) -> list[int]:
+        """Bytes per counter."""
+        return list(map(sub, self.values, self.bases))
+
+    def total(self, counters: Sequence[int]) -> int:
+        """Bytes of some counters together."""
+        return sum(map(self.values.__getitem__, counters)) - sum(map(self.bases.__getitem__, counters))
+
+    def moved_since(self, start: "Snapshot") -> list[int]:
+        """Bytes per counter that an older snapshot has not."""
+        if start.bases is self.bases:
+            return list(map(sub, self.values, start.values))
+        return list(map(sub, self.totals, start.totals))
 
     def read_at(self, counter: int) -> float:
         """Monotonic seconds at which one counter was read."""
@@ -86,7 +103,7 @@ class Progress(NamedTuple):
 
     Attributes:
         now: after the newest sample.
-        previous: totals after the sample before.
+        previous: after the sample before.
         snapshots: of the rate window, oldest first: samples of which it is known when each counter was read.
         moved: bytes per counter from the first of `snapshots` to the last.
         since: per counter the number of the sample that it counts from without a break; NEVER if it does not.
@@ -94,7 +111,7 @@ class Progress(NamedTuple):
     """
 
     now: Snapshot
-    previous: Sequence[int]
+    previous: Snapshot
     snapshots: tuple[Snapshot, ...]
     moved: Sequence[int]
     since: Sequence[int]
@@ -119,7 +136,7 @@ class Progress(NamedTuple):
         if start is self.snapshots[0]:
             moved = sum(map(self.moved.__getitem__, counters))
         else:
-            moved = sum(map(end.totals.__getitem__, counters)) - sum(map(start.totals.__getitem__, counters))
+            moved = end.total(counters) - start.total(counters)
         return round(moved / (end.time - start.time))
 
     def _start(self, counters: Sequence[int], begin: int, since: int) -> Snapshot | None:
@@ -143,7 +160,7 @@ def _rate_one_by_one(start: Snapshot, end: Snapshot, counters: Sequence[int]) ->
         seconds = end.read_at(counter) - start.read_at(counter)
         if seconds <= 0:
             return None
-        rate += (end.totals[counter] - start.totals[counter]) / seconds
+        rate += (end.total((counter,)) - start.total((counter,))) / seconds
     return round(rate)
 
 
@@ -163,7 +180,8 @@ class Counters:
         self._keys: Sequence[Hashable] = ()
         self._identities: Sequence[int] = ()
         self._before: Sequence[Reading | None] = ()
-        self.progress = Progress(Snapshot(0, 0.0, ()), (), (), (), (), 0)
+        none = Snapshot(0, 0.0, (), ())
+        self.progress = Progress(none, none, (), (), (), 0)
 
     def keep(self, keys: Sequence[Hashable], identities: Sequence[int]) -> None:
         """Say what the next readings are of.
@@ -189,7 +207,7 @@ class Counters:
             snapshots = tuple(_rearranged(snapshot, places) for snapshot in progress.snapshots)
             now, since = _rearranged(progress.now, places), _moved(progress.since, places, NEVER)
             moved = _moved(progress.moved, places, 0)
-            self.progress = Progress(now, now.totals, snapshots, moved, since, max(since, default=0))
+            self.progress = Progress(now, now, snapshots, moved, since, max(since, default=0))
 
     def advance(
         self, readings: Sequence[Reading], now: float, late: Sequence[float] = (), *, timed: bool = True
@@ -205,37 +223,39 @@ class Counters:
         """
         before, last = self.progress, self.progress.now
         most = HIGHEST_BYTES_PER_SECOND_PER_BLOCK * (now - last.time + SLOWEST_SWEEP_SECONDS)
-        try:
-            deltas = list(map(sub, readings, self._before))
-            counts = not deltas or (min(deltas) >= 0 and max(deltas) <= most)
-        except TypeError:  # a reading without a number, or without a base
-            counts = False
-        number, totals, since, last_break = last.number + 1, last.totals, before.since, before.last_break
-        if counts:
-            totals = list(map(add, totals, deltas))
+        number, since, last_break = last.number + 1, before.since, before.last_break
+        if _all_count(readings, self._before, most):
+            values, bases = readings, last.bases
         else:
-            totals, since = self._one_by_one(readings, most, number)
+            values, bases, since = self._one_by_one(readings, most, number)
             last_break = max(since, default=0)
         self._before = readings
-        snapshot = Snapshot(number, now, totals, late)
+        snapshot = Snapshot(number, now, values, bases, late)
         snapshots, moved = before.snapshots, before.moved
         if timed:
             snapshots = self._window_with(snapshot)
-            moved = list(map(sub, totals, snapshots[0].totals))
-        self.progress = Progress(snapshot, last.totals, snapshots, moved, since, last_break)
+            moved = snapshot.moved_since(snapshots[0])
+        self.progress = Progress(snapshot, last, snapshots, moved, since, last_break)
         return self.progress
 
-    def _one_by_one(self, readings: Sequence[Reading], most: float, number: int) -> tuple[list[int], list[int]]:
-        totals, since = list(self.progress.now.totals), list(self.progress.since)
+    def _one_by_one(
+        self, readings: Sequence[Reading], most: float, number: int
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Values, bases and since, where some counter may have no difference."""
+        last, since = self.progress.now, list(self.progress.since)
+        values, bases = list(last.values), list(last.bases)
         for position, (before, reading) in enumerate(zip(self._before, readings, strict=True)):
             delta = difference(before, reading, most)
-            if isinstance(delta, int):
-                totals[position] += delta
-                continue
-            if delta:
+            if isinstance(delta, Gap):
                 self.gaps[delta] += 1
-            since[position] = NEVER if isinstance(reading, Missing) else number
-        return totals, since
+            if isinstance(reading, Missing):
+                since[position] = NEVER
+                continue
+            if not isinstance(delta, int):
+                since[position] = number
+                bases[position] += reading - values[position]
+            values[position] = reading
+        return values, bases, since
 
     def _window_with(self, newest: Snapshot) -> tuple[Snapshot, ...]:
         """The oldest is as old as the window or just older; with many samples in a window not each is kept."""
@@ -248,9 +268,24 @@ class Counters:
         return tuple(kept)
 
 
+def _all_count(
+    readings: Sequence[Reading], before: Sequence[Reading | None], most: float
+) -> TypeGuard[Sequence[int]]:
+    """Whether every counter has a `difference`: found without a step of Python for each."""
+    try:
+        moved = sum(readings) - sum(before)  # type: ignore[arg-type]
+    except TypeError:  # a reading without a number, or without one before
+        return False
+    if not all(map(le, before, readings)):  # type: ignore[arg-type]
+        return False
+    # None went down, so none has moved more than all together have.
+    return moved <= most or max(map(sub, readings, before), default=0) <= most
+
+
 def _rearranged(snapshot: Snapshot, places: Sequence[int | None]) -> Snapshot:
     late = tuple(0.0 if place is None else snapshot.late[place] for place in places) if snapshot.late else ()
-    return Snapshot(snapshot.number, snapshot.time, _moved(snapshot.totals, places, 0), late)
+    values, bases = _moved(snapshot.values, places, 0), _moved(snapshot.bases, places, 0)
+    return Snapshot(snapshot.number, snapshot.time, values, bases, late)
 
 
 def _moved(values: Sequence[int], places: Sequence[int | None], absent: int) -> list[int]:

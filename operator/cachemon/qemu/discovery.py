@@ -13,8 +13,8 @@ A scan lists /proc and looks only at what may have changed since the last one:
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +70,8 @@ class _Process:
     sighting: _Sighting
     identity: _Identity | None  # None: no QEMU when last looked at
     threads: dict[int, tuple[_Sighting, Thread]]
+    entries: dict[int, int] = field(default_factory=dict)  # of its task directory at the last scan
+    due: float = 0.0  # when the first of its threads has to be looked at again
     qemu: Qemu | None = None  # what was made of it all at the last scan
 
 
@@ -148,7 +150,7 @@ class QemuFinder:
     def _scan_processes(self) -> None:
         now = self._clock()
         known, self._processes = self._processes, {}
-        for pid, inode in _numbered_entries(self._root):
+        for pid, inode in _numbered_entries(self._root).items():
             process = known.get(pid)
             if process is None or process.sighting.inode != inode:
                 process = _Process(_sighting(inode, now, now), self._identify(pid), {})
@@ -206,9 +208,12 @@ class QemuFinder:
     def _scan_threads(self, pid: int, process: _Process) -> bool:
         """Whether any was looked at, or is gone: else all is as it was."""
         now, looked = self._clock(), False
-        known, process.threads = process.threads, {}
         try:
-            for tid, inode in islice(_numbered_entries(f"{self._root}/{pid}/task"), self._most_threads):
+            entries = _numbered_entries(f"{self._root}/{pid}/task", self._most_threads)
+            if entries == process.entries and now < process.due:
+                return False
+            known, process.threads, process.entries = process.threads, {}, entries
+            for tid, inode in entries.items():
                 seen, thread = known.get(tid, _UNSEEN)
                 if seen.inode != inode:
                     seen, thread, looked = _sighting(inode, now, now), self._read_thread(pid, tid), True
@@ -217,7 +222,9 @@ class QemuFinder:
                 if thread:
                     process.threads[tid] = seen, thread
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            process.threads = {}
+            known, process.threads, process.entries = process.threads, {}, {}
+        whole = len(process.threads) == len(process.entries)
+        process.due = min((seen.due for seen, _ in process.threads.values()), default=now) if whole else now
         return looked or len(process.threads) != len(known)
 
     def _read_thread(self, pid: int, tid: int) -> Thread | None:
@@ -232,9 +239,11 @@ def _is_qemu(name: str, program: str) -> bool:
     return name.startswith(_PROGRAMS) or program.rpartition("/")[2].startswith(_PROGRAMS)
 
 
-def _numbered_entries(directory: str) -> Iterator[tuple[int, int]]:
-    """(number, inode) of the entries of /proc or a task directory that stand for a process or thread."""
+def _numbered_entries(directory: str, most: int | None = None) -> dict[int, int]:
+    """By number the inode of the first entries of /proc or a task directory that stand for a process or thread."""
     with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.name.isascii() and entry.name.isdigit():
-                yield int(entry.name), entry.inode()
+        return {
+            int(entry.name): entry.inode()
+            for entry in islice(entries, most)
+            if entry.name.isascii() and entry.name.isdigit()
+        }

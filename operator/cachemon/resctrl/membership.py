@@ -106,9 +106,17 @@ class Memberships:
         homes = {tid: name for name, content in observed.control_groups.items() for tid in content}
         held = {tid: name for name, content in observed.mon_groups.items() for tid in content}
         expected = {tid: held.get(tid, MonGroupName(homes.get(tid, ROOT), "")) for tid in tids}
-        told = {tid: parse_membership(text) for tid in tids if (text := self._read(tid)) is not None}
-        agree = all(where == expected[tid] for tid, where in told.items())
-        self._believed = agree and not held.keys().isdisjoint(told)
+        self._believed = False
+        told = set()
+        for tid in tids:
+            text = self._read(tid)
+            if text is not None:
+                told.add(tid)
+                if parse_membership(text) != expected[tid]:
+                    return
+            elif self._calls.is_directory(self._proc / str(tid)):
+                return  # a thread that is there and has no such file: nor has any other
+        self._believed = not held.keys().isdisjoint(told)
 
     def _read(self, tid: int) -> str | None:
         """None when the thread has ended; empty, which names no group, when it can't be told.

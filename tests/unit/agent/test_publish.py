@@ -6,6 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cachemon.agent.figures import BlockFigure, Figures
 from cachemon.agent.layout import GroupState, Layout, TargetLayout
@@ -406,6 +408,30 @@ def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes() -
         setting.now += 1
         setting.publish(layout, occupancy(layout, 5))
         assert setting.server.names() == ["vm1"]
+
+
+SECONDS = st.tuples(
+    st.sampled_from([GroupState.MONITORED, GroupState.MONITORED, GroupState.WAITING]),
+    st.sampled_from([5, 5, 7, Missing.ERROR, Missing.OFFLINE]),
+    st.sampled_from(["ok", "ok", "ok", "away", "refused"]),
+)
+
+
+@given(st.lists(SECONDS, max_size=40))
+def test_a_layout_that_is_the_very_same_is_told_as_one_that_only_says_the_same(
+    seconds: list[tuple[GroupState, Reading, str]],
+) -> None:
+    answers = {"ok": None, "away": KubeUnreachableError("away"), "refused": KubeForbiddenError("no")}
+    layouts = {state: layout_of("vm1", "vm2", state=state, period=7) for state in GroupState}
+    ours, plain = Setting(), Setting()
+    for state, reading, answer in seconds:
+        for setting, layout in ((ours, layouts[state]), (plain, layout_of("vm1", "vm2", state=state, period=7))):
+            setting.now += 1
+            setting.publisher._hold_until = 0.0  # with its jitter
+            setting.server.refuse = lambda _plural, _name, answer=answer: answers[answer]  # type: ignore[misc]
+            setting.publish(layout, occupancy(layout, reading))
+        assert ours.server.attempts == plain.server.attempts
+        assert ours.server.applied == plain.server.applied
 
 
 def test_writes_come_no_faster_than_the_bucket_fills() -> None:

@@ -230,6 +230,42 @@ def test_a_busy_server_says_how_long_to_wait_within_reason(header: str, seconds:
     play(story())
 
 
+def test_the_environments_proxy_is_used_but_not_where_it_must_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def token() -> str:
+        return "secret"
+
+    async def story() -> None:
+        async with serving() as (proxy, _):
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+            monkeypatch.setenv("no_proxy", "10.0.0.1")
+            async with KubeClient(Credentials("http://api.invalid", token)) as client:
+                await client.list(GROUPS)
+            assert proxy.requests[0][3]["Host"] == "api.invalid"
+            monkeypatch.setenv("no_proxy", "10.0.0.1,api.invalid")
+            async with KubeClient(Credentials("http://api.invalid", token)) as client:
+                with pytest.raises(KubeUnreachableError):
+                    await client.list(GROUPS)
+            assert len(proxy.requests) == 1
+
+    play(story())
+
+
+def test_a_password_that_netrc_has_for_the_server_is_left_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password other\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    async def story() -> None:
+        async with serving() as (server, client):
+            await client.list(GROUPS)
+            assert server.requests[0][3]["Authorization"] == "Bearer secret"
+
+    play(story())
+
+
 def test_a_page_of_a_proxy_is_no_answer() -> None:
     async def html(_: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>sign in</html>")

@@ -135,6 +135,61 @@ def test_a_total_is_never_more_than_was_moved_and_just_that_where_counting_never
                     assert rate is None or rate >= 0
 
 
+@dataclass
+class OneByOne:
+    """The plain way to count: each counter by itself, reading by reading, as `difference` has it."""
+
+    before: list[Reading | None]
+    totals: list[int]
+    whole: list[int] = field(default_factory=lambda: [0] * COUNTERS)
+    gaps: dict[Gap, int] = field(default_factory=lambda: dict.fromkeys(Gap, 0))
+
+    def advance(self, readings: Sequence[Reading], most: float) -> None:
+        for counter, reading in enumerate(readings):
+            delta = difference(self.before[counter], reading, most)
+            if isinstance(delta, int):
+                self.totals[counter] += delta
+                self.whole[counter] += 1
+            else:
+                self.whole[counter] = 0
+            if isinstance(delta, Gap):
+                self.gaps[delta] += 1
+            self.before[counter] = reading
+
+
+MOVES = st.one_of(st.integers(0, 1000), st.integers(0, 2**43), st.sampled_from(Missing), st.just("restart"))
+ROWS = st.one_of(
+    st.lists(st.integers(0, 2**40), min_size=COUNTERS, max_size=COUNTERS),  # all is well
+    st.lists(st.sampled_from(Missing), min_size=COUNTERS, max_size=COUNTERS),
+    st.lists(MOVES, min_size=COUNTERS, max_size=COUNTERS),
+)
+
+
+@given(starts=st.lists(U64, min_size=COUNTERS, max_size=COUNTERS), rows=st.lists(ROWS, min_size=1, max_size=30))
+def test_counting_all_at_once_comes_to_the_same_as_counting_one_by_one(
+    starts: list[int], rows: list[list[int | Missing | str]]
+) -> None:
+    plain, counters = OneByOne([None] * COUNTERS, [0] * COUNTERS), Counters(window_seconds=60)
+    counters.keep(tuple(range(COUNTERS)), [11] * COUNTERS)
+    values, window = list(starts), []
+    for second, row in enumerate(rows):
+        for counter, move in enumerate(row):
+            if move == "restart":
+                values[counter] = 0
+            elif isinstance(move, int):
+                values[counter] = (values[counter] + move) % 2**64
+        readings = [move if isinstance(move, Missing) else values[place] for place, move in enumerate(row)]
+        plain.advance(readings, HIGHEST_BYTES_PER_SECOND_PER_BLOCK * (2.0 if second else 1.0))
+        progress = counters.advance(readings, float(second))
+        window.append(list(plain.totals))
+        assert progress.now.totals == plain.totals
+        assert counters.gaps == plain.gaps
+        assert progress.moved == [now - then for now, then in zip(plain.totals, window[0], strict=True)]
+        for counter, steps in enumerate(plain.whole):
+            moved = plain.totals[counter] - window[second - steps][counter]
+            assert progress.bytes_per_second([counter]) == (round(moved / steps) if steps else None)
+
+
 class Steady:
     """Counters that are read all with the same number."""
 
@@ -247,7 +302,7 @@ def test_counters_that_come_and_go_keep_no_others_past() -> None:
     progress = counters.advance([5000, 1300], 2.0)
     assert progress.now.totals == [0, 300]
     assert (progress.bytes_per_second([0]), progress.bytes_per_second([1])) == (None, 150)
-    assert progress.previous == [0, 100]
+    assert progress.previous.totals == [0, 100]
     counters.keep(("a", "b"), (1, 2))
     assert counters.advance([120, 1300], 3.0).now.totals == [0, 300]
     assert not any(counters.gaps.values())
