@@ -1,8 +1,11 @@
 """The chart as an API server takes it."""
 
 import re
+import ssl
 import textwrap
 from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import helm_python
 import pytest
@@ -135,10 +138,36 @@ def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm:
 
 
 def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
-    empty.apply(ROOT / "crds")
+    made = ROOT / "manifests/flow-control.yaml"
+    empty.apply(made)
     with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
         helm.install(CHART, RELEASE, create_namespace=True)
-    empty.kubectl("delete", "-f", ROOT / "crds")
+    empty.kubectl("delete", "-f", made)
+
+
+@pytest.mark.parametrize("program", ["agent", "operator"])
+def test_what_a_program_asks_waits_in_the_programs_own_queue(
+    empty: ControlPlane, helm: helm_python.Config, program: str
+) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    token = empty.service_account_token(NAMESPACE, f"cachemon-{program}")
+    flows = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    wanted = [
+        empty.request("GET", f"{flows}/{kind}/cachemon")["metadata"]["uid"]
+        for kind in ("flowschemas", "prioritylevelconfigurations")
+    ]
+    asked = Request(f"{empty.url}/api/v1/pods?limit=1", headers={"Authorization": f"Bearer {token}"})
+
+    def queue() -> list[str | None]:
+        try:
+            answer = urlopen(asked, context=ssl.create_default_context(cafile=empty.ca_file))
+        except HTTPError as refused:  # an agent may not see pods; it waits for that answer all the same
+            answer = refused
+        with answer:
+            return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
+
+    until("the queue", lambda: queue() == wanted)
+    helm.uninstall(RELEASE)
 
 
 def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:

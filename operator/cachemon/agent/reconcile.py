@@ -169,24 +169,8 @@ class Reconciler:
         without_rmid = frozenset(applied.without_rmid)
         carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
-        layout = Layout(
-            node=NodeFacts(
-                num_rmids=count.total,
-                events=capabilities.events,
-                assign_mode=capabilities.assign_mode,
-                blocks=basis.blocks,
-                own_mon_groups=count.ours,
-                other_rmids=count.others,
-                control_groups=tuple(observed.control_groups),
-            ),
-            targets=layouts,
-            incomplete=any(
-                group.reason in (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND)
-                for layout in layouts
-                for group in layout.groups
-            ),
-        )
-        return layout, not plan.actions and held_for == self._held_for
+        node = _node_facts(basis, tuple(observed.control_groups), count)
+        return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
 
     def _qemus_of(self, targets: Sequence[Target]) -> dict[str, tuple[Qemu, ...]]:
         """By object UID the processes in its pods with its guest name. Others in the pod are not its."""
@@ -244,6 +228,23 @@ class Reconciler:
             self._known_blocks = tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in ids)
             self._read_blocks_again_at = now + self._verify_seconds
         return self._known_blocks
+
+
+def _node_facts(basis: _Basis, control_groups: tuple[str, ...], count: RmidCount) -> NodeFacts:
+    return NodeFacts(
+        num_rmids=count.total,
+        events=basis.capabilities.events,
+        assign_mode=basis.capabilities.assign_mode,
+        blocks=basis.blocks,
+        own_mon_groups=count.ours,
+        other_rmids=count.others,
+        control_groups=control_groups,
+    )
+
+
+def _awaits_threads(layouts: Sequence[TargetLayout]) -> bool:
+    awaited = (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND)
+    return any(group.reason in awaited for layout in layouts for group in layout.groups)
 
 
 def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:

@@ -55,6 +55,39 @@ def test_whatever_a_decision_rests_on_makes_the_group_dirty() -> None:
         assert list(store.dirty) == [G], resource
 
 
+def test_a_list_of_names_removes_what_is_not_on_it_unless_that_is_newer_than_the_list() -> None:
+    store = settled(
+        (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
+    )
+    assert store.hear_names(VMIS, [], "4")
+    assert decided(store) == ("a", "Placed")
+    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], "6")
+    assert decided(store) == ("a", "Placed")
+    assert list(store.dirty) == []
+    assert store.hear_names(VMIS, [], "6")
+    assert list(store.dirty) == [G]
+    assert decided(store) == ("", "VMINotFound")
+
+
+def test_late_news_of_what_a_list_of_names_has_removed_does_not_bring_it_back() -> None:
+    store = settled(
+        (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
+    )
+    assert store.hear_names(VMIS, [], "10")
+    store.hear(VMIS, "MODIFIED", vmi_object(version=7))
+    assert decided(store) == ("", "VMINotFound")
+    store.hear(VMIS, "ADDED", vmi_object(version=11))
+    assert decided(store) == ("a", "Placed")
+
+
+def test_what_a_list_of_names_has_and_nobody_told_of_yet_is_heard_of_later() -> None:
+    store = settled((PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
+    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], "10")
+    assert decided(store) == ("", "VMINotFound")
+    store.hear(VMIS, "ADDED", vmi_object(version=9))
+    assert decided(store) == ("a", "Placed")
+
+
 def test_a_pod_in_another_namespace_that_says_it_is_the_vmis_is_not_heard() -> None:
     store = settled((VMIS, vmi_object()), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
     before = decided(store)
