@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.dates import DateFormatter
+from matplotlib.dates import DateFormatter, MinuteLocator
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
@@ -20,6 +20,8 @@ __all__ = ["Series", "draw"]
 _WIDTH_INCHES = 11.0
 _ROW_INCHES = 0.34
 _COLUMNS = 24
+_BELOW_INCHES = {"timeseries": 0.78, "state-timeline": 0.5, "stat": 0.1, "bargauge": 0.1, "table": 0.1}
+"""Room for the time axis and the legend."""
 _MIB = 1024 * 1024
 _COLOURS = ("#2f6db3", "#e08a1e", "#3f9a5b", "#b5403c", "#7d5fa8", "#7a6a5d", "#cc79a7", "#5b8c9e")
 _GREY = "#b8bcc2"
@@ -76,9 +78,10 @@ def draw(panels: Sequence[tuple[Panel, Sequence[Series]]], path: Path, *, moment
         place = panel.place
         box = (place.x / _COLUMNS, 1 - (place.y - top + place.h) / height)
         size = (place.w / _COLUMNS, place.h / height)
-        pad_x, pad_y = 0.55 / _WIDTH_INCHES, 0.28 / (height * _ROW_INCHES)
+        left, right = 0.68 / _WIDTH_INCHES, 0.12 / _WIDTH_INCHES
+        over, below = (inches / (height * _ROW_INCHES) for inches in (0.34, _BELOW_INCHES[panel.kind]))
         axes = figure.add_axes(
-            (box[0] + pad_x, box[1] + pad_y * 0.9, size[0] - pad_x * 1.25, size[1] - pad_y * 2.1), label=panel.title
+            (box[0] + left, box[1] + below, size[0] - left - right, size[1] - over - below), label=panel.title
         )
         axes.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold")
         _KINDS[panel.kind](axes, panel, series, moment, colours)
@@ -116,9 +119,8 @@ def _timeseries(axes: Any, panel: Panel, series: Sequence[Series], moment: float
         values = [found.get(time, math.nan) for time in times]
         if panel.stacked and one.name not in panel.lines:
             over = [low + (0 if math.isnan(value) else value) for low, value in zip(under, values, strict=True)]
-            shown = [not math.isnan(value) for value in values]
             colour = _colour(one.name, colours)
-            axes.fill_between(days, under, over, where=shown, color=colour, alpha=0.75, linewidth=0, label=one.name)
+            axes.fill_between(days, under, over, color=colour, alpha=0.8, linewidth=0, label=one.name)
             under = over
         elif one.name in panel.lines:
             axes.plot(days, values, color=_INK, linewidth=1.1, linestyle="--", label=one.name)
@@ -129,11 +131,26 @@ def _timeseries(axes: Any, panel: Panel, series: Sequence[Series], moment: float
         axes.set_ylim(0, 1)
     axes.margins(x=0)
     _value_axis(axes, panel.unit)
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
+    _time_axis(axes)
     axes.grid(axis="y", color="#e6e8eb", linewidth=0.8)
     axes.set_axisbelow(True)
     if series:
-        axes.legend(loc="upper left", fontsize=7, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
+        columns = 6 if panel.place.w > _COLUMNS / 2 else 3
+        axes.legend(
+            loc="upper left",
+            bbox_to_anchor=(-0.01, -20 / (axes.get_position().height * axes.figure.get_figheight() * 72)),
+            fontsize=7.5,
+            frameon=False,
+            ncols=columns,
+            columnspacing=1.2,
+            handlelength=1.4,
+            borderpad=0,
+        )
+
+
+def _time_axis(axes: Any) -> None:
+    axes.xaxis.set_major_locator(MinuteLocator())
+    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
 
 
 def _value_axis(axes: Any, unit: str) -> None:
@@ -210,10 +227,10 @@ def _states(axes: Any, panel: Panel, series: Sequence[Series], moment: float, co
             axes.scatter(days, [row] * len(days), color=colour, marker="s", s=26, linewidth=0)
     axes.set_yticks(range(len(series)), [one.name for one in series], fontsize=7.5, ha="left")
     axes.set_ylim(len(series) - 0.4, -0.6)
-    axes.xaxis.set_major_formatter(DateFormatter("%H:%M"))
-    axes.tick_params(axis="y", length=0, pad=108)
+    _time_axis(axes)
+    axes.tick_params(axis="y", length=0, pad=104)
     box = axes.get_position()
-    axes.set_position((box.x0 + 0.1, box.y0, box.width - 0.1, box.height))
+    axes.set_position((box.x0 + 0.085, box.y0, box.width - 0.085, box.height))
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 

@@ -37,6 +37,9 @@ _STEP_SECONDS = 3
 _RATE_INTERVAL = "15s"
 _TERMINAL = {"COLUMNS": "84", "LINES": "14", "TERM": "xterm-256color"}
 
+_HOME = b"\x1b[H"
+_FRAMES = 2
+
 _PLACES = {
     ("tenant-a", "web"): ("node01", Hardware(vcpus=2, busy_percent=(14, 6))),
     ("tenant-a", "db"): ("node01", Hardware(vcpus=2, busy_percent=(8, 8))),
@@ -154,22 +157,29 @@ def draw_dashboard(prometheus: Prometheus, folder: Path, start: float, end: floa
         draw(filled, folder / f"dashboard-{row.lower()}.svg", moment=moment)
 
 
-def record_live(kubeconfig: Path, words: Sequence[str], seconds: float) -> str:
+def record_live(kubeconfig: Path, words: Sequence[str]) -> str:
     """What a command draws on a terminal until Ctrl-C: the text of its last frame, colours included."""
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and their children do
         environment = {**os.environ, **_TERMINAL, "KUBECONFIG": str(kubeconfig)}
         os.execve(program("kubectl-cachemon"), ["kubectl-cachemon", *words], environment)
     shown = bytearray()
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        if select.select([terminal], [], [], 0.2)[0]:
-            shown += os.read(terminal, 65536)
-    os.kill(child, signal.SIGINT)
-    os.waitpid(child, 0)
-    os.close(terminal)
-    frame = shown.decode().rpartition("\x1b[H")[2]
-    return re.sub(r"\x1b\[[0-9;?]*[A-HJKhlsu]", "", frame).replace("\r", "").strip("\n")
+
+    def frames() -> list[bytes]:
+        """Those that are whole: another has begun after them. The first two are the screen's opening."""
+        if select.select([terminal], [], [], 0)[0]:
+            shown.extend(os.read(terminal, 65536))
+        return bytes(shown).split(_HOME)[2:-1]
+
+    try:
+        until(f"two frames of {' '.join(words)}", lambda: len(frames()) >= _FRAMES, seconds=60)
+        frame = frames()[-1].decode()
+    finally:
+        os.kill(child, signal.SIGINT)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    return "\n".join(line.rstrip() for line in frame.splitlines()).strip("\n")
 
 
 def save_terminal(command: str, text: str, path: Path) -> None:
@@ -203,7 +213,7 @@ def main() -> int:
                 for words in (("top", "-A", "--interval=2"), ("top", "-A", "--by=block", "--interval=2")):
                     command = " ".join(("kubectl cachemon", *words)).replace(" --interval=2", "")
                     name = "top-by-block.svg" if "--by=block" in words else "top.svg"
-                    save_terminal(command, record_live(kubeconfig, words, 6), PICTURES / name)
+                    save_terminal(command, record_live(kubeconfig, words), PICTURES / name)
 
             timeline = Timeline()
             moment = play(cluster, machines, timeline, record)
