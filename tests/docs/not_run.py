@@ -78,6 +78,11 @@ NOT_RUN = (
     NotRun(r"kubectl get .* (-w|--watch)", "it never ends", _kubectl_knows_it),
     NotRun(r"pip install 'cachemon\[\w+\]'", "it would change the Python that runs this test", _is_an_extra),
     NotRun(r"export KUBECONFIG=.*", "`make demo` prints it with the paths of that run", _is_bash),
+    NotRun(
+        r"\.venv/bin/python -m pytest tests/docs",
+        "it is what runs this test",
+        lambda _: _files_are_there("tests/docs"),
+    ),
     NotRun(r"git clone .*", "the test is in a clone", _is_bash),
 )
 

@@ -77,4 +77,6 @@ def test_every_command_stands_in_a_console_block_of_a_page() -> None:
         assert len(re.findall(r"^\$ ", text, re.MULTILINE)) == len(
             [step for step in page_steps(path) if isinstance(step, Command)]
         ), f"{path}: a line that begins with `$ ` is in a block that is not ```console"
-        assert set(re.findall(r"^```(\w+)$", text, re.MULTILINE)) <= {"console", "yaml", "xml", "promql", "text"}, path
+        assert set(re.findall(r"^```(\w+)$", text, re.MULTILINE)) <= {"console", "yaml", "xml", "promql", "text"}, (
+            path
+        )
