@@ -136,7 +136,11 @@ def _timeseries(axes: Any, panel: Panel, series: Sequence[Series], moment: float
     axes.set_axisbelow(True)
     if series:
         columns = 6 if panel.place.w > _COLUMNS / 2 else 3
+        handles, names = axes.get_legend_handles_labels()
+        named = dict(zip(names, handles, strict=True))  # before and after a migration a series has one name
         axes.legend(
+            named.values(),
+            named.keys(),
             loc="upper left",
             bbox_to_anchor=(-0.01, -20 / (axes.get_position().height * axes.figure.get_figheight() * 72)),
             fontsize=7.5,

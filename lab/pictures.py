@@ -35,7 +35,7 @@ PICTURES = REPOSITORY / "docs/pictures"
 _AGENT_FLAGS = ("--node-period=2", "--rate-window=5")
 _STEP_SECONDS = 3
 _RATE_INTERVAL = "15s"
-_TERMINAL = {"COLUMNS": "84", "LINES": "14", "TERM": "xterm-256color"}
+_TERMINAL = {"COLUMNS": "96", "LINES": "14", "TERM": "xterm-256color"}
 
 _HOME = b"\x1b[H"
 _FRAMES = 2
@@ -210,9 +210,9 @@ def main() -> int:
             until("every agent is scraped", lambda: prometheus.targets_up("cachemon-agent") == len(cluster.nodes))
 
             def record() -> None:
-                for words in (("top", "-A", "--interval=2"), ("top", "-A", "--by=block", "--interval=2")):
+                for words in (("top", "-A", "--interval=2"), ("top", "--by", "block", "--interval=2")):
                     command = " ".join(("kubectl cachemon", *words)).replace(" --interval=2", "")
-                    name = "top-by-block.svg" if "--by=block" in words else "top.svg"
+                    name = "top-by-block.svg" if "block" in words else "top.svg"
                     save_terminal(command, record_live(kubeconfig, words), PICTURES / name)
 
             timeline = Timeline()
