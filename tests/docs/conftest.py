@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,10 @@ COMMAND_SECONDS = 60
 HOST = """\
 <node>
   <domain type='test'>
-    <name>vm3</name><memory unit='MiB'>64</memory><vcpu>4</vcpu>
+    <name>vm2</name><memory unit='MiB'>64</memory><vcpu>2</vcpu>
     <cputune>
-      <cachetune vcpus='0-3'><monitor level='3' vcpus='0-3'/><monitor level='3' vcpus='1'/></cachetune>
-      <memorytune vcpus='0-3'><monitor vcpus='0-3'/></memorytune>
+      <cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>
+      <memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>
     </cputune>
     <os><type>hvm</type></os>
   </domain>
@@ -74,14 +74,19 @@ class Desk:
         )
         return done.stdout.splitlines(), done.returncode
 
-    def objects(self) -> list[str]:
-        """Names of everything of cachemon's that people make."""
+    def objects(self) -> set[tuple[str, str, str]]:
+        """Kind, namespace and name of everything of cachemon's that people make."""
         lines, code = self.type("kubectl get cmg,cmp -A -o json")
         assert code == 0, lines
         items = json.loads("\n".join(lines))["items"]
-        return sorted(
-            f"{item['kind']} {item['metadata'].get('namespace')}/{item['metadata']['name']}" for item in items
-        )
+        return {
+            (item["kind"].lower(), item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in items
+        }
+
+    def remove(self, objects: Iterable[tuple[str, str, str]]) -> None:
+        """Objects that a page has left: the next page is not to see them. Policies go before what they stamp."""
+        for kind, namespace, name in sorted(objects, reverse=True):
+            self.type(f"kubectl delete {kind} {name} --ignore-not-found {'-n ' + namespace if namespace else ''}")
 
 
 @pytest.fixture(scope="session")

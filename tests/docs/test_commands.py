@@ -55,12 +55,15 @@ def told(command: Command, desk: Desk) -> str:
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_the_commands_of_a_page_do_what_the_page_shows_and_leave_nothing_behind(path: Path, desk: Desk) -> None:
     before = desk.objects()
-    for step in runnable(path):
-        if isinstance(step, File):
-            desk.save(step.name, step.text)
-        elif problem := told(step, desk):
-            pytest.fail(f"{step}\n{problem}", pytrace=False)
-    assert desk.objects() == before
+    try:
+        for step in runnable(path):
+            if isinstance(step, File):
+                desk.save(step.name, step.text)
+            elif problem := told(step, desk):
+                pytest.fail(f"{step}\n{problem}", pytrace=False)
+        assert desk.objects() == before
+    finally:
+        desk.remove(desk.objects() - before)
 
 
 @pytest.mark.parametrize("command", [it for it in commands() if rule_of(it.text)], ids=str)
