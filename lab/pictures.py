@@ -199,6 +199,7 @@ def main() -> int:
     Returns:
         0.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     PICTURES.mkdir(parents=True, exist_ok=True)
     with started() as (cluster, machines, folder):
         kubeconfig = cluster.control_plane.admin_kubeconfig
