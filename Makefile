@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo docs manifests format lock clean
+.PHONY: help setup check test bench soak demo docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -12,7 +12,8 @@ demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a 
 	@$(PYTHON) -m lab.demo
 
 test: check ## all checks and all tests
-	$(PYTEST) tests --ignore=tests/e2e -n 2 --dist loadfile
+	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs -n 2 --dist loadfile
+	$(PYTEST) tests/docs
 	$(PYTEST) tests/e2e
 
 check: setup ## format, lint, types, layers
@@ -36,6 +37,10 @@ docs: setup ## docs/reference/ from the programs and CRDs
 
 manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 	$(PYTHON) -m lab.manifests
+
+pictures: setup ## docs/pictures/ from a real Prometheus that scrapes virtual machines of changing load, 6 minutes
+	VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --require-hashes -r requirements/pictures.txt
+	$(PYTHON) -m lab.pictures
 
 format: setup ## format and mend what can be mended
 	.venv/bin/ruff format .

@@ -263,12 +263,10 @@ def _stay_up(cluster: Cluster, story: Story) -> None:
     story.say(
         "\nIt stays up. In another terminal:\n"
         f"  export KUBECONFIG={cluster.control_plane.admin_kubeconfig} PATH={plugin}:$PATH\n"
-        "  kubectl get cmg -A -w\n"
-        "  kubectl cachemon domstats vm3 -n tenant-b\n"
-        + "".join(
-            f"  ls {node.emulator.mountpoint}/mon_groups     # {node.name}\n" for node in cluster.nodes.values()
-        )
-        + "Ctrl-C here ends it: processes, mounts and groups."
+        "  kubectl get cachemonitornodes     # who holds most of each node's cache\n"
+        "  kubectl cachemon top -A           # live\n"
+        f"{_places_to_look(cluster)}"
+        "docs/quick-start.md goes on from here. Ctrl-C here ends it: processes, mounts and groups."
     )
     try:
         signal.pause()

@@ -10,3 +10,5 @@ compile() {
 }
 compile --extra emulator --extra plugin --group dev pyproject.toml -o requirements/dev.txt
 compile - -o requirements/uv.txt <<<uv
+# What make pictures adds to .venv.
+compile --group pictures -o requirements/pictures.txt

@@ -3,9 +3,11 @@
 `python -m lab.reference` writes them; a test fails when they are not what it would write.
 """
 
+import argparse
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import yaml
 
 from cachemon.agent.config import argument_parser as agent_flags
 from cachemon.agent.metric_families import FAMILIES
+from cachemon.cli.arguments import build_parser as plugin_parser
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.metrics import Metrics
 from lab.documented_values import VALUES, values_of
@@ -150,6 +153,65 @@ def values_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def plugin_page() -> str:
+    """Every command of `kubectl cachemon`, with its arguments and options."""
+    parser = plugin_parser()
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
+    lines = [
+        "# Plugin\n",
+        _MADE,
+        "`kubectl cachemon COMMAND`, or `kubectl-cachemon COMMAND` without kubectl. Answers go to stdout, everything",
+        "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this",
+        "page.\n",
+        "## Options of every command\n",
+        *_table(("option", "meaning"), map(_option, _common(parser))),
+    ]
+    for name, command in commands.choices.items():
+        taken = [action for action in command._actions if action.dest not in ("help", *_common_names(parser))]  # noqa: SLF001
+        lines += [f"\n## {name}\n", f"{command.description}\n", *_table(("argument", "meaning"), map(_option, taken))]
+        if command.epilog:
+            lines += ["", *_paragraphs(command.epilog)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _common(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    (group,) = (group for group in parser._action_groups if group.title == "options of every command")  # noqa: SLF001
+    return group._group_actions  # noqa: SLF001
+
+
+def _common_names(parser: argparse.ArgumentParser) -> set[str]:
+    return {action.dest for action in _common(parser)}
+
+
+def _option(action: argparse.Action) -> tuple[str, ...]:
+    """`-n NAME, --namespace NAME`, as argparse's own help has it."""
+    shown = str(action.metavar or "|".join(map(str, action.choices or ())) or action.dest.upper())
+    value = (
+        ""
+        if action.nargs == 0
+        else f"[{shown}]"
+        if action.nargs == "?"
+        else f"{shown}..."
+        if action.nargs in ("*", "+")
+        else shown
+    )
+    *short, long = action.option_strings or [""]
+    names = [*short, f"{long} {value}".strip()]
+    return ", ".join(f"`{name}`" for name in names), (action.help or "").replace("%%", "%")
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Text that argparse prints as it is: its indented lines are code."""
+    for indented, found in groupby(text.splitlines(), key=lambda line: line.startswith("  ")):
+        lines = [line.strip() for line in found]
+        yield from (["", "```text", *lines, "```", ""] if indented else map(_without_tags, lines))
+
+
+def _without_tags(line: str) -> str:
+    """`<monitor>` outside of code would be a tag to Markdown."""
+    return "`".join(part if number % 2 else part.replace("<", "\\<") for number, part in enumerate(line.split("`")))
+
+
 def _help(action: Any) -> str:
     return re.sub(r" *\((default: [^)]*|%\(default\)s)\)", "", action.help or "").replace("%%", "%")
 
@@ -166,6 +228,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "objects.md": objects_page,
     "flags.md": flags_page,
     "values.md": values_page,
+    "plugin.md": plugin_page,
 }
 
 

@@ -109,7 +109,13 @@ NODE_STATUS: dict[str, Any] = {
     "monitoringEvents": ["llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"],
     "counterAssignMode": "default",
     "rmids": {"total": 224, "ours": 3, "others": 1},
-    "summary": {"blocks": "0=59Mi/64Mi,1=2Mi/64Mi", "rmids": "4/224", "events": "occupancy,total,local"},
+    "summary": {
+        "blocks": "0=59Mi/64Mi,1=2Mi/64Mi",
+        "rmids": "4/224",
+        "events": "occupancy,total,local",
+        "heaviestVMI": "tenant-a/vm3=51Mi",
+    },
+    "heaviestVMIs": [{"namespace": "tenant-a", "name": "vm3", "occupancyBytes": 53796864}],
     "cacheBlocks": [
         {
             "level": 3,
@@ -120,6 +126,7 @@ NODE_STATUS: dict[str, Any] = {
             "occupancyBytes": 61865984,
             "monitoredBytes": 53796864,
             "unattributedBytes": 8069120,
+            "heaviestVMIs": [{"namespace": "tenant-a", "name": "vm3", "occupancyBytes": 53796864}],
             "heaviestGroups": [
                 {
                     "namespace": "tenant-a",

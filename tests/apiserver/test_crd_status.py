@@ -192,12 +192,12 @@ def test_wide_columns_add_groups_blocks_and_reason(control_plane: ControlPlane, 
 def test_columns_of_nodes(control_plane: ControlPlane, node: str) -> None:
     apply_status(control_plane, nodes_path(node), AGENT_FIELD_MANAGER, NODE_STATUS)
     header, row = control_plane.kubectl("get", "cmn", node).splitlines()
-    assert header.split() == ["NAME", "BLOCKS", "RMIDS", "READY", "AGE"]
-    assert row.split()[:-1] == [node, "0=59Mi/64Mi,1=2Mi/64Mi", "4/224", "True"]
+    assert header.split() == ["NAME", "BLOCKS", "HEAVIEST", "RMIDS", "READY", "AGE"]
+    assert row.split()[:-1] == [node, "0=59Mi/64Mi,1=2Mi/64Mi", "tenant-a/vm3=51Mi", "4/224", "True"]
     assert max(len(header), len(row)) <= 80
     header, row = control_plane.kubectl("get", "cmn", node, "-o", "wide").splitlines()
-    assert header.split()[3:] == ["READY", "REASON", "EVENTS", "VERSION", "AGE"]
-    assert row.split()[3:-1] == ["True", "AsWanted", "occupancy,total,local", "0.1.0"]
+    assert header.split()[4:] == ["READY", "REASON", "EVENTS", "VERSION", "AGE"]
+    assert row.split()[4:-1] == ["True", "AsWanted", "occupancy,total,local", "0.1.0"]
 
 
 def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: str, group: str, node: str) -> None:

@@ -19,18 +19,6 @@ def test_the_documented_install_commands_work(
     assert "serverside-applied" in control_plane.kubectl(*command.split()[1:], "--force-conflicts")
 
 
-def test_every_documented_command_is_one_that_the_tests_run() -> None:
-    tested = (
-        "helm install cachemon charts/cachemon ",  # tests/chart
-        "kubectl apply",
-        "kubectl get cachemonitorgroups -A",
-        "kubectl cachemon domstats",
-        "make demo",
-        "make test",
-    )
-    assert [words for words in COMMANDS if not words.startswith(tested)] == []
-
-
 def test_the_documented_object_and_the_examples_are_accepted(control_plane: ControlPlane) -> None:
     shown = re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)
     examples = [path.read_text(encoding="utf-8") for path in sorted((REPOSITORY / "examples").glob("*.yaml"))]

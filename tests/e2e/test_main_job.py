@@ -205,3 +205,6 @@ def test_the_node_object_adds_up(
     for block in blocks:
         assert block["monitoredBytes"] + block["unattributedBytes"] == block["occupancyBytes"]
         assert block["occupancyBytes"] <= block["capacityBytes"] == 32 * 1024 * 1024
+        of_groups = [item["occupancyBytes"] for item in block["heaviestGroups"] if item["namespace"] == namespace]
+        of_vmi = [item["occupancyBytes"] for item in block["heaviestVMIs"] if item["namespace"] == namespace]
+        assert of_vmi == [sum(of_groups)]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.agent.heaviest import exact, heaviest_groups, heaviest_vmis, heaviest_vmis_of_block
 from cachemon.agent.layout import GroupLayout, GroupState, Layout, TargetLayout
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
@@ -16,8 +17,6 @@ from cachemon.model.units import format_bytes, format_rate
 
 __all__ = ["Signature", "group_status", "monitored_condition", "node_condition", "node_status", "signature"]
 
-LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
-HEAVIEST_GROUPS = 5
 LONGEST_MESSAGE = 1024
 LONGEST_CONDITION = 4096
 LONGEST_BLOCKS = 256
@@ -140,9 +139,9 @@ def _block_figure(figure: BlockFigure) -> dict[str, Any]:
     else:
         status["reading"] = VALID
         if figure.occupancy is not None:
-            status["occupancyBytes"] = _exact(figure.occupancy)
+            status["occupancyBytes"] = exact(figure.occupancy)
     bandwidth = {
-        field: _exact(traffic.bytes_per_second)
+        field: exact(traffic.bytes_per_second)
         for event, field in ((TOTAL_TRAFFIC, "totalBytesPerSecond"), (LOCAL_TRAFFIC, "localBytesPerSecond"))
         if (traffic := figure.traffic.get(event)) and traffic.bytes_per_second is not None
     }
@@ -205,9 +204,16 @@ def node_status(
             "blocks": _node_summary(figures),
         },
     }
+    if vmis := heaviest_vmis(layout, figures):
+        status["heaviestVMIs"] = vmis
+        status["summary"]["heaviestVMI"] = _most(vmis[0])
     if node.assign_mode:
         status["counterAssignMode"] = node.assign_mode
     return status
+
+
+def _most(vmi: Mapping[str, Any]) -> str:
+    return f"{vmi['namespace']}/{vmi['name']}={format_bytes(vmi['occupancyBytes'])}"
 
 
 def _node_summary(figures: Figures) -> str:
@@ -227,40 +233,17 @@ def _node_blocks(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
         if 0 < len(figure.block.cpus) <= LONGEST_CPUS:
             status["cpus"] = figure.block.cpus
         if not isinstance(figure.occupancy, Missing):
-            status["occupancyBytes"] = _exact(figure.occupancy)
+            status["occupancyBytes"] = exact(figure.occupancy)
         if not isinstance(figure.monitored, Missing):
-            status["monitoredBytes"] = _exact(figure.monitored)
+            status["monitoredBytes"] = exact(figure.monitored)
             if not isinstance(figure.occupancy, Missing):
-                status["unattributedBytes"] = _exact(figure.occupancy - figure.monitored)
-        if heaviest := _heaviest(layout, figures, figure.block.id):
-            status["heaviestGroups"] = heaviest
+                status["unattributedBytes"] = exact(figure.occupancy - figure.monitored)
+        if vmis := heaviest_vmis_of_block(layout, figures, figure.block.id):
+            status["heaviestVMIs"] = vmis
+        if groups := heaviest_groups(layout, figures, figure.block.id):
+            status["heaviestGroups"] = groups
         blocks.append(status)
     return blocks
-
-
-def _heaviest(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
-    shares = [
-        (figure.occupancy, target, group)
-        for target in layout.targets
-        for group in target.groups
-        for figure in figures.groups.get(GroupKey(target.uid, group.group.name), ())
-        if figure.block.id == block_id and isinstance(figure.occupancy, int) and figure.occupancy > 0
-    ]
-    shares.sort(key=lambda share: (-share[0], share[1].target.object.name, share[2].group.name))
-    return [
-        {
-            "namespace": target.target.object.name.namespace,
-            "name": target.target.object.name.name,
-            "vmiName": target.target.object.vmi_name,
-            "group": group.group.name,
-            "occupancyBytes": _exact(occupancy),
-        }
-        for occupancy, target, group in shares[:HEAVIEST_GROUPS]
-    ]
-
-
-def _exact(value: int) -> int:
-    return min(value, LARGEST_INTEGER)
 
 
 def _count(groups: Iterable[object]) -> str:

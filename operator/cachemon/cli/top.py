@@ -70,7 +70,10 @@ async def run(args: Namespace, session: Session) -> int:
         session.say(render_data(list((await look()).data), args.output))
         return 0
     if args.once or not session.out.isatty():
-        session.say(render_plain(await look(), headings=not args.no_headers))
+        table = await look()
+        session.say(render_plain(table, headings=not args.no_headers))
+        if not table.rows and not session.everywhere:
+            session.remark(f"looked in namespace {session.namespace} only; -A looks in all")
         return 0
     from cachemon.cli.top_live import show_live  # noqa: PLC0415  rich is an extra, and takes its time
 

@@ -236,7 +236,7 @@ def _block_row(node: str, block: Mapping[str, Any], *, silent: bool) -> BlockRow
         capacity=block.get("capacityBytes"),
         monitored=None if silent else block.get("monitoredBytes"),
         reason=Reason.AGENT_NOT_REPORTING if silent else _missing([block]),
-        heaviest=None if silent else _heaviest([block]),
+        heaviest=None if silent else _heaviest(block),
     )
 
 
@@ -245,17 +245,10 @@ def _missing(blocks: Iterable[Mapping[str, Any]]) -> str:
     return next((block["reading"] for block in blocks if block["reading"] != VALID), "")
 
 
-def _heaviest(blocks: Iterable[Mapping[str, Any]]) -> tuple[str, int] | None:
-    """Whose group holds most; over several blocks by what the five heaviest of each name."""
-    totals: dict[tuple[str, str, str], int] = {}
-    for block in blocks:
-        for item in block.get("heaviestGroups", ()):
-            key = (f"{item['namespace']}/{item.get('vmiName') or item['name']}", item["name"], item["group"])
-            totals[key] = totals.get(key, 0) + item["occupancyBytes"]
-    if not totals:
-        return None
-    (who, *_), held = max(totals.items(), key=lambda entry: (entry[1], entry[0]))
-    return who, held
+def _heaviest(status: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The first VMI of a node's list, or of a cache block's."""
+    found = next(iter(status.get("heaviestVMIs", ())), None)
+    return (f"{found['namespace']}/{found['name']}", found["occupancyBytes"]) if found else None
 
 
 def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
@@ -283,7 +276,7 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
         capacity=_sum(block.get("capacityBytes") for block in _blocks(node)),
         rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
         age_seconds=_age(node, now),
-        heaviest=_heaviest(blocks),
+        heaviest=None if silent else _heaviest(node.get("status", {})),
     )
 
 

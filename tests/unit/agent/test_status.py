@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
-from cachemon.agent.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
-from cachemon.agent.status import LARGEST_INTEGER, group_status, monitored_condition, node_status, signature
+from cachemon.agent.heaviest import LARGEST_INTEGER
+from cachemon.agent.layout import GroupLayout, GroupState, Layout, NodeFacts, TargetLayout, unavailable_layout
+from cachemon.agent.status import group_status, monitored_condition, node_status, signature
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
 from cachemon.model.readings import CacheBlock, Missing, Reading
@@ -248,6 +249,32 @@ def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:
     assert (second["reading"], second["occupancyBytes"]) == ("Error", 50)
     assert "unattributedBytes" not in second
     assert "heaviestGroups" not in second
+
+
+def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[Layout, Figures]:
+    """VMIs that are watched by an object each, and what they hold of the two cache blocks."""
+    layout = make_layout(*((make_target(make_object(name)), [make_group("g", [cell(name)])]) for name in sizes))
+    blocks = {name: tuple(map(BlockFigure, BLOCKS, held, ({}, {}))) for name, held in sizes.items()}
+    vmis = {str(target.target.object.vmi): blocks[target.target.object.vmi_name] for target in layout.targets}
+    return layout, Figures(wall_time=1.8e9, vmis=vmis, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
+
+
+def test_the_heaviest_vmi_is_named_of_each_block_and_of_the_node() -> None:
+    layout, figures = vmi_figures(left=(9, 0), both=(6, 7), idle=(0, 0))
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    named = [[(item["name"], item["occupancyBytes"]) for item in it["heaviestVMIs"]] for it in status["cacheBlocks"]]
+    assert named == [[("left", 9), ("both", 6)], [("both", 7)]]
+    assert [(item["name"], item["occupancyBytes"]) for item in status["heaviestVMIs"]] == [("both", 13), ("left", 9)]
+    assert status["summary"]["heaviestVMI"] == "tenant-a/both=13"
+
+
+def test_no_vmi_is_called_the_nodes_heaviest_while_one_can_not_be_judged() -> None:
+    layout, figures = vmi_figures(known=(9, 9), unknown=(1, Missing.UNAVAILABLE))
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert "heaviestVMIs" not in status
+    assert "heaviestVMI" not in status["summary"]
+    assert [item["name"] for item in status["cacheBlocks"][0]["heaviestVMIs"]] == ["known", "unknown"]
 
 
 def test_a_kernel_without_occupancy_still_has_a_node_status() -> None:

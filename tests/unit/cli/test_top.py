@@ -13,7 +13,7 @@ from cachemon.model.errors import KubeUnreachableError
 from tests.unit.cli.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status, ready
 
 MIB = 2**20
-HEAVY = {"namespace": "ns", "name": "vm3", "vmiName": "vm3", "group": "vcpus_all", "occupancyBytes": 9 * MIB}
+HEAVY = {"namespace": "ns", "name": "vm3", "occupancyBytes": 9 * MIB}
 
 
 def fleet() -> Plugin:
@@ -117,8 +117,8 @@ def test_old_and_missing_figures_are_no_figures_but_reasons() -> None:
 
 def test_blocks_and_nodes_say_who_holds_most() -> None:
     plugin = Plugin()
-    full = block(0, 16 * MIB) | {"monitoredBytes": 9 * MIB, "heaviestGroups": [HEAVY]}
-    plugin.api.put(NODES, cmn("node01", full, block(4, None, reading="Unavailable")))
+    full = block(0, 16 * MIB) | {"monitoredBytes": 9 * MIB, "heaviestVMIs": [HEAVY]}
+    plugin.api.put(NODES, cmn("node01", full, block(4, None, reading="Unavailable"), heaviestVMIs=[HEAVY]))
     plugin.api.put(NODES, cmn("node02", block(0, MIB), observed="2026-09-21T14:00:00Z"))
     assert lines(plugin, "--by", "block", "--no-headers") == [
         ["node01", "0", "16Mi", "32Mi", "9.0Mi", "ns/vm3", "9.0Mi", "[##...]", "50%"],
@@ -152,7 +152,10 @@ def test_json_has_exact_numbers_and_whole_names() -> None:
 
 
 def test_nothing_to_show_is_said() -> None:
-    assert Plugin().run("top").out == "nothing is monitored here\n"
+    found = Plugin().run("top")
+    assert found.out == "nothing is monitored here\n"
+    assert found.err == "looked in namespace ns only; -A looks in all\n"
+    assert Plugin().run("top", "-A").err == ""
 
 
 def test_options_that_can_not_be_meant_are_refused() -> None:

@@ -1,0 +1,73 @@
+"""Who holds most of a node's cache: what its CacheMonitorNode names. Pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cachemon.agent.figures import BlockFigure, Figures
+from cachemon.agent.layout import Layout
+from cachemon.model.groups import GroupKey
+from cachemon.model.readings import Missing, Reading, total
+
+__all__ = ["HEAVIEST", "LARGEST_INTEGER", "exact", "heaviest_groups", "heaviest_vmis", "heaviest_vmis_of_block"]
+
+HEAVIEST = 5
+"""So many are named."""
+LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
+
+_Entry = tuple[int, dict[str, Any]]
+
+
+def exact(value: int) -> int:
+    """The integer as JSON can carry it."""
+    return min(value, LARGEST_INTEGER)
+
+
+def heaviest_groups(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+    """The monitoring groups that hold most of a cache block."""
+    return _first(
+        (
+            occupancy,
+            {
+                "namespace": target.target.object.name.namespace,
+                "name": target.target.object.name.name,
+                "vmiName": target.target.object.vmi_name,
+                "group": group.group.name,
+            },
+        )
+        for target in layout.targets
+        for group in target.groups
+        for occupancy in _in_block(figures.groups.get(GroupKey(target.uid, group.group.name), ()), block_id)
+    )
+
+
+def heaviest_vmis_of_block(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+    """The VMIs that hold most of a cache block: all their cells, each counted once."""
+    return _first(
+        (occupancy, {"namespace": vmi.namespace, "name": vmi.name})
+        for vmi in layout.cells_of_vmis()
+        for occupancy in _in_block(figures.vmis.get(str(vmi), ()), block_id)
+    )
+
+
+def heaviest_vmis(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
+    """The VMIs that hold most of all cache blocks together; none where one of them can't be judged."""
+    sums: list[tuple[Reading, dict[str, Any]]] = [
+        (
+            total(figure.occupancy for figure in found if figure.occupancy is not None),
+            {"namespace": vmi.namespace, "name": vmi.name},
+        )
+        for vmi in layout.cells_of_vmis()
+        if (found := figures.vmis.get(str(vmi), ()))
+    ]
+    if any(isinstance(held, Missing) for held, _ in sums):
+        return []
+    return _first((held, names) for held, names in sums if isinstance(held, int))
+
+
+def _in_block(found: Iterable[BlockFigure], block_id: int) -> Iterator[int]:
+    return (figure.occupancy for figure in found if figure.block.id == block_id and isinstance(figure.occupancy, int))
+
+
+def _first(entries: Iterable[_Entry]) -> list[dict[str, Any]]:
+    held = sorted((entry for entry in entries if entry[0] > 0), key=lambda entry: (-entry[0], *entry[1].values()))
+    return [{**names, "occupancyBytes": exact(occupancy)} for occupancy, names in held[:HEAVIEST]]

@@ -1,0 +1,92 @@
+"""Commands of the pages that the lab can't run, each with the reason and with what is checked of it instead."""
+
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.cluster_api import kubectl_program
+from lab.prepare import REPOSITORY
+
+__all__ = ["NOT_RUN", "NotRun", "rule_of"]
+
+
+def _is_a_target(command: str) -> str:
+    """`make TARGET [NAME=VALUE...]`."""
+    targets = re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return "" if command.split()[1] in targets else "the Makefile has no such target"
+
+
+def _kubectl_knows_it(command: str) -> str:
+    """Subcommand and flags: kubectl reads them all before it answers --help."""
+    first = command.partition(" | ")[0]
+    done = subprocess.run(
+        [kubectl_program(), *shlex.split(first)[1:], "--help"], capture_output=True, text=True, check=False
+    )
+    return done.stderr if done.returncode else ""
+
+
+def _files_are_there(command: str) -> str:
+    """Of all words that look like a path of the repository."""
+    words = [word.removeprefix("./") for word in shlex.split(command) if "/" in word and "://" not in word]
+    return ", ".join(f"{word} is not there" for word in words if not (REPOSITORY / word).exists())
+
+
+def _is_an_extra(command: str) -> str:
+    """`pip install 'cachemon[EXTRA]'`."""
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = re.search(r"cachemon\[(\w+)\]", command)
+    return "" if named and named[1] in extras else "there is no such extra"
+
+
+def _is_bash(command: str) -> str:
+    done = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A kind of command.
+
+    Attributes:
+        pattern: the whole command.
+        reason: why it can't be run here.
+        check: what is wrong with it as far as can be told; empty when nothing is.
+    """
+
+    pattern: str
+    reason: str
+    check: Callable[[str], str]
+
+
+NOT_RUN = (
+    NotRun(r"(sudo )?make demo", "tests/e2e/test_demo.py runs it", lambda it: _is_a_target(it.removeprefix("sudo "))),
+    NotRun(r"make [a-z-]+( [A-Z]+=\S+)*", "these are what runs this test, or take long", _is_a_target),
+    NotRun(
+        r"kubectl apply --server-side -[fk] (crds|manifests)/",
+        "tests/apiserver/test_readme.py runs it; here it would take the fields of the lab's own apply",
+        _files_are_there,
+    ),
+    NotRun(r"helm .*", "it wants a cluster whose nodes run pods; tests/chart renders the chart", _files_are_there),
+    NotRun(
+        r"kubectl (-n \S+ )?(logs|top|rollout|exec|port-forward|wait --for=condition=Ready pod) .*",
+        "the lab's pods are records: no kubelet is behind them",
+        _kubectl_knows_it,
+    ),
+    NotRun(r"kubectl get .* (-w|--watch)", "it never ends", _kubectl_knows_it),
+    NotRun(r"pip install 'cachemon\[\w+\]'", "it would change the Python that runs this test", _is_an_extra),
+    NotRun(r"export KUBECONFIG=.*", "`make demo` prints it with the paths of that run", _is_bash),
+    NotRun(
+        r"\.venv/bin/python -m pytest tests/docs",
+        "it is what runs this test",
+        lambda _: _files_are_there("tests/docs"),
+    ),
+    NotRun(r"git clone .*", "the test is in a clone", _is_bash),
+)
+
+
+def rule_of(command: str) -> NotRun | None:
+    """The rule for a command, or None for one that is to be run."""
+    return next((rule for rule in NOT_RUN if re.fullmatch(rule.pattern, command)), None)
