@@ -1,5 +1,6 @@
 """The chart as an API server takes it."""
 
+import json
 import re
 import ssl
 import textwrap
@@ -80,17 +81,14 @@ def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
 
 def kinds_there(empty: ControlPlane) -> dict[str, str]:
     """From `Kind name` to uid, for all objects of the chart's default rendering that are there."""
-    there = {}
+    wanted = []
     for item in objects():
-        kind = f"{item['kind']}.{'.'.join(reversed(item['apiVersion'].split('/')))}".rstrip(".")
-        kind = kind.removesuffix(".v1") if item["apiVersion"] == "v1" else kind
-        name = item["metadata"]["name"]
-        uid = empty.kubectl(
-            "get", kind, name, "-n", NAMESPACE, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"
-        )
-        if uid:
-            there[f"{item['kind']} {name}"] = uid
-    return there
+        group, _, version = item["apiVersion"].rpartition("/")
+        kind = ".".join(filter(None, (item["kind"], version if group else "", group)))
+        wanted.append(f"{kind}/{item['metadata']['name']}")
+    said = empty.kubectl("get", *wanted, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    there = json.loads(said)["items"] if said else []
+    return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["uid"] for item in there}
 
 
 def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Config) -> None:
@@ -122,7 +120,7 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
 
     said = helm.uninstall(release)["info"]
     crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
-    until("what is not kept to go", lambda: kinds_there(empty) == crds)
+    until("what is not kept to go", lambda: kinds_there(empty) == crds, seconds=60)
     assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
     assert empty.request("GET", groups_path("default", "vm3"))["spec"]["vmiName"]
 
@@ -134,7 +132,7 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
 def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:
     helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
     helm.uninstall(RELEASE)
-    until("all to go", lambda: not kinds_there(empty))
+    until("all to go", lambda: not kinds_there(empty), seconds=90)
 
 
 def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
