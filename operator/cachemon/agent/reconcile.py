@@ -9,18 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cachemon.agent.counter_share import share_counters_out
-from cachemon.agent.layout import (
-    Carried,
-    Layout,
-    NodeFacts,
-    RmidCount,
-    Target,
-    TargetLayout,
-    cells_by_group,
-    judge,
-    unavailable_layout,
-    wishes_of,
-)
+from cachemon.agent.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.agent.layout import Layout, NodeFacts, Target, TargetLayout, unavailable_layout, wishes_of
 from cachemon.agent.rmids import RmidMemory
 from cachemon.agent.targets import as_wanted
 from cachemon.model.cells import Cell, Wish, ranked, split

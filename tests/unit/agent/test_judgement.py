@@ -3,18 +3,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from cachemon.agent.layout import (
-    Carried,
-    GroupLayout,
-    GroupState,
-    RmidCount,
-    Target,
-    TargetLayout,
-    cells_by_group,
-    judge,
-    unavailable_layout,
-    wishes_of,
-)
+from cachemon.agent.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.agent.layout import GroupLayout, GroupState, Target, TargetLayout, unavailable_layout, wishes_of
 from cachemon.model.cells import split
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
