@@ -120,8 +120,8 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
 def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | None:
     """The proxy that the environment names for a server (HTTPS_PROXY, NO_PROXY and so on, small letters first).
 
-    The HTTP client can look there itself, but does so at every request, and for passwords in a file: a sixth of
-    what a write costs.
+    The HTTP client can look there itself, but does so at every request, and for a file with passwords, too: 0.3 ms
+    of CPU time each, more than twice what the request takes otherwise.
     """
     address = urlsplit(server)
 
