@@ -120,8 +120,8 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
 def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | None:
     """The proxy that the environment names for a server (HTTPS_PROXY, NO_PROXY and so on, small letters first).
 
-    aiohttp's `trust_env` would look there at every request, a sixth of what a write costs, and for a ~/.netrc too:
-    one that names the server ends in ValueError, as a request has one Authorization only.
+    aiohttp's `trust_env` would look there at every request, for twice the time that the request takes otherwise, and
+    for a ~/.netrc too: one that names the server ends in ValueError, as a request has one Authorization only.
     """
     address = urlsplit(server)
 
