@@ -5,13 +5,11 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
 from cachemon import __version__
-from cachemon.kube.credentials import Credentials
+from cachemon.kube.credentials import Credentials, proxy_of_environment
 from cachemon.kube.failures import failure, message_of
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeUnreachableError
@@ -73,7 +71,7 @@ class KubeClient:
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
         )
-        self._proxy = credentials.proxy or _proxy_of_environment(credentials.server)
+        self._proxy = credentials.proxy or proxy_of_environment(credentials.server)
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
 
@@ -248,16 +246,6 @@ class KubeClient:
         if response.status >= 400:
             raise failure(response.status, message_of(await _answer(response.read())), response.headers)
         return response
-
-
-def _proxy_of_environment(server: str) -> str | None:
-    """What HTTPS_PROXY and NO_PROXY say, looked at once.
-
-    aiohttp's `trust_env` would look at every request, and for a ~/.netrc too: one that names the server ends in
-    ValueError, as a request has one Authorization only.
-    """
-    address = urlsplit(server)
-    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
 
 
 def _tls(credentials: Credentials) -> ssl.SSLContext:

@@ -6,10 +6,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["ClientCertificate", "Credentials", "TokenFile", "load_credentials", "pod_credentials"]
+__all__ = [
+    "ClientCertificate",
+    "Credentials",
+    "TokenFile",
+    "load_credentials",
+    "pod_credentials",
+    "proxy_of_environment",
+]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _BELIEVE_TOKEN_SECONDS = 60.0
@@ -104,6 +113,16 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
         ) from err
     address = f"[{host}]" if ":" in host else host
     return Credentials(f"https://{address}:{port}", token, str(ca_file), renew=token.doubt)
+
+
+def proxy_of_environment(server: str) -> str | None:
+    """What HTTPS_PROXY and NO_PROXY say of a server, for a client to ask once.
+
+    aiohttp's `trust_env` would look at every request, and for a ~/.netrc too: one that names the server ends in
+    ValueError, as a request has one Authorization only.
+    """
+    address = urlsplit(server)
+    return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
 
 
 class TokenFile:
