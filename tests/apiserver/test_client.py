@@ -54,6 +54,14 @@ def test_a_status_that_is_sent_without_reading_back_is_there(control_plane: Cont
     use(as_administrator(control_plane), story)
 
 
+@pytest.mark.parametrize("metadata_only", [False, True])
+def test_a_list_without_objects_is_empty(control_plane: ControlPlane, namespace: str, *, metadata_only: bool) -> None:
+    async def story(client: KubeClient) -> None:
+        assert (await client.list(GROUPS, namespace=namespace, metadata_only=metadata_only)).items == []
+
+    use(as_administrator(control_plane), story)
+
+
 def test_with_the_files_of_a_pod_the_client_is_that_service_account(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:

@@ -81,7 +81,7 @@ class TargetLayout:
 
     target: Target
     groups: tuple[GroupLayout, ...]
-    has_all_vcpus: bool = True
+    has_all_vcpus: bool
 
     @property
     def uid(self) -> str:
@@ -178,6 +178,7 @@ def unavailable_layout(targets: Iterable[Target], err: MonitoringUnavailableErro
                     GroupLayout(group, GroupState.WAITING, err.reason, str(err), (), 0, ())
                     for group in target.object.groups
                 ),
+                has_all_vcpus=True,
             )
             for target in targets
         ),

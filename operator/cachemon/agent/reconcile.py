@@ -242,7 +242,7 @@ def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:
     if [stands.target for stands in layout.targets] == [*targets]:
         return layout
     pairs = zip(targets, layout.targets, strict=True)
-    stand = (stands if stands.target == target else TargetLayout(target, stands.groups) for target, stands in pairs)
+    stand = (stands if stands.target == target else replace(stands, target=target) for target, stands in pairs)
     return replace(layout, targets=tuple(stand))
 
 

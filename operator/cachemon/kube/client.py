@@ -111,7 +111,7 @@ class KubeClient:
         while True:
             response = await self._request("GET", path, query, headers={"Accept": accept}, limit=self._limit)
             page = _decode(await _answer(response.read()))
-            items += map(keep, page["items"])
+            items += map(keep, page["items"] or ())  # an empty list of metadata has null
             if not page["metadata"].get("continue"):
                 return Listing(items, page["metadata"]["resourceVersion"])
             query["continue"] = page["metadata"]["continue"]

@@ -56,7 +56,10 @@ def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = Gro
 
 
 def make_layout(*targets: tuple[Target, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> Layout:
-    return Layout(node=node, targets=tuple(TargetLayout(target, tuple(groups)) for target, groups in targets))
+    return Layout(
+        node=node,
+        targets=tuple(TargetLayout(target, tuple(groups), has_all_vcpus=True) for target, groups in targets),
+    )
 
 
 NOTHING_READ = Figures(wall_time=1_800_000_000.0)
