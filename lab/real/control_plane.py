@@ -42,7 +42,8 @@ class RealControlPlane(ClusterApi):
         self._servers: list[ServerProcess] = []
         self._holder: ServerProcess | None = None
         self._port = free_port()
-        endpoint = ApiEndpoint(self._port, work / "pki" / "apiserver.crt")
+        # The server makes its certificate itself: for its addresses in the namespace, and for this name.
+        endpoint = ApiEndpoint(self._port, work / "pki" / "apiserver.crt", host="localhost")
         super().__init__(work, endpoint, admin_token=secrets.token_hex(16))
 
     def __enter__(self) -> Self:
@@ -137,7 +138,6 @@ class RealControlPlane(ClusterApi):
         ]
 
     def _api_server_flags(self) -> Sequence[str]:
-        # The server makes its certificate and key itself, for 127.0.0.1 as well: the door's clients call it that.
         return [
             f"--etcd-servers={_ETCD}",
             "--bind-address=0.0.0.0",
