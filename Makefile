@@ -1,12 +1,12 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo docs format lock clean
+.PHONY: help setup check test bench soak demo docs manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
 	@$(PYTHON) -m lab.demo
@@ -32,6 +32,9 @@ setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the sec
 
 docs: setup ## docs/reference/ from the programs and CRDs
 	$(PYTHON) -m lab.reference
+
+manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
+	$(PYTHON) -m lab.manifests
 
 format: setup ## format and mend what can be mended
 	.venv/bin/ruff format .

@@ -3,6 +3,7 @@
 `python -m lab.reference` writes them; a test fails when they are not what it would write.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from cachemon.agent.config import argument_parser as agent_flags
 from cachemon.agent.metric_families import FAMILIES
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.metrics import Metrics
+from lab.documented_values import VALUES, values_of
 
 __all__ = ["PAGES", "write"]
 
@@ -130,6 +132,24 @@ def flags_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def values_page() -> str:
+    """Every value of the chart."""
+    lines = [
+        "# Values of the chart\n",
+        _MADE,
+        "`helm install cachemon charts/cachemon -n cachemon-system --create-namespace --set agent.logLevel=DEBUG`, or a",
+        "file of them with `-f`. A name that is not here, or a value of another kind, is refused.\n",
+        *_table(
+            ("value", "default", "meaning"),
+            (
+                (f"`{value.path}`", "" if value.is_section else f"`{json.dumps(value.default)}`", value.meaning)
+                for value in values_of(VALUES.read_text(encoding="utf-8"))
+            ),
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _help(action: Any) -> str:
     return re.sub(r" *\((default: [^)]*|%\(default\)s)\)", "", action.help or "").replace("%%", "%")
 
@@ -145,6 +165,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "metrics.md": metrics_page,
     "objects.md": objects_page,
     "flags.md": flags_page,
+    "values.md": values_page,
 }
 
 

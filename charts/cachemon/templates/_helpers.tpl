@@ -1,0 +1,50 @@
+{{/*
+Names are the same whatever the release is called. There can be one installation a cluster: the operator writes in
+every namespace, and two agents on a node would take each other's mon_groups. A second release is refused by Helm.
+*/}}
+
+{{- define "cachemon.labels" -}}
+app.kubernetes.io/name: cachemon
+app.kubernetes.io/part-of: cachemon
+{{- end }}
+
+{{/* Of the objects of one program: (dict "program" "agent" "root" $). */}}
+{{- define "cachemon.programLabels" -}}
+{{ include "cachemon.labels" .root }}
+app.kubernetes.io/component: {{ .program }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "cachemon.selector" -}}
+app.kubernetes.io/name: cachemon
+app.kubernetes.io/component: {{ .program }}
+{{- end }}
+
+{{/* A digest wins over the tag: it names one image for ever. */}}
+{{- define "cachemon.image" -}}
+{{- $common := .root.Values.image }}
+{{- $own := (index .root.Values .program).image }}
+{{- with $common.registry }}{{ . }}/{{ end }}{{ $own.repository }}
+{{- if $own.digest }}@{{ $own.digest }}{{ else }}:{{ $common.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* The node is in the token, which is what the admission policies go by, and it ends with the pod. */}}
+{{- define "cachemon.tokenVolume" -}}
+- name: api-access
+  projected:
+    sources:
+    - serviceAccountToken:
+        path: token
+        expirationSeconds: 3600
+    - configMap:
+        name: kube-root-ca.crt
+        items:
+        - key: ca.crt
+          path: ca.crt
+{{- end }}
+
+{{- define "cachemon.tokenMount" -}}
+- name: api-access
+  mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+  readOnly: true
+{{- end }}

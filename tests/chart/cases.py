@@ -1,0 +1,111 @@
+"""Another setting for every value of the chart."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from lab.documented_values import VALUES, values_of
+
+__all__ = ["CASES", "EVERYTHING", "Case"]
+
+DIGEST = "sha256:" + "0" * 64
+SELECTOR = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+    {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}
+]}}}  # fmt: skip
+TOLERATION = {"key": "vms", "operator": "Equal", "value": "only", "effect": "NoSchedule"}
+LABELS = {"team": "virtualization"}
+
+# Booleans are turned round; all else needs an example.
+OTHERWISE: Mapping[str, list[Any]] = {
+    "image.registry": ["registry.example.com/cachemon", ""],
+    "image.tag": ["1.2.3"],
+    "image.pullPolicy": ["Always"],
+    "image.pullSecrets": [[{"name": "registry-password"}]],
+    "logFormat": ["json"],
+    "listenAddress": ["[::]"],
+    "flowControl.nominalConcurrencyShares": [5],
+    "agent.image.repository": ["agent"],
+    "agent.image.digest": [DIGEST],
+    "agent.nodePlacement.nodeSelector": [{"cachemon.dev/cache-monitoring": "true"}],
+    "agent.nodePlacement.affinity": [SELECTOR],
+    "agent.nodePlacement.tolerations": [[TOLERATION], []],
+    "agent.resctrl.hostPath": ["/run/resctrl"],
+    "agent.samplePeriodSeconds": [0.5, 2],
+    "agent.scanPeriodSeconds": [2.5],
+    "agent.nodePeriodSeconds": [30],
+    "agent.rateWindowSeconds": [30],
+    "agent.rmidBudget": [16, 0],
+    "agent.logLevel": ["DEBUG"],
+    "agent.extraArgs": [["--proc=/host/proc"]],
+    "agent.maxUnavailable": [1, "100%"],
+    "agent.priorityClassName": ["system-node-critical"],
+    "agent.seLinuxOptions": [{"type": "container_runtime_t", "level": "s0"}, {"type": None}],
+    "agent.appArmorProfile": [{"type": "Unconfined"}],
+    "agent.resources": [{"requests": {"cpu": 0.1}, "limits": {"memory": None, "cpu": 1}}],
+    "agent.podLabels": [LABELS],
+    "agent.podAnnotations": [LABELS],
+    "operator.image.repository": ["operator"],
+    "operator.image.digest": [DIGEST],
+    "operator.nodePlacement.nodeSelector": [{"node-role.kubernetes.io/infra": ""}],
+    "operator.nodePlacement.affinity": [SELECTOR],
+    "operator.nodePlacement.tolerations": [[TOLERATION]],
+    "operator.extraArgs": [["--kubeconfig=/etc/kubeconfig"]],
+    "operator.priorityClassName": ["system-cluster-critical"],
+    "operator.resources": [{"limits": {"memory": "2Gi"}}],
+    "operator.podLabels": [LABELS],
+    "operator.podAnnotations": [LABELS],
+    "networkPolicy.apiServerPorts": [[16443]],
+    "prometheus.labels": [LABELS],
+    "prometheus.interval": ["15s", "1m30s"],
+    "dashboard.namespace": ["monitoring"],
+    "dashboard.labels": [LABELS, {"grafana_dashboard": None}],
+    "dashboard.annotations": [{"grafana_folder": "KubeVirt"}],
+}
+
+MONITORS = ("podMonitor", "serviceMonitor", "rule")
+# A value that says how something is made changes nothing where it is not made.
+NEEDS: Mapping[str, dict[str, Any]] = {
+    "networkPolicy.apiServerPorts": {"networkPolicy.enabled": True},
+    **dict.fromkeys(
+        ("prometheus.labels", "prometheus.interval"), {f"prometheus.{name}.enabled": True for name in MONITORS}
+    ),
+    **dict.fromkeys(
+        ("dashboard.namespace", "dashboard.labels", "dashboard.annotations"), {"dashboard.enabled": True}
+    ),
+}
+
+EVERYTHING: Mapping[str, Any] = {
+    "nodeFeatureRule.enabled": True,
+    "networkPolicy.enabled": True,
+    **NEEDS["prometheus.labels"],
+    "dashboard.enabled": True,
+    "agent.resctrl.mount": True,
+    "openshift.enabled": True,
+}
+
+
+class Case(NamedTuple):
+    """One value with another setting.
+
+    Attributes:
+        path: the value.
+        before: what else must be set for it to matter.
+        after: the same, and the value.
+    """
+
+    path: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def _cases() -> Iterator[Case]:
+    for value in values_of(VALUES.read_text(encoding="utf-8")):
+        if value.is_section:
+            continue
+        settings = [not value.default] if isinstance(value.default, bool) else OTHERWISE[value.path]
+        before = NEEDS.get(value.path, {})
+        for setting in settings:
+            yield Case(value.path, before, {**before, value.path: setting})
+    yield Case("openshift.enabled", {"agent.resctrl.mount": True}, {**EVERYTHING})
+
+
+CASES = list(_cases())

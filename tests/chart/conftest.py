@@ -1,0 +1,3 @@
+from lab.pytest_fixtures import control_plane, namespace
+
+__all__ = ["control_plane", "namespace"]

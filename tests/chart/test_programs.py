@@ -1,0 +1,202 @@
+"""The programs start with what the chart gives them, and only with rights that they need."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cachemon.agent.config import ENVIRONMENT_PREFIX, Config
+from cachemon.agent.config import parse_config as agent_config
+from cachemon.controller.main import parse_config as operator_config
+from lab.manifests import CHART
+from tests.chart.cases import CASES, DIGEST, EVERYTHING
+from tests.chart.rendering import objects, one, render
+
+KINDS = {"agent": "DaemonSet", "operator": "Deployment"}
+
+
+def pod(program: str, values: dict[str, Any] | None = None) -> Any:
+    return one(KINDS[program], values or {})["spec"]["template"]["spec"]
+
+
+def container(program: str, values: dict[str, Any] | None = None) -> Any:
+    (found,) = pod(program, values)["containers"]
+    return found
+
+
+def agent_settings(values: dict[str, Any]) -> Config:
+    started = container("agent", values)
+    environment = {item["name"]: "node01" for item in started["env"]}
+    assert set(environment) == {f"{ENVIRONMENT_PREFIX}NODE_NAME"}
+    return agent_config(started["args"], environment)
+
+
+@pytest.mark.parametrize(
+    ("value", "set_to", "field", "expected"),
+    [
+        ("agent.samplePeriodSeconds", 0.5, "sample_seconds", 0.5),
+        ("agent.scanPeriodSeconds", 2, "scan_seconds", 2),
+        ("agent.nodePeriodSeconds", 30, "node_period_seconds", 30),
+        ("agent.rateWindowSeconds", 60, "rate_window_seconds", 60),
+        ("agent.rmidBudget", 0, "rmid_budget", 0),
+        ("agent.rmidBudget", 1000000, "rmid_budget", 1000000),
+        ("agent.logLevel", "DEBUG", "log_level", "DEBUG"),
+        ("logFormat", "json", "log_format", "json"),
+        ("listenAddress", "[::]", "metrics", ("::", 9820)),
+    ],
+)
+def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: str, expected: object) -> None:
+    assert getattr(agent_settings({value: set_to}), field) == expected
+
+
+def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
+    told, own = agent_settings({}), agent_config(["--node-name=node01"], {})
+    different = {name for name in Config.__slots__ if getattr(told, name) != getattr(own, name)}
+    assert different == {"resctrl", "metrics"}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container("agent")["volumeMounts"]}
+    assert str(told.resctrl) == mounts["resctrl"]
+    assert not mounts["resctrl"].startswith("/sys")
+
+
+def test_both_programs_take_every_setting_of_the_chart() -> None:
+    for case in CASES:
+        if "extraArgs" not in case.path:
+            assert agent_settings(case.after).node_name == "node01"
+            assert operator_config(container("operator", case.after)["args"], {}).metrics_address
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])
+def test_probes_and_ports_are_where_the_programs_listen(address: str) -> None:
+    ports = {port["name"]: port["containerPort"] for port in container("operator")["ports"]}
+    told = operator_config(container("operator", {"listenAddress": address})["args"], {})
+    assert told.metrics_address == (address.strip("[]"), ports["metrics"])
+    assert told.liveness == f"http://{address}:{ports['health']}/healthz"
+    for program, port in (("agent", "metrics"), ("operator", "health")):
+        for probe in ("livenessProbe", "readinessProbe"):
+            assert container(program)[probe]["httpGet"] == {"path": "/healthz", "port": port}
+
+
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ({}, "localhost/cachemon-{}:0.1.0"),
+        ({"image.registry": "registry.example.com/a"}, "registry.example.com/a/cachemon-{}:0.1.0"),
+        ({"image.registry": ""}, "cachemon-{}:0.1.0"),
+        ({"image.tag": "edge"}, "localhost/cachemon-{}:edge"),
+        ({"image.tag": "edge", "agent.image.digest": DIGEST, "operator.image.digest": DIGEST},
+         f"localhost/cachemon-{{}}@{DIGEST}"),
+    ],
+)  # fmt: skip
+def test_an_image_is_registry_name_and_digest_or_else_tag(values: dict[str, Any], image: str) -> None:
+    for program in KINDS:
+        assert container(program, values)["image"] == image.format(program)
+
+
+@pytest.mark.parametrize("program", KINDS)
+def test_a_pod_has_the_token_that_it_asks_for_and_no_other(program: str) -> None:
+    spec = pod(program)
+    assert spec["automountServiceAccountToken"] is False
+    assert one("ServiceAccount", name=spec["serviceAccountName"])["automountServiceAccountToken"] is False
+    (sources,) = (volume["projected"]["sources"] for volume in spec["volumes"] if "projected" in volume)
+    assert [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source] == [
+        {"path": "token", "expirationSeconds": 3600}
+    ]
+
+
+@pytest.mark.parametrize("program", KINDS)
+def test_placement_is_what_the_three_fields_say_on_linux(program: str) -> None:
+    placement = {
+        f"{program}.nodePlacement.nodeSelector": {"a": "b"},
+        f"{program}.nodePlacement.affinity": {"podAffinity": {}},
+        f"{program}.nodePlacement.tolerations": [{"key": "c", "operator": "Exists"}],
+    }
+    spec = pod(program, placement)
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux", "a": "b"}
+    assert spec["affinity"] == {"podAffinity": {}}
+    assert spec["tolerations"] == [{"key": "c", "operator": "Exists"}]
+
+
+def test_agents_go_where_the_rule_puts_its_label() -> None:
+    values = {"nodeFeatureRule.enabled": True}
+    (rule,) = one("NodeFeatureRule", values)["spec"]["rules"]
+    assert rule["labels"].items() <= pod("agent", values)["nodeSelector"].items()
+    assert rule["labels"].keys().isdisjoint(pod("agent")["nodeSelector"])
+
+
+def test_an_upgrade_takes_a_tenth_of_the_agents_away_at_a_time() -> None:
+    assert one("DaemonSet")["spec"]["updateStrategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxUnavailable": "10%"},
+    }
+
+
+def test_two_operators_never_run_at_once() -> None:
+    spec = one("Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_no_vm_has_to_make_room_for_an_agent() -> None:
+    made = one("PriorityClass")
+    assert made["preemptionPolicy"] == "Never"
+    assert pod("agent")["priorityClassName"] == made["metadata"]["name"]
+    chosen = {"agent.priorityClassName": "system-node-critical"}
+    assert pod("agent", chosen)["priorityClassName"] == "system-node-critical"
+    assert "PriorityClass" not in {item["kind"] for item in objects(chosen)}
+
+
+def test_every_selector_finds_the_pods_of_its_program_and_no_others() -> None:
+    labels = {
+        program: one(kind, EVERYTHING)["spec"]["template"]["metadata"]["labels"] for program, kind in KINDS.items()
+    }
+
+    def found(selector: dict[str, str]) -> list[str]:
+        return [program for program, has in labels.items() if selector.items() <= has.items()]
+
+    for program, kind in KINDS.items():
+        assert found(one(kind, EVERYTHING)["spec"]["selector"]["matchLabels"]) == [program]
+        policy = one("NetworkPolicy", EVERYTHING, f"cachemon-{program}")
+        assert found(policy["spec"]["podSelector"]["matchLabels"]) == [program]
+    assert found(one("PodMonitor", EVERYTHING)["spec"]["selector"]["matchLabels"]) == ["agent"]
+    service = one("Service", EVERYTHING)
+    assert found(service["spec"]["selector"]) == ["operator"]
+    monitor = one("ServiceMonitor", EVERYTHING)["spec"]["selector"]["matchLabels"]
+    assert monitor.items() <= service["metadata"]["labels"].items()
+
+
+def test_every_port_that_is_named_is_one_of_the_pods() -> None:
+    names = {program: {port["name"] for port in container(program)["ports"]} for program in KINDS}
+    for program in KINDS:
+        policy = one("NetworkPolicy", EVERYTHING, f"cachemon-{program}")["spec"]
+        assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == names[program]
+    assert {item["port"] for item in one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"]} <= names["agent"]
+    (port,) = one("Service", EVERYTHING)["spec"]["ports"]
+    assert port["targetPort"] in names["operator"]
+    assert [item["port"] for item in one("ServiceMonitor", EVERYTHING)["spec"]["endpoints"]] == [port["name"]]
+
+
+def test_scraped_series_have_the_jobs_that_the_alerts_ask_for_and_keep_their_own_labels() -> None:
+    alerts = (CHART / "files/alerts.yaml").read_text(encoding="utf-8")
+    endpoints = [
+        *one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"],
+        *one("ServiceMonitor", EVERYTHING)["spec"]["endpoints"],
+    ]
+    jobs = {rule["replacement"] for item in endpoints for rule in item["relabelings"] if rule["targetLabel"] == "job"}
+    assert jobs == set(re.findall(r'job="([^"]+)"', alerts))
+    assert all(item["honorLabels"] for item in endpoints)
+
+
+def test_the_rule_and_the_dashboard_are_the_files() -> None:
+    text = render(EVERYTHING)["prometheus.yaml"]
+    for line in (CHART / "files/alerts.yaml").read_text(encoding="utf-8").splitlines():
+        assert f"\n  {line}\n" in text
+    (dashboard,) = one("ConfigMap", EVERYTHING)["data"].items()
+    assert dashboard == (
+        "cachemon.json",
+        (CHART / "files/dashboards/cachemon.json").read_text(encoding="utf-8"),
+    )
+
+
+def test_the_notes_warn_of_what_is_switched_off() -> None:
+    assert "WARNING" not in render()["NOTES.txt"]
+    for path in ("admissionPolicies.enabled", "rbac.create", "crds.keep"):
+        assert f"WARNING: {path} is false" in render({path: False})["NOTES.txt"]
