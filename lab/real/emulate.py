@@ -8,7 +8,8 @@ import os
 import subprocess
 from pathlib import Path
 
-MOUNTPOINT = "/host/resctrl"
+PARENT = Path("/host/parent")
+"""The folder of the host in which the mount point is: the emulator refuses one on which something is mounted."""
 SOCKET = "/run/emulator/control"
 PROGRAM = "cachemon-resctrl-emulator"
 
@@ -24,8 +25,16 @@ def cache_blocks() -> dict[int, str]:
     return found or {0: "32Mi", 1: "32Mi"}
 
 
-if __name__ == "__main__":
-    # One that was killed leaves a mount that answers nothing.
-    subprocess.run(["umount", "--lazy", MOUNTPOINT], check=False, stderr=subprocess.DEVNULL)
+def main() -> None:
+    """Mount, for ever."""
+    mountpoint = PARENT / os.environ["MOUNTPOINT"]
+    if f" {mountpoint} fuse.resctrl " in Path("/proc/self/mounts").read_text():
+        # One that was killed has left a mount that answers nothing.
+        subprocess.run(["umount", "--lazy", mountpoint], check=True)
+    mountpoint.mkdir(exist_ok=True)
     blocks = [f"--cache-block={block}={size}" for block, size in sorted(cache_blocks().items())]
-    os.execvp(PROGRAM, [PROGRAM, MOUNTPOINT, f"--control={SOCKET}", *blocks])
+    os.execvp(PROGRAM, [PROGRAM, mountpoint, f"--control={SOCKET}", *blocks])
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cachemon.emulator.client import ControlClient, ControlError
@@ -16,7 +16,7 @@ _NAME = "resctrl-emulator"
 _LABELS = {"app.kubernetes.io/name": _NAME}
 _ASK = """\
 import json, sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from cachemon.emulator.client import ControlClient, ControlError
 try:
     print(json.dumps(ControlClient(Path({socket!r})).request(json.load(sys.stdin))))
@@ -30,16 +30,18 @@ def emulator_objects(image: str, host_path: str = "/sys/fs/resctrl") -> list[dic
 
     It is privileged, sees all processes of its node, and lets the host see its mount (Bidirectional).
     """
-    mount = {"name": "resctrl", "mountPath": emulate.MOUNTPOINT, "mountPropagation": "Bidirectional"}
+    mountpoint = PurePosixPath(host_path)
+    mount = {"name": "parent", "mountPath": str(emulate.PARENT), "mountPropagation": "Bidirectional"}
     container = {
         "name": "emulator",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["/opt/cachemon/bin/python", "-c", Path(emulate.__file__).read_text(encoding="utf-8")],
+        "env": [{"name": "MOUNTPOINT", "value": mountpoint.name}],
         "securityContext": {"privileged": True},
         "volumeMounts": [mount, {"name": "control", "mountPath": str(Path(emulate.SOCKET).parent)}],
         "readinessProbe": {
-            "exec": {"command": ["test", "-d", f"{emulate.MOUNTPOINT}/mon_groups"]},
+            "exec": {"command": ["test", "-d", f"{emulate.PARENT / mountpoint.name}/mon_groups"]},
             "periodSeconds": 1,
         },
     }
@@ -48,7 +50,7 @@ def emulator_objects(image: str, host_path: str = "/sys/fs/resctrl") -> list[dic
         "tolerations": [{"operator": "Exists"}],
         "containers": [container],
         "volumes": [
-            {"name": "resctrl", "hostPath": {"path": host_path, "type": "DirectoryOrCreate"}},
+            {"name": "parent", "hostPath": {"path": str(mountpoint.parent), "type": "DirectoryOrCreate"}},
             {"name": "control", "emptyDir": {}},
         ],
     }
