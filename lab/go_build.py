@@ -96,9 +96,7 @@ def cache_name(parts: str = "") -> str:
     return f"kubernetes-{KUBE_APISERVER.version}-{parts or f'etcd-{ETCD.version}'}-linux-{architecture}"
 
 
-def build_all(
-    folder: Path, toolchains: Path, say: Say, programs: Sequence[Program] = (ETCD, KUBE_APISERVER)
-) -> None:
+def build_all(folder: Path, toolchains: Path, say: Say, programs: Sequence[Program] = (ETCD, KUBE_APISERVER)) -> None:
     """Build programs into `folder`.
 
     Raises:

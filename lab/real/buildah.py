@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.progress import Progress, Say
+from lab.progress import Say
 
 __all__ = ["Buildah", "ImageError", "Recipe"]
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from lab.wait import until
@@ -11,6 +12,8 @@ __all__ = ["NodeCgroups", "remove_left_behind"]
 
 _MOUNT = Path("/sys/fs/cgroup")
 _PREFIX = "cachemon-lab-"
+"""Then comes the process id of the lab: it tells later what nobody needs any more."""
+
 _REMOVE_SECONDS = 20
 
 
@@ -20,7 +23,7 @@ class NodeCgroups:
     Args:
         node: its name.
         mount: where the hierarchies are.
-        pid: of the lab: it tells later which directories nobody needs any more.
+        pid: of the lab.
     """
 
     def __init__(self, node: str, mount: Path = _MOUNT, pid: int | None = None) -> None:
@@ -53,7 +56,7 @@ class NodeCgroups:
         """
         for hierarchy in _hierarchies(self._mount):
             node = hierarchy / self._lab / self._node
-            until(f"{node} to be empty", lambda node=node: _removed(node), seconds=_REMOVE_SECONDS)
+            until(f"{node} to be empty", partial(_removed, node), seconds=_REMOVE_SECONDS)
             with suppress(OSError):  # other nodes are there
                 node.parent.rmdir()
 
@@ -67,11 +70,11 @@ def remove_left_behind(mount: Path = _MOUNT) -> None:
 
 
 def _hierarchies(mount: Path) -> Iterator[Path]:
-    """The one of version 2, or those of version 1."""
+    """The one of version 2, or those of version 1; with them may be an empty one of version 2, which runc uses."""
     if (mount / "cgroup.controllers").exists():
         yield mount
     else:
-        yield from sorted({path.resolve() for path in mount.iterdir() if (path / "tasks").exists()})
+        yield from sorted({path.resolve() for path in mount.iterdir() if (path / "cgroup.procs").exists()})
 
 
 def _pass_on(parent: Path, group: Path) -> None:

@@ -1,4 +1,4 @@
-"""The project's chart on a cluster, installed, upgraded and uninstalled by Helm's own code (PyPI's helm-python-sdk)."""
+"""The project's chart on a cluster, handled by Helm's own code (PyPI's helm-python-sdk): no helm program needed."""
 
 from collections.abc import Mapping
 from pathlib import Path

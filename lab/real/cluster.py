@@ -1,5 +1,6 @@
 """A real cluster: a control plane, two nodes, and the images in both."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,11 @@ __all__ = ["NODES", "RealCluster"]
 
 NODES = ("node01", "node02")
 _READY_SECONDS = 90
+_PLACE = Path("/var/tmp")
+"""Not /tmp: that may be memory, and images are unpacked here. The path is short, because sockets have 107 bytes."""
+
+_PREFIX = "cachemon-cluster-"
+"""Then comes the process id of the lab, and something random."""
 
 
 class RealCluster:
@@ -65,8 +71,10 @@ class RealCluster:
 
     def _start(self, stack: ExitStack) -> None:
         remove_left_behind()
-        # Not /tmp: it may be memory, and the images are unpacked there. A short path: sockets have 107 bytes.
-        work = Path(tempfile.mkdtemp(prefix="cachemon-cluster-", dir="/var/tmp"))
+        for folder in _PLACE.glob(f"{_PREFIX}*"):
+            if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_PLACE))
         stack.callback(shutil.rmtree, work, ignore_errors=True)
         self._say(f"starting a control plane and {len(self._names)} nodes; logs are in {work}")
         self.api = RealControlPlane(work, self._binaries, self._programs, self._names)

@@ -1,4 +1,4 @@
-"""The control plane of a real cluster: etcd, API server, controller manager and scheduler in one network namespace."""
+"""The control plane of a real cluster: etcd, API server, controller manager, scheduler, in one network namespace."""
 
 import secrets
 import sys

@@ -33,7 +33,7 @@ def main() -> None:
         subprocess.run(["umount", "--lazy", mountpoint], check=True)
     mountpoint.mkdir(exist_ok=True)
     blocks = [f"--cache-block={block}={size}" for block, size in sorted(cache_blocks().items())]
-    os.execvp(PROGRAM, [PROGRAM, mountpoint, f"--control={SOCKET}", *blocks])
+    os.execvp(PROGRAM, [PROGRAM, str(mountpoint), f"--control={SOCKET}", *blocks])
 
 
 if __name__ == "__main__":

@@ -3,15 +3,22 @@
 Who holds a namespace is a process: when that ends, namespace, wires, addresses and routes are gone.
 """
 
-import os
 import subprocess
 from pathlib import Path
 
 from lab.server_process import ServerProcess
 from lab.wait import until
 
-__all__ = ["API_ADDRESS", "POD_NETWORKS", "SERVICE_NETWORK", "await_namespace", "connect", "in_network",
-           "new_network", "node_address"]
+__all__ = [
+    "API_ADDRESS",
+    "POD_NETWORKS",
+    "SERVICE_NETWORK",
+    "await_namespace",
+    "connect",
+    "in_network",
+    "new_network",
+    "node_address",
+]
 
 SERVICE_NETWORK = "10.96.0.0/24"
 API_ADDRESS = "10.96.0.1"
@@ -64,8 +71,8 @@ def connect(hub: int, node: int, number: int) -> None:
 
 def await_namespace(pid: int, kind: str) -> None:
     """Wait until a process that is to leave one of our namespaces has done so."""
-    own = os.readlink(f"/proc/self/ns/{kind}")
-    until(f"a {kind} namespace", lambda: os.readlink(f"/proc/{pid}/ns/{kind}") != own)
+    own = Path(f"/proc/self/ns/{kind}").readlink()
+    until(f"a {kind} namespace", lambda: Path(f"/proc/{pid}/ns/{kind}").readlink() != own)
 
 
 def _prepare(pid: int) -> None:
