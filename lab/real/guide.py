@@ -22,7 +22,7 @@ The cluster is up. In another terminal:
   kubectl get nodes,pods -A
   kubectl get cachemonitornodes
   kubectl get cachemonitorgroups -A
-  kubectl cachemon top --once
+  kubectl cachemon top -A
   kubectl cachemon domstats vm3 -n tenant-b
   kubectl logs -n cachemon-system daemonset/cachemon-agent
 {end}"""

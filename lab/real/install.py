@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.prepare import REPOSITORY
-from lab.real.chart import NAMESPACE, Chart
+from lab.real.chart import NAMESPACE, RELEASE, Chart
 from lab.real.emulated import EMULATOR_NAMESPACE, PodControl, emulator_objects, emulator_pods
 from lab.real.kubectl import Kubectl
 from lab.wait import until
@@ -56,6 +56,11 @@ class Installation:
         """Install the chart and wait until every node with an agent reports."""
         self.chart.install(self.values)
         self.await_nodes()
+
+    def is_installed(self) -> bool:
+        """Whether the chart is there."""
+        release = f"--selector=owner=helm,name={RELEASE}"
+        return bool(self.kubectl.items("secrets", f"--namespace={NAMESPACE}", release))
 
     def await_nodes(self) -> None:
         """Wait until every node with an emulator is Ready in its CacheMonitorNode."""

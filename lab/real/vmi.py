@@ -57,6 +57,11 @@ class RealVmi:
         """Of the launcher."""
         return str(self._pod["metadata"]["name"])
 
+    def pod(self) -> kubevirt.Object:
+        """The launcher's pod as it is now."""
+        found: kubevirt.Object = self._kubectl.get(f"pod/{self.pod_name}", f"--namespace={self.namespace}")
+        return found
+
     def create(self, node: str) -> None:
         """Make the VMI and its pod on a node; `await_running` comes next."""
         fresh = kubevirt.vmi(self.name, self.namespace, sockets=self._vcpus, now=_now())

@@ -1,0 +1,90 @@
+"""The main job where it will run: agents in pods, QEMU in pods, kubelets that start both."""
+
+import re
+from typing import TYPE_CHECKING
+
+from cachemon.cli.main import main as plugin
+from lab.books import booked_occupancy, reported_occupancy
+from lab.real.chart import NAMESPACE
+from lab.real.install import Installation
+from tests.cluster.view import View
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.cluster.conftest import Start
+
+GROUPS = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io", "threads": ["IOThread"]}]
+
+
+def test_the_launcher_looks_as_one_of_kubevirt(start: "Start", view: View) -> None:
+    node = view.nodes[0]
+    vmi = start("vm1", node, vcpus=3, busy_percent=(10, 10, 0))
+    names = sorted(view.threads(node, vmi).values())
+    assert [name for name in names if name.startswith("CPU")] == ["CPU 0/TCG", "CPU 1/TCG", "CPU 2/TCG"]
+    assert {"qemu-system-x86", "IO iothread1"} <= set(names)
+    commands = {process["command"][0] for process in view.processes(vmi.pod())}
+    assert commands >= {
+        "/usr/bin/virt-launcher-monitor",
+        "/usr/bin/virt-launcher",
+        "/usr/bin/qemu-system-x86_64",
+    }
+
+
+def test_figures_of_vms_in_pods_are_those_of_the_kernels_books(start: "Start", view: View) -> None:
+    for name, node in zip(("vm1", "vm2"), (view.nodes[0], view.nodes[-1]), strict=True):
+        vmi = start(name, node, busy_percent=(30, 10))
+        view.watch(name, GROUPS)
+        view.until_ready(name)
+        view.until_renewed(name)
+        control = view.emulators[node]
+        control.freeze()
+        try:
+            status = view.until_renewed(name)
+            books = control.books()
+            threads = view.threads(node, vmi)
+        finally:
+            control.thaw()
+        assert status["nodeName"] == node
+        assert {group["state"] for group in status["groups"]} == {"Monitored"}
+        first, both = (view.tids_of_vcpus(node, vmi, vcpus) for vcpus in ((0,), (0, 1)))
+        assert (len(first), len(both)) == (1, 2)
+        # Not all other threads: QEMU's workers come and go.
+        io = {tid for tid, thread in threads.items() if thread == "IO iothread1"}
+        wanted = {"vcpus_0": first, "vcpus_all": both, "io": io}
+        for group, tids in wanted.items():
+            reported = reported_occupancy(status, group)
+            assert reported == booked_occupancy(books, tids), group
+        assert sum(reported_occupancy(status, "vcpus_0").values()) > 0
+
+
+def test_an_agent_that_was_there_first_sees_a_resctrl_that_is_mounted_later(
+    installed: Installation, view: View
+) -> None:
+    node = view.nodes[0]
+    kubectl = installed.kubectl
+    (agent,) = (pod for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
+    pod = view.emulators[node].pod
+    kubectl.run("delete", "pod", pod, "--namespace=cachemon-lab", "--wait")
+    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", "--namespace=cachemon-lab", "--timeout=60s")
+    installed.await_nodes()
+    (same,) = (pod for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
+    assert same["metadata"]["uid"] == agent["metadata"]["uid"]
+    assert same["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def test_kubectl_logs_exec_and_the_plugin_work(
+    installed: Installation, start: "Start", view: View, capsys: "pytest.CaptureFixture[str]"
+) -> None:
+    kubectl, where = installed.kubectl, f"--namespace={NAMESPACE}"
+    node = view.nodes[-1]
+    (agent,) = (pod["metadata"]["name"] for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
+    assert f"node {node}, resctrl /host/resctrl" in kubectl.run("logs", agent, where)
+    assert "watching" in kubectl.run("logs", "deployment/cachemon-operator", where)
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", kubectl.run("exec", agent, where, "--", "cachemon-agent", "--version"))
+    vmi = start("vm1", node)
+    view.watch("vm1", GROUPS)
+    view.until_ready("vm1")
+    asked = ["domstats", "vm1", "-n", vmi.namespace, "--kubeconfig", str(installed.kubeconfig)]
+    assert plugin(asked) == 0
+    assert "cpu.cacheoccupancy.vcpus_0.vcpus=0" in capsys.readouterr().out
