@@ -1,8 +1,8 @@
 """A real cluster for all tests of this folder: the lab's own, or any that a variable names.
 
-    CACHEMON_CLUSTER_KUBECONFIG  kubeconfig of its administrator; KubeVirt must not run there
-    CACHEMON_CLUSTER_REGISTRY    where it gets the images from (localhost: they are loaded on its nodes)
-    CACHEMON_CLUSTER_RESCTRL     a path on its nodes for the emulated resctrl (/run/cachemon/resctrl)
+CACHEMON_CLUSTER_KUBECONFIG  kubeconfig of its administrator; KubeVirt must not run there
+CACHEMON_CLUSTER_REGISTRY    where it gets the images from (localhost: they are loaded on its nodes)
+CACHEMON_CLUSTER_RESCTRL     a path on its nodes for the emulated resctrl (/run/cachemon/resctrl)
 """
 
 import os
@@ -94,7 +94,7 @@ def at_registry(image: str) -> str:
 
 @pytest.fixture
 def installed(prepared: Installation) -> Installation:
-    """With the chart and the values of the lab; it is installed for the first test, and again after it was removed."""
+    """With the chart and the lab's values: installed for the first test, and again where one has removed it."""
     if not prepared.is_installed():
         prepared.install()
     return prepared
@@ -105,17 +105,18 @@ def namespace(installed: Installation) -> Iterator[str]:
     name = f"test-{secrets.token_hex(3)}"
     installed.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     yield name
-    installed.kubectl.run("delete", "namespace", name)
+    installed.kubectl.run("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture
 def start(installed: Installation, namespace: str) -> Iterator[Start]:
     """Starts a VMI in a real pod: `start("vm1", "node01", busy_percent=(30, 5))`."""
 
-    def start_vmi(name: str, node: str, **hardware: Any) -> RealVmi:
+    def start_vmi(name: str, node: str, *, wait: bool = True, **hardware: Any) -> RealVmi:
         vmi = RealVmi(installed.kubectl, namespace, name, at_registry(VIRT_LAUNCHER), **hardware)
         vmi.create(node)
-        vmi.await_running()
+        if wait:
+            vmi.await_running()
         return vmi
 
     yield start_vmi

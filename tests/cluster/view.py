@@ -81,7 +81,7 @@ class View:
         until(f"{name} to be Ready", lambda: self.is_ready(name), seconds=60)
 
     def until_renewed(self, name: str, times: int = 2) -> dict[str, Any]:
-        """The status after so many further writes of the agent; no clock of this machine is compared with a node's."""
+        """The status after so many further writes of the agent: no clock here is compared with a node's."""
         for _ in range(times):
             before = self.status(name).get("observedTime", "")
             until(f"news of {name}", lambda before=before: self.status(name)["observedTime"] > before, seconds=60)
