@@ -85,6 +85,8 @@ NODE_PROGRAMS = (
     _of_kubernetes("kube-scheduler", "about 7 minutes"),
 )
 
+KIND = Program("kind", _MODULES / "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", "less than a minute")
+
 
 def cache_name(parts: str = "") -> str:
     """The name of the built programs' folder in the cache.

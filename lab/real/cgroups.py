@@ -43,10 +43,10 @@ class NodeCgroups:
             for name in (self._lab, self._node):
                 group = parent / name
                 group.mkdir(exist_ok=True)
-                _pass_on(parent, group)
-                parent = group
-            if (parent / "cgroup.subtree_control").exists():
+                _give_cpus(hierarchy, group)
                 _enable_controllers(parent)
+                parent = group
+            _enable_controllers(parent)
 
     def remove(self) -> None:
         """Remove them, once the node's last process has ended.
@@ -77,16 +77,17 @@ def _hierarchies(mount: Path) -> Iterator[Path]:
         yield from sorted({path.resolve() for path in mount.iterdir() if (path / "cgroup.procs").exists()})
 
 
-def _pass_on(parent: Path, group: Path) -> None:
-    """What a group needs before it takes processes."""
-    for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: a new group has none
-        if (parent / "tasks").exists() and (parent / name).exists():
-            (group / name).write_text((parent / name).read_text())
-    if (parent / "cgroup.subtree_control").exists():
-        _enable_controllers(parent)
+def _give_cpus(hierarchy: Path, group: Path) -> None:
+    """Version 1: a new group has no CPUs and no memory nodes, and takes no processes before it has."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        if (hierarchy / "tasks").exists() and (hierarchy / name).exists():
+            (group / name).write_text((hierarchy / name).read_text())
 
 
 def _enable_controllers(group: Path) -> None:
+    """Version 2: what groups below this one may be limited by."""
+    if not (group / "cgroup.subtree_control").exists():
+        return
     for controller in (group / "cgroup.controllers").read_text().split():
         with suppress(OSError):  # one that the parent's own processes forbid
             (group / "cgroup.subtree_control").write_text(f"+{controller}")

@@ -12,7 +12,17 @@ from lab.progress import Say, say_on_stderr
 from lab.real.buildah import Buildah, Recipe
 from lab.real.debian import base_image
 
-__all__ = ["AGENT", "EMULATOR", "OPERATOR", "PAUSE", "TAG", "VIRT_LAUNCHER", "build_images", "recipes"]
+__all__ = [
+    "AGENT",
+    "EMULATOR",
+    "OPERATOR",
+    "PAUSE",
+    "TAG",
+    "VIRT_LAUNCHER",
+    "build_images",
+    "launcher_context",
+    "recipes",
+]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TAG = "lab"
@@ -38,7 +48,7 @@ def build_images(say: Say = say_on_stderr, folder: Path | None = None) -> dict[s
     folder.mkdir(parents=True, exist_ok=True)
     buildah = Buildah(folder, say)
     base = base_image(buildah, folder, say)
-    with _launcher_context() as context:
+    with launcher_context() as context:
         return {recipe.name: buildah.archive(recipe) for recipe in recipes(base, context)}
 
 
@@ -63,7 +73,7 @@ def recipes(base: str, launcher_context: Path) -> list[Recipe]:
 
 
 @contextmanager
-def _launcher_context() -> Iterator[Path]:
+def launcher_context() -> Iterator[Path]:
     """A folder with the lab's launcher and the guest's firmware: both are small, and change seldom."""
     with tempfile.TemporaryDirectory(prefix="cachemon-launcher-") as temporary:
         context = Path(temporary)

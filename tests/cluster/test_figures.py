@@ -1,7 +1,7 @@
 """The main job where it will run: agents in pods, QEMU in pods, kubelets that start both."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cachemon.cli.main import main as plugin
 from lab.books import booked_occupancy, reported_occupancy
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.conftest import Start
 
-GROUPS = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io", "threads": ["IOThread"]}]
+GROUPS: list[dict[str, Any]] = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io", "threads": ["IOThread"]}]
 
 
 def test_the_launcher_looks_as_one_of_kubevirt(start: "Start", view: View) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 import yaml
@@ -71,7 +72,8 @@ class View:
 
     def status(self, name: str) -> dict[str, Any]:
         answer: dict[str, Any] = self._kubectl.get(f"cmg/{name}", f"--namespace={self._namespace}")
-        return answer.get("status", {})
+        status: dict[str, Any] = answer.get("status", {})
+        return status
 
     def is_ready(self, name: str) -> bool:
         conditions = self.status(name).get("conditions", ())
@@ -84,8 +86,11 @@ class View:
         """The status after so many further writes of the agent: no clock here is compared with a node's."""
         for _ in range(times):
             before = self.status(name).get("observedTime", "")
-            until(f"news of {name}", lambda before=before: self.status(name)["observedTime"] > before, seconds=60)
+            until(f"news of {name}", partial(self._is_newer, name, before), seconds=60)
         return self.status(name)
+
+    def _is_newer(self, name: str, before: str) -> bool:
+        return bool(self.status(name).get("observedTime", "") > before)
 
     def books(self, node: str) -> Books:
         return self.emulators[node].books()
