@@ -137,8 +137,8 @@ def values_page() -> str:
     lines = [
         "# Values of the chart\n",
         _MADE,
-        "`helm install cachemon charts/cachemon -n cachemon-system --create-namespace --set agent.logLevel=DEBUG`, or a",
-        "file of them with `-f`. A name that is not here, or a value of another kind, is refused.\n",
+        "Given to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. What is not here, or of",
+        "another kind, is refused.\n",
         *_table(
             ("value", "default", "meaning"),
             (

@@ -21,6 +21,7 @@ def test_the_documented_install_commands_work(
 
 def test_every_documented_command_is_one_that_the_tests_run() -> None:
     tested = (
+        "helm install cachemon charts/cachemon ",  # tests/chart
         "kubectl apply",
         "kubectl get cachemonitorgroups -A",
         "kubectl cachemon domstats",

@@ -61,22 +61,21 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "dashboard.annotations": [{"grafana_folder": "KubeVirt"}],
 }
 
-MONITORS = ("podMonitor", "serviceMonitor", "rule")
+ALL_OF_PROMETHEUS = {f"prometheus.{name}.enabled": True for name in ("podMonitor", "serviceMonitor", "rule")}
 # A value that says how something is made changes nothing where it is not made.
 NEEDS: Mapping[str, dict[str, Any]] = {
     "networkPolicy.apiServerPorts": {"networkPolicy.enabled": True},
-    **dict.fromkeys(
-        ("prometheus.labels", "prometheus.interval"), {f"prometheus.{name}.enabled": True for name in MONITORS}
-    ),
-    **dict.fromkeys(
-        ("dashboard.namespace", "dashboard.labels", "dashboard.annotations"), {"dashboard.enabled": True}
-    ),
+    "prometheus.labels": ALL_OF_PROMETHEUS,
+    "prometheus.interval": ALL_OF_PROMETHEUS,
+    "dashboard.namespace": {"dashboard.enabled": True},
+    "dashboard.labels": {"dashboard.enabled": True},
+    "dashboard.annotations": {"dashboard.enabled": True},
 }
 
 EVERYTHING: Mapping[str, Any] = {
     "nodeFeatureRule.enabled": True,
     "networkPolicy.enabled": True,
-    **NEEDS["prometheus.labels"],
+    **ALL_OF_PROMETHEUS,
     "dashboard.enabled": True,
     "agent.resctrl.mount": True,
     "openshift.enabled": True,

@@ -1,5 +1,6 @@
 """The chart, rendered by Helm's own code."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,9 +11,10 @@ import yaml
 
 from lab.manifests import CHART, NAMESPACE, RELEASE
 
-__all__ = ["objects", "one", "render", "rendered_text"]
+__all__ = ["documents", "nested", "objects", "one", "render", "rendered_text"]
 
 Values = Mapping[str, Any]
+DEFAULTS: Values = {}
 
 
 @cache
@@ -32,7 +34,7 @@ def nested(values: Values) -> dict[str, Any]:
     return tree
 
 
-def render(values: Values = {}, folder: Path = CHART) -> dict[str, str]:
+def render(values: Values = DEFAULTS, folder: Path = CHART) -> dict[str, str]:
     """From the name of each template to what it gives; values as `{"agent.logLevel": "DEBUG"}`.
 
     Raises:
@@ -42,20 +44,24 @@ def render(values: Values = {}, folder: Path = CHART) -> dict[str, str]:
     return {Path(name).name: text for name, text in rendered.items()}
 
 
-def rendered_text(values: Values = {}) -> str:
+def rendered_text(values: Values = DEFAULTS) -> str:
     """All of it."""
     return "\n---\n".join(text for _, text in sorted(render(values).items()))
 
 
-def objects(values: Values = {}) -> list[dict[str, Any]]:
-    """Every object."""
+def documents(values: Values = DEFAULTS) -> list[str]:
+    """The text of every object."""
     texts = (text for name, text in render(values).items() if name != "NOTES.txt")
-    return [document for text in texts for document in yaml.safe_load_all(text) if document]
+    return [part for text in texts for part in re.split(r"^---$", text, flags=re.MULTILINE) if part.strip()]
 
 
-def one(kind: str, values: Values = {}, name: str = "") -> dict[str, Any]:
+def objects(values: Values = DEFAULTS) -> list[dict[str, Any]]:
+    """Every object."""
+    return [yaml.safe_load(text) for text in documents(values)]
+
+
+def one(kind: str, values: Values = DEFAULTS, name: str = "") -> dict[str, Any]:
     """The only object of that kind, or of that kind and name."""
-    (found,) = (
-        item for item in objects(values) if item["kind"] == kind and (not name or item["metadata"]["name"] == name)
-    )
-    return found
+    texts = (text for text in documents(values) if f"\nkind: {kind}\n" in text)
+    (found,) = (item for item in map(yaml.safe_load, texts) if not name or item["metadata"]["name"] == name)
+    return dict(found)

@@ -47,7 +47,8 @@ def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, 
         control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict", pod)
     except ApiRefusedError as refused:
         said = str(refused).partition('violates PodSecurity "restricted:latest": ')[2]
-        assert said, refused
+        if not said:
+            raise
         return dict(re.findall(r"([^,(][^(]*?) \(((?:[^()]|\([^()]*\))*)\)(?:, |$|\")", said))
     return {}
 

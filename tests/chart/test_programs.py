@@ -1,6 +1,8 @@
 """The programs start with what the chart gives them, and only with rights that they need."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +202,20 @@ def test_the_notes_warn_of_what_is_switched_off() -> None:
     assert "WARNING" not in render()["NOTES.txt"]
     for path in ("admissionPolicies.enabled", "rbac.create", "crds.keep"):
         assert f"WARNING: {path} is false" in render({path: False})["NOTES.txt"]
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_resctrl_is_mounted_where_it_is_not(tmp_path: Path, *, mounted: bool) -> None:
+    """With a stand-in for mount, which tells what it was asked for."""
+    (mounter,) = pod("agent", {"agent.resctrl.mount": True})["initContainers"]
+    (tmp_path / "mount").write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
+    (tmp_path / "mount").chmod(0o755)
+    root = tmp_path / "resctrl"
+    (root / "info" if mounted else root).mkdir(parents=True)
+    (folder,) = (mount["mountPath"] for mount in mounter["volumeMounts"])
+    command = [word.replace(folder, str(root)) for word in mounter["command"]]
+    done = subprocess.run(
+        command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ([] if mounted else ["-t", "resctrl", "resctrl", str(root)])
+    assert mounter["volumeMounts"][0]["mountPropagation"] == "Bidirectional"

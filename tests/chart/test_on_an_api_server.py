@@ -1,0 +1,184 @@
+"""The chart as an API server takes it."""
+
+import re
+import textwrap
+from collections.abc import Iterator
+
+import helm_python
+import pytest
+import yaml
+
+from lab.api_request import ApiRefusedError
+from lab.binaries import find
+from lab.cluster_api import ControlPlaneError
+from lab.control_plane import ControlPlane
+from lab.manifests import CHART, NAMESPACE, RELEASE, ROOT
+from lab.origin import OriginFailedError
+from lab.prepare import make_namespace, wait_until_served
+from lab.wait import until
+from tests.apiserver.examples import group_object, groups_path
+from tests.chart.cases import CASES, EVERYTHING
+from tests.chart.foreign_kinds import GROUPS, crd_files
+from tests.chart.rendering import documents, nested, objects, one, render
+
+_GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def group_of(text: str) -> str:
+    found = _GROUP.search(text)
+    assert found
+    return found[1]
+
+
+def texts_of_all_cases(*, foreign: bool) -> list[str]:
+    """The text of every object that some values give, each once."""
+    cases = [{}, EVERYTHING, *(case.after for case in CASES)]
+    texts = dict.fromkeys(text for values in cases for text in documents(values))
+    return [text for text in texts if (group_of(text) in GROUPS) == foreign]
+
+
+def dry_run(control_plane: ControlPlane, texts: list[str]) -> None:
+    """As `kubectl apply --dry-run=server` does it; unknown fields are refused."""
+    applied = control_plane.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
+        input="---\n".join(texts),
+    )  # fmt: skip
+    assert applied.count("serverside-applied (server dry run)") == len(texts)
+
+
+def test_every_object_of_kubernetes_own_kinds_is_accepted_whatever_is_set(control_plane: ControlPlane) -> None:
+    if "monitoring" not in control_plane.kubectl("get", "namespaces"):
+        make_namespace(control_plane, "monitoring")
+    texts = texts_of_all_cases(foreign=False)
+    assert len(texts) > 50
+    dry_run(control_plane, texts)
+
+
+def test_a_misspelt_field_would_be_refused(control_plane: ControlPlane) -> None:
+    item = one("Deployment")
+    item["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(ControlPlaneError, match="livenesProbe: field not declared in schema"):
+        dry_run(control_plane, [yaml.safe_dump(item)])
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A Kubernetes API that nothing of the project has been applied to."""
+    with ControlPlane(tmp_path_factory.mktemp("empty"), find()) as running:
+        yield running
+
+
+@pytest.fixture
+def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
+    with helm_python.Config(kubeconfig_path=empty.admin_kubeconfig, namespace=NAMESPACE) as config:
+        yield config
+
+
+def kinds_there(empty: ControlPlane) -> dict[str, str]:
+    """From `Kind name` to uid, for all objects of the chart's default rendering that are there."""
+    there = {}
+    for item in objects():
+        kind = f"{item['kind']}.{'.'.join(reversed(item['apiVersion'].split('/')))}".rstrip(".")
+        kind = kind.removesuffix(".v1") if item["apiVersion"] == "v1" else kind
+        name = item["metadata"]["name"]
+        uid = empty.kubectl(
+            "get", kind, name, "-n", NAMESPACE, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"
+        )
+        if uid:
+            there[f"{item['kind']} {name}"] = uid
+    return there
+
+
+def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Config) -> None:
+    """One story: what helm does to a cluster from the first install to a second."""
+    documented = re.search(r"^\$ helm install (\S+) (\S+) -n (\S+) --create-namespace$", README, re.MULTILINE)
+    assert documented
+    release, chart, namespace = documented.groups()
+    assert (release, ROOT / chart, namespace) == (RELEASE, CHART, NAMESPACE)
+
+    helm.install(ROOT / chart, release, create_namespace=True)
+    installed = kinds_there(empty)
+    assert set(installed) == {f"{item['kind']} {item['metadata']['name']}" for item in objects()}
+    wait_until_served(empty)
+    empty.request("POST", groups_path("default"), group_object("vm3"))
+
+    with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
+        helm.install(CHART, "another")
+
+    helm.upgrade(CHART, release, nested({"agent.logLevel": "DEBUG", "dashboard.enabled": True}))
+    assert kinds_there(empty) == installed, "nothing was made anew"
+    agent = empty.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/cachemon-agent")
+    assert "--log-level=DEBUG" in agent["spec"]["template"]["spec"]["containers"][0]["args"]
+    dashboard = f"/api/v1/namespaces/{namespace}/configmaps/cachemon-dashboard"
+    assert empty.request("GET", dashboard)["data"].keys() == {"cachemon.json"}
+
+    helm.rollback(release)
+    with pytest.raises(ApiRefusedError):
+        empty.request("GET", dashboard)
+
+    said = helm.uninstall(release)["info"]
+    crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
+    until("what is not kept to go", lambda: kinds_there(empty) == crds)
+    assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
+    assert empty.request("GET", groups_path("default", "vm3"))["spec"]["vmiName"]
+
+    helm.install(CHART, release)
+    assert kinds_there(empty).items() >= crds.items(), "the CRDs were taken up again as they were"
+    helm.uninstall(release)
+
+
+def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:
+    helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
+    helm.uninstall(RELEASE)
+    until("all to go", lambda: not kinds_there(empty))
+
+
+def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
+    empty.apply(ROOT / "crds")
+    with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
+        helm.install(CHART, RELEASE, create_namespace=True)
+    empty.kubectl("delete", "-f", ROOT / "crds")
+
+
+def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    wait_until_served(empty)
+    empty.request("POST", "/api/v1/namespaces", {"metadata": {"name": "my-namespace"}})
+    notes, example = re.findall(r"(.*?)<<EOF\n(.*?)  EOF\n", render()["NOTES.txt"], re.DOTALL)[0]
+    commands = re.findall(r"^  kubectl (.*)$", notes, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["rollout", "get", "label", "apply"]
+    for command in commands[1:]:
+        empty.kubectl(*command.split(), input=textwrap.dedent(example))
+    assert "my-vm" in empty.kubectl("get", "cachemonitorgroups", "-A")
+    helm.uninstall(RELEASE)
+
+
+@pytest.fixture(scope="module")
+def knows_all_kinds(empty: ControlPlane) -> ControlPlane:
+    """With the kinds of Prometheus' operator, Node Feature Discovery and OpenShift."""
+    try:
+        files = crd_files()
+    except OriginFailedError as err:
+        pytest.skip(str(err))
+    for path in files:
+        empty.apply(path)
+    wait_until_served(empty)
+    return empty
+
+
+def test_every_object_of_other_kinds_is_accepted_whatever_is_set(knows_all_kinds: ControlPlane) -> None:
+    knows_all_kinds.add_service_account(NAMESPACE, "default")
+    texts = texts_of_all_cases(foreign=True)
+    assert len(texts) >= 8
+    dry_run(knows_all_kinds, texts)
+
+
+def test_with_everything_switched_on_helm_installs_everything(
+    knows_all_kinds: ControlPlane, helm: helm_python.Config
+) -> None:
+    helm.install(CHART, RELEASE, nested(EVERYTHING), create_namespace=True)
+    for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "NodeFeatureRule", "SecurityContextConstraints"):
+        name = one(kind, EVERYTHING)["metadata"]["name"]
+        assert name in knows_all_kinds.kubectl("get", kind, "-n", NAMESPACE, "-o", "name")
+    helm.uninstall(RELEASE)
