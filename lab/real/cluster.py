@@ -17,7 +17,7 @@ from lab.real.node import NodeError, RealNode
 from lab.real.programs import NodePrograms
 from lab.wait import GaveUpError, until
 
-__all__ = ["NODES", "RealCluster"]
+__all__ = ["NODES", "RealCluster", "remove_old_folders"]
 
 NODES = ("node01", "node02")
 _READY_SECONDS = 90
@@ -26,6 +26,13 @@ _PLACE = Path("/var/tmp")
 
 _PREFIX = "cachemon-cluster-"
 """Then comes the process id of the lab, and something random."""
+
+
+def remove_old_folders() -> None:
+    """Remove the files of clusters whose lab was killed."""
+    for folder in _PLACE.glob(f"{_PREFIX}*"):
+        if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class RealCluster:
@@ -71,9 +78,7 @@ class RealCluster:
 
     def _start(self, stack: ExitStack) -> None:
         remove_left_behind()
-        for folder in _PLACE.glob(f"{_PREFIX}*"):
-            if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_old_folders()
         work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_PLACE))
         stack.callback(shutil.rmtree, work, ignore_errors=True)
         self._say(f"starting a control plane and {len(self._names)} nodes; logs are in {work}")

@@ -25,6 +25,7 @@ def test_every_documented_command_is_one_that_the_tests_run() -> None:
         "kubectl apply",
         "kubectl get cachemonitorgroups -A",
         "kubectl cachemon domstats",
+        "make cluster",  # tests/cluster
         "make demo",
         "make test",
     )
