@@ -69,6 +69,7 @@ def test_what_is_kept_after_an_uninstall_is_what_people_wrote(
     said = installed.chart.uninstall()
     assert all(kind in said for kind in kinds)
     until("all but the CRDs to be gone", lambda: not left_behind(installed), seconds=60)
+    until("the agents' mon_groups to be gone", lambda: not any(map(view.mon_groups, view.nodes)), seconds=30)
     assert crds(installed) == kinds
     assert [group["vcpus"] for group in installed.kubectl.get("cmg/vm1", "-n", vmi.namespace)["spec"]["groups"]] == [
         "0",
