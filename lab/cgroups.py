@@ -34,12 +34,13 @@ def pod_cgroup(home: Path, pod_uid: str, container_id: str) -> Path:
 
 
 def remove_pod_cgroup(home: Path, group: Path) -> None:
-    """Remove a pod's cgroup and what is empty then, up to `home`. What is still in use stays."""
+    """Remove a container's cgroup, those made below it, and what is empty then up to `home`. What is in use stays."""
     with suppress(OSError):
-        while group != home:
+        for below, _, _ in os.walk(group, topdown=False):
+            Path(below).rmdir()
+        while (group := group.parent) != home:
             if group.exists():
                 group.rmdir()
-            group = group.parent
 
 
 def _homes(mountinfo: str, cgroup: str) -> Iterator[Path]:

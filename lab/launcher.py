@@ -135,7 +135,15 @@ class Launcher:
             if stream:
                 stream.close()
         if self._home and self._cgroup:
-            remove_pod_cgroup(self._home, self._cgroup)
+            self._remove_cgroup(self._home, self._cgroup)
+
+    def _remove_cgroup(self, home: Path, cgroup: Path) -> None:
+        def removed() -> bool:
+            remove_pod_cgroup(home, cgroup)
+            return not cgroup.exists()
+
+        # A killed launcher's QEMU ends by itself, thread by thread: it is in its cgroup until the last of them.
+        until("the last thread to leave the pod's cgroup", removed, seconds=_END_SECONDS)
 
     def stop(self) -> None:
         """End both."""

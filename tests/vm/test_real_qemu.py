@@ -12,7 +12,7 @@ from cachemon.model.threads import Qemu, ThreadClass
 from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
 from lab import guest
-from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
+from lab.cgroups import pod_cgroup, writable_home
 from lab.launcher import Identity, LauncherError, container_id
 from lab.live_migration import LiveMigration
 from lab.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
@@ -190,13 +190,11 @@ def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own
     nested = pod_cgroup(own, victim, container_id(victim))
     nested.mkdir(parents=True)
     (nested / "cgroup.procs").write_text(str(vm.pid))
-    try:
-        assert victim in (proc.read_cgroup(f"/proc/{vm.pid}") or "")
-        both = QemuFinder(Path("/proc")).find([vm.pod.uid, victim])
-        assert [[qemu.pid for qemu in both[uid]] for uid in (vm.pod.uid, victim)] == [[vm.pid], []]
-    finally:
-        vm.stop()
-        remove_pod_cgroup(home, nested)
+    assert victim in (proc.read_cgroup(f"/proc/{vm.pid}") or "")
+    both = QemuFinder(Path("/proc")).find([vm.pod.uid, victim])
+    assert [[qemu.pid for qemu in both[uid]] for uid in (vm.pod.uid, victim)] == [[vm.pid], []]
+    vm.stop()
+    assert not own.parent.exists()
 
 
 def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup, ObjectName
 from cachemon.model.cells import Wish
 from cachemon.model.errors import MonitoringUnavailableError
-from cachemon.model.groups import GroupKey, MonitoringGroup, shortfall
+from cachemon.model.groups import WHOLE_VMI, GroupKey, MonitoringGroup, shortfall
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.readings import CacheBlock
@@ -78,10 +78,17 @@ class GroupLayout:
 
 @dataclass(frozen=True, slots=True)
 class TargetLayout:
-    """An object and how each of its groups stands."""
+    """An object and how each of its groups stands.
+
+    Attributes:
+        target: the object.
+        groups: how each stands, in the object's order.
+        has_all_vcpus: whether a QEMU here has a thread for every vCPU of the VMI, or names none of its threads.
+    """
 
     target: Target
     groups: tuple[GroupLayout, ...]
+    has_all_vcpus: bool = True
 
     @property
     def uid(self) -> str:
@@ -92,10 +99,11 @@ class TargetLayout:
     def is_handing_over(self) -> bool:
         """Whether the guest has left by a live migration that the API does not tell yet.
 
-        Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target.
+        Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target. As it ends
+        its threads go one by one, while the process can still be found.
         """
         migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in self.target.object.placements)
-        return migrating and all(group.reason == Reason.QEMU_NOT_FOUND for group in self.groups)
+        return migrating and not self.has_all_vcpus
 
     @property
     def cells(self) -> frozenset[MonGroupName]:
@@ -208,7 +216,16 @@ def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayo
         qemus: its processes on this node.
         carried: the plan for all objects of the node, and what came of it.
     """
-    return TargetLayout(target, tuple(_judge_group(target, group, qemus, carried) for group in target.object.groups))
+    return TargetLayout(
+        target,
+        tuple(_judge_group(target, group, qemus, carried) for group in target.object.groups),
+        has_all_vcpus=any(_has_all_vcpus(qemu, target.object.vcpu_count) for qemu in qemus),
+    )
+
+
+def _has_all_vcpus(qemu: Qemu, vcpu_count: int) -> bool:
+    gap = shortfall(WHOLE_VMI, qemu, vcpu_count)
+    return gap is None or gap.reason == Reason.THREADS_NOT_IDENTIFIABLE
 
 
 def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], carried: Carried) -> GroupLayout:

@@ -1,5 +1,5 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -8,6 +8,8 @@ from cachemon.agent.layout import (
     GroupLayout,
     GroupState,
     RmidCount,
+    Target,
+    TargetLayout,
     cells_by_group,
     judge,
     unavailable_layout,
@@ -73,6 +75,12 @@ CASES = {
         GroupState.WAITING, "NoSuchThread", "no IOThread", group={"name": "low", "threads": ["IOThread"]}
     ),
 }
+
+
+def stands_as(target: Target, qemus: Sequence[Qemu]) -> TargetLayout:
+    wishes = wishes_of([target])
+    plan = make_plan([cell for qemu in qemus for cell in split(qemu, wishes)], wishes, Observed({}, {}, 64))
+    return judge(target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT))
 
 
 def stand(case: Case) -> tuple[GroupLayout, ...]:
@@ -155,3 +163,31 @@ def test_a_group_of_helper_threads_names_no_vcpus() -> None:
         Case(GroupState.MONITORED, None, "", qemus=(qemu,), group={"name": "low", "threads": ["IOThread"]})
     )[0]
     assert (group.vcpus, group.threads, len(group.cells)) == ((), 1, 1)
+
+
+MIGRATING = [
+    {"nodeName": "node01", "podUID": "source", "role": "Active"},
+    {"nodeName": "node02", "podUID": "target", "role": "MigrationTarget"},
+]
+IO = (ThreadClass.IO_THREAD,)
+
+
+@pytest.mark.parametrize(
+    ("qemus", "left"),
+    [
+        ((make_qemu(1, vcpus=range(4), classes=IO),), False),
+        ((), True),
+        ((make_qemu(1, vcpus=(), classes=IO),), True),
+        ((make_qemu(1, vcpus=(1, 2, 3), classes=IO),), True),
+        ((make_qemu(1, vcpus=(3,), classes=IO), make_qemu(2, vcpus=range(4))), False),
+        ((replace(make_qemu(1, vcpus=()), identifiable=False),), False),
+    ],
+    ids=["all there", "gone", "no vCPU left", "one vCPU ended", "another QEMU is whole", "names no threads"],
+)
+@pytest.mark.parametrize("groups", [GROUPS, [{"name": "io", "threads": ["IOThread"]}]], ids=["vCPUs", "I/O"])
+def test_while_a_migration_ends_the_guest_has_left_as_soon_as_one_vcpu_thread_is_gone(
+    qemus: Sequence[Qemu], groups: Sequence[Mapping[str, object]], *, left: bool
+) -> None:
+    for placements, handing_over in ((MIGRATING, left), (MIGRATING[:1], False)):
+        target = make_target(make_object(spec={"groups": groups}, status={"placements": placements}))
+        assert stands_as(target, qemus).is_handing_over is handing_over

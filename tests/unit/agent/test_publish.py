@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cachemon.agent.figures import BlockFigure, Figures
-from cachemon.agent.layout import GroupState, Layout
+from cachemon.agent.layout import GroupState, Layout, TargetLayout
 from cachemon.agent.publish import Publisher
 from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
@@ -138,13 +138,9 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None
         {"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"},
     ]
     target = make_target(make_object("vm1", status={"placements": placements}))
-    here, gone = (
-        make_layout((target, [replace(make_group("a", cells, state), reason=reason)]))
-        for cells, state, reason in (
-            ([cell(0)], GroupState.MONITORED, None),
-            ([], GroupState.WAITING, Reason.QEMU_NOT_FOUND),
-        )
-    )
+    here = make_layout((target, [make_group("a", [cell(0)])]))
+    waiting = (replace(make_group("a", [], GroupState.WAITING), reason=Reason.QEMU_NOT_FOUND),)
+    gone = replace(here, targets=(TargetLayout(target, waiting, has_all_vcpus=False),))
     setting = Setting(node_period=3600)
     setting.publish(here)
     assert "vm1" in setting.server.names()
