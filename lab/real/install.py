@@ -9,12 +9,17 @@ from lab.prepare import REPOSITORY
 from lab.real.chart import NAMESPACE, RELEASE, Chart
 from lab.real.emulated import EMULATOR_NAMESPACE, PodControl, emulator_objects, emulator_pods
 from lab.real.kubectl import Kubectl
-from lab.wait import until
+from lab.wait import GaveUpError, until
 
-__all__ = ["Installation"]
+__all__ = ["Installation", "InstallationError"]
 
 _VMI_KIND = "virtualmachineinstances.kubevirt.io"
 _PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
+_AGENTS = ("--selector=app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent",)
+
+
+class InstallationError(RuntimeError):
+    """cachemon is on the cluster and does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,17 @@ class Installation:
         return bool(self.kubectl.items("secrets", f"--namespace={NAMESPACE}", release))
 
     def await_nodes(self) -> None:
-        """Wait until every node with an emulator is Ready in its CacheMonitorNode."""
-        until("every node to report", lambda: self._ready_nodes() == set(emulator_pods(self.kubectl)), seconds=60)
+        """Wait until every node with an emulator is Ready in its CacheMonitorNode.
+
+        Raises:
+            InstallationError: one is not; the message has what each says.
+        """
+        try:
+            until("every node to report", lambda: self._ready_nodes() == set(emulator_pods(self.kubectl)), seconds=60)
+        except GaveUpError as error:
+            said = self.kubectl.run("get", "cachemonitornodes", "--output=wide")
+            logs = self.kubectl.run("logs", f"--namespace={NAMESPACE}", "--tail=10", "--prefix", *_AGENTS)
+            raise InstallationError(f"{error}\n{said}\n{logs}") from error
 
     def emulators(self) -> dict[str, PodControl]:
         """Control of each node's emulated resctrl."""

@@ -12,7 +12,7 @@ from lab.real.chart import NAMESPACE
 from lab.real.emulated import on_node
 from lab.real.install import Installation
 from lab.real.vmi import RealVmi
-from lab.wait import until
+from lab.wait import GaveUpError, until
 
 # On the node, by what the kernel says and without the agent's code: QEMU's threads by name, a container's processes.
 THREADS_OF_GUEST = """\
@@ -80,7 +80,11 @@ class View:
         return {item["type"]: item["status"] for item in conditions}.get("Ready") == "True"
 
     def until_ready(self, name: str) -> None:
-        until(f"{name} to be Ready", lambda: self.is_ready(name), seconds=60)
+        try:
+            until(f"{name} to be Ready", lambda: self.is_ready(name), seconds=60)
+        except GaveUpError as error:
+            nodes = self._kubectl.run("get", "cachemonitornodes", "--output=wide")
+            raise AssertionError(f"{error}\n{yaml.safe_dump(self.status(name))}\n{nodes}") from error
 
     def until_renewed(self, name: str, times: int = 2) -> dict[str, Any]:
         """The status after so many further writes of the agent: no clock here is compared with a node's."""
