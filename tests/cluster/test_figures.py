@@ -1,12 +1,16 @@
 """The main job where it will run: agents in pods, QEMU in pods, kubelets that start both."""
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from cachemon.cli.main import main as plugin
 from lab.books import booked_occupancy, reported_occupancy
 from lab.real.chart import NAMESPACE
+from lab.real.emulated import EMULATOR_NAMESPACE, emulator_pods
 from lab.real.install import Installation
+from lab.real.kubectl import Kubectl
+from lab.wait import until
 from tests.cluster.view import View
 
 if TYPE_CHECKING:
@@ -14,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.cluster.conftest import Start
 
+IN_LAB = f"--namespace={EMULATOR_NAMESPACE}"
 GROUPS: list[dict[str, Any]] = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io", "threads": ["IOThread"]}]
 
 
@@ -65,16 +70,29 @@ def test_figures_of_vms_in_pods_are_those_of_the_kernels_books(start: "Start", v
 def test_an_agent_that_was_there_first_sees_a_resctrl_that_is_mounted_later(
     installed: Installation, view: View
 ) -> None:
-    node = view.nodes[0]
     kubectl = installed.kubectl
-    (agent,) = (pod for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
-    pod = view.emulators[node].pod
-    kubectl.run("delete", "pod", pod, "--namespace=cachemon-lab", "--wait")
-    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", "--namespace=cachemon-lab", "--timeout=60s")
+    set_emulators(kubectl, {"nowhere": "true"})
+    until("the emulators to be gone", lambda: not emulator_pods(kubectl), seconds=60)
+    kubectl.run("rollout", "restart", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}")
+    kubectl.run("rollout", "status", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}", "--timeout=90s")
+    until("agents to miss it", lambda: reasons(kubectl) == {"ResctrlNotMounted"}, seconds=60)
+    agents = {pod["metadata"]["uid"] for pod in view.pods("agent")}
+    set_emulators(kubectl, {"nowhere": None})
+    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", IN_LAB, "--timeout=60s")
     installed.await_nodes()
-    (same,) = (pod for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
-    assert same["metadata"]["uid"] == agent["metadata"]["uid"]
-    assert same["status"]["containerStatuses"][0]["restartCount"] == 0
+    same = view.pods("agent")
+    assert {pod["metadata"]["uid"] for pod in same} == agents
+    assert [pod["status"]["containerStatuses"][0]["restartCount"] for pod in same] == [0] * len(agents)
+
+
+def set_emulators(kubectl: Kubectl, nodes: dict[str, str | None]) -> None:
+    patch = {"spec": {"template": {"spec": {"nodeSelector": nodes}}}}
+    kubectl.run("patch", "daemonset/resctrl-emulator", IN_LAB, f"--patch={json.dumps(patch)}")
+
+
+def reasons(kubectl: Kubectl) -> set[str]:
+    nodes = kubectl.items("cachemonitornodes")
+    return {item["reason"] for node in nodes for item in node["status"]["conditions"] if item["type"] == "Ready"}
 
 
 def test_kubectl_logs_exec_and_the_plugin_work(
