@@ -1,8 +1,12 @@
 """The chart as an API server takes it."""
 
+import json
 import re
+import ssl
 import textwrap
 from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import helm_python
 import pytest
@@ -77,17 +81,14 @@ def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
 
 def kinds_there(empty: ControlPlane) -> dict[str, str]:
     """From `Kind name` to uid, for all objects of the chart's default rendering that are there."""
-    there = {}
+    wanted = []
     for item in objects():
-        kind = f"{item['kind']}.{'.'.join(reversed(item['apiVersion'].split('/')))}".rstrip(".")
-        kind = kind.removesuffix(".v1") if item["apiVersion"] == "v1" else kind
-        name = item["metadata"]["name"]
-        uid = empty.kubectl(
-            "get", kind, name, "-n", NAMESPACE, "--ignore-not-found", "-o", "jsonpath={.metadata.uid}"
-        )
-        if uid:
-            there[f"{item['kind']} {name}"] = uid
-    return there
+        group, _, version = item["apiVersion"].rpartition("/")
+        kind = ".".join(filter(None, (item["kind"], version if group else "", group)))
+        wanted.append(f"{kind}/{item['metadata']['name']}")
+    said = empty.kubectl("get", *wanted, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    there = json.loads(said)["items"] if said else []
+    return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["uid"] for item in there}
 
 
 def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Config) -> None:
@@ -119,7 +120,7 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
 
     said = helm.uninstall(release)["info"]
     crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
-    until("what is not kept to go", lambda: kinds_there(empty) == crds)
+    until("what is not kept to go", lambda: kinds_there(empty) == crds, seconds=60)
     assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
     assert empty.request("GET", groups_path("default", "vm3"))["spec"]["vmiName"]
 
@@ -131,14 +132,40 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
 def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:
     helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
     helm.uninstall(RELEASE)
-    until("all to go", lambda: not kinds_there(empty))
+    until("all to go", lambda: not kinds_there(empty), seconds=90)
 
 
 def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
-    empty.apply(ROOT / "crds")
+    made = ROOT / "manifests/flow-control.yaml"
+    empty.apply(made)
     with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
         helm.install(CHART, RELEASE, create_namespace=True)
-    empty.kubectl("delete", "-f", ROOT / "crds")
+    empty.kubectl("delete", "-f", made)
+
+
+@pytest.mark.parametrize("program", ["agent", "operator"])
+def test_what_a_program_asks_waits_in_the_programs_own_queue(
+    empty: ControlPlane, helm: helm_python.Config, program: str
+) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    token = empty.service_account_token(NAMESPACE, f"cachemon-{program}")
+    flows = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    wanted = [
+        empty.request("GET", f"{flows}/{kind}/cachemon")["metadata"]["uid"]
+        for kind in ("flowschemas", "prioritylevelconfigurations")
+    ]
+    asked = Request(f"{empty.url}/api/v1/pods?limit=1", headers={"Authorization": f"Bearer {token}"})
+
+    def queue() -> list[str | None]:
+        try:
+            answer = urlopen(asked, context=ssl.create_default_context(cafile=empty.ca_file))
+        except HTTPError as refused:  # an agent may not see pods; it waits for that answer all the same
+            answer = refused
+        with answer:
+            return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
+
+    until("the queue", lambda: queue() == wanted)
+    helm.uninstall(RELEASE)
 
 
 def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from tests.chart.rendering import objects, one, render
 KINDS = {"agent": "DaemonSet", "operator": "Deployment"}
 
 
-def pod(program: str, values: dict[str, Any] | None = None) -> Any:
+def pod(program: str, values: Mapping[str, Any] | None = None) -> Any:
     return one(KINDS[program], values or {})["spec"]["template"]["spec"]
 
 
-def container(program: str, values: dict[str, Any] | None = None) -> Any:
+def container(program: str, values: Mapping[str, Any] | None = None) -> Any:
     (found,) = pod(program, values)["containers"]
     return found
 
@@ -103,6 +104,39 @@ def test_a_pod_has_the_token_that_it_asks_for_and_no_other(program: str) -> None
     assert [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source] == [
         {"path": "token", "expirationSeconds": 3600}
     ]
+
+
+@pytest.mark.parametrize("program", KINDS)
+def test_no_container_can_write_to_its_own_root(program: str) -> None:
+    spec = pod(program, EVERYTHING)
+    for started in [*spec["containers"], *spec.get("initContainers", [])]:
+        assert started["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_agent_sees_one_directory_of_the_host_and_what_is_mounted_there_later() -> None:
+    spec = pod("agent", {"agent.resctrl.hostPath": "/run/resctrl"})
+    assert [volume["hostPath"] for volume in spec["volumes"] if "hostPath" in volume] == [
+        {"path": "/run/resctrl", "type": "Directory"}
+    ]
+    (mount,) = (mount for mount in container("agent")["volumeMounts"] if mount["name"] == "resctrl")
+    assert mount["mountPropagation"] == "HostToContainer"
+    assert not {"hostNetwork", "hostIPC"} & spec.keys()
+    assert not {"hostNetwork", "hostIPC", "hostPID"} & pod("operator").keys()
+
+
+def test_openshift_allows_the_agents_what_their_pods_ask_for() -> None:
+    for mount in (False, True):
+        values = {"openshift.enabled": True, "agent.resctrl.mount": mount}
+        allows, spec = one("SecurityContextConstraints", values), pod("agent", values)
+        template = one("DaemonSet", values)["spec"]["template"]
+        assert template["metadata"]["annotations"]["openshift.io/required-scc"] == allows["metadata"]["name"]
+        assert allows["users"] == ["system:serviceaccount:cachemon-system:cachemon-agent"]
+        assert allows["allowHostPID"] == spec["hostPID"]
+        assert allows["allowedCapabilities"] == container("agent", values)["securityContext"]["capabilities"]["add"]
+        assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} == set(allows["volumes"])
+        privileged = any(item["securityContext"]["privileged"] for item in spec.get("initContainers", []))
+        assert allows["allowPrivilegedContainer"] == privileged == mount
+    assert "runAsUser" not in pod("operator", {"openshift.enabled": True})["securityContext"]
 
 
 @pytest.mark.parametrize("program", KINDS)
