@@ -139,7 +139,7 @@ class RealNode:
             "enforceNodeAllocatable": [],
             "containerRuntimeEndpoint": f"unix://{_SOCKET}",
             "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
-            "authorization": {"mode": "AlwaysAllow"},  # who can reach it is root in one of our namespaces
+            "authorization": {"mode": "AlwaysAllow"},  # only our own namespaces reach it
             "failSwapOn": False,
             "evictionHard": {},
             "imageGCHighThresholdPercent": 100,

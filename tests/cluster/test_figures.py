@@ -4,18 +4,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cachemon.cli.main import main as plugin
 from lab.books import booked_occupancy, reported_occupancy
 from lab.real.chart import NAMESPACE
 from lab.real.emulated import EMULATOR_NAMESPACE, emulator_pods
 from lab.real.install import Installation
-from lab.real.kubectl import Kubectl
+from lab.real.kubectl import Kubectl, KubectlError
 from lab.wait import until
 from tests.cluster.view import View
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.cluster.conftest import Start
 
 IN_LAB = f"--namespace={EMULATOR_NAMESPACE}"
@@ -96,7 +96,7 @@ def reasons(kubectl: Kubectl) -> set[str]:
 
 
 def test_kubectl_logs_exec_and_the_plugin_work(
-    installed: Installation, start: "Start", view: View, capsys: "pytest.CaptureFixture[str]"
+    installed: Installation, start: "Start", view: View, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kubectl, where = installed.kubectl, f"--namespace={NAMESPACE}"
     node = view.nodes[-1]
@@ -104,6 +104,8 @@ def test_kubectl_logs_exec_and_the_plugin_work(
     assert f"node {node}, resctrl /host/resctrl" in kubectl.run("logs", agent, where)
     assert "watching" in kubectl.run("logs", "deployment/cachemon-operator", where)
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", kubectl.run("exec", agent, where, "--", "cachemon-agent", "--version"))
+    with pytest.raises(KubectlError, match=r"use a kubeconfig, pip install 'cachemon\[kubeconfig\]'"):
+        kubectl.run("exec", agent, where, "--", "cachemon-agent", "--node-name=x", "--kubeconfig=/etc/hostname")
     vmi = start("vm1", node)
     view.watch("vm1", GROUPS)
     view.until_ready("vm1")
