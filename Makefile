@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo docs pictures manifests format lock clean
+.PHONY: help setup check test bench soak demo cluster kind docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -11,10 +11,18 @@ help: ## show this list
 demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
 	@$(PYTHON) -m lab.demo
 
+cluster: setup ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
+	@$(PYTHON) -m lab.real
+
+kind: setup ## the same with kind, where there is a container engine
+	@$(PYTHON) -m lab.real.kind
+
 test: check ## all checks and all tests
-	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs -n 2 --dist loadfile
+	@$(PYTHON) -m lab.real prepare
+	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster -n 2 --dist loadfile
 	$(PYTEST) tests/docs
 	$(PYTEST) tests/e2e
+	$(PYTEST) tests/cluster
 
 check: setup ## format, lint, types, layers
 	.venv/bin/ruff format --check .

@@ -27,15 +27,16 @@ class ApiRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiEndpoint:
-    """Where the API server is and how its certificate is known."""
+    """Where the API server is and how its certificate is known; `host` is what the certificate is for."""
 
     port: int
     ca_file: Path
+    host: str = LOOPBACK
 
     @property
     def url(self) -> str:
         """The base address, without a slash at the end."""
-        return f"https://{LOOPBACK}:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     def request(
         self, method: str, path: str, *, token: str, body: Any = None, content_type: str = "application/json"
@@ -47,7 +48,7 @@ class ApiEndpoint:
             OSError: the server can't be reached.
         """
         connection = http.client.HTTPSConnection(
-            LOOPBACK,
+            self.host,
             self.port,
             timeout=_TIMEOUT_SECONDS,
             context=ssl.create_default_context(cafile=str(self.ca_file)),

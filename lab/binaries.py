@@ -6,29 +6,22 @@ cache, the official release (`lab.release_archive`), a build from Go modules (`l
 `python -m lab.binaries` does all of that and prints where they are; `make setup` runs it.
 """
 
-import fcntl
-import hashlib
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import go_build, release_archive
-from lab.origin import Origin, OriginFailedError
+from lab.origin import Origin
+from lab.program_cache import BinariesError, ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
+
+__all__ = ["ASSETS_VARIABLE", "PROGRAMS", "Binaries", "BinariesError", "find", "find_or_make", "user_cache"]
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 PROGRAMS = ("etcd", "kube-apiserver")
-
-_SUMS = "SHA256SUMS"
-
-
-class BinariesError(Exception):
-    """etcd and kube-apiserver are not there and could not be made."""
+_WHAT = "etcd and kube-apiserver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +37,6 @@ class Binaries:
         return cls(*(folder / program for program in PROGRAMS))
 
 
-def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """The project's folder in the user's cache (XDG Base Directory)."""
-    base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cachemon"
-
-
 def find(
     cache: Path | None = None,
     origins: Sequence[Origin] | None = None,
@@ -58,19 +45,13 @@ def find(
 ) -> Binaries:
     """The programs from `$KUBEBUILDER_ASSETS` or the cache.
 
-    Cached programs are compared with their checksums on every use: that takes 0.1 to 0.4 s for 130 MB,
-    against the 3 s that the servers need to start, and it also notices what size and time of a file don't
-    show.
-
     Raises:
         BinariesError: they are in neither place, or `$KUBEBUILDER_ASSETS` names a folder without them.
     """
-    cache = user_cache(environment) if cache is None else cache
-    origins = all_origins(cache, say) if origins is None else origins
-    found = _from_assets(environment) or _from_cache(cache / "kubernetes", origins, say)
+    found = _from_assets(environment) or _kept(cache, origins, say).find()
     if found is None:
-        raise BinariesError("no etcd and kube-apiserver in the cache; `make setup` puts them there")
-    return found
+        raise BinariesError(f"no {_WHAT} in the cache; `make setup` puts them there")
+    return Binaries.in_folder(found)
 
 
 def find_or_make(
@@ -84,16 +65,7 @@ def find_or_make(
     Raises:
         BinariesError: no way of making them worked; the message has the reason of each.
     """
-    cache = user_cache(environment) if cache is None else cache
-    origins = all_origins(cache, say) if origins is None else origins
-    store = cache / "kubernetes"
-    found = _from_assets(environment) or _from_cache(store, origins, say)
-    if found is not None:
-        return found
-    store.mkdir(parents=True, exist_ok=True)
-    with _locked(store / "lock", say):
-        # Who waited for the lock finds what the other made.
-        return _from_cache(store, origins, say) or _make(store, origins, say)
+    return Binaries.in_folder(_from_assets(environment) or _kept(cache, origins, say).find_or_make())
 
 
 def all_origins(cache: Path, say: Say) -> list[Origin]:
@@ -106,7 +78,18 @@ def all_origins(cache: Path, say: Say) -> list[Origin]:
     return [*origins, built]
 
 
-def _from_assets(environment: Mapping[str, str]) -> Binaries | None:
+def _kept(cache: Path | None, origins: Sequence[Origin] | None, say: Say) -> ProgramCache:
+    cache = user_cache() if cache is None else cache
+    return ProgramCache(
+        what=_WHAT,
+        programs=PROGRAMS,
+        store=cache / "kubernetes",
+        origins=all_origins(cache, say) if origins is None else origins,
+        say=say,
+    )
+
+
+def _from_assets(environment: Mapping[str, str]) -> Path | None:
     folder = environment.get(ASSETS_VARIABLE)
     if not folder:
         return None
@@ -116,65 +99,7 @@ def _from_assets(environment: Mapping[str, str]) -> Binaries | None:
             f"{ASSETS_VARIABLE}={folder} has no {' and no '.join(missing)} that can be run; "
             "name a folder that has, or unset the variable"
         )
-    return Binaries.in_folder(Path(folder).absolute())
-
-
-def _from_cache(store: Path, origins: Sequence[Origin], say: Say) -> Binaries | None:
-    for origin in origins:
-        folder = store / origin.folder
-        if not folder.exists():
-            continue
-        if _sums_hold(folder):
-            return Binaries.in_folder(folder)
-        say(f"{folder} is damaged (checksums differ): making it again")
-    return None
-
-
-def _sums_hold(folder: Path) -> bool:
-    try:
-        return (folder / _SUMS).read_text(encoding="ascii") == _sums_of(folder)
-    except OSError:
-        return False
-
-
-def _sums_of(folder: Path) -> str:
-    """In the form of sha256sum(1), so that a person can check it as well."""
-    lines = []
-    for program in PROGRAMS:
-        with (folder / program).open("rb") as content:
-            lines.append(f"{hashlib.file_digest(content, 'sha256').hexdigest()}  {program}\n")
-    return "".join(lines)
-
-
-def _make(store: Path, origins: Sequence[Origin], say: Say) -> Binaries:
-    failures = []
-    for origin in origins:
-        # Made beside its place and renamed into it: nobody ever sees half of it.
-        with tempfile.TemporaryDirectory(dir=store, prefix="making-") as temporary:
-            made = Path(temporary) / origin.folder
-            made.mkdir()
-            try:
-                origin.fill(made)
-            except OriginFailedError as error:
-                say(str(error))
-                failures.append(str(error))
-                continue
-            (made / _SUMS).write_text(_sums_of(made), encoding="ascii")
-            shutil.rmtree(store / origin.folder, ignore_errors=True)
-            made.rename(store / origin.folder)
-        return Binaries.in_folder(store / origin.folder)
-    raise BinariesError("etcd and kube-apiserver could not be made:\n" + "\n".join(failures))
-
-
-@contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another process is making etcd and kube-apiserver: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return Path(folder).absolute()
 
 
 def main() -> int:

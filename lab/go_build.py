@@ -1,8 +1,8 @@
-"""etcd and kube-apiserver built from Go modules, with every source file checked against the committed go.sum.
+"""Parts of Kubernetes built from Go modules, with every source file checked against the committed go.sum.
 
 `go install PACKAGE@VERSION` can't build kube-apiserver (kubernetes/kubernetes#79384: the `replace` lines of a
-dependency are ignored), so `lab/controlplane/` has one Go module for each program that repeats them. The
-pinned versions are in those go.mod files and nowhere else.
+dependency are ignored), so `lab/controlplane/` has Go modules that repeat them. The pinned versions are in those
+go.mod files and nowhere else.
 """
 
 import collections
@@ -11,7 +11,7 @@ import platform
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -70,30 +70,42 @@ class Program:
 
 
 ETCD = Program("etcd", _MODULES / "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3", "about 2 minutes")
-KUBE_APISERVER = Program(
-    "kube-apiserver",
-    _MODULES / "apiserver",
-    "k8s.io/kubernetes/cmd/kube-apiserver",
-    "k8s.io/kubernetes",
-    "about 7 minutes",
-    names_version=True,
+
+
+def _of_kubernetes(name: str, takes: str) -> Program:
+    package, pinned = f"k8s.io/kubernetes/cmd/{name}", "k8s.io/kubernetes"
+    return Program(name, _MODULES / "kubernetes", package, pinned, takes, names_version=True)
+
+
+KUBE_APISERVER = _of_kubernetes("kube-apiserver", "about 7 minutes")
+# After the API server these take 90, 49 and 8 seconds: most of what they share is compiled.
+NODE_PROGRAMS = (
+    _of_kubernetes("kubelet", "about 8 minutes"),
+    _of_kubernetes("kube-controller-manager", "about 8 minutes"),
+    _of_kubernetes("kube-scheduler", "about 7 minutes"),
 )
 
+KIND = Program("kind", _MODULES / "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", "less than a minute")
 
-def cache_name() -> str:
-    """The name of the built programs' folder in the cache."""
+
+def cache_name(parts: str = "") -> str:
+    """The name of the built programs' folder in the cache.
+
+    Args:
+        parts: between the versions and the platform, as for others than the API server and etcd.
+    """
     architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    return f"kubernetes-{KUBE_APISERVER.version}-etcd-{ETCD.version}-linux-{architecture}"
+    return f"kubernetes-{KUBE_APISERVER.version}-{parts or f'etcd-{ETCD.version}'}-linux-{architecture}"
 
 
-def build_all(folder: Path, toolchains: Path, say: Say) -> None:
-    """Build both programs into `folder`.
+def build_all(folder: Path, toolchains: Path, say: Say, programs: Sequence[Program] = (ETCD, KUBE_APISERVER)) -> None:
+    """Build programs into `folder`.
 
     Raises:
         OriginFailedError: no Go toolchain, or a build failed; the message has the end of what Go said.
     """
     go = go_toolchain.find_or_install(toolchains, say)
-    for program in (ETCD, KUBE_APISERVER):
+    for program in programs:
         say(
             f"building {program.name} {program.version} from Go modules, "
             f"{program.takes} on 2 cores if nothing is cached"

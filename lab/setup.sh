@@ -17,7 +17,20 @@ missing_packages() {
   # A compiler makes the kernel tests' counters move, and is what the sampler is measured against; nothing else
   # needs it, so it is not asked of people who would have to call their administrator.
   [ "$(id -u)" != 0 ] || command -v gcc >/dev/null || echo gcc libc6-dev
+  [ "$(id -u)" != 0 ] || cluster_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+# What a real cluster runs on, and what makes its images; only root can start one. Where Docker brought its own
+# containerd, that one is taken: Debian's would push it out.
+cluster_packages() {
+  command -v containerd >/dev/null || echo containerd
+  command -v runc >/dev/null || echo runc
+  [ -x /usr/lib/cni/bridge ] || echo containernetworking-plugins
+  command -v ip >/dev/null || echo iproute2
+  command -v buildah >/dev/null || echo buildah
+  command -v debootstrap >/dev/null || echo debootstrap
+  [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
 find_python() {

@@ -62,8 +62,8 @@ def enter(group: Path) -> None:
     raise FileNotFoundError(f"cannot make {group}")
 
 
-def disguise(argv: list[str]) -> None:
-    """Show `argv` in /proc/self/cmdline, and its program as the process's name.
+def disguise(argv: list[str], name: str = NAME) -> None:
+    """Show `argv` in /proc/self/cmdline, and `name` as the process's name.
 
     The kernel reads the command line from the process's own memory (fs/proc/base.c get_mm_cmdline), between
     fields 48 and 49 of its stat. lab/launcher.py gives this program arguments of the same length.
@@ -74,7 +74,7 @@ def disguise(argv: list[str]) -> None:
     with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
         memory.seek(begin)
         memory.write(content[: end - begin - 1].ljust(end - begin, b"\0"))
-    Path("/proc/self/comm").write_text(NAME[:15])
+    Path("/proc/self/comm").write_text(name[:15])
 
 
 def mount_volume(folder: Path, volume: str) -> None:

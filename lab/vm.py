@@ -18,12 +18,12 @@ from typing import Self
 from lab import guest
 from lab.binaries import user_cache
 from lab.launcher import Identity, Launcher, Pod
+from lab.qemu_command import QEMU, SOFTWARE, plug_vcpu, qemu_command
 from lab.qmp import Qmp, QmpError
 from lab.wait import GaveUpError, until
 
 __all__ = ["Hardware", "VirtualMachine", "VirtualMachineError", "accelerator"]
 
-QEMU = "qemu-system-x86_64"
 _CPU_SLOTS_PER_SOCKET = 4  # virt-api sets maxSockets to 4 x sockets where a VMI has none (KubeVirt v1.9)
 DISK_BYTES = 1024 * 1024
 _START_SECONDS = 20
@@ -65,7 +65,7 @@ def accelerator() -> str:
                 command, input=talk.encode(), capture_output=True, timeout=20, check=False
             ).returncode:
                 return "kvm"
-    return "tcg,thread=multi,tb-size=16"
+    return SOFTWARE
 
 
 def _at_once(_vcpu: int) -> None:
@@ -167,12 +167,7 @@ class VirtualMachine:
     def plug_vcpu(self) -> int:
         """Plug the next vCPU, before or while the guest runs, and return its number."""
         number = self._vcpus
-        slots = self.monitor.execute("query-hotpluggable-cpus")
-        free = [slot for slot in slots if slot["props"]["socket-id"] == number and "qom-path" not in slot]
-        if not free:
-            raise VirtualMachineError(f"{self.pod.vmi_name} has no room for vCPU {number}")
-        # libvirt's ids; both sides of a migration must agree on them.
-        self.monitor.execute("device_add", driver=free[0]["type"], id=f"vcpu{number}", **free[0]["props"])
+        plug_vcpu(self.monitor, number)
         self._vcpus += 1
         return number
 
@@ -235,23 +230,13 @@ class VirtualMachine:
             return None
 
     def _command(self, *, incoming: bool) -> list[str]:
-        most = self.hardware.most_vcpus
         program = shutil.which(QEMU)
         if program is None:
             raise VirtualMachineError(f"{QEMU} is missing: apt-get install qemu-system-x86")
-        return [
-            program,
-            *("-name", f"guest={self.pod.namespace}_{self.pod.vmi_name},debug-threads=on", "-S"),
-            *("-no-user-config", "-nodefaults", "-display", "none", "-no-shutdown", "-bios", "firmware.bin"),
-            *("-machine", "q35", "-accel", self._accel or accelerator(), "-m", f"{self.hardware.memory_mib}M"),
-            *("-smp", f"1,maxcpus={most},sockets={most},dies=1,cores=1,threads=1"),
-            *("-object", "iothread,id=iothread1"),
-            *("-drive", "file=disk.img,format=raw,if=none,id=drive0,readonly=on"),
-            *("-device", "virtio-blk-pci,drive=drive0,iothread=iothread1"),
-            *("-chardev", "socket,id=charmonitor,path=monitor,server=on,wait=off"),
-            *("-mon", "chardev=charmonitor,id=monitor,mode=control"),
-            *(("-incoming", "defer") if incoming else ()),
-        ]
+        name = f"{self.pod.namespace}_{self.pod.vmi_name}"
+        more = ("-incoming", "defer") if incoming else ()
+        accel, hardware = self._accel or accelerator(), self.hardware
+        return qemu_command(program, name, accel, hardware.most_vcpus, hardware.memory_mib, *more)
 
     def _clear(self) -> None:
         if self._qmp is not None:

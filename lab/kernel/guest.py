@@ -202,7 +202,11 @@ def cached_parts(*, packages: bool) -> list[Path]:
     """Archives that stay the same from run to run: Python, and the packages that the project needs."""
     parts = [_cached("python", [], python_files.add_interpreter)]
     if packages:
-        names = [name for name in python_files.with_needs(["cachemon"], but=_ON_THE_HOST) if name != "cachemon"]
+        names = [
+            name
+            for name in python_files.with_needs(["cachemon", "kubernetes"], but=_ON_THE_HOST)
+            if name != "cachemon"
+        ]
         versions = [f"{name} {python_files.version(name)}" for name in names]
         parts.append(_cached("packages", versions, lambda a: python_files.add_distributions(a, _SITE, names)))
     return parts

@@ -25,7 +25,10 @@ def test_every_line_names_tests_that_there_are() -> None:
     assert len(lines) > 20
     assert [line for line in lines if not re.search(r"<!-- test_\w+( test_\w+)* --> \|$", line)] == []
     there = {
-        name for folder in ("e2e", "apiserver") for path in (TESTS / folder).glob("*.py") for name in names_in(path)
+        name
+        for folder in ("e2e", "apiserver", "cluster")
+        for path in (TESTS / folder).glob("*.py")
+        for name in names_in(path)
     }
     assert named() - there == set()
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from lab.launcher import Identity, Pod
-from lab.vm import QEMU, Hardware, VirtualMachine
+from lab.qemu_command import QEMU
+from lab.vm import Hardware, VirtualMachine
 
 MakeVm: TypeAlias = Callable[..., VirtualMachine]
 

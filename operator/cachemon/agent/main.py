@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 from cachemon.agent.agent import Agent
 from cachemon.agent.config import Config, parse_config
-from cachemon.kube.client import KubeClient
+from cachemon.agent.farewell import is_uninstalled, remove_mon_groups
+from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.credentials import load_credentials
 from cachemon.kube.token import node_claim
 from cachemon.logs import configure_logs
+from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
+from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["main"]
 
@@ -24,7 +27,7 @@ EXIT_BAD_SETTINGS = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT. The mon_groups stay: the next agent adopts them.
+    """Run until SIGTERM or SIGINT. The mon_groups stay for the next agent, unless cachemon is being uninstalled.
 
     Returns:
         The exit code: 0 after a signal, 2 for settings that can't be used.
@@ -64,9 +67,27 @@ async def _run(config: Config) -> None:
     log.info("node %s, resctrl %s, API server %s", config.node_name, config.resctrl, credentials.server)
     async with KubeClient(credentials) as client:
         work = asyncio.create_task(Agent(config, client, claim).run())
+        told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        farewell = asyncio.create_task(_farewell(config, client, told, work))
         try:
             await work
         except asyncio.CancelledError:
-            log.info("stopping; mon_groups stay for the next agent")
+            if await farewell:
+                log.info("cachemon is being uninstalled: removing its mon_groups")
+                remove_mon_groups(ResctrlTree(config.resctrl))
+            else:
+                log.info("stopping; mon_groups stay for the next agent")
+        finally:
+            farewell.cancel()
+
+
+async def _farewell(config: Config, client: KubeClient, told: asyncio.Event, work: "asyncio.Task[None]") -> bool:
+    """End the work once we are told to, and say whether cachemon is being uninstalled; work goes on until we know."""
+    await told.wait()
+    mine = Selector(fields=f"status.nodeName={config.node_name}")
+    in_pod = config.kubeconfig is None
+    uninstalled = in_pod and await is_uninstalled(lambda: client.list(GROUPS, mine))
+    work.cancel()
+    return uninstalled

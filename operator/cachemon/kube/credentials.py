@@ -83,8 +83,11 @@ async def load_credentials(
     """
     if kubeconfig is None:
         return pod_credentials(environment, service_account)
-    # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod
-    from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
+    # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod; our images don't have it
+    try:
+        from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise InvalidInputError(f"{err}: to use a kubeconfig, pip install 'cachemon[kubeconfig]'") from err
 
     credentials = await kubeconfig_credentials(kubeconfig, context)
     return replace(credentials, proxy=credentials.proxy or proxy_of_environment(credentials.server, environment))

@@ -1,0 +1,97 @@
+"""From an empty cluster to one that measures: KubeVirt's kind of VMI, an emulated resctrl, the chart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.prepare import REPOSITORY
+from lab.real.chart import NAMESPACE, RELEASE, Chart
+from lab.real.emulated import EMULATOR_NAMESPACE, PodControl, emulator_objects, emulator_pods
+from lab.real.kubectl import Kubectl
+from lab.wait import GaveUpError, until
+
+__all__ = ["Installation", "InstallationError"]
+
+_VMI_KIND = "virtualmachineinstances.kubevirt.io"
+_PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
+_AGENTS = ("--selector=app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent",)
+
+
+class InstallationError(RuntimeError):
+    """cachemon is on the cluster and does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """cachemon on some cluster.
+
+    Attributes:
+        kubeconfig: of a user with all rights.
+        values: of the chart.
+        emulator: image of the emulated resctrl.
+        resctrl: where the nodes have resctrl, and the emulator mounts its own.
+    """
+
+    kubeconfig: Path
+    values: Mapping[str, Any]
+    emulator: str
+    resctrl: str = "/sys/fs/resctrl"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """With the kubeconfig."""
+        return Kubectl(self.kubeconfig)
+
+    @property
+    def chart(self) -> Chart:
+        """With the kubeconfig."""
+        return Chart(self.kubeconfig)
+
+    def prepare(self) -> None:
+        """What a KubeVirt node with RDT would have: VMIs and a resctrl; and a namespace that lets agents in."""
+        kubectl = self.kubectl
+        kubectl.apply_folders([REPOSITORY / "lab" / "crds"])
+        kubectl.run("wait", f"crd/{_VMI_KIND}", "--for=condition=Established", "--timeout=30s")
+        kubectl.apply(*emulator_objects(self.emulator, self.resctrl))
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        kubectl.run("label", f"namespace/{NAMESPACE}", "--overwrite", _PRIVILEGED)
+
+    def install(self) -> None:
+        """Install the chart and wait until every node with an agent reports."""
+        self.chart.install(self.values)
+        self.await_nodes()
+
+    def is_installed(self) -> bool:
+        """Whether the chart is there."""
+        release = f"--selector=owner=helm,name={RELEASE}"
+        return bool(self.kubectl.items("secrets", f"--namespace={NAMESPACE}", release))
+
+    def await_nodes(self) -> None:
+        """Wait until every node with an emulator is Ready in its CacheMonitorNode.
+
+        Raises:
+            InstallationError: one is not; the message has what each says.
+        """
+        try:
+            until("every node to report", lambda: self._ready_nodes() == set(emulator_pods(self.kubectl)), seconds=60)
+        except GaveUpError as error:
+            said = self.kubectl.run("get", "cachemonitornodes", "--output=wide")
+            logs = self.kubectl.run("logs", f"--namespace={NAMESPACE}", "--tail=10", "--prefix", *_AGENTS)
+            raise InstallationError(f"{error}\n{said}\n{logs}") from error
+
+    def emulators(self) -> dict[str, PodControl]:
+        """Control of each node's emulated resctrl."""
+        return {node: PodControl(self.kubectl, pod) for node, pod in emulator_pods(self.kubectl).items()}
+
+    def remove_preparations(self) -> None:
+        """Take back what `prepare` made."""
+        namespaces = (f"namespace/{EMULATOR_NAMESPACE}", f"namespace/{NAMESPACE}")
+        self.kubectl.run("delete", *namespaces, f"crd/{_VMI_KIND}", "--ignore-not-found")
+
+    def _ready_nodes(self) -> set[str]:
+        return {
+            node["metadata"]["name"]
+            for node in self.kubectl.items("cachemonitornodes")
+            if any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"]["conditions"])
+        }

@@ -1,0 +1,69 @@
+"""Why we are to end: the pod is replaced, or cachemon is removed from the cluster.
+
+After an upgrade the next agent adopts the mon_groups, so they stay. After an uninstall they would hold their RMIDs
+until the node boots again, so they go. Nobody tells us which it is; but an uninstall takes our rights away, or our
+kinds of objects, within a second or two of our pod.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, ResctrlError
+from cachemon.resctrl.tree import ResctrlTree
+
+__all__ = ["is_uninstalled", "remove_mon_groups"]
+
+log = logging.getLogger(__name__)
+
+_WITHIN_SECONDS = 2.0
+_FOR_SECONDS = 1.0
+_PAUSE_SECONDS = 0.2
+
+
+async def is_uninstalled(
+    ask: Callable[[], Awaitable[object]],
+    *,
+    within_seconds: float = _WITHIN_SECONDS,
+    for_seconds: float = _FOR_SECONDS,
+    pause_seconds: float = _PAUSE_SECONDS,
+) -> bool:
+    """Whether what was always allowed is refused now, and goes on to be.
+
+    An API server that starts refuses everything for a moment, and one that is away says nothing: both are no reason.
+
+    Args:
+        ask: a request that every agent may make.
+        within_seconds: the first refusal has to come within this time.
+        for_seconds: and every answer must be one for so long.
+        pause_seconds: between two requests.
+    """
+    clock = asyncio.get_running_loop().time
+    began, refused_since = clock(), None
+    while True:
+        try:
+            await ask()
+            refused_since = None
+        except (KubeForbiddenError, KubeNotFoundError):
+            refused_since = clock() if refused_since is None else refused_since
+        except KubeError:
+            refused_since = None
+        now = clock()
+        if refused_since is not None and now - refused_since >= for_seconds:
+            return True
+        if refused_since is None and now - began >= within_seconds:
+            return False
+        await asyncio.sleep(pause_seconds)
+
+
+def remove_mon_groups(tree: ResctrlTree) -> None:
+    """Remove all that are ours; the kernel moves their threads to the group above. What fails stays, and is told."""
+    try:
+        with tree.locked():
+            for where in filter(lambda group: group.is_ours, tree.groups()):
+                try:
+                    tree.remove(where)
+                except ResctrlError as err:
+                    log.warning("%s stays: %s", where.name, err)
+    except ResctrlError as err:
+        log.warning("mon_groups stay: %s", err)

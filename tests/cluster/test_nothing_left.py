@@ -1,0 +1,167 @@
+"""A real cluster of the lab ends with whoever started it, and leaves nothing on the machine."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from lab.prepare import REPOSITORY
+from lab.real.cgroups import remove_left_behind
+from lab.real.cluster import remove_old_folders
+from lab.real.kubectl import Kubectl
+from lab.real.machine import why_not
+from lab.wait import until
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+KINDS = ("mnt", "net", "pid")
+PROGRAM = """\
+import sys
+from lab.binaries import find
+from lab.real.cluster import RealCluster
+from lab.real.programs import node_programs
+with RealCluster(find(), node_programs(), {}, ("only",)) as cluster:
+    print(cluster.kubeconfig.parent, flush=True)
+    sys.stdin.read()
+"""
+
+
+def namespaces(processes: Iterator[Path] | None = None) -> set[str]:
+    found = set()
+    for process in processes or Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found |= {str((process / "ns" / kind).readlink()) for kind in KINDS}
+    return found
+
+
+def processes_of(work: Path) -> list[Path]:
+    """Those whose command line names its folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if bytes(work) in (process / "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
+def mounts(work: Path) -> list[str]:
+    """Of a cluster, as this process sees them: there are none while it runs either."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if str(work) in line or " - tmpfs node " in line or "cachemon/images" in line]
+
+
+def cgroups(pid: int) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").glob(f"**/cachemon-lab-{pid}"))
+
+
+def start_lab(*command: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def await_the_end(lab: "subprocess.Popen[str]", work: Path, its_own: set[str]) -> None:
+    lab.wait(90)
+    for stream in (lab.stdin, lab.stdout):
+        assert stream
+        stream.close()
+    until("all its processes to end", lambda: not processes_of(work), seconds=30)
+    until("its namespaces to be gone", lambda: not its_own & namespaces(), seconds=30)
+
+
+def own_namespaces(work: Path) -> set[str]:
+    """Those of its processes that are not ours."""
+    return namespaces(iter(processes_of(work))) - namespaces(iter([Path("/proc/self")]))
+
+
+def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str, Path]) -> None:
+    assert images
+    lab = start_lab("-m", "lab.real")
+    try:
+        told = read_guide(lab)
+        (kubeconfig,) = re.findall(r"export KUBECONFIG=(.+)", told)
+        work = Path(kubeconfig).parent
+        its_own = own_namespaces(work)
+        assert len(its_own) >= 7  # network of the control plane; network, mounts and processes of each node
+        assert cgroups(lab.pid)
+        shown = {
+            command: run_as_told(command, kubeconfig)
+            for command in re.findall(r"^  (kubectl .+)", told, re.MULTILINE)
+        }
+        until("figures of all", lambda: ready_groups(kubeconfig) == {"vm1", "vm2", "vm3", "vm3-overlap"}, seconds=60)
+    except BaseException:
+        lab.kill()
+        raise
+    assert len(shown) >= 5
+    assert "virt-launcher-vm3-" in shown["kubectl get nodes,pods -A"]
+    lab.send_signal(signal.SIGINT)
+    await_the_end(lab, work, its_own)
+    assert mounts(work) == []
+    assert not work.exists()
+    assert cgroups(lab.pid) == []
+
+
+def test_a_lab_that_is_killed_takes_its_cluster_along_and_the_next_one_sweeps() -> None:
+    lab = start_lab("-c", PROGRAM)
+    assert lab.stdout
+    work = Path(lab.stdout.readline().strip())
+    assert work.is_dir()
+    its_own = own_namespaces(work)
+    assert len(its_own) >= 4
+    assert cgroups(lab.pid)
+    lab.kill()
+    await_the_end(lab, work, its_own)
+    assert mounts(work) == []
+    until("what could not be removed to be removed later", lambda: swept(lab.pid), seconds=30)
+    assert not work.exists()
+
+
+def read_guide(lab: "subprocess.Popen[str]") -> str:
+    assert lab.stdout
+    lines: list[str] = []
+    while not lines or not lines[-1].startswith("Ctrl-C"):
+        lines.append(lab.stdout.readline())
+        assert lines[-1], "make cluster ended"
+    return "".join(lines)
+
+
+def run_as_told(command: str, kubeconfig: str) -> str:
+    programs = sysconfig.get_path("scripts")
+    environment = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": f"{programs}:{os.environ['PATH']}"}
+    # top is live on a terminal; into a pipe it tells once
+    done = subprocess.run(
+        shlex.split(command), env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, (command, done.stderr)
+    assert done.stdout, command
+    return done.stdout
+
+
+def ready_groups(kubeconfig: str) -> set[str]:
+    items = Kubectl(Path(kubeconfig)).items("cachemonitorgroups", "--all-namespaces")
+    return {
+        item["metadata"]["name"]
+        for item in items
+        for condition in item.get("status", {}).get("conditions", ())
+        if (condition["type"], condition["status"]) == ("Ready", "True")
+    }
+
+
+def swept(pid: int) -> bool:
+    """What the next lab does first."""
+    remove_left_behind()
+    remove_old_folders()
+    return not cgroups(pid)
