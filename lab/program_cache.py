@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.origin import Origin, OriginFailedError
 from lab.progress import Say
 
-__all__ = ["BinariesError", "ProgramCache", "user_cache"]
+__all__ = ["BinariesError", "ProgramCache", "locked", "user_cache"]
 
 _SUMS = "SHA256SUMS"
 
@@ -71,7 +71,7 @@ class ProgramCache:
         if found is not None:
             return found
         self.store.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with locked(self.store / "lock", self.what, self.say):
             # Who waited for the lock finds what the other made.
             return self.find() or self._make()
 
@@ -108,12 +108,20 @@ class ProgramCache:
             return self.store / origin.folder
         raise BinariesError(f"{self.what} could not be made:\n" + "\n".join(failures))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.store / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say(f"another process is making {self.what}: waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+
+@contextmanager
+def locked(path: Path, what: str, say: Say) -> Iterator[None]:
+    """Be the only process that makes something.
+
+    Args:
+        path: of the lock.
+        what: is made, for who has to wait.
+        say: told that it waits.
+    """
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another process is making {what}: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

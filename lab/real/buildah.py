@@ -12,6 +12,7 @@ from lab.progress import Say
 
 __all__ = ["Buildah", "ImageError", "Recipe"]
 
+_KEPT_ARCHIVES = 5
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -73,13 +74,15 @@ class Buildah:
         title = recipe.name.rpartition("/")[2].partition(":")[0]
         kept = self._folder / f"{title}-{recipe.digest()}{base_digest}.tar"
         if kept.exists():
+            kept.touch()  # used now: others are dropped first
             return kept
         self._say(f"building image {recipe.name}")
         self.build(recipe)
         self.push(recipe.name, kept)
-        for older in self._folder.glob(f"{title}-*.tar"):
-            if older != kept:
-                older.unlink()
+        # Other working copies may be using theirs.
+        by_age = sorted(self._folder.glob(f"{title}-*.tar"), key=lambda path: path.stat().st_mtime)
+        for oldest in by_age[:-_KEPT_ARCHIVES]:
+            oldest.unlink()
         return kept
 
     def build(self, recipe: Recipe) -> None:

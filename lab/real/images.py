@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import guest
-from lab.program_cache import user_cache
+from lab.program_cache import locked, user_cache
 from lab.progress import Say, say_on_stderr
 from lab.real.buildah import Buildah, Recipe
 from lab.real.debian import base_image
@@ -47,8 +47,8 @@ def build_images(say: Say = say_on_stderr, folder: Path | None = None) -> dict[s
     folder = user_cache() / "images" if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     buildah = Buildah(folder, say)
-    base = base_image(buildah, folder, say)
-    with launcher_context() as context:
+    with locked(folder / "lock", "the images", say), launcher_context() as context:
+        base = base_image(buildah, folder, say)
         return {recipe.name: buildah.archive(recipe) for recipe in recipes(base, context)}
 
 

@@ -85,9 +85,11 @@ class Installation:
         return {node: PodControl(self.kubectl, pod) for node, pod in emulator_pods(self.kubectl).items()}
 
     def remove_preparations(self) -> None:
-        """Take back what `prepare` made."""
+        """Take back what `prepare` made, and with the CRDs all objects of cachemon."""
         namespaces = (f"namespace/{EMULATOR_NAMESPACE}", f"namespace/{NAMESPACE}")
-        self.kubectl.run("delete", *namespaces, f"crd/{_VMI_KIND}", "--ignore-not-found")
+        kinds = self.kubectl.run("get", "crd", "--output=name").split()
+        ours = [kind for kind in kinds if kind.endswith((".cachemon.dev", f"/{_VMI_KIND}"))]
+        self.kubectl.run("delete", *namespaces, *ours, "--ignore-not-found")
 
     def _ready_nodes(self) -> set[str]:
         return {

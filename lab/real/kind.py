@@ -29,10 +29,16 @@ __all__ = ["ENGINES", "build_command", "engine_of", "kind_program", "main"]
 
 ENGINES = ("docker", "podman")
 _NAME = "cachemon"
+_DELETE = f"kind delete cluster --name {_NAME}"
 _BASE = "docker.io/library/debian:13-slim"
 _RESCTRL = "/run/cachemon/resctrl"  # nobody can make a directory in a node's /sys
 _NODES = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
           "nodes": [{"role": "control-plane"}, {"role": "worker"}, {"role": "worker"}]}  # fmt: skip
+
+
+class ClusterIsThereError(RuntimeError):
+    """A cluster of the same name is there."""
+
 
 Run = Callable[[Sequence[str | Path]], int]
 
@@ -88,7 +94,7 @@ def main() -> int:
     environment = {**os.environ, "KIND_EXPERIMENTAL_PROVIDER": engine}
     try:
         kubeconfig = _make_cluster(kind_program(), engine, environment)
-    except BinariesError as error:
+    except (BinariesError, ClusterIsThereError) as error:
         say_on_stderr(str(error))
         return 1
     values = {**LAB_VALUES, "agent": {**LAB_VALUES["agent"], "resctrl": {"hostPath": _RESCTRL}}}
@@ -98,7 +104,7 @@ def main() -> int:
     installation.install()
     say_on_stderr("starting three VMs")
     start_vms(installation.kubectl, VIRT_LAUNCHER, [f"{_NAME}-worker", f"{_NAME}-worker2"])
-    print(guide(kubeconfig, f"It stays until: kind delete cluster --name {_NAME}"), flush=True)
+    print(guide(kubeconfig, f"It stays until: {_DELETE}"), flush=True)
     return 0
 
 
@@ -110,8 +116,9 @@ def _make_cluster(kind: Path, engine: str, environment: Mapping[str, str]) -> Pa
     kubeconfig.parent.mkdir(parents=True, exist_ok=True)
     where = (f"--name={_NAME}", f"--kubeconfig={kubeconfig}")
     known = subprocess.run([kind, "get", "clusters"], env=environment, capture_output=True, text=True, check=True)
-    if _NAME not in known.stdout.split():
-        run(kind, "create", "cluster", "--config=-", "--wait=120s", *where, given=yaml.safe_dump(_NODES))
+    if _NAME in known.stdout.split():
+        raise ClusterIsThereError(f"it is there already, KUBECONFIG={kubeconfig}; to begin anew: {_DELETE}")
+    run(kind, "create", "cluster", "--config=-", "--wait=120s", *where, given=yaml.safe_dump(_NODES))
     with launcher_context() as context, tempfile.TemporaryDirectory() as temporary:
         for recipe in recipes(_BASE, context):
             if recipe.name == PAUSE:  # kind brings its own

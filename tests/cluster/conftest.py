@@ -77,6 +77,8 @@ def a_given_cluster(kubeconfig: Path) -> Installation:
     kinds = kubectl.run("get", "crd", "--output=name", "--ignore-not-found")
     if "kubevirts.kubevirt.io" in kinds:
         pytest.skip("KubeVirt runs on this cluster: it would act on the VMIs of these tests")
+    if ".cachemon.dev" in kinds:
+        pytest.skip("cachemon is installed on this cluster: these tests would remove it and all its objects")
     resctrl = os.environ.get("CACHEMON_CLUSTER_RESCTRL", "/run/cachemon/resctrl")
     agent = {**LAB_VALUES["agent"], "resctrl": {"hostPath": resctrl}}
     image = {**LAB_VALUES["image"], "registry": registry(), "pullPolicy": "IfNotPresent"}

@@ -1,15 +1,21 @@
 """Why we are to end: the pod is replaced, or cachemon is removed from the cluster.
 
 After an upgrade the next agent adopts the mon_groups, so they stay. After an uninstall they would hold their RMIDs
-until the node boots again, so they go. Nobody tells us which it is; but an uninstall takes our rights away, or our
-kinds of objects, within a second or two of our pod.
+until the node boots again, so they go. Nobody tells us which it is; but an uninstall takes our rights, our service
+account or our kinds of objects away, within a second or two of our pod.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, ResctrlError
+from cachemon.model.errors import (
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeUnauthorizedError,
+    ResctrlError,
+)
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["is_uninstalled", "remove_mon_groups"]
@@ -44,7 +50,7 @@ async def is_uninstalled(
         try:
             await ask()
             refused_since = None
-        except (KubeForbiddenError, KubeNotFoundError):
+        except (KubeForbiddenError, KubeNotFoundError, KubeUnauthorizedError):
             refused_since = clock() if refused_since is None else refused_since
         except KubeError:
             refused_since = None

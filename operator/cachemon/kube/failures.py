@@ -11,6 +11,7 @@ from cachemon.model.errors import (
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeUnauthorizedError,
     KubeUnreachableError,
 )
 
@@ -50,7 +51,7 @@ def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     if status == 429:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
     if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
-        return KubeUnreachableError(f"the API server does not take our token: {message}")
+        return KubeUnauthorizedError(f"the API server does not take our token: {message}")
     if status >= 500 and _TOO_LARGE not in message:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

@@ -10,6 +10,7 @@
     │   └── ResctrlBusyError           another program holds the lock of the tree
     └── KubeError                  the API server refused, or did not answer
         ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
+        │   └── KubeUnauthorizedError      401: our token is not valid now
         ├── KubeThrottledError         429: try again after the time it names
         ├── KubeConflictError          409: the object has changed meanwhile
         ├── KubeForbiddenError         403: rights or admission policy
@@ -78,6 +79,10 @@ class KubeError(CachemonError):
 
 class KubeUnreachableError(KubeError):
     """No connection, no answer in time, an answer of the 5xx kind, or 401: our token is not valid now."""
+
+
+class KubeUnauthorizedError(KubeUnreachableError):
+    """401: the token has ended and will be renewed, or our service account is gone."""
 
 
 class KubeThrottledError(KubeError):

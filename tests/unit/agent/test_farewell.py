@@ -5,10 +5,17 @@ from itertools import chain, repeat
 import pytest
 
 from cachemon.agent.farewell import is_uninstalled
-from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, KubeUnreachableError
+from cachemon.model.errors import (
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeUnauthorizedError,
+    KubeUnreachableError,
+)
 
 FORBIDDEN = KubeForbiddenError("our role is gone")
 NOT_FOUND = KubeNotFoundError("our kinds are gone")
+UNAUTHORIZED = KubeUnauthorizedError("our service account is gone")
 AWAY = KubeUnreachableError("no connection")
 
 
@@ -24,11 +31,12 @@ def judged(answers: Sequence[KubeError | None], last: KubeError | None) -> bool:
     return asyncio.run(is_uninstalled(ask, within_seconds=0.2, for_seconds=0.1, pause_seconds=0.01))
 
 
-@pytest.mark.parametrize("refusal", [FORBIDDEN, NOT_FOUND])
+@pytest.mark.parametrize("refusal", [FORBIDDEN, NOT_FOUND, UNAUTHORIZED])
 def test_rights_or_kinds_that_are_taken_away_mean_an_uninstall(refusal: KubeError) -> None:
     assert judged([], refusal)
     assert judged([None] * 3, refusal)
     assert judged([AWAY] * 3, refusal)
+    assert judged([FORBIDDEN], refusal)
 
 
 def test_an_upgrade_takes_nothing_away() -> None:

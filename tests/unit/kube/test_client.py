@@ -18,6 +18,7 @@ from cachemon.model.errors import (
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeUnauthorizedError,
     KubeUnreachableError,
 )
 from tests.unit.kube.api_server import answer, failure, make_object, serving
@@ -174,7 +175,7 @@ def test_an_object_is_created_where_it_says() -> None:
     ("status", "kind"),
     [
         (400, KubeRejectedError),
-        (401, KubeUnreachableError),
+        (401, KubeUnauthorizedError),
         (403, KubeForbiddenError),
         (404, KubeNotFoundError),
         (409, KubeConflictError),
