@@ -13,7 +13,6 @@ __all__ = ["BASE", "base_image"]
 SUITE = "trixie"  # as the Containerfile's own base
 BASE = f"localhost/cachemon-base:{SUITE}"
 
-_MIRROR = "http://deb.debian.org/debian"  # packages are signed
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _NOT_NEEDED = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt/archives")
 
@@ -33,7 +32,7 @@ def base_image(buildah: Buildah, folder: Path, say: Say) -> str:
     with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as temporary:
         root, log = Path(temporary, "root"), Path(temporary, "log")
         command = [program, "--variant=minbase", f"--keyring={_KEYRING}", "--include=ca-certificates", SUITE]
-        _run([*command, root, _MIRROR], log)
+        _run([*command, root], log)  # from debootstrap's own default mirror: packages are signed
         for path in _NOT_NEEDED:
             shutil.rmtree(root / path, ignore_errors=True)
             (root / path).mkdir()

@@ -30,7 +30,7 @@ __all__ = ["ENGINES", "build_command", "engine_of", "kind_program", "main"]
 ENGINES = ("docker", "podman")
 _NAME = "cachemon"
 _DELETE = f"kind delete cluster --name {_NAME}"
-_BASE = "docker.io/library/debian:13-slim"
+_BASE = "debian:13-slim"
 _RESCTRL = "/run/cachemon/resctrl"  # nobody can make a directory in a node's /sys
 _NODES = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4",
           "nodes": [{"role": "control-plane"}, {"role": "worker"}, {"role": "worker"}]}  # fmt: skip
