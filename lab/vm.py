@@ -18,7 +18,7 @@ from typing import Self
 from lab import guest
 from lab.binaries import user_cache
 from lab.launcher import Identity, Launcher, Pod
-from lab.qemu_command import QEMU, SOFTWARE, plug_vcpu, qemu_command
+from lab.qemu_command import QEMU, SOFTWARE, NoRoomError, plug_vcpu, qemu_command
 from lab.qmp import Qmp, QmpError
 from lab.wait import GaveUpError, until
 
@@ -167,7 +167,10 @@ class VirtualMachine:
     def plug_vcpu(self) -> int:
         """Plug the next vCPU, before or while the guest runs, and return its number."""
         number = self._vcpus
-        plug_vcpu(self.monitor, number)
+        try:
+            plug_vcpu(self.monitor, number)
+        except NoRoomError as error:
+            raise VirtualMachineError(str(error)) from error
         self._vcpus += 1
         return number
 
