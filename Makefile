@@ -4,6 +4,8 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+# More than there are processors: many tests wait for something most of the time.
+IN_PARALLEL := -n 3 --dist loadfile
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,9 +21,8 @@ kind: setup ## the same with kind, where there is a container engine
 
 test: check ## all checks and all tests
 	@$(PYTHON) -m lab.real prepare
-	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster -n 2 --dist loadfile
-	$(PYTEST) tests/docs
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster $(IN_PARALLEL)
+	$(PYTEST) tests/docs tests/e2e $(IN_PARALLEL)
 	$(PYTEST) tests/cluster
 
 check: setup ## format, lint, types, layers
