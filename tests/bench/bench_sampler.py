@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import count, repeat
@@ -26,7 +27,7 @@ from tests.bench.sampled import BEGIN, END
 from tests.bench.trees import EVENTS, Size, fill, layout_of, mon_groups, plain_tree
 
 SMALL, LARGE = Size(100, 2), Size(300, 8)
-VALUES_PER_ROUND = 15_000
+VALUES_PER_ROUND = 60_000
 ROUNDS = 21
 TIMES_UNDER_STRACE = 3
 SPARE_DESCRIPTORS = 100
@@ -142,14 +143,17 @@ def interleaved(
     """Medians; they take turns, so that a busy machine slows all alike.
 
     Each runs as often before it is measured: else the one that comes after another program would find the CPU's
-    caches full of that, and the one that comes after another reader of the same files would not.
+    caches full of that, and the one that comes after another reader of the same files would not. And each is as
+    often the first: files that have just been written are slower to read for a while.
     """
     taken: dict[str, list[float]] = {name: [] for name in measures}
+    turn = deque(measures.items())
     for _ in range(rounds):
         between()
-        for name, measure in measures.items():
+        for name, measure in turn:
             measure(times)
             taken[name].append(measure(times))
+        turn.rotate()
     return {name: median(spent) for name, spent in taken.items()}
 
 
