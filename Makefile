@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo cluster kind docs pictures manifests format lock clean
+.PHONY: help setup check test bench soak demo cluster kind setup-cluster docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -13,13 +13,13 @@ help: ## show this list
 demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
 	@$(PYTHON) -m lab.demo
 
-cluster: setup ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
+cluster: setup-cluster ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
 	@$(PYTHON) -m lab.real
 
 kind: setup ## the same with kind, where there is a container engine
 	@$(PYTHON) -m lab.real.kind
 
-test: check ## all checks and all tests
+test: setup-cluster check ## all checks and all tests
 	@$(PYTHON) -m lab.real prepare
 	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster $(IN_PARALLEL)
 	$(PYTEST) tests/docs tests/e2e $(IN_PARALLEL)
@@ -40,6 +40,9 @@ soak: setup ## random lifecycles, kills and faults for 15 minutes; make soak SEC
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time
 	@lab/setup.sh
+
+setup-cluster:
+	@lab/setup.sh cluster
 
 docs: setup ## docs/reference/ from the programs and CRDs
 	$(PYTHON) -m lab.reference

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes .venv and what demo and tests stand on. Quick when all is there; safe to run again at any time.
+# Makes .venv and what demo and tests stand on, with the argument `cluster` also what a real cluster runs on. Quick when
+# all is there; safe to run again at any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+what=${1:-}
 # A company's own certificates are in the system's store; where there is none, uv brings its own.
 if [ -f /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=1; fi
 
@@ -17,7 +19,7 @@ missing_packages() {
   # A compiler makes the kernel tests' counters move, and is what the sampler is measured against; nothing else
   # needs it, so it is not asked of people who would have to call their administrator.
   [ "$(id -u)" != 0 ] || command -v gcc >/dev/null || echo gcc libc6-dev
-  [ "$(id -u)" != 0 ] || cluster_packages
+  [ "$what" != cluster ] || [ "$(id -u)" != 0 ] || cluster_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 

@@ -128,7 +128,7 @@ class Buildah:
         """
         program = shutil.which("buildah")
         if program is None:
-            raise ImageError("buildah is missing; lab/setup.sh installs it for root")
+            raise ImageError("buildah is missing; make setup-cluster installs it for root")
         self._folder.mkdir(parents=True, exist_ok=True)
         store = [f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}"]
         done = subprocess.run(
