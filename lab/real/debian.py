@@ -27,7 +27,9 @@ def base_image(buildah: Buildah, folder: Path, say: Say) -> str:
         return BASE
     program = shutil.which("debootstrap")
     if program is None or not _KEYRING.exists():
-        raise ImageError("debootstrap or debian-archive-keyring is missing; make setup-cluster installs them for root")
+        raise ImageError(
+            "debootstrap or debian-archive-keyring is missing; make setup-cluster installs them for root"
+        )
     say(f"making the images' base, Debian {SUITE}, with debootstrap: about 1.5 minutes, once")
     with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as temporary:
         root, log = Path(temporary, "root"), Path(temporary, "log")

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from cachemon.kube.client import KubeClient
-from cachemon.kube.credentials import Credentials, load_credentials, pod_credentials
+from cachemon.kube.credentials import Credentials
+from cachemon.kube.login import load_credentials, pod_credentials
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError, KubeUnreachableError
 from lab.control_plane import ControlPlane

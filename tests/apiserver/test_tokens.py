@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.kube.client import KubeClient
-from cachemon.kube.credentials import load_credentials
+from cachemon.kube.login import load_credentials
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import KubeNotFoundError, KubeUnreachableError
 from lab.api_request import ApiRefusedError

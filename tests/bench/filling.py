@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
 from cachemon.kube.client import KubeClient
-from cachemon.kube.credentials import load_credentials
+from cachemon.kube.login import load_credentials
 from cachemon.model.api import API_VERSION, GROUPS, PODS, VMIS
 from lab import kubevirt
 from lab.control_plane import ControlPlane

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cachemon.kube.credentials import SERVICE_ACCOUNT
+from cachemon.kube.login import SERVICE_ACCOUNT
 from lab.control_plane import ControlPlane
 
 __all__ = ["command_in_pod", "environment_in_pod"]

@@ -12,7 +12,7 @@ from cachemon.agent.agent import Agent
 from cachemon.agent.config import Config, parse_config
 from cachemon.agent.farewell import is_uninstalled, remove_mon_groups
 from cachemon.kube.client import KubeClient, Selector
-from cachemon.kube.credentials import load_credentials
+from cachemon.kube.login import load_credentials
 from cachemon.kube.token import node_claim
 from cachemon.logs import configure_logs
 from cachemon.model.api import GROUPS

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from cachemon.cli.session import Api
+from cachemon.cli.api import Api
 from cachemon.model.errors import KubeThrottledError
 
 __all__ = ["PatientApi"]

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
-from cachemon.model.api import GROUPS, ObjectName, Resource
+from cachemon.cli.api import Api
+from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
 
 __all__ = [
     "FIELD_MANAGER",
-    "Api",
     "Session",
     "Where",
     "default_kubeconfig",
@@ -28,37 +28,6 @@ FIELD_MANAGER = "kubectl-cachemon"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _FOREVER_SECONDS = 86_400.0
-
-
-class Listed(Protocol):
-    """The answer to a list."""
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """The objects."""
-
-
-class Api(Protocol):
-    """What commands need of `cachemon.kube.client.KubeClient`."""
-
-    async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
-        """One object."""
-
-    async def list(self, resource: Resource, selector: Any = ..., namespace: str = "") -> Listed:
-        """All objects that the selector takes."""
-
-    async def create(
-        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
-    ) -> dict[str, Any]:
-        """Create an object."""
-
-    async def replace(
-        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
-    ) -> dict[str, Any]:
-        """Write an object as a whole."""
-
-    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
-        """Delete this very object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +93,7 @@ async def open_session(where: Where, namespace: str | None, *, everywhere: bool)
     # aiohttp and kubernetes take most of the time of a start, and help or a bad option need neither
     from cachemon.cli.patience import PatientApi  # noqa: PLC0415
     from cachemon.kube.client import KubeClient  # noqa: PLC0415
-    from cachemon.kube.credentials import load_credentials  # noqa: PLC0415
+    from cachemon.kube.login import load_credentials  # noqa: PLC0415
 
     credentials = await load_credentials(where.kubeconfig, where.context)
     async with KubeClient(credentials, request_seconds=where.timeout_seconds) as client:

@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cachemon.cli.output import NO_VALUE, bar, render_data, render_table
 from cachemon.cli.session import Session
+from cachemon.cli.top_table import TopRow, TopTable
 from cachemon.cli.usage import (
     BlockRow,
     Filled,
@@ -22,34 +22,10 @@ from cachemon.model.api import NODES
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.model.units import format_bytes, format_rate
 
-__all__ = ["TopRow", "TopTable", "forgiving", "run"]
+__all__ = ["forgiving", "run"]
 
 _PLAIN_WIDTH = 79
 _OBJECT_FIELDS_LEFT_OUT = ("threads",)
-
-
-@dataclass(frozen=True, slots=True)
-class TopRow:
-    """A row: its cells, its part of the cache (0 to 1) or None, and why a number is missing."""
-
-    cells: tuple[str, ...]
-    share: float | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TopTable:
-    """A table without its last column, the bar.
-
-    Attributes:
-        headers: of the cells.
-        rows: in the order to show them.
-        data: the same as values, for JSON and YAML.
-    """
-
-    headers: tuple[str, ...]
-    rows: tuple[TopRow, ...]
-    data: tuple[dict[str, Any], ...]
 
 
 async def run(args: Namespace, session: Session) -> int:

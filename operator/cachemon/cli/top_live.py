@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cachemon.cli.top import TopRow, TopTable
+from cachemon.cli.top_table import TopRow, TopTable
 
 __all__ = ["show_live"]
 

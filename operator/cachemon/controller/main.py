@@ -25,7 +25,7 @@ from cachemon.controller.relist import Relister
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Writer
 from cachemon.kube.client import KubeClient
-from cachemon.kube.credentials import load_credentials
+from cachemon.kube.login import load_credentials
 from cachemon.logs import FORMATS, configure_logs
 from cachemon.model.errors import CachemonError, InvalidInputError
 

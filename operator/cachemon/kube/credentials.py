@@ -1,28 +1,10 @@
-"""Where the API server is and how to prove who we are: in a pod, or by a kubeconfig."""
+"""Where the API server is and how to prove who we are."""
 
-import os
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
-from cachemon.model.errors import InvalidInputError
-
-__all__ = [
-    "ClientCertificate",
-    "Credentials",
-    "TokenFile",
-    "load_credentials",
-    "pod_credentials",
-    "proxy_of_environment",
-]
-
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_BELIEVE_TOKEN_SECONDS = 60.0
-"""The kubelet writes a new token when a fifth of the old one's life is left: 12 minutes of an hour."""
+__all__ = ["ClientCertificate", "Credentials"]
 
 
 class ClientCertificate(NamedTuple):
@@ -61,110 +43,3 @@ class Credentials:
     proxy: str | None = None
     namespace: str = "default"
     renew: Callable[[], None] = _nothing
-
-
-async def load_credentials(
-    kubeconfig: Path | None,
-    context: str | None = None,
-    *,
-    service_account: Path = SERVICE_ACCOUNT,
-    environment: Mapping[str, str] = os.environ,
-) -> Credentials:
-    """Credentials from a kubeconfig, or those of the pod that we run in.
-
-    Args:
-        kubeconfig: the file, or None for the service account of the pod.
-        context: which context of the file; None for its current one.
-        service_account: where a pod's token and certificate are.
-        environment: where a pod is told the API server's address.
-
-    Raises:
-        InvalidInputError: the file can't be used, or we are in no pod.
-    """
-    if kubeconfig is None:
-        return pod_credentials(environment, service_account)
-    # kubernetes.aio is 20 MiB of memory in a process that needs none of it in a pod; our images don't have it
-    try:
-        from cachemon.kube.kubeconfig import kubeconfig_credentials  # noqa: PLC0415
-    except ModuleNotFoundError as err:
-        raise InvalidInputError(f"{err}: to use a kubeconfig, pip install 'cachemon[kubeconfig]'") from err
-
-    credentials = await kubeconfig_credentials(kubeconfig, context)
-    return replace(credentials, proxy=credentials.proxy or proxy_of_environment(credentials.server, environment))
-
-
-def pod_credentials(environment: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Credentials:
-    """Those that the kubelet gives to every container.
-
-    Args:
-        environment: has the address of the API server.
-        service_account: folder with the files `token` and `ca.crt`.
-
-    Raises:
-        InvalidInputError: we are in no pod, or its service account is not mounted.
-    """
-    host, port = (environment.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
-    if not host or not port:
-        raise InvalidInputError("not in a pod (no KUBERNETES_SERVICE_HOST and _PORT): name a file with --kubeconfig")
-    ca_file = service_account / "ca.crt"
-    token = TokenFile(service_account / "token")
-    try:
-        token.read()
-        ca_file.read_bytes()
-    except OSError as err:
-        raise InvalidInputError(
-            f"no Kubernetes credentials from the pod's service account: {err}; is automountServiceAccountToken off?"
-        ) from err
-    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
-    proxy = proxy_of_environment(server, environment)
-    return Credentials(server, token, str(ca_file), proxy=proxy, renew=token.doubt)
-
-
-def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for a server (HTTPS_PROXY, NO_PROXY and so on, small letters first).
-
-    aiohttp's `trust_env` would look there at every request, for twice the time that the request takes otherwise, and
-    for a ~/.netrc too: one that names the server ends in ValueError, as a request has one Authorization only.
-    """
-    address = urlsplit(server)
-
-    def said(variable: str) -> str:
-        return environment.get(variable) or environment.get(variable.upper(), "")
-
-    proxy = said(f"{address.scheme}_proxy")
-    bypassed = proxy_bypass_environment(address.hostname or "", {"no": said("no_proxy")})
-    return proxy if proxy and not bypassed else None
-
-
-class TokenFile:
-    """A token that somebody renews in place.
-
-    Args:
-        path: the file.
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._path = path
-        self._clock = clock
-        self._token: str | None = None
-        self._read_again_at = 0.0
-
-    def read(self) -> str | None:
-        """The token as it stands in the file now; raises OSError."""
-        self._token = self._path.read_text(encoding="utf-8").strip() or None
-        self._read_again_at = self._clock() + _BELIEVE_TOKEN_SECONDS
-        return self._token
-
-    def doubt(self) -> None:
-        """The server has refused it: look at the file before the next use."""
-        self._read_again_at = self._clock()
-
-    async def __call__(self) -> str | None:
-        """The token, at most a minute old; the one before while the file can't be read."""
-        if self._clock() >= self._read_again_at:
-            try:
-                self.read()
-            except OSError:
-                self._read_again_at = self._clock() + 1
-        return self._token

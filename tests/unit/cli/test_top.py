@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cachemon.cli.top import TopRow, TopTable, forgiving
+from cachemon.cli.top import forgiving
 from cachemon.cli.top_live import show_live
+from cachemon.cli.top_table import TopRow, TopTable
 from cachemon.cli.usage import group_rows, vmi_rows
 from cachemon.model.errors import KubeUnreachableError
 from tests.unit.cli.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status, ready

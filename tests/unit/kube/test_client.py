@@ -8,7 +8,8 @@ import pytest
 from aiohttp import web
 
 from cachemon.kube.client import KubeClient, Selector, WatchEvent
-from cachemon.kube.credentials import Credentials, TokenFile
+from cachemon.kube.credentials import Credentials
+from cachemon.kube.login import TokenFile
 from cachemon.model.api import GROUPS, NODES, PODS, ObjectName
 from cachemon.model.errors import (
     KubeConflictError,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.kube.credentials import TokenFile, load_credentials, pod_credentials
+from cachemon.kube.login import TokenFile, load_credentials, pod_credentials
 from cachemon.model.errors import InvalidInputError
 
 CONFIG = """
