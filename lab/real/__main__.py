@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if preparing:
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets what runs in the background ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
     try:
         _run(*parts, began)
     except KeyboardInterrupt:

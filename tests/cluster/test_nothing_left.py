@@ -63,8 +63,9 @@ def cgroups(pid: int) -> list[Path]:
 
 
 def start_lab(*command: str) -> "subprocess.Popen[str]":
+    """As in the background of a script: there the shell has SIGINT ignored, and CI is such a place."""
     return subprocess.Popen(
-        [sys.executable, *command],
+        ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, *command],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"},
         stdin=subprocess.PIPE,
@@ -102,13 +103,13 @@ def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str
             for command in re.findall(r"^  (kubectl .+)", told, re.MULTILINE)
         }
         until("figures of all", lambda: ready_groups(kubeconfig) == {"vm1", "vm2", "vm3", "vm3-overlap"}, seconds=60)
+        assert len(shown) >= 5
+        assert "virt-launcher-vm3-" in shown["kubectl get nodes,pods -A"]
+        lab.send_signal(signal.SIGINT)
+        await_the_end(lab, work, its_own)
     except BaseException:
         lab.kill()
         raise
-    assert len(shown) >= 5
-    assert "virt-launcher-vm3-" in shown["kubectl get nodes,pods -A"]
-    lab.send_signal(signal.SIGINT)
-    await_the_end(lab, work, its_own)
     assert mounts(work) == []
     assert not work.exists()
     assert cgroups(lab.pid) == []
