@@ -11,7 +11,7 @@ from cachemon.agent.reconcile import Reconciler
 from cachemon.agent.sample import Sampler
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
-from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.readings import Missing
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.resctrl.tree import ResctrlTree
@@ -319,3 +319,31 @@ def test_cache_blocks_are_those_of_the_kernel_with_the_sizes_of_sysfs(node: Node
     layout = node.run()
     assert [(block.id, block.capacity_bytes) for block in layout.node.blocks] == [(0, 32 << 20), (1, 32 << 20)]
     assert layout.node.events == EVENTS
+
+
+def test_threads_that_end_between_two_looks_get_no_mon_group_and_no_figures_of_nobody(
+    emulator: Emulator, tmp_path: Path, threads: BusyThreads
+) -> None:
+    between: list[Callable[[], None]] = []
+
+    class Tree(ResctrlTree):
+        def observe(self) -> Observed:
+            while between:
+                between.pop()()
+            return super().observe()
+
+    node = Node(Tree(emulator.mountpoint), emulator.sysfs, tmp_path, threads)
+    tid = node.plug("CPU 0/KVM")
+    assert states(node.run(wanting(ALL, vcpus=1))) == [WELL]
+
+    def end() -> None:
+        threads.end(tid)
+        node.qemu.drop(tid)
+        until("the mon_group to be empty", lambda: node.ours() == {frozenset()})
+
+    between.append(end)
+    layout = node.run(wanting(ALL, vcpus=1))
+    assert not between
+    assert states(layout) == [(GroupState.WAITING, "VCPUThreadMissing")]
+    assert node.ours() == set()
+    node.sampler.close()

@@ -32,6 +32,9 @@ __all__ = ["Reconciler"]
 
 log = logging.getLogger(__name__)
 
+_MORE_LOOKS = 2
+"""After a pass in which threads ended; those that go on ending are looked at at the next."""
+
 
 class _Basis(NamedTuple):
     """All that a pass depends on, besides what the pass before it did."""
@@ -93,6 +96,7 @@ class Reconciler:
         self._capabilities: Capabilities | None = None
         self._uncounted: Mapping[GroupKey, str] = {}
         self._settled: _Settled | None = None
+        self._threads_ended = False
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
@@ -101,13 +105,17 @@ class Reconciler:
     def run(self, targets: Sequence[Target]) -> Layout:
         """One pass: find threads, plan, apply, and tell how every group stands."""
         try:
-            return self._run(targets)
+            layout, looks = self._run(targets), 0
+            while self._threads_ended and looks < _MORE_LOOKS:
+                layout, looks = self._run(targets), looks + 1
         except MonitoringUnavailableError as err:
             self.forget()
             return unavailable_layout(targets, err)
+        return layout
 
     def _run(self, targets: Sequence[Target]) -> Layout:
         settled, self._settled = self._settled, None
+        self._threads_ended = False
         capabilities = self._tree.capabilities()
         if not capabilities.events:
             raise ResctrlUnavailableError(
@@ -143,6 +151,9 @@ class Reconciler:
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan, observed)
+        # Of threads that end between two looks the second sees a mon_group without them: the plan makes another one,
+        # and its figures would be those of nobody.
+        self._threads_ended = applied.vanished > 0
         own = {*observed.own_mon_groups, *applied.created} - applied.removed
         by_group = cells_by_group(plan)
         # The mode in force is read at every pass, so another one is noticed at once; counters that another program
