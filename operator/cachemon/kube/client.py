@@ -135,7 +135,7 @@ class KubeClient:
                     raise failure(event["object"].get("code", 500), event["object"].get("message", ""), {})
                 yield WatchEvent(event["type"], event["object"])
         finally:
-            response.close()
+            _hang_up(response)
 
     async def create(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -268,6 +268,17 @@ async def _answer(call: Any) -> Any:
         return await call
     except (TimeoutError, aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as err:
         raise KubeUnreachableError(f"the API server does not answer: {str(err) or type(err).__name__}") from err
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Be done with an answer that may not have come to its end, without TLS's farewell.
+
+    Nobody waits for that farewell, and it would keep the socket open beyond the end of the event loop.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def _decode(body: bytes) -> dict[str, Any]:

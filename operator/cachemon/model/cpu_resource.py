@@ -6,13 +6,12 @@ Both front ends, the kubectl plugin and host mode, decide by these rules. The te
 on to say what to do. One thing is allowed that the RFC refuses: groups may overlap, as they are measured by cells.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, default_name
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 
 __all__ = [
@@ -25,9 +24,6 @@ __all__ = [
     "render_status",
     "scope_of",
 ]
-
-_ID = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
-"""`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
 
 class Action(StrEnum):
@@ -120,7 +116,7 @@ def parse_request(
 
 def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) -> MonitoringGroup:
     """A name such as `vcpus_0-3` says its vCPUs, a list its name."""
-    if name is not None and _ID.fullmatch(name) is None:
+    if name is not None and GROUP_NAME.fullmatch(name) is None:
         raise InvalidInputError(
             f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
             "with a letter or digit at both ends"
