@@ -12,6 +12,7 @@
     │   ├── LibvirtUnreachableError    no daemon, or the connection has ended: open another one later
     │   ├── LibvirtRefusedError        rights, or an operation that libvirt does not allow now
     │   └── DomainNotFoundError        no domain of that name or UUID
+    ├── AgentUnreachableError      the agent of a plain libvirt host does not answer the commands
     └── KubeError                  the API server refused, or did not answer
         ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
         │   └── KubeUnauthorizedError      401: our token is not valid now
@@ -91,6 +92,10 @@ class LibvirtRefusedError(LibvirtError):
 
 class DomainNotFoundError(LibvirtError):
     """A person named a domain that libvirt does not know."""
+
+
+class AgentUnreachableError(CachemonError):
+    """No agent of this host answers, or we may not ask it."""
 
 
 class KubeError(CachemonError):
