@@ -1,7 +1,6 @@
 """One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
 import json
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -68,7 +67,7 @@ class KubeClient:
     ) -> None:
         self._credentials = credentials
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_tls(credentials)),
+            connector=aiohttp.TCPConnector(ssl=credentials.tls()),
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
         )
@@ -250,16 +249,6 @@ class KubeClient:
         if response.status >= 400:
             raise failure(response.status, message_of(await _answer(response.read())), response.headers)
         return response
-
-
-def _tls(credentials: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=credentials.ca_file)
-    if credentials.client_certificate:
-        context.load_cert_chain(*credentials.client_certificate)
-    if not credentials.verifies:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 async def _answer(call: Any) -> Any:
