@@ -21,8 +21,8 @@ _EXTRAS = frozenset({"lxml", "rich"})
 Command = Callable[[Namespace, Session], Awaitable[int]]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "domstats": ("domstats", "run"),
-    "cpu-resource": ("cpu_resource", "run"),
+    "domstats": ("kubevirt_figures", "run"),
+    "cpu-resource": ("kubevirt_groups", "run"),
     "top": ("top", "run"),
     "nodes": ("nodes", "run"),
     "diagnose": ("diagnose", "run"),
