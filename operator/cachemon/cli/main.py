@@ -26,8 +26,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "top": ("top", "run"),
     "nodes": ("nodes", "run"),
     "diagnose": ("diagnose", "run"),
-    "import": ("domain_files", "import_domains"),
-    "export": ("domain_files", "export_domain"),
+    "import": ("kubevirt_files", "import_domains"),
+    "export": ("kubevirt_files", "export_domain"),
 }
 """Module and function of each command; only the one that runs is loaded."""
 

@@ -15,7 +15,7 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 
-__all__ = ["Action", "CpuResourceRequest", "Scope", "describe", "parse_request", "render_status"]
+__all__ = ["Action", "CpuResourceRequest", "Scope", "check_name", "describe", "parse_request", "render_status"]
 
 _ID = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 """`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
@@ -115,11 +115,8 @@ def parse_request(
 
 def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) -> MonitoringGroup:
     """A name such as `vcpus_0-3` says its vCPUs, a list its name."""
-    if name is not None and _ID.fullmatch(name) is None:
-        raise InvalidInputError(
-            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
-            "with a letter or digit at both ends"
-        )
+    if name is not None:
+        check_name(name)
     said = _vcpus_of_name(name)
     if vcpulist is None:
         wanted = said
@@ -139,6 +136,19 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
     return MonitoringGroup(
         name or default_name(format_vcpus(vcpus or ())), vcpus, all_vcpus=False, threads=frozenset()
     )
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no group can have.
+
+    Raises:
+        InvalidInputError: it has other characters than those of group names.
+    """
+    if _ID.fullmatch(name) is None:
+        raise InvalidInputError(
+            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+            "with a letter or digit at both ends"
+        )
 
 
 def _vcpus_of_name(name: str | None) -> frozenset[int] | str | None:
