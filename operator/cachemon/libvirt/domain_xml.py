@@ -5,6 +5,7 @@ RFC, all in `<cputune>`. libvirt keeps cache and memory monitors of the same vCP
 gives both figures of every group: they become one monitoring group.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lxml import etree
@@ -16,7 +17,7 @@ from cachemon.model.groups import MonitoringGroup, default_name
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import format_vcpus
 
-__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "monitoring_of", "read_domain"]
+__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitoring_of", "read_domain"]
 
 _ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
 
@@ -30,6 +31,19 @@ WHOLE_PROCESS_GROUP = MonitoringGroup(
 
 
 @dataclass(frozen=True, slots=True)
+class OwnMonitor:
+    """What libvirt itself monitors.
+
+    Attributes:
+        group: of what; the name is libvirt's id.
+        has_mon_group: whether libvirt makes a mon_group for it. If not, it reads the control group of an allocation.
+    """
+
+    group: MonitoringGroup
+    has_mon_group: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DomainMonitoring:
     """What a domain's XML says about monitoring.
 
@@ -38,12 +52,14 @@ class DomainMonitoring:
         max_vcpus: the number in `<vcpu>`.
         groups: in the order of the document, the RFC's last.
         remarks: what was read and has no counterpart.
+        own_monitors: what libvirt monitors by itself while the domain runs with this XML, each set of vCPUs once.
     """
 
     name: str
     max_vcpus: int
     groups: tuple[MonitoringGroup, ...]
     remarks: tuple[str, ...]
+    own_monitors: tuple[OwnMonitor, ...]
 
 
 def read_domain(text: bytes) -> DomainMonitoring:
@@ -76,7 +92,7 @@ def monitoring_of(domain: etree._Element) -> DomainMonitoring:
     remarks = []
     if domain.find("cputune/energytune/monitor") is not None:
         remarks.append("<energytune> monitors are left out: cachemon measures cache and memory traffic, not energy")
-    return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks))
+    return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks), _own_monitors(rules))
 
 
 def _max_vcpus(domain: etree._Element) -> int:
@@ -90,10 +106,7 @@ def _max_vcpus(domain: etree._Element) -> int:
 
 
 def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
-    found: dict[str, MonitoringGroup] = {}
-    for monitor in rules.monitors:
-        group = WHOLE_PROCESS_GROUP if isinstance(monitor.vcpus, WholeProcess) else _of_vcpus(monitor.vcpus)
-        found.setdefault(group.name, group)
+    found = {(group := _group_of(vcpus)).name: group for vcpus in _monitored(rules)}
     for name, vcpus in rules.groups.items():
         same = default_name(format_vcpus(vcpus))
         found.pop(same, None)  # a monitor of the same vCPUs: one group, by the name that a person gave
@@ -103,5 +116,16 @@ def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
     return tuple(found.values())
 
 
-def _of_vcpus(vcpus: frozenset[int]) -> MonitoringGroup:
+def _own_monitors(rules: Resctrls) -> tuple[OwnMonitor, ...]:
+    mon_groups = rules.mon_groups
+    return tuple(OwnMonitor(_group_of(vcpus), vcpus in mon_groups) for vcpus in _monitored(rules))
+
+
+def _monitored(rules: Resctrls) -> Iterable[frozenset[int] | WholeProcess]:
+    return dict.fromkeys(monitor.vcpus for monitor in rules.monitors)
+
+
+def _group_of(vcpus: frozenset[int] | WholeProcess) -> MonitoringGroup:
+    if isinstance(vcpus, WholeProcess):
+        return WHOLE_PROCESS_GROUP
     return MonitoringGroup(default_name(format_vcpus(vcpus)), vcpus, all_vcpus=False, threads=frozenset())

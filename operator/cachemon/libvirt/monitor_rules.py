@@ -80,6 +80,21 @@ class Resctrls:
         return tuple(monitor for resctrl in self._resctrls for monitor in resctrl.monitors)
 
     @property
+    def mon_groups(self) -> tuple[Vcpus, ...]:
+        """What each mon_group is of that libvirt makes for these monitors, each once.
+
+        A monitor of all the vCPUs of a real allocation has none: it reads the control group itself
+        (virResctrlMonitorDeterminePath).
+        """
+        found = (
+            monitor.vcpus
+            for resctrl in self._resctrls
+            for monitor in resctrl.monitors
+            if not (resctrl.allocations and monitor.vcpus == resctrl.vcpus)
+        )
+        return tuple(dict.fromkeys(found))
+
+    @property
     def tunes(self) -> tuple[Vcpus, ...]:
         """What each set of tunes is of."""
         return tuple(resctrl.vcpus for resctrl in self._resctrls)

@@ -128,3 +128,31 @@ def test_what_is_no_domain_is_refused(text: bytes, reason: str) -> None:
 
 def test_a_domain_without_vcpu_has_one() -> None:
     assert read_domain(domain("", "")).max_vcpus == 1
+
+
+ALLOCATION = f"<cachetune vcpus='0-1'>{CACHE}<monitor level='3' vcpus='0-1'/>%s</cachetune>"
+MONITORS = (
+    "<cachetune vcpus='0-1'><monitor level='3' vcpus='0-1'/></cachetune><memorytune vcpus='0-1'>%s</memorytune>"
+)
+
+
+@pytest.mark.parametrize(
+    ("cputune", "expected"),
+    [
+        ("", {}),
+        (f"<cachetune vcpus='0-1'>{CACHE}</cachetune>", {}),
+        ("<cachetune vcpus='0-1'><monitor level='3' vcpus='0-1'/></cachetune>", {"vcpus_0-1": True}),
+        (ALLOCATION % "", {"vcpus_0-1": False}),
+        (ALLOCATION % "<monitor level='3' vcpus='1'/>", {"vcpus_0-1": False, "vcpus_1": True}),
+        (MONITORS % "<node id='0' bandwidth='20'/><monitor vcpus='0-1'/>", {"vcpus_0-1": False}),
+        (MONITORS % "<monitor vcpus='0-1'/>", {"vcpus_0-1": True}),
+        ("<cachetune><monitor level='3'/></cachetune>", {"whole-process": True}),
+        (f"<cachetune>{CACHE}<monitor level='3'/></cachetune>", {"whole-process": False}),
+        ("<resmongroup vcpus='0-1' id='web'/>", {}),
+    ],
+)
+def test_a_monitor_has_a_mon_group_unless_it_reads_the_control_group_of_an_allocation(
+    cputune: str, expected: dict[str, bool]
+) -> None:
+    found = read_domain(domain(cputune)).own_monitors
+    assert {own.group.name: own.has_mon_group for own in found} == expected
