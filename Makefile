@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo cluster kind setup-cluster docs pictures manifests format lock clean
+.PHONY: help setup check test bench soak demo cluster kind setup-cluster setup-host docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -43,6 +43,9 @@ setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the sec
 
 setup-cluster:
 	@lab/setup.sh cluster
+
+setup-host:
+	@lab/setup.sh host
 
 docs: setup ## docs/reference/ from the programs and CRDs
 	$(PYTHON) -m lab.reference

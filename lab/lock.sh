@@ -12,6 +12,8 @@ compile --extra emulator --extra plugin --group dev pyproject.toml -o requiremen
 compile - -o requirements/uv.txt <<<uv
 # What make pictures adds to .venv.
 compile --group pictures -o requirements/pictures.txt
+# What make setup-host adds to .venv; setuptools builds it.
+compile - -c requirements/dev.txt -o requirements/libvirt.txt <<<$'libvirt-python\nsetuptools'
 # What the images install, what builds the wheel in them, and the lab's image of the emulator.
 compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 compile - -c requirements/dev.txt -o requirements/build.txt <<<hatchling

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv and what demo and tests stand on, with the argument `cluster` also what a real cluster runs on. Quick when
-# all is there; safe to run again at any time.
+# Makes .venv and what demo and tests stand on; with the argument `host` also what a plain libvirt host needs, with
+# `cluster` also that and what a real cluster runs on. Quick when all is there; safe to run again at any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-}
@@ -20,6 +20,7 @@ missing_packages() {
   # needs it, so it is not asked of people who would have to call their administrator.
   [ "$(id -u)" != 0 ] || command -v gcc >/dev/null || echo gcc libc6-dev
   [ "$what" != cluster ] || [ "$(id -u)" != 0 ] || cluster_packages
+  [ -z "$what" ] || [ "$(id -u)" != 0 ] || host_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
@@ -34,6 +35,15 @@ cluster_packages() {
   command -v debootstrap >/dev/null || echo debootstrap
   [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
+
+# libvirt's Python bindings are built against the libvirt of this machine. libvirtd itself is not installed: lab.host
+# unpacks it into the user's cache.
+host_packages() {
+  pkg-config --exists libvirt 2>/dev/null || echo libvirt-dev pkg-config
+  [ -z "$python" ] || "$python" -c "$has_headers" || echo python3-dev
+}
+has_headers='import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
 
 find_python() {
   for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
@@ -79,10 +89,27 @@ make_venv() {
   VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
   VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
   printf '%s' "$wanted" >"$stamp"
+  rm -f .venv/cachemon-setup-libvirt # the sync has taken them out again
+}
+
+# Who is not root may have no compiler: the tests that need this then skip, and say why.
+add_libvirt() {
+  local stamp=.venv/cachemon-setup-libvirt wanted
+  if ! { command -v gcc && pkg-config --exists libvirt && .venv/bin/python -c "$has_headers"; } >/dev/null 2>&1; then
+    say "no gcc, pkg-config, libvirt-dev or python3-dev: going on without libvirt's Python bindings"
+    return 0
+  fi
+  wanted=$(sha256sum <requirements/libvirt.txt)
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return 0
+  say "building libvirt's Python bindings"
+  VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --require-hashes \
+    --build-constraints requirements/libvirt.txt --requirements requirements/libvirt.txt
+  printf '%s' "$wanted" >"$stamp"
 }
 
 python=$(find_python)
 install_packages
 [ -n "$python" ] || { say "Python 3.11 or newer is needed; found $(python3 --version 2>&1)"; exit 1; }
 make_venv
+[ -z "$what" ] || add_libvirt
 .venv/bin/python -m lab.binaries

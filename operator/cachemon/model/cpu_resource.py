@@ -6,19 +6,15 @@ What is said here of the options, `kept_groups` says of the domain that they are
 them, and go on to say what to do.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, default_name
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 
 __all__ = ["Action", "CpuResourceRequest", "Scope", "check_name", "describe", "parse_request", "render_status"]
-
-_ID = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
-"""`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
 
 class Action(StrEnum):
@@ -144,7 +140,7 @@ def check_name(name: str) -> None:
     Raises:
         InvalidInputError: it has other characters than those of group names.
     """
-    if _ID.fullmatch(name) is None:
+    if GROUP_NAME.fullmatch(name) is None:
         raise InvalidInputError(
             f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
             "with a letter or digit at both ends"

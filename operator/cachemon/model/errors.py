@@ -8,6 +8,10 @@
     ├── ResctrlError               the kernel refused something that should have worked
     │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free
     │   └── ResctrlBusyError           another program holds the lock of the tree
+    ├── LibvirtError               libvirt refused, or did not answer
+    │   ├── LibvirtUnreachableError    no daemon, or the connection has ended: open another one later
+    │   ├── LibvirtRefusedError        rights, or an operation that libvirt does not allow now
+    │   └── DomainNotFoundError        no domain of that name or UUID
     └── KubeError                  the API server refused, or did not answer
         ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
         │   └── KubeUnauthorizedError      401: our token is not valid now
@@ -71,6 +75,22 @@ class OutOfRmidsError(ResctrlError):
 
 class ResctrlBusyError(ResctrlError):
     """Another program held the lock of the resctrl tree for longer than we wait."""
+
+
+class LibvirtError(CachemonError):
+    """libvirt refused, or did not answer."""
+
+
+class LibvirtUnreachableError(LibvirtError):
+    """There is no daemon, or the connection to it has ended: open another one later."""
+
+
+class LibvirtRefusedError(LibvirtError):
+    """No right, or nothing that libvirt does with this domain now; the message has libvirt's words."""
+
+
+class DomainNotFoundError(LibvirtError):
+    """A person named a domain that libvirt does not know."""
 
 
 class KubeError(CachemonError):

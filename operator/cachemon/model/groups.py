@@ -1,5 +1,6 @@
 """Monitoring groups: what a person wants watched of one VMI."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,6 +9,9 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+
+GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
+"""`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
 
 class GroupKey(NamedTuple):

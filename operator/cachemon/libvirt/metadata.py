@@ -1,0 +1,136 @@
+"""The groups that a domain carries in its `<metadata>`: what `--config` means on a libvirt host. Pure.
+
+libvirt keeps an element of a foreign namespace as it is, one for each namespace: through `virsh edit`, `dumpxml` and
+`define`, save and restore, managed save and migration. In the domain's XML it stands as
+
+    <metadata>
+      <cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">
+        <cachemon:resmongroup id="web" vcpus="0-3"/>
+        <cachemon:resmongroup id="io" threads="IOThread,Emulator"/>
+      </cachemon:groups>
+    </metadata>
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lxml import etree
+
+from cachemon.libvirt.document import read_document
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
+
+__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata"]
+
+NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
+KEY = "cachemon"
+"""The prefix that libvirt writes for the namespace."""
+
+MOST_GROUPS = 64
+"""As many as spec.groups may have (crds/cachemonitorgroups.yaml)."""
+
+_ROOT = "groups"
+_GROUP = "resmongroup"
+_ATTRIBUTES = ("id", "vcpus", "threads")
+
+
+def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
+    """The groups in a domain's metadata, in their order; none where it has no such element.
+
+    Args:
+        domain_xml: what virDomainGetXMLDesc gives, live or inactive.
+
+    Raises:
+        InvalidInputError: the text is no XML of a domain, or somebody wrote groups there that can't be meant.
+    """
+    domain = read_document(domain_xml)
+    if domain.tag != "domain":
+        raise InvalidInputError(f"the XML must be a <domain>, not a <{domain.tag}>")
+    found = [element for element in domain.iterfind("metadata/*") if _is_ours(element)]
+    try:
+        return _groups(found)
+    except InvalidInputError as err:
+        raise InvalidInputError(
+            f"the domain's metadata has monitoring groups that can't be meant: {err}; mend them with virsh edit"
+        ) from err
+
+
+def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
+    """The element as virDomainSetMetadata takes it: without the namespace, which libvirt adds to it.
+
+    Raises:
+        InvalidInputError: these groups can't be meant, or not together.
+    """
+    root = etree.Element(_ROOT)
+    for group in groups:
+        item = render_group(group)
+        element = etree.SubElement(root, _GROUP)
+        try:
+            element.set("id", group.name)
+        except ValueError as err:  # a character that XML has no way to write
+            raise InvalidInputError(_bad_name(group.name)) from err
+        if "vcpus" in item:
+            element.set("vcpus", item["vcpus"])
+        if "threads" in item:
+            element.set("threads", ",".join(item["threads"]))
+    _parsed(list(root))  # what is written can be read again
+    return etree.tostring(root, encoding="unicode")
+
+
+def _is_ours(element: etree._Element) -> bool:
+    return isinstance(element.tag, str) and etree.QName(element).namespace == NAMESPACE
+
+
+def _groups(roots: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
+    if not roots:
+        return ()
+    if len(roots) > 1:
+        raise InvalidInputError("there must be one element of this namespace")
+    name = etree.QName(roots[0]).localname
+    if name != _ROOT:
+        raise InvalidInputError(f"the element must be <{KEY}:{_ROOT}>, not <{KEY}:{name}>")
+    elements = [element for element in roots[0] if isinstance(element.tag, str)]  # neither comments nor the like
+    for element in elements:
+        if not _is_ours(element) or etree.QName(element).localname != _GROUP:
+            raise InvalidInputError(f"<{KEY}:{_ROOT}> must have nothing but <{KEY}:{_GROUP}>, not <{element.tag}>")
+    return _parsed(elements)
+
+
+def _parsed(elements: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
+    if len(elements) > MOST_GROUPS:
+        raise InvalidInputError(f"there are {len(elements)} groups, and at most {MOST_GROUPS} may be")
+    groups = tuple(map(_group, elements))
+    names = [group.name for group in groups]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInputError(f"two groups are called {name!r}")
+    return groups
+
+
+def _group(element: etree._Element) -> MonitoringGroup:
+    """One group; what is wrong with it is said with its name."""
+    attributes = {str(name): str(value) for name, value in element.items()}
+    name = attributes.get("id")
+    called = f"group {name or attributes.get('vcpus', '')!r}"
+    unknown = sorted(set(attributes) - set(_ATTRIBUTES))
+    if unknown:
+        raise InvalidInputError(f"{called} has the attribute {unknown[0]!r}, and there are {', '.join(_ATTRIBUTES)}")
+    item: dict[str, Any] = {"name": name, "vcpus": attributes.get("vcpus")}
+    if "threads" in attributes:
+        item["threads"] = [word.strip() for word in attributes["threads"].split(",")]
+    try:
+        group = parse_group(item)
+    except InvalidInputError as err:
+        raise InvalidInputError(f"{called}: {err}") from err
+    if name is None and not group.wants_vcpus:
+        raise InvalidInputError(f"a group of {', '.join(sorted(group.threads))} threads must have an id")
+    if name == "" or GROUP_NAME.fullmatch(group.name) is None:
+        raise InvalidInputError(_bad_name(group.name if name is None else name))
+    return group
+
+
+def _bad_name(name: str) -> str:
+    return (
+        f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+        "with a letter or digit at both ends"
+    )
