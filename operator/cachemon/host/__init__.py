@@ -1,0 +1,1 @@
+"""A plain libvirt host: the program `cachemon`, its commands and its agent."""
