@@ -91,8 +91,8 @@ def _export(commands: Commands) -> None:
         commands,
         "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap. With --into\n"
         "the groups that are written are taken out of the metadata, so that libvirt has them from the next start:\n"
-        "  virsh dumpxml --inactive --security-info vm3 | cachemon host export vm3 --into - >vm3.xml\n"
-        "  virsh define vm3.xml",
+        "  virsh dumpxml --inactive --security-info vm3 |\n"
+        "    cachemon host export vm3 --into - | virsh define /dev/stdin",
     )
 
 

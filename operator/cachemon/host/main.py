@@ -37,9 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(asyncio.run(answer(words[1:-1], words[-1] if words[1:] else "")))
         return 0
     args = build_parser().parse_args(words)
-    if args.command == "completion":
-        print(script(args.shell))
-        return 0
     if args.command == "agent":
         return _run_agent(args)
     return run_command(lambda: _run(args), args.command, "libvirt", _EXTRAS)
@@ -53,6 +50,9 @@ def load(name: str) -> Command:
 
 
 async def _run(args: Namespace) -> int:
+    if args.command == "completion":
+        print(script(args.shell))
+        return 0
     command = load(args.command)
     async with open_session(getattr(args, "connect", None), getattr(args, "socket", None)) as session:
         return await command(args, session)

@@ -2,13 +2,13 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cachemon.host.arguments import build_parser
 from cachemon.host.main import COMMANDS, load
 from cachemon.host.places import DEFAULT_URI
-from cachemon.host.session import Agent, HostSession
+from cachemon.host.session import Agent, Connect, Domain, HostSession
 from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
@@ -154,6 +154,9 @@ class FakeConnection:
 class FakeAgent:
     """As cachemon.host.client.AgentClient before an agent of this host.
 
+    Args:
+        libvirt: the domains that it watches.
+
     Attributes:
         live: the groups it keeps, by UUID of the domain.
         blocks: figures, by name of the group.
@@ -162,8 +165,8 @@ class FakeAgent:
         knows: whether it knows of any domain; that of another host would not.
     """
 
-    def __init__(self, libvirt: FakeLibvirt) -> None:
-        self._libvirt = libvirt
+    def __init__(self, libvirt: Callable[[], Iterable[Domain]]) -> None:
+        self._domains = libvirt
         self.live: Keeps = {}
         self.blocks: dict[str, tuple[BlockReport, ...]] = {}
         self.states: dict[str, tuple[str, str, str]] = {}
@@ -174,10 +177,10 @@ class FakeAgent:
 
     async def domains(self) -> Report:
         self._answers()
-        found = [self._domain(domain) for domain in self._libvirt.all.values() if domain.runs and self.knows]
+        found = [self._domain(domain) for domain in self._domains() if domain.runs and self.knows]
         return Report(tuple(found), self.observed_time, self.problem)
 
-    def _domain(self, domain: FakeDomain) -> DomainReport:
+    def _domain(self, domain: Domain) -> DomainReport:
         assert domain.live_xml is not None
         kept: list[tuple[MonitoringGroup, Kept]] = []
         kept += [(group, "config") for group in read_metadata(domain.live_xml)]
@@ -215,6 +218,25 @@ class Done:
     err: str
 
 
+def run(words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
+    """`cachemon host` with these words."""
+    return asyncio.run(_run(words, connect, agent, uri, stdin))
+
+
+async def _run(words: Sequence[str], connect: Connect, agent: Agent, uri: str, stdin: str) -> Done:
+    args = build_parser().parse_args(["host", *words])
+    out, err = io.StringIO(), io.StringIO()
+    session = HostSession(connect, agent, uri, out=out, err=err, stdin=io.StringIO(stdin), clock=lambda: NOW)
+    assert args.command in COMMANDS
+    try:
+        code = await load(args.command)(args, session)
+    except CachemonError as error:
+        return Done(1, out.getvalue(), f"{err.getvalue()}error: {error}\n")
+    finally:
+        await session.close()
+    return Done(code, out.getvalue(), err.getvalue())
+
+
 @dataclass
 class Host:
     """The program `cachemon host` on a host, as a person types it."""
@@ -225,26 +247,11 @@ class Host:
     other_agent: Callable[[], Agent] | None = None
 
     def __post_init__(self) -> None:
-        self.agent = FakeAgent(self.libvirt)
+        self.agent = FakeAgent(self.libvirt.all.values)
 
     def run(self, *words: str, stdin: str = "") -> Done:
-        return asyncio.run(self._run(words, stdin))
-
-    async def _run(self, words: tuple[str, ...], stdin: str) -> Done:
-        args = build_parser().parse_args(["host", *words])
-        out, err = io.StringIO(), io.StringIO()
         agent = self.other_agent() if self.other_agent else self.agent
-        session = HostSession(
-            self.libvirt.connect, agent, self.uri, out=out, err=err, stdin=io.StringIO(stdin), clock=lambda: NOW
-        )
-        assert args.command in COMMANDS
-        try:
-            code = await load(args.command)(args, session)
-        except CachemonError as error:
-            return Done(1, out.getvalue(), f"{err.getvalue()}error: {error}\n")
-        finally:
-            await session.close()
-        return Done(code, out.getvalue(), err.getvalue())
+        return run(words, self.libvirt.connect, agent, self.uri, stdin)
 
     def config(self, name: str = "vm3") -> list[str]:
         """Names of the groups of the configuration."""
