@@ -11,7 +11,7 @@ from shlex import quote
 from cachemon.cli.backend import Created
 from cachemon.cli.cpu_resource import handle, request_of
 from cachemon.cli.output import render_data
-from cachemon.host.session import Domain, HostSession
+from cachemon.host.session import Domain, HostSession, unknown_to_agent
 from cachemon.host.wire import DomainReport, GroupReport
 from cachemon.model.cpu_resource import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
@@ -69,7 +69,12 @@ async def _report(
         if scope.has_live:
             session.remark(f"groups made with --live are not shown: {err}")
         return None
-    return next((found for found in report.domains if found.uuid == domain.uuid), None)
+    found = next((found for found in report.domains if found.uuid == domain.uuid), None)
+    if scope.has_live and found is None:
+        session.remark(f"{unknown_to_agent(domain, session)}. Groups made with --live are not seen")
+    elif scope.has_live and report.problem:
+        session.remark(report.problem)
+    return found
 
 
 def _kept_in_xml(

@@ -6,7 +6,7 @@ from shlex import quote
 
 from cachemon.cli.backend import DomainUse, Statistics
 from cachemon.cli.domstats import print_statistics
-from cachemon.host.session import HostSession
+from cachemon.host.session import HostSession, unknown_to_agent
 from cachemon.host.wire import DomainReport, GroupReport, Report
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
@@ -68,10 +68,7 @@ async def _named(name: str, report: Report, session: HostSession) -> DomainUse:
         return _use(found, session)
     if not domain.runs:
         return DomainUse(domain.name, (), (f"{domain.name}: domain is not running",))
-    raise InvalidInputError(
-        f"domain {domain.name} runs, and the agent that answers does not know of it: it has started just now, or "
-        f"that agent is not the one of {session.uri}; --socket says which agent to ask"
-    )
+    raise InvalidInputError(unknown_to_agent(domain, session))
 
 
 def _use(domain: DomainReport, session: HostSession) -> DomainUse:

@@ -17,7 +17,17 @@ from cachemon.host.wire import Report
 from cachemon.model.errors import AgentUnreachableError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["Agent", "AgentAt", "AgentElsewhere", "Connect", "Domain", "HostSession", "Libvirt", "open_session"]
+__all__ = [
+    "Agent",
+    "AgentAt",
+    "AgentElsewhere",
+    "Connect",
+    "Domain",
+    "HostSession",
+    "Libvirt",
+    "open_session",
+    "unknown_to_agent",
+]
 
 Answer = TypeVar("Answer")
 
@@ -200,6 +210,14 @@ class HostSession:
         self._reader = self._writer = None
         for connection in opened:
             await _in_a_thread(connection.close)
+
+
+def unknown_to_agent(domain: Domain, session: HostSession) -> str:
+    """Why an agent may say nothing of a domain that runs."""
+    return (
+        f"domain {domain.name} runs, and the agent that answers does not know of it: it has started just now, or "
+        f"that agent is not the one of {session.uri}; --socket says which agent to ask"
+    )
 
 
 async def _in_a_thread(work: Callable[[], Answer]) -> Answer:

@@ -217,6 +217,17 @@ def test_writing_takes_a_connection_that_may_write(host: Host) -> None:
     assert host.libvirt.closed == 3
 
 
+def test_an_agent_that_does_not_know_the_domain_or_can_measure_nothing_is_told_of(host: Host) -> None:
+    host.agent.problem = "resctrl is not mounted"
+    done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "1")
+    assert (done.code, done.err) == (0, "resctrl is not mounted\n")
+    host.agent.knows = False
+    shown = host.run("cpu-resource", "vm3")
+    assert (shown.code, shown.out) == (0, "CPU Resource Monitoring Group Status: no group found\n")
+    assert "that agent is not the one of qemu:///system" in shown.err
+    assert shown.err.endswith("Groups made with --live are not seen\n")
+
+
 def test_other_outputs_say_more(host: Host) -> None:
     create(host, "--live")
     host.agent.states["vcpus_1"] = ("Waiting", "OutOfRMIDs", "no RMID is free")
