@@ -16,8 +16,10 @@ import yaml
 from cachemon.agent.config import argument_parser as agent_flags
 from cachemon.agent.metric_families import FAMILIES
 from cachemon.cli.arguments import build_parser as plugin_parser
+from cachemon.cli.shared_arguments import COMMON_OPTIONS
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.metrics import Metrics
+from cachemon.host.arguments import build_parser as host_parser
 from lab.documented_values import VALUES, values_of
 
 __all__ = ["PAGES", "write"]
@@ -155,18 +157,37 @@ def values_page() -> str:
 
 def plugin_page() -> str:
     """Every command of `kubectl cachemon`, with its arguments and options."""
-    parser = plugin_parser()
-    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
-    lines = [
-        "# Plugin\n",
-        _MADE,
+    introduction = (
         "`kubectl cachemon COMMAND`, or `kubectl-cachemon COMMAND` without kubectl. Answers go to stdout, everything",
         "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this",
         "page.\n",
+    )
+    return _program_page("Plugin", introduction, plugin_parser())
+
+
+def host_page() -> str:
+    """Every command of `cachemon host`, with its arguments and options."""
+    introduction = (
+        "`cachemon host COMMAND`, on a machine with plain libvirt. Answers go to stdout, everything else to stderr.",
+        "The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this page.\n",
+    )
+    return _program_page("Host", introduction, _subcommands(host_parser())["host"])
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
+    return dict(commands.choices)
+
+
+def _program_page(title: str, introduction: Iterable[str], parser: argparse.ArgumentParser) -> str:
+    lines = [
+        f"# {title}\n",
+        _MADE,
+        *introduction,
         "## Options of every command\n",
         *_table(("option", "meaning"), map(_option, _common(parser))),
     ]
-    for name, command in commands.choices.items():
+    for name, command in _subcommands(parser).items():
         taken = [action for action in command._actions if action.dest not in ("help", *_common_names(parser))]  # noqa: SLF001
         lines += [f"\n## {name}\n", f"{command.description}\n", *_table(("argument", "meaning"), map(_option, taken))]
         if command.epilog:
@@ -175,7 +196,7 @@ def plugin_page() -> str:
 
 
 def _common(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    (group,) = (group for group in parser._action_groups if group.title == "options of every command")  # noqa: SLF001
+    (group,) = (group for group in parser._action_groups if group.title == COMMON_OPTIONS)  # noqa: SLF001
     return group._group_actions  # noqa: SLF001
 
 
@@ -229,6 +250,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "flags.md": flags_page,
     "values.md": values_page,
     "plugin.md": plugin_page,
+    "host.md": host_page,
 }
 
 

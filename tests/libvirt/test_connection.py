@@ -119,6 +119,21 @@ def test_groups_are_kept_in_the_configuration_and_the_running_domain_is_left_alo
     assert after.live_xml == before.live_xml
 
 
+def test_groups_that_the_running_domain_has_are_changed_and_the_configuration_is_left_alone(host: Connection) -> None:
+    host.write_config(host.domain("test").uuid, [WEB])
+    host.write_live(host.domain("test").uuid, [IO])
+    domain = host.domain("test")
+    assert domain.config_xml is not None
+    assert domain.live_xml is not None
+    assert read_metadata(domain.config_xml) == (WEB,)
+    assert read_metadata(domain.live_xml) == (IO,)
+    host.write_live(domain.uuid, [])
+    assert b"cachemon" not in (host.domain("test").live_xml or b"cachemon")
+    raw(host).destroy()
+    with pytest.raises(LibvirtRefusedError, match="domain is not running"):
+        host.write_live(domain.uuid, [WEB])
+
+
 def test_no_groups_at_all_leave_no_element_behind_and_other_programs_metadata_alone(host: Connection) -> None:
     raw(host).setMetadata(
         libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<x/>", "other", "urn:other", libvirt.VIR_DOMAIN_AFFECT_CONFIG

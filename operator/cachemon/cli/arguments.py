@@ -1,130 +1,78 @@
 """The command line of the plugin: commands, options, help."""
 
 import argparse
-import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
 
 from cachemon import __version__
+from cachemon.cli.shared_arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 
 __all__ = ["build_parser"]
-
-EXIT_FAILED = 1
-_PROGRAM = "kubectl cachemon"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as kubectl does: on stderr, with exit code 1."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"error: {message}\nSee '{self.prog} --help' for usage.", file=sys.stderr)
-        sys.exit(EXIT_FAILED)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of everything; each command's `run` names its function (see main.py)."""
-    parser = _Parser(
-        prog=_PROGRAM,
+    parser = Parser(
+        prog=_PLUGIN.program,
         description="Who holds the last-level cache of your VMs' nodes, and who takes their memory bandwidth.",
         epilog="Options may stand before or after the command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
     _add_common(parser)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
     for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion):
         add(commands)
     return parser
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    """Before or after the command: an option that is not given leaves what is there."""
-    options = parser.add_argument_group("options of every command")
-
-    def add(*flags: str, says: str, **more: Any) -> None:
-        options.add_argument(*flags, help=says, default=argparse.SUPPRESS, **more)
-
+    add = partial(add_option, parser.add_argument_group(COMMON_OPTIONS))
     add("-n", "--namespace", metavar="NAME", says="namespace (default: that of the context)")
     add("--context", metavar="NAME", says="which context of the kubeconfig (default: its current one)")
     add("--kubeconfig", metavar="FILE", type=Path, says="credentials (default: $KUBECONFIG or ~/.kube/config)")
     add("--request-timeout", metavar="TIME", says="how long a request may take: 5s, 2m; 0 is for ever (default 30s)")
 
 
-def _command(
-    commands: "argparse._SubParsersAction[_Parser]",
-    name: str,
-    summary: str,
-    *,
-    outputs: tuple[str, ...] = (),
-    everywhere: bool = False,
-    details: str = "",
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=details,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if outputs:
-        parser.add_argument("-o", "--output", choices=outputs, default="", help="another form of the answer")
-    if everywhere:
-        parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces, not only one")
-    _add_common(parser)
-    return parser
+_PLUGIN = FrontEnd(
+    program="kubectl cachemon",
+    kind="VMI",
+    called="VMI",
+    names="name of the VirtualMachineInstance",
+    several="VirtualMachineInstances (default: all that are watched)",
+    live="of the running VMI: the group ends with it",
+    config="for whenever the VMI runs, now included",
+    add_common=_add_common,
+)
 
 
-def _domstats(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _everywhere(parser: Parser) -> None:
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces, not only one")
+
+
+def _domstats(commands: Commands) -> None:
+    parser = _PLUGIN.domstats(
         commands,
-        "domstats",
-        "cache occupancy of VMIs under the keys of libvirt's RFC",
-        outputs=("json", "yaml", "name"),
-        everywhere=True,
-        details="With --format libvirt memory.bandwidth.* is left out: libvirt counts bytes since the start, and\n"
+        "With --format libvirt memory.bandwidth.* is left out: libvirt counts bytes since the start, and\n"
         "the API has bytes per second. The agents' /metrics count bytes.",
     )
-    parser.add_argument(
-        "vmi", metavar="VMI", nargs="*", help="VirtualMachineInstances (default: all that are watched)"
-    )
-    parser.add_argument(
-        "--format", choices=("rfc", "libvirt", "json"), default="rfc", help="whose keys; json: the RFC's as JSON"
-    )
+    _everywhere(parser)
 
 
-def _cpu_resource(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
-        commands,
-        "cpu-resource",
-        "show, create or destroy CPU resource monitoring groups of a VMI",
-        outputs=("wide", "json", "yaml", "name"),
-        details="examples:\n"
-        "  kubectl cachemon cpu-resource vm3\n"
-        "  kubectl cachemon cpu-resource vm3 --create --vcpulist 0-3 --config\n"
-        "  kubectl cachemon cpu-resource vm3 --create --group-name web --vcpulist 0,2 --live\n"
-        "  kubectl cachemon cpu-resource vm3 --destroy --group-name web",
-    )
-    parser.add_argument("vmi", metavar="VMI", help="name of the VirtualMachineInstance")
-    parser.add_argument("--group-name", metavar="NAME", help="group to manipulate (default: vcpus_LIST)")
-    parser.add_argument("--vcpulist", metavar="LIST", help="vCPUs of the group: 0-3,^1, or all")
-    parser.add_argument("--create", action="store_true", help="create a group")
-    parser.add_argument("--destroy", action="store_true", help="destroy a group")
-    parser.add_argument("--live", action="store_true", help="of the running VMI: the group ends with it")
-    parser.add_argument("--config", action="store_true", help="for whenever the VMI runs, now included")
-    parser.add_argument("--current", action="store_true", help="--live if the VMI runs, else --config (default)")
+def _cpu_resource(commands: Commands) -> None:
+    _PLUGIN.cpu_resource(commands)
 
 
-def _top(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _top(commands: Commands) -> None:
+    parser = _PLUGIN.command(
         commands,
         "top",
         "who holds the caches, heaviest first",
         outputs=("json", "yaml"),
-        everywhere=True,
         details="A `>` before a figure: at least that. The VMI's groups overlap, and none has all their threads.\n"
         "CACHE is the part of all caches that the groups are measured in.",
     )
+    _everywhere(parser)
     parser.add_argument("vmi", metavar="VMI", nargs="?", help="only this one")
     parser.add_argument("--by", choices=("vmi", "group", "block", "node"), default="vmi", help="what a row is")
     parser.add_argument(
@@ -140,16 +88,16 @@ def _top(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
-def _nodes(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _nodes(commands: Commands) -> None:
+    parser = _PLUGIN.command(
         commands, "nodes", "how full the caches of the nodes are", outputs=("wide", "json", "yaml", "name")
     )
     parser.add_argument("node", metavar="NODE", nargs="*", help="only these")
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
-def _diagnose(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _diagnose(commands: Commands) -> None:
+    parser = _PLUGIN.command(
         commands,
         "diagnose",
         "what works on a node, what does not, and what to do",
@@ -159,8 +107,8 @@ def _diagnose(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser.add_argument("node", metavar="NODE", help="name of the node")
 
 
-def _import(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _import(commands: Commands) -> None:
+    parser = _PLUGIN.command(
         commands,
         "import",
         "make CacheMonitorGroups of the monitors in libvirt's domain XML",
@@ -183,29 +131,16 @@ def _import(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
 
 
-def _export(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
-        commands,
-        "export",
-        "print the groups of a VMI as libvirt's XML",
-        details="Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap.",
-    )
-    parser.add_argument("vmi", metavar="VMI", help="name of the VirtualMachineInstance")
-    parser.add_argument(
-        "--group", action="append", default=[], metavar="NAME", help="only this group; may be repeated"
-    )
-    parser.add_argument("--into", metavar="FILE", help="domain XML whose monitors are to be replaced; - is stdin")
-    parser.add_argument(
-        "--form", choices=("monitor", "resmongroup"), default="monitor", help="libvirt's element, or the RFC's"
+def _export(commands: Commands) -> None:
+    _PLUGIN.export(
+        commands, "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap."
     )
 
 
-def _completion(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = _command(
+def _completion(commands: Commands) -> None:
+    _PLUGIN.completion(
         commands,
-        "completion",
-        "print a script that completes kubectl-cachemon in a shell",
-        details="  source <(kubectl cachemon completion bash)\n"
+        "kubectl-cachemon",
+        "  source <(kubectl cachemon completion bash)\n"
         "`kubectl cachemon <TAB>` needs no script: kubectl asks kubectl_complete-cachemon by itself.",
     )
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")

@@ -1,117 +1,37 @@
-"""`domstats`: the figures of VMIs under the keys of the 2018 RFC, or of libvirt."""
+"""`domstats`: the figures of domains under the keys of the 2018 RFC, or of libvirt."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import Any, NamedTuple
 
-from cachemon.cli.output import render_data, render_objects
-from cachemon.cli.session import Session
-from cachemon.model.domstats import BlockUse, GroupUse, KeyStyle, keys_of, render_keys
-from cachemon.model.errors import InvalidInputError
-from cachemon.model.readings import VALID
+from cachemon.cli.backend import Statistics, Terminal
+from cachemon.cli.output import render_data
+from cachemon.model.domstats import KeyStyle, keys_of, render_keys
 
-__all__ = ["DomainFigures", "domain_figures", "run"]
+__all__ = ["print_statistics"]
 
 
-class DomainFigures(NamedTuple):
-    """What there is to print of one VMI.
-
-    Attributes:
-        groups: its monitoring groups.
-        remarks: what has no value, and why.
-    """
-
-    groups: tuple[GroupUse, ...]
-    remarks: tuple[str, ...]
-
-
-async def run(args: Namespace, session: Session) -> int:
-    """Print the statistics of the named VMIs, or of all in scope.
-
-    Raises:
-        InvalidInputError: nobody watches a VMI.
-    """
-    objects = await _wanted(args.vmi, session)
-    style = KeyStyle.LIBVIRT if args.format == "libvirt" else KeyStyle.RFC
-    if args.output == "name":
-        session.say(render_objects(objects, "name"))
-        return 0
-    output = "json" if args.format == "json" else args.output
-    domains = []
-    for (namespace, vmi), members in groupby(objects, key=_domain):
-        figures = domain_figures(list(members))
-        pairs = keys_of(figures.groups, style)
-        name = f"{namespace}_{vmi}" if session.everywhere else vmi
-        domains.append({"domain": name, **dict(pairs)})
-        if output not in ("json", "yaml"):
-            if len(domains) > 1:
-                session.say("")
-            session.say(render_keys(name, pairs))
-        for remark in figures.remarks:
-            session.remark(remark)
-    if output in ("json", "yaml"):
-        session.say(render_data(domains[0] if len(args.vmi) == 1 else domains, output))
-    return 0
-
-
-async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]]:
-    where = "any namespace" if session.everywhere else f"namespace {session.namespace}"
-    found: list[dict[str, Any]] = []
-    for vmi in names or [""]:
-        objects = await session.groups(vmi=vmi)
-        if not objects:
-            who = f"VMI {vmi}" if vmi else "a VMI"
-            raise InvalidInputError(
-                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or make one: "
-                f"`kubectl cachemon cpu-resource {vmi or 'VMI'} --create --vcpulist all --config`"
-            )
-        found += objects
-    return sorted(found, key=lambda obj: (_domain(obj), obj["metadata"]["name"])) if not names else found
-
-
-def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:
-    return obj["metadata"].get("namespace", ""), obj["spec"]["vmiName"]
-
-
-def domain_figures(objects: Iterable[Mapping[str, Any]]) -> DomainFigures:
-    """The figures of one VMI.
+def print_statistics(statistics: Statistics, args: Namespace, terminal: Terminal, *, single: bool) -> None:
+    """Print what was found, in the form that is asked for.
 
     Args:
-        objects: its CacheMonitorGroups as the API server hands them out. Where two have groups of one name, the
-            later group's key starts with its object's name.
+        statistics: of the domains that were asked for.
+        args: `format` and `output`.
+        terminal: where to.
+        single: whether one domain was named: its figures are then no list, as JSON or YAML.
     """
-    groups: list[GroupUse] = []
-    remarks: list[str] = []
-    seen: set[str] = set()
-    for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
-        status = obj.get("status", {})
-        if problem := _object_problem(obj):
-            remarks.append(f"{obj['metadata']['name']}: {problem}")
-        for item in status.get("groups", []):
-            name = item["name"] if item["name"] not in seen else f"{obj['metadata']['name']}.{item['name']}"
-            seen.add(name)
-            remarks += _group_problems(name, item)
-            vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
-            blocks = (block for block in item.get("cacheBlocks", ()) if block["reading"] == VALID)
-            groups.append(
-                GroupUse(name, vcpus, tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks))
-            )
-    return DomainFigures(tuple(groups), tuple(remarks))
-
-
-def _group_problems(name: str, item: Mapping[str, Any]) -> Iterable[str]:
-    if item["state"] != "Monitored":
-        yield f"{name}: {item['state']}, {item.get('message') or item.get('reason', '')}"
-    for block in item.get("cacheBlocks", ()):
-        if block["reading"] != VALID:
-            yield f"{name}: cache block {block['id']} reads {block['reading']}"
-
-
-def _object_problem(obj: Mapping[str, Any]) -> str:
-    """Why there are no figures, or why those that are there are old."""
-    status = obj.get("status", {})
-    ready = next((item for item in status.get("conditions", ()) if item["type"] == "Ready"), None)
-    if not status.get("groups"):
-        return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
-    return str(ready["message"]) if ready and ready["status"] == "Unknown" else ""
+    if args.output == "name":
+        terminal.say(statistics.names)
+        return
+    style = KeyStyle.LIBVIRT if args.format == "libvirt" else KeyStyle.RFC
+    output = "json" if args.format == "json" else args.output
+    data = []
+    for domain in statistics.domains:
+        pairs = keys_of(domain.groups, style)
+        data.append({"domain": domain.name, **dict(pairs)})
+        if output not in ("json", "yaml"):
+            if len(data) > 1:
+                terminal.say("")
+            terminal.say(render_keys(domain.name, pairs))
+        for remark in domain.remarks:
+            terminal.remark(remark)
+    if output in ("json", "yaml"):
+        terminal.say(render_data(data[0] if single else data, output))

@@ -1,33 +1,30 @@
 """The program kubectl-cachemon, found by kubectl on the PATH as `kubectl cachemon`."""
 
-import asyncio
 import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 
-from cachemon.cli.arguments import EXIT_FAILED, build_parser
+from cachemon.cli.arguments import build_parser
 from cachemon.cli.completion import script
+from cachemon.cli.program import run_command
 from cachemon.cli.session import Session, Where, default_kubeconfig, open_session, parse_timeout
-from cachemon.model.errors import CachemonError
 
 __all__ = ["main"]
-
-EXIT_INTERRUPTED = 130
 
 _EXTRAS = frozenset({"lxml", "rich"})
 
 Command = Callable[[Namespace, Session], Awaitable[int]]
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "domstats": ("domstats", "run"),
-    "cpu-resource": ("cpu_resource", "run"),
+    "domstats": ("kubevirt_figures", "run"),
+    "cpu-resource": ("kubevirt_groups", "run"),
     "top": ("top", "run"),
     "nodes": ("nodes", "run"),
     "diagnose": ("diagnose", "run"),
-    "import": ("domain_files", "import_domains"),
-    "export": ("domain_files", "export_domain"),
+    "import": ("kubevirt_files", "import_domains"),
+    "export": ("kubevirt_files", "export_domain"),
 }
 """Module and function of each command; only the one that runs is loaded."""
 
@@ -42,24 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command == "completion":
         print(script(args.shell))
         return 0
-    try:
-        code = asyncio.run(_run(args, os.environ))
-        sys.stdout.flush()
-    except CachemonError as err:
-        print(f"error: {err}", file=sys.stderr)
-        return EXIT_FAILED
-    except ModuleNotFoundError as err:
-        if err.name not in _EXTRAS:
-            raise
-        advice = "pip install 'cachemon[plugin]'"
-        print(f"error: {args.command} needs the package {err.name}: {advice}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return code
+    return run_command(lambda: _run(args, os.environ), args.command, "plugin", _EXTRAS)
 
 
 def load(name: str) -> Command:

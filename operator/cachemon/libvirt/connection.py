@@ -99,16 +99,26 @@ class Connection:
             DomainNotFoundError, LibvirtUnreachableError.
             LibvirtRefusedError: e.g. the domain is transient, or the connection is read-only.
         """
+        self._write(uuid, groups, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+    def write_live(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
+        """Let these groups be those that the running domain has from its configuration; that stays as it is.
+
+        Args:
+            uuid: of the domain.
+            groups: all that it should have; none removes the element.
+
+        Raises:
+            InvalidInputError, DomainNotFoundError, LibvirtUnreachableError: as above.
+            LibvirtRefusedError: e.g. the domain does not run, or the connection is read-only.
+        """
+        self._write(uuid, groups, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def _write(self, uuid: str, groups: Sequence[MonitoringGroup], affected: int) -> None:
         element = render_metadata(groups) if groups else None
         domain = self._found(uuid)
-        self._call(
-            domain.setMetadata,
-            libvirt.VIR_DOMAIN_METADATA_ELEMENT,
-            element,
-            KEY,
-            NAMESPACE,
-            libvirt.VIR_DOMAIN_AFFECT_CONFIG,
-        )
+        kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        self._call(domain.setMetadata, kind, element, KEY, NAMESPACE, affected)
 
     def on_change(self, told: Callable[[], None]) -> None:
         """Have `told` called when domains may have changed, and when the connection has ended.

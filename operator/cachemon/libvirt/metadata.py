@@ -11,7 +11,7 @@ libvirt keeps an element of a foreign namespace as it is, one for each namespace
     </metadata>
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from lxml import etree
@@ -20,7 +20,7 @@ from cachemon.libvirt.document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
 
-__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata"]
+__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out"]
 
 NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
 KEY = "cachemon"
@@ -75,6 +75,24 @@ def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
             element.set("threads", ",".join(item["threads"]))
     _parsed(list(root))  # what is written can be read again
     return etree.tostring(root, encoding="unicode")
+
+
+def take_groups_out(domain: etree._Element, names: Collection[str]) -> None:
+    """Remove groups from the metadata of a document, and with the last one the element.
+
+    Raises:
+        InvalidInputError: as above.
+    """
+    for root in [element for element in domain.iterfind("metadata/*") if _is_ours(element)]:
+        for element in [element for element in root if isinstance(element.tag, str)]:
+            if _group(element).name in names:
+                root.remove(element)
+        if not len(root):
+            metadata = root.getparent()
+            assert metadata is not None
+            metadata.remove(root)
+            if not len(metadata):
+                domain.remove(metadata)
 
 
 def _is_ours(element: etree._Element) -> bool:

@@ -11,6 +11,7 @@ from lxml import etree
 
 from cachemon.libvirt.document import read_document
 from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitoring_of
+from cachemon.libvirt.metadata import take_groups_out
 from cachemon.libvirt.monitor_rules import TuneKind
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
@@ -70,13 +71,17 @@ def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form
 def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) -> Export:
     """A domain's XML with its monitors replaced by the groups; what it allocates, and all else, stays.
 
+    Groups that are written leave the metadata, as a thread can't be in libvirt's mon_group and in ours.
+
     Raises:
         InvalidInputError: the text is no domain XML, or this domain can't have these groups.
     """
     domain = read_document(text)
     max_vcpus = monitoring_of(domain).max_vcpus
+    groups = tuple(groups)
     _take_monitors_out(domain)
-    remarks = _insert(domain, tuple(groups), max_vcpus, form)
+    take_groups_out(domain, {group.name for group in groups if not _is_left_out(group, form)})
+    remarks = _insert(domain, groups, max_vcpus, form)
     return Export(etree.tostring(domain, encoding="unicode"), remarks)
 
 
@@ -104,8 +109,8 @@ def _wanted(
     found: dict[frozenset[int], _Wanted] = {}
     remarks: list[str] = []
     for group in groups:
-        whole = group.all_vcpus and group.threads == WHOLE_PROCESS_GROUP.threads and form is Form.MONITOR
-        if group.threads and not whole:
+        whole = _is_whole_process(group, form)
+        if _is_left_out(group, form):
             names = ", ".join(sorted(group.threads))
             remarks.append(f"group {group.name!r} is left out: libvirt monitors no {names} threads by themselves")
             continue
@@ -124,6 +129,15 @@ def _wanted(
         else:
             found[frozenset({-1 - len(found)})] = _Wanted(group.name, vcpus)
     return list(found.values()), tuple(remarks)
+
+
+def _is_whole_process(group: MonitoringGroup, form: Form) -> bool:
+    return group.all_vcpus and group.threads == WHOLE_PROCESS_GROUP.threads and form is Form.MONITOR
+
+
+def _is_left_out(group: MonitoringGroup, form: Form) -> bool:
+    """For libvirt there are no other threads than those of vCPUs, and the whole process."""
+    return bool(group.threads) and not _is_whole_process(group, form)
 
 
 def _cputune(domain: etree._Element) -> etree._Element:

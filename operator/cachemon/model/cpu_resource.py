@@ -2,11 +2,11 @@
 
     cpu-resource DOMAIN [--group-name NAME] [--vcpulist LIST] [--create | --destroy] [--live] [--config] [--current]
 
-Both front ends, the kubectl plugin and host mode, decide by these rules. The texts begin as the RFC has them, and go
-on to say what to do. One thing is allowed that the RFC refuses: groups may overlap, as they are measured by cells.
+What is said here of the options, `kept_groups` says of the domain that they are for. The texts begin as the RFC has
+them, and go on to say what to do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,16 +14,7 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, default_name
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 
-__all__ = [
-    "Action",
-    "CpuResourceRequest",
-    "Scope",
-    "check_new_group",
-    "find_group_to_destroy",
-    "parse_request",
-    "render_status",
-    "scope_of",
-]
+__all__ = ["Action", "CpuResourceRequest", "Scope", "check_name", "describe", "parse_request", "render_status"]
 
 
 class Action(StrEnum):
@@ -50,6 +41,10 @@ class Scope(StrEnum):
     def has_config(self) -> bool:
         """Whether the configuration is meant."""
         return self is not Scope.LIVE
+
+    def includes(self, other: "Scope") -> bool:
+        """Whether a group of the other one is meant."""
+        return self in (other, Scope.BOTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +111,8 @@ def parse_request(
 
 def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) -> MonitoringGroup:
     """A name such as `vcpus_0-3` says its vCPUs, a list its name."""
-    if name is not None and GROUP_NAME.fullmatch(name) is None:
-        raise InvalidInputError(
-            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
-            "with a letter or digit at both ends"
-        )
+    if name is not None:
+        check_name(name)
     said = _vcpus_of_name(name)
     if vcpulist is None:
         wanted = said
@@ -140,6 +132,19 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
     return MonitoringGroup(
         name or default_name(format_vcpus(vcpus or ())), vcpus, all_vcpus=False, threads=frozenset()
     )
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no group can have.
+
+    Raises:
+        InvalidInputError: it has other characters than those of group names.
+    """
+    if GROUP_NAME.fullmatch(name) is None:
+        raise InvalidInputError(
+            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+            "with a letter or digit at both ends"
+        )
 
 
 def _vcpus_of_name(name: str | None) -> frozenset[int] | str | None:
@@ -162,58 +167,6 @@ def _listed(text: str) -> frozenset[int] | str:
 
 def _words(vcpus: frozenset[int] | str) -> str:
     return "all vCPUs" if isinstance(vcpus, str) else f"vCPU {format_vcpus(vcpus)}"
-
-
-def scope_of(request: CpuResourceRequest, *, runs: bool) -> Scope:
-    """What of the domain is meant, by what was said and by whether it runs.
-
-    Raises:
-        InvalidInputError: the running domain is meant, and it does not run.
-    """
-    if request.scope is None:
-        return Scope.LIVE if runs else Scope.CONFIG
-    if request.scope.has_live and not runs:
-        raise InvalidInputError(
-            "Requested operation is not valid: domain is not running; use --config for whenever it runs"
-        )
-    return request.scope
-
-
-def check_new_group(group: MonitoringGroup, there: Iterable[MonitoringGroup]) -> None:
-    """Refuse a name that is taken.
-
-    Raises:
-        InvalidInputError: among the groups that are there one has this name.
-    """
-    for other in there:
-        if other.name == group.name:
-            raise InvalidInputError(
-                f"vcpus or group name conflicts with domain settings: group {group.name!r} is there already, "
-                f"of {describe(other)}; choose another --group-name, or --destroy that one first"
-            )
-
-
-def find_group_to_destroy(request: CpuResourceRequest, there: Iterable[MonitoringGroup]) -> MonitoringGroup:
-    """The group that a request to destroy names.
-
-    Raises:
-        InvalidInputError: there is none of this name, or it has other vCPUs than were given.
-    """
-    wanted = request.group
-    assert wanted is not None
-    there = tuple(there)
-    found = next((group for group in there if group.name == wanted.name), None)
-    if found is None:
-        names = ", ".join(group.name for group in there) or "none"
-        raise InvalidInputError(
-            f"Cannot remove resource monitoring group: no monitoring group '{wanted.name}' found; there is: {names}"
-        )
-    if request.checks_vcpus and (found.vcpus, found.all_vcpus) != (wanted.vcpus, wanted.all_vcpus):
-        raise InvalidInputError(
-            f"resource monitoring group id mismatch: group {found.name!r} is of {describe(found)}, not of "
-            f"{describe(wanted)}; leave --vcpulist out to remove it all the same"
-        )
-    return found
 
 
 def describe(group: MonitoringGroup) -> str:

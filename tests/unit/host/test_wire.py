@@ -1,6 +1,6 @@
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ GROUPS = st.builds(
     GroupReport,
     monitoring_groups(),
     st.none() | st.lists(st.integers(0, 300)).map(tuple),
-    st.sampled_from(Kept),
+    st.sampled_from(get_args(Kept)),
     st.sampled_from(["Monitored", "Degraded", "Waiting"]),
     st.text(),
     st.text(),

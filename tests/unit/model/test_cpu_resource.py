@@ -8,14 +8,12 @@ from hypothesis import strategies as st
 from cachemon.model.cpu_resource import (
     Action,
     Scope,
-    check_new_group,
-    find_group_to_destroy,
     parse_request,
     render_status,
-    scope_of,
 )
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_group
+from cachemon.model.kept_groups import check_new_group, find_group_to_destroy, scope_of
 from cachemon.model.vcpus import format_vcpus
 
 OPTIONS = ("create", "destroy", "live", "config", "current")

@@ -1,0 +1,95 @@
+"""The figures of VMIs, from the status of their CacheMonitorGroups."""
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from cachemon.cli.backend import DomainUse, Statistics
+from cachemon.cli.domstats import print_statistics
+from cachemon.cli.output import render_objects
+from cachemon.cli.session import Session
+from cachemon.model.domstats import BlockUse, GroupUse
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.readings import VALID
+
+__all__ = ["run"]
+
+
+async def run(args: Namespace, session: Session) -> int:
+    """Print the statistics of the named VMIs, or of all in scope.
+
+    Raises:
+        InvalidInputError: nobody watches a VMI.
+    """
+    objects = await _wanted(args.vmi, session)
+    domains = []
+    for (namespace, vmi), members in groupby(objects, key=_domain):
+        name = f"{namespace}_{vmi}" if session.everywhere else vmi
+        domains.append(_domain_use(name, members))
+    statistics = Statistics(domains, render_objects(objects, "name"))
+    print_statistics(statistics, args, session, single=len(args.vmi) == 1)
+    return 0
+
+
+async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]]:
+    where = "any namespace" if session.everywhere else f"namespace {session.namespace}"
+    found: list[dict[str, Any]] = []
+    for vmi in names or [""]:
+        objects = await session.groups(vmi=vmi)
+        if not objects:
+            who = f"VMI {vmi}" if vmi else "a VMI"
+            raise InvalidInputError(
+                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or make one: "
+                f"`kubectl cachemon cpu-resource {vmi or 'VMI'} --create --vcpulist all --config`"
+            )
+        found += objects
+    return sorted(found, key=lambda obj: (_domain(obj), obj["metadata"]["name"])) if not names else found
+
+
+def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:
+    return obj["metadata"].get("namespace", ""), obj["spec"]["vmiName"]
+
+
+def _domain_use(name: str, objects: Iterable[Mapping[str, Any]]) -> DomainUse:
+    """The figures of one VMI.
+
+    Args:
+        name: as it is printed.
+        objects: its CacheMonitorGroups as the API server hands them out. Where two have groups of one name, the
+            later group's key starts with its object's name.
+    """
+    groups: list[GroupUse] = []
+    remarks: list[str] = []
+    seen: set[str] = set()
+    for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
+        status = obj.get("status", {})
+        if problem := _object_problem(obj):
+            remarks.append(f"{obj['metadata']['name']}: {problem}")
+        for item in status.get("groups", []):
+            group = item["name"] if item["name"] not in seen else f"{obj['metadata']['name']}.{item['name']}"
+            seen.add(group)
+            remarks += _group_problems(group, item)
+            vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
+            blocks = (block for block in item.get("cacheBlocks", ()) if block["reading"] == VALID)
+            groups.append(
+                GroupUse(group, vcpus, tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks))
+            )
+    return DomainUse(name, tuple(groups), tuple(remarks))
+
+
+def _group_problems(name: str, item: Mapping[str, Any]) -> Iterable[str]:
+    if item["state"] != "Monitored":
+        yield f"{name}: {item['state']}, {item.get('message') or item.get('reason', '')}"
+    for block in item.get("cacheBlocks", ()):
+        if block["reading"] != VALID:
+            yield f"{name}: cache block {block['id']} reads {block['reading']}"
+
+
+def _object_problem(obj: Mapping[str, Any]) -> str:
+    """Why there are no figures, or why those that are there are old."""
+    status = obj.get("status", {})
+    ready = next((item for item in status.get("conditions", ()) if item["type"] == "Ready"), None)
+    if not status.get("groups"):
+        return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
+    return str(ready["message"]) if ready and ready["status"] == "Unknown" else ""

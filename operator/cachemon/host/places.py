@@ -1,0 +1,64 @@
+"""Which host a libvirt URI means, and how to reach what is on it. Pure."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+__all__ = ["DEFAULT_SOCKET", "DEFAULT_URI", "Place", "place_of"]
+
+DEFAULT_URI = "qemu:///system"
+DEFAULT_SOCKET = "/run/cachemon/host.sock"
+
+_ELSEWHERE = "that host"
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""What may stand in a command that people are to copy."""
+
+
+class Place(NamedTuple):
+    """The host that a URI means.
+
+    Attributes:
+        is_here: whether it is surely this one: the agent at the usual socket is then the right one.
+        host: how ssh calls it; `that host` where the URI does not say.
+        ssh_options: what ssh needs beside, as `-p 2222`.
+    """
+
+    is_here: bool
+    host: str
+    ssh_options: str = ""
+
+    @property
+    def advice(self) -> str:
+        """How to reach the agent there."""
+        forwarded = f"/tmp/cachemon-{re.sub(r'[^A-Za-z0-9.-]', '-', self.host.rpartition('@')[2])}.sock"  # noqa: S108
+        target = "HOST" if self.host == _ELSEWHERE else self.host
+        options = f"{self.ssh_options} " if self.ssh_options else ""
+        return (
+            f"figures and --live groups are with the agent on {self.host}; forward its socket with "
+            f"`ssh -fnNT -L {forwarded}:{DEFAULT_SOCKET} {options}{target}`, and add --socket {forwarded}"
+        )
+
+
+def place_of(uri: str) -> Place:
+    """What host a URI means, by libvirt's uri.html: `driver[+transport]://[user@][host][:port]/path[?parameters]`.
+
+    An alias of libvirt.conf has no `://`, a socket of one's own may lead anywhere: neither is surely here.
+    """
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        return Place(is_here=False, host=_ELSEWHERE)
+    if not parts.netloc:
+        is_here = "://" in uri and not re.search(r"(^|&)socket=", parts.query)
+        return Place(is_here=is_here, host="this host" if is_here else _ELSEWHERE)
+    host = parts.netloc.rpartition("@")[2]
+    if port is not None:
+        host = host.rpartition(":")[0]
+    if not re.fullmatch(rf"{_WORD}|\[[0-9A-Fa-f:.%]+\]", host):
+        return Place(is_here=False, host=_ELSEWHERE)
+    host = host.strip("[]")
+    by_ssh = "ssh" in parts.scheme
+    user = parts.username if by_ssh and re.fullmatch(_WORD, parts.username or "") else ""
+    options = f"-p {port}" if by_ssh and port is not None else ""
+    return Place(is_here=False, host=f"{user}@{host}" if user else host, ssh_options=options)

@@ -1,0 +1,216 @@
+"""The groups that a domain has, and what a request may do with them. Pure.
+
+Both back ends of `cpu-resource`, KubeVirt and plain libvirt, go by these rules. The texts begin as the RFC has them,
+and go on to say what to do. One thing is allowed that the RFC refuses: groups may overlap, as they are measured by
+cells. With a monitor of libvirt's own they may not: its mon_group has the thread, and a thread can be in one only.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cachemon.model.cpu_resource import CpuResourceRequest, Scope, describe
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup
+from cachemon.model.vcpus import format_vcpus
+
+__all__ = [
+    "DomainGroups",
+    "Keeper",
+    "KeptGroup",
+    "check_new_group",
+    "find_group_to_destroy",
+    "plan_creation",
+    "plan_removal",
+    "scope_of",
+]
+
+
+class Keeper(StrEnum):
+    """Who keeps a group, in the words that are printed."""
+
+    LIVE = "live"
+    CONFIG = "config"
+    POLICY = "policy"
+    LIBVIRT = "libvirt"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptGroup:
+    """A group that a domain has.
+
+    Attributes:
+        group: its name, and what it is of.
+        scope: LIVE or CONFIG: which of both has to be meant for it to be removed.
+        keeper: who keeps it. On a plain host a group of the configuration that the domain started with is LIVE in
+            scope and kept by CONFIG.
+        home: where it is kept, for people: `domain vm1`, `cachemonitorgroup.cachemon.dev/vm3`.
+        state: how it stands, where that is known.
+        remedy: what to do instead with a group that is not for us to remove; empty for one that is.
+        holds_threads: whether libvirt has a mon_group for it, which no other group can share a thread with.
+    """
+
+    group: MonitoringGroup
+    scope: Scope
+    keeper: Keeper
+    home: str
+    state: str = ""
+    remedy: str = ""
+    holds_threads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DomainGroups:
+    """A domain as far as decisions need it.
+
+    Attributes:
+        runs: whether it has a QEMU, or is about to.
+        kept: every group.
+        persistent: whether there is a configuration; a transient domain of libvirt has none.
+        config_works_now: whether groups of the configuration are in force while the domain runs (KubeVirt), or from
+            its next start (libvirt's way).
+    """
+
+    runs: bool
+    kept: tuple[KeptGroup, ...]
+    persistent: bool = True
+    config_works_now: bool = False
+
+    def of(self, scope: Scope) -> tuple[KeptGroup, ...]:
+        """The groups that a question about this scope is about."""
+        if scope.has_live and self.config_works_now:
+            return self.kept
+        found: dict[tuple[MonitoringGroup, Keeper, str], KeptGroup] = {}
+        for kept in self.kept:
+            if scope.includes(kept.scope):
+                found.setdefault((kept.group, kept.keeper, kept.home), kept)
+        return tuple(found.values())
+
+
+def scope_of(request: CpuResourceRequest, *, runs: bool, persistent: bool = True) -> Scope:
+    """What of the domain is meant, by what was said and by what it is.
+
+    The refusals are those of libvirt's virDomainObjUpdateModificationImpact.
+
+    Raises:
+        InvalidInputError: the running domain is meant, and it does not run; or the configuration, and it has none.
+    """
+    if request.scope is None:
+        return Scope.LIVE if runs else Scope.CONFIG
+    if request.scope.has_live and not runs:
+        raise InvalidInputError(
+            "Requested operation is not valid: domain is not running; use --config for whenever it runs"
+        )
+    if request.scope.has_config and not persistent:
+        raise InvalidInputError(
+            "Requested operation is not valid: transient domains do not have any persistent config; use --live"
+        )
+    return request.scope
+
+
+def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
+    """Where to make the group that is asked for.
+
+    Raises:
+        InvalidInputError: it can't be made there, or not beside the groups that are there.
+    """
+    wanted = request.group
+    assert wanted is not None
+    scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
+    beside = domain.of(Scope.BOTH if domain.config_works_now else scope)
+    _check_threads(wanted, [kept for kept in beside if kept.holds_threads])
+    check_new_group(wanted, (kept.group for kept in beside))
+    return scope
+
+
+def _check_threads(group: MonitoringGroup, held: Iterable[KeptGroup]) -> None:
+    for kept in held:
+        if shared := _shared(group, kept.group):
+            raise InvalidInputError(
+                f"vcpus or group name conflicts with domain settings: {shared} in libvirt's own monitor "
+                f"{kept.group.name!r} of {kept.home}, and a thread can be in one mon_group only; choose other vCPUs, "
+                f"or {kept.remedy}"
+            )
+
+
+def _shared(one: MonitoringGroup, other: MonitoringGroup) -> str:
+    """The threads that are in both, and the verb; empty where there are none."""
+    if one.wants_vcpus and other.wants_vcpus:
+        if one.all_vcpus and other.all_vcpus:
+            return "all vCPUs are"
+        shared = (one.vcpus or other.vcpus or frozenset()) & (other.vcpus or one.vcpus or frozenset())
+        if shared:
+            return f"vCPU {format_vcpus(shared)} is"
+    threads = sorted(one.threads & other.threads)
+    return f"{threads[0]} threads are" if threads else ""
+
+
+def plan_removal(request: CpuResourceRequest, domain: DomainGroups) -> tuple[KeptGroup, ...]:
+    """The groups to remove: of the name that is given, wherever one is meant.
+
+    Raises:
+        InvalidInputError: there is none of this name where it is meant, or it is of other vCPUs than were given, or
+            it is not for us to remove.
+    """
+    scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
+    assert request.group is not None
+    named = [kept for kept in domain.kept if kept.group.name == request.group.name]
+    meant = [kept for kept in named if scope.includes(kept.scope) and not kept.remedy]
+    found = find_group_to_destroy(request, (kept.group for kept in meant or domain.kept))
+    if not meant:
+        raise InvalidInputError(_not_meant(found.name, named, scope))
+    return tuple(kept for kept in meant if not request.checks_vcpus or _same_vcpus(kept.group, found))
+
+
+def _not_meant(name: str, named: Sequence[KeptGroup], scope: Scope) -> str:
+    for kept in named:
+        if not kept.remedy:
+            return (
+                f"Cannot remove resource monitoring group: '{name}' is not in the {scope} state of the domain but in "
+                f"{kept.home}, which is {kept.scope}; add --{kept.scope}"
+            )
+    kept = named[0]
+    if kept.keeper is Keeper.LIBVIRT:
+        return f"group '{name}' is libvirt's own monitor in {kept.home}; {kept.remedy}"
+    return f"group '{name}' is in {kept.home}, {kept.remedy}"
+
+
+def check_new_group(group: MonitoringGroup, there: Iterable[MonitoringGroup]) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        InvalidInputError: among the groups that are there one has this name.
+    """
+    for other in there:
+        if other.name == group.name:
+            raise InvalidInputError(
+                f"vcpus or group name conflicts with domain settings: group {group.name!r} is there already, "
+                f"of {describe(other)}; choose another --group-name, or --destroy that one first"
+            )
+
+
+def find_group_to_destroy(request: CpuResourceRequest, there: Iterable[MonitoringGroup]) -> MonitoringGroup:
+    """The group that a request to destroy names.
+
+    Raises:
+        InvalidInputError: there is none of this name, or it has other vCPUs than were given.
+    """
+    wanted = request.group
+    assert wanted is not None
+    there = tuple(there)
+    found = next((group for group in there if group.name == wanted.name), None)
+    if found is None:
+        names = ", ".join(dict.fromkeys(group.name for group in there)) or "none"
+        raise InvalidInputError(
+            f"Cannot remove resource monitoring group: no monitoring group '{wanted.name}' found; there is: {names}"
+        )
+    if request.checks_vcpus and not _same_vcpus(found, wanted):
+        raise InvalidInputError(
+            f"resource monitoring group id mismatch: group {found.name!r} is of {describe(found)}, not of "
+            f"{describe(wanted)}; leave --vcpulist out to remove it all the same"
+        )
+    return found
+
+
+def _same_vcpus(one: MonitoringGroup, other: MonitoringGroup) -> bool:
+    return (one.vcpus, one.all_vcpus) == (other.vcpus, other.all_vcpus)

@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.host.places import Place, place_of
+
+
+@pytest.mark.parametrize("uri", ["qemu:///system", "qemu:///session", "qemu+unix:///system", "test:///default"])
+def test_a_uri_without_a_host_is_this_host(uri: str) -> None:
+    assert place_of(uri).is_here
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "options"),
+    [
+        ("qemu+ssh://node7/system", "node7", ""),
+        ("qemu+ssh://root@node7.example.org/system", "root@node7.example.org", ""),
+        ("qemu+ssh://root@node7:2222/system?keyfile=/k", "root@node7", "-p 2222"),
+        ("qemu+libssh2://node7/system", "node7", ""),
+        ("qemu+tls://node7:16514/system", "node7", ""),
+        ("qemu+tcp://localhost/system", "localhost", ""),
+        ("qemu+tcp://[fd00::7]:16509/system", "fd00::7", ""),
+        ("qemu+unix:///system?socket=/tmp/forwarded", "that host", ""),
+        ("hv7", "that host", ""),
+        ("qemu+ssh://node7:port/system", "that host", ""),
+        ("qemu+ssh://-oProxyCommand=x/system", "that host", ""),
+        ("qemu+ssh://node7;reboot/system", "that host", ""),
+    ],
+)
+def test_any_other_uri_may_be_another_host(uri: str, host: str, options: str) -> None:
+    assert place_of(uri) == Place(is_here=False, host=host, ssh_options=options)
+
+
+def test_the_advice_can_be_copied_to_a_shell() -> None:
+    assert (
+        "`ssh -fnNT -L /tmp/cachemon-node7.sock:/run/cachemon/host.sock -p 2222 root@node7`, and add --socket "
+        in (place_of("qemu+ssh://root@node7:2222/system").advice)
+    )
+    assert "/host.sock HOST`" in place_of("hv7").advice
+
+
+@given(st.text(max_size=40) | st.text(max_size=30).map("qemu+ssh://{}/system".format))
+def test_no_uri_makes_it_stumble_or_write_a_shell_command_of_its_own(uri: str) -> None:
+    assert not set(place_of(uri).advice.split("`")[1]) & set("$;&|<>()'\"\\\n")
