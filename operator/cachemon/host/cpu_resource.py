@@ -12,7 +12,7 @@ from cachemon.cli.backend import Created
 from cachemon.cli.cpu_resource import handle, request_of
 from cachemon.cli.output import render_data
 from cachemon.host.session import Domain, HostSession, unknown_to_agent
-from cachemon.host.wire import DomainReport, GroupReport
+from cachemon.host.wire import DomainReport, GroupReport, Kept
 from cachemon.model.cpu_resource import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
@@ -72,8 +72,8 @@ async def _report(
     found = next((found for found in report.domains if found.uuid == domain.uuid), None)
     if scope.has_live and found is None:
         session.remark(f"{unknown_to_agent(domain, session)}. Groups made with --live are not seen")
-    elif scope.has_live and report.problem:
-        session.remark(report.problem)
+    elif scope.has_live and (problem := report.problem or (found.problem if found else "")):
+        session.remark(problem)
     return found
 
 
@@ -88,20 +88,20 @@ def _kept_in_xml(
     told = _told(report) if scope is Scope.LIVE else {}
     home = _home(domain)
     for group in read_metadata(xml):
-        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, Kept.CONFIG))))
     remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
     for own in read_domain(xml).own_monitors:
-        state = _state(told.get((own.group.name, "libvirt")))
+        state = _state(told.get((own.group.name, Kept.LIBVIRT)))
         yield KeptGroup(own.group, scope, Keeper.LIBVIRT, home, state, remedy, holds_threads=own.has_mon_group)
 
 
 def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
     for told in report.groups if report else ():
-        if told.kept == "live":
+        if told.kept is Kept.LIVE:
             yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
 
 
-def _told(report: DomainReport | None) -> Mapping[tuple[str, str], GroupReport]:
+def _told(report: DomainReport | None) -> Mapping[tuple[str, Kept], GroupReport]:
     return {(told.group.name, told.kept): told for told in report.groups} if report else {}
 
 

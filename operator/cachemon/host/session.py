@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -119,25 +119,28 @@ class AgentElsewhere:
 
 
 class AgentAt:
-    """The agent at a socket, which is not asked before it is needed: its client takes the most of a start."""
+    """The agent at a socket. Its client is loaded when it is asked: that takes the most of a start."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     async def domains(self) -> Report:
         """As the agent has it."""
-        return await self._client().domains()
+        async with self._client() as client:
+            return await client.domains()
 
-    async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
+    async def create_live(self, uuid: str, group: MonitoringGroup, /) -> None:
         """As the agent has it."""
-        await self._client().create_live(uuid, group)
+        async with self._client() as client:
+            await client.create_live(uuid, group)
 
-    async def destroy_live(self, uuid: str, name: str) -> None:
+    async def destroy_live(self, uuid: str, name: str, /) -> None:
         """As the agent has it."""
-        await self._client().destroy_live(uuid, name)
+        async with self._client() as client:
+            await client.destroy_live(uuid, name)
 
-    def _client(self) -> Agent:
-        client: Agent = import_module("cachemon.host.client").AgentClient(self._socket)
+    def _client(self) -> AbstractAsyncContextManager[Agent]:
+        client: AbstractAsyncContextManager[Agent] = import_module("cachemon.host.client").AgentClient(self._socket)
         return client
 
 

@@ -1,77 +1,239 @@
-"""What the agent of a host says over its socket, as values."""
+"""What is said on the socket of the host's agent, as values and as JSON. Pure.
 
+Both ends use this module: the agent's server and the client of the commands.
+
+    GET    /v1/domains                  a Report
+    GET    /v1/status                   how the agent is
+    POST   /v1/domains/UUID/live        a group, {"name", "vcpus": "0-3" | "all", "threads": [...]}; answers 201
+    DELETE /v1/domains/UUID/live/NAME   answers 204
+
+A refusal has a 4xx status and {"message": ...}, which tells a person what to do next.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import Any
 
-from cachemon.model.groups import MonitoringGroup
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
+from cachemon.model.readings import VALID
 
-__all__ = ["BlockReport", "DomainReport", "GroupReport", "Kept", "Report"]
+__all__ = [
+    "BlockReport",
+    "DomainReport",
+    "GroupReport",
+    "Kept",
+    "Report",
+    "parse_group_request",
+    "parse_report",
+    "render_group_request",
+    "render_report",
+]
 
-Kept = Literal["live", "config", "libvirt"]
-"""Who keeps a group: the agent, the domain's metadata, or libvirt, whose own monitor it is."""
+
+class Kept(StrEnum):
+    """Who keeps a group."""
+
+    LIVE = "live"
+    """The agent, until the domain's run ends."""
+    CONFIG = "config"
+    """The domain's metadata."""
+    LIBVIRT = "libvirt"
+    """libvirt, which monitors it by itself: it is only looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """What a group has of one cache block.
+    """One group in one cache block.
 
     Attributes:
         id: the kernel's cache id.
         occupancy_bytes: cache held; None where there is no number.
-        local_bytes, total_bytes: traffic with memory since the group is monitored; None where there is no number.
-        reading: `Valid`, or why there is no number.
+        local_bytes, total_bytes: traffic with memory since the agent has started; None where it is not counted.
+        reading: `Valid`, or why there is no occupancy.
     """
 
     id: int
-    occupancy_bytes: int | None
-    local_bytes: int | None
-    total_bytes: int | None
-    reading: str
+    occupancy_bytes: int | None = None
+    local_bytes: int | None = None
+    total_bytes: int | None = None
+    reading: str = VALID
 
 
 @dataclass(frozen=True, slots=True)
 class GroupReport:
-    """A group in force.
+    """One group as it stands.
 
     Attributes:
-        group: what it is of.
-        vcpus: those that the domain has; None for a group of other threads alone.
+        group: what is wanted.
+        vcpus: those of it that have a thread now; None for a group without vCPUs.
         kept: who keeps it.
         state: `Monitored`, `Degraded` or `Waiting`.
-        reason: one word; empty where there is nothing to say.
+        reason: one word for why it is not monitored, or empty.
         message: the same for people.
-        blocks: in the order of their ids.
+        blocks: its figures, in the order of the blocks' ids; none before it was read.
     """
 
     group: MonitoringGroup
     vcpus: tuple[int, ...] | None
     kept: Kept
     state: str
-    reason: str
-    message: str
-    blocks: tuple[BlockReport, ...]
+    reason: str = ""
+    message: str = ""
+    blocks: tuple[BlockReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DomainReport:
-    """A domain that runs, and its groups."""
+    """One running domain.
+
+    Attributes:
+        name: as libvirt has it.
+        uuid: lower case with dashes.
+        pid: its QEMU's, or None where that was not found.
+        groups: those in force, libvirt's own last.
+        problem: why groups that its metadata should have are not in force, or empty.
+    """
 
     name: str
     uuid: str
-    pid: int
-    groups: tuple[GroupReport, ...]
+    pid: int | None
+    groups: tuple[GroupReport, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything.
+    """All that the agent knows.
 
     Attributes:
-        domains: those that run.
-        observed_time: when the figures were read, RFC 3339.
-        problem: why there are none at all; empty where all is well.
+        domains: the running ones, by name.
+        observed_time: RFC 3339, when the figures were read; empty when none were.
+        problem: what keeps the agent from its work, or empty.
     """
 
-    domains: tuple[DomainReport, ...]
-    observed_time: str
-    problem: str
+    domains: tuple[DomainReport, ...] = ()
+    observed_time: str = ""
+    problem: str = ""
+
+
+def render_report(report: Report) -> dict[str, Any]:
+    """As JSON."""
+    return {
+        "domains": [
+            {
+                "name": domain.name,
+                "uuid": domain.uuid,
+                "pid": domain.pid,
+                "groups": [_render_group(group) for group in domain.groups],
+                "problem": domain.problem,
+            }
+            for domain in report.domains
+        ],
+        "observedTime": report.observed_time,
+        "problem": report.problem,
+    }
+
+
+def parse_report(answer: Any) -> Report:
+    """From JSON.
+
+    Raises:
+        InvalidInputError: this is no report: another program answers, or an agent of another version.
+    """
+    try:
+        return Report(
+            domains=tuple(
+                DomainReport(
+                    name=str(item["name"]),
+                    uuid=str(item["uuid"]),
+                    pid=item["pid"],
+                    groups=tuple(map(_parse_group, item["groups"])),
+                    problem=str(item["problem"]),
+                )
+                for item in answer["domains"]
+            ),
+            observed_time=str(answer["observedTime"]),
+            problem=str(answer["problem"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise InvalidInputError(
+            f"the answer is no report of cachemon's agent of this version ({err!r}); restart it: "
+            "systemctl restart cachemon-host"
+        ) from err
+
+
+def render_group_request(group: MonitoringGroup) -> dict[str, Any]:
+    """A group as JSON."""
+    return {**render_group(group), "name": group.name}
+
+
+def parse_group_request(body: Any) -> MonitoringGroup:
+    """A group from JSON that anybody may have written.
+
+    Raises:
+        InvalidInputError: it can't be meant.
+    """
+    if not isinstance(body, dict):
+        raise InvalidInputError("a group must be a JSON object with `name` and `vcpus` or `threads`")
+    unknown = sorted(str(key) for key in body.keys() - {"name", "vcpus", "threads"})
+    if unknown:
+        raise InvalidInputError(f"a group has no {unknown[0]!r}; it has `name`, `vcpus` and `threads`")
+    name, vcpus, threads = body.get("name"), body.get("vcpus"), body.get("threads", [])
+    if not isinstance(name, str) or not GROUP_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+            "with a letter or digit at both ends"
+        )
+    if not (vcpus is None or isinstance(vcpus, str)):
+        raise InvalidInputError('`vcpus` must be a list in libvirt\'s syntax, as "0-3,^1", or "all"')
+    if not isinstance(threads, list) or not all(isinstance(word, str) for word in threads):
+        raise InvalidInputError('`threads` must be a list of names, as ["IOThread", "Emulator"]')
+    return parse_group({"name": name, "vcpus": vcpus, "threads": threads})
+
+
+def _render_group(report: GroupReport) -> dict[str, Any]:
+    wanted = render_group_request(report.group)
+    return {
+        "name": report.group.name,
+        "wantedVcpus": wanted.get("vcpus"),
+        "vcpus": None if report.vcpus is None else list(report.vcpus),
+        "threads": wanted.get("threads", []),
+        "kept": str(report.kept),
+        "state": report.state,
+        "reason": report.reason,
+        "message": report.message,
+        "blocks": [
+            {
+                "id": block.id,
+                "occupancyBytes": block.occupancy_bytes,
+                "localBytes": block.local_bytes,
+                "totalBytes": block.total_bytes,
+                "reading": block.reading,
+            }
+            for block in report.blocks
+        ],
+    }
+
+
+def _parse_group(item: Mapping[str, Any]) -> GroupReport:
+    wanted = {"name": item["name"], "vcpus": item["wantedVcpus"], "threads": item["threads"]}
+    return GroupReport(
+        group=parse_group(wanted),
+        vcpus=None if item["vcpus"] is None else tuple(map(int, item["vcpus"])),
+        kept=Kept(item["kept"]),
+        state=str(item["state"]),
+        reason=str(item["reason"]),
+        message=str(item["message"]),
+        blocks=tuple(
+            BlockReport(
+                id=int(block["id"]),
+                occupancy_bytes=block["occupancyBytes"],
+                local_bytes=block["localBytes"],
+                total_bytes=block["totalBytes"],
+                reading=str(block["reading"]),
+            )
+            for block in item["blocks"]
+        ),
+    )

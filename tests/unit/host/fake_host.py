@@ -13,10 +13,10 @@ from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Rep
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
 from cachemon.model.errors import (
-    AgentRefusedError,
     AgentUnreachableError,
     CachemonError,
     DomainNotFoundError,
+    InvalidInputError,
     LibvirtRefusedError,
 )
 from cachemon.model.groups import MonitoringGroup, parse_group
@@ -162,6 +162,7 @@ class FakeAgent:
         blocks: figures, by name of the group.
         states: (state, reason, message) by name of the group.
         away: whether nobody answers.
+        problem, problem_of_domains: what keeps it from its work.
         knows: whether it knows of any domain; that of another host would not.
     """
 
@@ -174,6 +175,7 @@ class FakeAgent:
         self.knows = True
         self.observed_time = THEN
         self.problem = ""
+        self.problem_of_domains = ""
 
     async def domains(self) -> Report:
         self._answers()
@@ -183,11 +185,11 @@ class FakeAgent:
     def _domain(self, domain: Domain) -> DomainReport:
         assert domain.live_xml is not None
         kept: list[tuple[MonitoringGroup, Kept]] = []
-        kept += [(group, "config") for group in read_metadata(domain.live_xml)]
-        kept += [(group, "live") for group in self.live.get(domain.uuid, ())]
-        kept += [(own.group, "libvirt") for own in read_domain(domain.live_xml).own_monitors]
+        kept += [(group, Kept.CONFIG) for group in read_metadata(domain.live_xml)]
+        kept += [(group, Kept.LIVE) for group in self.live.get(domain.uuid, ())]
+        kept += [(own.group, Kept.LIBVIRT) for own in read_domain(domain.live_xml).own_monitors]
         groups = (self._group(group, keeper) for group, keeper in kept)
-        return DomainReport(domain.name, domain.uuid, 4000, tuple(groups))
+        return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
 
     def _group(self, group: MonitoringGroup, kept: Kept) -> GroupReport:
         vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(sorted(group.vcpus))
@@ -197,7 +199,7 @@ class FakeAgent:
     async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self._answers()
         if group.name in {other.name for other in self.live.get(uuid, ())}:
-            raise AgentRefusedError(f"group {group.name!r} is there already")
+            raise InvalidInputError(f"group {group.name!r} is there already")
         self.live[uuid] = (*self.live.get(uuid, ()), group)
 
     async def destroy_live(self, uuid: str, name: str) -> None:
