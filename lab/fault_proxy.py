@@ -9,7 +9,9 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -73,11 +75,12 @@ class FaultProxy:
         self._server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._server_tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
         self._client_tls = ssl.create_default_context(cafile=str(certificate))
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
-        self._thread.start()
         self._site: web.TCPSite | None = None
-        self._call(self._open())
+        self._told_to_stop = asyncio.Event()
+        opened: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=self._run, args=(opened,), name="fault-proxy", daemon=True)
+        self._thread.start()
+        self._loop = opened.result(_CALL_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -144,13 +147,24 @@ class FaultProxy:
 
     def stop(self) -> None:
         """End it."""
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._told_to_stop.set)
         self._thread.join()
-        self._loop.close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_SECONDS)
+
+    def _run(self, opened: "Future[asyncio.AbstractEventLoop]") -> None:
+        asyncio.run(self._live(opened))  # which also waits for the handlers that were cut off
+
+    async def _live(self, opened: "Future[asyncio.AbstractEventLoop]") -> None:
+        try:
+            await self._open()
+        except BaseException as err:
+            opened.set_exception(err)
+            raise
+        opened.set_result(asyncio.get_running_loop())
+        await self._told_to_stop.wait()
+        await self._close()
 
     async def _open(self) -> None:
         self._session = aiohttp.ClientSession(
@@ -220,7 +234,10 @@ class FaultProxy:
         url = URL(self._upstream + request.raw_path, encoded=True)
         headers = _passed_on(request.headers)
         body = await request.read()
-        async with self._session.request(request.method, url, headers=headers, data=body or None) as answer:
+        async with (
+            self._session.request(request.method, url, headers=headers, data=body or None) as answer,
+            _hanging_up(answer),
+        ):
             response = web.StreamResponse(status=answer.status, headers=_passed_on(answer.headers))
             if not (is_watch and self._stalling):
                 await response.prepare(request)
@@ -233,6 +250,17 @@ class FaultProxy:
                 await asyncio.Event().wait()  # until the client hangs up
             await response.write_eof()
             return response
+
+
+@asynccontextmanager
+async def _hanging_up(answer: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Where passing on ends early, cut the connection at once: TLS's farewell would outlast the proxy."""
+    try:
+        yield
+    except BaseException:
+        if answer.connection is not None and answer.connection.transport is not None:
+            answer.connection.transport.abort()
+        raise
 
 
 def _cut(request: web.Request) -> web.Response:

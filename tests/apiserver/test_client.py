@@ -1,4 +1,5 @@
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -6,12 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cachemon.kube.client import KubeClient
+from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials, pod_credentials
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError, KubeUnreachableError
 from lab.control_plane import ControlPlane
+from tests.apiserver.examples import group_object
 
 
 def use(credentials: Credentials, story: Callable[[KubeClient], Awaitable[None]]) -> None:
@@ -75,6 +77,29 @@ def test_with_the_files_of_a_pod_the_client_is_that_service_account(
             await client.create(GROUPS, {"metadata": {"namespace": "default"}}, field_manager="test")
 
     use(service_account(control_plane, tmp_path, token), story)
+
+
+def test_watches_that_are_given_up_leave_no_socket(control_plane: ControlPlane, namespace: str) -> None:
+    async def story(client: KubeClient) -> None:
+        before = (await client.list(GROUPS)).resource_version
+        await client.create(
+            GROUPS, group_object("vm1") | {"metadata": {"namespace": namespace, "name": "vm1"}}, field_manager="test"
+        )
+        heard = asyncio.Queue[None]()
+
+        async def listen() -> None:
+            async for _ in client.watch(GROUPS, Selector(), before, seconds=60):
+                heard.put_nowait(None)
+
+        watches = [asyncio.create_task(listen()) for _ in range(8)]
+        for _ in watches:
+            await heard.get()
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+
+    use(as_administrator(control_plane), story)
+    gc.collect()  # a socket that is left open says so here, and pytest makes an error of it
 
 
 def test_a_server_whose_certificate_is_not_trusted_is_unreachable(control_plane: ControlPlane) -> None:

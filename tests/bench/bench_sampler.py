@@ -15,8 +15,8 @@ from itertools import count, repeat
 from pathlib import Path
 from statistics import median
 
-from cachemon.agent.figures import Figures
-from cachemon.agent.sample import Sampler
+from cachemon.engine.figures import Figures
+from cachemon.engine.sample import Sampler
 from cachemon.model.readings import parse_reading
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree

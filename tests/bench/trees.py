@@ -6,7 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from cachemon.agent.layout import Layout, NodeFacts
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.layout import NodeFacts
 from cachemon.model.readings import CacheBlock
 from tests.unit.agent.builders import cell, make_group, make_layout, make_object, make_target
 
@@ -25,7 +26,7 @@ class Size(NamedTuple):
         return f"{self.groups}x{self.blocks}x{len(EVENTS)}"
 
 
-def layout_of(size: Size) -> Layout:
+def layout_of(size: Size) -> BoundLayout:
     """VMs with four monitoring groups each, every one a mon_group of its own."""
     blocks = tuple(CacheBlock(3, number, 32 << 20, "") for number in range(size.blocks))
     names = range(size.groups)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.layout import GroupState, Layout
-from cachemon.agent.sample import Sampler
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.layout import GroupState
+from cachemon.engine.sample import Sampler
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
@@ -43,7 +44,7 @@ def assigned(node: Node, where: MonGroupName) -> frozenset[tuple[str, int]]:
     return parse_assignments((node.tree.directory(where) / "mbm_L3_assignments").read_text())
 
 
-def cell_of(layout: Layout, target: int, group: int = 0) -> MonGroupName:
+def cell_of(layout: BoundLayout, target: int, group: int = 0) -> MonGroupName:
     (cell,) = layout.targets[target].groups[group].cells
     return cell
 

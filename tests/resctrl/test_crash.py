@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.layout import Target
+from cachemon.agent.targets import BoundTarget
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
@@ -131,7 +131,7 @@ def scene(mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads) 
     scene.node.sampler.close()
 
 
-def undisturbed(scene: Scene, target: Target) -> object:
+def undisturbed(scene: Scene, target: BoundTarget) -> object:
     scene.lay_out()
     scene.use(scene.tree)
     assert states(scene.node.run(target)) == [WELL] * len(target.object.groups)
@@ -140,7 +140,7 @@ def undisturbed(scene: Scene, target: Target) -> object:
 
 @pytest.mark.pitfall(7)
 @pytest.mark.parametrize("target", [AFTER, wanting(ALL, vcpus=VCPUS)], ids=["regrouped", "merged"])
-def test_a_crash_before_any_call_is_repaired_by_the_next_agent(scene: Scene, target: Target) -> None:
+def test_a_crash_before_any_call_is_repaired_by_the_next_agent(scene: Scene, target: BoundTarget) -> None:
     expected = undisturbed(scene, target)
     for calls in count():
         scene.lay_out()

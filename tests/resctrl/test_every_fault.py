@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.figures import Figures
-from cachemon.agent.layout import Layout, NodeFacts, Target
-from cachemon.agent.reconcile import Reconciler
-from cachemon.agent.sample import Sampler
+from cachemon.agent.targets import BoundLayout, BoundTarget
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import Layout, NodeFacts
+from cachemon.engine.sample import Sampler
 from cachemon.model.errors import CachemonError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
@@ -19,7 +19,7 @@ from cachemon.resctrl.tree import ResctrlTree
 from tests.emulator.fakes import MI, Box
 from tests.resctrl.in_process import RESCTRL, KernelCalls
 from tests.resctrl.test_reconcile import POD, states, wanting
-from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
+from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_reconciler, make_target
 
 ERRNOS: Mapping[str, str] = {
     "open": "EACCES EPERM ENOENT ENODEV ENOTDIR EROFS EMFILE ENFILE ENOMEM EINTR",
@@ -84,9 +84,9 @@ class Scene:
 
     def start_agent(self) -> None:
         tree = ResctrlTree(RESCTRL, lock_seconds=0, sleep=lambda _: None, calls=self.calls)
-        self.reconciler = Reconciler(tree, self.proc, self.proc / "sys", clock=lambda: self.now)
+        self.reconciler = make_reconciler(tree, self.proc, self.proc / "sys", lambda: self.now)
 
-    def run(self, target: Target) -> Layout:
+    def run(self, target: BoundTarget) -> BoundLayout:
         self.now += 40
         try:
             return self.reconciler.run([target])

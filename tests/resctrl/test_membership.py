@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.layout import GroupState
+from cachemon.engine.layout import GroupState
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.membership import Memberships, parse_membership
 from cachemon.resctrl.system_calls import SystemCalls

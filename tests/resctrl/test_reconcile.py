@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
-from cachemon.agent.layout import GroupState, Layout, Target
-from cachemon.agent.reconcile import Reconciler
-from cachemon.agent.sample import Sampler
+from cachemon.agent.targets import BoundLayout, BoundTarget
+from cachemon.engine.figures import TOTAL_TRAFFIC, Figures
+from cachemon.engine.layout import GroupState
+from cachemon.engine.sample import Sampler
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
@@ -19,7 +19,7 @@ from lab.emulator import Emulator
 from lab.wait import until
 from tests.resctrl.busy_threads import BusyThreads, StandInQemu
 from tests.resctrl.test_tree import held_by_another, mkdir
-from tests.unit.agent.builders import make_object, make_target
+from tests.unit.agent.builders import make_object, make_reconciler, make_target
 from tests.unit.model.worlds import pod_uid
 
 POD = pod_uid(1)
@@ -43,14 +43,14 @@ class Node:
 
     def restart(self) -> None:
         """Another agent takes over."""
-        self.reconciler = Reconciler(self.tree, self.proc, self.sysfs, clock=lambda: self.now)
+        self.reconciler = make_reconciler(self.tree, self.proc, self.sysfs, lambda: self.now)
 
     def plug(self, name: str) -> int:
         tid = self.threads.start(name)
         self.qemu.add(tid)
         return tid
 
-    def run(self, *targets: Target) -> Layout:
+    def run(self, *targets: BoundTarget) -> BoundLayout:
         self.now += 40
         return self.reconciler.run(targets)
 
@@ -59,7 +59,7 @@ class Node:
         return {tids for name, tids in self.tree.observe().mon_groups.items() if name.is_ours}
 
 
-def wanting(*groups: Mapping[str, object], name: str = "vm3", vcpus: int = 4, priority: int = 0) -> Target:
+def wanting(*groups: Mapping[str, object], name: str = "vm3", vcpus: int = 4, priority: int = 0) -> BoundTarget:
     placements = [{"nodeName": "node01", "podUID": POD, "role": "Active"}]
     spec = {"vmiName": "vm3", "groups": list(groups), "priority": priority}
     return make_target(make_object(name, spec=spec, status={"vcpuCount": vcpus, "placements": placements}))
@@ -72,7 +72,7 @@ def node(emulator: Emulator, tmp_path: Path, threads: BusyThreads) -> Iterator[N
     node.sampler.close()
 
 
-def states(layout: Layout) -> list[tuple[GroupState, str | None]]:
+def states(layout: BoundLayout) -> list[tuple[GroupState, str | None]]:
     return [(group.state, group.reason) for target in layout.targets for group in target.groups]
 
 

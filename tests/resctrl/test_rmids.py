@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.layout import GroupState
+from cachemon.engine.layout import GroupState
 from cachemon.model.errors import OutOfRmidsError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree import ResctrlTree

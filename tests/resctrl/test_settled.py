@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.layout import Layout, Target
-from cachemon.agent.reconcile import Reconciler
+from cachemon.agent.targets import BoundLayout, BoundTarget
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
 from tests.resctrl.busy_threads import BusyThreads
 from tests.resctrl.test_reconcile import ALL, LOW, WELL, Node, states, wanting
+from tests.unit.agent.builders import make_reconciler
 
 TWO = {"name": "two", "vcpus": "2"}
 IO = {"name": "io", "threads": ["Emulator"]}
@@ -23,13 +23,13 @@ MOST_VCPUS = 5
 class QuickNode(Node):
     """Passes come so soon after each other that what the kernel has is believed from one to the next."""
 
-    def run(self, *targets: Target) -> Layout:
+    def run(self, *targets: BoundTarget) -> BoundLayout:
         self.now += 1
         return self.reconciler.run(targets)
 
-    def by_a_new_agent(self, *targets: Target) -> Layout:
+    def by_a_new_agent(self, *targets: BoundTarget) -> BoundLayout:
         """What an agent tells that knows nothing yet."""
-        return Reconciler(self.tree, self.proc, self.sysfs, clock=lambda: self.now).run(targets)
+        return make_reconciler(self.tree, self.proc, self.sysfs, lambda: self.now).run(targets)
 
 
 @pytest.fixture

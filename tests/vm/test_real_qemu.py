@@ -11,6 +11,7 @@ import pytest
 from cachemon.model.threads import Qemu, ThreadClass
 from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.pods import Pods
 from lab import guest
 from lab.cgroups import pod_cgroup, writable_home
 from lab.launcher import Identity, LauncherError, container_id
@@ -26,10 +27,16 @@ PREAMBLE = (  # of programs that play the lab in a process of its own; the pod's
     "import sys; sys.path[:0] = ['operator', '.']\n"
     "from pathlib import Path\n"
     "from cachemon.qemu.discovery import QemuFinder\n"
+    "from cachemon.qemu.pods import Pods\n"
     "from lab.launcher import Identity, Pod\n"
     "from lab.vm import Hardware, VirtualMachine\n"
     "pod = Pod(sys.argv[1], 'tenant-a', 'vm1', 'vmi-uid')\n"
+    "finder = QemuFinder(Path('/proc'), Pods(Path('/proc')))\n"
 )
+
+
+def new_finder() -> QemuFinder:
+    return QemuFinder(Path("/proc"), Pods(Path("/proc")))
 
 
 def found(finder: QemuFinder, vm: VirtualMachine) -> Qemu:
@@ -64,7 +71,7 @@ def used_until(vm: VirtualMachine, vcpu: int, seconds: float) -> dict[int, float
 def test_the_finder_and_qemu_agree_on_the_vcpu_threads(make_vm: MakeVm, accel: str) -> None:
     vm = make_vm(Hardware(vcpus=4), accel=accel)
     vm.start()
-    qemu = found(QemuFinder(Path("/proc")), vm)
+    qemu = found(new_finder(), vm)
     assert qemu.pid == vm.pid
     assert qemu.guest_name == "tenant-a_vm1"
     assert qemu.identifiable
@@ -78,7 +85,7 @@ def test_vcpus_that_are_not_plugged_have_no_thread_and_one_that_is_plugged_gets_
     vm = make_vm(Hardware(vcpus=2))
     assert vm.hardware.most_vcpus == 8
     vm.start()
-    finder = QemuFinder(Path("/proc"))
+    finder = new_finder()
     before = vcpu_tids(found(finder, vm))
     assert sorted(before) == [0, 1]
     assert vm.plug_vcpu() == 2
@@ -98,7 +105,7 @@ def test_no_more_vcpus_are_plugged_than_there_is_room_for(make_vm: MakeVm) -> No
 def test_one_tcg_thread_for_all_vcpus_says_that_it_stands_for_all(make_vm: MakeVm) -> None:
     vm = make_vm(Hardware(vcpus=2), accel="tcg,thread=single,tb-size=16")
     vm.start()
-    vcpus = [thread for thread in found(QemuFinder(Path("/proc")), vm).threads if thread.stands_for_all_vcpus]
+    vcpus = [thread for thread in found(new_finder(), vm).threads if thread.stands_for_all_vcpus]
     assert [thread.tid for thread in vcpus] == list(set(vm.vcpu_tids.values()))
 
 
@@ -153,7 +160,7 @@ def test_a_live_migration_moves_the_running_guest(make_vm: MakeVm, accel: str) -
     used_until(source, 2, 0.1)
     migration = LiveMigration(source, target)
     migration.prepare()
-    finder = QemuFinder(Path("/proc"))
+    finder = new_finder()
     assert target.guest_status == "inmigrate"
     both = finder.find([source.pod.uid, target.pod.uid])
     assert [sorted(vcpu_tids(qemu)) for (qemu,) in both.values()] == [[0, 1, 2]] * 2
@@ -175,7 +182,7 @@ def test_the_pod_is_told_by_the_cgroup_where_one_can_be_made(make_vm: MakeVm) ->
     vm.start()
     cgroup = proc.read_cgroup(f"/proc/{vm.pid}") or ""
     assert proc.pod_uid_of_cgroup(cgroup) == vm.pod.uid
-    assert found(QemuFinder(Path("/proc")), vm).pid == vm.pid
+    assert found(new_finder(), vm).pid == vm.pid
 
 
 @pytest.mark.pitfall(16)
@@ -191,7 +198,7 @@ def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own
     nested.mkdir(parents=True)
     (nested / "cgroup.procs").write_text(str(vm.pid))
     assert victim in (proc.read_cgroup(f"/proc/{vm.pid}") or "")
-    both = QemuFinder(Path("/proc")).find([vm.pod.uid, victim])
+    both = new_finder().find([vm.pod.uid, victim])
     assert [[qemu.pid for qemu in both[uid]] for uid in (vm.pod.uid, victim)] == [[vm.pid], []]
     vm.stop()
     assert not own.parent.exists()
@@ -201,7 +208,7 @@ def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm)
     vm = make_vm(identity=Identity.MOUNTINFO)
     vm.start()
     assert proc.pod_uid_of_cgroup(proc.read_cgroup(f"/proc/{vm.pid}") or "") is None
-    assert found(QemuFinder(Path("/proc")), vm).pid == vm.pid
+    assert found(new_finder(), vm).pid == vm.pid
 
 
 @pytest.mark.usefixtures("programs")
@@ -213,7 +220,7 @@ def test_a_user_namespace_is_enough_for_vms(folder: Path) -> None:
         "vm = VirtualMachine(pod, Hardware(), Path(sys.argv[2]), identity=Identity.MOUNTINFO)\n"
         "with vm:\n"
         "    vm.start()\n"
-        "    print(len(QemuFinder(Path('/proc')).find([pod.uid])[pod.uid]), sorted(vm.vcpu_tids))"
+        "    print(len(finder.find([pod.uid])[pod.uid]), sorted(vm.vcpu_tids))"
     )
     command = [*namespaces, sys.executable, "-c", script, str(uuid4()), str(folder)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -239,7 +246,6 @@ def test_the_moment_of_exec_does_not_hide_a_qemu(make_vm: MakeVm) -> None:
     # time.
     vm = make_vm()
     script = PREAMBLE + (
-        "finder = QemuFinder(Path('/proc'))\n"
         "print('on', flush=True)\n"
         "while not (qemus := finder.find([pod.uid])[pod.uid]): pass\n"
         "print(qemus[0].pid, flush=True)"
@@ -258,7 +264,7 @@ def test_the_moment_of_exec_does_not_hide_a_qemu(make_vm: MakeVm) -> None:
 def test_a_killed_qemu_is_gone_and_its_launcher_ends(make_vm: MakeVm) -> None:
     vm = make_vm()
     vm.start()
-    finder = QemuFinder(Path("/proc"))
+    finder = new_finder()
     assert found(finder, vm).pid == vm.pid
     launcher = vm.launcher
     vm.kill()

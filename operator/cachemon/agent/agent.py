@@ -8,20 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cachemon.agent.config import Config
-from cachemon.agent.figures import Figures
-from cachemon.agent.layout import Layout, Target
 from cachemon.agent.metrics import Health, MetricsPage
 from cachemon.agent.publish import Publisher
-from cachemon.agent.reconcile import Reconciler
-from cachemon.agent.sample import Sampler
 from cachemon.agent.server import serve
-from cachemon.agent.targets import Departures, targets_of, what_binds
+from cachemon.agent.targets import BoundLayout, BoundTarget, Departures, targets_of, what_binds
+from cachemon.agent.words import ON_A_NODE
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import Layout
+from cachemon.engine.reconcile import Reconciler
+from cachemon.engine.sample import Sampler
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
-from cachemon.model.api import GROUPS
+from cachemon.model.api import GROUPS, CacheMonitorGroup
 from cachemon.model.errors import CachemonError
+from cachemon.qemu.pods import Pods
 from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree import ResctrlTree
 
@@ -60,8 +62,8 @@ class Agent:
 
     def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
         self._config = config
-        self._layout = Layout()
-        self._sampled: tuple[Layout, Figures] = (self._layout, Figures())
+        self._layout: BoundLayout = Layout()
+        self._sampled: tuple[BoundLayout, Figures] = (self._layout, Figures())
         self._pulse = _Pulse(time.monotonic(), time.monotonic())
         self._wake_reconcile = asyncio.Event()
         self._wake_sample = asyncio.Event()
@@ -72,7 +74,14 @@ class Agent:
         self._is_second = False
         tree = ResctrlTree(config.resctrl)
         in_pod = config.kubeconfig is None
-        self._reconciler = Reconciler(tree, config.proc, config.sysfs, in_pod=in_pod, budget=config.rmid_budget)
+        self._reconciler = Reconciler[CacheMonitorGroup](
+            tree,
+            config.proc,
+            config.sysfs,
+            Pods(config.proc, in_pod=in_pod),
+            ON_A_NODE,
+            budget=config.rmid_budget,
+        )
         self._sampler = Sampler(tree, config.rate_window_seconds)
         self._publisher = Publisher(
             client,
@@ -136,7 +145,7 @@ class Agent:
                 pause = scan_pause(self._config.scan_seconds, waited, now - began)
                 await _wait(self._wake_reconcile, min(pause, max(0.0, self._departures.ends_in())))
 
-    def _reconcile_alone(self, targets: Sequence[Target]) -> Layout | None:
+    def _reconcile_alone(self, targets: Sequence[BoundTarget]) -> BoundLayout | None:
         """One pass; None while there is an agent before us: until its end nothing is done or told."""
         if not self._claim.hold():
             if not self._is_second:
@@ -221,7 +230,7 @@ def scan_pause(scan_seconds: float, waited: float | None, spent: float = 0.0) ->
     return max(seconds - spent, min(seconds, spent))
 
 
-def _what_is_read(layout: Layout) -> object:
+def _what_is_read(layout: BoundLayout) -> object:
     """What makes a sample urgent when it changes; an object's new resourceVersion does not."""
     return str(layout.node.unavailable), layout.node.blocks, tuple((t.uid, t.groups) for t in layout.targets)
 

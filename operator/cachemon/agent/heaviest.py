@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cachemon.agent.figures import BlockFigure, Figures
-from cachemon.agent.layout import Layout
+from cachemon.agent.targets import BoundLayout, vmis_of
+from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading, total
 
@@ -22,7 +22,7 @@ def exact(value: int) -> int:
     return min(value, LARGEST_INTEGER)
 
 
-def heaviest_groups(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+def heaviest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
     """The monitoring groups that hold most of a cache block."""
     return _first(
         (
@@ -40,24 +40,24 @@ def heaviest_groups(layout: Layout, figures: Figures, block_id: int) -> list[dic
     )
 
 
-def heaviest_vmis_of_block(layout: Layout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+def heaviest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
     """The VMIs that hold most of a cache block: all their cells, each counted once."""
     return _first(
         (occupancy, {"namespace": vmi.namespace, "name": vmi.name})
-        for vmi in layout.cells_of_vmis()
-        for occupancy in _in_block(figures.vmis.get(str(vmi), ()), block_id)
+        for vmi, guest in vmis_of(layout).items()
+        for occupancy in _in_block(figures.guests.get(guest, ()), block_id)
     )
 
 
-def heaviest_vmis(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
+def heaviest_vmis(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     """The VMIs that hold most of all cache blocks together; none where one of them can't be judged."""
     sums: list[tuple[Reading, dict[str, Any]]] = [
         (
             total(figure.occupancy for figure in found if figure.occupancy is not None),
             {"namespace": vmi.namespace, "name": vmi.name},
         )
-        for vmi in layout.cells_of_vmis()
-        if (found := figures.vmis.get(str(vmi), ()))
+        for vmi, guest in vmis_of(layout).items()
+        if (found := figures.guests.get(guest, ()))
     ]
     if any(isinstance(held, Missing) for held, _ in sums):
         return []

@@ -8,9 +8,10 @@ from prometheus_client.core import Metric
 
 from cachemon.agent import metric_families as families
 from cachemon.agent.exposition import render
-from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, Figures
-from cachemon.agent.layout import GroupState, Layout
 from cachemon.agent.metric_families import Family
+from cachemon.agent.targets import BoundLayout, vmis_of
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, Figures
+from cachemon.engine.layout import GroupState
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 
@@ -52,7 +53,7 @@ class MetricsPage:
     def __init__(
         self,
         node_name: str,
-        snapshot: Callable[[], tuple[Layout, Figures]],
+        snapshot: Callable[[], tuple[BoundLayout, Figures]],
         health: Callable[[], Health],
     ) -> None:
         self._node_name = node_name
@@ -71,7 +72,7 @@ class MetricsPage:
         yield from self._node_families(layout, figures)
         yield from self._own_families(layout)
 
-    def _group_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
+    def _group_families(self, layout: BoundLayout, figures: Figures) -> Iterator[Metric]:
         occupancy, state = families.GROUP_OCCUPANCY.empty(), families.GROUP_MONITORED.empty()
         traffic = {event: family.empty() for event, family in _TRAFFIC.items()}
         for target in layout.targets:
@@ -89,10 +90,10 @@ class MetricsPage:
         yield from traffic.values()
         yield state
 
-    def _vmi_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
+    def _vmi_families(self, layout: BoundLayout, figures: Figures) -> Iterator[Metric]:
         occupancy, traffic = families.VMI_OCCUPANCY.empty(), families.VMI_TRAFFIC.empty()
-        for vmi in layout.cells_of_vmis():
-            for figure in figures.vmis.get(str(vmi), ()):
+        for vmi, guest in vmis_of(layout).items():
+            for figure in figures.guests.get(guest, ()):
                 where = (self._node_name, vmi.namespace, vmi.name, str(figure.block.id))
                 if isinstance(figure.occupancy, int):
                     occupancy.add_metric(where, figure.occupancy)
@@ -100,7 +101,7 @@ class MetricsPage:
                     traffic.add_metric(where, figure.traffic[TOTAL_TRAFFIC].total_bytes)
         yield from (occupancy, traffic)
 
-    def _node_families(self, layout: Layout, figures: Figures) -> Iterator[Metric]:
+    def _node_families(self, layout: BoundLayout, figures: Figures) -> Iterator[Metric]:
         capacity = families.CAPACITY.empty()
         occupancy, monitored = families.NODE_OCCUPANCY.empty(), families.NODE_MONITORED.empty()
         for figure in figures.node:
@@ -122,7 +123,7 @@ class MetricsPage:
             groups.add_metric((self._node_name, state, reason), number)
         yield groups
 
-    def _own_families(self, layout: Layout) -> Iterator[Metric]:
+    def _own_families(self, layout: BoundLayout) -> Iterator[Metric]:
         health = self._health()
         yield self._single(families.SAMPLES, health.samples)
         yield self._single(families.SAMPLE_SECONDS, health.sample_seconds)

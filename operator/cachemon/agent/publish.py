@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachemon.agent.figures import Figures
-from cachemon.agent.layout import Layout, TargetLayout
 from cachemon.agent.status import Signature, group_status, node_condition, node_status, signature
+from cachemon.agent.targets import BoundLayout, BoundTargetLayout, is_handing_over
+from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
@@ -49,9 +49,9 @@ class _Report:
     due: float = 0.0
     signature: Signature | None = None
     calm_until: float = 0.0
-    layout: TargetLayout | None = None  # whose signature it is
+    layout: BoundTargetLayout | None = None  # whose signature it is
 
-    def stands(self, layout: TargetLayout, figures: Figures, now: float) -> bool:
+    def stands(self, layout: BoundTargetLayout, figures: Figures, now: float) -> bool:
         """Whether it is plain, without a look at the object's groups, that there is nothing to tell."""
         told_all = self.signature is not None and not self.signature.lacking
         return layout is self.layout and now < self.due and told_all and not figures.lacking
@@ -123,7 +123,7 @@ class Publisher:
         self._hold_until = 0.0
         self.writes = Writes()
 
-    async def publish(self, layout: Layout, figures: Figures) -> float:
+    async def publish(self, layout: BoundLayout, figures: Figures) -> float:
         """Write everything that is due.
 
         Returns:
@@ -155,8 +155,8 @@ class Publisher:
         self.writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
         log.warning("%s; next try in %.1f s", err, wait)
 
-    async def _publish_group(self, target: TargetLayout, report: _Report, figures: Figures) -> None:
-        if target.is_handing_over:  # the last figures stand until the target's agent writes the next
+    async def _publish_group(self, target: BoundTargetLayout, report: _Report, figures: Figures) -> None:
+        if is_handing_over(target):  # the last figures stand until the target's agent writes the next
             report.signature = None
             report.due = self._clock() + target.target.object.status_period_seconds
             return
@@ -174,7 +174,7 @@ class Publisher:
             report.signature = mark
         report.layout = target
 
-    async def _publish_node(self, layout: Layout, figures: Figures) -> None:
+    async def _publish_node(self, layout: BoundLayout, figures: Figures) -> None:
         mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids)
         report = self._node_report
         if mark == report.signature and self._clock() < report.due:

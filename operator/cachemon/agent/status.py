@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cachemon import __version__
-from cachemon.agent.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
 from cachemon.agent.heaviest import exact, heaviest_groups, heaviest_vmis, heaviest_vmis_of_block
-from cachemon.agent.layout import GroupLayout, GroupState, Layout, TargetLayout
+from cachemon.agent.targets import BoundLayout, BoundTargetLayout
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.groups import GroupKey
@@ -23,7 +24,7 @@ LONGEST_BLOCKS = 256
 LONGEST_CPUS = 1024  # half a list would be wrong
 
 
-def monitored_condition(layout: TargetLayout) -> Condition:
+def monitored_condition(layout: BoundTargetLayout) -> Condition:
     """Whether every group of the object is fully monitored, and if not, which and why."""
     problem = layout.target.object.problem
     if problem:
@@ -52,7 +53,7 @@ class Signature(NamedTuple):
     lacking: tuple[object, ...]
 
 
-def signature(layout: TargetLayout, figures: Figures) -> Signature:
+def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
     """Of an object's report. Derives no figure of groups that lack none."""
     state = tuple(
         (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
@@ -61,7 +62,7 @@ def signature(layout: TargetLayout, figures: Figures) -> Signature:
     return Signature((layout.target.object.generation, *state), tuple(_lacking(layout, figures)))
 
 
-def _lacking(layout: TargetLayout, figures: Figures) -> Iterable[object]:
+def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
     for group in layout.groups:
         key = GroupKey(layout.uid, group.group.name)
         for block in figures.groups.get(key, ()) if key in figures.lacking else ():
@@ -72,7 +73,7 @@ def _lacking(layout: TargetLayout, figures: Figures) -> Iterable[object]:
                     yield group.group.name, block.block.id, event
 
 
-def group_status(layout: TargetLayout, figures: Figures, now: str) -> dict[str, Any]:
+def group_status(layout: BoundTargetLayout, figures: Figures, now: str) -> dict[str, Any]:
     """The agent's part of a CacheMonitorGroup's status, whole: fields left out are removed by the apply.
 
     Args:
@@ -94,7 +95,7 @@ def group_status(layout: TargetLayout, figures: Figures, now: str) -> dict[str, 
     }
 
 
-def _summary(layout: TargetLayout, figures: Figures) -> dict[str, str]:
+def _summary(layout: BoundTargetLayout, figures: Figures) -> dict[str, str]:
     monitored = sum(group.state is GroupState.MONITORED for group in layout.groups)
     summary = {"groups": f"{monitored}/{len(layout.groups)}"}
     by_block = figures.objects.get(layout.uid, {})
@@ -157,7 +158,7 @@ def _block(block: CacheBlock) -> dict[str, Any]:
     return status
 
 
-def node_condition(layout: Layout) -> Condition:
+def node_condition(layout: BoundLayout) -> Condition:
     """Whether the node's cache can be monitored."""
     if layout.node.unavailable:
         return Condition(READY, "False", layout.node.unavailable.reason, _told(str(layout.node.unavailable)))
@@ -168,7 +169,7 @@ def node_condition(layout: Layout) -> Condition:
 
 
 def node_status(
-    layout: Layout,
+    layout: BoundLayout,
     figures: Figures,
     *,
     period_seconds: int,
@@ -225,7 +226,7 @@ def _node_summary(figures: Figures) -> str:
     )[:LONGEST_BLOCKS]
 
 
-def _node_blocks(layout: Layout, figures: Figures) -> list[dict[str, Any]]:
+def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     blocks = []
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))

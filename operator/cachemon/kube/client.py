@@ -1,7 +1,6 @@
 """One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
 import json
-import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -68,7 +67,7 @@ class KubeClient:
     ) -> None:
         self._credentials = credentials
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=_tls(credentials)),
+            connector=aiohttp.TCPConnector(ssl=credentials.tls()),
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
         )
@@ -135,7 +134,7 @@ class KubeClient:
                     raise failure(event["object"].get("code", 500), event["object"].get("message", ""), {})
                 yield WatchEvent(event["type"], event["object"])
         finally:
-            response.close()
+            _hang_up(response)
 
     async def create(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -252,22 +251,23 @@ class KubeClient:
         return response
 
 
-def _tls(credentials: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=credentials.ca_file)
-    if credentials.client_certificate:
-        context.load_cert_chain(*credentials.client_certificate)
-    if not credentials.verifies:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 async def _answer(call: Any) -> Any:
     """Await a call of the HTTP client; what goes wrong on the way is KubeUnreachableError."""
     try:
         return await call
     except (TimeoutError, aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as err:
         raise KubeUnreachableError(f"the API server does not answer: {str(err) or type(err).__name__}") from err
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Be done with an answer that may not have come to its end, without TLS's farewell.
+
+    Nobody waits for that farewell, and it would keep the socket open beyond the end of the event loop.
+    """
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 def _decode(body: bytes) -> dict[str, Any]:

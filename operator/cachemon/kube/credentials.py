@@ -1,5 +1,6 @@
 """Where the API server is and how to prove who we are."""
 
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -43,3 +44,13 @@ class Credentials:
     proxy: str | None = None
     namespace: str = "default"
     renew: Callable[[], None] = _nothing
+
+    def tls(self) -> ssl.SSLContext:
+        """How the server is known, and how we are known to it where a certificate says who we are."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if self.client_certificate:
+            context.load_cert_chain(*self.client_certificate)
+        if not self.verifies:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

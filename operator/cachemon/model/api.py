@@ -1,8 +1,8 @@
 """The objects of API group cachemon.dev as values. `crds/` is the source of their schema."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 from cachemon.model.conditions import Condition, parse_conditions
 from cachemon.model.errors import InvalidInputError
@@ -126,6 +126,11 @@ class CacheMonitorGroup:
     raw_conditions: tuple[Mapping[str, Any], ...]
 
     @property
+    def namespace(self) -> str:
+        """The object's, and its VMI's."""
+        return self.name.namespace
+
+    @property
     def vmi(self) -> ObjectName:
         """The VMI that is watched: always one of the same namespace."""
         return ObjectName(self.name.namespace, self.vmi_name)
@@ -134,6 +139,10 @@ class CacheMonitorGroup:
     def guest_name(self) -> str:
         """The libvirt domain of the VMI (KubeVirt pkg/util DomainFromNamespaceName)."""
         return f"{self.name.namespace}_{self.vmi_name}"
+
+    def without_news(self) -> Self:
+        """The same without what is only told of it: two that are equal then want the same."""
+        return replace(self, resource_version="", observed_time="", conditions={}, raw_conditions=())
 
 
 def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:

@@ -54,13 +54,13 @@ class Cell:
     """Threads of one QEMU with the same membership.
 
     Attributes:
-        pod_uid: the pod that QEMU runs in.
+        owner_uid: whose QEMU it is: the pod, or the libvirt domain.
         qemu_pid: its process.
         members: the groups that all of the threads belong to; never empty.
         threads: at least one.
     """
 
-    pod_uid: str
+    owner_uid: str
     qemu_pid: int
     members: frozenset[GroupKey]
     threads: frozenset[Thread]
@@ -79,7 +79,9 @@ def split(qemu: Qemu, wishes: Iterable[Wish]) -> tuple[Cell, ...]:
         members = frozenset(wish.key for wish in wishes if wish.group.wants(thread))
         if members:
             by_membership[members].add(thread)
-    cells = (Cell(qemu.pod_uid, qemu.pid, members, frozenset(threads)) for members, threads in by_membership.items())
+    cells = (
+        Cell(qemu.owner_uid, qemu.pid, members, frozenset(threads)) for members, threads in by_membership.items()
+    )
     return tuple(sorted(cells, key=lambda cell: min(cell.tids)))
 
 

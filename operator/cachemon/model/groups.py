@@ -51,7 +51,7 @@ class MonitoringGroup:
         return self.all_vcpus or self.vcpus is not None
 
 
-WHOLE_VMI = MonitoringGroup(name=f"vcpus_{ALL}", vcpus=None, all_vcpus=True, threads=frozenset())
+ALL_VCPUS = MonitoringGroup(name=f"vcpus_{ALL}", vcpus=None, all_vcpus=True, threads=frozenset())
 
 
 def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
@@ -102,7 +102,7 @@ def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringG
         InvalidInputError: an item can't be meant, or two have the same name.
     """
     if items is None:
-        return (WHOLE_VMI,)
+        return (ALL_VCPUS,)
     groups = tuple(map(parse_group, items))
     names = [group.name for group in groups]
     if len(set(names)) < len(names):

@@ -179,7 +179,7 @@ def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict
 
 def _fresh_name(part: Part, used: set[MonGroupName]) -> MonGroupName:
     number = 0
-    while (name := MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.pod_uid}-{number}")) in used:
+    while (name := MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.owner_uid}-{number}")) in used:
         number += 1
     return name
 

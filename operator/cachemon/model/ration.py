@@ -47,7 +47,7 @@ class Shortage(NamedTuple):
 class _Place(NamedTuple):
     """What parts of different cells must have in common to share a mon_group."""
 
-    pod_uid: str
+    owner_uid: str
     qemu_pid: int
     control_group: str
 
@@ -143,10 +143,10 @@ def _merge(parts: Iterable[Part], admitted: AbstractSet[GroupKey]) -> list[Part]
         if members:
             threads[_place(part), members] |= part.threads
     return [
-        Part(Cell(place.pod_uid, place.qemu_pid, members, frozenset(found)), place.control_group, frozenset(found))
+        Part(Cell(place.owner_uid, place.qemu_pid, members, frozenset(found)), place.control_group, frozenset(found))
         for (place, members), found in threads.items()
     ]
 
 
 def _place(part: Part) -> _Place:
-    return _Place(part.cell.pod_uid, part.cell.qemu_pid, part.control_group)
+    return _Place(part.cell.owner_uid, part.cell.qemu_pid, part.control_group)

@@ -67,7 +67,8 @@ class Qemu:
     Attributes:
         pid: process id in the PID namespace of the /proc it was read from.
         start_time: clock ticks since boot; with `pid` it names the process.
-        pod_uid: UID of the pod that the process runs in, lower case with dashes.
+        owner_uid: UID of the pod that the process runs in, or UUID of the libvirt domain that it runs; lower case
+            with dashes.
         guest_name: from `-name guest=`; None where there is none. KubeVirt: `<namespace>_<vmi>`.
         threads: in order of `tid`. A QEMU that is still starting may lack some vCPUs.
         identifiable: False when the QEMU does not name its threads (no `debug-threads=on`): its vCPUs
@@ -76,7 +77,7 @@ class Qemu:
 
     pid: int
     start_time: int
-    pod_uid: str
+    owner_uid: str
     guest_name: str | None
     threads: tuple[Thread, ...]
     identifiable: bool

@@ -1,4 +1,4 @@
-"""Which QEMU processes run in which pods, and what threads they have.
+"""Which QEMU processes are whose, and what threads they have.
 
 A scan lists /proc and looks only at what may have changed since the last one:
 
@@ -13,31 +13,48 @@ A scan lists /proc and looks only at what may have changed since the last one:
 
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass, classify, tell_apart
 from cachemon.qemu import proc
 
-__all__ = ["QemuFinder"]
+__all__ = ["Owners", "QemuFinder"]
 
 MOST_THREADS = 8192  # KVM has 4096 vCPUs at most
 
 _PROGRAMS = ("qemu-system", "qemu-kvm")  # KubeVirt pkg/hypervisor/kvm/runtime.go, v1.9
 _QUARTER = 0.25
 _LONGEST_UNSEEN_SECONDS = 60.0
-_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 _HIDDEN = (
     "{root}/1 can't be read: processes of other users are hidden from the agent; mount /proc without hidepid "
     "(mount -o remount,hidepid=0 /proc), and where SELinux enforces run the agent as type spc_t"
 )
-_ALONE = "{root} shows the agent's own container and nothing of the node; its pod must have hostPID: true"
+
+
+class Owners(Protocol):
+    """Tells whose a QEMU process is: the pod's that it runs in, or the libvirt domain's that it runs."""
+
+    def check_view(self) -> None:
+        """Whether /proc shows the processes that we are after.
+
+        Raises:
+            ProcUnreadableError: it does not.
+        """
+
+    def owner_of(self, pid: int, argv: Sequence[str]) -> str | None:
+        """UID of the pod, or UUID of the domain; None for a process of nobody.
+
+        Args:
+            pid: the process.
+            argv: its command line, which anybody may have made up.
+        """
 
 
 class _Sighting(NamedTuple):
@@ -60,7 +77,7 @@ class _Identity:
     """What one look at a QEMU process said about it."""
 
     start_time: int
-    pod_uid: str | None
+    owner_uid: str | None
     guest_name: str | None
     names_its_threads: bool
 
@@ -76,13 +93,13 @@ class _Process:
 
 
 class QemuFinder:
-    """Finds the QEMU processes of pods, and keeps what it knows between scans.
+    """Finds the QEMU processes of owners, and keeps what it knows between scans.
 
     Not safe for use by several threads at once.
 
     Args:
         root: the /proc to read. Of the host, if PIDs are to mean anything to the host's resctrl.
-        in_pod: whether this program runs in a pod: then PID 1 must be of another container.
+        owners: tells whose a process is; asked once per look at a process.
         most_threads: of one QEMU; later ones are not seen. The kernel lists them by age.
         clock: seconds that never go back.
     """
@@ -90,62 +107,55 @@ class QemuFinder:
     def __init__(
         self,
         root: Path,
+        owners: Owners,
         *,
-        in_pod: bool = False,
         most_threads: int = MOST_THREADS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = os.fspath(root)
-        self._in_pod = in_pod
+        self._owners = owners
         self._most_threads = most_threads
         self._clock = clock
-        own = f"{self._root}/self"  # whatever pods this program is in, the node is in: they have no QEMU
-        self._around = proc.pod_uids_of_cgroup(proc.read_cgroup(own) or "")
-        self._around_mounts = proc.pod_uids_of_mountinfo(proc.read_mountinfo(own) or "")
         self._processes: dict[int, _Process] = {}
 
-    def find(self, pod_uids: Collection[str]) -> dict[str, tuple[Qemu, ...]]:
+    def find(self, owner_uids: Collection[str]) -> dict[str, tuple[Qemu, ...]]:
         """Scan once.
 
         Args:
-            pod_uids: pods to look for. Threads of other QEMUs are not read.
+            owner_uids: owners to look for. Threads of other QEMUs are not read.
 
         Returns:
-            For each of `pod_uids` its QEMU processes in order of PID; empty for a pod that has none now. Of a
-            pod with more than MOST_QEMUS one more than that, so that it shows. Processes and threads that end
+            For each of `owner_uids` its QEMU processes in order of PID; empty for one that has none now. Of one
+            with more than MOST_QEMUS one more than that, so that it shows. Processes and threads that end
             during the scan are left out.
 
         Raises:
             ProcUnreadableError: /proc can't be listed, hides the node's processes, or is not the node's; or the
                 agent has no descriptors left.
         """
-        found: dict[str, list[Qemu]] = {uid: [] for uid in pod_uids}
+        found: dict[str, list[Qemu]] = {uid: [] for uid in owner_uids}
         try:
             self._check_view()
             self._scan_processes()
             for pid, process in sorted(self._processes.items()):
-                if process.identity and process.identity.pod_uid in found:
-                    qemus = found[process.identity.pod_uid]
+                if process.identity and process.identity.owner_uid in found:
+                    qemus = found[process.identity.owner_uid]
                     if len(qemus) <= MOST_QEMUS and (
-                        qemu := self._look_inside(pid, process, process.identity, process.identity.pod_uid)
+                        qemu := self._look_inside(pid, process, process.identity, process.identity.owner_uid)
                     ):
                         qemus.append(qemu)
         except OSError as error:
             raise ProcUnreadableError(
                 Reason.PROC_UNREADABLE,
-                f"cannot read {self._root}: {error.strerror}; it must be the host's /proc (hostPID: true)",
+                f"cannot read {self._root}: {error.strerror}; it must be the host's /proc (in a pod: hostPID: true)",
             ) from error
         return {uid: tuple(qemus) for uid, qemus in found.items()}
 
     def _check_view(self) -> None:
-        """Whether /proc shows the node: PID 1 is always there, and hidepid hides it from all but its group."""
-        first, own = f"{self._root}/1", f"{self._root}/self"
-        if proc.read_stat(own) and not proc.read_stat(first):
+        """Whether /proc shows all: PID 1 is always there, and hidepid hides it from all but its group."""
+        if proc.read_stat(f"{self._root}/self") and not proc.read_stat(f"{self._root}/1"):
             raise ProcUnreadableError(Reason.PROC_HIDDEN, _HIDDEN.format(root=self._root))
-        cgroup = proc.read_cgroup(own) if self._in_pod else None
-        alone = cgroup is not None and cgroup == proc.read_cgroup(first)
-        if alone and Path(own, "ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
-            raise ProcUnreadableError(Reason.HOST_PID_MISSING, _ALONE.format(root=self._root))
+        self._owners.check_view()
 
     def _scan_processes(self) -> None:
         now = self._clock()
@@ -171,19 +181,12 @@ class QemuFinder:
         argv = proc.read_cmdline(directory) or ()
         return _Identity(
             start_time=stat.start_time,
-            pod_uid=self._pod_uid(directory),
+            owner_uid=self._owners.owner_of(pid, argv),
             guest_name=proc.guest_name(argv),
             names_its_threads=proc.names_its_threads(argv),
         )
 
-    def _pod_uid(self, directory: str) -> str | None:
-        """Mounts are asked only of a process whose cgroup names no pod: a pod's owner has a say in them."""
-        cgroup = proc.read_cgroup(directory) or ""
-        if proc.pod_uids_of_cgroup(cgroup) - self._around:
-            return proc.pod_uid_of_cgroup(cgroup, self._around)
-        return proc.pod_uid_of_mountinfo(proc.read_mountinfo(directory) or "", self._around_mounts)
-
-    def _look_inside(self, pid: int, process: _Process, identity: _Identity, pod_uid: str) -> Qemu | None:
+    def _look_inside(self, pid: int, process: _Process, identity: _Identity, owner_uid: str) -> Qemu | None:
         """The process and its threads as they are now; None when it is gone or another has its PID."""
         stat = proc.read_stat(f"{self._root}/{pid}")
         if stat is None or stat.dead or stat.start_time != identity.start_time:
@@ -197,7 +200,7 @@ class QemuFinder:
         process.qemu = Qemu(
             pid=pid,
             start_time=identity.start_time,
-            pod_uid=pod_uid,
+            owner_uid=owner_uid,
             guest_name=identity.guest_name,
             threads=threads,
             identifiable=identity.names_its_threads

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 __all__ = [
     "Stat",
+    "domain_uuid",
     "guest_name",
     "names_its_threads",
     "parse_cmdline",
@@ -40,6 +41,7 @@ _UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12
 _POD_IN_CGROUP = re.compile(rf"/(?:[^/]*kubepods(?:-[a-z]+)?-)?pod({_UID})(?:\.slice)?(?![^/])")
 # What kubelet mounts into every container: the log of its end, /etc/hosts, and emptyDir volumes.
 _POD_IN_MOUNT = re.compile(rf"/({_UID})/(?:volumes/kubernetes\.io~empty-dir/|containers/|etc-hosts(?![^/]))")
+_DOMAIN_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _STATE_FIELD, _START_TIME_FIELD = 3, 22  # proc(5); fields count from 1, field 3 is the first after the name
 _ROOT_FIELD = 3  # of a mountinfo line, counted from 0
@@ -93,6 +95,23 @@ def guest_name(argv: Iterable[str]) -> str | None:
         if key in ("guest", ""):
             name = value
     return name or None
+
+
+def domain_uuid(argv: Iterable[str]) -> str | None:
+    """The domain's UUID from QEMU's `-uuid`, lower case with dashes; None where there is none, or no UUID.
+
+    The last one counts, as it does to QEMU (system/vl.c, QEMU_OPTION_uuid).
+
+    >>> domain_uuid(["qemu-kvm", "-uuid", "C7A5FDBD-EDAF-9455-926A-D65C16DB1809"])
+    'c7a5fdbd-edaf-9455-926a-d65c16db1809'
+    """
+    uuid = None
+    words = iter(argv)
+    next(words, None)
+    for word in words:
+        if word in ("-uuid", "--uuid"):
+            uuid = next(words, "").lower()
+    return uuid if uuid and _DOMAIN_UUID.fullmatch(uuid) else None
 
 
 def names_its_threads(argv: Iterable[str]) -> bool:

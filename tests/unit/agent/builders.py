@@ -1,15 +1,21 @@
 """Values for tests of the agent."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from cachemon.agent.figures import Figures
-from cachemon.agent.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
-from cachemon.model.api import parse_cache_monitor_group
+from cachemon.agent.targets import BoundLayout, BoundTarget
+from cachemon.agent.words import ON_A_NODE
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
+from cachemon.engine.reconcile import Reconciler
+from cachemon.model.api import CacheMonitorGroup, parse_cache_monitor_group
 from cachemon.model.groups import parse_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
+from cachemon.qemu.pods import Pods
+from cachemon.resctrl.tree import ResctrlTree
 
 NODE = "node01"
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
@@ -38,9 +44,15 @@ def make_object(name: str = "vm3", **changes: Any) -> dict[str, Any]:
     }
 
 
-def make_target(obj: Mapping[str, Any] | None = None, *, reports: bool = True) -> Target:
+def make_target(obj: Mapping[str, Any] | None = None, *, reports: bool = True) -> BoundTarget:
     group = parse_cache_monitor_group(obj or make_object())
     return Target(group, tuple(placement.pod_uid for placement in group.placements), reports)
+
+
+def make_reconciler(
+    tree: ResctrlTree, proc: Path, sysfs: Path, clock: Callable[[], float]
+) -> Reconciler[CacheMonitorGroup]:
+    return Reconciler[CacheMonitorGroup](tree, proc, sysfs, Pods(proc), ON_A_NODE, clock=clock)
 
 
 def cell(name: object) -> MonGroupName:
@@ -55,7 +67,7 @@ def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = Gro
     return GroupLayout(group, state, reason, message, vcpus=(0, 1), threads=2, cells=tuple(cells))
 
 
-def make_layout(*targets: tuple[Target, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> Layout:
+def make_layout(*targets: tuple[BoundTarget, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> BoundLayout:
     return Layout(
         node=node,
         targets=tuple(TargetLayout(target, tuple(groups), has_all_vcpus=True) for target, groups in targets),

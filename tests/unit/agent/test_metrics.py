@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from cachemon.agent.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
-from cachemon.agent.layout import GroupState, Layout, unavailable_layout
 from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.layout import GroupState, unavailable_layout
 from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -23,7 +24,7 @@ HEALTH = Health(
 )
 
 
-def figures_of(layout: Layout, occupancy: Reading) -> Figures:
+def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
     figure = BlockFigure(BLOCKS[1], occupancy, {TOTAL_TRAFFIC: Traffic(123_456, 100)})
     return Figures(
         wall_time=1.8e9,
@@ -32,7 +33,7 @@ def figures_of(layout: Layout, occupancy: Reading) -> Figures:
     )
 
 
-def scrape(layout: Layout, figures: Figures) -> list[Sample]:
+def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
     page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).render().decode()
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.figures import BlockFigure, Figures
-from cachemon.agent.layout import GroupState, Layout, TargetLayout
 from cachemon.agent.publish import Publisher
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.figures import BlockFigure, Figures
+from cachemon.engine.layout import GroupState, TargetLayout
 from cachemon.kube.pace import TokenBucket
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import NODES, ObjectName, Resource
@@ -104,11 +105,11 @@ class Setting:
             wall_clock=lambda: 1.8e9 + self.now,
         )
 
-    def publish(self, layout: Layout, figures: Figures = NOTHING_READ) -> float:
+    def publish(self, layout: BoundLayout, figures: Figures = NOTHING_READ) -> float:
         return asyncio.run(self.publisher.publish(layout, figures))
 
 
-def layout_of(*names: str, state: GroupState = GroupState.MONITORED, period: int = 60) -> Layout:
+def layout_of(*names: str, state: GroupState = GroupState.MONITORED, period: int = 60) -> BoundLayout:
     spec = {"statusPeriodSeconds": period}
     return make_layout(
         *((make_target(make_object(name, spec=spec)), [make_group("a", [cell(0)], state)]) for name in names)
@@ -361,7 +362,7 @@ def test_an_api_server_that_is_away_is_asked_for_the_conditions_again() -> None:
     assert setting.server.applied[0][2]["conditions"][0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
 
 
-def occupancy(layout: Layout, reading: Reading) -> Figures:
+def occupancy(layout: BoundLayout, reading: Reading) -> Figures:
     """Figures of which all groups have this one."""
     keys = [GroupKey(target.uid, group.group.name) for target in layout.targets for group in target.groups]
     return Figures(

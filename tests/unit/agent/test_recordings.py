@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.layout import GroupState, Layout
-from cachemon.agent.reconcile import Reconciler
-from cachemon.agent.targets import Departures, targets_of
+from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, targets_of
 from cachemon.controller.decision import decide, parse_stored_group
 from cachemon.controller.vmi import LauncherPod, Vmi
+from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import ObjectName
 from cachemon.model.mon_groups import MonGroupName, Observed
 from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
+from tests.unit.agent.builders import make_reconciler
 from tests.unit.controller.builders import NOW, agent, at, figures
 from tests.unit.model.worlds import SimulatedKernel
 from tests.unit.qemu.fake_proc import FakeProc
@@ -77,10 +77,10 @@ class NodeAgent:
         self.proc = FakeProc(folder)
         self.tree = SimulatedTree(folder)
         self.now = 0.0
-        self.layout = Layout()
+        self.layout: BoundLayout = Layout()
         self._there: dict[int, RecordedQemu] = {}
         self._had = [False, False]
-        self._reconciler = Reconciler(self.tree, self.proc.root, folder, clock=lambda: self.now)
+        self._reconciler = make_reconciler(self.tree, self.proc.root, folder, lambda: self.now)
         self._departures = Departures(2, lambda: self.now)
 
     def show(self, qemus: Mapping[str, RecordedQemu]) -> None:
@@ -126,7 +126,7 @@ class NodeAgent:
     @property
     def reports(self) -> bool:
         """Whether it writes the status."""
-        return any(target.target.reports and not target.is_handing_over for target in self.layout.targets)
+        return any(target.target.reports and not is_handing_over(target) for target in self.layout.targets)
 
     @property
     def states(self) -> list[GroupState]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.agent import Agent
-from cachemon.agent.sample import Sampler
+from cachemon.engine.sample import Sampler
 from cachemon.kube.client import WatchEvent
 from cachemon.resctrl.counters import CounterReader
 from cachemon.resctrl.tree import ResctrlTree

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.agent.heaviest import LARGEST_INTEGER
-from cachemon.agent.layout import GroupLayout, GroupState, Layout, NodeFacts, TargetLayout, unavailable_layout
 from cachemon.agent.status import group_status, monitored_condition, node_status, signature
+from cachemon.agent.targets import BoundLayout, BoundTargetLayout
+from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
 from cachemon.model.readings import CacheBlock, Missing, Reading
@@ -34,7 +35,7 @@ RATES = st.one_of(st.none(), st.integers(0, 2**70))
 
 
 def figures_of(
-    layout: TargetLayout, occupancy: Reading, rate: int | None, blocks: tuple[CacheBlock, ...] = BLOCKS
+    layout: BoundTargetLayout, occupancy: Reading, rate: int | None, blocks: tuple[CacheBlock, ...] = BLOCKS
 ) -> Figures:
     traffic = {TOTAL_TRAFFIC: Traffic(10**12, rate)}
     return Figures(
@@ -55,7 +56,7 @@ def figures_of(
     )
 
 
-def target_layout(*groups: GroupLayout, **changes: Any) -> TargetLayout:
+def target_layout(*groups: GroupLayout, **changes: Any) -> BoundTargetLayout:
     return TargetLayout(make_target(make_object(**changes)), groups, has_all_vcpus=True)
 
 
@@ -251,12 +252,12 @@ def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:
     assert "heaviestGroups" not in second
 
 
-def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[Layout, Figures]:
+def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[BoundLayout, Figures]:
     """VMIs that are watched by an object each, and what they hold of the two cache blocks."""
     layout = make_layout(*((make_target(make_object(name)), [make_group("g", [cell(name)])]) for name in sizes))
     blocks = {name: tuple(map(BlockFigure, BLOCKS, held, ({}, {}))) for name, held in sizes.items()}
-    vmis = {str(target.target.object.vmi): blocks[target.target.object.vmi_name] for target in layout.targets}
-    return layout, Figures(wall_time=1.8e9, vmis=vmis, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
+    guests = {target.target.object.guest_name: blocks[target.target.object.vmi_name] for target in layout.targets}
+    return layout, Figures(wall_time=1.8e9, guests=guests, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
 
 
 def test_the_heaviest_vmi_is_named_of_each_block_and_of_the_node() -> None:

@@ -12,7 +12,7 @@ def named(*objects: dict[str, object]) -> dict[ObjectName, dict[str, object]]:
 def test_the_node_of_the_binding_reports() -> None:
     (target,) = targets_of(NODE, named(make_object()), {})
     assert target.reports
-    assert target.pod_uids == ("pod-of-vm3",)
+    assert target.owner_uids == ("pod-of-vm3",)
 
 
 def test_a_node_that_will_run_the_vm_prepares_and_does_not_report() -> None:
@@ -22,12 +22,12 @@ def test_a_node_that_will_run_the_vm_prepares_and_does_not_report() -> None:
     ]
     moving = make_object(status={"nodeName": "node02", "migrationTargetNodeName": NODE, "placements": placements})
     (target,) = targets_of(NODE, {}, named(moving))
-    assert (target.reports, target.pod_uids) == (False, ("new",))
+    assert (target.reports, target.owner_uids) == (False, ("new",))
 
 
 def test_a_bound_object_without_a_pod_here_still_reports() -> None:
     (target,) = targets_of(NODE, named(make_object(status={"placements": []})))
-    assert (target.reports, target.pod_uids) == (True, ())
+    assert (target.reports, target.owner_uids) == (True, ())
 
 
 def test_an_object_that_has_moved_on_is_no_target() -> None:
@@ -83,7 +83,7 @@ def test_an_object_between_two_watches_keeps_its_mon_groups_and_reports_nothing_
     (target,) = departures.waited_for(targets_of(NODE, named(make_object())))
     clock.now += 60
     (waited_for,) = departures.waited_for(())
-    assert (waited_for.object, waited_for.pod_uids) == (target.object, target.pod_uids)
+    assert (waited_for.object, waited_for.owner_uids) == (target.object, target.owner_uids)
     assert not waited_for.reports
     assert departures.ends_in() == 2
     clock.now += 1.9

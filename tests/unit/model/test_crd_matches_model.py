@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cachemon.model import api, conditions, readings
-from cachemon.model.groups import WHOLE_VMI
+from cachemon.model.groups import ALL_VCPUS
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import MAX_VCPU_ID
 
@@ -129,7 +129,7 @@ def test_the_group_of_all_vcpus_has_a_name_that_a_person_could_give() -> None:
     rule = field(api.GROUPS, "spec.groups.name")["x-kubernetes-validations"][0]["rule"]
     found = re.search(r"matches\('(.*)'\)", rule)
     assert found is not None
-    assert re.search(found[1], WHOLE_VMI.name)
+    assert re.search(found[1], ALL_VCPUS.name)
 
 
 def test_as_many_groups_can_be_reported_as_wanted() -> None:

@@ -69,12 +69,14 @@ def test_a_group_wants_its_vcpus_and_thread_classes_and_nothing_else() -> None:
 def one_thread_qemu() -> Qemu:
     qemu = make_qemu(1, vcpus=())
     shared = Thread(199, 5, ThreadClass.VCPU, None)
-    return Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, (*qemu.threads, shared), identifiable=True)
+    return Qemu(
+        qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, (*qemu.threads, shared), identifiable=True
+    )
 
 
 def nameless_qemu() -> Qemu:
     qemu = make_qemu(1, vcpus=())
-    return Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, qemu.threads, identifiable=False)
+    return Qemu(qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, qemu.threads, identifiable=False)
 
 
 ALL = parse_groups(None)[0]

@@ -187,7 +187,7 @@ def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_ma
     for thread in new:
         if inherited:
             kernel.move(inherited, thread.tid)
-    grown = Qemu(qemu.pid, qemu.start_time, qemu.pod_uid, qemu.guest_name, (*qemu.threads, *new), identifiable=True)
+    grown = Qemu(qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, (*qemu.threads, *new), identifiable=True)
     after_world = World((grown, *world.qemus[1:]), world.wishes_of)
     after = after_world.plan(kernel, held_for=holders(plan))
     assert moved(after) <= {thread.tid for thread in new}
@@ -405,7 +405,7 @@ def test_names_carry_the_pod_and_collide_with_nobodys(world: World) -> None:
     names = list(plan.placed.values())
     assert len(set(names)) == len(names)
     for part, where in plan.placed.items():
-        assert where.name.startswith(f"cachemon-{part.cell.pod_uid}-")
+        assert where.name.startswith(f"cachemon-{part.cell.owner_uid}-")
         assert len(where.name) < 64
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cachemon.model.groups import WHOLE_VMI
+from cachemon.model.groups import ALL_VCPUS
 from cachemon.model.policies import parse_cache_monitor_policy, parse_selector, stamped_name
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -74,7 +74,7 @@ def test_every_requirement_narrows_and_each_one_has_its_opposite(
 def test_a_policy_without_anything_watches_all_vcpus_of_every_vmi() -> None:
     parsed = parse_cache_monitor_policy(policy())
     assert parsed.selects({}, {"any": "label"})
-    assert parsed.template.groups == (WHOLE_VMI,)
+    assert parsed.template.groups == (ALL_VCPUS,)
     assert parsed.template.spec("vm3") == {
         "vmiName": "vm3",
         "groups": [{"vcpus": "all"}],

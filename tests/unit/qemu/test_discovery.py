@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
 from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.pods import Pods
 from lab.wait import until
 from tests.unit.qemu.fake_proc import NAME, FakeProc
 
@@ -38,9 +40,13 @@ def clock() -> Clock:
     return Clock()
 
 
+def finder_of(root: Path, *, in_pod: bool = False, **settings: Any) -> QemuFinder:
+    return QemuFinder(root, Pods(root, in_pod=in_pod), **settings)
+
+
 @pytest.fixture
 def finder(fake: FakeProc, clock: Clock) -> QemuFinder:
-    return QemuFinder(fake.root, clock=clock)
+    return finder_of(fake.root, clock=clock)
 
 
 def settle(finder: QemuFinder, clock: Clock) -> None:
@@ -71,7 +77,7 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
             Qemu(
                 pid=60,
                 start_time=4242,
-                pod_uid=POD,
+                owner_uid=POD,
                 guest_name="tenant-a_vm1",
                 threads=(
                     Thread(60, 4242, ThreadClass.EMULATOR, None),
@@ -275,7 +281,7 @@ def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) 
 
 def test_a_missing_proc_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ProcUnreadableError, match="hostPID") as caught:
-        QemuFinder(tmp_path / "nowhere").find([POD])
+        finder_of(tmp_path / "nowhere").find([POD])
     assert caught.value.reason == "ProcUnreadable"
 
 
@@ -284,10 +290,10 @@ def test_a_proc_that_hides_other_users_processes_is_an_error_that_says_what_to_d
     (fake.root / "self").unlink()
     (fake.root / "self").symlink_to("4711")
     with pytest.raises(ProcUnreadableError, match="hidepid=0") as caught:
-        QemuFinder(fake.root).find([POD])
+        finder_of(fake.root).find([POD])
     assert caught.value.reason == "ProcHidden"
     fake.process(1, "systemd", ["/sbin/init"])
-    assert QemuFinder(fake.root).find([POD]) == {POD: ()}
+    assert finder_of(fake.root).find([POD]) == {POD: ()}
 
 
 @pytest.mark.pitfall(15)
@@ -296,15 +302,15 @@ def test_a_pod_without_the_hosts_pids_is_told_to_take_them(fake: FakeProc) -> No
     (fake.root / "1" / "ns").mkdir()
     (fake.root / "1" / "ns" / "pid").touch()
     with pytest.raises(ProcUnreadableError, match="hostPID: true") as caught:
-        QemuFinder(fake.root, in_pod=True).find([POD])
+        finder_of(fake.root, in_pod=True).find([POD])
     assert caught.value.reason == "HostPIDMissing"
-    assert QemuFinder(fake.root).find([POD]) == {POD: ()}, "a program outside of pods may share what PID 1 has"
+    assert finder_of(fake.root).find([POD]) == {POD: ()}, "a program outside of pods may share what PID 1 has"
     fake.process(4711, "cachemon-agent", ["cachemon-agent"], pod=OTHER_POD)
     fake.process(1, "systemd", ["/sbin/init"])
     (fake.root / "self").unlink()
     (fake.root / "self").symlink_to("4711")
     (fake.root / "1" / "ns").rename(fake.root / "4711" / "ns")
-    assert QemuFinder(fake.root, in_pod=True).find([POD]) == {POD: ()}
+    assert finder_of(fake.root, in_pod=True).find([POD]) == {POD: ()}
 
 
 @pytest.mark.pitfall(15)
@@ -315,7 +321,9 @@ def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_
         "from pathlib import Path\n"
         "from cachemon.model.errors import ProcUnreadableError\n"
         "from cachemon.qemu.discovery import QemuFinder\n"
-        "try: print(QemuFinder(Path(sys.argv[1])).find(['x']))\n"
+        "from cachemon.qemu.pods import Pods\n"
+        "root = Path(sys.argv[1])\n"
+        "try: print(QemuFinder(root, Pods(root)).find(['x']))\n"
         "except ProcUnreadableError as err: print(err.reason)"
     )
     proc = tmp_path / "proc"
@@ -355,7 +363,7 @@ def test_mounts_of_a_pod_that_the_agent_sees_do_not_hide_the_pod_from_its_cgroup
     root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/data/sub"
     (fake.root / "1" / "mountinfo").write_text(f"9 1 0:1 {root} /var/lib/kubelet/x rw - xfs a rw\n")
     fake.qemu(60, POD)
-    assert only(QemuFinder(fake.root).find([POD])).pid == 60
+    assert only(finder_of(fake.root).find([POD])).pid == 60
 
 
 def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc, finder: QemuFinder) -> None:
@@ -372,7 +380,7 @@ def test_the_pod_that_the_node_runs_in_is_nobodys(fake: FakeProc) -> None:
     fake.qemu(60, POD)
     for pid, inside in ((1, ""), (60, f"/kubepods/pod{POD}/{'d4' * 32}")):
         (fake.root / str(pid) / "cgroup").write_text(f"0::{around}{inside}\n")
-    assert [qemu.pid for qemu in QemuFinder(fake.root).find([POD])[POD]] == [60]
+    assert [qemu.pid for qemu in finder_of(fake.root).find([POD])[POD]] == [60]
 
 
 def test_of_two_threads_with_the_name_of_one_vcpu_the_older_is_it(fake: FakeProc, finder: QemuFinder) -> None:
@@ -416,12 +424,12 @@ def test_no_content_of_a_process_makes_a_scan_fail_or_hides_its_neighbour(
     fake = FakeProc(tmp_path_factory.mktemp("hostile"))
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 0/KVM")
-    before = QemuFinder(fake.root).find([POD])
+    before = finder_of(fake.root).find([POD])
     fake.qemu(70, OTHER_POD)
     for name, content in (("stat", stat), ("cmdline", cmdline), ("cgroup", cgroup), ("mountinfo", mounts)):
         (fake.root / "70" / name).write_bytes(content)
     (fake.root / "70" / "task" / "70" / "stat").write_bytes(stat)
-    assert QemuFinder(fake.root).find([POD]) == before
+    assert finder_of(fake.root).find([POD]) == before
 
 
 def test_files_without_end_cost_their_own_pod_alone(fake: FakeProc, finder: QemuFinder) -> None:
@@ -438,7 +446,7 @@ def test_of_a_qemu_with_a_flood_of_threads_only_so_many_are_read(fake: FakeProc,
     fake.qemu(60, POD)
     for tid in range(61, 81):
         fake.thread(60, tid, "worker")
-    finder = QemuFinder(fake.root, most_threads=10, clock=clock)
+    finder = finder_of(fake.root, most_threads=10, clock=clock)
     assert len(only(finder.find([POD])).threads) == 10
 
 
@@ -448,7 +456,7 @@ def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> Non
     script = f'read go; exec "{program}" 60'
     with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE) as child:
         try:
-            finder = QemuFinder(Path("/proc"))
+            finder = finder_of(Path("/proc"))
             finder.find([])
             assert finder._processes[child.pid].identity is None
             assert child.stdin
@@ -469,7 +477,7 @@ def test_a_real_reused_pid_is_noticed_from_the_listing_alone() -> None:
     if not os.access(last_pid, os.W_OK):
         pytest.skip("choosing a PID needs CAP_SYS_ADMIN and CONFIG_CHECKPOINT_RESTORE")
     clock = Clock()
-    finder = QemuFinder(Path("/proc"), clock=clock)
+    finder = finder_of(Path("/proc"), clock=clock)
     first = subprocess.Popen(["/bin/sleep", "60"])
     settle(finder, clock)
     known = finder._processes[first.pid]

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -248,6 +249,31 @@ def test_a_command_line_without_a_name_has_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (("qemu-kvm", "-S", "-uuid", UID, "-display", "none"), UID),
+        (("qemu-kvm", "--uuid", UID.upper()), UID),
+        (("qemu-kvm", "-uuid", OTHER, "-uuid", UID), UID),
+        (("qemu-kvm", "-uuid", UID, "-uuid", "none"), None),
+        (("qemu-kvm", "-uuid", f"{UID}0"), None),
+        (("qemu-kvm", "-uuid", UID_), None),
+        (("qemu-kvm", "-uuid"), None),
+        (("qemu-kvm", UID), None),
+        (("-uuid", UID), None),
+        ((), None),
+    ],
+)
+def test_the_domains_uuid_is_read_as_qemu_reads_it(argv: tuple[str, ...], expected: str | None) -> None:
+    assert proc.domain_uuid(argv) == expected
+
+
+@given(st.uuids(), st.lists(st.text().filter(lambda word: word not in ("-uuid", "--uuid"))))
+def test_whatever_else_a_command_line_says_the_uuid_is_found(uuid: UUID, words: list[str]) -> None:
+    assert proc.domain_uuid(("qemu-kvm", *words, "-uuid", str(uuid).upper(), *words)) == str(uuid)
+    assert proc.domain_uuid(("qemu-kvm", *words)) is None
+
+
+@pytest.mark.parametrize(
     ("content", "argv"),
     [
         (b"", ()),
@@ -276,6 +302,7 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     assert proc.pod_uids_of_cgroup(text) | proc.pod_uids_of_mountinfo(text) <= {UID}
     words = ("qemu-kvm", "-name", *proc.parse_cmdline(text.encode()))
     assert (proc.guest_name(words) or "") in text.replace(",,", ",")
+    assert proc.domain_uuid((*words, "-uuid", text)) in {None, UID}
 
 
 @given(st.binary())

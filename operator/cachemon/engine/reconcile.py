@@ -6,13 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
-from cachemon.agent.counter_share import share_counters_out
-from cachemon.agent.judgement import Carried, RmidCount, cells_by_group, judge
-from cachemon.agent.layout import Layout, NodeFacts, Target, TargetLayout, unavailable_layout, wishes_of
-from cachemon.agent.rmids import RmidMemory
-from cachemon.agent.targets import as_wanted
+from cachemon.engine.counter_share import share_counters_out
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.layout import (
+    Layout,
+    NodeFacts,
+    Target,
+    TargetLayout,
+    W,
+    Wanted,
+    unavailable_layout,
+    wishes_of,
+)
+from cachemon.engine.rmids import RmidMemory
+from cachemon.engine.words import Words
 from cachemon.model.cells import Cell, Wish, ranked, split
 from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -21,7 +30,7 @@ from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread
-from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.discovery import Owners, QemuFinder
 from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
@@ -36,10 +45,10 @@ _MORE_LOOKS = 2
 """After a pass in which threads ended; those that go on ending are looked at at the next."""
 
 
-class _Basis(NamedTuple):
+class _Basis(NamedTuple, Generic[W]):
     """All that a pass depends on, besides what the pass before it did."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Target[W], ...]
     qemus: Mapping[str, tuple[Qemu, ...]]
     capabilities: Capabilities
     blocks: tuple[CacheBlock, ...]
@@ -47,21 +56,22 @@ class _Basis(NamedTuple):
     rooms: Mapping[str, int]
 
 
-class _Settled(NamedTuple):
+class _Settled(NamedTuple, Generic[W]):
     """A pass that found nothing to do: while its basis is the same, so is its layout, and nothing is planned anew."""
 
-    basis: _Basis
-    layout: Layout
+    basis: _Basis[W]
+    layout: Layout[W]
 
 
-class Reconciler:
+class Reconciler(Generic[W]):
     """Makes the kernel's mon_groups what the objects want.
 
     Args:
         tree: the resctrl file system.
         proc: the host's /proc.
         sysfs: the host's /sys.
-        in_pod: whether this program runs in a pod; see `QemuFinder`.
+        owners: tells whose a QEMU is.
+        words: for messages.
         budget: at most so many mon_groups; None for all that there are RMIDs for.
         verify_seconds: how long the remembered content of the mon_groups, and of sysfs, is believed.
         clock: monotonic seconds.
@@ -72,8 +82,9 @@ class Reconciler:
         tree: ResctrlTree,
         proc: Path,
         sysfs: Path,
+        owners: Owners,
+        words: Words,
         *,
-        in_pod: bool = False,
         budget: int | None = None,
         verify_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
@@ -81,10 +92,11 @@ class Reconciler:
         self._tree = tree
         self._proc = proc
         self._sysfs = sysfs
+        self._words = words
         self._budget = budget
         self._verify_seconds = verify_seconds
         self._clock = clock
-        self._finder = QemuFinder(proc, in_pod=in_pod, clock=clock)
+        self._finder = QemuFinder(proc, owners, clock=clock)
         self._memberships = Memberships(proc, tree.calls)
         self._observed: Observed | None = None
         self._observed_at = 0.0
@@ -95,14 +107,14 @@ class Reconciler:
         self._rmids = RmidMemory(clock)
         self._capabilities: Capabilities | None = None
         self._uncounted: Mapping[GroupKey, str] = {}
-        self._settled: _Settled | None = None
+        self._settled: _Settled[W] | None = None
         self._threads_ended = False
 
     def forget(self) -> None:
         """Look at the mon_groups afresh the next time: they may have changed. May be called from any thread."""
         self._observed = None
 
-    def run(self, targets: Sequence[Target]) -> Layout:
+    def run(self, targets: Sequence[Target[W]]) -> Layout[W]:
         """One pass: find threads, plan, apply, and tell how every group stands."""
         try:
             layout, looks = self._run(targets), 0
@@ -113,7 +125,7 @@ class Reconciler:
             return unavailable_layout(targets, err)
         return layout
 
-    def _run(self, targets: Sequence[Target]) -> Layout:
+    def _run(self, targets: Sequence[Target[W]]) -> Layout[W]:
         settled, self._settled = self._settled, None
         self._threads_ended = False
         capabilities = self._tree.capabilities()
@@ -121,7 +133,7 @@ class Reconciler:
             raise ResctrlUnavailableError(
                 Reason.MONITORING_UNSUPPORTED, "info/L3_MON/mon_features names no counter that cachemon knows"
             )
-        wanted = tuple(map(as_wanted, targets))
+        wanted = tuple(replace(target, object=target.object.without_news()) for target in targets)
         qemus = self._qemus_of(wanted)
         before = self._observed
         observed = self._observe(qemus)
@@ -135,7 +147,7 @@ class Reconciler:
         self._settled = _Settled(basis, layout) if is_settled else None
         return layout
 
-    def _carry_out(self, basis: _Basis, observed: Observed, *, is_fresh: bool) -> tuple[Layout, bool]:
+    def _carry_out(self, basis: _Basis[W], observed: Observed, *, is_fresh: bool) -> tuple[Layout[W], bool]:
         """Plan and apply; answers the layout, and whether the same basis would only lead to the same again."""
         targets, qemus, capabilities = basis.targets, basis.qemus, basis.capabilities
         cells, wishes = _cells(targets, qemus)
@@ -159,7 +171,8 @@ class Reconciler:
         # The mode in force is read at every pass, so another one is noticed at once; counters that another program
         # took from us when the mon_groups are looked at again, after `verify_seconds`.
         if is_fresh or applied.changed or capabilities != self._capabilities:
-            self._uncounted = share_counters_out(self._tree, capabilities, _complete(by_group, wishes, own), own)
+            complete = _complete(by_group, wishes, own)
+            self._uncounted = share_counters_out(self._tree, capabilities, complete, own, self._words)
             self._capabilities = capabilities
         count = RmidCount(
             total=capabilities.num_rmids,
@@ -168,17 +181,20 @@ class Reconciler:
             budget=self._budget,
         )
         without_rmid = frozenset(applied.without_rmid)
-        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._uncounted)
+        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._words, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         node = _node_facts(basis, tuple(observed.control_groups), count)
         return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
 
-    def _qemus_of(self, targets: Sequence[Target]) -> dict[str, tuple[Qemu, ...]]:
-        """By object UID the processes in its pods with its guest name. Others in the pod are not its."""
-        found = self._finder.find({uid for target in targets for uid in target.pod_uids})
+    def _qemus_of(self, targets: Sequence[Target[W]]) -> dict[str, tuple[Qemu, ...]]:
+        """By object UID its owners' processes with its guest name. Others of a pod are not its."""
+        found = self._finder.find({uid for target in targets for uid in target.owner_uids})
         return {
             target.object.uid: tuple(
-                qemu for uid in target.pod_uids for qemu in found[uid] if qemu.guest_name == target.object.guest_name
+                qemu
+                for uid in target.owner_uids
+                for qemu in found[uid]
+                if qemu.guest_name == target.object.guest_name
             )
             for target in targets
         }
@@ -231,7 +247,7 @@ class Reconciler:
         return self._known_blocks
 
 
-def _node_facts(basis: _Basis, control_groups: tuple[str, ...], count: RmidCount) -> NodeFacts:
+def _node_facts(basis: _Basis[W], control_groups: tuple[str, ...], count: RmidCount) -> NodeFacts:
     return NodeFacts(
         num_rmids=count.total,
         events=basis.capabilities.events,
@@ -243,12 +259,12 @@ def _node_facts(basis: _Basis, control_groups: tuple[str, ...], count: RmidCount
     )
 
 
-def _awaits_threads(layouts: Sequence[TargetLayout]) -> bool:
+def _awaits_threads(layouts: Sequence[TargetLayout[Wanted]]) -> bool:
     awaited = (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND)
     return any(group.reason in awaited for layout in layouts for group in layout.groups)
 
 
-def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:
+def _of_targets(layout: Layout[W], targets: Sequence[Target[W]]) -> Layout[W]:
     """The same of newer objects that want the same."""
     if [stands.target for stands in layout.targets] == [*targets]:
         return layout
@@ -257,9 +273,11 @@ def _of_targets(layout: Layout, targets: Sequence[Target]) -> Layout:
     return replace(layout, targets=tuple(stand))
 
 
-def _cells(targets: Sequence[Target], qemus: Mapping[str, tuple[Qemu, ...]]) -> tuple[list[Cell], tuple[Wish, ...]]:
+def _cells(
+    targets: Sequence[Target[Wanted]], qemus: Mapping[str, tuple[Qemu, ...]]
+) -> tuple[list[Cell], tuple[Wish, ...]]:
     """The cells of every QEMU, split by the wishes of all targets that it belongs to."""
-    wanted: dict[Qemu, list[Target]] = {}
+    wanted: dict[Qemu, list[Target[Wanted]]] = {}
     for target in targets:
         if len(qemus[target.object.uid]) <= MOST_QEMUS:
             for qemu in qemus[target.object.uid]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cachemon.agent.layout import GroupLayout, GroupState, Target, TargetLayout
-from cachemon.model.groups import WHOLE_VMI, GroupKey, MonitoringGroup, shortfall
+from cachemon.engine.layout import GroupLayout, GroupState, Target, TargetLayout, W, Wanted
+from cachemon.engine.words import Words
+from cachemon.model.groups import ALL_VCPUS, GroupKey, MonitoringGroup, shortfall
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.reasons import Reason
@@ -16,16 +17,18 @@ __all__ = ["Carried", "RmidCount", "cells_by_group", "judge"]
 
 
 class RmidCount(NamedTuple):
-    """Whose the node's RMIDs are, and the most that we may take (None: as many as there are)."""
+    """Whose the machine's RMIDs are, and the most that we may take (None: as many as there are)."""
 
     total: int
     ours: int
     others: int
     budget: int | None
 
-    def __str__(self) -> str:
+    def told(self, words: Words) -> str:
+        """For people."""
         allowed = "" if self.budget is None else f", and the agent may take {self.budget} (--rmid-budget)"
-        return f"of the node's {self.total} RMIDs {self.ours} are cachemon's and {self.others} are others'{allowed}"
+        whose = f"{self.ours} are cachemon's and {self.others} are others'"
+        return f"of the {words.machine}'s {self.total} RMIDs {whose}{allowed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Carried:
         failures: mon_groups that something went wrong with, and what.
         without_rmid: mon_groups that could not be made for want of RMIDs.
         rmids: whose they are.
+        words: for messages.
         uncounted: groups whose traffic has no counter, and what is to be said of it.
     """
 
@@ -46,16 +50,17 @@ class Carried:
     failures: Mapping[MonGroupName, str]
     without_rmid: frozenset[MonGroupName]
     rmids: RmidCount
+    words: Words
     uncounted: Mapping[GroupKey, str] = field(default_factory=dict)
 
 
-def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayout:
+def judge(target: Target[W], qemus: Sequence[Qemu], carried: Carried) -> TargetLayout[W]:
     """How each group of an object stands after a plan was carried out.
 
     Args:
         target: the object.
-        qemus: its processes on this node.
-        carried: the plan for all objects of the node, and what came of it.
+        qemus: its processes on this machine.
+        carried: the plan for all objects of the machine, and what came of it.
     """
     return TargetLayout(
         target,
@@ -65,11 +70,13 @@ def judge(target: Target, qemus: Sequence[Qemu], carried: Carried) -> TargetLayo
 
 
 def _has_all_vcpus(qemu: Qemu, vcpu_count: int) -> bool:
-    gap = shortfall(WHOLE_VMI, qemu, vcpu_count)
+    gap = shortfall(ALL_VCPUS, qemu, vcpu_count)
     return gap is None or gap.reason == Reason.THREADS_NOT_IDENTIFIABLE
 
 
-def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], carried: Carried) -> GroupLayout:
+def _judge_group(
+    target: Target[Wanted], group: MonitoringGroup, qemus: Sequence[Qemu], carried: Carried
+) -> GroupLayout:
     key = GroupKey(target.object.uid, group.name)
     threads = [thread for qemu in qemus for thread in qemu.threads if group.wants(thread)]
     vcpus = tuple(sorted({t.vcpu for t in threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}))
@@ -80,13 +87,13 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
         return GroupLayout(group, state, reason, message, vcpus, len(threads), cells)
 
     if not qemus:
-        return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target))
+        return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target, carried.words))
     if len(qemus) > MOST_QEMUS:
         return stands(
             GroupState.WAITING,
             Reason.TOO_MANY_QEMUS,
-            f"more than {MOST_QEMUS} processes in its pods call themselves QEMU of guest "
-            f"{target.object.guest_name}; it can't be told which one runs it: look into the pod",
+            f"more than {MOST_QEMUS} processes that belong to it call themselves QEMU of guest "
+            f"{target.object.guest_name}; it can't be told which one runs it: {carried.words.too_many}",
         )
     gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
@@ -111,25 +118,25 @@ def _judge_group(target: Target, group: MonitoringGroup, qemus: Sequence[Qemu], 
 
 def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carried) -> str:
     """What a group waits for, in numbers; empty when it has its RMIDs."""
+    told = carried.rmids.told(carried.words)
     if shortage := carried.plan.waiting.get(key):
         place = "" if shortage.control_group is None else f" in control group {shortage.control_group or 'default'}"
         return (
             f"needs {shortage.needs} {'RMID' if shortage.needs == 1 else 'RMIDs'}{place}, "
-            f"{max(0, shortage.free)} {'is' if shortage.free == 1 else 'are'} free; {carried.rmids}; "
-            "lower the number of groups or raise `priority`; at equal priority namespaces take turns"
+            f"{max(0, shortage.free)} {'is' if shortage.free == 1 else 'are'} free; {told}; {carried.words.relief}"
         )
     refused = carried.without_rmid.intersection(cells)
     if refused:
         return (
-            f"the kernel has no free RMID now for {len(refused)} of its {len(cells)} mon_groups; {carried.rmids}, "
+            f"the kernel has no free RMID now for {len(refused)} of its {len(cells)} mon_groups; {told}, "
             "freed ones come back when their cache lines have gone; it is tried again"
         )
     return ""
 
 
-def _no_qemu(target: Target) -> str:
-    pods = ", ".join(target.pod_uids) or "no pod"
-    return f"no QEMU of guest {target.object.guest_name} on this node (looked for in: {pods})"
+def _no_qemu(target: Target[Wanted], words: Words) -> str:
+    where = f"{words.sought} {', '.join(target.owner_uids) or words.nowhere}"
+    return f"no QEMU of guest {target.object.guest_name} on this {words.machine} ({where})"
 
 
 def cells_by_group(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:

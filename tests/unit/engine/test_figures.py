@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.accumulate import Accumulator
-from cachemon.agent.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
-from cachemon.agent.layout import GroupState, Layout, NodeFacts
-from cachemon.agent.reading_plan import compile_plan
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.accumulate import Accumulator
+from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
+from cachemon.engine.layout import GroupState, NodeFacts
+from cachemon.engine.reading_plan import compile_plan
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
@@ -22,7 +23,7 @@ GROUP_CELLS = {"a": [0, 1], "b": [1, 2], "c": [3]}
 A = GroupKey("uid-of-vm3", "a")
 
 
-def layout_of(groups: Mapping[str, list[int]], node: NodeFacts = FACTS) -> Layout:
+def layout_of(groups: Mapping[str, list[int]], node: NodeFacts = FACTS) -> BoundLayout:
     target = make_target(make_object())
     return make_layout(
         (target, [make_group(name, [cell(n) for n in cells]) for name, cells in groups.items()]), node=node
@@ -38,7 +39,7 @@ class Machine:
 
     def sample(
         self,
-        layout: Layout,
+        layout: BoundLayout,
         values: Mapping[int, Reading],
         *,
         root: Reading = 10**9,

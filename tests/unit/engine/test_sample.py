@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cachemon.agent.figures import TOTAL_TRAFFIC, Figures
-from cachemon.agent.layout import Layout, NodeFacts, unavailable_layout
-from cachemon.agent.sample import Sampler
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.figures import TOTAL_TRAFFIC, Figures
+from cachemon.engine.layout import NodeFacts, unavailable_layout
+from cachemon.engine.sample import Sampler
 from cachemon.model.counters import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -56,7 +57,7 @@ class Bench:
     def group(self, name: object) -> Path:
         return self.root / "mon_groups" / cell(name).name
 
-    def sample(self, layout: Layout) -> Figures:
+    def sample(self, layout: BoundLayout) -> Figures:
         self.now += 1
         return self.sampler.sample(layout)
 
@@ -68,7 +69,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.sampler.close()
 
 
-def layout_of(*cells: object) -> Layout:
+def layout_of(*cells: object) -> BoundLayout:
     return make_layout((make_target(), [make_group("a", [cell(name) for name in cells])]), node=ONE_BLOCK)
 
 
@@ -167,7 +168,7 @@ class Slow:
         self.bench.now += self.delays(self.reads)
         return b"%d\n" % round(1000 * self.bench.now)
 
-    def sample(self, layout: Layout) -> Figures:
+    def sample(self, layout: BoundLayout) -> Figures:
         self.bench.now += 1
         return self.sampler.sample(layout)
 

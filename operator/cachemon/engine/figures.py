@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cachemon.agent.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
+from cachemon.engine.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import CacheBlock, Reading
 
@@ -66,7 +66,7 @@ class Figures:
         groups: figures of every group that has any, by key and in the order of the blocks.
         objects: occupancy of each object by cache id: its cells counted once, however its groups overlap.
         rates: total traffic of each object in bytes per second, or None.
-        vmis: figures of each VMI, as `str(ObjectName)`: all its cells, of whatever objects, counted once.
+        guests: figures of each guest by its name: all its cells, of whatever objects, counted once.
         node: the node's cache blocks.
         lacking: groups that may lack a figure; all others have every one.
         offline: whether something read had gone: the mon_groups have changed under us.
@@ -76,7 +76,7 @@ class Figures:
     groups: Mapping[GroupKey, tuple[BlockFigure, ...]] = field(default_factory=dict)
     objects: Mapping[str, Mapping[int, Reading]] = field(default_factory=dict)
     rates: Mapping[str, int | None] = field(default_factory=dict)
-    vmis: Mapping[str, tuple[BlockFigure, ...]] = field(default_factory=dict)
+    guests: Mapping[str, tuple[BlockFigure, ...]] = field(default_factory=dict)
     node: tuple[NodeBlockFigure, ...] = ()
     lacking: AbstractSet[GroupKey] = frozenset()
     offline: bool = False

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from cachemon.agent.accumulate import Accumulator
-from cachemon.agent.figures import Figures
-from cachemon.agent.layout import Layout
-from cachemon.agent.reading_plan import ReadingPlan, compile_plan
+from cachemon.engine.accumulate import Accumulator
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import Layout, Wanted
+from cachemon.engine.reading_plan import ReadingPlan, compile_plan
 from cachemon.model.counters import Gap
 from cachemon.model.readings import Missing, Reading
 from cachemon.resctrl.counters import CounterReader
@@ -37,7 +37,7 @@ class Sampler:
         self._tree = tree
         self._wall_clock = wall_clock
         self._reader = reader or CounterReader(tree.calls)
-        self._layout: Layout | None = None
+        self._layout: Layout[Wanted] | None = None
         self._plan = compile_plan(Layout())
         self._is_open = False
         self._gone: list[Path] = []
@@ -48,7 +48,7 @@ class Sampler:
         """How often the counting of traffic broke off, by reason."""
         return self._accumulator.gaps
 
-    def sample(self, layout: Layout) -> Figures:
+    def sample(self, layout: Layout[Wanted]) -> Figures:
         """Read and digest once: while the layout says the same, one pread per value and nothing else."""
         if layout is not self._layout:
             self._compile(layout)
@@ -69,7 +69,7 @@ class Sampler:
         self._reader.close()
         self._is_open = False
 
-    def _compile(self, layout: Layout) -> None:
+    def _compile(self, layout: Layout[Wanted]) -> None:
         self._layout = layout
         plan = compile_plan(layout)
         if plan != self._plan:

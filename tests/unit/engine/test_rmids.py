@@ -1,6 +1,6 @@
 import pytest
 
-from cachemon.agent.rmids import RmidMemory
+from cachemon.engine.rmids import RmidMemory
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.apply import Applied
 

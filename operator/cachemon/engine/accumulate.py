@@ -7,8 +7,8 @@ somebody asks.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from cachemon.agent.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
-from cachemon.agent.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, WHOLE_OBJECT, WHOLE_VMI, ReadingPlan
+from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, WHOLE_GUEST, WHOLE_OBJECT, ReadingPlan
 from cachemon.model.counters import Counters, Gap, Progress, Snapshot
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
@@ -155,7 +155,7 @@ class Accumulator:
         self._rows: _Rows = {}
         self._groups: Mapping[GroupKey, GroupKey] = {}
         self._objects: Mapping[str, GroupKey] = {}
-        self._vmis: Mapping[str, GroupKey] = {}
+        self._guests: Mapping[str, GroupKey] = {}
 
     @property
     def gaps(self) -> dict[Gap, int]:
@@ -193,8 +193,8 @@ class Accumulator:
                 ]
                 for group in plan.members
             }
-            self._groups = {key: key for key in plan.members if key.group not in (WHOLE_OBJECT, WHOLE_VMI)}
-            self._vmis = {key.object_uid: key for key in plan.members if key.group == WHOLE_VMI}
+            self._groups = {key: key for key in plan.members if key.group not in (WHOLE_OBJECT, WHOLE_GUEST)}
+            self._guests = {key.object_uid: key for key in plan.members if key.group == WHOLE_GUEST}
             self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
         sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
         well = not sweep.missing and max(progress.last_break, self._regrouped_at) <= progress.rates_from
@@ -203,7 +203,7 @@ class Accumulator:
             groups=_Derived(self._groups, sample.group),
             objects=_Derived(self._objects, sample.occupancy),
             rates=_Derived(self._objects, sample.rate),
-            vmis=_Derived(self._vmis, sample.group),
+            guests=_Derived(self._guests, sample.group),
             node=sample.node(),
             lacking=frozenset() if well else sample.lacking(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
@@ -239,6 +239,6 @@ class Accumulator:
 
     def _count_regrouped(self, meters: Mapping[_MeterKey, _Meter]) -> None:
         for key, was in self._meters.items():
-            of_a_group = key.group.group not in (WHOLE_OBJECT, WHOLE_VMI)
+            of_a_group = key.group.group not in (WHOLE_OBJECT, WHOLE_GUEST)
             if of_a_group and was.cells and key in meters and meters[key].cells != was.cells:
                 self._counters.gaps[Gap.REGROUPED] += 1

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple, TypeVar
 
-from cachemon.agent.layout import Layout
-from cachemon.model.api import ObjectName
+from cachemon.engine.layout import Layout, Wanted
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Reading
@@ -15,12 +14,11 @@ __all__ = [
     "LOCAL_TRAFFIC",
     "OCCUPANCY",
     "TOTAL_TRAFFIC",
+    "WHOLE_GUEST",
     "WHOLE_OBJECT",
-    "WHOLE_VMI",
     "CounterKey",
     "ReadingPlan",
     "compile_plan",
-    "vmi_key",
 ]
 
 V = TypeVar("V")
@@ -30,8 +28,8 @@ TOTAL_TRAFFIC = "mbm_total_bytes"
 LOCAL_TRAFFIC = "mbm_local_bytes"
 WHOLE_OBJECT = ""
 """Stands where a group's name would, for all cells of an object together."""
-WHOLE_VMI = "/"
-"""The same for all cells of a VMI, of whatever objects: groups of several objects may share cells."""
+WHOLE_GUEST = "/"
+"""The same for all cells of a guest, of whatever objects: groups of several objects may share cells."""
 
 
 class CounterKey(NamedTuple):
@@ -51,7 +49,7 @@ class ReadingPlan:
         cells: all events of these mon_groups of ours are read.
         blocks: cache blocks.
         events: that the kernel has.
-        known: every group of every object, WHOLE_OBJECT, and every WHOLE_VMI, with cells or without.
+        known: every group of every object, WHOLE_OBJECT, and every WHOLE_GUEST, with cells or without.
         members: positions in `cells` of those that have any.
     """
 
@@ -113,12 +111,7 @@ class ReadingPlan:
         return len(self.control_groups) * len(self.blocks) if OCCUPANCY in self.events else 0
 
 
-def vmi_key(vmi: ObjectName) -> GroupKey:
-    """Stands for a VMI where that of a group would."""
-    return GroupKey(str(vmi), WHOLE_VMI)
-
-
-def compile_plan(layout: Layout) -> ReadingPlan:
+def compile_plan(layout: Layout[Wanted]) -> ReadingPlan:
     """The plan for a layout; layouts that want the same read give plans that are equal."""
     node = layout.node
     cells = tuple(sorted(layout.mon_groups))
@@ -126,7 +119,7 @@ def compile_plan(layout: Layout) -> ReadingPlan:
     wanted = {
         **{GroupKey(t.uid, g.group.name): g.cells for t in layout.targets for g in t.groups},
         **{GroupKey(t.uid, WHOLE_OBJECT): tuple(t.cells) for t in layout.targets},
-        **{vmi_key(vmi): tuple(cells) for vmi, cells in layout.cells_of_vmis().items()},
+        **{GroupKey(name, WHOLE_GUEST): tuple(cells) for name, cells in layout.cells_of_guests().items()},
     }
     return ReadingPlan(
         control_groups=() if node.unavailable else tuple(MonGroupName(c, "") for c in (ROOT, *node.control_groups)),

@@ -1,8 +1,9 @@
-"""Gives the node's assignable MBM counters to the monitoring groups, and tells who has none."""
+"""Gives the machine's assignable MBM counters to the monitoring groups, and tells who has none."""
 
 import logging
 from collections.abc import Collection, Mapping
 
+from cachemon.engine.words import Words
 from cachemon.model.assignment import ASSIGNING_MODE, Cells, CounterPool, lacking, share_counters
 from cachemon.model.errors import ResctrlBusyError
 from cachemon.model.groups import GroupKey
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def share_counters_out(
-    tree: ResctrlTree, capabilities: Capabilities, cells: Cells, own: Collection[MonGroupName]
+    tree: ResctrlTree, capabilities: Capabilities, cells: Cells, own: Collection[MonGroupName], words: Words
 ) -> Mapping[GroupKey, str]:
     """Assign what should be, and say what each group lacks; empty where no counters need assigning.
 
@@ -25,6 +26,7 @@ def share_counters_out(
         capabilities: which events there are, total traffic before local, and the mode in force.
         cells: the mon_groups of each monitoring group, best rank first; only those that exist.
         own: all mon_groups of ours: those without a place in `cells` have counters to give.
+        words: for messages.
     """
     events = [event for event in capabilities.events if event.startswith("mbm_")]
     if capabilities.assign_mode != ASSIGNING_MODE or not events:
@@ -44,13 +46,13 @@ def share_counters_out(
                 len(plan.assign) - len(refused), len(plan.release), len(refused),
             )  # fmt: skip
         pool = read_pool(tree, own) or pool
-    return {key: _told(events, pool) for key, events in lacking(cells, events, pool).items()}
+    return {key: _told(events, pool, words) for key, events in lacking(cells, events, pool).items()}
 
 
-def _told(events: Mapping[str, list[int]], pool: CounterPool) -> str:
+def _told(events: Mapping[str, list[int]], pool: CounterPool, words: Words) -> str:
     missing = "; ".join(f"{event} in cache block {', '.join(map(str, blocks))}" for event, blocks in events.items())
     free, total = sum(pool.free.values()), sum(pool.total.values())
     return (
-        f"no counter is left for {missing}; of the node's {total} MBM counters {len(pool.ours)} are cachemon's, "
-        f"{free} are free; occupancy is monitored; lower the number of groups or raise `priority`"
+        f"no counter is left for {missing}; of the {words.machine}'s {total} MBM counters {len(pool.ours)} are "
+        f"cachemon's, {free} are free; occupancy is monitored; {words.relief}"
     )

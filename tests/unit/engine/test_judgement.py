@@ -1,10 +1,11 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
-from cachemon.agent.judgement import Carried, RmidCount, cells_by_group, judge
-from cachemon.agent.layout import GroupLayout, GroupState, Target, TargetLayout, unavailable_layout, wishes_of
+from cachemon.agent.words import ON_A_NODE
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout, wishes_of
 from cachemon.model.cells import split
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -67,12 +68,6 @@ CASES = {
 }
 
 
-def stands_as(target: Target, qemus: Sequence[Qemu]) -> TargetLayout:
-    wishes = wishes_of([target])
-    plan = make_plan([cell for qemu in qemus for cell in split(qemu, wishes)], wishes, Observed({}, {}, 64))
-    return judge(target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT))
-
-
 def stand(case: Case) -> tuple[GroupLayout, ...]:
     target = make_target(make_object(spec={"groups": [case.group, GROUPS[1]]}))
     wishes = wishes_of([target])
@@ -84,7 +79,7 @@ def stand(case: Case) -> tuple[GroupLayout, ...]:
     cells_of_low = cells_of.get(KEY, ())
     failures = dict.fromkeys(cells_of_low, case.failing) if case.failing else {}
     without_rmid = frozenset(cells_of_low) if case.without_rmid else frozenset[MonGroupName]()
-    return judge(target, case.qemus, Carried(plan, cells_of, failures, without_rmid, COUNT)).groups
+    return judge(target, case.qemus, Carried(plan, cells_of, failures, without_rmid, COUNT, ON_A_NODE)).groups
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -124,7 +119,7 @@ def test_threads_of_two_control_groups_are_two_cells() -> None:
     observed = Observed({}, {"gold": frozenset({102})}, 64)
     cells = split(FOUR, wishes)
     plan = make_plan(cells, wishes, observed)
-    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT)
+    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE)
     (group,) = judge(target, (FOUR,), carried).groups
     assert {cell.control_group for cell in group.cells} == {ROOT, "gold"}
 
@@ -153,31 +148,3 @@ def test_a_group_of_helper_threads_names_no_vcpus() -> None:
         Case(GroupState.MONITORED, None, "", qemus=(qemu,), group={"name": "low", "threads": ["IOThread"]})
     )[0]
     assert (group.vcpus, group.threads, len(group.cells)) == ((), 1, 1)
-
-
-MIGRATING = [
-    {"nodeName": "node01", "podUID": "source", "role": "Active"},
-    {"nodeName": "node02", "podUID": "target", "role": "MigrationTarget"},
-]
-IO = (ThreadClass.IO_THREAD,)
-
-
-@pytest.mark.parametrize(
-    ("qemus", "left"),
-    [
-        ((make_qemu(1, vcpus=range(4), classes=IO),), False),
-        ((), True),
-        ((make_qemu(1, vcpus=(), classes=IO),), True),
-        ((make_qemu(1, vcpus=(1, 2, 3), classes=IO),), True),
-        ((make_qemu(1, vcpus=(3,), classes=IO), make_qemu(2, vcpus=range(4))), False),
-        ((replace(make_qemu(1, vcpus=()), identifiable=False),), False),
-    ],
-    ids=["all there", "gone", "no vCPU left", "one vCPU ended", "another QEMU is whole", "names no threads"],
-)
-@pytest.mark.parametrize("groups", [GROUPS, [{"name": "io", "threads": ["IOThread"]}]], ids=["vCPUs", "I/O"])
-def test_while_a_migration_ends_the_guest_has_left_as_soon_as_one_vcpu_thread_is_gone(
-    qemus: Sequence[Qemu], groups: Sequence[Mapping[str, object]], *, left: bool
-) -> None:
-    for placements, handing_over in ((MIGRATING, left), (MIGRATING[:1], False)):
-        target = make_target(make_object(spec={"groups": groups}, status={"placements": placements}))
-        assert stands_as(target, qemus).is_handing_over is handing_over

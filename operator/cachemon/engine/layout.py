@@ -1,10 +1,10 @@
-"""What is monitored now: the outcome of one reconcile, shared with sampling and publishing. Pure."""
+"""What is monitored now: the outcome of one reconcile, shared with sampling and with whoever tells of it. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Generic, Protocol, Self, TypeVar
 
-from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup, ObjectName
 from cachemon.model.cells import Wish
 from cachemon.model.errors import MonitoringUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup
@@ -19,6 +19,8 @@ __all__ = [
     "NodeFacts",
     "Target",
     "TargetLayout",
+    "Wanted",
+    "unavailable_layout",
     "wishes_of",
 ]
 
@@ -31,18 +33,57 @@ class GroupState(StrEnum):
     WAITING = "Waiting"
 
 
+class Wanted(Protocol):
+    """All that the engine asks of an object: a CacheMonitorGroup, or what is wanted of a domain of a plain host."""
+
+    @property
+    def uid(self) -> str:
+        """Which object."""
+
+    @property
+    def namespace(self) -> str:
+        """Whose it is: at equal priority these take turns when RMIDs are short."""
+
+    @property
+    def guest_name(self) -> str:
+        """Of the guest, as its QEMU's `-name guest=` has it. Objects of one guest share its cells."""
+
+    @property
+    def groups(self) -> tuple[MonitoringGroup, ...]:
+        """What is wanted."""
+
+    @property
+    def priority(self) -> int:
+        """Higher keeps RMIDs longer."""
+
+    @property
+    def created(self) -> str:
+        """RFC 3339: the older keeps RMIDs longer."""
+
+    @property
+    def vcpu_count(self) -> int:
+        """VCPUs that the guest has, 0 when that is not known."""
+
+    def without_news(self) -> Self:
+        """The same without what is only told of it: two that are equal then want the same of the kernel."""
+
+
+W = TypeVar("W", bound=Wanted)
+W_co = TypeVar("W_co", bound=Wanted, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Target:
-    """An object that this node has a part in.
+class Target(Generic[W_co]):
+    """An object that this machine has a part in.
 
     Attributes:
-        object: the CacheMonitorGroup.
-        pod_uids: the pods of its VMI that are placed on this node.
-        reports: whether this node is the one that writes its status.
+        object: what is wanted, and by whom.
+        owner_uids: whose the QEMUs of the guest are here; see `cachemon.qemu.discovery.Owners`.
+        reports: whether this machine is the one that tells of it.
     """
 
-    object: CacheMonitorGroup
-    pod_uids: tuple[str, ...]
+    object: W_co
+    owner_uids: tuple[str, ...]
     reports: bool
 
 
@@ -70,16 +111,16 @@ class GroupLayout:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetLayout:
+class TargetLayout(Generic[W_co]):
     """An object and how each of its groups stands.
 
     Attributes:
         target: the object.
         groups: how each stands, in the object's order.
-        has_all_vcpus: whether a QEMU here has a thread for every vCPU of the VMI, or names none of its threads.
+        has_all_vcpus: whether a QEMU here has a thread for every vCPU of the guest, or names none of its threads.
     """
 
-    target: Target
+    target: Target[W_co]
     groups: tuple[GroupLayout, ...]
     has_all_vcpus: bool
 
@@ -87,16 +128,6 @@ class TargetLayout:
     def uid(self) -> str:
         """Of the object."""
         return self.target.object.uid
-
-    @property
-    def is_handing_over(self) -> bool:
-        """Whether the guest has left by a live migration that the API does not tell yet.
-
-        Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target. As it ends
-        its threads go one by one, while the process can still be found.
-        """
-        migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in self.target.object.placements)
-        return migrating and not self.has_all_vcpus
 
     @property
     def cells(self) -> frozenset[MonGroupName]:
@@ -131,17 +162,17 @@ class NodeFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Generic[W_co]):
     """One snapshot.
 
     Attributes:
         node: what the kernel offers.
-        targets: every object that this node has a part in.
+        targets: every object that this machine has a part in.
         incomplete: whether some thread that should be there is not: look again soon.
     """
 
     node: NodeFacts = field(default_factory=NodeFacts)
-    targets: tuple[TargetLayout, ...] = ()
+    targets: tuple[TargetLayout[W_co], ...] = ()
     incomplete: bool = False
 
     @property
@@ -149,25 +180,25 @@ class Layout:
         """All mon_groups to read."""
         return frozenset(cell for target in self.targets for cell in target.cells)
 
-    def cells_of_vmis(self) -> dict[ObjectName, frozenset[MonGroupName]]:
-        """By VMI every mon_group that counts for it, once, whatever objects want it."""
-        found: dict[ObjectName, frozenset[MonGroupName]] = {}
+    def cells_of_guests(self) -> dict[str, frozenset[MonGroupName]]:
+        """By name of the guest every mon_group that counts for it, once, whatever objects want it."""
+        found: dict[str, frozenset[MonGroupName]] = {}
         for target in self.targets:
-            vmi = target.target.object.vmi
-            found[vmi] = found.get(vmi, frozenset()) | target.cells
+            guest = target.target.object.guest_name
+            found[guest] = found.get(guest, frozenset()) | target.cells
         return found
 
 
-def wishes_of(targets: Iterable[Target]) -> tuple[Wish, ...]:
+def wishes_of(targets: Iterable[Target[Wanted]]) -> tuple[Wish, ...]:
     """Every monitoring group of every target."""
     return tuple(
-        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created, t.object.name.namespace)
+        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created, t.object.namespace)
         for t in targets
         for group in t.object.groups
     )
 
 
-def unavailable_layout(targets: Iterable[Target], err: MonitoringUnavailableError) -> Layout:
+def unavailable_layout(targets: Iterable[Target[W]], err: MonitoringUnavailableError) -> Layout[W]:
     """Every group waits, with the reason why nothing can be monitored here."""
     return Layout(
         node=NodeFacts(unavailable=err),

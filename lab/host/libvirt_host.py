@@ -1,0 +1,241 @@
+"""A libvirt host as processes of the lab's: the real libvirtd, its domains real QEMU processes.
+
+The daemon runs in a mount namespace in which libvirt's directories are folders of the lab's, so that it neither sees
+nor disturbs a libvirt of this machine, listens on unix sockets alone, and has no network, storage or other driver but
+QEMU's. Process and thread ids are the machine's. Where a resctrl is given, libvirt finds it at /sys/fs/resctrl.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab.binaries import user_cache
+from lab.host.guest_domain import GuestDomain
+from lab.host.programs import LibvirtMissingError, Programs
+from lab.server_process import ServerProcess
+from lab.wait import until
+
+__all__ = ["LibvirtHost", "LibvirtMissingError", "VirshError"]
+
+_ENTER = Path(__file__).with_name("enter.sh")
+_START_SECONDS = 30
+_STOP_SECONDS = 10
+_VIRSH_SECONDS = 60
+_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images")
+
+_LIBVIRTD_CONF = """\
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+host_uuid = "{host_uuid}"
+log_outputs = "3:stderr"
+"""
+_QEMU_CONF = """\
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = [ ]
+cgroup_controllers = [ ]
+stdio_handler = "file"
+"""
+_USERS = {
+    "passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n",
+    "group": "libvirt-qemu:x:64055:\nkvm:x:64056:\nlibvirt:x:64057:\n",
+}
+"""libvirt's QEMU driver wants Debian's user of it, even if it is told another."""
+
+
+class VirshError(RuntimeError):
+    """virsh said no; the message is what it said."""
+
+
+class LibvirtHost:
+    """A running libvirt host; it and its domains end with `stop`, and with this Python process at the latest.
+
+    Args:
+        programs: from `lab.host.programs`.
+        resctrl: a mounted resctrl (lab.emulator), which libvirt is to find at /sys/fs/resctrl.
+        name: its host name, by which libvirt tells hosts apart in a migration.
+
+    Attributes:
+        folder: of its own, with a short name, as the paths of sockets must be short.
+        uri: for virsh and for libvirt.open().
+        state_dir: what a machine has at /run/libvirt/qemu: NAME.pid and NAME.xml of each running domain.
+        resctrl: as given.
+    """
+
+    def __init__(self, programs: Programs, *, resctrl: Path | None = None, name: str = "host1") -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="libvirt-host-"))
+        self.resctrl = resctrl
+        self.state_dir = self.folder / "run/qemu"
+        self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
+        self._name = name
+        self._programs = programs
+        self._daemon: ServerProcess | None = None
+        self._lay_out()
+        self._sweeper = subprocess.Popen(
+            [sys.executable, "-m", "lab.host.sweeper", self.folder.name],
+            stdin=subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
+        try:
+            self.start_daemon()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_daemon(self) -> None:
+        """Start libvirtd and wait until it answers; it takes up the domains that run.
+
+        Raises:
+            RuntimeError: it ended; with the end of its log.
+        """
+        self._daemon = ServerProcess(self._command(), self.folder / "libvirtd.log", self._environment())
+        until("libvirtd to answer", self._answers, seconds=_START_SECONDS)
+
+    def stop_daemon(self) -> None:
+        """End libvirtd as systemd does; its domains go on."""
+        self.daemon.stop(_STOP_SECONDS)
+
+    def kill_daemon(self) -> None:
+        """SIGKILL to libvirtd; its domains go on."""
+        self.daemon.kill()
+
+    def restart_daemon(self) -> None:
+        """As `systemctl restart libvirtd`."""
+        self.stop_daemon()
+        self.start_daemon()
+
+    @property
+    def daemon(self) -> ServerProcess:
+        """The daemon's process."""
+        assert self._daemon is not None
+        return self._daemon
+
+    def virsh(self, *command: str, **environment: str) -> str:
+        """Run a command of virsh and return what it printed.
+
+        Raises:
+            VirshError: with what it said.
+        """
+        done = subprocess.run(
+            ["virsh", "--quiet", "--connect", self.uri, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_VIRSH_SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C", **environment},
+        )
+        if done.returncode:
+            raise VirshError(done.stderr.strip())
+        return done.stdout.strip()
+
+    def define(self, domain: GuestDomain | str) -> None:
+        """Define a domain, by its XML or as the lab's guest."""
+        self.virsh("define", os.fspath(self.write_xml(domain)))
+
+    def create(self, domain: GuestDomain | str) -> None:
+        """Start a transient domain."""
+        self.virsh("create", os.fspath(self.write_xml(domain)))
+
+    def write_xml(self, domain: GuestDomain | str) -> Path:
+        """The domain's XML in a file."""
+        text = domain if isinstance(domain, str) else domain.xml(domain.write_firmware(self.folder / "images"))
+        path = self.folder / f"define-{uuid.uuid4()}.xml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def start(self, domain: str) -> None:
+        """Start a defined domain."""
+        self.virsh("start", domain)
+
+    def destroy(self, domain: str) -> None:
+        """Pull its plug."""
+        self.virsh("destroy", domain)
+
+    def uuid_of(self, domain: str) -> str:
+        """The UUID of a domain."""
+        return self.virsh("domuuid", domain)
+
+    def pid_of(self, domain: str) -> int:
+        """The QEMU of a running domain."""
+        return int((self.state_dir / f"{domain}.pid").read_text())
+
+    def threads_of(self, domain: str) -> dict[str, int]:
+        """TID of each thread of a running domain, by its name."""
+        tasks = Path(f"/proc/{self.pid_of(domain)}/task")
+        return {(task / "comm").read_text().rstrip("\n"): int(task.name) for task in tasks.iterdir()}
+
+    def log(self) -> str:
+        """What the daemon said."""
+        return (self.folder / "libvirtd.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End domains and daemon, and remove all that was on disk. Does nothing the second time."""
+        if self._daemon is not None:
+            self._daemon.stop(_STOP_SECONDS)
+        if self._sweeper.stdin:
+            with suppress(BrokenPipeError):
+                self._sweeper.stdin.close()
+        self._sweeper.wait(_STOP_SECONDS)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _lay_out(self) -> None:
+        for name in _DIRECTORIES:
+            (self.folder / name).mkdir()
+        # What libvirt has learnt about QEMU by starting it a few times; it knows itself when that is out of date.
+        learnt = user_cache() / "libvirt/learnt"
+        learnt.mkdir(parents=True, exist_ok=True)
+        (self.folder / "cache").symlink_to(learnt)
+        (self.folder / "etc/libvirtd.conf").write_text(_LIBVIRTD_CONF.format(host_uuid=uuid.uuid4()))
+        (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
+        (self.folder / "drivers" / self._programs.qemu_driver.name).symlink_to(self._programs.qemu_driver)
+        for name, more in _USERS.items():
+            (self.folder / name).write_text(Path("/etc", name).read_text(encoding="utf-8") + more, encoding="utf-8")
+
+    def _command(self) -> Sequence[str | Path]:
+        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
+        user = ["--user", "--map-root-user"] if os.geteuid() else []
+        return [
+            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
+            *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
+            *(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf"),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        libraries = (
+            {"LD_LIBRARY_PATH": ":".join(map(str, self._programs.libraries))} if self._programs.libraries else {}
+        )
+        return {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LIBVIRT_DRIVER_DIR": os.fspath(self.folder / "drivers"),
+            **libraries,
+        }
+
+    def _answers(self) -> bool:
+        if self.daemon.exit_status is not None:
+            raise RuntimeError(f"libvirtd ended: {self.daemon.last_words()}")
+        try:
+            self.virsh("version")
+        except VirshError:
+            return False
+        return True

@@ -1,0 +1,56 @@
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from lab.emulator import Emulator
+from lab.host.guest_domain import has_kvm
+from lab.host.libvirt_host import LibvirtHost, VirshError
+from lab.host.programs import LibvirtMissingError, Programs, find_or_fetch
+from lab.wait import until
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """A libvirtd; skips where none can be had."""
+    try:
+        return find_or_fetch()
+    except LibvirtMissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def resctrl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """What the host has at /sys/fs/resctrl."""
+    with Emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def libvirt_host(programs: Programs, resctrl: Emulator) -> Iterator[LibvirtHost]:
+    """One for the tests of a module: a daemon takes seconds to learn what its QEMU can do."""
+    with LibvirtHost(programs, resctrl=resctrl.mountpoint) as host:
+        yield host
+
+
+@pytest.fixture
+def host(libvirt_host: LibvirtHost) -> Iterator[LibvirtHost]:
+    """The same, with no domain before and after the test."""
+    yield libvirt_host
+
+    def empty() -> bool:
+        with suppress(VirshError):  # it may be ending already
+            for name in libvirt_host.virsh("list", "--name").split():
+                libvirt_host.destroy(name)
+            for name in libvirt_host.virsh("list", "--all", "--name").split():
+                libvirt_host.virsh("undefine", name, "--managed-save")
+        return not libvirt_host.virsh("list", "--all", "--name")
+
+    until("all domains to be gone", empty)
+
+
+@pytest.fixture
+def kvm() -> None:
+    """Skips where QEMU has no KVM."""
+    if not has_kvm():
+        pytest.skip("no KVM: libvirt has <cachetune> and <memorytune> for KVM domains only")

@@ -1,0 +1,50 @@
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from cachemon.agent.targets import BoundTarget, BoundTargetLayout, is_handing_over
+from cachemon.agent.words import ON_A_NODE
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.layout import wishes_of
+from cachemon.model.cells import split
+from cachemon.model.mon_groups import Observed
+from cachemon.model.plan import make_plan
+from cachemon.model.threads import Qemu, ThreadClass
+from tests.unit.agent.builders import make_object, make_target
+from tests.unit.model.worlds import make_qemu
+
+GROUPS = [{"name": "low", "vcpus": "0-1"}, {"name": "all", "vcpus": "all"}]
+COUNT = RmidCount(total=64, ours=2, others=5, budget=None)
+MIGRATING = [
+    {"nodeName": "node01", "podUID": "source", "role": "Active"},
+    {"nodeName": "node02", "podUID": "target", "role": "MigrationTarget"},
+]
+IO = (ThreadClass.IO_THREAD,)
+
+
+def stands_as(target: BoundTarget, qemus: Sequence[Qemu]) -> BoundTargetLayout:
+    wishes = wishes_of([target])
+    plan = make_plan([cell for qemu in qemus for cell in split(qemu, wishes)], wishes, Observed({}, {}, 64))
+    return judge(target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE))
+
+
+@pytest.mark.parametrize(
+    ("qemus", "left"),
+    [
+        ((make_qemu(1, vcpus=range(4), classes=IO),), False),
+        ((), True),
+        ((make_qemu(1, vcpus=(), classes=IO),), True),
+        ((make_qemu(1, vcpus=(1, 2, 3), classes=IO),), True),
+        ((make_qemu(1, vcpus=(3,), classes=IO), make_qemu(2, vcpus=range(4))), False),
+        ((replace(make_qemu(1, vcpus=()), identifiable=False),), False),
+    ],
+    ids=["all there", "gone", "no vCPU left", "one vCPU ended", "another QEMU is whole", "names no threads"],
+)
+@pytest.mark.parametrize("groups", [GROUPS, [{"name": "io", "threads": ["IOThread"]}]], ids=["vCPUs", "I/O"])
+def test_while_a_migration_ends_the_guest_has_left_as_soon_as_one_vcpu_thread_is_gone(
+    qemus: Sequence[Qemu], groups: Sequence[Mapping[str, object]], *, left: bool
+) -> None:
+    for placements, handing_over in ((MIGRATING, left), (MIGRATING[:1], False)):
+        target = make_target(make_object(spec={"groups": groups}, status={"placements": placements}))
+        assert is_handing_over(stands_as(target, qemus)) is handing_over
