@@ -5,22 +5,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from cachemon import __version__
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
+from cachemon.settings import Address, Flags, address, directory, number, whole_number, word
 
-__all__ = ["Address", "Config", "argument_parser", "parse_config"]
+__all__ = ["Config", "argument_parser", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
-
-
-class Address(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +66,18 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         raise InvalidInputError("--node-name (or CACHEMON_NODE_NAME) must be given: the name of the Kubernetes node")
     return Config(
         node_name=args.node_name,
-        resctrl=_directory("--resctrl", args.resctrl, must_exist=False),
-        proc=_directory("--proc", args.proc),
-        sysfs=_directory("--sysfs", args.sysfs),
+        resctrl=directory("--resctrl", args.resctrl, must_exist=False),
+        proc=directory("--proc", args.proc),
+        sysfs=directory("--sysfs", args.sysfs),
         kubeconfig=Path(args.kubeconfig) if args.kubeconfig else None,
-        sample_seconds=_number("--sample-period", args.sample_period, 0.1, 60),
-        scan_seconds=_number("--scan-period", args.scan_period, 0.1, 60),
-        node_period_seconds=_whole_number("--node-period", args.node_period, 1, 3600),
-        rate_window_seconds=_number("--rate-window", args.rate_window, 0.2, 600),
-        rmid_budget=_whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
-        metrics=_address("--metrics-address", args.metrics_address),
-        log_level=_word("--log-level", args.log_level, LEVELS),
-        log_format=_word("--log-format", args.log_format, FORMATS),
+        sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),
+        scan_seconds=number("--scan-period", args.scan_period, 0.1, 60),
+        node_period_seconds=whole_number("--node-period", args.node_period, 1, 3600),
+        rate_window_seconds=number("--rate-window", args.rate_window, 0.2, 600),
+        rmid_budget=whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
+        metrics=address("--metrics-address", args.metrics_address),
+        log_level=word("--log-level", args.log_level, LEVELS),
+        log_format=word("--log-format", args.log_format, FORMATS),
     )
 
 
@@ -97,11 +90,7 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
 
-    def flag(name: str, default: str, explanation: str) -> None:
-        variable = ENVIRONMENT_PREFIX + name.strip("-").replace("-", "_").upper()
-        shown = f" (default: {default})" if default else ""
-        parser.add_argument(name, default=environment.get(variable, default), help=explanation + shown)
-
+    flag = Flags(parser, ENVIRONMENT_PREFIX, environment).add
     flag("--node-name", "", "name of the Kubernetes node")
     flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
     flag("--proc", "/proc", "the host's /proc (needs hostPID)")
@@ -117,43 +106,3 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--log-format", FORMATS[0], f"form of the log lines: {' or '.join(FORMATS)}")
     parser.add_argument("--version", action="version", version=__version__)
     return parser
-
-
-def _directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
-    path = Path(text)
-    if not path.is_absolute():
-        raise InvalidInputError(f"{flag} must be an absolute path, not {text!r}")
-    if must_exist and not path.is_dir():
-        raise InvalidInputError(f"{flag}: {text} is no directory")
-    return path
-
-
-def _number(flag: str, text: str, lowest: float, highest: float) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not lowest <= value <= highest:
-        raise InvalidInputError(f"{flag} must be a number from {lowest:g} to {highest:g}, not {text!r}")
-    return value
-
-
-def _whole_number(flag: str, text: str, lowest: int, highest: int) -> int:
-    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
-        raise InvalidInputError(f"{flag} must be a whole number from {lowest} to {highest}, not {text!r}")
-    return int(text)
-
-
-def _word(flag: str, text: str, words: Sequence[str]) -> str:
-    if text not in words:
-        raise InvalidInputError(f"{flag} must be one of {', '.join(words)}, not {text!r}")
-    return text
-
-
-def _address(flag: str, text: str) -> Address | None:
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise InvalidInputError(f"{flag} must be HOST:PORT, not {text!r}")
-    return Address(host.strip("[]"), int(port))

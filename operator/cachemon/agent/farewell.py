@@ -6,7 +6,6 @@ account or our kinds of objects away, within a second or two of our pod.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from cachemon.model.errors import (
@@ -14,13 +13,9 @@ from cachemon.model.errors import (
     KubeForbiddenError,
     KubeNotFoundError,
     KubeUnauthorizedError,
-    ResctrlError,
 )
-from cachemon.resctrl.tree import ResctrlTree
 
-__all__ = ["is_uninstalled", "remove_mon_groups"]
-
-log = logging.getLogger(__name__)
+__all__ = ["is_uninstalled"]
 
 _WITHIN_SECONDS = 2.0
 _FOR_SECONDS = 1.0
@@ -60,16 +55,3 @@ async def is_uninstalled(
         if refused_since is None and now - began >= within_seconds:
             return False
         await asyncio.sleep(pause_seconds)
-
-
-def remove_mon_groups(tree: ResctrlTree) -> None:
-    """Remove all that are ours; the kernel moves their threads to the group above. What fails stays, and is told."""
-    try:
-        with tree.locked():
-            for where in filter(lambda group: group.is_ours, tree.groups()):
-                try:
-                    tree.remove(where)
-                except ResctrlError as err:
-                    log.warning("%s stays: %s", where.name, err)
-    except ResctrlError as err:
-        log.warning("mon_groups stay: %s", err)

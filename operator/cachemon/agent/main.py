@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from cachemon.agent.agent import Agent
 from cachemon.agent.config import Config, parse_config
-from cachemon.agent.farewell import is_uninstalled, remove_mon_groups
+from cachemon.agent.farewell import is_uninstalled
+from cachemon.engine.removal import remove_mon_groups
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.login import load_credentials
 from cachemon.kube.token import node_claim

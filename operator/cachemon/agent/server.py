@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from cachemon.agent.config import Address
 from cachemon.model.errors import InvalidInputError
+from cachemon.settings import Address
 
 __all__ = ["serve"]
 

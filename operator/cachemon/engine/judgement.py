@@ -65,6 +65,7 @@ def judge(target: Target[W], qemus: Sequence[Qemu], carried: Carried) -> TargetL
     return TargetLayout(
         target,
         tuple(_judge_group(target, group, qemus, carried) for group in target.object.groups),
+        qemus=tuple(qemus),
         has_all_vcpus=any(_has_all_vcpus(qemu, target.object.vcpu_count) for qemu in qemus),
     )
 

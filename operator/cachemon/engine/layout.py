@@ -11,6 +11,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
+from cachemon.model.threads import Qemu
 
 __all__ = [
     "GroupLayout",
@@ -117,11 +118,13 @@ class TargetLayout(Generic[W_co]):
     Attributes:
         target: the object.
         groups: how each stands, in the object's order.
+        qemus: the guest's processes here.
         has_all_vcpus: whether a QEMU here has a thread for every vCPU of the guest, or names none of its threads.
     """
 
     target: Target[W_co]
     groups: tuple[GroupLayout, ...]
+    qemus: tuple[Qemu, ...]
     has_all_vcpus: bool
 
     @property
@@ -209,6 +212,7 @@ def unavailable_layout(targets: Iterable[Target[W]], err: MonitoringUnavailableE
                     GroupLayout(group, GroupState.WAITING, err.reason, str(err), (), 0, ())
                     for group in target.object.groups
                 ),
+                qemus=(),
                 has_all_vcpus=True,
             )
             for target in targets

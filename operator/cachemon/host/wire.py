@@ -12,8 +12,7 @@ A refusal has a 4xx status and {"message": ...}, which tells a person what to do
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
@@ -32,15 +31,8 @@ __all__ = [
 ]
 
 
-class Kept(StrEnum):
-    """Who keeps a group."""
-
-    LIVE = "live"
-    """The agent, until the domain's run ends."""
-    CONFIG = "config"
-    """The domain's metadata."""
-    LIBVIRT = "libvirt"
-    """libvirt, which monitors it by itself: it is only looked at."""
+Kept = Literal["live", "config", "libvirt"]
+"""Who keeps a group: the agent, the domain's metadata, or libvirt, whose own monitor it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +192,7 @@ def _render_group(report: GroupReport) -> dict[str, Any]:
         "wantedVcpus": wanted.get("vcpus"),
         "vcpus": None if report.vcpus is None else list(report.vcpus),
         "threads": wanted.get("threads", []),
-        "kept": str(report.kept),
+        "kept": report.kept,
         "state": report.state,
         "reason": report.reason,
         "message": report.message,
@@ -222,7 +214,7 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
     return GroupReport(
         group=parse_group(wanted),
         vcpus=None if item["vcpus"] is None else tuple(map(int, item["vcpus"])),
-        kept=Kept(item["kept"]),
+        kept=_kept(item["kept"]),
         state=str(item["state"]),
         reason=str(item["reason"]),
         message=str(item["message"]),
@@ -237,3 +229,10 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
             for block in item["blocks"]
         ),
     )
+
+
+def _kept(word: Any) -> Kept:
+    if word not in get_args(Kept):
+        raise ValueError(f"nothing is kept by {word!r}")
+    kept: Kept = word
+    return kept

@@ -1,1 +1,1 @@
-"""libvirt's world: its domain XML and its daemons. Knows no resctrl, no QEMU process and no Kubernetes."""
+"""libvirt's domain XML and connections to its daemons. Knows no resctrl, no QEMU process, no Kubernetes."""

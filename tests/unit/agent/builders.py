@@ -70,7 +70,7 @@ def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = Gro
 def make_layout(*targets: tuple[BoundTarget, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> BoundLayout:
     return Layout(
         node=node,
-        targets=tuple(TargetLayout(target, tuple(groups), has_all_vcpus=True) for target, groups in targets),
+        targets=tuple(TargetLayout(target, tuple(groups), (), has_all_vcpus=True) for target, groups in targets),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.agent import Agent, scan_pause
+from cachemon.agent.agent import Agent
 from cachemon.agent.config import parse_config
 from cachemon.kube.client import Listing, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource
@@ -133,11 +133,11 @@ def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goe
         for name in (NODE, "vm3"):
             assert condition_of(server.statuses[name][-1]) == ("False", "MonitoringUnsupported")
         passes = agent._health().reconciles
-        agent._wake_reconcile.set()
+        agent._cycle.targets_changed()
         await eventually("another pass", lambda: agent._health().reconciles > passes)
         assert agent._sickness() == ""
         mount(tmp_path)
-        agent._wake_reconcile.set()
+        agent._cycle.targets_changed()
         await eventually("monitoring", lambda: condition_of(server.statuses[NODE][-1])[0] == "True")
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -211,24 +211,13 @@ def test_health_fails_when_a_loop_stands_still_and_not_when_the_api_server_is_aw
     async def story() -> None:
         agent = make_agent(tmp_path, Server())
         assert agent._sickness() == ""
-        agent._pulse.reconciled_at -= 100
+        agent._cycle.pulse.reconciled_at -= 100
         assert agent._sickness() == ""
         agent._bound.synced.set()
         agent._incoming.synced.set()
         assert "no reconcile" in agent._sickness()
-        agent._pulse.reconciled_at += 100
-        agent._pulse.sampled_at -= 100
+        agent._cycle.pulse.reconciled_at += 100
+        agent._cycle.pulse.sampled_at -= 100
         assert "no sample" in agent._sickness()
 
     asyncio.run(story())
-
-
-def test_threads_that_are_awaited_are_looked_for_often_and_less_so_the_longer_it_takes() -> None:
-    assert scan_pause(2, None) == 2
-    assert [scan_pause(2, waited) for waited in (0, 30, 120, 600, 86400)] == [0.05, 0.05, 0.2, 1, 2]
-    assert scan_pause(0.02, 0) == 0.02
-
-
-def test_the_time_a_look_takes_is_part_of_the_time_to_the_next_but_at_most_half_of_it() -> None:
-    assert scan_pause(5, None, spent=0.5) == 4.5
-    assert [scan_pause(5, 0, spent) for spent in (0.0, 0.02, 0.04, 3.0)] == pytest.approx([0.05, 0.03, 0.04, 0.05])

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.config import Address, parse_config
+from cachemon.agent.config import parse_config
 from cachemon.model.errors import InvalidInputError
+from cachemon.settings import Address
 
 NODE = ["--node-name", "node01"]
 

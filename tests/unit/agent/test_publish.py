@@ -143,7 +143,7 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None
     target = make_target(make_object("vm1", status={"placements": placements}))
     here = make_layout((target, [make_group("a", [cell(0)])]))
     waiting = (replace(make_group("a", [], GroupState.WAITING), reason=Reason.QEMU_NOT_FOUND),)
-    gone = replace(here, targets=(TargetLayout(target, waiting, has_all_vcpus=False),))
+    gone = replace(here, targets=(TargetLayout(target, waiting, (), has_all_vcpus=False),))
     setting = Setting(node_period=3600)
     setting.publish(here)
     assert "vm1" in setting.server.names()

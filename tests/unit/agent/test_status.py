@@ -57,7 +57,7 @@ def figures_of(
 
 
 def target_layout(*groups: GroupLayout, **changes: Any) -> BoundTargetLayout:
-    return TargetLayout(make_target(make_object(**changes)), groups, has_all_vcpus=True)
+    return TargetLayout(make_target(make_object(**changes)), groups, (), has_all_vcpus=True)
 
 
 BOTH = (make_group("a", [cell(0)]), make_group("b", [], GroupState.WAITING))

@@ -1,6 +1,6 @@
 import pytest
 
-from cachemon.agent.farewell import remove_mon_groups
+from cachemon.engine.removal import remove_mon_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator

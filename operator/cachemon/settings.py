@@ -1,0 +1,87 @@
+"""Settings of the programs: flags, each with an environment variable, checked once."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cachemon.model.errors import InvalidInputError
+
+__all__ = ["Address", "Flags", "address", "directory", "number", "whole_number", "word"]
+
+
+class Address(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int
+
+
+class Flags:
+    """Adds flags to a parser; their defaults come from the environment.
+
+    Args:
+        parser: to be added to.
+        prefix: begins the names of the variables: with `CACHEMON_`, `--node-name` is CACHEMON_NODE_NAME.
+        environment: of the process.
+    """
+
+    def __init__(self, parser: argparse.ArgumentParser, prefix: str, environment: Mapping[str, str]) -> None:
+        self._parser = parser
+        self._prefix = prefix
+        self._environment = environment
+
+    def add(self, name: str, default: str, explanation: str) -> None:
+        """Add one; its value is a text, to be checked by the functions below."""
+        variable = self._prefix + name.strip("-").replace("-", "_").upper()
+        shown = f" (default: {default})" if default else ""
+        self._parser.add_argument(name, default=self._environment.get(variable, default), help=explanation + shown)
+
+
+def directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
+    """An absolute path.
+
+    Raises:
+        InvalidInputError: as all of these, when the text can't be meant; the message names the flag.
+    """
+    path = Path(text)
+    if not path.is_absolute():
+        raise InvalidInputError(f"{flag} must be an absolute path, not {text!r}")
+    if must_exist and not path.is_dir():
+        raise InvalidInputError(f"{flag}: {text} is no directory")
+    return path
+
+
+def number(flag: str, text: str, lowest: float, highest: float) -> float:
+    """A number in a range."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not lowest <= value <= highest:
+        raise InvalidInputError(f"{flag} must be a number from {lowest:g} to {highest:g}, not {text!r}")
+    return value
+
+
+def whole_number(flag: str, text: str, lowest: int, highest: int) -> int:
+    """A whole number in a range."""
+    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+        raise InvalidInputError(f"{flag} must be a whole number from {lowest} to {highest}, not {text!r}")
+    return int(text)
+
+
+def word(flag: str, text: str, words: Sequence[str]) -> str:
+    """One of these words."""
+    if text not in words:
+        raise InvalidInputError(f"{flag} must be one of {', '.join(words)}, not {text!r}")
+    return text
+
+
+def address(flag: str, text: str) -> Address | None:
+    """HOST:PORT; None for an empty text."""
+    if not text:
+        return None
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise InvalidInputError(f"{flag} must be HOST:PORT, not {text!r}")
+    return Address(host.strip("[]"), int(port))

@@ -1,0 +1,106 @@
+import json
+from contextlib import suppress
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.host.wire import (
+    BlockReport,
+    DomainReport,
+    GroupReport,
+    Kept,
+    Report,
+    parse_group_request,
+    parse_report,
+    render_group_request,
+    render_report,
+)
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup
+from cachemon.model.threads import ThreadClass
+
+NAMES = st.from_regex(GROUP_NAME, fullmatch=True).filter(lambda name: "\n" not in name)
+CLASSES = st.frozensets(st.sampled_from([it for it in ThreadClass if it is not ThreadClass.VCPU]))
+NUMBERS = st.none() | st.integers(0, 2**64 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda it: st.lists(it) | st.dictionaries(st.text(), it)
+)
+
+
+@st.composite
+def monitoring_groups(draw: st.DrawFn) -> MonitoringGroup:
+    name, threads = draw(NAMES), draw(CLASSES)
+    if draw(st.booleans()):
+        return MonitoringGroup(name, None, all_vcpus=True, threads=threads)
+    vcpus = draw(st.frozensets(st.integers(0, 300), min_size=1) if not threads else st.none())
+    return MonitoringGroup(name, vcpus, all_vcpus=False, threads=threads)
+
+
+BLOCKS = st.builds(BlockReport, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]))
+GROUPS = st.builds(
+    GroupReport,
+    monitoring_groups(),
+    st.none() | st.lists(st.integers(0, 300)).map(tuple),
+    st.sampled_from(get_args(Kept)),
+    st.sampled_from(["Monitored", "Degraded", "Waiting"]),
+    st.text(),
+    st.text(),
+    st.lists(BLOCKS).map(tuple),
+)
+DOMAINS = st.builds(
+    DomainReport,
+    st.text(),
+    st.uuids().map(str),
+    st.none() | st.integers(1, 2**22),
+    st.lists(GROUPS).map(tuple),
+    st.text(),
+)
+REPORTS = st.builds(Report, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text())
+
+
+def over_the_socket(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+@given(REPORTS)
+def test_a_report_comes_back_as_it_was_given(report: Report) -> None:
+    assert parse_report(over_the_socket(render_report(report))) == report
+
+
+@given(monitoring_groups())
+def test_a_group_that_is_asked_for_comes_back_as_it_was_given(group: MonitoringGroup) -> None:
+    assert parse_group_request(over_the_socket(render_group_request(group))) == group
+
+
+@given(JSON | st.fixed_dictionaries({"name": NAMES, "vcpus": JSON, "threads": JSON}))
+def test_no_request_makes_the_parser_fail(body: Any) -> None:
+    with suppress(InvalidInputError):
+        group = parse_group_request(body)
+        assert parse_group_request(render_group_request(group)) == group
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ([], "JSON object"),
+        ({"vcpus": "0"}, "bad resource monitoring group ID None"),
+        ({"name": "a b", "vcpus": "0"}, "bad resource monitoring group ID 'a b'"),
+        ({"name": "a"}, "must have `vcpus` or `threads`"),
+        ({"name": "a", "vcpus": [0]}, "`vcpus` must be a list in libvirt's syntax"),
+        ({"name": "a", "vcpus": "x"}, "x"),
+        ({"name": "a", "threads": "IOThread"}, "`threads` must be a list"),
+        ({"name": "a", "threads": ["Nothing"]}, "must be one of"),
+        ({"name": "a", "vcpus": "0", "priority": 3}, "no 'priority'"),
+    ],
+)
+def test_a_group_that_can_not_be_meant_is_refused_with_words(body: Any, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words.replace("(", r"\(")):
+        parse_group_request(body)
+
+
+@given(JSON)
+def test_an_answer_that_is_no_report_says_so(answer: Any) -> None:
+    with pytest.raises(InvalidInputError, match="systemctl restart cachemon-host"):
+        parse_report(answer)
