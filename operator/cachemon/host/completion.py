@@ -8,7 +8,6 @@ from cachemon.cli import candidates
 from cachemon.cli.candidates import Completed, said
 from cachemon.host.arguments import build_parser
 from cachemon.host.session import HostSession, open_session
-from cachemon.host.wire import Kept
 from cachemon.model.errors import CachemonError
 
 __all__ = ["ASK", "answer", "script"]
@@ -50,5 +49,5 @@ async def names(what: str, session: HostSession) -> list[str]:
             found += [group.name for group in read_metadata(xml)]
     with suppress(CachemonError):
         report = await session.agent.domains()
-        found += [told.group.name for domain in report.domains for told in domain.groups if told.kept is Kept.LIVE]
+        found += [told.group.name for domain in report.domains for told in domain.groups if told.kept == "live"]
     return found

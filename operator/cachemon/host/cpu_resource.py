@@ -88,16 +88,16 @@ def _kept_in_xml(
     told = _told(report) if scope is Scope.LIVE else {}
     home = _home(domain)
     for group in read_metadata(xml):
-        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, Kept.CONFIG))))
+        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
     remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
     for own in read_domain(xml).own_monitors:
-        state = _state(told.get((own.group.name, Kept.LIBVIRT)))
+        state = _state(told.get((own.group.name, "libvirt")))
         yield KeptGroup(own.group, scope, Keeper.LIBVIRT, home, state, remedy, holds_threads=own.has_mon_group)
 
 
 def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
     for told in report.groups if report else ():
-        if told.kept is Kept.LIVE:
+        if told.kept == "live":
             yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
 
 

@@ -7,7 +7,7 @@ from shlex import quote
 from cachemon.cli.backend import DomainUse, Statistics
 from cachemon.cli.domstats import print_statistics
 from cachemon.host.session import HostSession, unknown_to_agent
-from cachemon.host.wire import DomainReport, GroupReport, Kept, Report
+from cachemon.host.wire import DomainReport, GroupReport, Report
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
@@ -93,7 +93,7 @@ def _use(domain: DomainReport, session: HostSession) -> DomainUse:
 
 def _ours_first(groups: Sequence[GroupReport]) -> list[GroupReport]:
     """One of libvirt's own monitors that has the name of a group of ours is the one to be called otherwise."""
-    return sorted(groups, key=lambda told: told.kept is Kept.LIBVIRT)
+    return sorted(groups, key=lambda told: told.kept == "libvirt")
 
 
 def _problems(name: str, told: GroupReport) -> Iterator[str]:

@@ -5,9 +5,8 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from shlex import quote
 from typing import Protocol, TextIO, TypeVar, cast
@@ -119,29 +118,27 @@ class AgentElsewhere:
 
 
 class AgentAt:
-    """The agent at a socket. Its client is loaded when it is asked: that takes the most of a start."""
+    """The agent at a socket. Its client is loaded when it is asked."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
     async def domains(self) -> Report:
         """As the agent has it."""
-        async with self._client() as client:
-            return await client.domains()
+        return await self._client().domains()
 
     async def create_live(self, uuid: str, group: MonitoringGroup, /) -> None:
         """As the agent has it."""
-        async with self._client() as client:
-            await client.create_live(uuid, group)
+        await self._client().create_live(uuid, group)
 
     async def destroy_live(self, uuid: str, name: str, /) -> None:
         """As the agent has it."""
-        async with self._client() as client:
-            await client.destroy_live(uuid, name)
+        await self._client().destroy_live(uuid, name)
 
-    def _client(self) -> AbstractAsyncContextManager[Agent]:
-        client: AbstractAsyncContextManager[Agent] = import_module("cachemon.host.client").AgentClient(self._socket)
-        return client
+    def _client(self) -> Agent:
+        from cachemon.host.client import AgentClient  # noqa: PLC0415  aiohttp takes its time
+
+        return AgentClient(self._socket)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,9 @@
     │   ├── LibvirtUnreachableError    no daemon, or the connection has ended: open another one later
     │   ├── LibvirtRefusedError        rights, or an operation that libvirt does not allow now
     │   └── DomainNotFoundError        no domain of that name or UUID
-    ├── AgentUnreachableError      the agent of a plain libvirt host does not answer the commands
+    ├── AgentError                 the agent of a libvirt host refused, or did not answer
+    │   ├── AgentUnreachableError      nobody answers at its socket
+    │   └── AgentRefusedError          it does not do what it was asked; the message is its own
     └── KubeError                  the API server refused, or did not answer
         ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
         │   └── KubeUnauthorizedError      401: our token is not valid now
@@ -94,8 +96,16 @@ class DomainNotFoundError(LibvirtError):
     """A person named a domain that libvirt does not know."""
 
 
-class AgentUnreachableError(CachemonError):
-    """No agent of this host answers, or we may not ask it."""
+class AgentError(CachemonError):
+    """The agent of a libvirt host refused, or did not answer."""
+
+
+class AgentUnreachableError(AgentError):
+    """Nobody answers at the agent's socket, or it is not known where that is."""
+
+
+class AgentRefusedError(AgentError):
+    """The agent does not do what it was asked; the message is its own."""
 
 
 class KubeError(CachemonError):

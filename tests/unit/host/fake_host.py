@@ -13,10 +13,10 @@ from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Rep
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
 from cachemon.model.errors import (
+    AgentRefusedError,
     AgentUnreachableError,
     CachemonError,
     DomainNotFoundError,
-    InvalidInputError,
     LibvirtRefusedError,
 )
 from cachemon.model.groups import MonitoringGroup, parse_group
@@ -185,9 +185,9 @@ class FakeAgent:
     def _domain(self, domain: Domain) -> DomainReport:
         assert domain.live_xml is not None
         kept: list[tuple[MonitoringGroup, Kept]] = []
-        kept += [(group, Kept.CONFIG) for group in read_metadata(domain.live_xml)]
-        kept += [(group, Kept.LIVE) for group in self.live.get(domain.uuid, ())]
-        kept += [(own.group, Kept.LIBVIRT) for own in read_domain(domain.live_xml).own_monitors]
+        kept += [(group, "config") for group in read_metadata(domain.live_xml)]
+        kept += [(group, "live") for group in self.live.get(domain.uuid, ())]
+        kept += [(own.group, "libvirt") for own in read_domain(domain.live_xml).own_monitors]
         groups = (self._group(group, keeper) for group, keeper in kept)
         return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
 
@@ -199,7 +199,7 @@ class FakeAgent:
     async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self._answers()
         if group.name in {other.name for other in self.live.get(uuid, ())}:
-            raise InvalidInputError(f"group {group.name!r} is there already")
+            raise AgentRefusedError(f"group {group.name!r} is there already")
         self.live[uuid] = (*self.live.get(uuid, ()), group)
 
     async def destroy_live(self, uuid: str, name: str) -> None:
