@@ -163,6 +163,7 @@ class FakeAgent:
         states: (state, reason, message) by name of the group.
         away: whether nobody answers.
         problem, problem_of_domains: what keeps it from its work.
+        refuses: why it makes no group.
         knows: whether it knows of any domain; that of another host would not.
     """
 
@@ -176,6 +177,7 @@ class FakeAgent:
         self.observed_time = THEN
         self.problem = ""
         self.problem_of_domains = ""
+        self.refuses = ""
 
     async def domains(self) -> Report:
         self._answers()
@@ -198,6 +200,8 @@ class FakeAgent:
 
     async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self._answers()
+        if self.refuses:
+            raise AgentRefusedError(self.refuses)
         if group.name in {other.name for other in self.live.get(uuid, ())}:
             raise AgentRefusedError(f"group {group.name!r} is there already")
         self.live[uuid] = (*self.live.get(uuid, ()), group)
@@ -222,10 +226,13 @@ class Done:
 
 def run(words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
     """`cachemon host` with these words."""
-    return asyncio.run(_run(words, connect, agent, uri, stdin))
+    return asyncio.run(run_here(words, connect, agent, uri, stdin))
 
 
-async def _run(words: Sequence[str], connect: Connect, agent: Agent, uri: str, stdin: str) -> Done:
+async def run_here(
+    words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = ""
+) -> Done:
+    """The same in the loop that there is."""
     args = build_parser().parse_args(["host", *words])
     out, err = io.StringIO(), io.StringIO()
     session = HostSession(connect, agent, uri, out=out, err=err, stdin=io.StringIO(stdin), clock=lambda: NOW)
