@@ -38,17 +38,22 @@ async def _look_up(named: str, request: CpuResourceRequest, session: HostSession
     domain = await session.ask(lambda libvirt: libvirt.domain(named))
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     report = await _report(domain, request, scope, session) if domain.runs else None
-    states = (Scope.LIVE, domain.live_xml), (Scope.CONFIG, domain.config_xml)
     kept: list[KeptGroup] = []
-    for state, xml in states:
+    vcpus: dict[Scope, int] = {}
+    for state, xml in ((Scope.LIVE, domain.live_xml), (Scope.CONFIG, domain.config_xml)):
+        if xml is None:
+            continue
         try:
-            kept += _kept_in_xml(domain, state, xml, report, session)
+            found, vcpus[state] = _kept_in_xml(domain, state, xml, report, session)
+            kept += found
         except InvalidInputError as err:
             if scope.includes(state) and request.action is not Action.SHOW:
                 raise
             session.remark(f"domain {domain.name}, {state}: {err}")
     kept += _kept_by_agent(domain, report)
-    return _WatchedDomain(domain, tuple(kept), session)
+    return _WatchedDomain(
+        domain, DomainGroups(domain.runs, tuple(kept), persistent=domain.persistent, vcpus=vcpus), session
+    )
 
 
 async def _report(
@@ -78,21 +83,33 @@ async def _report(
 
 
 def _kept_in_xml(
-    domain: Domain, scope: Scope, xml: bytes | None, report: DomainReport | None, session: HostSession
-) -> Iterator[KeptGroup]:
+    domain: Domain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
+) -> tuple[list[KeptGroup], int]:
+    """The groups in an XML, ours and libvirt's, and how many vCPUs a domain of it may have."""
     from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  lxml is an extra, and takes its time
     from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
 
-    if xml is None:
-        return
     told = _told(report) if scope is Scope.LIVE else {}
     home = _home(domain)
-    for group in read_metadata(xml):
-        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+    ours = [
+        KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+        for group in read_metadata(xml)
+    ]
     remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
-    for own in read_domain(xml).own_monitors:
-        state = _state(told.get((own.group.name, "libvirt")))
-        yield KeptGroup(own.group, scope, Keeper.LIBVIRT, home, state, remedy, holds_threads=own.has_mon_group)
+    read = read_domain(xml)
+    libvirts = [
+        KeptGroup(
+            own.group,
+            scope,
+            Keeper.LIBVIRT,
+            home,
+            _state(told.get((own.group.name, "libvirt"))),
+            remedy,
+            holds_threads=own.has_mon_group,
+        )
+        for own in read.own_monitors
+    ]
+    return ours + libvirts, read.max_vcpus
 
 
 def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
@@ -118,16 +135,16 @@ class _WatchedDomain:
 
     Args:
         domain: as libvirt has it.
-        kept: all its groups, of both states.
+        groups: all that it has, of both states.
         session: where libvirt and the agent are.
     """
 
     detail_headings: tuple[str, ...] = ()
 
-    def __init__(self, domain: Domain, kept: tuple[KeptGroup, ...], session: HostSession) -> None:
+    def __init__(self, domain: Domain, groups: DomainGroups, session: HostSession) -> None:
         self._domain = domain
         self._session = session
-        self.groups = DomainGroups(domain.runs, kept, persistent=domain.persistent)
+        self.groups = groups
 
     def details(self, _: KeptGroup) -> tuple[str, ...]:
         """None."""
