@@ -6,21 +6,18 @@ QEMU's. Process and thread ids are the machine's. Where a resctrl is given, libv
 """
 
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from lab.binaries import user_cache
+from lab.host.daemon import Daemon
 from lab.host.guest_domain import GuestDomain
 from lab.host.programs import LibvirtMissingError, Programs
-from lab.server_process import ServerProcess
 from lab.wait import until
 
 __all__ = ["LibvirtHost", "LibvirtMissingError", "VirshError"]
@@ -29,6 +26,7 @@ _ENTER = Path(__file__).with_name("enter.sh")
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 _VIRSH_SECONDS = 60
+_LAST_WORDS = 3000
 _DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images")
 
 _LIBVIRTD_CONF = """\
@@ -71,6 +69,7 @@ class LibvirtHost:
         uri: for virsh and for libvirt.open().
         state_dir: what a machine has at /run/libvirt/qemu: NAME.pid and NAME.xml of each running domain.
         resctrl: as given.
+        daemon: libvirtd's process.
     """
 
     def __init__(self, programs: Programs, *, resctrl: Path | None = None, name: str = "host1") -> None:
@@ -80,14 +79,9 @@ class LibvirtHost:
         self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
         self._name = name
         self._programs = programs
-        self._daemon: ServerProcess | None = None
         self._lay_out()
-        self._sweeper = subprocess.Popen(
-            [sys.executable, "-m", "lab.host.sweeper", self.folder.name],
-            stdin=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-        )
+        self._log = self.folder / "libvirtd.log"
+        self.daemon = Daemon(self._command(), self.folder, self._log)
         try:
             self.start_daemon()
         except BaseException:
@@ -100,7 +94,7 @@ class LibvirtHost:
         Raises:
             RuntimeError: it ended; with the end of its log.
         """
-        self._daemon = ServerProcess(self._command(), self.folder / "libvirtd.log", self._environment())
+        self.daemon.start()
         until("libvirtd to answer", self._answers, seconds=_START_SECONDS)
 
     def stop_daemon(self) -> None:
@@ -115,12 +109,6 @@ class LibvirtHost:
         """As `systemctl restart libvirtd`."""
         self.stop_daemon()
         self.start_daemon()
-
-    @property
-    def daemon(self) -> ServerProcess:
-        """The daemon's process."""
-        assert self._daemon is not None
-        return self._daemon
 
     def virsh(self, *command: str, **environment: str) -> str:
         """Run a command of virsh and return what it printed.
@@ -179,17 +167,12 @@ class LibvirtHost:
 
     def log(self) -> str:
         """What the daemon said."""
-        return (self.folder / "libvirtd.log").read_text(errors="replace")
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def stop(self) -> None:
         """End domains and daemon, and remove all that was on disk. Does nothing the second time."""
-        if self._daemon is not None:
-            self._daemon.stop(_STOP_SECONDS)
-        if self._sweeper.stdin:
-            with suppress(BrokenPipeError):
-                self._sweeper.stdin.close()
-        self._sweeper.wait(_STOP_SECONDS)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.daemon.stop(_STOP_SECONDS)
+        self.daemon.end_all()
 
     def __enter__(self) -> Self:
         return self
@@ -216,24 +199,23 @@ class LibvirtHost:
         # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
         user = ["--user", "--map-root-user"] if os.geteuid() else []
         return [
+            *("env", "--ignore-environment", *self._environment()),
             *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
             *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
             *(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf"),
         ]
 
-    def _environment(self) -> dict[str, str]:
-        libraries = (
-            {"LD_LIBRARY_PATH": ":".join(map(str, self._programs.libraries))} if self._programs.libraries else {}
-        )
-        return {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LIBVIRT_DRIVER_DIR": os.fspath(self.folder / "drivers"),
-            **libraries,
-        }
+    def _environment(self) -> list[str]:
+        libraries = ":".join(map(str, self._programs.libraries))
+        return [
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            f"LIBVIRT_DRIVER_DIR={self.folder}/drivers",
+            *([f"LD_LIBRARY_PATH={libraries}"] if libraries else []),
+        ]
 
     def _answers(self) -> bool:
-        if self.daemon.exit_status is not None:
-            raise RuntimeError(f"libvirtd ended: {self.daemon.last_words()}")
+        if not self.daemon.runs:
+            raise RuntimeError(f"libvirtd ended: {self.log()[-_LAST_WORDS:]}")
         try:
             self.virsh("version")
         except VirshError:
