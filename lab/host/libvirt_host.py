@@ -27,7 +27,8 @@ __all__ = ["LibvirtHost", "LibvirtMissingError", "VirshError"]
 _ENTER = Path(__file__).with_name("enter.sh")
 _START_SECONDS = 30
 _STOP_SECONDS = 3
-"""Where a worker of libvirtd 9.0 waits for an answer of QEMU, as after a reboot, nobody reads that any more."""
+"""It takes 0.1 s; but libvirtd 9.0 waits for its workers, and one may wait for an answer of QEMU that nobody reads
+any more (seen with gdb, SIGTERM right after a reboot of the guest). systemd would kill it as well, later."""
 _VIRSH_SECONDS = 60
 _LAST_WORDS = 3000
 _HIT_BY_THE_END_BEFORE = ("domain is no longer running", "process exited while connecting to monitor")

@@ -2,6 +2,7 @@
 
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -231,3 +232,18 @@ def test_a_daemon_that_hangs_counts_as_gone(host: LibvirtHost) -> None:
             host.daemon.signal(signal.SIGCONT)
     with open_connection(host.uri) as again:
         assert [domain.name for domain in again.domains()] == ["vm1"]
+
+
+def test_a_daemon_that_hangs_keeps_those_waiting_who_connect_until_it_goes_on(host: LibvirtHost) -> None:
+    opened: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+    opening = threading.Thread(target=lambda: opened.put(open_connection(host.uri, keep_alive=KeepAlive(1, 0))))
+    host.daemon.signal(signal.SIGSTOP)
+    try:
+        opening.start()
+        with pytest.raises(queue.Empty):  # longer than the keep-alive would take
+            opened.get(timeout=1.5)
+    finally:
+        host.daemon.signal(signal.SIGCONT)
+    with opened.get(timeout=SECONDS) as connection:
+        assert connection.domains() == ()
+    opening.join()
