@@ -62,7 +62,7 @@ def _domstats(commands: Commands) -> None:
     _HOST.domstats(
         commands,
         "The figures are those of the agent. Of a group without figures stderr says why.\n"
-        "With --format libvirt the bytes of memory.bandwidth.* are counted since the group is monitored.",
+        "With --format libvirt the bytes of memory.bandwidth.* are counted since the agent watches the group.",
     )
 
 

@@ -12,7 +12,7 @@ from cachemon.cli.backend import Created
 from cachemon.cli.cpu_resource import handle, request_of
 from cachemon.cli.output import render_data
 from cachemon.host.session import Domain, HostSession, unknown_to_agent
-from cachemon.host.wire import DomainReport, GroupReport
+from cachemon.host.wire import DomainReport, GroupReport, Kept
 from cachemon.model.cpu_resource import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
@@ -38,17 +38,22 @@ async def _look_up(named: str, request: CpuResourceRequest, session: HostSession
     domain = await session.ask(lambda libvirt: libvirt.domain(named))
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     report = await _report(domain, request, scope, session) if domain.runs else None
-    states = (Scope.LIVE, domain.live_xml), (Scope.CONFIG, domain.config_xml)
     kept: list[KeptGroup] = []
-    for state, xml in states:
+    vcpus: dict[Scope, int] = {}
+    for state, xml in ((Scope.LIVE, domain.live_xml), (Scope.CONFIG, domain.config_xml)):
+        if xml is None:
+            continue
         try:
-            kept += _kept_in_xml(domain, state, xml, report, session)
+            found, vcpus[state] = _kept_in_xml(domain, state, xml, report, session)
+            kept += found
         except InvalidInputError as err:
             if scope.includes(state) and request.action is not Action.SHOW:
                 raise
             session.remark(f"domain {domain.name}, {state}: {err}")
     kept += _kept_by_agent(domain, report)
-    return _WatchedDomain(domain, tuple(kept), session)
+    return _WatchedDomain(
+        domain, DomainGroups(domain.runs, tuple(kept), persistent=domain.persistent, vcpus=vcpus), session
+    )
 
 
 async def _report(
@@ -72,27 +77,39 @@ async def _report(
     found = next((found for found in report.domains if found.uuid == domain.uuid), None)
     if scope.has_live and found is None:
         session.remark(f"{unknown_to_agent(domain, session)}. Groups made with --live are not seen")
-    elif scope.has_live and report.problem:
-        session.remark(report.problem)
+    elif scope.has_live and (problem := report.problem or (found.problem if found else "")):
+        session.remark(problem)
     return found
 
 
 def _kept_in_xml(
-    domain: Domain, scope: Scope, xml: bytes | None, report: DomainReport | None, session: HostSession
-) -> Iterator[KeptGroup]:
+    domain: Domain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
+) -> tuple[list[KeptGroup], int]:
+    """The groups in an XML, ours and libvirt's, and how many vCPUs a domain of it may have."""
     from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  lxml is an extra, and takes its time
     from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
 
-    if xml is None:
-        return
     told = _told(report) if scope is Scope.LIVE else {}
     home = _home(domain)
-    for group in read_metadata(xml):
-        yield KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+    ours = [
+        KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+        for group in read_metadata(xml)
+    ]
     remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
-    for own in read_domain(xml).own_monitors:
-        state = _state(told.get((own.group.name, "libvirt")))
-        yield KeptGroup(own.group, scope, Keeper.LIBVIRT, home, state, remedy, holds_threads=own.has_mon_group)
+    read = read_domain(xml)
+    libvirts = [
+        KeptGroup(
+            own.group,
+            scope,
+            Keeper.LIBVIRT,
+            home,
+            _state(told.get((own.group.name, "libvirt"))),
+            remedy,
+            holds_threads=own.has_mon_group,
+        )
+        for own in read.own_monitors
+    ]
+    return ours + libvirts, read.max_vcpus
 
 
 def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
@@ -101,7 +118,7 @@ def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[Kept
             yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
 
 
-def _told(report: DomainReport | None) -> Mapping[tuple[str, str], GroupReport]:
+def _told(report: DomainReport | None) -> Mapping[tuple[str, Kept], GroupReport]:
     return {(told.group.name, told.kept): told for told in report.groups} if report else {}
 
 
@@ -118,16 +135,16 @@ class _WatchedDomain:
 
     Args:
         domain: as libvirt has it.
-        kept: all its groups, of both states.
+        groups: all that it has, of both states.
         session: where libvirt and the agent are.
     """
 
     detail_headings: tuple[str, ...] = ()
 
-    def __init__(self, domain: Domain, kept: tuple[KeptGroup, ...], session: HostSession) -> None:
+    def __init__(self, domain: Domain, groups: DomainGroups, session: HostSession) -> None:
         self._domain = domain
         self._session = session
-        self.groups = DomainGroups(domain.runs, kept, persistent=domain.persistent)
+        self.groups = groups
 
     def details(self, _: KeptGroup) -> tuple[str, ...]:
         """None."""

@@ -73,7 +73,7 @@ async def _named(name: str, report: Report, session: HostSession) -> DomainUse:
 
 def _use(domain: DomainReport, session: HostSession) -> DomainUse:
     groups: list[GroupUse] = []
-    remarks: list[str] = []
+    remarks = [f"{domain.name}: {domain.problem}"] if domain.problem else []
     seen: set[str] = set()
     for told in _ours_first(domain.groups):
         name = told.group.name if told.group.name not in seen else f"{told.kept}.{told.group.name}"
@@ -83,7 +83,7 @@ def _use(domain: DomainReport, session: HostSession) -> DomainUse:
             BlockUse(block.id, block.occupancy_bytes, block.local_bytes, block.total_bytes) for block in told.blocks
         )
         groups.append(GroupUse(name, told.vcpus, tuple(blocks)))
-    if not groups:
+    if not groups and not remarks:
         remarks.append(
             f"{domain.name}: no group; make one: "
             f"`{session.program} cpu-resource {quote(domain.name)} --create --vcpulist all`"

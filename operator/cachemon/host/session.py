@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from shlex import quote
 from typing import Protocol, TextIO, TypeVar, cast
@@ -119,7 +118,7 @@ class AgentElsewhere:
 
 
 class AgentAt:
-    """The agent at a socket, which is not asked before it is needed: its client takes the most of a start."""
+    """The agent at a socket. Its client is loaded when it is asked."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -128,17 +127,18 @@ class AgentAt:
         """As the agent has it."""
         return await self._client().domains()
 
-    async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
+    async def create_live(self, uuid: str, group: MonitoringGroup, /) -> None:
         """As the agent has it."""
         await self._client().create_live(uuid, group)
 
-    async def destroy_live(self, uuid: str, name: str) -> None:
+    async def destroy_live(self, uuid: str, name: str, /) -> None:
         """As the agent has it."""
         await self._client().destroy_live(uuid, name)
 
     def _client(self) -> Agent:
-        client: Agent = import_module("cachemon.host.client").AgentClient(self._socket)
-        return client
+        from cachemon.host.client import AgentClient  # noqa: PLC0415  aiohttp takes its time
+
+        return AgentClient(self._socket)
 
 
 @dataclass(slots=True)

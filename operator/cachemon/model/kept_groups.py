@@ -5,8 +5,8 @@ and go on to say what to do. One thing is allowed that the RFC refuses: groups m
 cells. With a monitor of libvirt's own they may not: its mon_group has the thread, and a thread can be in one only.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachemon.model.cpu_resource import CpuResourceRequest, Scope, describe
@@ -70,12 +70,14 @@ class DomainGroups:
         persistent: whether there is a configuration; a transient domain of libvirt has none.
         config_works_now: whether groups of the configuration are in force while the domain runs (KubeVirt), or from
             its next start (libvirt's way).
+        vcpus: how many vCPUs it may have at most, by LIVE and CONFIG; nothing where that is not known.
     """
 
     runs: bool
     kept: tuple[KeptGroup, ...]
     persistent: bool = True
     config_works_now: bool = False
+    vcpus: Mapping[Scope, int] = field(default_factory=dict)
 
     def of(self, scope: Scope) -> tuple[KeptGroup, ...]:
         """The groups that a question about this scope is about."""
@@ -118,10 +120,21 @@ def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
     wanted = request.group
     assert wanted is not None
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
+    _check_vcpus(wanted, [most for state, most in domain.vcpus.items() if scope.includes(state)])
     beside = domain.of(Scope.BOTH if domain.config_works_now else scope)
     check_threads(wanted, [kept for kept in beside if kept.holds_threads])
     check_new_group(wanted, (kept.group for kept in beside))
     return scope
+
+
+def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
+    """Refuse what libvirt would drop without a word."""
+    for count in counts:
+        if beyond := {vcpu for vcpu in group.vcpus or () if vcpu >= count}:
+            raise InvalidInputError(
+                f"no vcpus selected for modification: the domain has no vCPU {format_vcpus(beyond)}, "
+                f"only {format_vcpus(range(count))}"
+            )
 
 
 def check_threads(group: MonitoringGroup, held: Iterable[KeptGroup]) -> None:

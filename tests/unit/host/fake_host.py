@@ -162,6 +162,8 @@ class FakeAgent:
         blocks: figures, by name of the group.
         states: (state, reason, message) by name of the group.
         away: whether nobody answers.
+        problem, problem_of_domains: what keeps it from its work.
+        refuses: why it makes no group.
         knows: whether it knows of any domain; that of another host would not.
     """
 
@@ -174,6 +176,8 @@ class FakeAgent:
         self.knows = True
         self.observed_time = THEN
         self.problem = ""
+        self.problem_of_domains = ""
+        self.refuses = ""
 
     async def domains(self) -> Report:
         self._answers()
@@ -187,7 +191,7 @@ class FakeAgent:
         kept += [(group, "live") for group in self.live.get(domain.uuid, ())]
         kept += [(own.group, "libvirt") for own in read_domain(domain.live_xml).own_monitors]
         groups = (self._group(group, keeper) for group, keeper in kept)
-        return DomainReport(domain.name, domain.uuid, 4000, tuple(groups))
+        return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
 
     def _group(self, group: MonitoringGroup, kept: Kept) -> GroupReport:
         vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(sorted(group.vcpus))
@@ -196,6 +200,8 @@ class FakeAgent:
 
     async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self._answers()
+        if self.refuses:
+            raise AgentRefusedError(self.refuses)
         if group.name in {other.name for other in self.live.get(uuid, ())}:
             raise AgentRefusedError(f"group {group.name!r} is there already")
         self.live[uuid] = (*self.live.get(uuid, ()), group)
@@ -220,10 +226,13 @@ class Done:
 
 def run(words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
     """`cachemon host` with these words."""
-    return asyncio.run(_run(words, connect, agent, uri, stdin))
+    return asyncio.run(run_here(words, connect, agent, uri, stdin))
 
 
-async def _run(words: Sequence[str], connect: Connect, agent: Agent, uri: str, stdin: str) -> Done:
+async def run_here(
+    words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = ""
+) -> Done:
+    """The same in the loop that there is."""
     args = build_parser().parse_args(["host", *words])
     out, err = io.StringIO(), io.StringIO()
     session = HostSession(connect, agent, uri, out=out, err=err, stdin=io.StringIO(stdin), clock=lambda: NOW)

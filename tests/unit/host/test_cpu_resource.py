@@ -172,6 +172,15 @@ def test_a_monitor_of_the_configuration_does_not_stand_in_the_way_of_a_live_grou
     assert host.run("cpu-resource", "vm3", "--create", "--vcpulist", "1", "--config").code == 1
 
 
+@pytest.mark.parametrize(("vcpus", "beyond"), [("4", "4"), ("0-9", "4-9")])
+@pytest.mark.parametrize("words", [["--live"], ["--config"]])
+def test_a_vcpu_that_the_domain_can_not_have_is_refused(
+    host: Host, vcpus: str, beyond: str, words: list[str]
+) -> None:
+    refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, *words)
+    assert refused.err == (f"error: no vcpus selected for modification: the domain has no vCPU {beyond}, only 0-3\n")
+
+
 def test_a_transient_domain_has_live_groups_alone() -> None:
     host = Host()
     host.libvirt.put(persistent=False)

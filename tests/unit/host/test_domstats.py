@@ -149,6 +149,15 @@ def test_old_figures_and_a_problem_of_all_are_told_of(host: Host) -> None:
     assert "old" not in host.run("domstats").err
 
 
+def test_what_is_wrong_with_one_domain_is_told_of() -> None:
+    host = Host()
+    host.libvirt.put()
+    host.agent.problem_of_domains = "its QEMU is not found"
+    done = host.run("domstats")
+    assert (done.code, done.out, done.err) == (0, "Domain: 'vm3'\n", "vm3: its QEMU is not found\n")
+    assert host.run("cpu-resource", "vm3").err == "its QEMU is not found\n"
+
+
 def test_without_an_agent_there_are_no_figures(host: Host) -> None:
     host.agent.away = True
     done = host.run("domstats")
