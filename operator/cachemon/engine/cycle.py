@@ -66,7 +66,7 @@ class Cycle(Generic[W]):
         reconciler: makes mon_groups what targets want.
         sampler: reads the counters.
         claim: the right to change the tree: without it nothing is done or told.
-        targets: the targets of now; asked before every pass.
+        targets: the targets of now; asked before every pass, and never before the tree is ours.
         periods: how often.
         told: called after every sample.
         targets_end_in: seconds until `targets` will answer something else by itself.
@@ -75,6 +75,7 @@ class Cycle(Generic[W]):
     Attributes:
         sampled: the newest layout with figures, and these; an empty one before the first pass.
         pulse: how the loops are.
+        is_second: whether another agent works on the tree, and this one waits for its end.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class Cycle(Generic[W]):
         self._wake_reconcile = asyncio.Event()
         self._wake_sample = asyncio.Event()
         self._targets_changed_at = time.monotonic()
-        self._is_second = False
+        self.is_second = False
 
     @property
     def gaps(self) -> Mapping[Gap, int]:
@@ -122,12 +123,14 @@ class Cycle(Generic[W]):
                 self._wake_reconcile.clear()
                 began = time.monotonic()
                 try:
-                    targets = self._targets()
-                    layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconcile_alone, targets)
-                    self.pulse.reconciled_at = time.monotonic()
-                    if layout is None:
+                    if not await asyncio.get_running_loop().run_in_executor(thread, self._claim.hold):
+                        self._wait_for_the_other()
                         await asyncio.sleep(_ANOTHER_AGENT_SECONDS)
                         continue
+                    self.is_second = False
+                    targets = self._targets()
+                    layout = await asyncio.get_running_loop().run_in_executor(thread, self._reconciler.run, targets)
+                    self.pulse.reconciled_at = time.monotonic()
                     self.pulse.reconciles += 1
                     if _what_is_read(layout) != _what_is_read(self._layout):
                         self._wake_sample.set()
@@ -143,15 +146,12 @@ class Cycle(Generic[W]):
                 pause = scan_pause(self._periods.scan_seconds, waited, now - began)
                 await wait_for(self._wake_reconcile, min(pause, max(0.0, self._targets_end_in())))
 
-    def _reconcile_alone(self, targets: Sequence[Target[W]]) -> Layout[W] | None:
-        """One pass; None while there is an agent before us: until its end nothing is done or told."""
-        if not self._claim.hold():
-            if not self._is_second:
-                log.warning("another agent works on the resctrl tree; waiting for its end")
-            self._is_second = True
-            return None
-        self._is_second = False
-        return self._reconciler.run(targets)
+    def _wait_for_the_other(self) -> None:
+        """There is an agent before us: until its end nothing is done or told."""
+        if not self.is_second:
+            log.warning("another agent works on the resctrl tree; waiting for its end")
+        self.is_second = True
+        self.pulse.reconciled_at = time.monotonic()
 
     async def sample(self) -> None:
         """Sample until cancelled. One that takes longer than the period delays the next one; they never pile up."""

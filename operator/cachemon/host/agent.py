@@ -20,7 +20,7 @@ from cachemon.host.metrics import HostMetrics
 from cachemon.host.notify import Notifier
 from cachemon.host.report import Snapshot, report_of
 from cachemon.host.sample import MonitorSampler
-from cachemon.host.server import GroupTakenError, listen, serve_socket
+from cachemon.host.server import GroupTakenError, NotYetError, listen, serve_socket
 from cachemon.host.watcher import Connect, DomainWatcher, Listing
 from cachemon.host.wire import Report
 from cachemon.host.words import ON_A_HOST
@@ -75,7 +75,6 @@ class HostAgent:
 
     async def run(self) -> None:
         """Work until cancelled; mon_groups and --live groups stay for the next agent."""
-        self._live.load()
         listener = listen(self._config.socket, self._config.socket_group)
         metrics = HostMetrics(
             lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
@@ -104,7 +103,7 @@ class HostAgent:
 
         live = self._live.by_domain()
         domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._listing.domains]
-        return report_of(domains, self._snapshot, pid_of, self._problem)
+        return report_of(domains, self._snapshot, pid_of, self._waiting or self._problem)
 
     def status(self) -> Mapping[str, Any]:
         """How the agent is."""
@@ -113,7 +112,7 @@ class HostAgent:
             "version": __version__,
             "libvirt": self._config.connect,
             "resctrl": str(self._config.resctrl),
-            "problem": self._problem or self._sickness() or str(node.unavailable or ""),
+            "problem": self._waiting or self._problem or self._sickness() or str(node.unavailable or ""),
             "domains": len(self._listing.domains),
             "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
             "reconciles": pulse.reconciles,
@@ -122,6 +121,7 @@ class HostAgent:
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         """Keep a group for the run of a domain; see HostBackend."""
+        self._check_has_begun()
         domain = self._running(uuid)
         run = self._domains.run_of(uuid, domain.guest_name)
         if run is None:
@@ -139,12 +139,24 @@ class HostAgent:
 
     def destroy_live(self, uuid: str, name: str) -> None:
         """End such a group; see HostBackend."""
+        self._check_has_begun()
         domain = self._running(uuid)
         if not self._live.remove(uuid, name):
             names = ", ".join(sorted(domain.live_names)) or "none"
             raise DomainNotFoundError(f"domain {domain.guest_name} has no --live group {name!r}; there is: {names}")
         log.info("domain %s has --live group %s no longer", domain.guest_name, name)
         self._cycle.targets_changed()
+
+    @property
+    def _waiting(self) -> str:
+        """What a second agent has to say: the first may still write what this one is to take up."""
+        if not self._cycle.is_second:
+            return ""
+        return f"another agent works on {self._config.resctrl}, and this one waits for its end; ask that one"
+
+    def _check_has_begun(self) -> None:
+        if not self._live.is_loaded:
+            raise NotYetError(self._waiting or self._problem or "the agent has just started; try again")
 
     def _running(self, uuid: str) -> WatchedDomain:
         for domain in self._listing.domains:
@@ -178,6 +190,8 @@ class HostAgent:
             self._notifier.status(self._in_a_line())
 
     def _targets(self) -> Sequence[DomainTarget]:
+        if not self._live.is_loaded:  # now, as an agent before us has written until its end
+            self._live.load()
         return targets_of(self._listing.domains, self._live.by_domain())
 
     async def _reconcile(self) -> None:

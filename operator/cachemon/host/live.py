@@ -114,15 +114,20 @@ class LiveGroups:
     Args:
         directory: where the file is kept; must exist.
         domains: tells whether a run goes on.
+
+    Attributes:
+        is_loaded: whether `load` was called.
     """
 
     def __init__(self, directory: Path, domains: Domains) -> None:
         self._path = directory / _FILE
         self._domains = domains
         self._runs: dict[str, KeptRun] = {}
+        self.is_loaded = False
 
     def load(self) -> None:
         """Take up what an agent before us kept; what of it can't be read is told, and put aside."""
+        self.is_loaded = True
         try:
             with self._path.open("rb") as file:
                 content = file.read(_MOST_BYTES)

@@ -50,7 +50,10 @@ class MonitorSampler:
             return self._theirs, Figures()
         if layout is not self._ours or self._clock() >= self._look_again_at:
             self._look(layout)
-        return self._theirs, self._sampler.sample(self._theirs)
+        figures = self._sampler.sample(self._theirs)
+        if figures.offline:  # somebody has removed a mon_group, or a cache block has gone
+            self._look_again_at = min(self._look_again_at, self._clock() + _LACKING_SECONDS)
+        return self._theirs, figures
 
     def close(self) -> None:
         """Let go of every descriptor."""

@@ -15,10 +15,10 @@ from aiohttp import web
 
 from cachemon.host.live import LiveGroupsUnwritableError
 from cachemon.host.wire import Report, parse_group_request, render_report
-from cachemon.model.errors import DomainNotFoundError, InvalidInputError
+from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["GroupTakenError", "HostBackend", "listen", "serve_socket"]
+__all__ = ["GroupTakenError", "HostBackend", "NotYetError", "listen", "serve_socket"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 class GroupTakenError(InvalidInputError):
     """A group can't be had beside those that are there."""
+
+
+class NotYetError(CachemonError):
+    """The agent does not look after the host yet: what it was told now could be lost."""
 
 
 class HostBackend(Protocol):
@@ -49,6 +53,7 @@ class HostBackend(Protocol):
             DomainNotFoundError: no such domain runs.
             GroupTakenError: not beside the groups that are there.
             LiveGroupsUnwritableError: it would not survive.
+            NotYetError: another agent works.
         """
 
     def destroy_live(self, uuid: str, name: str) -> None:
@@ -57,6 +62,7 @@ class HostBackend(Protocol):
         Raises:
             DomainNotFoundError: there is none.
             LiveGroupsUnwritableError: it would come back.
+            NotYetError: another agent works.
         """
 
 
@@ -145,6 +151,8 @@ async def _refuse_in_json(request: web.Request, handler: Handler) -> web.StreamR
         return _refusal(409, str(err))
     except InvalidInputError as err:
         return _refusal(400, str(err))
+    except NotYetError as err:
+        return _refusal(503, str(err))
     except LiveGroupsUnwritableError as err:
         log.warning("%s", err)
         return _refusal(507, str(err))
