@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096  # linux/mount.h
@@ -45,11 +46,11 @@ class ScmpArgument(ctypes.Structure):
     )
 
 
-def mount_read_only(but: str) -> None:
+def mount_read_only(but: Collection[str]) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         target, options = line.split(" ")[4:6]
-        if target == but or "\\" in target:
+        if target in but or "\\" in target:
             continue
         flags = sum(KEPT_FLAGS.get(option, 0) for option in options.split(","))
         if libc.mount(None, target.encode(), None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, None):
@@ -86,7 +87,7 @@ def main() -> None:
             withhold_system_calls()
             os.execv(command[0], command)
         case [path, capabilities, *command]:
-            mount_read_only(but=path)
+            mount_read_only(but=[path])
             bounding = ",".join(filter(None, ("-all", capabilities)))
             rights = ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--ambient-caps=-all"]
             rights += ["--no-new-privs", "--reuid=0", "--regid=0", "--clear-groups", "--"]

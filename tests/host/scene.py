@@ -1,0 +1,216 @@
+"""A plain libvirt host with its agent, and what must be true of both: all real but the caches, which are emulated."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachemon.emulator.client import Books
+from cachemon.host.wire import GroupReport, Report
+from cachemon.model.groups import MonitoringGroup
+from lab.emulator import Emulator
+from lab.host.agent_process import AgentProcess
+from lab.host.guest_domain import GuestDomain
+from lab.host.libvirt_host import LibvirtHost
+from lab.wait import until
+
+__all__ = ["Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
+
+_COMMAND_SECONDS = 60
+_OURS = "cachemon-"
+
+Figure = tuple[str, str, str, int]
+"""Name of the domain, name of the group, who keeps it, cache id."""
+
+
+class Amount(NamedTuple):
+    """Bytes of one group in one cache block."""
+
+    occupancy: int
+    local: int
+    total: int
+
+
+class Done(NamedTuple):
+    """What a command of `cachemon host` did."""
+
+    out: str
+    err: str
+    code: int
+
+
+def metadata(*groups: str) -> str:
+    """What stands in a domain's `<metadata>`; each group as the attributes of a resmongroup."""
+    inside = "".join(f"<cachemon:resmongroup {attributes}/>" for attributes in groups)
+    return f'<cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">{inside}</cachemon:groups>'
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One host.
+
+    Attributes:
+        host: libvirtd and its domains.
+        resctrl: what both find at /sys/fs/resctrl.
+        agent: the process.
+    """
+
+    host: LibvirtHost
+    resctrl: Emulator
+    agent: AgentProcess
+
+    def start(self, domain: GuestDomain) -> None:
+        """Define and start a domain."""
+        self.host.define(domain)
+        self.host.start(domain.name)
+
+    def add_live(self, domain: str, group: MonitoringGroup) -> None:
+        """Ask the agent for a group, as soon as it knows of the domain."""
+        until(f"the agent to know of {domain}", lambda: self.agent.domain(domain))
+        self.agent.create_live(self.host.uuid_of(domain), group)
+
+    def run(self, *words: str, stdin: str = "") -> Done:
+        """Run `cachemon host WORDS`."""
+        command = [sys.executable, "-m", "cachemon.host.main", "host", f"--connect={self.host.uri}"]
+        done = subprocess.run(
+            [*command, f"--socket={self.agent.socket}", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_COMMAND_SECONDS,
+        )
+        return Done(done.stdout, done.stderr, done.returncode)
+
+    def tids(self, domain: str, *vcpus: int) -> frozenset[int]:
+        """The threads of these vCPUs, by their names."""
+        threads = self.host.threads_of(domain)
+        return frozenset(next(tid for it, tid in threads.items() if it.startswith(f"CPU {n}/")) for n in vcpus)
+
+    def mon_groups(self, prefix: str = "") -> dict[str, frozenset[int]]:
+        """The threads of every mon_group whose name begins so, by its name."""
+        found = {}
+        for folder in self.resctrl.mountpoint.glob(f"mon_groups/{prefix}*"):
+            try:
+                found[folder.name] = frozenset(map(int, (folder / "tasks").read_text().split()))
+            except OSError:  # it has just gone: ENOENT, or ENODEV for a file that was open
+                continue
+        return found
+
+    def ours(self) -> dict[str, frozenset[int]]:
+        """Those of cachemon."""
+        return self.mon_groups(_OURS)
+
+    def held(self) -> set[frozenset[int]]:
+        """What those of cachemon hold."""
+        return set(self.ours().values())
+
+    def inodes(self) -> dict[str, int]:
+        """Which mon_groups of cachemon there are: one that is made anew under its old name has another number."""
+        return {folder.name: folder.stat().st_ino for folder in self.resctrl.mountpoint.glob(f"mon_groups/{_OURS}*")}
+
+    def until_held(self, *wanted: frozenset[int]) -> None:
+        """Wait until there are mon_groups of cachemon for exactly these threads."""
+        until(f"mon_groups for {wanted}", lambda: self.held() == set(wanted) and len(self.ours()) == len(wanted))
+
+    def until_monitored(self, domain: str, group: str) -> GroupReport:
+        """Wait until a group is monitored and was read."""
+
+        def well() -> GroupReport | None:
+            told = self.agent.group(domain, group)
+            return told if told and told.state == "Monitored" and told.blocks else None
+
+        return until(f"group {group} of {domain} to be monitored", well)
+
+    def until_judged(self, domain: str, group: str, reason: str) -> GroupReport:
+        """Wait until a group has this reason not to be monitored."""
+
+        def judged() -> GroupReport | None:
+            told = self.agent.group(domain, group)
+            return told if told and told.reason == reason else None
+
+        return until(f"group {group} of {domain} to say {reason}", judged)
+
+    def until_problem(self, domain: str) -> str:
+        """Wait until something of a domain can't be meant; answers what."""
+
+        def problem() -> str:
+            told = self.agent.domain(domain)
+            return told.problem if told else ""
+
+        return until(f"a problem of {domain}", problem)
+
+    def until_grown(self, before: Mapping[Figure, tuple[Amount, Amount]]) -> None:
+        """Wait until traffic has been counted since a comparison; all figures must be right at any time."""
+        until("traffic", lambda: check_growth(before, self.compare()))
+
+    def until_told(self, *names: str) -> None:
+        """Wait until the agent tells of exactly these domains."""
+        until(f"domains {names}", lambda: tuple(domain.name for domain in self.agent.report().domains) == names)
+
+    @contextmanager
+    def still(self) -> Iterator[tuple[Report, Books]]:
+        """Nothing is counted meanwhile: a report that was read so, and the emulator's books."""
+        self.resctrl.control.freeze()
+        try:
+            enough = self.agent.status()["samples"] + 2  # the first of them may have begun before
+            until("the agent to read what stands still", lambda: self.agent.status()["samples"] >= enough)
+            yield self.agent.report(), self.resctrl.control.books()
+        finally:
+            self.resctrl.control.thaw()
+
+    def compare(self) -> Mapping[Figure, tuple[Amount, Amount]]:
+        """Every figure of every group of vCPUs: what the agent says, and what the books say.
+
+        Traffic begins at different moments for both; what each grows by in the same time is the same.
+
+        Raises:
+            AssertionError: an occupancy is wrong, a group is not wholly monitored, or a mon_group holds other
+                threads than its groups want.
+        """
+        with self.still() as (report, books):
+            found = dict(self._figures(report, books))
+        for figure, (said, booked) in found.items():
+            assert said.occupancy == booked.occupancy, f"{figure} says {said}, and the books say {booked}"
+        return found
+
+    def _figures(self, report: Report, books: Books) -> Iterator[tuple[Figure, tuple[Amount, Amount]]]:
+        for domain in report.domains:
+            assert (domain.problem, domain.pid) == ("", self.host.pid_of(domain.name))
+            for told in domain.groups:
+                if told.vcpus is None:
+                    continue
+                assert told.state == "Monitored", told
+                tids = self.tids(domain.name, *told.vcpus)
+                holding = [it for path, it in books.groups.items() if path != "/" and tids & set(it.tids)]
+                assert {tid for it in holding for tid in it.tids} == tids, f"{domain.name}/{told.group.name}"
+                for block in told.blocks:
+                    assert block.reading == "Valid", told
+                    said = Amount(block.occupancy_bytes or 0, block.local_bytes or 0, block.total_bytes or 0)
+                    events = [it.blocks[block.id] for it in holding]
+                    booked = Amount(
+                        *(
+                            sum(int(of[event]) for of in events)
+                            for event in ("llc_occupancy", "mbm_local_bytes", "mbm_total_bytes")
+                        )
+                    )
+                    yield (domain.name, told.group.name, told.kept, block.id), (said, booked)
+
+
+def check_growth(
+    before: Mapping[Figure, tuple[Amount, Amount]], after: Mapping[Figure, tuple[Amount, Amount]]
+) -> int:
+    """Compare what was counted between two comparisons; answers how many bytes that were.
+
+    Raises:
+        AssertionError: a group has counted other bytes than the books have.
+    """
+    bytes_counted = 0
+    for figure in before.keys() & after.keys():
+        (said, booked), (said_later, booked_later) = before[figure], after[figure]
+        grown = said_later.local - said.local, said_later.total - said.total
+        assert grown == (booked_later.local - booked.local, booked_later.total - booked.total), figure
+        bytes_counted += grown[1]
+    return bytes_counted
