@@ -29,7 +29,7 @@ _ENTER = Path(__file__).with_name("enter.sh")
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 _VIRSH_SECONDS = 60
-_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images")
+_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images", "cachemon")
 
 _LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
@@ -71,12 +71,14 @@ class LibvirtHost:
         uri: for virsh and for libvirt.open().
         state_dir: what a machine has at /run/libvirt/qemu: NAME.pid and NAME.xml of each running domain.
         resctrl: as given.
+        cachemon_dir: what a machine has at /run/cachemon.
     """
 
     def __init__(self, programs: Programs, *, resctrl: Path | None = None, name: str = "host1") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="libvirt-host-"))
         self.resctrl = resctrl
         self.state_dir = self.folder / "run/qemu"
+        self.cachemon_dir = self.folder / "cachemon"
         self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
         self._name = name
         self._programs = programs
@@ -100,7 +102,8 @@ class LibvirtHost:
         Raises:
             RuntimeError: it ended; with the end of its log.
         """
-        self._daemon = ServerProcess(self._command(), self.folder / "libvirtd.log", self._environment())
+        command = self.on_it(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf")
+        self._daemon = ServerProcess(command, self.folder / "libvirtd.log", self._environment())
         until("libvirtd to answer", self._answers, seconds=_START_SECONDS)
 
     def stop_daemon(self) -> None:
@@ -121,6 +124,16 @@ class LibvirtHost:
         """The daemon's process."""
         assert self._daemon is not None
         return self._daemon
+
+    def on_it(self, *command: str | Path) -> Sequence[str | Path]:
+        """What runs a command where the host's directories are those of a machine; it ends with the host."""
+        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
+        user = ["--user", "--map-root-user"] if os.geteuid() else []
+        return [
+            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
+            *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
+            *command,
+        ]
 
     def virsh(self, *command: str, **environment: str) -> str:
         """Run a command of virsh and return what it printed.
@@ -211,15 +224,6 @@ class LibvirtHost:
         (self.folder / "drivers" / self._programs.qemu_driver.name).symlink_to(self._programs.qemu_driver)
         for name, more in _USERS.items():
             (self.folder / name).write_text(Path("/etc", name).read_text(encoding="utf-8") + more, encoding="utf-8")
-
-    def _command(self) -> Sequence[str | Path]:
-        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
-        user = ["--user", "--map-root-user"] if os.geteuid() else []
-        return [
-            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
-            *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
-            *(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf"),
-        ]
 
     def _environment(self) -> dict[str, str]:
         libraries = (
