@@ -52,9 +52,9 @@ class FailingTree(ResctrlTree):
         self._step()
         return super().groups()
 
-    def _tids(self, where: MonGroupName) -> frozenset[int] | None:
+    def tids(self, where: MonGroupName) -> frozenset[int] | None:
         self._step()
-        return super()._tids(where)
+        return super().tids(where)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

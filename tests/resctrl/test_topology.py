@@ -116,9 +116,9 @@ def test_neither_a_sample_nor_a_pass_in_between_reads_a_tasks_file(
     class Counting(ResctrlTree):
         walks = 0
 
-        def _tids(self, where: MonGroupName) -> frozenset[int] | None:
+        def tids(self, where: MonGroupName) -> frozenset[int] | None:
             self.walks += 1
-            return super()._tids(where)
+            return super().tids(where)
 
     node = Node(tree := Counting(emulator.mountpoint), emulator.sysfs, tmp_path, threads)
     node.plug("CPU 0/KVM")

@@ -12,7 +12,12 @@ __all__ = ["serve"]
 
 
 async def serve(
-    address: Address, metrics: Callable[[], bytes], sickness: Callable[[], str], tasks: asyncio.TaskGroup
+    address: Address,
+    metrics: Callable[[], bytes],
+    sickness: Callable[[], str],
+    tasks: asyncio.TaskGroup,
+    *,
+    flag: str = "--metrics-address",
 ) -> None:
     """Listen until the task group ends.
 
@@ -21,6 +26,7 @@ async def serve(
         metrics: the page of /metrics.
         sickness: why /healthz should fail, empty when all is well.
         tasks: the group that the server's clean-up belongs to.
+        flag: that the address came from.
 
     Raises:
         InvalidInputError: the address can't be listened on.
@@ -41,7 +47,7 @@ async def serve(
         await web.TCPSite(runner, address.host, address.port).start()
     except OSError as err:
         await runner.cleanup()
-        raise InvalidInputError(f"--metrics-address {address.host}:{address.port}: {err.strerror}") from err
+        raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
     tasks.create_task(_clean_up(runner))
 
 

@@ -17,7 +17,7 @@ from cachemon.model.counters import Gap
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.claim import Claim
 
-__all__ = ["Cycle", "Periods", "scan_pause", "wait_for"]
+__all__ = ["Cycle", "Periods", "Pulse", "scan_pause", "wait_for"]
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Cycle(Generic[W]):
         periods: how often.
         told: called after every sample.
         targets_end_in: seconds until `targets` will answer something else by itself.
+        also_sample: called in the sampler's thread after our sample.
 
     Attributes:
         sampled: the newest layout with figures, and these; an empty one before the first pass.
@@ -86,6 +87,7 @@ class Cycle(Generic[W]):
         *,
         told: Callable[[], None],
         targets_end_in: Callable[[], float] = lambda: math.inf,
+        also_sample: Callable[[Layout[W]], None] = lambda _: None,
     ) -> None:
         self._reconciler = reconciler
         self._sampler = sampler
@@ -94,6 +96,7 @@ class Cycle(Generic[W]):
         self._periods = periods
         self._told = told
         self._targets_end_in = targets_end_in
+        self._also_sample = also_sample
         self._layout: Layout[W] = Layout()
         self.sampled: tuple[Layout[W], Figures] = (self._layout, Figures())
         self.pulse = Pulse(time.monotonic(), time.monotonic())
@@ -157,7 +160,7 @@ class Cycle(Generic[W]):
                 self._wake_sample.clear()
                 layout, began, reconciled = self._layout, time.monotonic(), self.pulse.reconciles > 0
                 try:
-                    figures = await asyncio.get_running_loop().run_in_executor(thread, self._sampler.sample, layout)
+                    figures = await asyncio.get_running_loop().run_in_executor(thread, self._sample_once, layout)
                     self._note_sample(began)
                     if reconciled:  # before that nothing is known about the machine
                         self.sampled = (layout, figures)
@@ -168,6 +171,11 @@ class Cycle(Generic[W]):
                 except Exception:
                     log.exception("sampling failed; trying again")
                 await wait_for(self._wake_sample, max(0.0, began + self._periods.sample_seconds - time.monotonic()))
+
+    def _sample_once(self, layout: Layout[W]) -> Figures:
+        figures = self._sampler.sample(layout)
+        self._also_sample(layout)
+        return figures
 
     def _note_sample(self, began: float) -> None:
         now = time.monotonic()

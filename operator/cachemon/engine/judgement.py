@@ -11,7 +11,7 @@ from cachemon.model.groups import ALL_VCPUS, GroupKey, MonitoringGroup, shortfal
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu, ThreadClass
+from cachemon.model.threads import MOST_QEMUS, Qemu, vcpus_of
 
 __all__ = ["Carried", "RmidCount", "cells_by_group", "judge"]
 
@@ -80,7 +80,7 @@ def _judge_group(
 ) -> GroupLayout:
     key = GroupKey(target.object.uid, group.name)
     threads = [thread for qemu in qemus for thread in qemu.threads if group.wants(thread)]
-    vcpus = tuple(sorted({t.vcpu for t in threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}))
+    vcpus = vcpus_of(threads)
 
     def stands(
         state: GroupState, reason: Reason | None, message: str, cells: tuple[MonGroupName, ...] = ()

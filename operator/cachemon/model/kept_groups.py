@@ -19,6 +19,7 @@ __all__ = [
     "Keeper",
     "KeptGroup",
     "check_new_group",
+    "check_threads",
     "find_group_to_destroy",
     "plan_creation",
     "plan_removal",
@@ -121,7 +122,7 @@ def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     _check_vcpus(wanted, [most for state, most in domain.vcpus.items() if scope.includes(state)])
     beside = domain.of(Scope.BOTH if domain.config_works_now else scope)
-    _check_threads(wanted, [kept for kept in beside if kept.holds_threads])
+    check_threads(wanted, [kept for kept in beside if kept.holds_threads])
     check_new_group(wanted, (kept.group for kept in beside))
     return scope
 
@@ -136,7 +137,16 @@ def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
             )
 
 
-def _check_threads(group: MonitoringGroup, held: Iterable[KeptGroup]) -> None:
+def check_threads(group: MonitoringGroup, held: Iterable[KeptGroup]) -> None:
+    """Refuse a group with a thread in it that libvirt's own mon_group holds.
+
+    Args:
+        group: to be made.
+        held: groups that hold their threads.
+
+    Raises:
+        InvalidInputError: they share some.
+    """
     for kept in held:
         if shared := _shared(group, kept.group):
             raise InvalidInputError(

@@ -42,6 +42,10 @@ class Reason(StrEnum):
     RESCTRL_REFUSED = "ResctrlRefused"
     NO_BANDWIDTH_COUNTER = "NoBandwidthCounter"
 
+    # How libvirt's own monitors stand: the words of a plain host's agent.
+    LIBVIRT_GROUP_MISSING = "LibvirtGroupMissing"
+    LIBVIRT_GROUP_DIFFERS = "LibvirtGroupDiffers"
+
     # What the node offers: the agent's words, in `Ready` of a CacheMonitorNode, and for each group on it.
     MONITORING_AVAILABLE = "MonitoringAvailable"
     PROC_UNREADABLE = "ProcUnreadable"

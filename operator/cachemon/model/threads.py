@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from cachemon.model.vcpus import MAX_VCPU_ID
 
-__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "tell_apart"]
+__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "tell_apart", "vcpus_of"]
 
 MOST_QEMUS = 4
 """Processes that one VMI may have on a node. KubeVirt has one, or two while a VMI moves; each takes RMIDs."""
@@ -120,3 +120,8 @@ def tell_apart(threads: Iterable[Thread]) -> tuple[Thread, ...]:
         if thread.thread_class is ThreadClass.VCPU:
             seen.add(thread.vcpu)
     return tuple(sorted(told, key=lambda thread: thread.tid))
+
+
+def vcpus_of(threads: Iterable[Thread]) -> tuple[int, ...]:
+    """The vCPUs that these threads run, ascending."""
+    return tuple(sorted({t.vcpu for t in threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}))

@@ -137,7 +137,7 @@ class ResctrlTree:
         mon_groups: dict[MonGroupName, frozenset[int]] = {}
         control_groups: dict[str, frozenset[int]] = {}
         for where in self.groups():
-            if where == MonGroupName(ROOT, "") or (tids := self._tids(where)) is None:
+            if where == MonGroupName(ROOT, "") or (tids := self.tids(where)) is None:
                 continue
             if where.name:
                 mon_groups[where] = tids
@@ -168,7 +168,8 @@ class ResctrlTree:
                 return []
             raise ResctrlError(f"{path} can't be listed: {err}") from err
 
-    def _tids(self, where: MonGroupName) -> frozenset[int] | None:
+    def tids(self, where: MonGroupName) -> frozenset[int] | None:
+        """The threads in a group, as `observe` reads them; None when it has gone."""
         try:
             return frozenset(map(int, self._read(self.directory(where) / "tasks").split()))
         except OSError as err:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.domains import Domains
+from cachemon.qemu.domains import Domains, Run
 from tests.unit.qemu.fake_proc import FakeProc
 
 UUID = "c7a5fdbd-edaf-9455-926a-d65c16db1809"
@@ -18,11 +18,12 @@ class Host:
         self.state = folder / "libvirt"
         self.state.mkdir()
         self.now = 1000.0
-        self.finder = QemuFinder(self.proc.root, Domains(self.state), clock=lambda: self.now)
+        self.domains = Domains(self.proc.root, self.state)
+        self.finder = QemuFinder(self.proc.root, self.domains, clock=lambda: self.now)
 
-    def qemu(self, pid: int, uuid: str = UUID, name: str = "vm1") -> None:
+    def qemu(self, pid: int, uuid: str = UUID, name: str = "vm1", start_time: int = 100) -> None:
         argv = ["/usr/bin/qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-S", "-uuid", uuid]
-        self.proc.process(pid, "qemu-system-x86", argv)
+        self.proc.process(pid, "qemu-system-x86", argv, start_time=start_time)
 
     def pid_file(self, text: object, name: str = "vm1") -> None:
         (self.state / f"{name}.pid").write_text(str(text))
@@ -93,3 +94,32 @@ def test_a_restarted_domain_is_its_new_process(host: Host) -> None:
     host.pid_file("80")
     assert host.pids() == [80]
     assert host.pids(OTHER) == []
+
+
+def test_a_run_is_the_process_of_the_pid_file_and_goes_on_as_long_as_that_is_there(host: Host) -> None:
+    assert host.domains.run_of(UUID, "vm1") is None
+    host.qemu(60, start_time=4242)
+    host.pid_file("60")
+    run = Run(60, 4242)
+    assert host.domains.run_of(UUID, "vm1") == run
+    assert host.domains.goes_on(run)
+    host.proc.bury("60")
+    assert not host.domains.goes_on(run)
+    assert host.domains.run_of(UUID, "vm1") is None
+
+
+def test_a_reused_pid_is_no_run_of_the_domain(host: Host) -> None:
+    host.qemu(60, start_time=4242)
+    host.pid_file("60")
+    host.proc.bury("60")
+    host.qemu(60, uuid=OTHER, name="vm2", start_time=9999)
+    assert host.domains.run_of(UUID, "vm1") is None
+    assert not host.domains.goes_on(Run(60, 4242))
+
+
+def test_a_zombie_runs_nothing(host: Host) -> None:
+    host.qemu(60, start_time=4242)
+    host.pid_file("60")
+    host.proc.stat(host.proc.root / "60", 60, "qemu-system-x86", 4242, state="Z")
+    assert host.domains.run_of(UUID, "vm1") is None
+    assert not host.domains.goes_on(Run(60, 4242))

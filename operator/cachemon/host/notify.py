@@ -1,0 +1,68 @@
+"""Telling systemd how we are: sd_notify(3), without its library.
+
+A datagram to the socket that NOTIFY_SOCKET names: a path, or with `@` a name of Linux's abstract namespace.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Mapping
+
+__all__ = ["Notifier"]
+
+log = logging.getLogger(__name__)
+
+_MICROSECONDS = 1_000_000
+
+
+class Notifier:
+    """Tells the service manager; does nothing where there is none.
+
+    Args:
+        environment: of the process.
+        pid: ours: the watchdog is ours only if it names us or nobody.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ, pid: int | None = None) -> None:
+        name = environment.get("NOTIFY_SOCKET", "")
+        self._address = f"\0{name[1:]}" if name.startswith("@") else name
+        if self._address and not name.startswith(("@", "/")):
+            log.warning("NOTIFY_SOCKET=%s is no address of this machine; systemd is not told", name)
+            self._address = ""
+        meant = environment.get("WATCHDOG_PID", "")
+        is_meant = not meant or meant == str(os.getpid() if pid is None else pid)
+        limit = environment.get("WATCHDOG_USEC", "")
+        known = limit.isascii() and limit.isdecimal() and is_meant and int(limit) > 0
+        self.watchdog_seconds = int(limit) / _MICROSECONDS if known else None
+        """We are killed when we have not told `alive` for so long; None without a watchdog."""
+
+    def ready(self, status: str) -> None:
+        """The service works from now on."""
+        self._send(f"READY=1\nSTATUS={_line(status)}")
+
+    def status(self, status: str) -> None:
+        """One line for `systemctl status`."""
+        self._send(f"STATUS={_line(status)}")
+
+    def alive(self) -> None:
+        """For the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The service is about to end."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(
+                socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+            ) as sender:
+                sender.sendto(message.encode(errors="replace"), self._address)
+        except OSError as err:
+            log.warning("systemd can't be told %s: %s", message.partition("\n")[0], err)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,71 @@
+"""What the live XML of a domain says of its run: everything that the host's agent goes by. Pure."""
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from cachemon.libvirt.document import read_document
+from cachemon.libvirt.domain_xml import OwnMonitor, monitoring_of
+from cachemon.libvirt.metadata import read_metadata
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup
+
+__all__ = ["RunningDomain", "read_running"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDomain:
+    """A running domain.
+
+    Attributes:
+        uuid: lower case with dashes.
+        name: of the domain.
+        number: libvirt's id of this run; None where the XML has none.
+        vcpu_count: vCPUs that are plugged in; 0 where they are not the first ones in a row, or not told.
+        groups: in its metadata.
+        own_monitors: what libvirt monitors by itself.
+        problem: what of the XML can't be meant, for people; empty when all can. What can is there all the same.
+    """
+
+    uuid: str
+    name: str
+    number: int | None
+    vcpu_count: int
+    groups: tuple[MonitoringGroup, ...] = ()
+    own_monitors: tuple[OwnMonitor, ...] = ()
+    problem: str = ""
+
+
+def read_running(uuid: str, name: str, live_xml: bytes) -> RunningDomain:
+    """Read the live XML of a domain; whatever stands in it, the answer is a value."""
+    problems: list[str] = []
+    groups: tuple[MonitoringGroup, ...] = ()
+    own_monitors: tuple[OwnMonitor, ...] = ()
+    number, vcpu_count = None, 0
+    try:
+        domain = read_document(live_xml)
+        number, vcpu_count = _number(domain.get("id")), _vcpu_count(domain)
+        own_monitors = monitoring_of(domain).own_monitors
+    except InvalidInputError as err:
+        problems.append(str(err))
+    try:
+        groups = read_metadata(live_xml)
+    except InvalidInputError as err:
+        problems.append(str(err))
+    return RunningDomain(uuid, name, number, vcpu_count, groups, own_monitors, "; ".join(dict.fromkeys(problems)))
+
+
+def _vcpu_count(domain: etree._Element) -> int:
+    """Of `<vcpu current='2'>4</vcpu>`; `<vcpus>` tells which ones where people plug them one by one."""
+    plugged = [vcpu.get("id") for vcpu in domain.iterfind("vcpus/vcpu") if vcpu.get("enabled") == "yes"]
+    if plugged:
+        in_a_row = {str(number) for number in range(len(plugged))} == set(plugged)
+        return len(plugged) if in_a_row else 0
+    vcpu = domain.find("vcpu")
+    if vcpu is None:
+        return 0
+    return _number(vcpu.get("current") or (vcpu.text or "").strip()) or 0
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None
