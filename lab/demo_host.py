@@ -1,5 +1,6 @@
 """`make demo-host`: the main job on a plain libvirt host, with a real libvirtd, real domains and the real agent."""
 
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from lab.story import Story
 __all__ = ["tell"]
 
 TARGET = "demo-host"
-KVM = "KVM"
 MONITORS = (
     "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/></cachetune>"
     "<memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>"
@@ -43,7 +43,7 @@ class HostDemo:
         self._destroyed()
 
     def _a_host(self) -> None:
-        how = KVM if has_kvm() else "software emulation"
+        how = "KVM" if has_kvm() else "software emulation"
         self._story.step(
             f"A libvirt host: libvirtd, two domains ({how}), resctrl with two cache blocks, and the agent"
         )
@@ -103,6 +103,12 @@ class HostDemo:
         self._type("cachemon host cpu-resource vm3 --create --group-name both --vcpulist 0-1", refused=True)
         self._type("ls /sys/fs/resctrl/mon_groups")
         self._check("vm3", {"vcpus_0": {0}, "vcpus_1": {1}})
+        with self._standing_still():
+            self._host.frozen_report()
+            self._type("virsh domstats vm3 --cpu-total | grep bank.*bytes")
+            virsh = re.findall(r"bank\.\d+\.bytes=(\d+)", self._host.run("virsh domstats vm3 --cpu-total").stdout)
+            said = [str(block.occupancy_bytes) for block in self._group("vm3", "vcpus_0").blocks]
+            self._verdict("vm3: vcpus_0, by libvirt itself", ", ".join(said), ", ".join(virsh), "virsh")
 
     def _agent_killed(self) -> None:
         self._story.step(
@@ -134,7 +140,7 @@ class HostDemo:
         self._host.libvirt.start_daemon()
         self._story.wait("the agent hears from libvirt again", lambda: not self._host.report().problem)
         grown = self._traffic("vm1", "web").since(before)
-        self._verdict("memory traffic of vm1/web meanwhile", f"{grown.counted}", f"{grown.booked}")
+        self._verdict("vm1: web, bytes of traffic", f"{grown.counted}", f"{grown.booked}")
         self._type("cachemon host cpu-resource vm2 --create --vcpulist all")
         self._wait_monitored("vm2", "vcpus_all")
         self._check("vm2", {"vcpus_all": {0, 1}})
@@ -162,38 +168,36 @@ class HostDemo:
 
     def _wait_monitored(self, domain: str, group: str) -> None:
         def is_so() -> bool:
-            found = self._group(domain, group)
-            return bool(found and found.state == "Monitored" and found.blocks)
+            found = _groups_of(self._host.report(), domain).get(group)
+            return bool(found and found.state == "Monitored" and any(block.occupancy_bytes for block in found.blocks))
 
-        self._story.wait(f"{domain}/{group} is Monitored", is_so)
+        self._story.wait(f"{domain}/{group} is Monitored and holds cache", is_so)
 
-    def _group(self, domain: str, group: str) -> GroupReport | None:
-        groups = (told for it in self._host.report().domains if it.name == domain for told in it.groups)
-        return next((told for told in groups if told.group.name == group), None)
+    def _group(self, domain: str, group: str) -> GroupReport:
+        return _groups_of(self._host.report(), domain)[group]
 
     def _check(self, domain: str, groups: Mapping[str, Collection[int]]) -> None:
         """Compare what the agent says with what the emulator counted, to the byte."""
         self._story.say("Against the emulator's own books, with all counters stopped:")
         with self._standing_still():
             report, books = self._host.frozen_report(), self._host.emulator.control.books()
-            found = {told.group.name: told for it in report.domains if it.name == domain for told in it.groups}
+            found = _groups_of(report, domain)
             for name, vcpus in groups.items():
                 said = {block.id: block.occupancy_bytes for block in found[name].blocks}
                 booked = booked_occupancy(books, self._tids(domain, vcpus))
                 self._verdict(f"{domain}: {name}", _by_block(said), _by_block(booked))
 
-    def _verdict(self, what: str, said: str, booked: str) -> None:
-        verdict = "exact" if said == booked else "WRONG"
-        self._story.say(f"  {what + ':':<38} agent {said:<22} books {booked:<22} {verdict}")
-        if said != booked:
-            raise AssertionError(f"{what}: the agent says {said}, the books say {booked}")
+    def _verdict(self, what: str, said: str, others: str, other: str = "books") -> None:
+        verdict = "exact" if said == others else "WRONG"
+        self._story.say(f"  {what + ':':<32} agent {said:<24} {other} {others:<24} {verdict}")
+        if said != others:
+            raise AssertionError(f"{what}: the agent says {said}, {other}: {others}")
 
     def _traffic(self, domain: str, group: str) -> Traffic:
         """Bytes of a group through all cache blocks, with all counters stopped."""
         with self._standing_still():
             self._host.frozen_report()
             found, books = self._group(domain, group), self._host.emulator.control.books()
-        assert found is not None
         tids = self._tids(domain, found.group.vcpus or ())
         held = [it for it in books.groups.values() if set(it.tids) & tids]
         booked = sum(int(block["mbm_total_bytes"]) for it in held for block in it.blocks.values())
@@ -242,10 +246,14 @@ docs/guides/plain-libvirt-host.md says how to have it on a host of yours."""
 
 def _programs() -> Programs:
     check_machine(TARGET)
+    if not has_the_machine():
+        raise MissingError(
+            f"libvirtd sets its QEMUs' groups, which no user namespace lets it; run it as root: sudo make {TARGET}"
+        )
     if find_spec("libvirt") is None:
         raise MissingError(
             "libvirt's Python bindings are missing, and to build them gcc, pkg-config, libvirt-dev and python3-dev: "
-            "sudo apt-get install gcc libc6-dev pkg-config libvirt-dev python3-dev, then `make demo-host` again"
+            "sudo apt-get install gcc libc6-dev pkg-config libvirt-dev python3-dev, and again"
         )
     try:
         return find_or_fetch()
@@ -254,12 +262,14 @@ def _programs() -> Programs:
 
 
 def _invitation(host: PlainHost) -> str:
-    if not has_the_machine():
-        return "  nothing: what a user namespace has mounted is seen by nobody else; run it as root for that\n"
     return (
         f"  sudo nsenter --target {host.agent.pid} --mount --uts env PATH={host.environment['PATH']} bash\n"
         "is a shell on that host: virsh list --all; virsh start vm1; cachemon host domstats; ls /sys/fs/resctrl\n"
     )
+
+
+def _groups_of(report: Report, domain: str) -> dict[str, GroupReport]:
+    return {told.group.name: told for it in report.domains if it.name == domain for told in it.groups}
 
 
 def _occupancies(report: Report) -> dict[tuple[str, str, int], int | None]:
