@@ -9,8 +9,8 @@ import pytest
 
 from lab.binaries import find
 from lab.host.guest_domain import has_kvm
+from lab.host.keeper import processes_of
 from lab.host.programs import LibvirtMissingError, find_or_fetch
-from lab.host.sweeper import processes_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = (sys.executable, "-m", "lab.demo")
@@ -103,7 +103,7 @@ def test_ctrl_c_ends_the_demo_of_a_libvirt_host_with_its_daemon_and_domains() ->
     process.send_signal(signal.SIGINT)
     assert "stopped" in process.communicate()[0]
     assert process.returncode == 130
-    assert [processes_of(name) for name in hosts] == [[]]
+    assert [(processes_of(name), list(Path(tempfile.gettempdir()).glob(name))) for name in hosts] == [([], [])]
 
 
 @pytest.mark.usefixtures("libvirt_host")
@@ -118,4 +118,5 @@ def hosts_of(pid: int) -> list[str]:
     """Names of the folders of the libvirt hosts that a process has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     commands = (Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in children)
-    return [command[-2] for command in commands if "lab.host.sweeper" in command]
+    keepers = [command for command in commands if "lab.host.keeper" in command]
+    return [Path(command[command.index("lab.host.keeper") + 1]).name for command in keepers]

@@ -1,13 +1,11 @@
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
 from lab.emulator import Emulator
 from lab.host.guest_domain import has_kvm
-from lab.host.libvirt_host import LibvirtHost, VirshError
+from lab.host.libvirt_host import LibvirtHost
 from lab.host.programs import LibvirtMissingError, Programs, find_or_fetch
-from lab.wait import until
 
 
 @pytest.fixture(scope="session")
@@ -35,18 +33,9 @@ def libvirt_host(programs: Programs, resctrl: Emulator) -> Iterator[LibvirtHost]
 
 @pytest.fixture
 def host(libvirt_host: LibvirtHost) -> Iterator[LibvirtHost]:
-    """The same, with no domain before and after the test."""
+    """The same, with no domain after the test."""
     yield libvirt_host
-
-    def empty() -> bool:
-        with suppress(VirshError):  # it may be ending already
-            for name in libvirt_host.virsh("list", "--name").split():
-                libvirt_host.destroy(name)
-            for name in libvirt_host.virsh("list", "--all", "--name").split():
-                libvirt_host.virsh("undefine", name, "--managed-save")
-        return not libvirt_host.virsh("list", "--all", "--name")
-
-    until("all domains to be gone", empty)
+    libvirt_host.clear()
 
 
 @pytest.fixture

@@ -264,3 +264,52 @@ def test_an_uninstall_removes_every_mon_group_once_the_agent_is_stopped(
     agent.stop()
     assert subprocess.run(remove, check=False).returncode == 0
     assert not tree.ours()
+
+
+MONITORS = (
+    "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/></cachetune>"
+    "<memorytune vcpus='0-1'><monitor vcpus='0'/><monitor vcpus='1'/></memorytune>"
+)
+
+
+@pytest.mark.usefixtures("kvm")
+def test_libvirts_own_monitors_are_told_as_libvirts_and_never_touched(
+    host: LibvirtHost, agent: AgentProcess, tree: Tree, resctrl: Emulator
+) -> None:
+    io = metadata('id="io" threads="IOThread,Emulator"')
+    host.define(GuestDomain("vm1", kvm=True, vcpus=3, cputune=MONITORS, metadata=io))
+    host.start("vm1")
+    theirs = {folder: (folder / "tasks").read_text() for folder in resctrl.mountpoint.glob("mon_groups/qemu-*")}
+    assert len(theirs) == 2
+    own = monitored(agent, "vm1", "vcpus_0")
+    assert (own.kept, own.vcpus) == ("libvirt", (0,))
+    monitored(agent, "vm1", "vcpus_1")
+    monitored(agent, "vm1", "io")
+    uuid = host.uuid_of("vm1")
+    with pytest.raises(AgentRefusedError, match="vCPU 0 is in libvirt's own monitor 'vcpus_0'"):
+        agent.create_live(uuid, parse_group({"name": "low", "vcpus": "0-1"}))
+    agent.create_live(uuid, parse_group({"name": "two", "vcpus": "2"}))
+    monitored(agent, "vm1", "two")
+    resctrl.control.freeze()
+    try:
+        until("figures of the still tree", lambda: _same_as_libvirts(host, agent))
+    finally:
+        resctrl.control.thaw()
+    assert {folder: (folder / "tasks").read_text() for folder in theirs} == theirs
+    host.destroy("vm1")
+    until("no mon_group to be left", lambda: not tree.ours())
+
+
+def _same_as_libvirts(host: LibvirtHost, agent: AgentProcess) -> bool:
+    """Whether occupancies are those of `virsh domstats`."""
+    stats = dict(
+        line.strip().partition("=")[::2] for line in host.virsh("domstats", "--cpu-total", "vm1").split("\n")
+    )
+    for number in range(int(stats["cpu.cache.monitor.count"])):
+        stem = f"cpu.cache.monitor.{number}"
+        group = agent.group("vm1", stats[f"{stem}.name"])
+        told = {block.id: block.occupancy_bytes for block in group.blocks} if group else {}
+        banks = range(int(stats[f"{stem}.bank.count"]))
+        if told != {int(stats[f"{stem}.bank.{n}.id"]): int(stats[f"{stem}.bank.{n}.bytes"]) for n in banks}:
+            return False
+    return True

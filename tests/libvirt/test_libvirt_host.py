@@ -1,12 +1,17 @@
 """The lab's libvirt host: a real libvirtd, real QEMU, resctrl at /sys/fs/resctrl."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lab.emulator import Emulator
 from lab.host.guest_domain import GuestDomain
+from lab.host.keeper import processes_of
 from lab.host.libvirt_host import LibvirtHost, VirshError
+from lab.wait import until
 
 MONITORS = (
     "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/></cachetune>"
@@ -73,3 +78,35 @@ def test_libvirt_has_no_monitors_for_domains_without_kvm(host: LibvirtHost) -> N
     """So a thread id that libvirt does not know under TCG (it drops those of vCPUs) is missed by nobody."""
     with pytest.raises(VirshError, match="cachetune is only supported for KVM domains"):
         host.define(GuestDomain("vm1", cputune=MONITORS))
+
+
+@pytest.mark.usefixtures("programs")
+@pytest.mark.parametrize("signal_", [signal.SIGKILL, signal.SIGINT])
+def test_no_daemon_no_qemu_and_no_folder_outlive_the_program_that_made_the_host(
+    signal_: signal.Signals,
+) -> None:
+    program = """
+from lab.host.guest_domain import GuestDomain
+from lab.host.libvirt_host import LibvirtHost
+from lab.host.programs import find_or_fetch
+with LibvirtHost(find_or_fetch()) as host:
+    host.create(GuestDomain("vm1"))
+    print(host.folder, host.pid_of("vm1"), host.daemon.pid, flush=True)
+    input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
+        assert running.stdout is not None
+        folder, *pids = running.stdout.readline().decode().split()
+        assert set(map(int, pids)) <= set(processes_of(Path(folder).name))
+        running.send_signal(signal_)
+    until("the host's processes to be gone", lambda: not processes_of(Path(folder).name))
+    until("the host's folder to be gone", lambda: not Path(folder).exists())
+
+
+def test_a_domain_that_ends_leaves_no_zombie_that_libvirt_would_wait_for(host: LibvirtHost) -> None:
+    host.create(GuestDomain("vm1"))
+    pid = host.pid_of("vm1")
+    host.destroy("vm1")
+    assert not Path(f"/proc/{pid}").exists()

@@ -77,7 +77,7 @@ class AgentClient:
             raise AgentUnreachableError(self._why(err)) from err
         except (aiohttp.ClientError, TimeoutError, ValueError) as err:
             raise AgentUnreachableError(
-                f"the agent at {self._socket} did not answer: {err or 'no answer in time'}; see how it is with "
+                f"the agent at {self._socket} did not answer: {str(err) or 'no answer in time'}; see how it is with "
                 "`systemctl status cachemon-host`"
             ) from err
         if status < _REFUSED:

@@ -116,7 +116,7 @@ async def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asy
 
     async def destroy(request: web.Request) -> web.Response:
         backend.destroy_live(request.match_info["uuid"].lower(), request.match_info["name"])
-        return web.json_response({})
+        return web.Response(status=204)
 
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[_refuse_in_json])
     app.add_routes(

@@ -109,19 +109,22 @@ class DomainWatcher:
         """Begin."""
         self._thread.start()
 
-    def look_again(self) -> None:
-        """List soon; at most once a second, and less often the longer that changes nothing."""
+    def look_again(self) -> bool:
+        """List soon; at most once a second, and less often the longer that changes nothing. Answers whether."""
         now = self._clock()
-        if now >= self._look_again_at:
-            self._look_again_at = now + self._pause
-            self._pause = min(self._relist_seconds, 2 * self._pause)
-            self._changed.set()
+        if now < self._look_again_at:
+            return False
+        self._look_again_at = now + self._pause
+        self._pause = min(self._relist_seconds, 2 * self._pause)
+        self._changed.set()
+        return True
 
     def stop(self, seconds: float = 1.0) -> None:
         """End; a call that hangs is not waited for any longer than this."""
         self._ending.set()
         self._changed.set()
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE_SECONDS

@@ -20,11 +20,7 @@ from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["Connection", "Domain", "open_connection"]
-
-_KEEP_ALIVE_SECONDS = 5
-_KEEP_ALIVE_TRIES = 3
-"""A daemon that hangs counts as gone after this many silent intervals and one more: 20 s."""
+__all__ = ["TWENTY_SECONDS", "Connection", "Domain", "KeepAlive", "open_connection"]
 
 _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,  # start, stop, migration, define, undefine, crash
@@ -34,6 +30,22 @@ _EVENTS = (
 _RUNS = re.compile(rb"<domain\s[^>]*?\bid='[0-9]+'")
 """How the XML of a domain that runs begins: libvirt gives it an id."""
 _WITH_SSH = re.compile(r"[a-z0-9]+\+ssh://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """When a daemon that hangs counts as gone: after `tries` silent intervals and one more.
+
+    Attributes:
+        interval_seconds: of silence, before the daemon is asked for a sign of life.
+        tries: how many signs of life may fail to come.
+    """
+
+    interval_seconds: int = 5
+    tries: int = 3
+
+
+TWENTY_SECONDS = KeepAlive()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,7 @@ class Connection:
         self._call(domain.setMetadata, kind, element, KEY, NAMESPACE, affected)
 
     def on_change(self, told: Callable[[], None]) -> None:
-        """Have `told` called when domains may have changed, and when the connection has ended.
+        """Have `told` called when domains may have changed, and when the connection has ended. Once for a connection.
 
         It is called from libvirt's thread, often several times for one change, and must not block or use the
         connection. No event tells of a vCPU that is plugged or unplugged: QEMU's threads do.
@@ -206,12 +218,15 @@ class Connection:
             raise of_a_call(self.uri, err) from err
 
 
-def open_connection(uri: str, *, read_only: bool = False) -> Connection:
+def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive = TWENTY_SECONDS) -> Connection:
     """Connect to a libvirt daemon; nothing is ever asked on a terminal.
+
+    A daemon that hangs keeps this waiting until it goes on or ends: libvirt knows no time limit here.
 
     Args:
         uri: as `qemu:///system`, `qemu+ssh://host/system`.
         read_only: by the socket for everybody, where there is one.
+        keep_alive: when a daemon that hangs later counts as gone; calls that wait for it fail then.
 
     Raises:
         InvalidInputError: the URI can't be meant.
@@ -225,7 +240,7 @@ def open_connection(uri: str, *, read_only: bool = False) -> Connection:
     except libvirt.libvirtError as err:
         raise of_opening(uri, err) from err
     with suppress(libvirt.libvirtError):  # a driver without a daemon has nothing to keep alive
-        virt.setKeepAlive(_KEEP_ALIVE_SECONDS, _KEEP_ALIVE_TRIES)
+        virt.setKeepAlive(keep_alive.interval_seconds, keep_alive.tries)
     return Connection(uri, virt)
 
 
