@@ -29,6 +29,7 @@ mkdir /run/libvirt /run/cachemon
 put "$folder/run" /run/libvirt
 put "$folder/cachemon" /run/cachemon
 put "$folder/etc" /etc/libvirt
+put "$folder/units" /etc/systemd/system
 for name in lib cache log; do put "$folder/$name" "/var/$name/libvirt"; done
 for name in passwd group; do mount --bind "$folder/$name" "/etc/$name"; done
 [ "$helpers" = - ] || put "$helpers" /usr/lib/libvirt

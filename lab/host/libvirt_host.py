@@ -33,7 +33,7 @@ _VIRSH_SECONDS = 60
 _LAST_WORDS = 3000
 _HIT_BY_THE_END_BEFORE = ("domain is no longer running", "process exited while connecting to monitor")
 _OF_MONITORS = ("cpu.cache.monitor.", "memory.bandwidth.monitor.")
-_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images", "cachemon")
+_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images", "cachemon", "units")
 
 _LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
@@ -77,6 +77,7 @@ class LibvirtHost:
         resctrl: as given.
         daemon: libvirtd's process.
         cachemon_dir: what a machine has at /run/cachemon.
+        unit_dir: what a machine has at /etc/systemd/system.
     """
 
     def __init__(self, programs: Programs, *, resctrl: Path | None = None, name: str = "host1") -> None:
@@ -84,6 +85,7 @@ class LibvirtHost:
         self.resctrl = resctrl
         self.state_dir = self.folder / "run/qemu"
         self.cachemon_dir = self.folder / "cachemon"
+        self.unit_dir = self.folder / "units"
         self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
         self._name = name
         self._programs = programs

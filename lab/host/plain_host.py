@@ -7,6 +7,7 @@ import asyncio
 import os
 import subprocess
 import sysconfig
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,8 @@ __all__ = ["PlainHost"]
 
 MIB = 1024 * 1024
 TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}
+
+AGENT = ("cachemon", "host", "agent")
 
 _COMMAND_SECONDS = 60
 _STOP_SECONDS = 10
@@ -63,15 +66,35 @@ class PlainHost:
         self._client = AgentClient(self.libvirt.cachemon_dir / "host.sock")
         self._agent: ServerProcess | None = None
 
-    def start_agent(self, *flags: str) -> None:
-        """Start the agent, as `systemctl start cachemon-host` does, and wait until it answers.
+    def start_agent(self, command: Sequence[str] = AGENT, environment: Mapping[str, str] | None = None) -> None:
+        """Start the agent and wait until it answers.
+
+        Args:
+            command: the program with its arguments.
+            environment: more than it has in any case.
 
         Raises:
             RuntimeError: it ended; with the end of its log.
         """
-        command = self.libvirt.on_it(Path(sysconfig.get_path("scripts")) / "cachemon", "host", "agent", *flags)
-        self._agent = ServerProcess(command, self.log, self.environment)
+        self._agent = ServerProcess(
+            self.libvirt.on_it(*command), self.log, {**self.environment, **(environment or {})}
+        )
         until("the agent to answer", self._answers)
+
+    def start_service(self) -> None:
+        """Start the agent as its unit in /etc/systemd/system says, as far as that is ExecStart= and Environment=.
+
+        Raises:
+            RuntimeError: there is no such unit, or the agent ended.
+        """
+        unit = self.libvirt.unit_dir / "cachemon-host.service"
+        files = [unit, *sorted(unit.with_name(f"{unit.name}.d").glob("*.conf"))]
+        if not unit.exists():
+            raise RuntimeError("Unit cachemon-host.service could not be found.")
+        settings = [line.partition("=") for file in files for line in file.read_text().splitlines() if "=" in line]
+        environment = [value.partition("=") for name, _, value in settings if name == "Environment"]
+        (command,) = (value for name, _, value in settings if name == "ExecStart")
+        self.start_agent(command.split(), {name: value for name, _, value in environment})
 
     @property
     def agent(self) -> ServerProcess:
