@@ -19,6 +19,7 @@ from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost, VirshError
 from lab.host.programs import Programs
 from lab.wait import until
+from tests.bench import bench_host
 from tests.libvirt.test_host_agent import Tree, add, metadata, monitored, vcpu
 
 NAMES = ("vm1", "vm2", "vm3")
@@ -192,3 +193,9 @@ def test_a_domain_that_migrates_takes_its_config_groups_along_and_leaves_nothing
         monitored(agent, "vm1", "web")
         assert agent.group("vm1", "live") is None
         until("nothing to be left there", lambda: their_agent.report().domains == ())
+
+
+def test_a_guest_is_monitored_before_it_has_run_for_a_quarter_of_a_second(programs: Programs) -> None:
+    assert programs
+    figures = {figure.name: figure.value for figure in bench_host.run(bench_host.STARTS // 5)}
+    assert figures["host.monitored_after_ms_p99"] < bench_host.GOAL_MS
