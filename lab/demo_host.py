@@ -228,8 +228,8 @@ def tell(story: Story, folder: Path) -> None:
     """
     programs = _programs()
     story.say(
-        "cachemon demo on a plain libvirt host. A real libvirtd starts beside whatever this machine has, its "
-        "directories in a folder of its own; commands run where that is /run/libvirt, and resctrl is emulated."
+        "cachemon demo on a plain libvirt host. A real libvirtd starts beside whatever this machine has.\n"
+        "Commands run where its sockets are in /run/libvirt, and an emulated resctrl is at /sys/fs/resctrl."
     )
     with PlainHost(folder, programs) as host:
         HostDemo(host, story).tell()
