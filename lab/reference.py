@@ -20,6 +20,7 @@ from cachemon.cli.shared_arguments import COMMON_OPTIONS
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.metrics import Metrics
 from cachemon.host.arguments import build_parser as host_parser
+from cachemon.host.metric_families import FAMILIES as HOST_FAMILIES
 from lab.documented_values import VALUES, values_of
 
 __all__ = ["PAGES", "write"]
@@ -31,7 +32,7 @@ _MADE = "This page is made by `make docs`.\n"
 
 
 def metrics_page() -> str:
-    """Every metric of both programs."""
+    """Every metric of the programs."""
     lines = [
         "# Metrics\n",
         _MADE,
@@ -43,6 +44,9 @@ def metrics_page() -> str:
         *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
         "\n## Of the operator\n",
         *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
+        "\n## Of the agent of a plain libvirt host\n",
+        "Served only where `--metrics` says so. `domain` is libvirt's name of the domain.\n",
+        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
         "\n## Queries\n",
         *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
     ]
@@ -67,7 +71,7 @@ QUERIES: Mapping[str, str] = {
 
 
 def _agent_metric(family: Any) -> tuple[str, ...]:
-    return f"`{family.name}`", family.kind, ", ".join(family.labels), family.meaning
+    return f"`{family.name}`", family.kind, ", ".join(family.labels) or "none", family.meaning
 
 
 def _operator_metrics() -> Iterator[tuple[str, ...]]:

@@ -30,7 +30,7 @@ class AgentProcess:
         host: whose domains are looked after.
         resctrl: the tree, with the topology that belongs to it.
         flags: more flags.
-        command: what runs the program, for wrappers such as setpriv.
+        before: what runs the program, as setpriv with its options.
 
     Attributes:
         folder: its runtime directory, with a short name, as the paths of sockets must be short.
@@ -43,14 +43,15 @@ class AgentProcess:
         host: LibvirtHost,
         resctrl: Emulator,
         *flags: str,
-        command: Sequence[str] = (sys.executable, "-m", "cachemon.host.main"),
+        before: Sequence[str] = (),
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="cachemon-host-")
         self.folder = Path(self._directory.name)
         self.socket = self.folder / "host.sock"
         self.client = AgentClient(self.socket)
         self.command = [
-            *(*command, "host", f"--connect={host.uri}", f"--socket={self.socket}", "agent"),
+            *(*before, sys.executable, "-m", "cachemon.host.main"),
+            *("host", f"--connect={host.uri}", f"--socket={self.socket}", "agent"),
             *(f"--resctrl={resctrl.mountpoint}", f"--sysfs={resctrl.sysfs}", f"--state-dir={host.state_dir}"),
             *(f"--runtime-dir={self.folder}", "--sample-period=0.2", "--scan-period=1", *flags),
         ]

@@ -3,10 +3,18 @@
 import sys
 from collections.abc import Sequence
 
-from tests.bench import bench_agent, bench_finder, bench_monitored, bench_operator, bench_plan, bench_sampler
+from tests.bench import (
+    bench_agent,
+    bench_finder,
+    bench_host,
+    bench_monitored,
+    bench_operator,
+    bench_plan,
+    bench_sampler,
+)
 from tests.bench.measure import CannotRunError
 
-MODULES = (bench_sampler, bench_plan, bench_finder, bench_agent, bench_operator, bench_monitored)
+MODULES = (bench_sampler, bench_plan, bench_finder, bench_agent, bench_operator, bench_monitored, bench_host)
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from cachemon.agent.metric_families import FAMILIES
+from cachemon.host.metric_families import FAMILIES as HOST_FAMILIES
 from lab.reference import FOLDER, PAGES, QUERIES
 
 
@@ -24,7 +25,7 @@ def test_no_description_of_a_field_is_missing() -> None:
     assert all(re.fullmatch(r"\| `[^`]+` \| [a-z ]+ \| \S.*\S \|", row) for row in rows)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", FAMILIES + HOST_FAMILIES, ids=lambda family: family.name)
 def test_a_metric_is_named_as_prometheus_asks(family: object) -> None:
     name, kind = family.name, family.kind  # type: ignore[attr-defined]
     assert name.startswith("cachemon_")

@@ -66,6 +66,10 @@ class Config:
 def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = os.environ) -> None:
     """Add the flags of the agent but --connect and --socket, which every command has."""
     flag = Flags(parser, ENVIRONMENT_PREFIX, environment).add
+    parser.epilog = (
+        "Every option can be given as an environment variable: --state-dir as CACHEMON_HOST_STATE_DIR.\n"
+        "SIGTERM ends it. What it monitors stays for the next agent to take up."
+    )
     flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
     flag("--proc", "/proc", "the host's /proc")
     flag("--sysfs", "/sys", "the host's /sys")

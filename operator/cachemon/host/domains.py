@@ -7,8 +7,10 @@ from typing import Self
 from cachemon.engine.layout import Layout, Target, TargetLayout
 from cachemon.host.wire import Kept
 from cachemon.libvirt.domain_xml import OwnMonitor
+from cachemon.libvirt.metadata import MOST_GROUPS
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.cpu_resource import Scope
+from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper, KeptGroup, check_new_group, check_threads
 
@@ -119,8 +121,13 @@ def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
     """Refuse a group that a domain can't have beside what it has.
 
     Raises:
-        InvalidInputError: its name is taken, or libvirt's own monitor holds threads of it.
+        InvalidInputError: its name is taken, libvirt's own monitor holds threads of it, or there are too many.
     """
+    if len(domain.live_names) >= MOST_GROUPS:
+        raise InvalidInputError(
+            f"domain {domain.guest_name} has {MOST_GROUPS} --live groups already, and at most so many may be; "
+            "--destroy one first"
+        )
     home = f"domain {domain.guest_name}"
     remedy = f"take the <monitor> out with `virsh edit {domain.guest_name}`"
     theirs = [

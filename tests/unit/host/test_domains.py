@@ -1,6 +1,7 @@
 import pytest
 
 from cachemon.host.domains import check_live_group, targets_of, watch
+from cachemon.libvirt.metadata import MOST_GROUPS
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_group
 from tests.unit.host.builders import ALL, IO, UUID, WEB, own_monitor, running
@@ -59,6 +60,13 @@ def test_a_group_that_shares_a_vcpu_with_a_mon_group_of_libvirts_is_refused() ->
         check_live_group(watched, ALL)
     check_live_group(watched, parse_group({"vcpus": "2-3"}))
     check_live_group(watched, IO)
+
+
+def test_a_run_has_no_more_live_groups_than_a_configuration_may_have() -> None:
+    live = [parse_group({"name": f"g{number}", "vcpus": "0"}) for number in range(MOST_GROUPS)]
+    check_live_group(watch(running(), live[:-1]), live[-1])
+    with pytest.raises(InvalidInputError, match="at most so many may be"):
+        check_live_group(watch(running(), live), ALL)
 
 
 def test_an_allocation_without_a_mon_group_of_its_own_is_no_collision() -> None:

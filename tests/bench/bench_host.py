@@ -1,0 +1,102 @@
+"""How long a guest has run when the last of its vCPU threads comes into its mon_group, on a plain libvirt host."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.emulator import Emulator
+from lab.host.agent_process import AgentProcess
+from lab.host.guest_domain import GuestDomain
+from lab.host.libvirt_host import LibvirtHost
+from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.wait import until
+from tests.bench.bench_monitored import percentile
+from tests.bench.measure import Bench, CannotRunError, Figure
+
+STARTS = 100
+GOAL_MS = 250
+_VCPUS = 4
+_METADATA = (
+    '<cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">'
+    '<cachemon:resmongroup id="all" vcpus="all"/></cachemon:groups>'
+)
+_POLL_SECONDS = 0.002
+_LONGEST_WAIT_SECONDS = 30.0
+_NANOSECONDS_PER_MS = 1_000_000
+
+
+def monitored_after_ms(host: LibvirtHost, tree: Path, name: str) -> float:
+    """One start: the CPU time that a guest that computes all the time has had when its last vCPU is in its mon_group.
+
+    Its first vCPU never rests, so that this is the time for which it has run, however busy the machine is.
+    """
+    starting = subprocess.Popen(["virsh", "--quiet", "--connect", host.uri, "start", name], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while True:
+            vcpus = _vcpus(host, name)
+            if len(vcpus) == _VCPUS and set(vcpus.values()) <= _held(tree):
+                break
+            if time.monotonic() > deadline:
+                raise CannotRunError(f"a start was not monitored within {_LONGEST_WAIT_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+        first = next(tid for thread, tid in vcpus.items() if thread.startswith("CPU 0/"))
+        ran = int(Path(f"/proc/{first}/schedstat").read_text().split()[0])
+    finally:
+        starting.wait()
+        host.destroy(name)
+    until("its mon_groups to go", lambda: not _held(tree))
+    return ran / _NANOSECONDS_PER_MS
+
+
+def _vcpus(host: LibvirtHost, name: str) -> dict[str, int]:
+    try:
+        threads = host.threads_of(name)
+    except (OSError, ValueError):  # not there yet, or just gone
+        return {}
+    return {thread: tid for thread, tid in threads.items() if thread.startswith("CPU ")}
+
+
+def _held(tree: Path) -> set[int]:
+    tids: set[int] = set()
+    for group in tree.glob("mon_groups/cachemon-*"):
+        try:
+            tids.update(map(int, (group / "tasks").read_text().split()))
+        except OSError:
+            continue  # it has just gone
+    return tids
+
+
+def run(divisor: int) -> Iterator[Figure]:
+    """A hundred starts, one after the other."""
+    try:
+        programs = find_or_fetch()
+    except LibvirtMissingError as err:
+        raise CannotRunError(str(err)) from err
+    domain = GuestDomain("vm1", vcpus=_VCPUS, busy_percent=(100, 0, 0, 0), metadata=_METADATA)
+    with (
+        tempfile.TemporaryDirectory(prefix="cachemon-bench-") as folder,
+        Emulator(Path(folder)) as resctrl,
+        LibvirtHost(programs, resctrl=resctrl.mountpoint) as host,
+        AgentProcess(host, resctrl) as agent,
+    ):
+        agent.start()
+        host.define(domain)
+        times = [monitored_after_ms(host, resctrl.mountpoint, "vm1") for _ in range(max(2, STARTS // divisor))]
+    late = sum(each > GOAL_MS for each in times)
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+    print(f"bench host.monitored: {late} of {len(times)} starts later than {GOAL_MS} ms, {load}", file=sys.stderr)
+    for share in (50, 99):
+        yield Figure(f"host.monitored_after_ms_p{share}", percentile(times, share / 100), "ms")
+
+
+BENCH = Bench(
+    "host.monitored",
+    "Time that a guest has run when its last vCPU thread is in its mon_group: starts of real domains with 4 vCPUs by "
+    "a real libvirtd, with the host's agent and the mounted emulator",
+    run,
+)
