@@ -82,19 +82,29 @@ class PlainHost:
         until("the agent to answer", self._answers)
 
     def start_service(self) -> None:
-        """Start the agent as its unit in /etc/systemd/system says, as far as that is ExecStart= and Environment=.
+        """Start the agent by its unit in /etc/systemd/system: program, environment, capabilities and groups.
 
         Raises:
             RuntimeError: there is no such unit, or the agent ended.
         """
         unit = self.libvirt.unit_dir / "cachemon-host.service"
-        files = [unit, *sorted(unit.with_name(f"{unit.name}.d").glob("*.conf"))]
         if not unit.exists():
             raise RuntimeError("Unit cachemon-host.service could not be found.")
-        settings = [line.partition("=") for file in files for line in file.read_text().splitlines() if "=" in line]
-        environment = [value.partition("=") for name, _, value in settings if name == "Environment"]
-        (command,) = (value for name, _, value in settings if name == "ExecStart")
-        self.start_agent(command.split(), {name: value for name, _, value in environment})
+        files = [unit, *sorted(unit.with_name(f"{unit.name}.d").glob("*.conf"))]
+        lines = [
+            line.partition("=") for file in files for line in file.read_text().splitlines() if line[:1].isalpha()
+        ]
+        settings = {name: value for name, _, value in lines}
+        capability = settings["CapabilityBoundingSet"].removeprefix("CAP_").lower()
+        groups = settings.get("SupplementaryGroups")
+        limited = [
+            *("setpriv", f"--bounding-set=-all,+{capability}", "--inh-caps=-all", "--no-new-privs"),
+            *([f"--groups={groups}"] if groups else ["--clear-groups"]),
+        ]
+        environment = [value.partition("=") for name, _, value in lines if name == "Environment"]
+        self.start_agent(
+            [*limited, "--", *settings["ExecStart"].split()], {name: value for name, _, value in environment}
+        )
 
     @property
     def agent(self) -> ServerProcess:
