@@ -33,7 +33,8 @@ class _Worker:
     def end(self) -> None:
         self._jobs.put(None)
         self._thread.join()  # which returns a moment before the kernel's thread has gone
-        until(f"thread {self.tid} to be gone", lambda: not Path(f"/proc/self/task/{self.tid}").exists())
+        entry = Path(f"/proc/self/task/{self.tid}")
+        until(f"thread {self.tid} to be gone", lambda: not entry.exists(), poll_seconds=0.001)
 
     def _run(self, name: str) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
