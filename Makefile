@@ -1,6 +1,6 @@
 # Everything a developer does. `make demo` and `make test` need nothing set up by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo cluster kind setup-cluster setup-host docs pictures manifests format lock clean
+.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -8,10 +8,13 @@ PYTEST := $(PYTHON) -m pytest
 IN_PARALLEL := -n 3 --dist loadfile
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
 	@$(PYTHON) -m lab.demo
+
+demo-host: setup-host ## the same on a plain libvirt host: real libvirtd, real domains, in a minute
+	@$(PYTHON) -m lab.demo_host
 
 cluster: setup-cluster ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
 	@$(PYTHON) -m lab.real

@@ -1,11 +1,7 @@
 """`make demo`: the main job from end to end, on two emulated nodes with three real QEMU virtual machines."""
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -17,10 +13,10 @@ from lab.binaries import BinariesError
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster, Node, program
 from lab.prepare import REPOSITORY
+from lab.stage import FAILURES, check_machine, has_the_machine, perform, stay_up
 from lab.story import Story
 from lab.vm import Hardware, accelerator
 from lab.vmi import Vmi
-from lab.wait import GaveUpError
 
 EXAMPLES = REPOSITORY / "examples"
 RATE_WINDOW_SECONDS = 2
@@ -225,82 +221,33 @@ def _inodes(node: Node) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in (node.emulator.mountpoint / "mon_groups").iterdir()}
 
 
-def main() -> int:
-    """Tell the story; on a terminal stay up after it.
+def tell(story: Story, folder: Path) -> None:
+    """The whole demo.
 
-    Returns:
-        0 when every step came true, 1 when one did not, 2 when this machine can't run it.
+    Raises:
+        MissingError: this machine can't run it.
     """
-    if os.geteuid() != 0:
-        return _in_user_namespace()
-    if problem := _missing():
-        print(f"make demo: {problem}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    folder = Path(tempfile.mkdtemp(prefix="cachemon-demo-"))
-    story = Story()
-    try:
-        story.say("cachemon demo: who uses the cache of two nodes? A real Kubernetes API starts on loopback.")
-        with ExitStack() as stack:
-            cluster = stack.enter_context(Cluster(folder))
-            demo = Demo(cluster, story, stack)
-            demo.tell()
-            story.say(f"\nAll {story.steps} steps happened.")
-            if sys.stdin.isatty() and sys.stdout.isatty():
-                _stay_up(cluster, story)
-    except KeyboardInterrupt:
-        story.say("\nstopped")
-        return 130
-    except (GaveUpError, AssertionError, BinariesError, OSError, RuntimeError) as error:
-        story.say(f"\nThe demo failed at step {story.steps}: {error}\nIts logs are in {folder}")
-        return 1
-    shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    check_machine("demo")
+    story.say("cachemon demo: who uses the cache of two nodes? A real Kubernetes API starts on loopback.")
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(folder))
+        Demo(cluster, story, stack).tell()
+        story.say(f"\nAll {story.steps} steps happened.")
+        stay_up(story, _invitation(cluster))
 
 
-def _stay_up(cluster: Cluster, story: Story) -> None:
+def _invitation(cluster: Cluster) -> str:
+    # Other terminals don't see trees that a user namespace mounted.
+    nodes = cluster.nodes.values() if has_the_machine() else ()
     plugin = program("kubectl-cachemon").parent
-    story.say(
-        "\nIt stays up. In another terminal:\n"
+    return (
         f"  export KUBECONFIG={cluster.control_plane.admin_kubeconfig} PATH={plugin}:$PATH\n"
         "  kubectl get cachemonitornodes     # who holds most of each node's cache\n"
         "  kubectl cachemon top -A           # live\n"
-        f"{_places_to_look(cluster)}"
-        "docs/quick-start.md goes on from here. Ctrl-C here ends it: processes, mounts and groups."
+        + "".join(f"  ls {node.emulator.mountpoint}/mon_groups     # {node.name}\n" for node in nodes)
+        + "docs/quick-start.md goes on from here. "
     )
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        story.say("\nending everything ...")
-
-
-def _places_to_look(cluster: Cluster) -> str:
-    """The trees; other terminals don't see those that a user namespace mounted."""
-    if Path("/proc/self/uid_map").read_text(encoding="ascii").split() != ["0", "0", str(2**32 - 1)]:
-        return ""
-    return "".join(
-        f"  ls {node.emulator.mountpoint}/mon_groups     # {node.name}\n" for node in cluster.nodes.values()
-    )
-
-
-def _missing() -> str:
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse can't be opened, and the emulated resctrl needs it; run it as root: sudo make demo"
-    if shutil.which("qemu-system-x86_64") is None:
-        return "qemu-system-x86_64 is missing; `make setup` says what to install"
-    return ""
-
-
-def _in_user_namespace() -> int:
-    """As an ordinary user: be root of a user namespace of our own, which may mount FUSE."""
-    command = ["unshare", "--user", "--map-root-user", "--mount", "--", sys.executable, "-m", "lab.demo"]
-    probe = subprocess.run([*command[:5], "true"], capture_output=True, text=True, check=False)
-    if probe.returncode:
-        reason = probe.stderr.strip() or "the kernel said no"
-        print(f"make demo: no user namespace can be made ({reason}); run it as root: sudo make demo", file=sys.stderr)
-        return 2
-    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(perform("demo", "lab.demo", tell, (*FAILURES, BinariesError)))

@@ -13,13 +13,16 @@ class GaveUpError(TimeoutError):
     """A condition did not come true in time."""
 
 
-def until(what: str, condition: Callable[[], T | None], *, seconds: float = 30) -> T:
+def until(
+    what: str, condition: Callable[[], T | None], *, seconds: float = 30, poll_seconds: float = POLL_SECONDS
+) -> T:
     """Call `condition` until it answers something true, and return that.
 
     Args:
         what: what is waited for, for the error message.
-        condition: called about twenty times a second; None, False and empty mean "not yet".
+        condition: called again and again; None, False and empty mean "not yet".
         seconds: how long to wait.
+        poll_seconds: from one call to the next.
 
     Raises:
         GaveUpError: `seconds` went by.
@@ -31,4 +34,4 @@ def until(what: str, condition: Callable[[], T | None], *, seconds: float = 30) 
             return answer
         if time.monotonic() > deadline:
             raise GaveUpError(f"gave up after {seconds:g} s waiting for {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)

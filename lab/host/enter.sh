@@ -25,8 +25,11 @@ put() {
 }
 
 mount -t tmpfs cachemon-lab /run # no D-Bus: nothing is registered with the machine's systemd
+mkdir /run/libvirt /run/cachemon
 put "$folder/run" /run/libvirt
+put "$folder/cachemon" /run/cachemon
 put "$folder/etc" /etc/libvirt
+put "$folder/units" /etc/systemd/system
 for name in lib cache log; do put "$folder/$name" "/var/$name/libvirt"; done
 for name in passwd group; do mount --bind "$folder/$name" "/etc/$name"; done
 [ "$helpers" = - ] || put "$helpers" /usr/lib/libvirt

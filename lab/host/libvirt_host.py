@@ -33,7 +33,7 @@ _VIRSH_SECONDS = 60
 _LAST_WORDS = 3000
 _HIT_BY_THE_END_BEFORE = ("domain is no longer running", "process exited while connecting to monitor")
 _OF_MONITORS = ("cpu.cache.monitor.", "memory.bandwidth.monitor.")
-_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images")
+_DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images", "cachemon", "units")
 
 _LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
@@ -76,12 +76,16 @@ class LibvirtHost:
         state_dir: what a machine has at /run/libvirt/qemu: NAME.pid and NAME.xml of each running domain.
         resctrl: as given.
         daemon: libvirtd's process.
+        cachemon_dir: what a machine has at /run/cachemon.
+        unit_dir: what a machine has at /etc/systemd/system.
     """
 
     def __init__(self, programs: Programs, *, resctrl: Path | None = None, name: str = "host1") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="libvirt-host-"))
         self.resctrl = resctrl
         self.state_dir = self.folder / "run/qemu"
+        self.cachemon_dir = self.folder / "cachemon"
+        self.unit_dir = self.folder / "units"
         self.uri = f"qemu+unix:///system?socket={self.folder}/run/libvirt-sock"
         self._name = name
         self._programs = programs
@@ -115,6 +119,16 @@ class LibvirtHost:
         """As `systemctl restart libvirtd`."""
         self.stop_daemon()
         self.start_daemon()
+
+    def on_it(self, *command: str | Path) -> Sequence[str | Path]:
+        """What runs a command where the host's directories are those of a machine; `stop` ends it at the latest."""
+        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
+        user = ["--user", "--map-root-user"] if os.geteuid() else []
+        return [
+            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
+            *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
+            *command,
+        ]
 
     def virsh(self, *command: str, **environment: str) -> str:
         """Run a command of virsh and return what it printed.
@@ -249,13 +263,9 @@ class LibvirtHost:
             (self.folder / name).write_text(Path("/etc", name).read_text(encoding="utf-8") + more, encoding="utf-8")
 
     def _command(self) -> Sequence[str | Path]:
-        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
-        user = ["--user", "--map-root-user"] if os.geteuid() else []
         return [
             *("env", "--ignore-environment", *self._environment()),
-            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
-            *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
-            *(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf"),
+            *self.on_it(self._programs.libvirtd, "--config", self.folder / "etc/libvirtd.conf"),
         ]
 
     def _environment(self) -> list[str]:

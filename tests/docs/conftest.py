@@ -1,12 +1,9 @@
-"""A reader's desk: the cluster as `make demo` leaves it, and a folder in which the pages' commands are typed."""
+"""The desks: before the cluster as `make demo` leaves it, and on a plain libvirt host."""
 
-import json
 import os
 import shutil
-import subprocess
-import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,81 +13,23 @@ import pytest
 from lab.binaries import find
 from lab.cluster import Cluster
 from lab.demo import AGENT_FLAGS, EXAMPLES, MACHINES
-from lab.prepare import REPOSITORY
+from lab.host.guest_domain import GuestDomain, has_kvm
+from lab.host.plain_host import PlainHost
+from lab.host.programs import LibvirtMissingError, find_or_fetch
 from lab.vmi import Vmi
 from lab.wait import until
+from tests.docs.desks import Desk, HostDesk
 
 PLACES = {"vm1": ("tenant-a", "node01"), "vm2": ("tenant-a", "node02"), "vm3": ("tenant-b", "node02")}
-FOLDERS = ("examples", "crds", "manifests", "charts", "docs")
-COMMAND_SECONDS = 60
-
-# A libvirt host for `virsh`: its test driver reads it, with libvirt's own parser and in virsh's own process.
-HOST = """\
-<node>
-  <domain type='test'>
-    <name>vm2</name><memory unit='MiB'>64</memory><vcpu>2</vcpu>
-    <cputune>
-      <cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>
-      <memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>
-    </cputune>
-    <os><type>hvm</type></os>
-  </domain>
-</node>
-"""
-
-
-class Desk:
-    """Where commands are typed."""
-
-    def __init__(self, folder: Path, kubeconfig: Path) -> None:
-        self.folder = folder
-        for name in FOLDERS:
-            shutil.copytree(REPOSITORY / name, folder / name)
-        (folder / "host.xml").write_text(HOST)
-        self._environment = {
-            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
-            "HOME": str(folder),
-            "KUBECONFIG": str(kubeconfig),
-            "VIRSH_DEFAULT_CONNECT_URI": f"test://{folder}/host.xml",
-            "LC_ALL": "C",
-        }
-
-    def save(self, name: str, text: str) -> None:
-        """As a reader saves a file."""
-        (self.folder / name).write_text(text, encoding="utf-8")
-
-    def type(self, command: str) -> tuple[list[str], int]:
-        """What a command prints, on both streams, and its exit code."""
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
-        return done.stdout.splitlines(), done.returncode
-
-    def objects(self) -> set[tuple[str, str, str]]:
-        """Kind, namespace and name of everything of cachemon's that people make."""
-        lines, code = self.type("kubectl get cmg,cmp -A -o json")
-        assert code == 0, lines
-        items = json.loads("\n".join(lines))["items"]
-        return {
-            (item["kind"].lower(), item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in items
-        }
-
-    def remove(self, objects: Iterable[tuple[str, str, str]]) -> None:
-        """Objects that a page has left: the next page is not to see them. Policies go before what they stamp."""
-        for kind, namespace, name in sorted(objects, reverse=True):
-            self.type(f"kubectl delete {kind} {name} --ignore-not-found {'-n ' + namespace if namespace else ''}")
+MONITORS = (
+    "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>"
+    "<memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>"
+)
 
 
 @pytest.fixture(scope="session")
-def desk() -> Iterator[Desk]:
+def kubeconfig() -> Iterator[Path]:
+    """Of the cluster as `make demo` leaves it."""
     # not pytest's own folder: QEMU's monitor socket must fit into 108 bytes
     folder = Path(tempfile.mkdtemp(prefix="cachemon-docs-"))
     with ExitStack() as stack:
@@ -106,8 +45,38 @@ def desk() -> Iterator[Desk]:
             cluster.control_plane.apply(EXAMPLES / f"{example}.yaml")
         for name, (namespace, _) in {**PLACES, "vm3-overlap": PLACES["vm3"]}.items():
             until(f"figures of {name}", partial(_has_figures, cluster, namespace, name), seconds=60)
-        (folder / "desk").mkdir()
-        yield Desk(folder / "desk", cluster.control_plane.admin_kubeconfig)
+        yield cluster.control_plane.admin_kubeconfig
+
+
+@pytest.fixture(scope="session")
+def desk(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """For every page about a cluster."""
+    return Desk(tmp_path_factory.mktemp("desk"), kubeconfig)
+
+
+@pytest.fixture
+def host_desk(tmp_path: Path) -> Iterator[Callable[[Path | None], HostDesk]]:
+    """Makes the desk of a page about a plain host: three domains run, the last with monitors of libvirt's own."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
+    if os.geteuid() != 0:
+        pytest.skip("libvirtd sets its QEMUs' groups, which root alone may")
+    if not has_kvm():
+        pytest.skip("no KVM: libvirt has <cachetune> and <memorytune> for KVM domains only")
+    try:
+        programs = find_or_fetch()
+    except LibvirtMissingError as missing:
+        pytest.skip(str(missing))
+    for name in ("host", "desk"):
+        (tmp_path / name).mkdir()
+    with PlainHost(tmp_path / "host", programs) as host:
+        for domain in (
+            GuestDomain("vm1", vcpus=4, most_vcpus=4, busy_percent=(10, 30, 5, 10), kvm=True),
+            GuestDomain("vm2", vcpus=2, most_vcpus=2, busy_percent=(10, 5), kvm=True),
+            GuestDomain("vm3", vcpus=2, most_vcpus=2, busy_percent=(20, 10), kvm=True, cputune=MONITORS),
+        ):
+            host.libvirt.define(domain)
+            host.libvirt.start(domain.name)
+        yield lambda kubeconfig: HostDesk(tmp_path / "desk", host, kubeconfig)
 
 
 def _has_figures(cluster: Cluster, namespace: str, name: str) -> bool:

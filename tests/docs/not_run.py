@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cachemon.host.arguments import build_parser
+from cachemon.host.places import place_of
 from lab.cluster_api import kubectl_program
 from lab.prepare import REPOSITORY
 
@@ -39,6 +41,17 @@ def _is_an_extra(command: str) -> str:
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     named = re.search(r"cachemon\[(\w+)\]", command)
     return "" if named and named[1] in extras else "there is no such extra"
+
+
+def _names_the_socket_that_ssh_forwards(command: str) -> str:
+    """Options and arguments are known, and the socket is that of the program's own advice."""
+    words = shlex.split(command)
+    if words[0] == "ssh":
+        uri = f"qemu+ssh://{words[-1]}/system"
+        return "" if command in place_of(uri).advice else "the program advises something else"
+    args = build_parser().parse_args(words[1:])
+    socket = getattr(args, "socket", "")
+    return "" if socket in place_of(args.connect).advice else "this socket is another host's"
 
 
 def _is_bash(command: str) -> str:
@@ -76,7 +89,22 @@ NOT_RUN = (
         _kubectl_knows_it,
     ),
     NotRun(r"kubectl get .* (-w|--watch)", "it never ends", _kubectl_knows_it),
-    NotRun(r"pip install 'cachemon\[\w+\]'", "it would change the Python that runs this test", _is_an_extra),
+    NotRun(
+        r"(/opt/cachemon/bin/)?pip install 'cachemon\[\w+\]'",
+        "it would change the Python that runs this test",
+        _is_an_extra,
+    ),
+    NotRun(
+        r"(apt-get install|python3 -m venv|ln -s|rm -r) .*(/opt/cachemon|libvirt-dev).*",
+        "it would change this machine; lab/setup.sh has the packages",
+        _is_bash,
+    ),
+    NotRun(
+        r"cachemon host -c qemu\+ssh://\S+ (cpu-resource|--socket) .*|ssh -fnNT -L .*",
+        "there is no second host that takes ssh; tests/unit/host/test_socket.py runs commands over a socket as ssh "
+        "forwards one",
+        _names_the_socket_that_ssh_forwards,
+    ),
     NotRun(r"export KUBECONFIG=.*", "`make demo` prints it with the paths of that run", _is_bash),
     NotRun(
         r"\.venv/bin/python -m pytest tests/docs",

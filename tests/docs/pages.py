@@ -12,7 +12,7 @@ __all__ = ["PAGES", "Command", "File", "Step", "commands", "page_steps", "steps"
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_FILE_NAME = re.compile(r"(?:# |<!-- )([\w.-]+\.(?:yaml|xml))(?: -->)?\n")
+_FILE_NAME = re.compile(r"(?:# |<!-- )([\w.-]+\.(?:yaml|xml|conf))(?: -->)?\n")
 
 
 @dataclass(frozen=True, slots=True)

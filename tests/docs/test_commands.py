@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.prepare import REPOSITORY
-from tests.docs.conftest import Desk
+from tests.docs.desks import Desk, HostDesk
 from tests.docs.not_run import rule_of
 from tests.docs.pages import PAGES, Command, File, commands, page_steps
 from tests.docs.shape import mismatch
@@ -15,8 +15,15 @@ from tests.docs.shape import mismatch
 SECONDS = 60
 CHANGES = re.compile(
     r"kubectl (apply|create|delete|label|annotate|patch|edit|replace|scale)\b"
-    r"|kubectl cachemon cpu-resource .*--(create|destroy)\b|kubectl cachemon import (?!.*(-o (json|yaml)|--dry-run))"
+    r"|cachemon (host )?cpu-resource .*--(create|destroy)\b|systemctl|virsh (define|destroy|start|metadata .*--set)"
+    r"|cachemon (host )?import (?!.*(-o (json|yaml)|--dry-run))"
 )
+ON_A_HOST = {
+    REPOSITORY / "docs/guides" / name
+    for name in ("plain-libvirt-host.md", "move-from-libvirts-monitors.md", "move-to-kubevirt.md")
+}
+INSTALLS = REPOSITORY / "docs/guides/plain-libvirt-host.md"
+BESIDE_A_CLUSTER = {REPOSITORY / "docs/guides/move-to-kubevirt.md"}
 PLACEHOLDERS = {"NODE": "node02", "NAMESPACE": "tenant-b", "NAME": "vm3", "POD": "cachemon-agent-node02"}
 
 
@@ -51,9 +58,25 @@ def told(command: Command, desk: Desk) -> str:
             return problem
 
 
+@pytest.fixture
+def page_desk(request: pytest.FixtureRequest, path: Path) -> Desk:
+    """Where the commands of a page are typed."""
+    if path not in ON_A_HOST:
+        desk: Desk = request.getfixturevalue("desk")
+        return desk
+    make = request.getfixturevalue("host_desk")
+    assert callable(make)
+    found = make(request.getfixturevalue("kubeconfig") if path in BESIDE_A_CLUSTER else None)
+    assert isinstance(found, HostDesk)
+    if path != INSTALLS:
+        found.install()
+    return found
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_the_commands_of_a_page_do_what_the_page_shows_and_leave_nothing_behind(path: Path, desk: Desk) -> None:
+def test_the_commands_of_a_page_do_what_the_page_shows_and_leave_nothing_behind(path: Path, page_desk: Desk) -> None:
+    desk = page_desk
     before = desk.objects()
     try:
         for step in runnable(path):

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -7,29 +8,43 @@ from pathlib import Path
 import pytest
 
 from lab.binaries import find
+from lab.host.guest_domain import has_kvm
+from lab.host.keeper import processes_of
+from lab.host.programs import LibvirtMissingError, find_or_fetch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = (sys.executable, "-m", "lab.demo")
+DEMO_HOST = (sys.executable, "-m", "lab.demo_host")
 ORDINARY_UID = "61234"
 
 
-def assert_it_happened(done: "subprocess.CompletedProcess[str]") -> None:
+def told(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def assert_it_happened(done: "subprocess.CompletedProcess[str]", steps: int = 10, exact: int = 10) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert "All 10 steps happened." in done.stdout
-    assert done.stdout.count(" exact\n") == 10
+    assert f"All {steps} steps happened." in done.stdout
+    assert done.stdout.count(" exact\n") == exact
     assert "WRONG" not in done.stdout
 
 
 @pytest.mark.timeout(300)
 def test_the_demo_tells_its_whole_story_and_leaves_nothing_behind() -> None:
-    done = subprocess.run(DEMO, cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert_it_happened(done)
+    assert_it_happened(told(DEMO))
     assert "cachemon-demo-" not in Path("/proc/mounts").read_text()
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
 def test_the_demo_runs_as_an_ordinary_user_too() -> None:
+    assert_it_happened(as_ordinary_user(DEMO))
+
+
+def as_ordinary_user(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the lab as somebody who has nothing but a home; skips where he may have no namespaces."""
     if subprocess.run(
         ["setpriv", f"--reuid={ORDINARY_UID}", "unshare", "--user", "--map-root-user", "true"], check=False
     ).returncode:
@@ -37,11 +52,11 @@ def test_the_demo_runs_as_an_ordinary_user_too() -> None:
     assets = find().etcd.parent
     with tempfile.TemporaryDirectory(prefix="cachemon-home-") as home:
         os.chown(home, int(ORDINARY_UID), int(ORDINARY_UID))
-        done = subprocess.run(
+        return subprocess.run(
             [
                 *("unshare", "--mount", sys.executable, REPOSITORY / "tests/e2e/as_ordinary_user.py", ORDINARY_UID),
                 ":".join(map(str, (REPOSITORY, assets, Path(sys.base_prefix), Path(sys.prefix)))),
-                *DEMO,
+                *command,
             ],
             cwd=REPOSITORY,
             env={
@@ -55,4 +70,53 @@ def test_the_demo_runs_as_an_ordinary_user_too() -> None:
             text=True,
             check=False,
         )
-    assert_it_happened(done)
+
+
+@pytest.fixture
+def libvirt_host() -> None:
+    """Skips where no libvirt host can be had."""
+    pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
+    if os.geteuid() != 0:
+        pytest.skip("libvirtd sets the groups of its QEMUs, which root alone may")
+    try:
+        find_or_fetch()
+    except LibvirtMissingError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("libvirt_host")
+def test_the_demo_of_a_libvirt_host_tells_its_whole_story_and_leaves_nothing_behind() -> None:
+    assert_it_happened(told(DEMO_HOST), steps=8, exact=8 if has_kvm() else 5)
+    assert "cachemon-demo-" not in Path("/proc/mounts").read_text()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("libvirt_host")
+def test_ctrl_c_ends_the_demo_of_a_libvirt_host_with_its_daemon_and_domains() -> None:
+    process = subprocess.Popen(
+        DEMO_HOST, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
+    )
+    assert process.stdout
+    lines = iter(process.stdout.readline, "")
+    hosts = next(line for line in lines if "vm2" in line) and hosts_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    assert "stopped" in process.communicate()[0]
+    assert process.returncode == 130
+    assert [(processes_of(name), list(Path(tempfile.gettempdir()).glob(name))) for name in hosts] == [([], [])]
+
+
+@pytest.mark.usefixtures("libvirt_host")
+def test_the_demo_of_a_libvirt_host_says_in_one_line_that_it_wants_root() -> None:
+    done = as_ordinary_user(DEMO_HOST)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "run it as root: sudo make demo-host\n" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def hosts_of(pid: int) -> list[str]:
+    """Names of the folders of the libvirt hosts that a process has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    commands = (Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in children)
+    keepers = [command for command in commands if "lab.host.keeper" in command]
+    return [Path(command[command.index("lab.host.keeper") + 1]).name for command in keepers]

@@ -205,6 +205,9 @@ def test_the_node_object_adds_up(
     for block in blocks:
         assert block["monitoredBytes"] + block["unattributedBytes"] == block["occupancyBytes"]
         assert block["occupancyBytes"] <= block["capacityBytes"] == 32 * 1024 * 1024
-        of_groups = [item["occupancyBytes"] for item in block["heaviestGroups"] if item["namespace"] == namespace]
-        of_vmi = [item["occupancyBytes"] for item in block["heaviestVMIs"] if item["namespace"] == namespace]
-        assert of_vmi == [sum(of_groups)]
+        # A block names nobody where the threads have not run yet: on a busy machine that takes its time.
+        of_groups, of_vmis = (
+            [item["occupancyBytes"] for item in block.get(heaviest, ()) if item["namespace"] == namespace]
+            for heaviest in ("heaviestGroups", "heaviestVMIs")
+        )
+        assert of_vmis == ([sum(of_groups)] if of_groups else [])

@@ -10,6 +10,7 @@ from typing import Self
 
 from cachemon.model.threads import Thread, ThreadClass
 from cachemon.qemu.proc import read_stat
+from lab.wait import until
 
 _PR_SET_NAME = 15  # linux/prctl.h
 
@@ -31,7 +32,9 @@ class _Worker:
 
     def end(self) -> None:
         self._jobs.put(None)
-        self._thread.join()
+        self._thread.join()  # which returns a moment before the kernel's thread has gone
+        entry = Path(f"/proc/self/task/{self.tid}")
+        until(f"thread {self.tid} to be gone", lambda: not entry.exists(), poll_seconds=0.001)
 
     def _run(self, name: str) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())

@@ -1,4 +1,4 @@
-"""docs/what-happens-when.md says nothing that no test shows, and leaves no lifecycle out."""
+"""The tables of what happens when say nothing that no test shows, and leave no lifecycle out."""
 
 import ast
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs/what-happens-when.md"
+HOST_PAGE = TESTS.parent / "docs/guides/plain-libvirt-host.md"
 TOLD_WHOLE = ("lifecycles_*.py", "outages.py", "faults.py", "policy.py")
 """Every test of these files of tests/e2e has a line."""
 
@@ -15,22 +16,32 @@ def names_in(path: Path) -> set[str]:
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
-def named() -> set[str]:
-    return set(re.findall(r"\btest_\w+", PAGE.read_text(encoding="utf-8")))
+def names_in_folders(*folders: str) -> set[str]:
+    return {name for folder in folders for path in (TESTS / folder).glob("*.py") for name in names_in(path)}
+
+
+def named(page: Path) -> set[str]:
+    return set(re.findall(r"\btest_\w+", page.read_text(encoding="utf-8")))
+
+
+def lines_without_tests(lines: list[str]) -> list[str]:
+    return [line for line in lines if not re.search(r"<!-- test_\w+( test_\w+)* --> \|$", line)]
 
 
 def test_every_line_names_tests_that_there_are() -> None:
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     lines = [line for line in lines if not line.startswith("| event |")]
     assert len(lines) > 20
-    assert [line for line in lines if not re.search(r"<!-- test_\w+( test_\w+)* --> \|$", line)] == []
-    there = {
-        name
-        for folder in ("e2e", "apiserver", "cluster")
-        for path in (TESTS / folder).glob("*.py")
-        for name in names_in(path)
-    }
-    assert named() - there == set()
+    assert lines_without_tests(lines) == []
+    assert named(PAGE) - names_in_folders("e2e", "apiserver", "cluster") == set()
+
+
+def test_every_line_of_the_plain_host_names_tests_that_there_are() -> None:
+    _, _, table = HOST_PAGE.read_text(encoding="utf-8").partition("| event |")
+    lines = [line for line in table.partition("\n\n")[0].splitlines() if line.startswith("| ")]
+    assert len(lines) >= 10
+    assert lines_without_tests(lines) == []
+    assert named(HOST_PAGE) - names_in_folders("libvirt", "resctrl") == set()
 
 
 def test_every_lifecycle_has_a_line() -> None:
@@ -38,4 +49,4 @@ def test_every_lifecycle_has_a_line() -> None:
         name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in names_in(path)
     }
     assert told
-    assert told - named() == set()
+    assert told - named(PAGE) == set()

@@ -113,7 +113,8 @@ def _import(commands: Commands) -> None:
         "import",
         "make CacheMonitorGroups of the monitors in libvirt's domain XML",
         outputs=("json", "yaml", "name"),
-        details="Read are <cachetune><monitor>, <memorytune><monitor> and the RFC's <resmongroup>, by their rules.\n"
+        details="Read are <cachetune><monitor>, <memorytune><monitor>, the RFC's <resmongroup>, and the groups that\n"
+        "`cachemon host` has put into the metadata.\n"
         "With -o json or yaml the objects are printed and nothing is written:\n"
         "  virsh dumpxml vm3 | kubectl cachemon import - -o yaml",
     )

@@ -3,15 +3,13 @@
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from cachemon.cli.backend import Terminal
 from cachemon.model.cpu_resource import check_name
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
-
-if TYPE_CHECKING:
-    from cachemon.libvirt.domain_xml import DomainMonitoring
+from cachemon.model.kept_groups import check_new_group
 
 __all__ = ["STDIN", "chosen_groups", "print_export", "read_content", "read_groups", "where_of"]
 
@@ -42,26 +40,44 @@ def read_content(path: str, stdin: TextIO) -> bytes:
         raise InvalidInputError(f"can't be read: {err.strerror or err}") from err
 
 
-def read_groups(text: bytes, where: str, terminal: Terminal) -> "DomainMonitoring":
-    """The groups of the monitors in a domain's XML; what was left out is remarked.
+def read_groups(
+    text: bytes, where: str, terminal: Terminal, *, with_metadata: bool = False
+) -> tuple[str, tuple[MonitoringGroup, ...]]:
+    """Name of a domain, and the groups of the monitors in its XML; what was left out is remarked.
+
+    Args:
+        text: the XML.
+        where: it is from.
+        terminal: takes remarks.
+        with_metadata: whether groups in its metadata count too. Of two of the same vCPUs the monitor is left out:
+            the other has the name that a person gave.
 
     Raises:
         InvalidInputError: it is no domain XML, its monitors break a rule, or a group has a name that can't be kept.
     """
     from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  see above
+    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
 
     try:
         found = read_domain(text)
-        for group in found.groups:
+        kept = read_metadata(text) if with_metadata else ()
+        parts = {(group.vcpus, group.all_vcpus, group.threads) for group in kept}
+        groups = (
+            *kept,
+            *(it for it in found.groups if (it.vcpus, it.all_vcpus, it.threads) not in parts),
+        )
+        for group in groups:
             if "name" in render_group(group):
                 check_name(group.name)
+            check_new_group(group, (other for other in groups if other is not group))
     except InvalidInputError as err:
         raise InvalidInputError(f"{where}: {err}") from err
     for remark in found.remarks:
         terminal.remark(f"{where}: {remark}")
-    if not found.groups:
-        terminal.remark(f"{where}: domain {found.name} has no monitors; nothing to import")
-    return found
+    if not groups:
+        what = "monitors and no groups" if with_metadata else "monitors"
+        terminal.remark(f"{where}: domain {found.name} has no {what}; nothing to import")
+    return found.name, groups
 
 
 def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> list[MonitoringGroup]:

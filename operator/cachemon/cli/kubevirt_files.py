@@ -50,15 +50,15 @@ def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] |
         text = read_content(path, session.stdin)
     except InvalidInputError as err:
         raise InvalidInputError(f"{where}: {err}") from err
-    found = read_groups(text, where, session)
-    if not found.groups:
+    domain, groups = read_groups(text, where, session, with_metadata=True)
+    if not groups:
         return None
-    named = _vmi_of(found.name, args, session, where)
+    named = _vmi_of(domain, args, session, where)
     return {
         "apiVersion": API_VERSION,
         "kind": GROUPS.kind,
         "metadata": {"name": args.name or named.vmi, "namespace": named.namespace},
-        "spec": {"vmiName": named.vmi, "groups": [render_group(group) for group in found.groups]},
+        "spec": {"vmiName": named.vmi, "groups": [render_group(group) for group in groups]},
     }
 
 

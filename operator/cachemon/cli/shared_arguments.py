@@ -127,7 +127,10 @@ class FrontEnd:
         )
         parser.add_argument("--into", metavar="FILE", help="domain XML whose monitors are to be replaced; - is stdin")
         parser.add_argument(
-            "--form", choices=("monitor", "resmongroup"), default="monitor", help="libvirt's element, or the RFC's"
+            "--form",
+            choices=("monitor", "resmongroup", "metadata"),
+            default="monitor",
+            help="libvirt's element, the RFC's, or that of a host with cachemon, which leaves no group out",
         )
         return parser
 

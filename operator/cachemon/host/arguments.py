@@ -77,7 +77,8 @@ def _import(commands: Commands) -> None:
         "keep groups for the monitors that libvirt's XML of a domain has",
         outputs=("json", "yaml", "name"),
         details="Read are <cachetune><monitor>, <memorytune><monitor> and the RFC's <resmongroup>, by their rules.\n"
-        "libvirt drops a <resmongroup> from what is defined: give the file that has it.\n"
+        "libvirt drops a <resmongroup> from what is defined: give the file that has it. Of a file the groups in\n"
+        "the metadata are read, too: they come from another host with cachemon.\n"
         "With -o json or yaml the groups are printed and nothing is written.",
     )
     parser.add_argument("domain", metavar="DOMAIN", help="name, id or UUID of the domain; its configuration is read")
@@ -92,7 +93,8 @@ def _export(commands: Commands) -> None:
         "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap. With --into\n"
         "the groups that are written are taken out of the metadata, so that libvirt has them from the next start:\n"
         "  virsh dumpxml --inactive --security-info vm3 |\n"
-        "    cachemon host export vm3 --into - | virsh define /dev/stdin",
+        "    cachemon host export vm3 --into - | virsh define /dev/stdin\n"
+        "With --form metadata it is the other way round: the monitors are taken out.",
     )
 
 

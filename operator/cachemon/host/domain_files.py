@@ -31,7 +31,7 @@ async def import_domain(args: Namespace, session: HostSession) -> int:
             text = read_content(args.file, session.stdin)
         except InvalidInputError as err:
             raise InvalidInputError(f"{where}: {err}") from err
-    groups = read_groups(text, where, session).groups
+    _, groups = read_groups(text, where, session, with_metadata=bool(args.file))
     if args.output in ("json", "yaml"):
         items = [{"name": group.name, **render_group(group)} for group in groups]
         session.say(render_data({"domain": domain.name, "uuid": domain.uuid, "groups": items}, args.output))
@@ -102,7 +102,7 @@ async def export_domain(args: Namespace, session: HostSession) -> int:
         )
     groups = chosen_groups(there, args.group)
     print_export(groups, read_domain(xml).max_vcpus, args, session.stdin, session)
-    if not args.into:
+    if not args.into and args.form != "metadata":
         session.remark(
             f"put it into the domain with `{session.virsh} edit {quote(domain.name)}`, and take the same groups out "
             "of <cachemon:groups> there: a thread can be in one mon_group only"

@@ -20,7 +20,7 @@ from cachemon.libvirt.document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
 
-__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out"]
+__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
 
 NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
 KEY = "cachemon"
@@ -61,10 +61,43 @@ def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
     Raises:
         InvalidInputError: these groups can't be meant, or not together.
     """
-    root = etree.Element(_ROOT)
+    return etree.tostring(_element(groups, etree.Element(_ROOT)), encoding="unicode")
+
+
+def write_groups(domain: etree._Element, groups: Sequence[MonitoringGroup]) -> etree._Element:
+    """Put groups into the metadata of a document; one that has the name of a new one goes.
+
+    Returns:
+        The `<metadata>`.
+
+    Raises:
+        InvalidInputError: as above.
+    """
+    there = _groups([old for old in domain.iterfind("metadata/*") if _is_ours(old)])
+    names = {group.name for group in groups}
+    together = (*(group for group in there if group.name not in names), *groups)
+    element = _element(together, etree.Element(etree.QName(NAMESPACE, _ROOT), nsmap={KEY: NAMESPACE}))
+    metadata = domain.find("metadata")
+    if metadata is None:
+        metadata = etree.Element("metadata")
+        name = domain.find("name")
+        if name is None:
+            domain.insert(0, metadata)
+        else:
+            metadata.tail, name.tail = name.tail, name.tail
+            name.addnext(metadata)
+    for old in [old for old in metadata if _is_ours(old)]:
+        metadata.remove(old)
+    metadata.append(element)
+    etree.indent(metadata, level=1)
+    return metadata
+
+
+def _element(groups: Sequence[MonitoringGroup], root: etree._Element) -> etree._Element:
+    """The groups in an element, whose namespace they have."""
     for group in groups:
         item = render_group(group)
-        element = etree.SubElement(root, _GROUP)
+        element = etree.SubElement(root, etree.QName(etree.QName(root).namespace, _GROUP))
         try:
             element.set("id", group.name)
         except ValueError as err:  # a character that XML has no way to write
@@ -74,7 +107,7 @@ def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
         if "threads" in item:
             element.set("threads", ",".join(item["threads"]))
     _parsed(list(root))  # what is written can be read again
-    return etree.tostring(root, encoding="unicode")
+    return root
 
 
 def take_groups_out(domain: etree._Element, names: Collection[str]) -> None:

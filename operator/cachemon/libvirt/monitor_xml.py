@@ -1,6 +1,7 @@
-"""From monitoring groups to libvirt's XML: `<monitor>`s, or the RFC's `<resmongroup>`. Pure: values in, text out.
+"""From monitoring groups to libvirt's XML: `<monitor>`s, the RFC's `<resmongroup>`, our metadata. Pure.
 
-What is written is read again by `domain_xml`, so that nothing leaves here which libvirt would refuse or change.
+What is written is read again by `domain_xml` or `metadata`, so that nothing leaves here which libvirt would refuse or
+change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from lxml import etree
 
 from cachemon.libvirt.document import read_document
 from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitoring_of
-from cachemon.libvirt.metadata import take_groups_out
+from cachemon.libvirt.metadata import take_groups_out, write_groups
 from cachemon.libvirt.monitor_rules import TuneKind
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
@@ -27,6 +28,8 @@ class Form(StrEnum):
 
     MONITOR = "monitor"
     RESMONGROUP = "resmongroup"
+    METADATA = "metadata"
+    """Says everything of every group, and libvirt leaves it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class _Wanted:
 
 
 def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form) -> Export:
-    """A `<cputune>` with the groups, to be put into a domain with `virsh edit`.
+    """A `<cputune>` or `<metadata>` with the groups, to be put into a domain with `virsh edit`.
 
     Args:
         groups: of one VM.
@@ -57,6 +60,10 @@ def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form
         InvalidInputError: libvirt can't have these groups, or not together.
     """
     groups = tuple(groups)
+    if form is Form.METADATA:
+        metadata = write_groups(etree.Element("domain"), groups)
+        etree.indent(metadata, _INDENT)
+        return Export(etree.tostring(metadata, encoding="unicode", with_tail=False), ())
     highest = max((id_ for group in groups for id_ in group.vcpus or ()), default=0)
     domain = etree.Element("domain")
     etree.SubElement(domain, "name").text = "any"
@@ -71,7 +78,7 @@ def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form
 def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) -> Export:
     """A domain's XML with its monitors replaced by the groups; what it allocates, and all else, stays.
 
-    Groups that are written leave the metadata, as a thread can't be in libvirt's mon_group and in ours.
+    A group is in the metadata or has a monitor, as a thread can't be in libvirt's mon_group and in ours.
 
     Raises:
         InvalidInputError: the text is no domain XML, or this domain can't have these groups.
@@ -80,6 +87,9 @@ def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) ->
     max_vcpus = monitoring_of(domain).max_vcpus
     groups = tuple(groups)
     _take_monitors_out(domain)
+    if form is Form.METADATA:
+        write_groups(domain, groups)
+        return Export(etree.tostring(domain, encoding="unicode"), ())
     take_groups_out(domain, {group.name for group in groups if not _is_left_out(group, form)})
     remarks = _insert(domain, groups, max_vcpus, form)
     return Export(etree.tostring(domain, encoding="unicode"), remarks)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.model.api import ObjectName
-from cachemon.model.groups import parse_groups
+from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
+from cachemon.model.vcpus import ALL, format_vcpus
 from tests.unit.cli.fake_api import GROUPS, Plugin, cmg
 
 MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor level='3' vcpus='3'/></cachetune>"
@@ -16,6 +17,16 @@ MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor leve
 
 def domain(cputune: str = MONITORS, name: str = "vm3", vcpus: int = 4) -> str:
     return f"<domain><name>{name}</name><vcpu>{vcpus}</vcpu><cputune>{cputune}</cputune></domain>"
+
+
+@st.composite
+def whole_groups(draw: st.DrawFn) -> MonitoringGroup:
+    """A group as any object may have it."""
+    vcpus = draw(st.just(ALL) | st.none() | st.sets(st.integers(0, 9), min_size=1).map(format_vcpus))
+    threads = draw(st.sets(st.sampled_from(["IOThread", "Emulator", "Vhost"]), min_size=0 if vcpus else 1))
+    name = draw(st.from_regex(r"\A[a-z][a-z0-9]{0,9}\Z"))
+    item = {"name": name, "vcpus": vcpus, "threads": sorted(threads)}
+    return parse_group({key: value for key, value in item.items() if value})
 
 
 def test_monitors_become_a_group_object() -> None:
@@ -110,7 +121,7 @@ def test_all_files_are_checked_before_any_is_written(tmp_path: Path) -> None:
 def test_a_domain_without_monitors_is_told_of() -> None:
     done = Plugin().run("import", "-", stdin=domain(""))
     assert (done.code, done.out) == (0, "")
-    assert done.err == "stdin: domain vm3 has no monitors; nothing to import\n"
+    assert done.err == "stdin: domain vm3 has no monitors and no groups; nothing to import\n"
 
 
 def test_a_name_that_the_api_does_not_take_is_refused_here() -> None:
@@ -162,3 +173,26 @@ def test_groups_make_the_round_trip_through_libvirts_xml(homes: list[int]) -> No
     sets = {group.vcpus for group in parse_groups(made["spec"]["groups"])}
     assert sets == {frozenset(map(int, text.split(","))) for text in lists if text}
     assert sets == {group.vcpus for group in read_domain(xml.encode()).groups}
+
+
+@given(st.lists(whole_groups(), min_size=1, max_size=8, unique_by=lambda group: group.name))
+def test_groups_make_the_round_trip_through_the_metadata_of_a_host_whatever_they_are(
+    groups: list[MonitoringGroup],
+) -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=list(map(render_group, groups))))
+    xml = plugin.run("export", "vm3", "--into", "-", "--form", "metadata", stdin=domain()).out
+    assert read_domain(xml.encode()).groups == ()
+    fresh = Plugin()
+    assert fresh.run("import", "-", stdin=xml).code == 0
+    (made,) = fresh.api.objects["CacheMonitorGroup"].values()
+    assert set(parse_groups(made["spec"]["groups"])) == set(groups)
+
+
+def test_a_group_of_a_host_keeps_its_name_where_libvirt_has_a_monitor_of_the_same_vcpus() -> None:
+    kept = "<metadata><c:groups xmlns:c='https://cachemon.dev/xmlns/libvirt/1.0'>{}</c:groups></metadata>"
+    xml = domain().replace("<vcpu>", kept.format("<c:resmongroup id='web' vcpus='0-2'/>") + "<vcpu>")
+    listing = yaml.safe_load(Plugin().run("import", "-", "-o", "yaml", stdin=xml).out)
+    assert listing["items"][0]["spec"]["groups"] == [{"name": "web", "vcpus": "0-2"}, {"vcpus": "3"}]
+    other = domain().replace("<vcpu>", kept.format("<c:resmongroup id='vcpus_3' vcpus='all'/>") + "<vcpu>")
+    assert "group 'vcpus_3' is there already" in Plugin().run("import", "-", stdin=other).err

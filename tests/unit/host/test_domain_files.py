@@ -157,3 +157,27 @@ def test_groups_make_the_round_trip_through_libvirts_xml(homes: list[int]) -> No
     config = fresh.libvirt.all["vm3"].config_xml
     assert config is not None
     assert {found.vcpus for found in read_metadata(config)} == {wanted.vcpus for wanted in groups}
+
+
+def test_the_groups_of_another_host_come_from_its_xml_as_they_are() -> None:
+    there, here = Host(), Host()
+    there.libvirt.put(groups=[group("web", "0-1"), group("half", "0"), group("io", threads=["IOThread"])])
+    here.libvirt.put()
+    xml = there.libvirt.all["vm3"].config_xml
+    assert xml is not None
+    assert here.run("import", "vm3", "-", stdin=xml.decode()).out == "domain vm3 configured with web, half, io\n"
+    assert here.config() == ["web", "half", "io"]
+
+
+def test_with_the_form_of_the_metadata_libvirts_monitors_are_taken_out(host: Host) -> None:
+    assert host.run("import", "vm3").code == 0
+    xml = host.libvirt.all["vm3"].config_xml
+    assert xml is not None
+    done = host.run("export", "vm3", "--into", "-", "--form", "metadata", stdin=xml.decode())
+    assert (done.err, read_domain(done.out.encode()).own_monitors) == ("", ())
+    assert [group.name for group in read_metadata(done.out.encode())] == ["vcpus_0-2", "vcpus_3"]
+    alone = host.run("export", "vm3", "--form", "metadata")
+    assert alone.err == ""
+    assert alone.out.startswith(
+        '<metadata>\n  <cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">\n'
+    )

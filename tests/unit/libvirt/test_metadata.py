@@ -3,12 +3,15 @@ from xml.sax.saxutils import quoteattr
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
-from cachemon.libvirt.metadata import MOST_GROUPS, NAMESPACE, read_metadata, render_metadata
+from cachemon.libvirt.document import read_document
+from cachemon.libvirt.metadata import MOST_GROUPS, NAMESPACE, read_metadata, render_metadata, write_groups
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup
 from cachemon.model.threads import ThreadClass
 
+OTHER_GROUPS = ["", '<cachemon:resmongroup id="a" vcpus="0"/>']
 OTHERS = frozenset(ThreadClass) - {ThreadClass.VCPU}
 
 
@@ -43,6 +46,19 @@ def monitoring_groups(draw: st.DrawFn) -> MonitoringGroup:
 @given(st.lists(monitoring_groups(), max_size=6, unique_by=lambda group: group.name))
 def test_what_is_written_is_read_again(wanted: list[MonitoringGroup]) -> None:
     assert read_metadata(kept_by_libvirt(render_metadata(wanted))) == tuple(wanted)
+
+
+@given(st.lists(monitoring_groups(), max_size=5, unique_by=lambda group: group.name), st.sampled_from(OTHER_GROUPS))
+def test_groups_that_are_written_into_a_document_stand_beside_the_others_there(
+    wanted: list[MonitoringGroup], others: str
+) -> None:
+    text = groups(others) if others else domain("")
+    document = read_document(text)
+    write_groups(document, wanted)
+    written = etree.tostring(document)
+    names = {group.name for group in wanted}
+    assert read_metadata(written) == (*(it for it in read_metadata(text) if it.name not in names), *wanted)
+    assert (b"urn:other" in written) == bool(others)
 
 
 def test_groups_are_read_from_the_element_that_the_documentation_shows() -> None:

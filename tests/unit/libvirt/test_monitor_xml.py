@@ -89,7 +89,7 @@ def test_a_group_across_the_edge_of_an_allocation_is_refused() -> None:
         insert_groups(DOMAIN, [of(frozenset({3, 4}))], Form.MONITOR)
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("form", [Form.MONITOR, Form.RESMONGROUP])
 def test_groups_that_overlap_are_refused_by_name(form: Form) -> None:
     groups = [of(frozenset({0, 1, 2, 3}), "every"), of(frozenset({0, 1}), "first-half")]
     with pytest.raises(InvalidInputError, match="'every' and 'first-half' share vCPU 0-1: choose some with --group"):

@@ -1,0 +1,128 @@
+"""A reader's desk: a folder in which the pages' commands are typed, and what they are typed about."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lab.host.plain_host import PlainHost
+from lab.prepare import REPOSITORY
+
+__all__ = ["Desk", "HostDesk"]
+
+FOLDERS = ("examples", "crds", "manifests", "charts", "docs")
+COMMAND_SECONDS = 60
+
+# A libvirt host for `virsh`: its test driver reads it, with libvirt's own parser and in virsh's own process.
+HOST = """\
+<node>
+  <domain type='test'>
+    <name>vm2</name><memory unit='MiB'>64</memory><vcpu>2</vcpu>
+    <cputune>
+      <cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>
+      <memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>
+    </cputune>
+    <os><type>hvm</type></os>
+  </domain>
+</node>
+"""
+
+_SERVICE = re.compile(r"(?:systemctl daemon-reload && )?systemctl (enable --now|disable --now|restart) cachemon-host")
+
+
+class Desk:
+    """In front of a cluster.
+
+    Args:
+        folder: an empty folder.
+        kubeconfig: of the cluster; None for a desk without one.
+    """
+
+    def __init__(self, folder: Path, kubeconfig: Path | None) -> None:
+        self.folder = folder
+        for name in FOLDERS:
+            shutil.copytree(REPOSITORY / name, folder / name)
+        (folder / "host.xml").write_text(HOST)
+        self._has_cluster = kubeconfig is not None
+        self.environment = {
+            "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "VIRSH_DEFAULT_CONNECT_URI": f"test://{folder}/host.xml",
+            "LC_ALL": "C",
+            **({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {}),
+        }
+
+    def save(self, name: str, text: str) -> None:
+        """As a reader saves a file."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def type(self, command: str) -> tuple[list[str], int]:
+        """What a command prints, on both streams, and its exit code."""
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        return done.stdout.splitlines(), done.returncode
+
+    def objects(self) -> set[tuple[str, str, str]]:
+        """Kind, namespace and name of everything of cachemon's that people make in the cluster."""
+        if not self._has_cluster:
+            return set()
+        lines, code = self.type("kubectl get cmg,cmp -A -o json")
+        assert code == 0, lines
+        items = json.loads("\n".join(lines))["items"]
+        return {
+            (item["kind"].lower(), item["metadata"].get("namespace", ""), item["metadata"]["name"]) for item in items
+        }
+
+    def remove(self, objects: Iterable[tuple[str, str, str]]) -> None:
+        """Objects that a page has left: the next page is not to see them. Policies go before what they stamp."""
+        for kind, namespace, name in sorted(objects, reverse=True):
+            self.type(f"kubectl delete {kind} {name} --ignore-not-found {'-n ' + namespace if namespace else ''}")
+
+
+class HostDesk(Desk):
+    """On a plain libvirt host, as its root; what systemd would do there, the lab does.
+
+    Args:
+        folder: an empty folder.
+        host: where commands run.
+        kubeconfig: of a cluster, if there is one beside it.
+    """
+
+    def __init__(self, folder: Path, host: PlainHost, kubeconfig: Path | None) -> None:
+        super().__init__(folder, kubeconfig)
+        self._host = host
+        kept: Mapping[str, str] = {name: self.environment[name] for name in self.environment if name == "KUBECONFIG"}
+        host.environment.update(kept)
+
+    def install(self) -> None:
+        """What the guide has a person do first."""
+        for command in (
+            "cachemon host agent --print-unit > /etc/systemd/system/cachemon-host.service",
+            "systemctl enable --now cachemon-host",
+        ):
+            printed, code = self.type(command)
+            assert code == 0, printed
+
+    def type(self, command: str) -> tuple[list[str], int]:
+        """As above."""
+        if service := _SERVICE.fullmatch(command):
+            if service[1] != "enable --now":
+                self._host.stop_agent()
+            if service[1] != "disable --now":
+                self._host.start_service()
+            return [], 0
+        done = self._host.run(command, self.folder)
+        return done.stdout.splitlines(), done.returncode
