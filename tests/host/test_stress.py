@@ -8,7 +8,7 @@ from tests.host.scene import Scene
 from tests.soak.host import run
 
 SEED = 3
-ACTIONS = 48
+ACTIONS = 40
 
 
 def test_whatever_is_killed_at_whatever_moment_comes_right_and_every_figure_is_that_of_the_books(
