@@ -2,6 +2,7 @@
 
 import re
 import sys
+import sysconfig
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -262,8 +263,9 @@ def _programs() -> Programs:
 
 
 def _invitation(host: PlainHost) -> str:
+    programs = sysconfig.get_path("scripts")
     return (
-        f"  sudo nsenter --target {host.agent.pid} --mount --uts env PATH={host.environment['PATH']} bash\n"
+        f"  sudo nsenter --target {host.agent.pid} --mount --uts env PATH={programs}:$PATH bash\n"
         "is a shell on that host: virsh list --all; virsh start vm1; cachemon host domstats; ls /sys/fs/resctrl\n"
     )
 

@@ -122,10 +122,8 @@ class LibvirtHost:
 
     def on_it(self, *command: str | Path) -> Sequence[str | Path]:
         """What runs a command where the host's directories are those of a machine; `stop` ends it at the latest."""
-        # Root of a user namespace has what it takes to mount; an ordinary user makes such a namespace first.
-        user = ["--user", "--map-root-user"] if os.geteuid() else []
         return [
-            *("unshare", *user, "--mount", "--uts", "--propagation", "private", "--"),
+            *("unshare", "--mount", "--uts", "--propagation", "private", "--"),
             *(_ENTER, self.folder, self._name, self.resctrl or "-", self._programs.helpers or "-"),
             *command,
         ]
