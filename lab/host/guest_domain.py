@@ -31,6 +31,7 @@ class GuestDomain:
         cputune: `<cachetune>`s and the like.
         metadata: elements in `<metadata>`.
         memory_mib: of the guest.
+        machine: q35, or pc: i440fx.
     """
 
     name: str
@@ -41,6 +42,7 @@ class GuestDomain:
     cputune: str = ""
     metadata: str = ""
     memory_mib: int = 32
+    machine: str = "q35"
 
     def xml(self, firmware: Path, uuid_: str | None = None) -> str:
         """What `virsh define` takes.
@@ -58,7 +60,7 @@ class GuestDomain:
   <iothreads>1</iothreads>
   <cputune>{self.cputune}</cputune>
   <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
+    <type arch='x86_64' machine='{self.machine}'>hvm</type>
     <loader readonly='yes' type='rom'>{firmware}</loader>
   </os>
   <features><acpi/><apic/></features>
