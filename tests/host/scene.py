@@ -115,12 +115,13 @@ class Scene:
         """Wait until there are mon_groups of cachemon for exactly these threads."""
         until(f"mon_groups for {wanted}", lambda: self.held() == set(wanted) and len(self.ours()) == len(wanted))
 
-    def until_monitored(self, domain: str, group: str) -> GroupReport:
-        """Wait until a group is monitored and was read."""
+    def until_monitored(self, domain: str, group: str, vcpus: tuple[int, ...] | None = None) -> GroupReport:
+        """Wait until a group is monitored, of these vCPUs if they are given, and was read."""
 
         def well() -> GroupReport | None:
             told = self.agent.group(domain, group)
-            return told if told and told.state == "Monitored" and told.blocks else None
+            is_well = told and told.state == "Monitored" and told.blocks and vcpus in (None, told.vcpus)
+            return told if is_well else None
 
         return until(f"group {group} of {domain} to be monitored", well)
 
@@ -164,6 +165,7 @@ class Scene:
     def compare(self) -> Mapping[Figure, tuple[Amount, Amount]]:
         """Every figure of every group of vCPUs: what the agent says, and what the books say.
 
+        For when the agent has told that all is monitored: the kernel is the first to know of the end of a thread.
         Traffic begins at different moments for both; what each grows by in the same time is the same.
 
         Raises:

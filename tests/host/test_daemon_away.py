@@ -121,6 +121,7 @@ def test_what_happened_while_the_agent_stood_still_is_made_up_for(scene: Scene) 
         os.kill(scene.agent.pid, signal.SIGCONT)
     scene.until_told("vm1", "vm3")
     scene.until_held(*(scene.tids(name, vcpu) for name in ("vm1", "vm3") for vcpu in (0, 1)))
+    for name in ("vm1", "vm3"):
+        scene.until_monitored(name, "all")
     assert scene.agent.group("vm1", "second") is None
-    scene.until_monitored("vm3", "all")
     scene.compare()

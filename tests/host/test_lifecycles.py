@@ -91,6 +91,7 @@ def test_a_domain_that_is_started_paused_is_monitored_before_its_first_instructi
     scene.host.define(GuestDomain("vm1", metadata=ALL))
     scene.host.virsh("start", "vm1", "--paused")
     scene.until_held(*both_vcpus(scene, "vm1"))
+    scene.until_monitored("vm1", "all")
     before = scene.compare()
     scene.host.virsh("resume", "vm1")
     scene.until_grown(before)
@@ -104,20 +105,21 @@ def test_vcpus_are_plugged_and_unplugged(
         request.getfixturevalue("kvm")
     groups = metadata('id="all" vcpus="all"', 'id="late" vcpus="2-3"')
     scene.start(GuestDomain("vm1", kvm=kvm, machine=machine, metadata=groups))
-    assert scene.until_monitored("vm1", "all").vcpus == (0, 1)
+    scene.until_monitored("vm1", "all", (0, 1))
     late = scene.agent.group("vm1", "late")
     assert late is not None
     assert (late.state, late.reason, late.vcpus) == ("Degraded", "VCPUsNotInVM", ())
     scene.host.virsh("setvcpus", "vm1", "4", "--live")
     scene.until_held(scene.tids("vm1", 0, 1), scene.tids("vm1", 2, 3))
-    assert scene.until_monitored("vm1", "late").vcpus == (2, 3)
+    scene.until_monitored("vm1", "late", (2, 3))
+    scene.until_monitored("vm1", "all", (0, 1, 2, 3))
     scene.compare()
     eject(scene.host, "vm1", 3, REGISTERS[machine])
     scene.until_held(scene.tids("vm1", 0, 1), scene.tids("vm1", 2))
     until("the group to lack a vCPU", lambda: (told := scene.agent.group("vm1", "late")) and told.vcpus == (2,))
     eject(scene.host, "vm1", 2, REGISTERS[machine])
     scene.until_held(scene.tids("vm1", 0, 1))
-    assert scene.until_monitored("vm1", "all").vcpus == (0, 1)
+    scene.until_monitored("vm1", "all", (0, 1))
 
 
 def eject(host: LibvirtHost, domain: str, vcpu: int, registers: int) -> None:
@@ -191,6 +193,8 @@ def test_domains_that_come_and_go_at_once_leave_nothing(scene: Scene) -> None:
     for name in names:
         scene.host.start(name)
     scene.until_held(*(held for name in names for held in both_vcpus(scene, name)))
+    for name in names:
+        scene.until_monitored(name, "all")
     scene.compare()
     for name in names[:2]:
         scene.host.destroy(name)
@@ -214,6 +218,6 @@ def test_groups_of_the_metadata_are_edited_while_the_domain_runs(scene: Scene) -
     scene.until_held()
     edit('id="both" vcpus="0-1"', 'id="first" vcpus="0"')
     scene.until_held(*both_vcpus(scene, "vm1"))
-    assert scene.until_monitored("vm1", "both").vcpus == (0, 1)
+    scene.until_monitored("vm1", "both", (0, 1))
     assert scene.agent.group("vm1", "all") is None
     scene.compare()

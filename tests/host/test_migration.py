@@ -109,5 +109,6 @@ def test_a_domain_with_kvm_moves_too(scene: Scene, target: Scene) -> None:
     scene.until_monitored("vm1", "all")
     scene.host.migrate("vm1", target.host)
     target.until_held(*vcpus(target))
+    target.until_monitored("vm1", "all")
     target.compare()
     scene.until_held()
