@@ -149,6 +149,21 @@ def test_libvirts_own_monitor_has_the_figures_of_its_mon_group_while_that_is_exa
     }
 
 
+def test_a_mon_group_of_libvirts_that_goes_is_missed_at_once_and_told_a_second_later(host: Host) -> None:
+    host.start("vm1", UUID, PID)
+    mkdir(host.tree, THEIRS)
+    host.tree.write_tid(THEIRS, host.vcpus["vm1"][0])
+    layout = host.run(running(own=[own_monitor("0")]))
+    assert states(host.monitors.sample(layout)[0]) == {("vm1", "vcpus_0"): WELL}
+    host.tree.directory(THEIRS).rmdir()
+    _, figures = host.monitors.sample(layout)
+    assert not any(isinstance(it.occupancy, int) for it in figures.groups.get(GroupKey(UUID, "vcpus_0"), ()))
+    host.now += 1.1
+    assert states(host.monitors.sample(layout)[0]) == {
+        ("vm1", "vcpus_0"): (GroupState.WAITING, "LibvirtGroupMissing")
+    }
+
+
 def test_where_libvirt_monitors_nothing_no_file_is_read_for_it(host: Host) -> None:
     host.start("vm1", UUID, PID)
     layout = host.run(running(ALL))

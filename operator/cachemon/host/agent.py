@@ -24,7 +24,7 @@ from cachemon.host.server import GroupTakenError, NotYetError, listen, serve_soc
 from cachemon.host.watcher import Connect, DomainWatcher, Listing
 from cachemon.host.wire import Report
 from cachemon.host.words import ON_A_HOST
-from cachemon.model.errors import DomainNotFoundError, InvalidInputError
+from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domains import Domains
 from cachemon.resctrl.claim import Claim
@@ -56,14 +56,14 @@ class HostAgent:
         self._was_told = asyncio.Event()
         self._has_sampled = asyncio.Event()
         self._is_ready = False
-        tree = ResctrlTree(config.resctrl)
+        tree, self._claim = ResctrlTree(config.resctrl), Claim(config.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
         self._cycle = Cycle(
             Reconciler[WatchedDomain](
                 tree, config.proc, config.sysfs, self._domains, ON_A_HOST, budget=config.rmid_budget
             ),
             Sampler(tree, config.rate_window_seconds),
-            Claim(config.resctrl),
+            self._claim,
             self._targets,
             Periods(config.sample_seconds, config.scan_seconds),
             told=self._sampled,
@@ -75,6 +75,9 @@ class HostAgent:
 
     async def run(self) -> None:
         """Work until cancelled; mon_groups and --live groups stay for the next agent."""
+        with suppress(ResctrlError):  # told when it is tried again
+            if self._claim.hold():
+                self._live.load()
         listener = listen(self._config.socket, self._config.socket_group)
         metrics = HostMetrics(
             lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
@@ -190,7 +193,7 @@ class HostAgent:
             self._notifier.status(self._in_a_line())
 
     def _targets(self) -> Sequence[DomainTarget]:
-        if not self._live.is_loaded:  # now, as an agent before us has written until its end
+        if not self._live.is_loaded:  # an agent before us has written until its end
             self._live.load()
         return targets_of(self._listing.domains, self._live.by_domain())
 

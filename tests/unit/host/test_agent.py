@@ -1,4 +1,6 @@
 import asyncio
+import fcntl
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -184,6 +186,49 @@ def test_live_groups_are_made_kept_and_given_up(world: World) -> None:
     asyncio.run(story())
 
 
+def test_a_second_agent_takes_no_orders_until_the_first_has_ended_and_then_knows_what_that_one_kept(
+    world: World,
+) -> None:
+    async def story() -> None:
+        world.start()
+        async with world.agent() as client:
+            await becomes(client, "the domain", "vm1", lambda it: it is not None)
+            await client.create_live(UUID, IO)
+        live = world.folder / "run/live.json"
+        written = live.read_bytes()
+        live.unlink()
+        (world.folder / "resctrl/info").mkdir(parents=True)
+        descriptor = os.open(world.folder / "resctrl/info", os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            async with world.agent() as client:
+                await becomes(client, "the domain", "vm1", lambda it: it is not None)
+                for order in (client.create_live(UUID, WEB), client.destroy_live(UUID, "io")):
+                    with pytest.raises(AgentRefusedError):
+                        await order
+                await until_waiting(client)
+                with pytest.raises(AgentRefusedError, match=r"another agent works on .*; ask that one"):
+                    await client.create_live(UUID, WEB)
+                live.write_bytes(written)
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                await becomes(client, "the group", "vm1", lambda it: kept(it).get("io") == "live")
+                assert "another agent" not in (await client.status())["problem"]
+        finally:
+            os.close(descriptor)
+
+    asyncio.run(story())
+
+
+async def until_waiting(client: AgentClient) -> None:
+    """Until the agent tells that it is not the only one."""
+    for _ in range(500):
+        if "another agent works" in (await client.domains()).problem:
+            assert "another agent works" in (await client.status())["problem"]
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never waited")
+
+
 def test_live_groups_end_with_the_run(world: World) -> None:
     async def story() -> None:
         world.start()
@@ -242,7 +287,7 @@ def test_an_address_that_is_taken_ends_the_agent_with_the_flags_name(world: Worl
         with socket.create_server(("127.0.0.1", 0)) as taken:
             with pytest.raises(ExceptionGroup) as caught:
                 async with world.agent(metrics=Address("127.0.0.1", taken.getsockname()[1])):
-                    await asyncio.sleep(0)
+                    await eventually("its end", lambda: not (world.folder / "host.sock").exists())
             assert caught.group_contains(InvalidInputError, match="--metrics 127.0.0.1")
 
     asyncio.run(story())
