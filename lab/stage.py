@@ -38,6 +38,7 @@ def perform(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="cachemon-demo-"))
     story = Story()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
     try:
         tell(story, folder)
     except KeyboardInterrupt:

@@ -86,6 +86,8 @@ def test_no_daemon_no_qemu_and_no_folder_outlive_the_program_that_made_the_host(
     signal_: signal.Signals,
 ) -> None:
     program = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
 from lab.host.programs import find_or_fetch

@@ -41,7 +41,7 @@ def test_every_line_of_the_plain_host_names_tests_that_there_are() -> None:
     lines = [line for line in table.partition("\n\n")[0].splitlines() if line.startswith("| ")]
     assert len(lines) >= 10
     assert lines_without_tests(lines) == []
-    assert named(HOST_PAGE) - names_in_folders("libvirt", "resctrl") == set()
+    assert named(HOST_PAGE) - names_in_folders("host", "resctrl") == set()
 
 
 def test_every_lifecycle_has_a_line() -> None:

@@ -138,14 +138,17 @@ def decide(
 
     The agent's figures are withdrawn when the group is bound to no node, and when they are those of no binding
     or of an earlier VMI: `status.nodeName` and `status.vmiUID` say what they were made for. They stay through
-    a migration and while the agent is silent.
+    a migration and while the agent is silent. A VMI that runs nowhere yet gets its UID written once they are gone.
     """
     group = stored.group
     binding = bind(stored.group.vmi, vmi, pods, agents, now)
     strange = not group.node_name or group.vmi_uid != binding.vmi_uid
     withdraw = stored.has_figures and (strange or not binding.node_name)
     readiness = judge(group, binding, now, figures_count=not withdraw)
-    status = _render(stored, binding, readiness.ready, now)
+    # While the last VMI's figures are still there nobody shall take them for the next one's.
+    is_between = withdraw and not binding.node_name and bool(binding.vmi_uid)
+    vmi_uid = group.vmi_uid if is_between else binding.vmi_uid
+    status = _render(stored, binding, vmi_uid, readiness.ready, now)
     times = [time for time in (binding.changes_at, readiness.changes_at) if time is not None]
     return Decision(
         status=None if status == stored.own_status else status,
@@ -156,7 +159,7 @@ def decide(
     )
 
 
-def _render(stored: StoredGroup, binding: Binding, ready: Condition, now: float) -> dict[str, Any]:
+def _render(stored: StoredGroup, binding: Binding, vmi_uid: str, ready: Condition, now: float) -> dict[str, Any]:
     """The operator's fields; no `placements` where there are none (an applied list that gets empty is removed)."""
     group = stored.group
     placements = [
@@ -166,7 +169,7 @@ def _render(stored: StoredGroup, binding: Binding, ready: Condition, now: float)
         "observedGeneration": group.generation,
         "nodeName": binding.node_name,
         "migrationTargetNodeName": binding.migration_target_node_name,
-        "vmiUID": binding.vmi_uid,
+        "vmiUID": vmi_uid,
         "vcpuCount": binding.vcpu_count,
         **({"placements": placements} if placements else {}),
         "conditions": [

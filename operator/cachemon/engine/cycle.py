@@ -25,6 +25,7 @@ _FAST_SCAN_SECONDS = 0.05
 _WAITED_PER_PAUSE = 600
 _ANOTHER_AGENT_SECONDS = 0.2
 _HEALTHY_WITHIN_SECONDS = 60.0
+_UNEXPLAINED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Cycle(Generic[W]):
         self._wake_reconcile = asyncio.Event()
         self._wake_sample = asyncio.Event()
         self._targets_changed_at = time.monotonic()
+        self._gone_since: tuple[int, float] | None = None  # of what is read: after which pass, and when that was seen
         self.is_second = False
 
     @property
@@ -158,11 +160,11 @@ class Cycle(Generic[W]):
         with ThreadPoolExecutor(1, "sample") as thread:
             while True:
                 self._wake_sample.clear()
-                layout, began, reconciled = self._layout, time.monotonic(), self.pulse.reconciles > 0
+                layout, began, has_layout = self._layout, time.monotonic(), self.pulse.reconciles > 0
                 try:
                     figures = await asyncio.get_running_loop().run_in_executor(thread, self._sample_once, layout)
                     self._note_sample(began)
-                    if reconciled:  # before that nothing is known about the machine
+                    if has_layout and self._is_explained(layout, figures):
                         self.sampled = (layout, figures)
                         self._told()
                     if figures.offline:
@@ -171,6 +173,21 @@ class Cycle(Generic[W]):
                 except Exception:
                     log.exception("sampling failed; trying again")
                 await wait_for(self._wake_sample, max(0.0, began + self._periods.sample_seconds - time.monotonic()))
+
+    def _is_explained(self, layout: Layout[W], figures: Figures) -> bool:
+        """Whether figures go with the layout.
+
+        What has gone may have been removed, with its threads, by a pass that is not over yet: the layout of that pass
+        tells so, and this one would tell of what can't be read. So a pass is waited for, but not for long.
+        """
+        if not figures.offline:
+            self._gone_since = None
+            return True
+        now = time.monotonic()
+        if self._gone_since is None:
+            self._gone_since = self.pulse.reconciles, now
+        passes, seen_at = self._gone_since
+        return (self.pulse.reconciles > passes and layout is self._layout) or now - seen_at > _UNEXPLAINED_SECONDS
 
     def _sample_once(self, layout: Layout[W]) -> Figures:
         figures = self._sampler.sample(layout)

@@ -69,6 +69,18 @@ def test_figures_are_withdrawn_from_a_group_that_is_bound_to_nothing_after_it_ha
     assert "placements" not in written(decision)
 
 
+def test_a_vmi_that_runs_nowhere_yet_is_named_once_the_figures_of_the_last_one_are_gone() -> None:
+    bound = written(decided(None))
+    with_figures = bound | figures()
+    pending = vmi(uid="the-next", phase="Pending")
+    decision = decided(with_figures, pending)
+    unbound = written(decision)
+    assert decision.withdraw
+    assert (unbound["nodeName"], unbound["vmiUID"]) == ("", bound["vmiUID"])
+    after = written(decided(unbound, pending))
+    assert (after["nodeName"], after["vmiUID"]) == ("", "the-next")
+
+
 def test_figures_left_by_a_crash_between_unbinding_and_withdrawing_go_before_the_next_binding() -> None:
     unbound = written(decided(None, vmi(phase="Pending")))
     decision = decided(unbound | figures())

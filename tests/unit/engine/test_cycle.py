@@ -1,6 +1,14 @@
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
 import pytest
 
-from cachemon.engine.cycle import scan_pause
+from cachemon.engine.cycle import Cycle, Periods, scan_pause
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import Layout, NodeFacts
+from tests.unit.eventually import eventually
 
 
 def test_threads_that_are_awaited_are_looked_for_often_and_less_so_the_longer_it_takes() -> None:
@@ -12,3 +20,75 @@ def test_threads_that_are_awaited_are_looked_for_often_and_less_so_the_longer_it
 def test_the_time_a_look_takes_is_part_of_the_time_to_the_next_but_at_most_half_of_it() -> None:
     assert scan_pause(5, None, spent=0.5) == 4.5
     assert [scan_pause(5, 0, spent) for spent in (0.0, 0.02, 0.04, 3.0)] == pytest.approx([0.05, 0.03, 0.04, 0.05])
+
+
+class Reconciler:
+    """Its second pass has removed something, and takes its time to say so."""
+
+    def __init__(self) -> None:
+        self.has_removed = threading.Event()
+        self.may_end = threading.Event()
+        self.layouts: list[Layout[Any]] = [Layout(), Layout(node=NodeFacts(own_mon_groups=1))]
+
+    def run(self, _targets: Sequence[Any]) -> Layout[Any]:
+        if self.layouts[1:]:
+            return self.layouts.pop(0)
+        self.has_removed.set()
+        self.may_end.wait()
+        return self.layouts[0]
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+class Sampler:
+    """Finds gone what was removed: with the old layout, or where it `stays` gone with every layout."""
+
+    def __init__(self, reconciler: Reconciler, *, stays: bool = False) -> None:
+        self.reconciler = reconciler
+        self.stays = stays
+        self.gone = 0
+
+    def sample(self, layout: Layout[Any]) -> Figures:
+        new = layout.node.own_mon_groups == 1
+        offline = self.reconciler.has_removed.is_set() and (self.stays or not new)
+        self.gone += offline
+        return Figures(wall_time=1.0, offline=offline)
+
+
+class Claim:
+    def hold(self) -> bool:
+        return True
+
+
+async def play(sampler: Sampler) -> list[tuple[bool, int]]:
+    """Whether each sample that was told was offline, and of how many mon_groups its layout was."""
+    told: list[tuple[bool, int]] = []
+
+    def note() -> None:
+        layout, figures = cycle.sampled
+        told.append((figures.offline, layout.node.own_mon_groups))
+
+    reconciler, reads, claim = (cast("Any", part) for part in (sampler.reconciler, sampler, Claim()))
+    cycle: Cycle[Any] = Cycle(reconciler, reads, claim, lambda: (), Periods(0.01, 60), told=note)
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(cycle.reconcile()), tasks.create_task(cycle.sample())]
+        await eventually("a sample", lambda: told)
+        cycle.targets_changed()
+        await eventually("samples of what has gone", lambda: sampler.gone >= 3)
+        assert told[-1] == (False, 0)
+        sampler.reconciler.may_end.set()
+        await eventually("a sample of the new layout", lambda: told[-1][1] == 1)
+        for loop in loops:
+            loop.cancel()
+    return told
+
+
+def test_what_a_pass_removes_is_not_told_as_gone_before_the_pass_says_why() -> None:
+    told = asyncio.run(play(Sampler(Reconciler())))
+    assert not any(offline for offline, _ in told)
+
+
+def test_what_is_gone_although_a_pass_is_over_is_told() -> None:
+    told = asyncio.run(play(Sampler(Reconciler(), stays=True)))
+    assert told[-1] == (True, 1)

@@ -95,9 +95,11 @@ def test_a_module_that_no_extra_brings_is_a_bug_and_not_hidden() -> None:
 
 
 HANGS = """\
-import sys, threading
+import signal, sys, threading
 from cachemon.cli.program import run_command
 from cachemon.host.session import HostSession
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
 
 def connect(*, read_only):
     print("asked")
