@@ -56,7 +56,12 @@ def find_or_fetch(cache: Path | None = None, say: Say = say_on_stderr) -> Progra
     store.mkdir(parents=True, exist_ok=True)
     with locked(store / "lock", "libvirtd", say):
         packages = _packages()
-        folder = store / next(name for name in packages if name.startswith("libvirt-daemon=")).partition("=")[2]
+        versions = [version for name, _, version in (it.partition("=") for it in packages) if name in PACKAGES]
+        if not versions:
+            raise LibvirtMissingError(
+                f"{' and '.join(PACKAGES)} are installed, and libvirtd or its driver is not there"
+            )
+        folder = store / versions[0]
         if not folder.exists():
             say("fetching libvirtd from Debian (3 MB, once)")
             _unpack(folder, packages)
@@ -64,9 +69,8 @@ def find_or_fetch(cache: Path | None = None, say: Say = say_on_stderr) -> Progra
     if driver is None:
         raise LibvirtMissingError(f"Debian's packages in {folder} have no QEMU driver of libvirt")
     libraries = driver.parents[2]
-    return Programs(
-        folder / "usr/sbin/libvirtd", driver, (libraries, folder / "lib" / libraries.name), _helpers(folder)
-    )
+    libvirtd = Path(installed) if installed else folder / "usr/sbin/libvirtd"
+    return Programs(libvirtd, driver, (libraries, folder / "lib" / libraries.name), _helpers(folder))
 
 
 def _helpers(folder: Path) -> Path:
