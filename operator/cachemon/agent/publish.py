@@ -21,6 +21,7 @@ from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
     KubeForbiddenError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
@@ -230,7 +231,7 @@ class Publisher:
         except KubeNotFoundError:
             self.writes.note("gone")
             return None
-        except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
+        except (KubeForbiddenError, KubeRejectedError, KubeConflictError, KubeInternalError) as err:
             self.writes.note("refused")
             log.warning("status of %s %s was refused: %s", resource.kind, name, err)
             return False

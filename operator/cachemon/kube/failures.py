@@ -8,6 +8,7 @@ from cachemon.model.errors import (
     KubeError,
     KubeForbiddenError,
     KubeGoneError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
@@ -42,6 +43,9 @@ def _retry_after(text: str) -> float:
     return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
 
+_AWAY = (503, 504)
+"""Answers that concern no object: the server, or what stands in front of it, has nobody to ask now."""
+
 _TOO_LARGE = "request is too large"
 """etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
 
@@ -52,6 +56,8 @@ def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
     if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
         return KubeUnauthorizedError(f"the API server does not take our token: {message}")
-    if status >= 500 and _TOO_LARGE not in message:
+    if status in _AWAY:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
+    if status >= 500 and _TOO_LARGE not in message:
+        return KubeInternalError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

@@ -16,8 +16,9 @@
     │   ├── AgentUnreachableError      nobody answers at its socket
     │   └── AgentRefusedError          it does not do what it was asked; the message is its own
     └── KubeError                  the API server refused, or did not answer
-        ├── KubeUnreachableError       no connection, time-out, 5xx, 401: try again later
+        ├── KubeUnreachableError       no connection, time-out, 503, 504, 401: try again later
         │   └── KubeUnauthorizedError      401: our token is not valid now
+        ├── KubeInternalError          any other 5xx: the server failed at this request; others may work
         ├── KubeThrottledError         429: try again after the time it names
         ├── KubeConflictError          409: the object has changed meanwhile
         ├── KubeForbiddenError         403: rights or admission policy
@@ -113,11 +114,18 @@ class KubeError(CachemonError):
 
 
 class KubeUnreachableError(KubeError):
-    """No connection, no answer in time, an answer of the 5xx kind, or 401: our token is not valid now."""
+    """No connection, no answer in time, 503, 504, or 401: our token is not valid now."""
 
 
 class KubeUnauthorizedError(KubeUnreachableError):
     """401: the token has ended and will be renewed, or our service account is gone."""
+
+
+class KubeInternalError(KubeError):
+    """A 5xx other than 503 and 504: a webhook that fails, an object that etcd does not take.
+
+    It concerns the object of the request alone, until several in a row fail (`cachemon.kube.outage`).
+    """
 
 
 class KubeThrottledError(KubeError):

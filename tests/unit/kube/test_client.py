@@ -16,6 +16,7 @@ from cachemon.model.errors import (
     KubeError,
     KubeForbiddenError,
     KubeGoneError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
@@ -183,8 +184,10 @@ def test_an_object_is_created_where_it_says() -> None:
         (410, KubeGoneError),
         (422, KubeRejectedError),
         (429, KubeThrottledError),
-        (500, KubeUnreachableError),
+        (500, KubeInternalError),
+        (502, KubeInternalError),
         (503, KubeUnreachableError),
+        (504, KubeUnreachableError),
     ],
 )
 def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: type[KubeError]) -> None:
@@ -341,7 +344,7 @@ ADDED = json.dumps({"type": "ADDED", "object": make_object("a", 6)}).encode() + 
         (json.dumps(GONE).encode() + b"\n", KubeGoneError),
         (b'{"type": "ADDED", "obj', KubeUnreachableError),
         (b"x" * 5_000_000 + b"\n", KubeUnreachableError),
-        (json.dumps({"type": "ERROR", "object": {"code": 500, "message": "etcd"}}).encode(), KubeUnreachableError),
+        (json.dumps({"type": "ERROR", "object": {"code": 500, "message": "etcd"}}).encode(), KubeInternalError),
     ],
 )
 def test_a_watch_that_breaks_ends_with_an_error_of_its_kind(data: bytes, kind: type[KubeError]) -> None:
