@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.ports import LOOPBACK
+from lab.speed import patience
 
 _TIMEOUT_SECONDS = 30
 
@@ -50,7 +51,7 @@ class ApiEndpoint:
         connection = http.client.HTTPSConnection(
             self.host,
             self.port,
-            timeout=_TIMEOUT_SECONDS,
+            timeout=patience(_TIMEOUT_SECONDS),
             context=ssl.create_default_context(cafile=str(self.ca_file)),
         )
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}

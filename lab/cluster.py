@@ -19,6 +19,7 @@ from lab.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK, free_port
 from lab.prepare import make_namespace, prepare
 from lab.server_process import ServerProcess
+from lab.speed import patience
 from lab.wait import until
 
 __all__ = ["Cluster", "Node"]
@@ -129,7 +130,7 @@ class Node:
 
     def metrics(self) -> str:
         """The agent's /metrics page."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=patience(10)) as answer:
             text: str = answer.read().decode()
         return text
 
@@ -149,7 +150,7 @@ class Node:
         if self._agent and self._agent.exit_status is not None:
             raise RuntimeError(f"the agent of {self.name} ended; {self._agent.last_words()}")
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=5):
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=patience(5)):
                 return True
         except OSError:
             return False

@@ -1,8 +1,8 @@
 """What the lab does with the API of its Kubernetes: requests, kubectl, kubeconfigs, tokens, records of nodes."""
 
 import http.client
-import subprocess
 import sysconfig
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,15 @@ from typing import Any
 import yaml
 
 from lab.api_request import ApiEndpoint, ApiRefusedError
+from lab.wait import Patience, run
 
 AGENT_NAMESPACE = "cachemon-system"
 AGENT_SERVICE_ACCOUNT = "cachemon-agent"
 
 _KUBECTL_SECONDS = 120
+_YOUNG_SECONDS = 60
+_AGAIN_SECONDS = 0.2
+_SAYS_LATER = (http.client.TOO_MANY_REQUESTS, http.client.SERVICE_UNAVAILABLE)
 
 
 class ControlPlaneError(Exception):
@@ -61,12 +65,23 @@ class ClusterApi:
     ) -> Any:
         """One request to the API, as the administrator unless a token is given; the answer is parsed JSON.
 
+        It is made again for a while where the server says that it could not take it yet, as kubectl does (client-go's
+        rest/with_retry.go): a server that has just started has no storage of the CRDs at first, nor for a moment
+        after one was changed ("429 storage is (re)initializing").
+
         Raises:
             ApiRefusedError: the server refused; it has the HTTP status.
             OSError: the server can't be reached.
         """
         token = self.admin_token if token is None else token
-        return self._endpoint.request(method, path, token=token, body=body, content_type=content_type)
+        patience = Patience(_YOUNG_SECONDS)
+        while True:
+            try:
+                return self._endpoint.request(method, path, token=token, body=body, content_type=content_type)
+            except ApiRefusedError as error:
+                if error.status not in _SAYS_LATER or patience.is_over:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
 
     def kubeconfig(self, user: str, token: str, namespace: str = "default", *, server: str = "") -> Path:
         """Write a kubeconfig for the token and return its path, `WORK/USER.kubeconfig`.
@@ -107,15 +122,8 @@ class ClusterApi:
             ControlPlaneError: it failed; the message has the command and what kubectl said.
         """
         command = [str(kubectl_program()), *map(str, arguments)]
-        done = subprocess.run(
-            command,
-            input=input,
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=_KUBECTL_SECONDS,
-            env=self._kubectl_environment(kubeconfig or self.admin_kubeconfig),
-        )
+        environment = self._kubectl_environment(kubeconfig or self.admin_kubeconfig)
+        done = run(command, seconds=_KUBECTL_SECONDS, input=input, env=environment)
         if done.returncode != 0:
             raise ControlPlaneError(f"kubectl {' '.join(command[1:])}: {done.stderr.strip()}")
         return done.stdout

@@ -18,6 +18,7 @@ from lab.binaries import Binaries, find_or_make
 from lab.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT, ClusterApi, ControlPlaneError
 from lab.ports import LOOPBACK, free_ports
 from lab.server_process import ServerProcess
+from lab.speed import patience
 from lab.wait import GaveUpError, until
 
 __all__ = ["AGENT_NAMESPACE", "AGENT_SERVICE_ACCOUNT", "ControlPlane", "ControlPlaneError"]
@@ -125,7 +126,7 @@ class ControlPlane(ClusterApi):
         request = urllib.request.Request(
             f"http://{LOOPBACK}:{self._etcd_port}/v3/{call}", json.dumps(body).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=_START_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=patience(_START_SECONDS)) as answer:
             decoded: dict[str, Any] = json.load(answer)
         return decoded
 
@@ -194,6 +195,6 @@ class ControlPlane(ClusterApi):
                     f"{server.name} ended with status {server.exit_status}; {server.last_words()}"
                 )
         try:
-            return bool(self.request("GET", "/readyz") == "ok")
+            return bool(self._endpoint.request("GET", "/readyz", token=self.admin_token) == "ok")
         except (OSError, ApiRefusedError):
             return False

@@ -9,6 +9,7 @@ from typing import Self
 
 from cachemon.emulator.client import ControlClient
 from lab import wait
+from lab.program_logs import LOGS
 
 __all__ = ["Emulator", "EmulatorDiedError"]
 
@@ -65,6 +66,7 @@ class Emulator:
         options += [f"--cache-block={block}={size}" for block, size in (blocks or {}).items()]
         options += [f"--events={','.join(events)}"] if events else []
         options += more
+        LOGS.add(self._log)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*command, str(self.mountpoint), *options], stdout=log, stderr=log, start_new_session=True
@@ -90,9 +92,7 @@ class Emulator:
 
     def _end_process(self) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not wait.ends(self._process, STOP_SECONDS):
             self._process.kill()
             self._process.wait()
 

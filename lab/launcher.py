@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
-from lab.wait import until
+from lab.program_logs import LOGS
+from lab.wait import ends, until
 
 __all__ = ["Identity", "Launcher", "LauncherError", "Pod", "container_id"]
 
@@ -90,6 +91,7 @@ class Launcher:
         self._home = home
         self._cgroup = pod_cgroup(home, pod.uid, container_id(pod.uid)) if home else None
         argv = monitor_argv(pod)
+        LOGS.add(self.log)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._namespaces(), *_as_long_as(argv)],
@@ -126,9 +128,7 @@ class Launcher:
 
     def wait(self) -> None:
         """Wait until QEMU has ended, and the launcher after it; then no trace of the pod is left."""
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not ends(self._process, _END_SECONDS):
             self._process.kill()
             self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):

@@ -20,7 +20,7 @@ def free_ports(count: int) -> list[int]:
 
     They lie outside the ephemeral range. A client that keeps connecting to a stopped server on an ephemeral port
     can be given that very port as its own source port; it then talks to itself (TCP simultaneous open), and
-    the server can't come back.
+    the server can't come back. Nor are they given to another process of the lab before this one ends.
 
     Raises:
         OSError: there are not that many.
@@ -32,11 +32,25 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(ports, len(ports)):
         if len(found) == count:
             break
-        if _is_free(port):
+        if _is_free(port) and _is_reserved(port):
             found.append(port)
     if len(found) < count:
         raise OSError(f"no {count} free ports on {LOOPBACK} in {ports.start}-{ports.stop - 1}")
     return found
+
+
+def _is_reserved(port: int) -> bool:
+    """Keep a port from other labs, which may look before our server has bound it, or while it is stopped.
+
+    By a name in Linux's abstract socket namespace: that of a network namespace, as ports are, and gone with us.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
+        try:
+            name.bind(f"\0cachemon-lab-port-{port}")
+        except OSError:
+            return False
+        name.detach()  # stays bound until this process ends
+    return True
 
 
 def _is_free(port: int) -> bool:

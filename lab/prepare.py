@@ -29,8 +29,9 @@ _GROUPS_OF_TESTS = ("cachemon.dev", "kubevirt.io")
 def prepare(control_plane: ControlPlane, repository: Path = REPOSITORY) -> None:
     """Apply the project's CRDs, the lab's VMI CRD, and from `manifests/` what rules access.
 
-    Returns when every CRD is served. The API server starts to enforce a new ValidatingAdmissionPolicy up to a
-    second or two after this returns; a test of one waits for the refusal.
+    Returns when every CRD is served and every service account has the rights that it is given. The API server starts
+    to enforce a new ValidatingAdmissionPolicy up to a second or two after this returns; a test of one waits for the
+    refusal.
     """
     for folder in (repository / "crds", repository / "lab" / "crds"):
         if any(folder.glob("*.yaml")):
@@ -39,6 +40,11 @@ def prepare(control_plane: ControlPlane, repository: Path = REPOSITORY) -> None:
     access = access_objects(control_plane, repository / "manifests")
     if access:
         control_plane.apply(access)
+        until(
+            "the service accounts to have their rights",
+            lambda: not _without_rights(control_plane, access),
+            seconds=60,
+        )
 
 
 def access_objects(control_plane: ControlPlane, manifests: Path) -> list[dict[str, Any]]:
@@ -53,6 +59,26 @@ def access_objects(control_plane: ControlPlane, manifests: Path) -> list[dict[st
     documents = [document for text in texts for document in yaml.safe_load_all(text) if document]
     found = [document for document in documents if document.get("kind") in _ACCESS_KINDS]
     return sorted(found, key=lambda document: _ACCESS_KINDS.index(document["kind"]))
+
+
+def _without_rights(control_plane: ControlPlane, access: list[dict[str, Any]]) -> list[str]:
+    """The bindings of cluster roles that the API server's authorizer has not heard of yet, by name."""
+    rules = {item["metadata"]["name"]: item["rules"] for item in access if item["kind"] == "ClusterRole"}
+    return [
+        item["metadata"]["name"]
+        for item in access
+        if item["kind"] == "ClusterRoleBinding"
+        and not _may(control_plane, item["subjects"][0], rules[item["roleRef"]["name"]][0])
+    ]
+
+
+def _may(control_plane: ControlPlane, subject: dict[str, str], rule: dict[str, list[str]]) -> bool:
+    """Whether a service account may do the first thing that a rule names."""
+    attributes = {"group": rule["apiGroups"][0], "resource": rule["resources"][0], "verb": rule["verbs"][0]}
+    user = f"system:serviceaccount:{subject['namespace']}:{subject['name']}"
+    review = {"spec": {"user": user, "resourceAttributes": attributes}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(control_plane.request("POST", path, review)["status"]["allowed"])
 
 
 def wait_until_served(control_plane: ControlPlane) -> None:

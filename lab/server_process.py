@@ -5,6 +5,9 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lab.program_logs import LOGS
+from lab.wait import ends
+
 _TAIL_LINES = 15
 
 
@@ -27,6 +30,7 @@ class ServerProcess:
     ) -> None:
         self.name = Path(command[0]).name
         self.log = log
+        LOGS.add(log)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *command],
@@ -50,9 +54,7 @@ class ServerProcess:
     def stop(self, grace_seconds: float) -> None:
         """End it: SIGTERM, and SIGKILL after the grace time. Nothing happens if it has ended already."""
         self._process.terminate()
-        try:
-            self._process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
+        if not ends(self._process, grace_seconds):
             self._process.kill()
             self._process.wait()
 

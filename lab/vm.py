@@ -20,6 +20,7 @@ from lab.binaries import user_cache
 from lab.launcher import Identity, Launcher, Pod
 from lab.qemu_command import QEMU, SOFTWARE, NoRoomError, plug_vcpu, qemu_command
 from lab.qmp import Qmp, QmpError
+from lab.speed import patience
 from lab.wait import GaveUpError, until
 
 __all__ = ["Hardware", "VirtualMachine", "VirtualMachineError", "accelerator"]
@@ -62,7 +63,7 @@ def accelerator() -> str:
         talk = '{"execute": "qmp_capabilities"} {"execute": "quit"}'
         with suppress(OSError, subprocess.TimeoutExpired):
             if not subprocess.run(
-                command, input=talk.encode(), capture_output=True, timeout=20, check=False
+                command, input=talk.encode(), capture_output=True, timeout=patience(20), check=False
             ).returncode:
                 return "kvm"
     return SOFTWARE

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lab import speed
 
-__all__ = ["GaveUpError", "Patience", "finish", "run", "until"]
+__all__ = ["GaveUpError", "Patience", "ends", "finish", "run", "until"]
 
 T = TypeVar("T")
 
@@ -86,6 +86,19 @@ def until(
         if over:
             raise GaveUpError(f"gave up after {patience} waiting for {what}")
         time.sleep(poll_seconds)
+
+
+def ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
+    """Wait for the end of a process; whether it came in time."""
+    patience = Patience(seconds)
+    while process.poll() is None:
+        over = patience.is_over
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(patience.left_seconds, POLL_SECONDS))
+            return True
+        if over:
+            return False
+    return True
 
 
 def finish(process: "subprocess.Popen[str]", seconds: float, input: str | None = None) -> tuple[str, str]:  # noqa: A002

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from lab.program_logs import LOGS
+from lab.speed import patience
+
 __all__ = ["Daemon"]
 
 _ROOT = Path(__file__).parents[2]
-_SWEEP_SECONDS = 10
+_SWEEP_SECONDS = 40  # more than the keeper takes to give up
 
 
 class Daemon:
@@ -30,6 +33,7 @@ class Daemon:
     def __init__(self, command: Sequence[str | Path], folder: Path, log: Path) -> None:
         self.pid = 0
         self._pidfd: int | None = None
+        LOGS.add(log)
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "lab.host.keeper", folder, log, *command],
             stdin=subprocess.PIPE,
@@ -57,7 +61,7 @@ class Daemon:
     def stop(self, grace_seconds: float) -> None:
         """End it as systemd does: SIGTERM, and SIGKILL after the grace time. Does nothing if it has ended."""
         self.signal(signal.SIGTERM)
-        if not self._ends_within(grace_seconds):
+        if not self._ends_within(patience(grace_seconds)):
             self.kill()
 
     def kill(self) -> None:
@@ -75,7 +79,7 @@ class Daemon:
         """End all and remove the folder; nothing can be started afterwards. Does nothing the second time."""
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
-        self._keeper.wait(_SWEEP_SECONDS)
+        self._keeper.wait(patience(_SWEEP_SECONDS))
         if self._keeper.stdout is not None:
             self._keeper.stdout.close()
         self._forget()

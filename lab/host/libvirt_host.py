@@ -7,7 +7,6 @@ QEMU's. Process and thread ids are the machine's. Where a resctrl is given, libv
 
 import os
 import signal
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -20,7 +19,8 @@ from lab.binaries import user_cache
 from lab.host.daemon import Daemon
 from lab.host.guest_domain import GuestDomain
 from lab.host.programs import LibvirtMissingError, Programs
-from lab.wait import until
+from lab.program_logs import LOGS
+from lab.wait import run, until
 
 __all__ = ["LibvirtHost", "LibvirtMissingError", "VirshError"]
 
@@ -134,13 +134,9 @@ class LibvirtHost:
         Raises:
             VirshError: with what it said.
         """
-        done = subprocess.run(
+        done = run(
             ["virsh", "--quiet", "--connect", self.uri, *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_VIRSH_SECONDS,
-            stdin=subprocess.DEVNULL,
+            seconds=_VIRSH_SECONDS,
             env={**os.environ, "LC_ALL": "C", **environment},
         )
         if done.returncode:
@@ -169,6 +165,7 @@ class LibvirtHost:
         end as well, comes late, and kills the QEMU that the domain has then. Seen in its debug log: once in eighty
         ends with two clients that asked all the time.
         """
+        LOGS.add(self.folder / f"log/qemu/{domain}.log")
         try:
             self.virsh("start", domain)
         except VirshError as error:

@@ -19,7 +19,7 @@ from lab.emulator import Emulator
 from lab.host.libvirt_host import LibvirtHost
 from lab.host.programs import Programs
 from lab.server_process import ServerProcess
-from lab.wait import until
+from lab.wait import run, until
 
 __all__ = ["PlainHost"]
 
@@ -123,17 +123,8 @@ class PlainHost:
             command: for bash.
             folder: where it is typed.
         """
-        return subprocess.run(
-            self.libvirt.on_it("bash", "-o", "pipefail", "-c", command),
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-        )
+        typed = self.libvirt.on_it("bash", "-o", "pipefail", "-c", command)
+        return run(typed, seconds=_COMMAND_SECONDS, cwd=folder, env=self.environment, stderr=subprocess.STDOUT)
 
     def report(self) -> Report:
         """What the agent knows."""

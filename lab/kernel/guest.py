@@ -15,6 +15,7 @@ from lab.binaries import user_cache
 from lab.kernel import cpio, python_files
 from lab.kernel.cpio import CpioArchive
 from lab.kernel.packages import Kernel, KernelUnavailableError
+from lab.program_logs import LOGS
 from lab.server_process import ServerProcess
 
 __all__ = ["ALLOCATION", "HOST_ADDRESS", "MONITORING", "STARVED", "Guest", "Mode", "cached_parts", "find_qemu"]
@@ -104,6 +105,7 @@ class Guest:
     ) -> None:
         self._console = folder / "console.log"
         self._reports = folder / "reports.jsonl"
+        LOGS.add(self._console)
         modules = [*kernel.network_modules] if network else []
         modules += [module] if module else []
         words: dict[str, Any] = {

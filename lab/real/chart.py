@@ -8,6 +8,7 @@ import helm_python
 
 from lab.cluster_api import AGENT_NAMESPACE
 from lab.real.images import TAG
+from lab.speed import patience
 
 __all__ = ["LAB_VALUES", "NAMESPACE", "RELEASE", "Chart"]
 
@@ -39,19 +40,21 @@ class Chart:
             HelmError: it was refused, or was not ready in time.
         """
         with self._helm() as helm:
-            helm.install(
-                _CHART, RELEASE, dict(values), create_namespace=True, wait="watcher", timeout=_SECONDS
-            )  # fmt: skip
+            helm.install(_CHART, RELEASE, dict(values), create_namespace=True, wait="watcher", timeout=_limit())
 
     def upgrade(self, values: Mapping[str, Any]) -> None:
         """As `helm upgrade --wait`."""
         with self._helm() as helm:
-            helm.upgrade(_CHART, RELEASE, dict(values), wait="watcher", timeout=_SECONDS)
+            helm.upgrade(_CHART, RELEASE, dict(values), wait="watcher", timeout=_limit())
 
     def uninstall(self) -> str:
         """As `helm uninstall --wait`; returns what it says of objects that were kept."""
         with self._helm() as helm:
-            return str(helm.uninstall(RELEASE, wait="watcher", timeout=_SECONDS)["info"])
+            return str(helm.uninstall(RELEASE, wait="watcher", timeout=_limit())["info"])
 
     def _helm(self) -> Any:
         return helm_python.Config(kubeconfig_path=self._kubeconfig, namespace=NAMESPACE)
+
+
+def _limit() -> int:
+    return round(patience(_SECONDS))

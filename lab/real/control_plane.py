@@ -159,6 +159,6 @@ class RealControlPlane(ClusterApi):
             if server.exit_status is not None:
                 raise ControlPlaneError(f"a server ended with status {server.exit_status}; {server.last_words()}")
         try:
-            return bool(self.request("GET", "/readyz") == "ok")
+            return bool(self._endpoint.request("GET", "/readyz", token=self.admin_token) == "ok")
         except (OSError, ApiRefusedError):
             return False

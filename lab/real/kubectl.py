@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import yaml
 
 from lab.cluster_api import kubectl_program
+from lab.wait import run
 
 __all__ = ["Kubectl", "KubectlError"]
 
@@ -40,15 +40,8 @@ class Kubectl:
         Raises:
             KubectlError: it failed.
         """
-        done = subprocess.run(
-            [kubectl_program(), *arguments],
-            input=given,
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
-            text=True,
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
-        )
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        done = run([kubectl_program(), *arguments], seconds=_SECONDS, input=given, env=environment)
         if done.returncode:
             raise KubectlError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout

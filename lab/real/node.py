@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lab.program_logs import LOGS
 from lab.real.cgroups import NodeCgroups
 from lab.real.control_plane import RealControlPlane
 from lab.real.images import PAUSE
@@ -67,6 +68,8 @@ class RealNode:
         self._cgroups = NodeCgroups(name)
         for part in ("cni", "containerd", "kubelet", "log", "volume-plugins"):
             (self._folder / part).mkdir(parents=True)
+        for program in ("containerd", "kubelet"):
+            LOGS.add(self._folder / "log" / f"{program}.log")
         self._configure(number)
         self._cgroups.make()
         self._process = self._start(programs.kubelet, number)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lab import kubevirt
 from lab.real.kubectl import Kubectl
+from lab.speed import patience
 
 __all__ = ["RealVmi"]
 
@@ -76,7 +77,7 @@ class RealVmi:
         Raises:
             KubectlError: it did not run within a minute.
         """
-        where = (f"--namespace={self.namespace}", "--timeout=60s")
+        where = (f"--namespace={self.namespace}", f"--timeout={patience(60):.0f}s")
         self._kubectl.run("wait", f"pod/{self.pod_name}", "--for=condition=Ready", *where)
         self._change(kubevirt.scheduled, self._pod, _now())
         self._change(kubevirt.running, _now())

@@ -1,0 +1,71 @@
+"""What tests/conftest.py gives pytest: time limits that follow the machine; words of programs beside failures."""
+
+import signal
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+import pytest_timeout
+
+from lab import speed
+from lab.program_logs import LOGS
+from lab.wait import Patience
+
+__all__ = [
+    "pytest_configure",
+    "pytest_report_header",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_timeout_set_timer",
+]
+
+
+def pytest_configure() -> None:
+    """Measure the machine before xdist's workers start: they begin with the same figure."""
+    speed.slowness()
+
+
+def pytest_report_header() -> str:
+    """How slow it is, for who reads the output."""
+    return f"machine: {speed.slowness():g} times as slow as an idle one (lab/speed.py)"
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """A test's time limit is for an idle machine: where it goes by, the machine is measured before the test fails."""
+    if settings.method != "signal" or threading.current_thread() is not threading.main_thread():
+        return None  # pytest-timeout's own way
+    patience = Patience(settings.timeout)
+
+    def ring(*_: object) -> None:
+        if patience.is_over:
+            pytest_timeout.timeout_sigalrm(item, settings)
+        else:
+            signal.setitimer(signal.ITIMER_REAL, patience.left_seconds)
+
+    def cancel() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, patience.left_seconds)
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """From here on programs speak of this test."""
+    LOGS.mark()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: "pytest.CallInfo[None]") -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to the report of a failure what the lab's programs have written during the test."""
+    report = yield
+    if report.failed and call.excinfo is not None:
+        said = LOGS.since_mark()
+        if said:
+            report.sections.append(("what the programs said", said))
+            report.sections.append(("machine", f"{speed.measure():g} times as slow as an idle one"))
+    return report

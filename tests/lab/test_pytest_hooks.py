@@ -1,0 +1,105 @@
+"""Hooks are tried by a pytest of its own, on tests that fail."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import speed
+from lab.prepare import REPOSITORY
+
+CONFTEST = (REPOSITORY / "tests/conftest.py").read_text()
+STARTS = """
+import sys, tempfile
+from pathlib import Path
+from lab.emulator import Emulator
+from lab.server_process import ServerProcess
+from lab.wait import until
+
+def start(folder, words):
+    server = ServerProcess([sys.executable, "-c", f"print({words!r}, flush=True); input()"], Path(folder) / "log")
+    until("its words", lambda: words in server.log.read_text() or server.exit_status)
+    server.kill()
+"""
+
+
+def outcome(folder: Path, tests: str, *options: str) -> str:
+    """What pytest prints about some tests."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_it.py").write_text(STARTS + tests)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", *options, folder],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), speed.VARIABLE: f"1@{time.monotonic()}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    return done.stdout + done.stderr
+
+
+def test_a_failure_shows_what_programs_said_even_if_their_folder_is_gone(tmp_path: Path) -> None:
+    said = outcome(
+        tmp_path,
+        """
+def test_one():
+    with tempfile.TemporaryDirectory() as folder:
+        start(folder, "the reason why")
+        assert not "it works"
+""",
+    )
+    assert "what the programs said" in said
+    assert "\nthe reason why\n" in said
+    assert "1 failed" in said
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "workers"])
+def test_a_failure_of_a_fixture_shows_them_and_words_of_the_test_before_stay_out(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    said = outcome(
+        tmp_path,
+        """
+import pytest
+
+@pytest.fixture
+def broken(tmp_path):
+    start(tmp_path, "words of a fixture")
+    raise RuntimeError
+
+def test_that_is_well(tmp_path):
+    start(tmp_path, "words of the test before")
+
+def test_with_a_fixture(broken):
+    pass
+""",
+        *options,
+    )
+    assert "words of a fixture" in said.partition("what the programs said")[2]
+    assert "words of the test before" not in said.partition("what the programs said")[2]
+    assert "1 passed, 1 error" in said
+
+
+def test_what_is_told_of_a_failure_is_bounded(tmp_path: Path) -> None:
+    said = outcome(
+        tmp_path,
+        """
+def test_one(tmp_path):
+    for number in range(30):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        start(folder, ("x" * 1000 + chr(10)) * 100 + f"the end of {number}")
+    assert False
+""",
+    )
+    assert all(f"the end of {number}\n" in said for number in range(30))
+    assert len(said) < 60_000
+
+
+def test_a_time_limit_ends_what_hangs(tmp_path: Path) -> None:
+    said = outcome(tmp_path, "def test_one():\n    import time; time.sleep(1000)\n", "--timeout=0.5")
+    assert "1 failed" in said
+    assert "Timeout" in said
