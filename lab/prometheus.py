@@ -77,9 +77,14 @@ def _run(*command: str, folder: str) -> None:
 
 
 class Prometheus:
-    """One that runs."""
+    """One that runs.
 
-    def __init__(self, port: int) -> None:
+    Attributes:
+        interval_seconds: between two scrapes.
+    """
+
+    def __init__(self, port: int, interval_seconds: int = 1) -> None:
+        self.interval_seconds = interval_seconds
         self._base = f"http://{LOOPBACK}:{port}"
 
     def query(self, expression: str) -> list[dict[str, Any]]:
@@ -144,7 +149,7 @@ def running(
         [str(tools.prometheus), *(f"--{name}={value}" for name, value in flags.items())], folder / "prometheus.log"
     )
     try:
-        server = Prometheus(port)
+        server = Prometheus(port, interval_seconds)
         until("Prometheus answers", lambda: server.is_ready, seconds=60)
         yield server
     finally:

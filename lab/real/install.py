@@ -16,7 +16,7 @@ __all__ = ["Installation", "InstallationError"]
 
 _VMI_KIND = "virtualmachineinstances.kubevirt.io"
 _PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
-_AGENTS = ("--selector=app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent",)
+_PODS = ("--selector=app.kubernetes.io/name=cachemon",)
 
 
 class InstallationError(RuntimeError):
@@ -78,8 +78,11 @@ class Installation:
             until("every node to report", lambda: self._ready_nodes() == set(emulator_pods(self.kubectl)), seconds=60)
         except GaveUpError as error:
             said = self.kubectl.run("get", "cachemonitornodes", "--output=wide")
-            logs = self.kubectl.run("logs", f"--namespace={NAMESPACE}", "--tail=10", "--prefix", *_AGENTS)
-            raise InstallationError(f"{error}\n{said}\n{logs}") from error
+            raise InstallationError(f"{error}\n{said}\n{self.logs()}") from error
+
+    def logs(self) -> str:
+        """The end of what operator and agents have logged."""
+        return self.kubectl.run("logs", f"--namespace={NAMESPACE}", "--tail=10", "--prefix", *_PODS)
 
     def emulators(self) -> dict[str, PodControl]:
         """Control of each node's emulated resctrl."""

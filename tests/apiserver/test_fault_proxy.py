@@ -12,6 +12,7 @@ from lab.api_request import ApiEndpoint, ApiRefusedError
 from lab.control_plane import ControlPlane
 from lab.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK
+from lab.speed import patience
 from lab.wait import until
 
 NAMESPACES = "/api/v1/namespaces"
@@ -32,7 +33,7 @@ def through(control_plane: ControlPlane, proxy: FaultProxy) -> ApiEndpoint:
 @contextmanager
 def watch(control_plane: ControlPlane, endpoint: ApiEndpoint) -> Iterator[http.client.HTTPResponse]:
     tls = ssl.create_default_context(cafile=str(endpoint.ca_file))
-    connection = http.client.HTTPSConnection(LOOPBACK, endpoint.port, timeout=2, context=tls)
+    connection = http.client.HTTPSConnection(LOOPBACK, endpoint.port, timeout=patience(2), context=tls)
     with closing(connection):
         connection.request("GET", WATCH, headers={"Authorization": f"Bearer {control_plane.admin_token}"})
         with connection.getresponse() as response:
@@ -96,7 +97,7 @@ def test_a_request_is_held_until_all_is_healed(
         through.request("GET", "/api/v1/nodes", token=token)
         assert not answer.done()
         proxy.heal()
-        assert answer.result(10)["kind"] == "NamespaceList"
+        assert answer.result(patience(10))["kind"] == "NamespaceList"
 
 
 def test_a_stalled_watch_says_nothing_more_and_a_new_one_does(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lab.binaries import BinariesError, find
+from lab.program_logs import LOGS
 from lab.real.buildah import ImageError
 from lab.real.chart import LAB_VALUES
 from lab.real.cluster import RealCluster
@@ -64,6 +65,8 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[Installation]:
             except BinariesError as error:
                 pytest.skip(str(error))
             installation = Installation(cluster.kubeconfig, LAB_VALUES, EMULATOR)
+        LOGS.asked["the pods of cachemon"] = installation.logs
+        stack.callback(LOGS.asked.pop, "the pods of cachemon")
         installation.prepare()
         yield installation
         if given:

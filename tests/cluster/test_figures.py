@@ -12,6 +12,7 @@ from lab.real.chart import NAMESPACE
 from lab.real.emulated import EMULATOR_NAMESPACE, emulator_pods
 from lab.real.install import Installation
 from lab.real.kubectl import Kubectl, KubectlError
+from lab.speed import patience
 from lab.wait import until
 from tests.cluster.view import View
 
@@ -74,11 +75,13 @@ def test_an_agent_that_was_there_first_sees_a_resctrl_that_is_mounted_later(
     set_emulators(kubectl, {"nowhere": "true"})
     until("the emulators to be gone", lambda: not emulator_pods(kubectl), seconds=60)
     kubectl.run("rollout", "restart", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}")
-    kubectl.run("rollout", "status", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}", "--timeout=90s")
+    kubectl.run(
+        "rollout", "status", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}", f"--timeout={patience(90):.0f}s"
+    )
     until("agents to miss it", lambda: reasons(kubectl) == {"ResctrlNotMounted"}, seconds=60)
     agents = {pod["metadata"]["uid"] for pod in view.pods("agent")}
     set_emulators(kubectl, {"nowhere": None})
-    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", IN_LAB, "--timeout=60s")
+    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", IN_LAB, f"--timeout={patience(60):.0f}s")
     installed.await_nodes()
     same = view.pods("agent")
     assert {pod["metadata"]["uid"] for pod in same} == agents

@@ -18,7 +18,8 @@ from lab.real.cgroups import remove_left_behind
 from lab.real.cluster import remove_old_folders
 from lab.real.kubectl import Kubectl
 from lab.real.machine import why_not
-from lab.wait import until
+from lab.speed import patience
+from lab.wait import run, until
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -75,7 +76,7 @@ def start_lab(*command: str) -> "subprocess.Popen[str]":
 
 
 def await_the_end(lab: "subprocess.Popen[str]", work: Path, its_own: set[str]) -> None:
-    lab.wait(90)
+    lab.wait(patience(90))
     for stream in (lab.stdin, lab.stdout):
         assert stream
         stream.close()
@@ -143,9 +144,7 @@ def run_as_told(command: str, kubeconfig: str) -> str:
     programs = sysconfig.get_path("scripts")
     environment = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": f"{programs}:{os.environ['PATH']}"}
     # top is live on a terminal; into a pipe it tells once
-    done = subprocess.run(
-        shlex.split(command), env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run(shlex.split(command), seconds=60, env=environment)
     assert done.returncode == 0, (command, done.stderr)
     assert done.stdout, command
     return done.stdout

@@ -16,6 +16,7 @@ from lab.demo import AGENT_FLAGS, EXAMPLES, MACHINES
 from lab.host.guest_domain import GuestDomain, has_kvm
 from lab.host.plain_host import PlainHost
 from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.speed import period
 from lab.vmi import Vmi
 from lab.wait import until
 from tests.docs.desks import Desk, HostDesk
@@ -37,7 +38,7 @@ def kubeconfig() -> Iterator[Path]:
         cluster = stack.enter_context(Cluster(folder, find()))
         cluster.start_operator()
         for name in ("node01", "node02"):
-            cluster.add_node(name, agent_flags=AGENT_FLAGS).start_agent()
+            cluster.add_node(name, agent_flags=(*AGENT_FLAGS, f"--node-period={period(5)}")).start_agent()
         for name, (namespace, node) in PLACES.items():
             cluster.add_namespace(namespace)
             stack.enter_context(Vmi(cluster, namespace, name, MACHINES[name])).start(node)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.host.plain_host import PlainHost
 from lab.prepare import REPOSITORY
+from lab.wait import run
 
 __all__ = ["Desk", "HostDesk"]
 
@@ -62,17 +63,8 @@ class Desk:
 
     def type(self, command: str) -> tuple[list[str], int]:
         """What a command prints, on both streams, and its exit code."""
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        typed = ["bash", "-o", "pipefail", "-c", command]
+        done = run(typed, seconds=COMMAND_SECONDS, cwd=self.folder, env=self.environment, stderr=subprocess.STDOUT)
         return done.stdout.splitlines(), done.returncode
 
     def objects(self) -> set[tuple[str, str, str]]:

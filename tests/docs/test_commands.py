@@ -1,12 +1,12 @@
 """Every command of every page is run, or is listed with the reason why not; what it prints has the shape shown."""
 
 import re
-import time
 from pathlib import Path
 
 import pytest
 
 from lab.prepare import REPOSITORY
+from lab.wait import Patience
 from tests.docs.desks import Desk, HostDesk
 from tests.docs.not_run import rule_of
 from tests.docs.pages import PAGES, Command, File, commands, page_steps
@@ -51,10 +51,10 @@ def complaint(command: Command, desk: Desk) -> str:
 
 def told(command: Command, desk: Desk) -> str:
     """Run it; one that only looks is run again until it shows what the page shows: figures take a moment."""
-    deadline = time.monotonic() + SECONDS
+    patience = Patience(SECONDS)
     while True:
         problem = complaint(command, desk)
-        if not problem or CHANGES.search(command.text) or time.monotonic() > deadline:
+        if not problem or CHANGES.search(command.text) or patience.is_over:
             return problem
 
 

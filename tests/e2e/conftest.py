@@ -6,18 +6,24 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from lab.binaries import find
 from lab.cluster import Cluster
+from lab.speed import period
 from lab.vm import Hardware
 from lab.vmi import Vmi
 from lab.wait import until
+from tests.e2e.blinks import Write, since_ready
 from tests.e2e.status_writes import status_writes, writer_of
 
-AGENT_FLAGS = ("--node-period=1", "--scan-period=0.5", "--rate-window=2")
+
+def agent_flags(node_period: int = 5) -> tuple[str, ...]:
+    """With a period of the heartbeat that this machine keeps: an agent that is late by three says nothing."""
+    return (f"--node-period={period(node_period)}", "--scan-period=0.5", "--rate-window=2")
+
 
 Start = Callable[..., Vmi]
 Watch = Callable[..., str]
@@ -30,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
     with Cluster(folder, find()) as running:
         running.start_operator()
         for name in ("node01", "node02"):
-            running.add_node(name, agent_flags=AGENT_FLAGS).start_agent()
+            running.add_node(name, agent_flags=agent_flags()).start_agent()
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -89,33 +95,6 @@ def watch(cluster: Cluster, namespace: str) -> Watch:
     return apply
 
 
-class Write(NamedTuple):
-    """One write of a status.
-
-    Attributes:
-        writer: the node whose agent wrote, empty for the operator.
-        status: after it.
-    """
-
-    writer: str
-    status: dict[str, Any]
-
-    @property
-    def ready(self) -> str:
-        return next((item["status"] for item in self.status.get("conditions", ()) if item["type"] == "Ready"), "")
-
-    @property
-    def has_all_figures(self) -> bool:
-        """Whether every group has an occupancy and a bandwidth in every cache block."""
-        groups = self.status.get("groups", ())
-        blocks = [block for group in groups for block in group.get("cacheBlocks", ())]
-        return (
-            bool(blocks and "memoryBandwidth" in self.status["summary"])
-            and all("cacheBlocks" in group for group in groups)
-            and all({"occupancyBytes", "memoryBandwidth"} <= block.keys() for block in blocks)
-        )
-
-
 class View:
     """What the API says of a namespace's CacheMonitorGroups, and waiting for it to say something."""
 
@@ -166,8 +145,7 @@ class View:
 
     def writes_since_ready(self, name: str) -> list[Write]:
         """Those from the first on in which it was Ready and had all its figures."""
-        writes = self.writes(name)
-        return writes[[write.ready == "True" and write.has_all_figures for write in writes].index(True) :]
+        return since_ready(self.writes(name))
 
     def own_mon_groups(self, node: str, vmi: Vmi) -> set[str]:
         return self.mon_groups(node, vmi.pod_uid)

@@ -4,6 +4,8 @@ import pytest
 
 from lab.cluster import Cluster
 from lab.wait import until
+from tests.e2e.blinks import check_no_blink
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -73,7 +75,7 @@ def test_a_node_that_can_not_monitor_says_why(
     name = f"node-{case.lower()}"
     empty = cluster.folder / f"{name}-tree"
     (empty / "info" if case == "MonitoringUnsupported" else empty).mkdir(parents=True)
-    node = cluster.add_node(name, agent_flags=("--node-period=1", f"--resctrl={empty}"))
+    node = cluster.add_node(name, agent_flags=(*agent_flags(), f"--resctrl={empty}"))
     try:
         node.start_agent()
         start("vm1", name)
@@ -124,6 +126,8 @@ def test_a_silent_agent_makes_ready_unknown_and_the_values_stay(
     finally:
         cluster.nodes["node02"].start_agent()
     view.until_ready("vm1")
+    with pytest.raises(AssertionError, match="AgentNotReporting"):
+        check_no_blink(view.writes_since_ready("vm1"), "node02")
 
 
 @pytest.mark.pitfall(29)

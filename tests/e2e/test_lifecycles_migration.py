@@ -1,15 +1,16 @@
 """Live migrations, with both QEMUs and a real copy of the guest's memory between them."""
 
 from collections.abc import Callable
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lab.books import booked_occupancy, frozen_status, frozen_traffic, reported_occupancy
 from lab.cluster import Cluster
+from lab.speed import period
 from lab.vmi import Vmi
 from lab.wait import until
+from tests.e2e.blinks import check_no_blink
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -54,7 +55,7 @@ Prepare = Callable[[], Leaving]
 def prepare(cluster: Cluster, start: "Start", watch: "Watch", view: "View") -> Prepare:
     def prepared() -> Leaving:
         vmi = start("vm1", "node01", busy_percent=(20, 10))
-        watch("vm1")
+        watch("vm1", statusPeriodSeconds=period(2))
         view.until_ready("vm1", node="node01")
         leaving = Leaving(cluster, view, vmi)
         leaving.until_prepared()
@@ -71,17 +72,14 @@ def until_settled(view: "View", vmi: Vmi, node: str) -> None:
     assert view.status(vmi.name)["migrationTargetNodeName"] == ""
 
 
-def check_no_blink(view: "View", name: str, *nodes: str) -> None:
-    """Every write since the first Ready: Ready, with all figures, and of one node's agent after the other's."""
+def until_written_without_a_blink(view: "View", name: str, *nodes: str) -> None:
+    """Until one node's agent after the other's has written, and never was there a moment without figures."""
 
     def all_have_written() -> bool:
         return {write.writer for write in view.writes_since_ready(name)} - {""} == set(nodes)
 
     until(f"the agents of {', '.join(nodes)} to have written", all_have_written)
-    writes = view.writes_since_ready(name)
-    assert [write for write in writes if write.ready != "True"] == []
-    assert [write for write in writes if not write.has_all_figures] == []
-    assert [node for node, _ in groupby(write.writer for write in writes if write.writer)] == list(nodes)
+    check_no_blink(view.writes_since_ready(name), *nodes)
 
 
 def test_a_live_migration_is_prepared_followed_and_cleaned_up_without_a_blink_and_exact_to_the_byte(
@@ -97,7 +95,7 @@ def test_a_live_migration_is_prepared_followed_and_cleaned_up_without_a_blink_an
     before = frozen_traffic(target, vmi)
     vmi.complete_migration(before_the_flip=lambda: until("the source to notice that QEMU is gone", source_noticed))
     until_settled(view, vmi, "node02")
-    check_no_blink(view, "vm1", "node01", "node02")
+    until_written_without_a_blink(view, "vm1", "node01", "node02")
     until("the source's series to go", lambda: f'namespace="{namespace}"' not in source.metrics())
     after = frozen_traffic(target, vmi).since(before)
     assert after.counted == after.booked > 0
@@ -130,11 +128,11 @@ def test_a_migration_that_comes_to_nothing_does_not_disturb_the_source_and_the_n
     assert after.counted == after.booked > 0
     assert set(vmi.machine.vcpu_tids.values()) == leaving.source_tids
     assert view.own_mon_groups("node01", vmi) == leaving.source_groups
-    check_no_blink(view, "vm1", "node01")
+    until_written_without_a_blink(view, "vm1", "node01")
     Leaving(cluster, view, vmi).until_prepared()
     vmi.complete_migration()
     until_settled(view, vmi, "node02")
-    check_no_blink(view, "vm1", "node01", "node02")
+    until_written_without_a_blink(view, "vm1", "node01", "node02")
 
 
 def test_in_post_copy_the_target_reports_while_the_vmi_still_names_the_source(
@@ -146,12 +144,12 @@ def test_in_post_copy_the_target_reports_while_the_vmi_still_names_the_source(
     vmi.switch_to_post_copy()
     view.until_ready("vm1", node="node02")
     assert vmi.named_node == "node01"
-    check_no_blink(view, "vm1", "node01", "node02")
+    until_written_without_a_blink(view, "vm1", "node01", "node02")
     until("the source's mon_groups to go", lambda: not leaving.source_tids & view.held("node01").keys())
     assert vmi.source_is_there, "the source's QEMU still has memory to send"
     vmi.complete_migration()
     until_settled(view, vmi, "node02")
-    check_no_blink(view, "vm1", "node01", "node02")
+    until_written_without_a_blink(view, "vm1", "node01", "node02")
     after = frozen_traffic(cluster.nodes["node02"], vmi).since(before)
     assert after.counted == after.booked > 0
 
@@ -171,7 +169,7 @@ def test_a_vcpu_that_is_plugged_after_the_flip_joins_before_the_vmi_counts_it(pr
     vmi.tell_vcpus()
     until("the VMI's vCPUs to be counted", lambda: view.status("vm1")["vcpuCount"] == 3)
     until_settled(view, vmi, "node02")
-    check_no_blink(view, "vm1", "node01", "node02")
+    until_written_without_a_blink(view, "vm1", "node01", "node02")
 
 
 def test_a_drained_node_hands_over_all_its_vms(
@@ -180,7 +178,7 @@ def test_a_drained_node_hands_over_all_its_vms(
     names = ("vm1", "vm2", "vm3")
     vmis = [start(name, "node01", busy_percent=(10, 5)) for name in names]
     for name in names:
-        watch(name, statusPeriodSeconds=3)  # three guests are copied at once: figures may be late by some seconds
+        watch(name, statusPeriodSeconds=period(3))  # three guests are copied at once: figures may be late
     for name in names:
         view.until_ready(name, node="node01")
     leaving = [Leaving(cluster, view, vmi) for vmi in vmis]
@@ -193,4 +191,4 @@ def test_a_drained_node_hands_over_all_its_vms(
     gone = {tid for each in leaving for tid in each.source_tids}
     until("the source to be clean", lambda: not gone & view.held("node01").keys())
     for name in names:
-        check_no_blink(view, name, "node01", "node02")
+        until_written_without_a_blink(view, name, "node01", "node02")

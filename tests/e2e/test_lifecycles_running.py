@@ -13,6 +13,7 @@ from lab.books import frozen_traffic
 from lab.cgroups import pod_cgroup, writable_home
 from lab.cluster import Cluster
 from lab.launcher import container_id
+from lab.speed import period
 from lab.vmi import Vmi
 from lab.wait import until
 
@@ -69,7 +70,7 @@ def test_a_reboot_keeps_the_threads_and_the_figures_go_on(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01")
-    watch("vm1")
+    watch("vm1", statusPeriodSeconds=period(2))
     view.until_ready("vm1")
     tids, groups = vmi.machine.vcpu_tids, view.own_mon_groups("node01", vmi)
     before = frozen_traffic(cluster.nodes["node01"], vmi)
@@ -101,7 +102,7 @@ def test_restarts_of_virt_handler_and_virtqemud_change_nothing(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View", tmp_path: Path
 ) -> None:
     vmi = start("vm1", "node01")
-    watch("vm1")
+    watch("vm1", statusPeriodSeconds=period(2))
     view.until_ready("vm1")
     until_reported_again(view, "vm1")
 
@@ -137,7 +138,7 @@ def test_a_paused_vm_is_monitored_with_no_traffic_until_it_goes_on(
     start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01")
-    watch("vm1")
+    watch("vm1", statusPeriodSeconds=period(2))
     view.until_ready("vm1")
     vmi.pause()
     until("the traffic to cease", lambda: view.status("vm1")["summary"]["memoryBandwidth"] == "0")
@@ -225,7 +226,7 @@ def test_a_group_deleted_while_sampled_does_not_disturb_another_on_the_same_thre
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01", busy_percent=(20, 20))
-    watch("vm1")
+    watch("vm1", statusPeriodSeconds=period(2))
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1"}], name="other")
     view.until_ready("vm1")
     view.until_ready("other")

@@ -1,6 +1,7 @@
 """Programs and connections that fail: every program reaches the API server through a proxy that can do harm."""
 
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -16,8 +17,10 @@ from lab.binaries import find
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster, Node
 from lab.fault_proxy import FaultProxy
+from lab.speed import period
 from lab.wait import until
-from tests.e2e.conftest import AGENT_FLAGS
+from tests.e2e.blinks import check_no_blink
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -32,7 +35,7 @@ def cluster() -> Iterator[Cluster]:
     with Cluster(folder, find(), faulty=True) as running:
         running.start_operator()
         for name in ("node01", "node02"):
-            running.add_node(name, agent_flags=AGENT_FLAGS).start_agent()
+            running.add_node(name, agent_flags=agent_flags()).start_agent()
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -111,21 +114,27 @@ def test_the_second_agent_on_a_node_waits_for_the_end_of_the_first_and_disturbs_
 def test_an_upgraded_agent_adopts_the_mon_groups_and_never_makes_ready_blink(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    vmi = start("vm1", "node01")
-    watch("vm1", statusPeriodSeconds=10)
-    view.until_ready("vm1")
-    node = cluster.nodes["node01"]
-    before, held = inodes(node), booked(node, view, vmi)
-    node.stop_agent()
-    node.start_agent()
-    view.until_renewed("vm1")
-    assert inodes(node) == before
-    assert sum(booked(node, view, vmi).values()) >= sum(held.values()), "the counters of before go on"
-    assert view.condition("vm1", "Ready")["status"] == "True"
-    with frozen(node):
-        status = frozen_status(cluster, namespace, "vm1")
-        books = node.emulator.control.books()
-        assert reported_occupancy(status, "vcpus_all") == booked_occupancy(books, wanted_tids(vmi, {0, 1}))
+    name = f"node-{secrets.token_hex(3)}"
+    node = cluster.add_node(name, agent_flags=agent_flags(10))  # three of its periods are longer than an upgrade
+    try:
+        node.start_agent()
+        vmi = start("vm1", name)
+        watch("vm1", statusPeriodSeconds=period(10))
+        view.until_ready("vm1", node=name)
+        before, held = inodes(node), booked(node, view, vmi)
+        node.stop_agent()
+        node.start_agent()
+        view.until_renewed("vm1")
+        assert inodes(node) == before
+        assert sum(booked(node, view, vmi).values()) >= sum(held.values()), "the counters of before go on"
+        check_no_blink(view.writes_since_ready("vm1"), name)
+        with frozen(node):
+            status = frozen_status(cluster, namespace, "vm1")
+            books = node.emulator.control.books()
+            assert reported_occupancy(status, "vcpus_all") == booked_occupancy(books, wanted_tids(vmi, {0, 1}))
+    finally:
+        node.stop()
+        del cluster.nodes[name]
 
 
 def booked(node: Node, view: "View", vmi: Any) -> dict[int, int]:

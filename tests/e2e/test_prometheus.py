@@ -14,11 +14,13 @@ from lab.cluster import Cluster
 from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
 from lab.reference import QUERIES
+from lab.speed import patience, period
 from lab.wait import until
 from tests.e2e.conftest import Start, View, Watch
 from tests.prometheus.rule_files import ALERTS, alerts, queries
 
-RANGE = "10s"
+SCRAPES = 10
+"""In the range of a query."""
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +63,14 @@ def prometheus(cluster: Cluster, tools: Tools, kubevirt: str, tmp_path: Path) ->
         "cachemon-operator": [cluster.operator_address],
         "kubevirt": [kubevirt],
     }
-    with running(tmp_path, jobs, rules=[ALERTS]) as server:
+    with running(tmp_path, jobs, rules=[ALERTS], interval_seconds=period(1)) as server:
         yield server
 
 
 def test_every_query_of_the_docs_the_dashboard_and_the_alerts_has_an_answer(
     namespace: str, start: Start, watch: Watch, view: View, prometheus: Prometheus
 ) -> None:
+    began, duration = time.time(), f"{SCRAPES * prometheus.interval_seconds}s"
     vm1 = start("vm1", "node01", vcpus=2)
     start("vm2", "node01", vcpus=2)
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "0-1"}])
@@ -77,10 +80,12 @@ def test_every_query_of_the_docs_the_dashboard_and_the_alerts_has_an_answer(
         view.until_ready(name)
     until("every target is scraped", lambda: prometheus.targets_up("cachemon-agent") == 2)
     until("the operator is scraped", lambda: prometheus.targets_up("cachemon-operator") == 1)
-    until("rates of traffic", lambda: prometheus.query(f"rate(cachemon_vmi_memory_traffic_bytes_total[{RANGE}]) > 0"))
+    until(
+        "rates of traffic", lambda: prometheus.query(f"rate(cachemon_vmi_memory_traffic_bytes_total[{duration}]) > 0")
+    )
 
     block = prometheus.query('cachemon_cache_capacity_bytes{node="node01"}')[0]["metric"]["cache_id"]
-    values = {"node": "node01", "cache_id": block, "namespace": namespace, "vm": "vm1", "__rate_interval": RANGE}
+    values = {"node": "node01", "cache_id": block, "namespace": namespace, "vm": "vm1", "__rate_interval": duration}
     empty = [f"{title}: {query}" for title, query in queries(values) if not prometheus.query(query)]
     assert empty == []
     assert [query for query in QUERIES.values() if not prometheus.query(query)] == []
@@ -98,7 +103,7 @@ def test_every_query_of_the_docs_the_dashboard_and_the_alerts_has_an_answer(
     gone = f'cachemon_vmi_cache_occupancy_bytes{{namespace="{namespace}", name="vm1"}}'
     until("the series of a VM that has gone vanish", lambda: not prometheus.query(gone))
     assert prometheus.query(gone.replace("vm1", "vm2"))
-    history = prometheus.query_range(gone, time.time() - 60, time.time(), 1)
+    history = prometheus.query_range(gone, began, time.time(), prometheus.interval_seconds)
     assert history
     assert all(int(value) >= 0 for series in history for _, value in series["values"])
 
@@ -132,7 +137,7 @@ def _by_block(prometheus: Prometheus, query: str) -> dict[str, int]:
 
 def test_promtool_finds_nothing_wrong_with_the_pages(cluster: Cluster, tools: Tools) -> None:
     for address in (cluster.nodes["node01"].address, cluster.operator_address):
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=patience(10)) as answer:
             page = answer.read()
         told = subprocess.run([tools.promtool, "check", "metrics"], input=page, capture_output=True, check=False)
         assert told.returncode == 0, told.stderr.decode()

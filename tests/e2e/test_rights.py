@@ -13,7 +13,7 @@ import pytest
 
 from lab.cluster import Cluster, Node
 from lab.wait import until
-from tests.e2e.conftest import AGENT_FLAGS
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -35,7 +35,7 @@ StartAgent = Callable[[str], Node]
 def node(cluster: Cluster) -> Node:
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no mount namespace can be made here")
-    return cluster.add_node(NAME, agent_flags=AGENT_FLAGS)
+    return cluster.add_node(NAME, agent_flags=agent_flags())
 
 
 @pytest.fixture

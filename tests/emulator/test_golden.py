@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from lab.emulator import Emulator
+from lab.speed import patience
 from tests.emulator.fakes import MI
 from tests.emulator.transcript import Line, lines_of, with_numbered_pids
 from tests.emulator.unfaithful import UNFAITHFUL, as_emulated, unused
@@ -93,7 +94,7 @@ def replay(name: str) -> str:
             start_new_session=True,
         )
         try:
-            output, _ = program.communicate(timeout=REPLAY_SECONDS)
+            output, _ = program.communicate(timeout=patience(REPLAY_SECONDS))
         finally:
             # Its children are of its session and may outlive it.
             with suppress(ProcessLookupError):

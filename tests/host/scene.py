@@ -1,6 +1,5 @@
 """A plain libvirt host with its agent, and what must be true of both: all real but the caches, which are emulated."""
 
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from lab.emulator import Emulator
 from lab.host.agent_process import AgentProcess
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
-from lab.wait import until
+from lab.wait import run, until
 
 __all__ = ["Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
 
@@ -74,14 +73,7 @@ class Scene:
     def run(self, *words: str, stdin: str = "") -> Done:
         """Run `cachemon host WORDS`."""
         command = [sys.executable, "-m", "cachemon.host.main", "host", f"--connect={self.host.uri}"]
-        done = subprocess.run(
-            [*command, f"--socket={self.agent.socket}", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_COMMAND_SECONDS,
-        )
+        done = run([*command, f"--socket={self.agent.socket}", *words], seconds=_COMMAND_SECONDS, input=stdin)
         return Done(done.stdout, done.stderr, done.returncode)
 
     def tids(self, domain: str, *vcpus: int) -> frozenset[int]:

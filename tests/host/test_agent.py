@@ -27,6 +27,7 @@ from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
 from lab.ports import free_port
 from lab.prometheus import PrometheusMissingError, find_tools
+from lab.speed import patience
 from lab.wait import until
 from tests.host.scene import Scene, metadata
 
@@ -234,9 +235,12 @@ def test_metrics_are_the_figures_of_the_report(host: LibvirtHost, resctrl: Emula
         scene = Scene(host, resctrl, agent)
         scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"', 'id="all" vcpus="all"')))
         scene.until_monitored("vm1", "all")
-        with scene.still() as (report, _), urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        with (
+            scene.still() as (report, _),
+            urllib.request.urlopen(f"http://{address}/metrics", timeout=patience(10)) as answer,
+        ):
             page = answer.read()
-        with urllib.request.urlopen(f"http://{address}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}/healthz", timeout=patience(10)) as answer:
             assert answer.status == 200
     found = {
         (family.name, sample.labels["group"], int(sample.labels["cache_id"])): int(sample.value)

@@ -11,6 +11,7 @@ from cachemon.resctrl.tree import ResctrlTree
 from lab.cgroups import pod_cgroup
 from lab.kernel.init import RESCTRL, Report
 from lab.launcher import container_id
+from lab.speed import patience
 from lab.wait import until
 from tests.kernel.machine import home_by_proc
 
@@ -35,7 +36,7 @@ def main(orders: Mapping[str, Any], report: Report) -> None:
             report({"left": {vcpu: home_by_proc(tid).name for vcpu, tid in tids.items()}})
         finally:
             agent.terminate()
-            report({"agent": agent.wait(30)})
+            report({"agent": agent.wait(patience(30))})
     finally:
         qemu.kill()
         qemu.wait()

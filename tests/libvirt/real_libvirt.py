@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from lab.speed import patience
+
 _SECONDS = 60
 
 
@@ -23,7 +25,7 @@ def virsh(script: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=_SECONDS,
+        timeout=patience(_SECONDS),
         env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
     )
 

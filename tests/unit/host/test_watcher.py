@@ -7,6 +7,7 @@ import pytest
 
 from cachemon.host.watcher import DomainWatcher, Listing
 from cachemon.model.errors import LibvirtUnreachableError
+from lab.speed import patience
 from lab.wait import until
 from tests.unit.host.builders import UUID
 
@@ -64,7 +65,7 @@ class Watch:
         self.watcher.start()
 
     def next(self) -> Listing:
-        return self.listings.get(timeout=SECONDS)
+        return self.listings.get(timeout=patience(SECONDS))
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def libvirt() -> FakeLibvirt:
 def watch(libvirt: FakeLibvirt) -> Iterator[Watch]:
     watch = Watch(libvirt)
     yield watch
-    watch.watcher.stop(SECONDS)
+    watch.watcher.stop(patience(SECONDS))
     assert libvirt.closed == libvirt.opened or libvirt.error
 
 
@@ -121,7 +122,7 @@ def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
     assert watch.next() == Listing((), str(AWAY), was_told=False)
     libvirt.error = None
     assert names(watch.next()) == ["vm1"]
-    watch.watcher.stop(SECONDS)
+    watch.watcher.stop(patience(SECONDS))
 
 
 def test_an_error_that_nobody_thought_of_ends_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
@@ -160,9 +161,9 @@ def test_the_end_does_not_wait_for_a_libvirt_that_hangs() -> None:
 
     watcher = DomainWatcher(Hanging().connect, lambda _: None)
     watcher.start()
-    assert entered.wait(SECONDS)
+    assert entered.wait(patience(SECONDS))
     watcher.stop(0.05)
     assert watcher._thread.is_alive()
     hangs.set()
-    watcher.stop(SECONDS)
+    watcher.stop(patience(SECONDS))
     assert not watcher._thread.is_alive()

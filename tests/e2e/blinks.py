@@ -1,0 +1,59 @@
+"""Whether a group that is Ready with all its figures ever was not, for a moment that no look would have met."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+__all__ = ["Write", "check_no_blink", "since_ready"]
+
+
+class Write(NamedTuple):
+    """One write of a status.
+
+    Attributes:
+        writer: the node whose agent wrote, empty for the operator.
+        status: after it.
+    """
+
+    writer: str
+    status: dict[str, Any]
+
+    @property
+    def ready(self) -> str:
+        return next((item["status"] for item in self.status.get("conditions", ()) if item["type"] == "Ready"), "")
+
+    @property
+    def has_all_figures(self) -> bool:
+        """Whether every group has an occupancy and a bandwidth in every cache block."""
+        groups = self.status.get("groups", ())
+        blocks = [block for group in groups for block in group.get("cacheBlocks", ())]
+        return (
+            bool(blocks and "memoryBandwidth" in self.status["summary"])
+            and all("cacheBlocks" in group for group in groups)
+            and all({"occupancyBytes", "memoryBandwidth"} <= block.keys() for block in blocks)
+        )
+
+
+def since_ready(writes: Sequence[Write]) -> list[Write]:
+    """Those from the first on in which it was Ready and had all its figures.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return list(writes[[write.ready == "True" and write.has_all_figures for write in writes].index(True) :])
+
+
+def check_no_blink(writes: Sequence[Write], *nodes: str) -> None:
+    """Every write was Ready, with all figures, and of one node's agent after the other's.
+
+    Args:
+        writes: all of them, from one that was so.
+        nodes: in the order in which their agents wrote.
+
+    Raises:
+        AssertionError: with what was written else.
+    """
+    assert writes
+    assert [write for write in writes if write.ready != "True"] == []
+    assert [write for write in writes if not write.has_all_figures] == []
+    assert [node for node, _ in groupby(write.writer for write in writes if write.writer)] == list(nodes)
