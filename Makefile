@@ -4,8 +4,9 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-# More than there are processors: many tests wait for something most of the time.
-IN_PARALLEL := -n 3 --dist loadfile
+# One for each processor: with more, what the tests start pauses for long. A cluster alone fills a processor.
+IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile
+CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +26,7 @@ kind: setup ## the same with kind, where there is a container engine
 test: setup-cluster check ## all checks and all tests
 	@$(PYTHON) -m lab.real prepare
 	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster $(IN_PARALLEL)
-	$(PYTEST) tests/docs tests/e2e $(IN_PARALLEL)
+	$(PYTEST) tests/docs tests/e2e $(CLUSTERS)
 	$(PYTEST) tests/cluster
 
 check: setup ## format, lint, types, layers

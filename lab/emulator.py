@@ -10,10 +10,16 @@ from typing import Self
 from cachemon.emulator.client import ControlClient
 from lab import wait
 from lab.program_logs import LOGS
+from lab.speed import patience
 
-__all__ = ["Emulator", "EmulatorDiedError"]
+__all__ = ["Emulator", "EmulatorDiedError", "limbo"]
 
 STOP_SECONDS = 10.0
+
+
+def limbo(seconds: float = 1.1) -> str:
+    """An option: a freed RMID can't be had for so long on an idle machine. A test can look at it before that ends."""
+    return f"--limbo-seconds={patience(seconds):.2f}"
 
 
 class EmulatorDiedError(Exception):

@@ -105,10 +105,13 @@ def _unserved(control_plane: ControlPlane) -> list[str]:
 
 
 def _answers(control_plane: ControlPlane, spec: dict[str, Any]) -> bool:
-    """Whether objects can be listed: 429 says for a moment that the storage of a CRD is still being initialized."""
+    """Whether objects can be listed: 429 says for a moment that the storage of a CRD is still being initialized.
+
+    Asked for any version, the list comes from the watch cache, which is the last to be ready.
+    """
     version = next(item["name"] for item in spec["versions"] if item["storage"])
     try:
-        control_plane.request("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?limit=1")
+        control_plane.request("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?resourceVersion=0")
     except ApiRefusedError:
         return False
     return True

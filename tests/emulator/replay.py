@@ -1,9 +1,9 @@
 """Performs the operations that the transcripts of real kernels were recorded with, and prints the same lines.
 
-Run as a script, as root: replay.py MOUNTPOINT CONTROL_SOCKET [--hotplug] [--busy]
+Run as a script, as root: replay.py MOUNTPOINT CONTROL_SOCKET --second=SECONDS [--hotplug] [--busy]
 
 What it cannot do on a FUSE file system (mount it, for one) it leaves out; `unfaithful.py` lists all of that. Where a
-transcript's program slept for something, this waits for that.
+transcript's program slept for something, this waits for that; a second is longer on a slow machine.
 """
 
 import os
@@ -61,7 +61,7 @@ def main() -> None:
         if allocation:
             control_groups(calls, p, q)
         thresholds(calls)
-        exhaustion(calls)
+        exhaustion(calls, next(float(option[9:]) for option in options if option.startswith("--second=")))
         if "--hotplug" in options:
             hotplug(calls)
         else:

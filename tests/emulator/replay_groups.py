@@ -150,7 +150,7 @@ def thresholds(calls: Calls) -> None:
     calls.write(THRESHOLD, "65536\n")
 
 
-def exhaustion(calls: Calls) -> None:
+def exhaustion(calls: Calls, second: float) -> None:
     emit("## RMID exhaustion")
     calls.listing("/mon_groups")
     calls.wait_for_limbo()
@@ -163,7 +163,7 @@ def exhaustion(calls: Calls) -> None:
     emit(f"{count} groups in 0.00s")
     calls.rmdir(f"/mon_groups/e{count - 1}")
     calls.mkdir("/mon_groups/again")
-    later = time.monotonic() + 1
+    later = time.monotonic() + second
     until("a second to go by", lambda: time.monotonic() >= later)
     calls.mkdir("/mon_groups/again")
     calls.wait_for_limbo()

@@ -57,13 +57,13 @@ def options_of(name: str) -> dict[str, Any]:
     return OPTIONS[name]
 
 
-def limbo_of(lines: list[Line]) -> str:
+def limbo_of(lines: list[Line], second: float) -> str:
     """Whether the limbo worker had come a second after the rmdir is chance: it comes once a second.
 
-    Short enough for the recordings where it had; for the others, long enough for a slow machine.
+    Shorter than the replay's second for the recordings where it had, longer for the others.
     """
     busy = [line for line in lines if line.text.startswith("mkdir /mon_groups/again -> EBUSY")]
-    return "--limbo-seconds=2.0" if len(busy) == 2 else "--limbo-seconds=0.8"
+    return f"--limbo-seconds={(2.0 if len(busy) == 2 else 0.8) * second:.2f}"
 
 
 def recorded(name: str) -> list[Line]:
@@ -81,13 +81,22 @@ def replay(name: str) -> str:
     """What the operations print on an emulator with a transcript's options."""
     options = dict(options_of(name))
     lines = recorded(name)
-    more = ["--cpus=4", limbo_of(lines), *options.pop("more", [])]
+    second = patience(1)
+    more = ["--cpus=4", limbo_of(lines, second), *options.pop("more", [])]
     sections = {line.section for line in lines}
     flags = ["--hotplug"] if any(section.startswith("CPU hotplug") for section in sections) else []
     flags += ["--busy"] if "counters that move" in sections else []
     with place() as directory, Emulator(directory, blocks=BLOCKS, more=more, **options) as emulator:
         program = subprocess.Popen(
-            [sys.executable, "-m", "tests.emulator.replay", emulator.mountpoint, directory / "emulator.sock", *flags],
+            [
+                sys.executable,
+                "-m",
+                "tests.emulator.replay",
+                emulator.mountpoint,
+                directory / "emulator.sock",
+                *flags,
+                f"--second={second}",
+            ],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(["operator", "."])},
             stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import wait
-from lab.emulator import Emulator
+from lab.emulator import Emulator, limbo
 from tests.emulator.conftest import Worker
 from tests.emulator.fakes import MI, refuses
 
@@ -229,7 +229,7 @@ def test_the_status_explains_an_errno_until_the_next_operation(emulator: Emulato
 
 
 def test_rmids_run_out_and_come_back(mount: Mount) -> None:
-    emulator = mount(rmids=3)
+    emulator = mount(rmids=3, more=[limbo()])
     root = emulator.mountpoint
     groups = [root / "mon_groups" / name for name in "abc"]
     groups[0].mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.resctrl.tree import ResctrlTree
-from lab.emulator import Emulator
+from lab.emulator import Emulator, limbo
 from tests.resctrl.busy_threads import BusyThreads
 
 
@@ -49,7 +49,7 @@ def emulator(shared_emulator: Emulator) -> Iterator[Emulator]:
 @pytest.fixture
 def short_of_rmids(mount: Callable[..., Emulator]) -> ResctrlTree:
     """Eight RMIDs: seven groups."""
-    return ResctrlTree(mount(blocks={0: 32 << 20, 1: 32 << 20}, rmids=8).mountpoint)
+    return ResctrlTree(mount(blocks={0: 32 << 20, 1: 32 << 20}, rmids=8, more=[limbo()]).mountpoint)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.readings import Missing
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.resctrl.tree import ResctrlTree
-from lab.emulator import Emulator
+from lab.emulator import Emulator, limbo
 from lab.wait import until
 from tests.resctrl.busy_threads import BusyThreads, StandInQemu
 from tests.resctrl.test_tree import held_by_another, mkdir
@@ -215,7 +215,7 @@ def test_a_lock_held_by_another_degrades_only_what_had_to_change(node: Node) -> 
 @pytest.fixture
 def crowded(mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads) -> Iterator[Node]:
     """A node with seven RMIDs to give."""
-    emulator = mount(blocks={0: 32 << 20}, rmids=8)
+    emulator = mount(blocks={0: 32 << 20}, rmids=8, more=[limbo()])
     node = Node(ResctrlTree(emulator.mountpoint), emulator.sysfs, tmp_path, threads)
     yield node
     node.sampler.close()

@@ -9,7 +9,7 @@ from cachemon.engine.layout import GroupState
 from cachemon.model.errors import OutOfRmidsError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree import ResctrlTree
-from lab.emulator import Emulator
+from lab.emulator import Emulator, limbo
 from lab.wait import until
 from tests.resctrl.busy_threads import BusyThreads
 from tests.resctrl.test_reconcile import WELL, Node, states, wanting
@@ -69,7 +69,7 @@ def test_a_group_of_two_cells_leaves_the_last_rmid_to_one_that_needs_one(arm: No
 @pytest.fixture
 def cramped(mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads) -> Iterator[Node]:
     """Three RMIDs to give, of a kernel that gives a freed one out again only after a second."""
-    emulator = mount(blocks={0: 32 << 20}, rmids=4)
+    emulator = mount(blocks={0: 32 << 20}, rmids=4, more=[limbo()])
     node = Node(ResctrlTree(emulator.mountpoint), emulator.sysfs, tmp_path, threads)
     yield node
     node.sampler.close()
