@@ -5,10 +5,12 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from lab.api_request import ApiEndpoint, ApiRefusedError
+from lab.cluster_api import ClusterApi
 from lab.control_plane import ControlPlane
 from lab.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK
@@ -128,3 +130,26 @@ def test_a_proxy_that_ends_while_watches_run_leaves_no_socket(control_plane: Con
             for _ in range(8):
                 assert watches.enter_context(watch(control_plane, through)).readline()
         gc.collect()  # a socket that is left open says so here, and pytest makes an error of it
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_a_young_server_can_not_answer_yet_is_asked_again(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint, tmp_path: Path, status: int
+) -> None:
+    api = ClusterApi(tmp_path, through, control_plane.admin_token)
+    proxy.answer(status, "storage is (re)initializing", times=2)
+    made = api.request("POST", NAMESPACES, {"metadata": {"generateName": "young-"}})
+    assert control_plane.request("GET", f"{NAMESPACES}/{made['metadata']['name']}")
+    assert [told for _, told in proxy.heard] == [f"POST {NAMESPACES}"] * 3
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 500])
+def test_what_a_server_refuses_is_not_asked_again(
+    control_plane: ControlPlane, proxy: FaultProxy, through: ApiEndpoint, tmp_path: Path, status: int
+) -> None:
+    api = ClusterApi(tmp_path, through, control_plane.admin_token)
+    proxy.answer(status, times=1)
+    with pytest.raises(ApiRefusedError) as refused:
+        api.request("GET", NAMESPACES)
+    assert refused.value.status == status
+    assert proxy.struck == len(proxy.heard) == 1
