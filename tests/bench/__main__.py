@@ -11,10 +11,20 @@ from tests.bench import (
     bench_operator,
     bench_plan,
     bench_sampler,
+    bench_tenants,
 )
 from tests.bench.measure import CannotRunError
 
-MODULES = (bench_sampler, bench_plan, bench_finder, bench_agent, bench_operator, bench_monitored, bench_host)
+MODULES = (
+    bench_sampler,
+    bench_plan,
+    bench_finder,
+    bench_agent,
+    bench_operator,
+    bench_monitored,
+    bench_host,
+    bench_tenants,
+)
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 
 

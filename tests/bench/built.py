@@ -1,4 +1,4 @@
-"""What the sampler is compared with, built when it is needed and kept in the user's cache."""
+"""Programs in C and Go that benches need, built when they are needed and kept in the user's cache."""
 
 import ctypes
 import hashlib
@@ -23,16 +23,16 @@ class NotBuiltError(Exception):
 
 def c_loop(descriptors: Sequence[int]) -> Callable[[], int]:
     """A function that preads every descriptor once in C and returns how many bytes that were."""
-    source = HERE / "pread_loop.c"
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise NotBuiltError("no C compiler (cc, gcc) on PATH")
-    command = [compiler, "-O2", "-shared", "-fPIC", str(source), "-o"]
-    library = _built("pread_loop.so", [source], lambda target: _run([*command, str(target)]))
+    library = _compiled(HERE / "pread_loop.c", "pread_loop.so", "-shared", "-fPIC")
     read_each = ctypes.CDLL(str(library)).read_each
     read_each.argtypes, read_each.restype = (ctypes.c_void_p, ctypes.c_long), ctypes.c_long
     array = (ctypes.c_int * len(descriptors))(*descriptors)
     return lambda: int(read_each(array, len(array)))
+
+
+def hostile() -> Path:
+    """The program of `hostile.c`."""
+    return _compiled(HERE / "hostile.c", "hostile")
 
 
 def goresctrl() -> Path:
@@ -50,6 +50,14 @@ def goresctrl() -> Path:
         )
 
     return _built("goresctrl", [folder / name for name in ("main.go", "go.mod", "go.sum")], build)
+
+
+def _compiled(source: Path, name: str, *flags: str) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise NotBuiltError("no C compiler (cc, gcc) on PATH")
+    command = [compiler, "-O2", *flags, str(source), "-o"]
+    return _built(name, [source], lambda target: _run([*command, str(target)]))
 
 
 def _say_nothing(_line: str) -> None:

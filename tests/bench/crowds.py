@@ -1,0 +1,51 @@
+"""Many CacheMonitorGroups of one tenant: plain ones, and those that are as costly as the API allows."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cachemon.kube.client import KubeClient
+from cachemon.model.api import API_VERSION, GROUPS
+from tests.bench.filling import for_each
+
+__all__ = ["MOST_GROUPS", "WIDEST", "create", "group_object", "subsets", "wide_groups"]
+
+Object = dict[str, Any]
+
+MOST_GROUPS = 64
+"""maxItems of spec.groups in crds/cachemonitorgroups.yaml."""
+WIDEST = "0-16383"
+_MANAGER = "bench"
+
+
+def group_object(
+    namespace: str, name: str, vmi: str, groups: Sequence[Object] = (), period_seconds: int = 60, **spec: Any
+) -> Object:
+    """A CacheMonitorGroup; without groups it watches all vCPUs as one."""
+    wanted = {"groups": list(groups)} if groups else {}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": GROUPS.kind,
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"vmiName": vmi, "statusPeriodSeconds": period_seconds, **wanted, **spec},
+    }
+
+
+def wide_groups(number: int = MOST_GROUPS) -> Sequence[Object]:
+    """Groups of the widest list that there is; only their names differ."""
+    return [{"name": f"g{place:02}", "vcpus": WIDEST} for place in range(number)]
+
+
+def subsets(vcpus: int, first: int, number: int = MOST_GROUPS) -> Sequence[Object]:
+    """Groups of different vCPUs: the subsets of the VM's vCPUs in turn, beginning with one."""
+    return [
+        {"name": f"g{place:02}", "vcpus": _ids((first + place) % ((1 << vcpus) - 1) + 1)} for place in range(number)
+    ]
+
+
+def _ids(mask: int) -> str:
+    return ",".join(str(number) for number in range(mask.bit_length()) if mask >> number & 1)
+
+
+async def create(client: KubeClient, objects: Iterable[Object]) -> None:
+    """Make them all, several at a time."""
+    await for_each(objects, lambda body: client.create(GROUPS, body, field_manager=_MANAGER))

@@ -1,0 +1,116 @@
+"""One node with VMs of several tenants: a real API server, operator and agent, the emulator, processes for QEMUs."""
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from cachemon.model.api import API_VERSION, GROUPS
+from lab.binaries import find
+from lab.cluster import TWO_BLOCKS, Cluster, Node
+from lab.wait import until
+from tests.bench.filling import Vm, administrator, for_each, make_vm
+from tests.bench.measure import CannotRunError
+from tests.bench.stand_in_vms import Guest, StandInVms
+
+__all__ = ["ATTACKER", "NODE", "VICTIM", "Scene", "scene"]
+
+ATTACKER, VICTIM, NODE = "attacker", "victim", "node01"
+RMIDS = 128
+_LOOK_SECONDS = 0.5
+
+
+class Scene(NamedTuple):
+    """What a part of the bench has to work with; operator and agent are not started.
+
+    Attributes:
+        cluster: with the VMs' objects.
+        node: the only one.
+        pods: UID of each VM's pod.
+    """
+
+    cluster: Cluster
+    node: Node
+    pods: dict[Vm, str]
+
+    def page(self) -> str:
+        """The agent's page of metrics; empty when it does not come in 10 s, as for Prometheus."""
+        try:
+            return self.node.metrics()
+        except OSError:
+            return ""
+
+    def written(self) -> float:
+        """How many statuses the agent has written since it started."""
+        found = re.findall(
+            r'^cachemon_agent_api_writes_total\{.*result="written".*\} (\S+)$', self.page(), re.MULTILINE
+        )
+        return sum(map(float, found))
+
+    def await_bound(self, seconds: float = 180) -> None:
+        """Wait until every group has a node."""
+        until("every group to be bound", self._all_bound, seconds=seconds, poll_seconds=_LOOK_SECONDS)
+
+    def _all_bound(self) -> bool:
+        query = urlencode({"fieldSelector": "status.nodeName=", "limit": "1"})
+        answer = self.cluster.control_plane.request("GET", f"/apis/{API_VERSION}/{GROUPS.plural}?{query}")
+        return not answer["items"] and not answer["metadata"].get("continue")
+
+    def last_words(self) -> str:
+        """The end of what operator and agent have logged."""
+        logs = [path for path in (self.cluster.operator_log, self.node.log) if path.exists()]
+        return "\n".join(f"{path.name}:\n" + "\n".join(path.read_text().splitlines()[-8:]) for path in logs)
+
+
+@contextmanager
+def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
+    """Make it, and clear it away.
+
+    Args:
+        vms: all on NODE.
+        agent_flags: of its agent.
+
+    Raises:
+        CannotRunError: the machine lacks something.
+    """
+    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise CannotRunError("mounting the emulator and making cgroups needs root and /dev/fuse")
+    if (binaries := find()) is None:
+        raise CannotRunError("no kube-apiserver: `make setup` finds or builds it")
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-bench-"))
+    try:
+        with Cluster(folder, binaries) as cluster:
+            for namespace in sorted({vm.namespace for vm in vms}):
+                cluster.add_namespace(namespace)
+            node = cluster.add_node(NODE, emulator={"blocks": TWO_BLOCKS, "rmids": RMIDS}, agent_flags=agent_flags)
+            pods = asyncio.run(_make_vms(cluster, vms))
+            guests = [Guest(f"{vm.namespace}_{vm.name}", pods[vm], vm.vcpus) for vm in vms]
+            with StandInVms(guests, 0):
+                made = Scene(cluster, node, pods)
+                try:
+                    yield made
+                except BaseException:
+                    print(made.last_words(), file=sys.stderr)
+                    raise
+                finally:
+                    node.stop_agent()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _make_vms(cluster: Cluster, vms: Sequence[Vm]) -> dict[Vm, str]:
+    pods: dict[Vm, str] = {}
+    async with administrator(cluster.control_plane) as client:
+
+        async def make(vm: Vm) -> None:
+            pods[vm] = (await make_vm(client, vm))["metadata"]["uid"]
+
+        await for_each(vms, make)
+    return pods

@@ -1,0 +1,100 @@
+"""What costly objects take of operator and agent, against as many plain ones."""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cachemon.kube.client import KubeClient
+from cachemon.model.api import GROUPS
+from lab.wait import GaveUpError, until
+from tests.bench.crowds import create, group_object, wide_groups
+from tests.bench.filling import Vm, administrator, for_each
+from tests.bench.measure import Figure, peak_rss_mib
+from tests.bench.memory import MemoryWatch, pod_limit_mib
+from tests.bench.tenancy import ATTACKER, NODE, Scene, scene
+
+OBJECTS, VMS, VCPUS = 1000, 20, 2
+_REPORTED_SECONDS = 240
+_STEADY_SECONDS = 10
+_LOOK_SECONDS = 2
+
+
+class Footprint(NamedTuple):
+    """MiB that a program takes: at its most, and on average in the end; whether its pod's limit ended it."""
+
+    peak: float
+    steady: float
+    killed: bool
+
+
+def measure_memory(divisor: int) -> Iterator[Figure]:
+    """1,000 objects on a tenant's 20 VMs, first with one group each, then with 64 of the widest list."""
+    number, vms = max(4, OBJECTS // divisor), max(2, VMS // divisor)
+    machines = [Vm(ATTACKER, f"vm{place}", NODE, VCPUS) for place in range(vms)]
+    with scene(machines) as made:
+        asyncio.run(_put(made, [_object(place, vms) for place in range(number)], first=True))
+        made.cluster.start_operator()
+        made.await_bound()
+        made.cluster.stop_operator()
+        plain = _footprints(made, number)
+        asyncio.run(_put(made, [_object(place, vms, wide_groups()) for place in range(number)], first=False))
+        wide = _footprints(made, number)
+    for program, before, after in zip(("operator", "agent"), plain, wide, strict=True):
+        yield Figure(f"tenants.{program}_rss_ratio", after.peak / before.peak, "ratio")
+        yield Figure(f"tenants.{program}_steady_rss_ratio", after.steady / before.steady, "ratio")
+        yield Figure(f"tenants.{program}_rss_plain", before.peak, "MiB")
+        if after.killed:
+            print(
+                f"bench tenants: its memory limit ended the {program}; the ratio is what it had then", file=sys.stderr
+            )
+
+
+def _object(place: int, vms: int, groups: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return group_object(ATTACKER, f"group{place}", f"vm{place % vms}", groups)
+
+
+async def _put(made: Scene, objects: Sequence[dict[str, Any]], *, first: bool) -> None:
+    async with administrator(made.cluster.control_plane) as client:
+        if first:
+            await create(client, objects)
+        else:
+            await for_each(objects, lambda body: _change(client, body))
+
+
+async def _change(client: KubeClient, body: dict[str, Any]) -> None:
+    await client.apply(GROUPS, body, field_manager="bench")
+
+
+def _footprints(made: Scene, number: int) -> tuple[Footprint, Footprint]:
+    """Operator and agent, started anew with the objects that there are, bound to the node."""
+    cluster, node = made.cluster, made.node
+    with (
+        MemoryWatch(lambda: cluster.operator_pid, pod_limit_mib("operator")) as operator,
+        MemoryWatch(lambda: node.agent_pid, pod_limit_mib("agent")) as agent,
+    ):
+        cluster.start_operator()
+        try:
+            node.start_agent()
+            until(
+                "every object to be reported",
+                lambda: agent.killed or made.written() > number,
+                seconds=_REPORTED_SECONDS,
+                poll_seconds=_LOOK_SECONDS,
+            )
+        except RuntimeError:
+            if not agent.killed:
+                raise
+        except GaveUpError:
+            print(f"bench tenants: {made.written():g} of {number} objects were reported", file=sys.stderr)
+        found = _footprint(operator, cluster.operator_pid or 0), _footprint(agent, node.agent_pid or 0)
+    node.stop_agent()
+    cluster.stop_operator()
+    return found
+
+
+def _footprint(watch: MemoryWatch, pid: int) -> Footprint:
+    steady = watch.mean_mib(_STEADY_SECONDS)
+    if watch.killed:
+        return Footprint(watch.peak_mib, watch.peak_mib, killed=True)
+    return Footprint(peak_rss_mib(pid), steady, killed=False)

@@ -1,0 +1,98 @@
+"""The agent's page of metrics beside a tenant's many groups, and beside strangers."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+
+from lab.wait import GaveUpError, until
+from tests.bench.bench_monitored import percentile
+from tests.bench.crowds import create, group_object, subsets
+from tests.bench.filling import Vm, administrator
+from tests.bench.measure import Figure
+from tests.bench.memory import MemoryWatch, rss_mib
+from tests.bench.strangers import guess_tokens, half_open
+from tests.bench.tenancy import ATTACKER, NODE, VICTIM, Scene, scene
+
+OBJECTS, SCRAPES, CONNECTIONS, TOKENS = 180, 20, 10_000, 500
+VCPUS = 8
+_PERIOD_SECONDS = 5
+_PATIENCE_SECONDS = 10.0
+"""Prometheus's scrape_timeout."""
+_GUARD_MIB = 2048
+"""Here it is time that is measured: memory is another part's."""
+
+
+def measure_serving(divisor: int) -> Iterator[Figure]:
+    """Strangers first, then 180 objects of 64 groups each on one VM."""
+    machines = [Vm(ATTACKER, "vm0", NODE, VCPUS), Vm(VICTIM, "vm0", NODE, 2)]
+    with scene(machines) as made:
+        made.cluster.start_operator()
+        made.node.start_agent()
+        asyncio.run(_create(made, [group_object(VICTIM, "vm0", "vm0", (), _PERIOD_SECONDS)]))
+        until("the victim's series", lambda: _has_victim(made.page()), seconds=60)
+        with MemoryWatch(lambda: made.node.agent_pid, _GUARD_MIB):
+            yield from _beside_strangers(made, divisor)
+            yield from _beside_a_crowd(made, divisor)
+
+
+def _beside_strangers(made: Scene, divisor: int) -> Iterator[Figure]:
+    pid, url = made.node.agent_pid or 0, made.node.url
+    before = rss_mib(pid)
+    with half_open(url, CONNECTIONS // divisor) as held:
+        if held < 0.95 * CONNECTIONS // divisor:
+            print(f"bench tenants: {held} half-open requests could be made", file=sys.stderr)
+        spent = _scrape(made)[0]
+        yield Figure("tenants.half_open_rss", rss_mib(pid) - before, "MiB")
+        yield Figure("tenants.half_open_page_ms", spent * 1000, "ms")
+    began = time.monotonic()
+    guess_tokens(url, TOKENS // divisor)
+    spent = time.monotonic() - began
+    time.sleep(1)  # an audit event comes a moment after the answer
+    yield Figure("tenants.token_reviews", _token_reviews(made) / spent, "per s")
+
+
+def _token_reviews(made: Scene) -> int:
+    events = made.cluster.control_plane.audit_events("tokenreviews")
+    return sum(event["verb"] == "create" and ":cachemon-agent" in event["user"]["username"] for event in events)
+
+
+def _beside_a_crowd(made: Scene, divisor: int) -> Iterator[Figure]:
+    scrapes, number = max(3, SCRAPES // divisor), max(2, OBJECTS // divisor)
+    alone = [_scrape(made)[0] for _ in range(scrapes)]
+    objects = [group_object(ATTACKER, f"g{place}", "vm0", subsets(VCPUS, place)) for place in range(number)]
+    asyncio.run(_create(made, objects))
+    made.await_bound()
+    try:
+        until("the crowd in the page", lambda: 'namespace="attacker"' in made.page(), seconds=60)
+    except GaveUpError as error:
+        print(f"bench tenants: {error}", file=sys.stderr)
+    found = []
+    for _ in range(scrapes):
+        found.append(_scrape(made))
+        time.sleep(1)  # it samples meanwhile
+    times = [spent for spent, _ in found]
+    lost = sum(not complete for _, complete in found)
+    yield Figure("tenants.page_ms", percentile(times, 0.99) * 1000, "ms")
+    yield Figure("tenants.page_alone_ms", percentile(alone, 0.99) * 1000, "ms")
+    yield Figure("tenants.pages_without_others", lost / scrapes, "ratio")
+
+
+def _scrape(made: Scene) -> tuple[float, bool]:
+    """Seconds that a scrape took, and whether it has the victim's figures; the patience where it has none."""
+    began = time.monotonic()
+    page = made.page()
+    spent = time.monotonic() - began
+    return (spent, _has_victim(page)) if page else (_PATIENCE_SECONDS, False)
+
+
+def _has_victim(page: str) -> bool:
+    return any(
+        line.startswith("cachemon_cache_occupancy_bytes{") and f'namespace="{VICTIM}"' in line
+        for line in page.splitlines()
+    )
+
+
+async def _create(made: Scene, objects: list[dict[str, object]]) -> None:
+    async with administrator(made.cluster.control_plane) as client:
+        await create(client, objects)
