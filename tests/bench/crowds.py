@@ -7,7 +7,7 @@ from cachemon.kube.client import KubeClient
 from cachemon.model.api import API_VERSION, GROUPS
 from tests.bench.filling import for_each
 
-__all__ = ["MOST_GROUPS", "WIDEST", "create", "group_object", "subsets", "wide_groups"]
+__all__ = ["MOST_GROUPS", "WIDEST", "Object", "change", "create", "group_object", "subsets", "wide_groups"]
 
 Object = dict[str, Any]
 
@@ -15,6 +15,8 @@ MOST_GROUPS = 64
 """maxItems of spec.groups in crds/cachemonitorgroups.yaml."""
 WIDEST = "0-16383"
 _MANAGER = "bench"
+_PARALLEL = 6
+"""The API server's rules for 64 groups take their time, and a request may take 30 s."""
 
 
 def group_object(
@@ -48,4 +50,9 @@ def _ids(mask: int) -> str:
 
 async def create(client: KubeClient, objects: Iterable[Object]) -> None:
     """Make them all, several at a time."""
-    await for_each(objects, lambda body: client.create(GROUPS, body, field_manager=_MANAGER))
+    await for_each(objects, lambda body: client.create(GROUPS, body, field_manager=_MANAGER), _PARALLEL)
+
+
+async def change(client: KubeClient, objects: Iterable[Object]) -> None:
+    """Give them all another spec."""
+    await for_each(objects, lambda body: client.apply(GROUPS, body, field_manager=_MANAGER), _PARALLEL)

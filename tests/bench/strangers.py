@@ -15,7 +15,7 @@ _HALF_A_HEAD = b"GET /metrics HTTP/1.1\r\nHost: node\r\nX-Never-Ends: "
 _HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 """The begin of a TLS record of 512 bytes with a ClientHello (RFC 8446, 4.1.2 and 5.1)."""
 _SPARE_DESCRIPTORS = 200
-_TIMEOUT_SECONDS = 10
+_TIMEOUT_SECONDS = 2
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def half_open(url: str, number: int) -> Iterator[int]:
 
 
 def _begun(address: SplitResult, begin: bytes) -> socket.socket:
-    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=1)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=_TIMEOUT_SECONDS / 2)
     try:
         connection.sendall(begin)
     except OSError:

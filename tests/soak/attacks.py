@@ -1,0 +1,190 @@
+"""What the attacker does in the tenants' soak, all at once: everything that a tenant and a stranger may try."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import takewhile
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+from cachemon.kube.client import KubeClient
+from cachemon.kube.login import load_credentials
+from cachemon.model.api import GROUPS, ObjectName
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeNotFoundError,
+    KubeRejectedError,
+)
+from tests.bench.crowds import group_object, subsets, wide_groups
+from tests.bench.filling import for_each
+from tests.bench.strangers import guess_tokens, half_open
+from tests.soak.tenants_world import ATTACKER, World
+
+__all__ = ["Attacker", "Numbers"]
+
+_PARALLEL = 4
+_PAUSE_SECONDS = 0.5
+_CONNECTIONS, _TOKENS = 1000, 20
+_FLAPS, _RENEWALS = 5, 10
+_VCPUS = 8
+_MANAGER = "tenant"
+_LABELS, _LABEL = 8000, "x" * 60
+"""Each with a key as long: 1 MB together, and etcd takes objects of 1.5 MiB."""
+
+Object = dict[str, Any]
+
+
+class Numbers:
+    """How many objects of each kind there are: as the issue has them, or fewer for a short try.
+
+    Args:
+        divisor: makes them so much fewer.
+    """
+
+    def __init__(self, divisor: int = 1) -> None:
+        self.wide = max(2, 200 // divisor)
+        self.crowd = max(2, 180 // divisor)
+        self.flood = max(10, 1500 // divisor)
+        self.heavy = 2
+        self.connections = _CONNECTIONS // divisor
+
+
+class Attacker:
+    """Makes its objects and then does one thing after the other, in a thread of its own, while this context lasts.
+
+    Args:
+        world: whose kubeconfig and VMs it has.
+        numbers: how much of everything.
+        chance: the only source of chance.
+
+    Attributes:
+        deeds: how many of each there were.
+        refusals: by deed, how many the API server refused.
+        gains: what the attacker got that it must not have.
+        ready: set when all objects are made, or the end came before.
+        failure: what ended the thread too early.
+    """
+
+    def __init__(self, world: World, numbers: Numbers, chance: Random) -> None:
+        self.deeds: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.gains: Counter[str] = Counter()
+        self.ready = threading.Event()
+        self.failure: BaseException | None = None
+        self._world = world
+        self._numbers = numbers
+        self._chance = chance
+        self._vms = list(world.vms)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="attacker", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._attack())
+        except BaseException as error:  # noqa: BLE001 - the soak's own thread raises it
+            self.failure = error
+
+    async def _attack(self) -> None:
+        async with KubeClient(await load_credentials(self._world.kubeconfig)) as client:
+            objects = takewhile(lambda _: not self._over.is_set(), self._objects())
+            await for_each(objects, lambda body: self._create(client, "create", body), _PARALLEL)
+            self.ready.set()
+            deeds: Sequence[Callable[[KubeClient], Awaitable[object]]] = (
+                *[self._flap] * 4,
+                self._renew,
+                self._prioritize,
+                self._trouble_the_pages,
+            )
+            while not self._over.is_set():
+                await self._chance.choice(deeds)(client)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _objects(self) -> Sequence[Object]:
+        numbers, chance = self._numbers, self._chance
+        wide = [self._object(f"wide{place}", wide_groups(), place) for place in range(numbers.wide)]
+        crowd = [
+            group_object(ATTACKER, f"crowd{place}", self._vms[0], subsets(_VCPUS, place), chance.randint(1, 60))
+            for place in range(numbers.crowd)
+        ]
+        flood = [self._object(f"flood{place}", (), place, period_seconds=1) for place in range(numbers.flood)]
+        heavy = [self._object(f"heavy{place}", (), place, period_seconds=1) for place in range(numbers.heavy)]
+        for body in heavy:
+            body["metadata"]["labels"] = {f"{_LABEL}{place}"[-63:]: _LABEL for place in range(_LABELS)}
+        made = [*wide, *crowd, *flood, *heavy]
+        chance.shuffle(made)
+        return made
+
+    def _object(self, name: str, groups: Sequence[Object], place: int, **more: Any) -> Object:
+        return group_object(ATTACKER, name, self._vms[place % len(self._vms)], groups, **more)
+
+    async def _flap(self, client: KubeClient) -> None:
+        """Other groups for some objects of the flood."""
+        for _ in range(_FLAPS):
+            place = self._chance.randrange(self._numbers.flood)
+            groups = self._chance.choice((wide_groups(), subsets(_VCPUS, self._chance.randrange(255)), ()))
+            body = self._object(f"flood{place}", groups, place, period_seconds=1)
+            await self._ask("flap", partial(client.apply, GROUPS, body, field_manager=_MANAGER))
+
+    async def _renew(self, client: KubeClient) -> None:
+        """Some objects of the flood go, and come again with another UID."""
+        for _ in range(_RENEWALS):
+            place = self._chance.randrange(self._numbers.flood)
+            name = f"flood{place}"
+            with suppress(KubeNotFoundError):
+                found = await client.get(GROUPS, ObjectName(ATTACKER, name))
+                uid = found["metadata"]["uid"]
+                await self._ask("delete", partial(client.delete, GROUPS, ObjectName(ATTACKER, name), uid=uid))
+            await self._create(client, "create", self._object(name, (), place, period_seconds=1))
+
+    async def _prioritize(self, client: KubeClient) -> None:
+        """A new object of high priority, and an old one that is to have it."""
+        place = self._chance.randrange(self._numbers.flood)
+        new = self._object(f"first{place}", subsets(_VCPUS, place), place, priority=1000)
+        old = self._object(f"flood{place}", (), place, period_seconds=1, priority=1)
+        for body in (new, old):
+            if await self._ask("prioritize", partial(client.apply, GROUPS, body, field_manager=_MANAGER)):
+                self.gains["priority"] += 1
+
+    async def _trouble_the_pages(self, _: KubeClient) -> None:
+        """Half-open requests and guessed tokens, as anybody on the network can send them."""
+        node = self._chance.choice(list(self._world.cluster.nodes.values()))
+        with half_open(node.url, self._numbers.connections) as held:
+            self.deeds["half-open requests"] += held
+            answers = await asyncio.to_thread(guess_tokens, node.url, _TOKENS)
+        self.deeds["guessed tokens"] += _TOKENS
+        self.gains["pages with a guessed token"] += answers.get(200, 0)
+
+    async def _create(self, client: KubeClient, deed: str, body: Mapping[str, Any]) -> None:
+        with suppress(KubeConflictError):
+            await self._ask(deed, partial(client.create, GROUPS, body, field_manager=_MANAGER))
+
+    async def _ask(self, deed: str, request: Callable[[], Awaitable[object]]) -> bool:
+        """Whether the API server did it; one that is busy is asked no second time."""
+        self.deeds[deed] += 1
+        try:
+            await request()
+        except (KubeForbiddenError, KubeRejectedError):
+            self.refusals[deed] += 1
+            return False
+        except KubeConflictError:
+            raise
+        except KubeError:
+            self.refusals[f"{deed}: server busy"] += 1
+            return False
+        return True

@@ -1,0 +1,180 @@
+"""What must hold for the victims at every moment of the tenants' soak."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from cachemon.emulator.client import Books
+from lab.books import MisfitError, booked_occupancy, reported_occupancy, wanted_tids
+from lab.cluster import Node
+from lab.wait import GaveUpError, until
+from tests.bench.ages import AgeWatch, group_ages, node_ages
+from tests.bench.bench_monitored import percentile
+from tests.bench.memory import MemoryWatch, pod_limit_mib
+from tests.soak.tenants_world import Victim, World
+
+__all__ = ["MOST_PERIODS", "EndedError", "Guard"]
+
+MOST_PERIODS = 1.5
+_PATIENCE_PERIODS = 2
+_SCRAPE_SECONDS = 10.0
+"""Prometheus's scrape_timeout."""
+
+
+class EndedError(AssertionError):
+    """A program has ended: by itself, or because it went beyond its pod's memory."""
+
+
+class Guard:
+    """Watches while this context lasts.
+
+    Args:
+        world: with victims that are monitored.
+        say: gets a line about each thing that is wrong.
+
+    Attributes:
+        compared: figures of groups that were compared with the books.
+        missing: groups that had no valid figure when they were looked at, by what they said.
+        wrong: what is wrong, in order.
+    """
+
+    def __init__(self, world: World, say: Callable[[str], object]) -> None:
+        self.compared = 0
+        self.missing: dict[str, int] = {}
+        self.wrong: list[str] = []
+        self._say = say
+        self._world = world
+        self._watches = ExitStack()
+        self._page_seconds: list[float] = []
+        self._told: set[str] = set()
+        cluster, api, period = world.cluster, world.cluster.control_plane, world.period_seconds
+        self._ages: dict[str, AgeWatch] = {
+            victim.name: group_ages(api, victim.vmi.namespace, victim.vmi.name, period) for victim in world.victims
+        } | {name: node_ages(api, name, period) for name in cluster.nodes}
+        self._memory = {"operator": MemoryWatch(lambda: cluster.operator_pid, pod_limit_mib("operator"))} | {
+            f"agent of {name}": MemoryWatch(_pid_of(node), pod_limit_mib("agent"))
+            for name, node in cluster.nodes.items()
+        }
+
+    def __enter__(self) -> Self:
+        for memory in self._memory.values():
+            self._watches.enter_context(memory)
+        for age in self._ages.values():
+            self._watches.enter_context(age)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._watches.close()
+
+    def look(self) -> None:
+        """Programs, ages, pages.
+
+        Raises:
+            EndedError: a program is gone, and nothing more can be said.
+        """
+        for name, memory in self._memory.items():
+            if memory.killed:
+                raise EndedError(f"the {name} went beyond its pod's memory: {memory.peak_mib:.0f} MiB")
+        cluster = self._world.cluster
+        ended = {"operator": cluster.operator_exit_status}
+        ended |= {f"agent of {name}": node.agent_exit_status for name, node in cluster.nodes.items()}
+        for name, status in ended.items():
+            if status is not None:
+                raise EndedError(f"the {name} ended with status {status}")
+        for name, age in self._ages.items():
+            if age.worst_periods > MOST_PERIODS:
+                self._note(f"figures of {name} are older than {MOST_PERIODS:g} periods")
+            if age.not_ready:
+                self._note(f"Ready of {name} was {age.not_ready[0]}")
+
+    def scrape(self) -> None:
+        """Take each agent's page as Prometheus does: in time, and with every victim's figures in it."""
+        for node in self._world.cluster.nodes.values():
+            began = time.monotonic()
+            try:
+                page = node.metrics()
+            except OSError as error:
+                self._note(f"no page of metrics from {node.name}: {error}")
+                self._page_seconds.append(_SCRAPE_SECONDS)
+                continue
+            self._page_seconds.append(time.monotonic() - began)
+            for victim in self._world.victims:
+                if victim.node == node.name and not _has_figures(page, victim):
+                    self._note(f"the page of {node.name} has no figures of {victim.name}")
+
+    def compare(self) -> None:
+        """Stop the counters, and compare what every victim reads meanwhile with the emulators' books."""
+        nodes = self._world.cluster.nodes.values()
+        for node in nodes:
+            node.emulator.control.freeze()
+        try:
+            frozen_at = datetime.now(UTC)
+            for victim in self._world.victims:
+                status = self._fresh_status(victim, frozen_at)
+                if status:
+                    self._compare(victim, status, self._world.cluster.nodes[victim.node].emulator.control.books())
+        finally:
+            for node in nodes:
+                node.emulator.control.thaw()
+
+    def summary(self) -> Iterator[str]:
+        """Lines with the figures so far."""
+        for name, age in self._ages.items():
+            yield f"{name}: renewed {age.renewals} times, worst age {age.worst_periods:.2f} periods"
+        for name, memory in self._memory.items():
+            yield f"{name}: at most {memory.peak_mib:.0f} MiB"
+        if self._page_seconds:
+            yield f"page of metrics: p99 {percentile(self._page_seconds, 0.99) * 1000:.0f} ms"
+        yield f"{self.compared} figures compared with the books, missing: {self.missing or 'none'}"
+
+    def _fresh_status(self, victim: Victim, since: datetime) -> Mapping[str, Any] | None:
+        def read_later() -> Mapping[str, Any] | None:
+            status = self._world.status(victim)
+            observed = status.get("observedTime")
+            return status if observed and datetime.fromisoformat(observed) > since else None
+
+        try:
+            return until("it", read_later, seconds=self._world.period_seconds * _PATIENCE_PERIODS, poll_seconds=0.5)
+        except GaveUpError:
+            return None  # its age says so
+
+    def _compare(self, victim: Victim, status: Mapping[str, Any], books: Books) -> None:
+        for group in status["groups"]:
+            blocks = group.get("cacheBlocks", ())
+            if not blocks or any(block["reading"] != "Valid" for block in blocks):
+                said = f"{victim.name} {group['state']} {group.get('reason', '')}"
+                self.missing[said] = self.missing.get(said, 0) + 1
+                continue
+            said_bytes = reported_occupancy(status, group["name"])
+            try:
+                booked = booked_occupancy(books, wanted_tids(victim.vmi, group["vcpus"]))
+            except MisfitError as error:
+                self._note(f"{victim.name}/{group['name']}: {error}")
+                continue
+            if said_bytes != booked:
+                self._note(f"{victim.name}/{group['name']} says {said_bytes}, the books say {booked}")
+            self.compared += 1
+
+    def _note(self, what: str) -> None:
+        """Once each: an age that is too high stays so."""
+        if what not in self._told:
+            self._told.add(what)
+            self.wrong.append(what)
+            self._say(what)
+
+
+def _pid_of(node: Node) -> Callable[[], int | None]:
+    return lambda: node.agent_pid
+
+
+def _has_figures(page: str, victim: Victim) -> bool:
+    labels = (f'namespace="{victim.vmi.namespace}"', f'name="{victim.vmi.name}"')
+    return any(
+        line.startswith("cachemon_cache_occupancy_bytes{") and all(label in line for label in labels)
+        for line in page.splitlines()
+    )
