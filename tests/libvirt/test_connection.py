@@ -21,9 +21,10 @@ from cachemon.model.errors import (  # noqa: E402
 )
 from cachemon.model.groups import MonitoringGroup  # noqa: E402
 from cachemon.model.threads import ThreadClass  # noqa: E402
+from cachemon.model.vcpus import VcpuSet  # noqa: E402
 from lab.speed import patience  # noqa: E402
 
-WEB = MonitoringGroup("web", frozenset({0, 1}), all_vcpus=False, threads=frozenset())
+WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 IO = MonitoringGroup("io", None, all_vcpus=False, threads=frozenset({ThreadClass.IO_THREAD}))
 EVENT_SECONDS = 10
 DOMAIN = """<domain type='test'><name>{name}</name><memory unit='MiB'>64</memory><vcpu>4</vcpu>

@@ -17,12 +17,13 @@ from cachemon.model.errors import (
     LibvirtUnreachableError,
 )
 from cachemon.model.groups import MonitoringGroup
+from cachemon.model.vcpus import VcpuSet
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
 from lab.speed import patience
 from lab.wait import Patience, until
 
-WEB = MonitoringGroup("web", frozenset({0, 1}), all_vcpus=False, threads=frozenset())
+WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 SECONDS = 20
 QUICK = KeepAlive(interval_seconds=1, tries=1)
 

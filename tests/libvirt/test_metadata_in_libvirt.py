@@ -9,13 +9,14 @@ import pytest
 from cachemon.libvirt.metadata import KEY, NAMESPACE, read_metadata, render_metadata
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.threads import ThreadClass
+from cachemon.model.vcpus import VcpuSet
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost, VirshError
 from lab.host.programs import Programs
 
-WEB = MonitoringGroup("web", frozenset({0, 1}), all_vcpus=False, threads=frozenset())
+WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 IO = MonitoringGroup("io", None, all_vcpus=False, threads=frozenset({ThreadClass.IO_THREAD, ThreadClass.EMULATOR}))
-LATER = MonitoringGroup("later", frozenset({1}), all_vcpus=False, threads=frozenset())
+LATER = MonitoringGroup("later", VcpuSet.of({1}), all_vcpus=False, threads=frozenset())
 BY_HAND = f"""\
 <cachemon:groups xmlns:cachemon="{NAMESPACE}">
   <cachemon:resmongroup id="web" vcpus="0-1"/>

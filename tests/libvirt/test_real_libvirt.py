@@ -1,6 +1,7 @@
 """What libvirt takes and refuses, compared with our reading of its rules, and its verdict on what we write."""
 
 import itertools
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
-from cachemon.model.vcpus import format_vcpus
+from cachemon.model.vcpus import VcpuSet
 from tests.libvirt.real_libvirt import domain, dumped, refusal, virsh
 
 ALLOCATION = {
@@ -68,8 +69,9 @@ def test_libvirt_and_cachemon_refuse_the_same_with_the_same_words(tmp_path: Path
     assert ours(xml) == theirs
 
 
-def of(vcpus: frozenset[int]) -> MonitoringGroup:
-    return MonitoringGroup(default_name(format_vcpus(vcpus)), vcpus, all_vcpus=False, threads=frozenset())
+def of(vcpus: Iterable[int]) -> MonitoringGroup:
+    ids = VcpuSet.of(vcpus)
+    return MonitoringGroup(default_name(str(ids)), ids, all_vcpus=False, threads=frozenset())
 
 
 @st.composite

@@ -1,19 +1,20 @@
 """How each group of an object stands after a plan was carried out. Pure."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachemon.engine.layout import GroupLayout, GroupState, Target, TargetLayout, W, Wanted
 from cachemon.engine.words import Words
-from cachemon.model.groups import ALL_VCPUS, GroupKey, MonitoringGroup, shortfall
+from cachemon.model.groups import ALL_VCPUS, GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
+from cachemon.model.presence import Presence, shortfall
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu, vcpus_of
+from cachemon.model.threads import MOST_QEMUS, Qemu
 
-__all__ = ["Carried", "RmidCount", "cells_by_group", "judge"]
+__all__ = ["Carried", "RmidCount", "cells_by_group", "judge", "presences_of"]
 
 
 class RmidCount(NamedTuple):
@@ -42,6 +43,7 @@ class Carried:
         without_rmid: mon_groups that could not be made for want of RMIDs.
         rmids: whose they are.
         words: for messages.
+        presences: the threads of every QEMU, by its PID.
         uncounted: groups whose traffic has no counter, and what is to be said of it.
     """
 
@@ -51,6 +53,7 @@ class Carried:
     without_rmid: frozenset[MonGroupName]
     rmids: RmidCount
     words: Words
+    presences: Mapping[int, Presence]
     uncounted: Mapping[GroupKey, str] = field(default_factory=dict)
 
 
@@ -66,12 +69,17 @@ def judge(target: Target[W], qemus: Sequence[Qemu], carried: Carried) -> TargetL
         target,
         tuple(_judge_group(target, group, qemus, carried) for group in target.object.groups),
         qemus=tuple(qemus),
-        has_all_vcpus=any(_has_all_vcpus(qemu, target.object.vcpu_count) for qemu in qemus),
+        has_all_vcpus=any(_has_all_vcpus(carried.presences[qemu.pid], target.object.vcpu_count) for qemu in qemus),
     )
 
 
-def _has_all_vcpus(qemu: Qemu, vcpu_count: int) -> bool:
-    gap = shortfall(ALL_VCPUS, qemu, vcpu_count)
+def presences_of(qemus: Iterable[Qemu]) -> Mapping[int, Presence]:
+    """The threads of each QEMU, counted once for all groups; by its PID."""
+    return {qemu.pid: Presence.of(qemu) for qemu in qemus}
+
+
+def _has_all_vcpus(presence: Presence, vcpu_count: int) -> bool:
+    gap = shortfall(ALL_VCPUS, presence, vcpu_count)
     return gap is None or gap.reason == Reason.THREADS_NOT_IDENTIFIABLE
 
 
@@ -79,13 +87,14 @@ def _judge_group(
     target: Target[Wanted], group: MonitoringGroup, qemus: Sequence[Qemu], carried: Carried
 ) -> GroupLayout:
     key = GroupKey(target.object.uid, group.name)
-    threads = [thread for qemu in qemus for thread in qemu.threads if group.wants(thread)]
-    vcpus = vcpus_of(threads)
+    there = [carried.presences[qemu.pid] for qemu in qemus]
+    threads = sum(presence.threads_of(group) for presence in there)
+    vcpus = _united([presence.vcpus_of(group) for presence in there])
 
     def stands(
         state: GroupState, reason: Reason | None, message: str, cells: tuple[MonGroupName, ...] = ()
     ) -> GroupLayout:
-        return GroupLayout(group, state, reason, message, vcpus, len(threads), cells)
+        return GroupLayout(group, state, reason, message, vcpus, threads, cells)
 
     if not qemus:
         return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target, carried.words))
@@ -96,7 +105,7 @@ def _judge_group(
             f"more than {MOST_QEMUS} processes that belong to it call themselves QEMU of guest "
             f"{target.object.guest_name}; it can't be told which one runs it: {carried.words.too_many}",
         )
-    gaps = [gap for qemu in qemus if (gap := shortfall(group, qemu, target.object.vcpu_count))]
+    gaps = [gap for presence in there if (gap := shortfall(group, presence, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return stands(GroupState.WAITING, waiting.reason, waiting.message)
     if foreign := carried.plan.foreign.get(key):
@@ -115,6 +124,10 @@ def _judge_group(
     if uncounted := carried.uncounted.get(key):
         return stands(GroupState.DEGRADED, Reason.NO_BANDWIDTH_COUNTER, uncounted, cells)
     return stands(GroupState.MONITORED, None, "", cells)
+
+
+def _united(each: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    return each[0] if len(each) == 1 else tuple(sorted(set().union(*each)))
 
 
 def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carried) -> str:

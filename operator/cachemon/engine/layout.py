@@ -1,5 +1,6 @@
 """What is monitored now: the outcome of one reconcile, shared with sampling and with whoever tells of it. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,7 @@ class GroupState(StrEnum):
     MONITORED = "Monitored"
     DEGRADED = "Degraded"
     WAITING = "Waiting"
+    REFUSED = "Refused"
 
 
 class Wanted(Protocol):
@@ -81,11 +83,14 @@ class Target(Generic[W_co]):
         object: what is wanted, and by whom.
         owner_uids: whose the QEMUs of the guest are here; see `cachemon.qemu.discovery.Owners`.
         reports: whether this machine is the one that tells of it.
+        refused: groups beyond what one VM may have (`model.group_limit`). They are not among the object's here: no
+            pass looks at them.
     """
 
     object: W_co
     owner_uids: tuple[str, ...]
     reports: bool
+    refused: tuple[MonitoringGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +190,10 @@ class Layout(Generic[W_co]):
 
     def cells_of_guests(self) -> dict[str, frozenset[MonGroupName]]:
         """By name of the guest every mon_group that counts for it, once, whatever objects want it."""
-        found: dict[str, frozenset[MonGroupName]] = {}
+        found: defaultdict[str, set[MonGroupName]] = defaultdict(set)
         for target in self.targets:
-            guest = target.target.object.guest_name
-            found[guest] = found.get(guest, frozenset()) | target.cells
-        return found
+            found[target.target.object.guest_name] |= target.cells
+        return {guest: frozenset(cells) for guest, cells in found.items()}
 
 
 def wishes_of(targets: Iterable[Target[Wanted]]) -> tuple[Wish, ...]:

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Generic, NamedTuple
 
 from cachemon.engine.counter_share import share_counters_out
-from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge, presences_of
 from cachemon.engine.layout import (
     Layout,
     NodeFacts,
@@ -181,7 +181,10 @@ class Reconciler(Generic[W]):
             budget=self._budget,
         )
         without_rmid = frozenset(applied.without_rmid)
-        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._words, self._uncounted)
+        presences = presences_of(_each(qemus))
+        carried = Carried(
+            plan, by_group, applied.failed, without_rmid, count, self._words, presences, self._uncounted
+        )
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         node = _node_facts(basis, tuple(observed.control_groups), count)
         return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
@@ -200,7 +203,7 @@ class Reconciler(Generic[W]):
         }
 
     def _observe(self, qemus: Mapping[str, Sequence[Qemu]]) -> Observed:
-        threads = frozenset(thread for found in qemus.values() for qemu in found for thread in qemu.threads)
+        threads = frozenset(thread for qemu in _each(qemus) for thread in qemu.threads)
         now = self._clock()
         stale = now - self._observed_at > self._verify_seconds
         observed = self._observed
@@ -277,13 +280,18 @@ def _cells(
     targets: Sequence[Target[Wanted]], qemus: Mapping[str, tuple[Qemu, ...]]
 ) -> tuple[list[Cell], tuple[Wish, ...]]:
     """The cells of every QEMU, split by the wishes of all targets that it belongs to."""
-    wanted: dict[Qemu, list[Target[Wanted]]] = {}
+    wanted: dict[int, tuple[Qemu, list[Target[Wanted]]]] = {}
     for target in targets:
         if len(qemus[target.object.uid]) <= MOST_QEMUS:
             for qemu in qemus[target.object.uid]:
-                wanted.setdefault(qemu, []).append(target)
-    cells = [cell for qemu, of in wanted.items() for cell in split(qemu, wishes_of(of))]
+                wanted.setdefault(qemu.pid, (qemu, []))[1].append(target)
+    cells = [cell for qemu, of in wanted.values() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
+
+
+def _each(qemus: Mapping[str, Sequence[Qemu]]) -> Iterable[Qemu]:
+    """Every QEMU once, however many objects want something of it."""
+    return {qemu.pid: qemu for found in qemus.values() for qemu in found}.values()
 
 
 def _complete(

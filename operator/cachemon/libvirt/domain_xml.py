@@ -15,7 +15,7 @@ from cachemon.libvirt.monitor_rules import MonitorText, Resctrls, TuneKind, Whol
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
 from cachemon.model.threads import ThreadClass
-from cachemon.model.vcpus import format_vcpus
+from cachemon.model.vcpus import VcpuSet
 
 __all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitoring_of", "read_domain"]
 
@@ -108,7 +108,7 @@ def _max_vcpus(domain: etree._Element) -> int:
 def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
     found = {(group := _group_of(vcpus)).name: group for vcpus in _monitored(rules)}
     for name, vcpus in rules.groups.items():
-        same = default_name(format_vcpus(vcpus))
+        same = default_name(str(vcpus))
         found.pop(same, None)  # a monitor of the same vCPUs: one group, by the name that a person gave
         if name in found:
             raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")
@@ -121,11 +121,11 @@ def _own_monitors(rules: Resctrls) -> tuple[OwnMonitor, ...]:
     return tuple(OwnMonitor(_group_of(vcpus), vcpus in mon_groups) for vcpus in _monitored(rules))
 
 
-def _monitored(rules: Resctrls) -> Iterable[frozenset[int] | WholeProcess]:
+def _monitored(rules: Resctrls) -> Iterable[VcpuSet | WholeProcess]:
     return dict.fromkeys(monitor.vcpus for monitor in rules.monitors)
 
 
-def _group_of(vcpus: frozenset[int] | WholeProcess) -> MonitoringGroup:
+def _group_of(vcpus: VcpuSet | WholeProcess) -> MonitoringGroup:
     if isinstance(vcpus, WholeProcess):
         return WHOLE_PROCESS_GROUP
-    return MonitoringGroup(default_name(format_vcpus(vcpus)), vcpus, all_vcpus=False, threads=frozenset())
+    return MonitoringGroup(default_name(str(vcpus)), vcpus, all_vcpus=False, threads=frozenset())

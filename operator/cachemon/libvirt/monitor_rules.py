@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.vcpus import parse_bitmap
+from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
 __all__ = ["WHOLE_PROCESS", "Monitor", "MonitorText", "Resctrls", "TuneKind", "WholeProcess"]
 
@@ -33,7 +33,7 @@ class WholeProcess(StrEnum):
 
 WHOLE_PROCESS = WholeProcess.WHOLE_PROCESS
 
-Vcpus = frozenset[int] | WholeProcess
+Vcpus = VcpuSet | WholeProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Resctrls:
     def __init__(self, max_vcpus: int) -> None:
         self._max_vcpus = max_vcpus
         self._resctrls: list[_Resctrl] = []
-        self._groups: dict[str, frozenset[int]] = {}
+        self._groups: dict[str, VcpuSet] = {}
 
     @property
     def monitors(self) -> tuple[Monitor, ...]:
@@ -100,7 +100,7 @@ class Resctrls:
         return tuple(resctrl.vcpus for resctrl in self._resctrls)
 
     @property
-    def groups(self) -> dict[str, frozenset[int]]:
+    def groups(self) -> dict[str, VcpuSet]:
         """The vCPUs of each `<resmongroup>`, by name."""
         return dict(self._groups)
 
@@ -137,17 +137,16 @@ class Resctrls:
         if not wanted:
             raise InvalidInputError("invalid argument: vcpus is empty")
         called = name if name is not None else f"vcpus_{vcpus.replace(' ', '')}"
-        taken = called in self._groups or any(wanted & other for other in self._groups.values())
+        taken = called in self._groups or any(not wanted.isdisjoint(other) for other in self._groups.values())
         if taken or any(_overlap(wanted, resctrl.vcpus) and wanted != resctrl.vcpus for resctrl in self._resctrls):
             raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")
         self._groups[called] = wanted
 
-    def _parse(self, element: str, text: str) -> frozenset[int]:
+    def _parse(self, element: str, text: str) -> VcpuSet:
         try:
-            ids = parse_bitmap(text)
+            return parse_bitmap(text) & VcpuSet.below(self._max_vcpus)
         except InvalidInputError as err:
             raise InvalidInputError(f"XML error: Invalid {element} attribute 'vcpus' value '{text}'") from err
-        return frozenset(id_ for id_ in ids if id_ < self._max_vcpus)
 
     def _match(self, wanted: Vcpus) -> _Resctrl | None:
         for resctrl in self._resctrls:
@@ -189,7 +188,7 @@ def _check_whole_process(kind: TuneKind, resctrl: _Resctrl) -> None:
         raise InvalidInputError("XML error: Whole-process and explicit monitors cannot be mixed")
 
 
-def _check_monitor(kind: TuneKind, wanted: frozenset[int], resctrl: _Resctrl) -> None:
+def _check_monitor(kind: TuneKind, wanted: VcpuSet, resctrl: _Resctrl) -> None:
     """Monitors of one type differ; those that differ share no vCPU.
 
     But beside a real allocation the monitor of all its vCPUs is the control group itself, and may have others below.

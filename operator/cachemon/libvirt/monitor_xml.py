@@ -16,7 +16,7 @@ from cachemon.libvirt.metadata import take_groups_out, write_groups
 from cachemon.libvirt.monitor_rules import TuneKind
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
-from cachemon.model.vcpus import format_vcpus, parse_bitmap
+from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
 __all__ = ["Export", "Form", "export_groups", "insert_groups"]
 
@@ -45,7 +45,7 @@ class _Wanted:
     """What is to be written: vCPUs and name of a group; no vCPUs for the whole process."""
 
     name: str
-    vcpus: frozenset[int]
+    vcpus: VcpuSet
 
 
 def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form) -> Export:
@@ -64,7 +64,7 @@ def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form
         metadata = write_groups(etree.Element("domain"), groups)
         etree.indent(metadata, _INDENT)
         return Export(etree.tostring(metadata, encoding="unicode", with_tail=False), ())
-    highest = max((id_ for group in groups for id_ in group.vcpus or ()), default=0)
+    highest = max((group.vcpus.highest or 0 for group in groups if group.vcpus), default=0)
     domain = etree.Element("domain")
     etree.SubElement(domain, "name").text = "any"
     etree.SubElement(domain, "vcpu").text = str(max_vcpus or highest + 1)
@@ -116,7 +116,7 @@ def _insert(
 def _wanted(
     groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form
 ) -> tuple[list[_Wanted], tuple[str, ...]]:
-    found: dict[frozenset[int], _Wanted] = {}
+    found: dict[VcpuSet | int, _Wanted] = {}
     remarks: list[str] = []
     for group in groups:
         whole = _is_whole_process(group, form)
@@ -126,18 +126,16 @@ def _wanted(
             continue
         if group.all_vcpus and not whole and max_vcpus is None:
             raise InvalidInputError(f"group {group.name!r} is of all vCPUs, and how many there are is not known")
-        vcpus = frozenset() if whole else frozenset(range(max_vcpus or 0)) if group.all_vcpus else group.vcpus
+        vcpus = VcpuSet() if whole else VcpuSet.below(max_vcpus or 0) if group.all_vcpus else group.vcpus
         assert vcpus is not None
         if whole:
             remarks.append(f"group {group.name!r} needs a libvirt later than 12.4: it is the whole process")
-        elif form is Form.MONITOR and group.name != default_name(format_vcpus(vcpus)):
-            remarks.append(
-                f"group {group.name!r} loses its name: libvirt calls it {default_name(format_vcpus(vcpus))}"
-            )
+        elif form is Form.MONITOR and group.name != default_name(str(vcpus)):
+            remarks.append(f"group {group.name!r} loses its name: libvirt calls it {default_name(str(vcpus))}")
         if form is Form.MONITOR:
             found.setdefault(vcpus, _Wanted(group.name, vcpus))
         else:
-            found[frozenset({-1 - len(found)})] = _Wanted(group.name, vcpus)
+            found[len(found)] = _Wanted(group.name, vcpus)
     return list(found.values()), tuple(remarks)
 
 
@@ -181,8 +179,8 @@ def _remove(element: etree._Element) -> None:
 
 
 def _add_resmongroup(cputune: etree._Element, group: _Wanted) -> None:
-    element = etree.SubElement(cputune, "resmongroup", vcpus=format_vcpus(group.vcpus))
-    if group.name != default_name(format_vcpus(group.vcpus)):
+    element = etree.SubElement(cputune, "resmongroup", vcpus=str(group.vcpus))
+    if group.name != default_name(str(group.vcpus)):
         element.set("id", group.name)
 
 
@@ -193,22 +191,22 @@ def _add_monitor(cputune: etree._Element, kind: TuneKind, group: _Wanted) -> Non
     if tune is None:
         tune = etree.SubElement(cputune, kind)
         if home:
-            tune.set("vcpus", format_vcpus(home))
+            tune.set("vcpus", str(home))
     monitor = etree.SubElement(tune, "monitor")
     if kind is TuneKind.CACHE:
         monitor.set("level", "3")
     if group.vcpus:
-        monitor.set("vcpus", format_vcpus(group.vcpus))
+        monitor.set("vcpus", str(group.vcpus))
 
 
-def _tunes(cputune: etree._Element) -> list[frozenset[int]]:
+def _tunes(cputune: etree._Element) -> list[VcpuSet]:
     return [_vcpus_of(tune) for kind in TuneKind for tune in cputune.iterfind(kind)]
 
 
-def _vcpus_of(tune: etree._Element) -> frozenset[int]:
+def _vcpus_of(tune: etree._Element) -> VcpuSet:
     """None at all for the whole process."""
     text = tune.get("vcpus")
-    return frozenset() if text is None else parse_bitmap(text)
+    return VcpuSet() if text is None else parse_bitmap(text)
 
 
 def _check(domain: etree._Element, wanted: Sequence[_Wanted]) -> None:
@@ -216,11 +214,11 @@ def _check(domain: etree._Element, wanted: Sequence[_Wanted]) -> None:
         understood = monitoring_of(domain)
     except InvalidInputError as err:
         raise InvalidInputError(f"libvirt refuses these groups together: {err}{_overlaps(wanted)}") from err
-    read = {group.vcpus or frozenset() for group in understood.groups}
+    read = {group.vcpus or VcpuSet() for group in understood.groups}
     for group in wanted:
         if group.vcpus not in read:
             raise InvalidInputError(
-                f"group {group.name!r} is of vCPU {format_vcpus(group.vcpus)}, "
+                f"group {group.name!r} is of vCPU {group.vcpus.named()}, "
                 f"and the domain has {understood.max_vcpus} vCPUs"
             )
 
@@ -230,7 +228,5 @@ def _overlaps(wanted: Sequence[_Wanted]) -> str:
     for position, one in enumerate(wanted):
         for other in wanted[position + 1 :]:
             if shared := one.vcpus & other.vcpus:
-                return (
-                    f"; {one.name!r} and {other.name!r} share vCPU {format_vcpus(shared)}: choose some with --group"
-                )
+                return f"; {one.name!r} and {other.name!r} share vCPU {shared.named()}: choose some with --group"
     return ""

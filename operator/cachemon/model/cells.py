@@ -5,12 +5,13 @@ split into cells, every cell gets a mon_group, and a group's figure is the sum o
 exact: every cache line and every byte of traffic carries the RMID of one cell.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from cachemon.model.groups import GroupKey, MonitoringGroup
-from cachemon.model.threads import Qemu, Thread
+from cachemon.model.threads import Qemu, Thread, ThreadClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,62 @@ class Cell:
 
 
 def split(qemu: Qemu, wishes: Iterable[Wish]) -> tuple[Cell, ...]:
-    """The cells of one QEMU, in the order of their smallest TID. Threads nobody wants are in none."""
-    by_membership: defaultdict[frozenset[GroupKey], set[Thread]] = defaultdict(set)
+    """The cells of one QEMU, in the order of their smallest TID. Threads nobody wants are in none.
+
+    In time of the threads and of the ranges that are wished for. A membership is a number with a bit for each wish.
+    """
     wishes = tuple(wishes)
-    for thread in qemu.threads:
-        members = frozenset(wish.key for wish in wishes if wish.group.wants(thread))
-        if members:
-            by_membership[members].add(thread)
+    by_membership: defaultdict[int, set[Thread]] = defaultdict(set)
+    for thread, bits in _memberships(qemu.threads, [wish.group for wish in wishes]):
+        by_membership[bits].add(thread)
+    by_membership.pop(0, None)
     cells = (
-        Cell(qemu.owner_uid, qemu.pid, members, frozenset(threads)) for members, threads in by_membership.items()
+        Cell(qemu.owner_uid, qemu.pid, _members(bits, wishes), frozenset(threads))
+        for bits, threads in by_membership.items()
     )
     return tuple(sorted(cells, key=lambda cell: min(cell.tids)))
+
+
+def _memberships(threads: Iterable[Thread], groups: Sequence[MonitoringGroup]) -> Iterator[tuple[Thread, int]]:
+    """Each thread with the bits of the groups that want it.
+
+    A sweep over the vCPUs: the bits change only where a range begins or ends.
+    """
+    all_vcpus = sum(1 << place for place, group in enumerate(groups) if group.all_vcpus)
+    of_class = {
+        each: sum(1 << place for place, group in enumerate(groups) if each in group.threads) for each in ThreadClass
+    }
+    edges = deque(
+        sorted(
+            (edge, 1 << place)
+            for place, group in enumerate(groups)
+            if group.vcpus and not group.all_vcpus
+            for each in group.vcpus.ranges
+            for edge in (each.start, each.stop)
+        )
+    )
+    numbered: list[tuple[int, Thread]] = []
+    for thread in threads:
+        if thread.thread_class is not ThreadClass.VCPU:
+            yield thread, of_class[thread.thread_class]
+        elif thread.vcpu is None:
+            yield thread, all_vcpus
+        else:
+            numbered.append((thread.vcpu, thread))
+    bits = all_vcpus
+    for vcpu, thread in sorted(numbered, key=itemgetter(0)):
+        while edges and edges[0][0] <= vcpu:
+            bits ^= edges.popleft()[1]
+        yield thread, bits
+
+
+def _members(bits: int, wishes: Sequence[Wish]) -> frozenset[GroupKey]:
+    members: list[GroupKey] = []
+    while bits:
+        lowest = bits & -bits
+        members.append(wishes[lowest.bit_length() - 1].key)
+        bits ^= lowest
+    return frozenset(members)
 
 
 def cells_of_groups(cells: Iterable[Cell]) -> Mapping[GroupKey, tuple[Cell, ...]]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, default_name
-from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 
 __all__ = ["Action", "CpuResourceRequest", "Scope", "check_name", "describe", "parse_request", "render_status"]
 
@@ -128,10 +128,8 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
         )
     if wanted == ALL:
         return MonitoringGroup(name or default_name(ALL), None, all_vcpus=True, threads=frozenset())
-    vcpus = wanted if isinstance(wanted, frozenset) else None
-    return MonitoringGroup(
-        name or default_name(format_vcpus(vcpus or ())), vcpus, all_vcpus=False, threads=frozenset()
-    )
+    vcpus = wanted if isinstance(wanted, VcpuSet) else None
+    return MonitoringGroup(name or default_name(str(vcpus or "")), vcpus, all_vcpus=False, threads=frozenset())
 
 
 def check_name(name: str) -> None:
@@ -147,7 +145,7 @@ def check_name(name: str) -> None:
         )
 
 
-def _vcpus_of_name(name: str | None) -> frozenset[int] | str | None:
+def _vcpus_of_name(name: str | None) -> VcpuSet | str | None:
     """The vCPUs that a name such as `vcpus_0-3` says, or `all`; None where it says none."""
     stem = default_name("")
     if name is None or not name.startswith(stem):
@@ -158,15 +156,16 @@ def _vcpus_of_name(name: str | None) -> frozenset[int] | str | None:
         return None
 
 
-def _listed(text: str) -> frozenset[int] | str:
+def _listed(text: str) -> VcpuSet | str:
     try:
+        check_list(text)
         return ALL if text == ALL else parse_vcpus(text)
     except InvalidInputError as err:
         raise InvalidInputError(f"no vcpus selected for modification: --vcpulist: {err}") from err
 
 
-def _words(vcpus: frozenset[int] | str) -> str:
-    return "all vCPUs" if isinstance(vcpus, str) else f"vCPU {format_vcpus(vcpus)}"
+def _words(vcpus: VcpuSet | str) -> str:
+    return "all vCPUs" if isinstance(vcpus, str) else f"vCPU {vcpus.named()}"
 
 
 def describe(group: MonitoringGroup) -> str:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.reasons import Reason
-from cachemon.model.threads import Qemu, Thread, ThreadClass
-from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+from cachemon.model.threads import Thread, ThreadClass
+from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 """`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
@@ -33,7 +32,7 @@ class MonitoringGroup:
     """
 
     name: str
-    vcpus: frozenset[int] | None
+    vcpus: VcpuSet | None
     all_vcpus: bool
     threads: frozenset[ThreadClass]
 
@@ -78,11 +77,25 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
     )
 
 
+def parse_unchecked_group(item: Mapping[str, Any]) -> MonitoringGroup:
+    """The same of an item that no API server has checked: its list has the bounds of the CRD, as written and as read.
+
+    Raises:
+        InvalidInputError: the item is not valid.
+    """
+    if item.get("vcpus") is not None:
+        check_list(item["vcpus"])
+    group = parse_group(item)
+    if group.vcpus is not None:
+        check_list(str(group.vcpus))
+    return group
+
+
 def render_group(group: MonitoringGroup) -> dict[str, Any]:
     """The item of `spec.groups` that says so; a name that it would have anyhow is left out."""
     item: dict[str, Any] = {}
     if group.wants_vcpus:
-        item["vcpus"] = ALL if group.all_vcpus else format_vcpus(group.vcpus or ())
+        item["vcpus"] = ALL if group.all_vcpus else str(group.vcpus or "")
     if group.threads:
         item["threads"] = [str(name) for name in ThreadClass if name in group.threads]
     if group.name != default_name(item.get("vcpus", "")):
@@ -108,60 +121,3 @@ def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringG
     if len(set(names)) < len(names):
         raise InvalidInputError("group names must be unique in spec.groups")
     return groups
-
-
-@dataclass(frozen=True, slots=True)
-class GroupShortfall:
-    """Why a group has less than it wants: a reason for the API and a message for people."""
-
-    waiting: bool
-    reason: Reason
-    message: str
-
-
-def shortfall(group: MonitoringGroup, qemu: Qemu, vcpu_count: int) -> GroupShortfall | None:
-    """What of a group's wish the VM's threads do not fulfil now; None when all is there.
-
-    Args:
-        group: the wish.
-        qemu: the threads there are.
-        vcpu_count: vCPUs that the VMI has by its status, 0 when that is not known.
-    """
-    if not qemu.identifiable:
-        return GroupShortfall(
-            waiting=True,
-            reason=Reason.THREADS_NOT_IDENTIFIABLE,
-            message="QEMU names no threads; it must run with -name debug-threads=on, as libvirt starts it",
-        )
-    present = {t.vcpu for t in qemu.threads if t.thread_class is ThreadClass.VCPU and t.vcpu is not None}
-    one_thread_for_all = any(t.stands_for_all_vcpus for t in qemu.threads)
-    if one_thread_for_all and group.vcpus is not None:
-        return GroupShortfall(
-            waiting=False,
-            reason=Reason.VCPUS_SHARE_ONE_THREAD,
-            message="all vCPUs of this VM run in one thread (TCG with thread=single); use `vcpus: all`",
-        )
-    every_vcpu = set() if one_thread_for_all else set(range(vcpu_count))
-    wanted = every_vcpu if group.all_vcpus else set(group.vcpus or ())
-    absent = wanted - present
-    starting = {vcpu for vcpu in absent if vcpu < vcpu_count}
-    if starting:
-        return GroupShortfall(
-            waiting=True,
-            reason=Reason.VCPU_THREAD_MISSING,
-            message=f"vCPU {format_vcpus(starting)} has no thread yet; QEMU is starting or plugging it",
-        )
-    if absent:
-        return GroupShortfall(
-            waiting=False,
-            reason=Reason.VCPUS_NOT_IN_VM,
-            message=f"the VM has no vCPU {format_vcpus(absent)}; it has {format_vcpus(present) or 'none'}",
-        )
-    if not any(map(group.wants, qemu.threads)):
-        wanted_threads = ", ".join(sorted(group.threads)) or "vCPU"
-        return GroupShortfall(
-            waiting=True,
-            reason=Reason.NO_SUCH_THREAD,
-            message=f"QEMU has no {wanted_threads} thread now",
-        )
-    return None

@@ -12,7 +12,7 @@ from enum import StrEnum
 from cachemon.model.cpu_resource import CpuResourceRequest, Scope, describe
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
-from cachemon.model.vcpus import format_vcpus
+from cachemon.model.vcpus import VcpuSet
 
 __all__ = [
     "DomainGroups",
@@ -130,10 +130,10 @@ def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
 def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
     """Refuse what libvirt would drop without a word."""
     for count in counts:
-        if beyond := {vcpu for vcpu in group.vcpus or () if vcpu >= count}:
+        there = VcpuSet.below(count)
+        if beyond := (group.vcpus or VcpuSet()) - there:
             raise InvalidInputError(
-                f"no vcpus selected for modification: the domain has no vCPU {format_vcpus(beyond)}, "
-                f"only {format_vcpus(range(count))}"
+                f"no vcpus selected for modification: the domain has no vCPU {beyond.named()}, only {there}"
             )
 
 
@@ -161,9 +161,9 @@ def _shared(one: MonitoringGroup, other: MonitoringGroup) -> str:
     if one.wants_vcpus and other.wants_vcpus:
         if one.all_vcpus and other.all_vcpus:
             return "all vCPUs are"
-        shared = (one.vcpus or other.vcpus or frozenset()) & (other.vcpus or one.vcpus or frozenset())
+        shared = (one.vcpus or other.vcpus or VcpuSet()) & (other.vcpus or one.vcpus or VcpuSet())
         if shared:
-            return f"vCPU {format_vcpus(shared)} is"
+            return f"vCPU {shared.named()} is"
     threads = sorted(one.threads & other.threads)
     return f"{threads[0]} threads are" if threads else ""
 

@@ -9,6 +9,7 @@ mon_group under each: a thread may not leave its control group (EINVAL), and its
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import MappingProxyType
 
 from cachemon.model.cells import Cell, Wish
@@ -106,7 +107,8 @@ def make_plan(
         *_exchange(placed, leaving, observed, limit, rooms),
         *_releases(placed, observed, known_threads),
     ]
-    actions += [Remove(name) for name in sorted(leaving) if Remove(name) not in actions]
+    going = {action.where for action in actions if isinstance(action, Remove)}
+    actions += [Remove(name) for name in sorted(leaving) if name not in going]
     return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign)
 
 
@@ -170,18 +172,17 @@ def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict
             chosen[index] = name
             used.add(name)
     used |= observed.mon_groups.keys()
+    fresh: dict[tuple[str, str], Iterator[MonGroupName]] = {}
     for index, part in enumerate(parts):
         if index not in chosen:
-            chosen[index] = _fresh_name(part, used)
-            used.add(chosen[index])
+            names = fresh.setdefault((part.control_group, part.cell.owner_uid), _names(part))
+            chosen[index] = next(name for name in names if name not in used)
     return {part: chosen[index] for index, part in enumerate(parts)}
 
 
-def _fresh_name(part: Part, used: set[MonGroupName]) -> MonGroupName:
-    number = 0
-    while (name := MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.owner_uid}-{number}")) in used:
-        number += 1
-    return name
+def _names(part: Part) -> Iterator[MonGroupName]:
+    """The names that mon_groups of a QEMU get in a control group, the first first."""
+    return (MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.owner_uid}-{number}") for number in count())
 
 
 def _releases(

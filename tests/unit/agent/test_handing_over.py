@@ -5,7 +5,7 @@ import pytest
 
 from cachemon.agent.targets import BoundTarget, BoundTargetLayout, is_handing_over
 from cachemon.agent.words import ON_A_NODE
-from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge, presences_of
 from cachemon.engine.layout import wishes_of
 from cachemon.model.cells import split
 from cachemon.model.mon_groups import Observed
@@ -26,7 +26,9 @@ IO = (ThreadClass.IO_THREAD,)
 def stands_as(target: BoundTarget, qemus: Sequence[Qemu]) -> BoundTargetLayout:
     wishes = wishes_of([target])
     plan = make_plan([cell for qemu in qemus for cell in split(qemu, wishes)], wishes, Observed({}, {}, 64))
-    return judge(target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE))
+    return judge(
+        target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE, presences_of(qemus))
+    )
 
 
 @pytest.mark.parametrize(

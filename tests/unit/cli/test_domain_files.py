@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.model.api import ObjectName
 from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
-from cachemon.model.vcpus import ALL, format_vcpus
+from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 from tests.unit.cli.fake_api import GROUPS, Plugin, cmg
 
 MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor level='3' vcpus='3'/></cachetune>"
@@ -171,7 +171,7 @@ def test_groups_make_the_round_trip_through_libvirts_xml(homes: list[int]) -> No
     assert fresh.run("import", "-", stdin=xml).code == 0
     (made,) = fresh.api.objects["CacheMonitorGroup"].values()
     sets = {group.vcpus for group in parse_groups(made["spec"]["groups"])}
-    assert sets == {frozenset(map(int, text.split(","))) for text in lists if text}
+    assert sets == {parse_vcpus(text) for text in lists if text}
     assert sets == {group.vcpus for group in read_domain(xml.encode()).groups}
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cachemon.agent.words import ON_A_NODE
-from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge
+from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge, presences_of
 from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout, wishes_of
 from cachemon.model.cells import split
 from cachemon.model.errors import ResctrlUnavailableError
@@ -79,7 +79,11 @@ def stand(case: Case) -> tuple[GroupLayout, ...]:
     cells_of_low = cells_of.get(KEY, ())
     failures = dict.fromkeys(cells_of_low, case.failing) if case.failing else {}
     without_rmid = frozenset(cells_of_low) if case.without_rmid else frozenset[MonGroupName]()
-    return judge(target, case.qemus, Carried(plan, cells_of, failures, without_rmid, COUNT, ON_A_NODE)).groups
+    return judge(
+        target,
+        case.qemus,
+        Carried(plan, cells_of, failures, without_rmid, COUNT, ON_A_NODE, presences_of(case.qemus)),
+    ).groups
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -119,7 +123,7 @@ def test_threads_of_two_control_groups_are_two_cells() -> None:
     observed = Observed({}, {"gold": frozenset({102})}, 64)
     cells = split(FOUR, wishes)
     plan = make_plan(cells, wishes, observed)
-    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE)
+    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE, presences_of((FOUR,)))
     (group,) = judge(target, (FOUR,), carried).groups
     assert {cell.control_group for cell in group.cells} == {ROOT, "gold"}
 

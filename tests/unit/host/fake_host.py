@@ -194,7 +194,7 @@ class FakeAgent:
         return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
 
     def _group(self, group: MonitoringGroup, kept: Kept) -> GroupReport:
-        vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(sorted(group.vcpus))
+        vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(group.vcpus)
         state = self.states.get(group.name, ("Monitored", "", ""))
         return GroupReport(group, vcpus, kept, *state, self.blocks.get(group.name, ()))
 

@@ -8,6 +8,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
+from cachemon.model.vcpus import VcpuSet
 from tests.unit.host.builders import ALL, BLOCKS, IO, UUID, WEB, cell, layout_of, own_monitor, qemu, running, well
 
 THEIRS = MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")
@@ -74,7 +75,7 @@ def test_a_group_that_is_newer_than_the_snapshot_waits_and_one_that_is_older_is_
 def test_a_group_of_the_same_name_that_wants_something_else_is_not_taken_for_the_one_before() -> None:
     domain = watch(running(WEB), [])
     snapshot = Snapshot(layout_of(domain, well(WEB, cell(1))), figures_of(WEB))
-    other = MonitoringGroup("web", frozenset({1}), all_vcpus=False, threads=frozenset())
+    other = MonitoringGroup("web", VcpuSet.of({1}), all_vcpus=False, threads=frozenset())
     (told,) = report_of([watch(running(other), [])], snapshot, pid_of, "").domains
     assert (told.groups[0].group, told.groups[0].blocks) == (other, ())
 

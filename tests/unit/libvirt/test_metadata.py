@@ -10,6 +10,7 @@ from cachemon.libvirt.metadata import MOST_GROUPS, NAMESPACE, read_metadata, ren
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup
 from cachemon.model.threads import ThreadClass
+from cachemon.model.vcpus import VcpuSet
 
 OTHER_GROUPS = ["", '<cachemon:resmongroup id="a" vcpus="0"/>']
 OTHERS = frozenset(ThreadClass) - {ThreadClass.VCPU}
@@ -32,13 +33,18 @@ def kept_by_libvirt(element: str) -> bytes:
     return domain(f'<metadata><groups xmlns="{NAMESPACE}"{element.removeprefix("<groups")}</metadata>')
 
 
+lists = st.frozensets(st.integers(0, 16383), min_size=1, max_size=9).map(VcpuSet.of)
 names = st.from_regex(GROUP_NAME, fullmatch=True)
 
 
 @st.composite
 def monitoring_groups(draw: st.DrawFn) -> MonitoringGroup:
     all_vcpus = draw(st.booleans())
-    vcpus = None if all_vcpus else draw(st.none() | st.frozensets(st.integers(0, 16383), min_size=1, max_size=9))
+    vcpus = (
+        None
+        if all_vcpus
+        else draw(st.none() | st.frozensets(st.integers(0, 16383), min_size=1, max_size=9).map(VcpuSet.of))
+    )
     threads = draw(st.frozensets(st.sampled_from(sorted(OTHERS)), min_size=0 if all_vcpus or vcpus else 1))
     return MonitoringGroup(draw(names), vcpus, all_vcpus, threads)
 
@@ -68,7 +74,7 @@ def test_groups_are_read_from_the_element_that_the_documentation_shows() -> None
             '<cachemon:resmongroup id="io" threads="IOThread, Emulator"/><cachemon:resmongroup vcpus="all"/>'
         )
     )
-    assert web == MonitoringGroup("web", frozenset({0, 2, 3}), all_vcpus=False, threads=frozenset())
+    assert web == MonitoringGroup("web", VcpuSet.of({0, 2, 3}), all_vcpus=False, threads=frozenset())
     assert io.threads == {ThreadClass.IO_THREAD, ThreadClass.EMULATOR}
     assert (rest.name, rest.all_vcpus) == ("vcpus_all", True)
 
@@ -149,10 +155,10 @@ def test_attributes_of_any_text_give_groups_or_a_message(id_: str, vcpus: str, t
     "group",
     [
         MonitoringGroup("a", None, all_vcpus=False, threads=frozenset()),
-        MonitoringGroup("a", frozenset(), all_vcpus=False, threads=frozenset()),
-        MonitoringGroup("a\0b", frozenset({0}), all_vcpus=False, threads=frozenset()),
-        MonitoringGroup("-", frozenset({0}), all_vcpus=False, threads=frozenset()),
-        MonitoringGroup("a", frozenset({0}), all_vcpus=False, threads=frozenset({ThreadClass.VCPU})),
+        MonitoringGroup("a", VcpuSet.of(()), all_vcpus=False, threads=frozenset()),
+        MonitoringGroup("a\0b", VcpuSet.of({0}), all_vcpus=False, threads=frozenset()),
+        MonitoringGroup("-", VcpuSet.of({0}), all_vcpus=False, threads=frozenset()),
+        MonitoringGroup("a", VcpuSet.of({0}), all_vcpus=False, threads=frozenset({ThreadClass.VCPU})),
     ],
 )
 def test_groups_that_could_not_be_read_again_are_not_written(group: MonitoringGroup) -> None:
@@ -161,6 +167,6 @@ def test_groups_that_could_not_be_read_again_are_not_written(group: MonitoringGr
 
 
 def test_two_groups_of_one_name_are_not_written() -> None:
-    group = MonitoringGroup("a", frozenset({0}), all_vcpus=False, threads=frozenset())
+    group = MonitoringGroup("a", VcpuSet.of({0}), all_vcpus=False, threads=frozenset())
     with pytest.raises(InvalidInputError, match="two groups are called 'a'"):
         render_metadata([group, group])

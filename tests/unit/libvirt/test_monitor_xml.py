@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +8,7 @@ from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, read_domain
 from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name, parse_group
-from cachemon.model.vcpus import format_vcpus
+from cachemon.model.vcpus import VcpuSet
 
 DOMAIN = b"""<domain type='kvm'>
   <name>vm3</name>
@@ -25,8 +27,9 @@ DOMAIN = b"""<domain type='kvm'>
 </domain>"""
 
 
-def of(vcpus: frozenset[int], name: str = "") -> MonitoringGroup:
-    return MonitoringGroup(name or default_name(format_vcpus(vcpus)), vcpus, all_vcpus=False, threads=frozenset())
+def of(vcpus: Iterable[int], name: str = "") -> MonitoringGroup:
+    ids = VcpuSet.of(vcpus)
+    return MonitoringGroup(name or default_name(str(ids)), ids, all_vcpus=False, threads=frozenset())
 
 
 def around(cputune: str, vcpus: int = 16) -> bytes:
@@ -55,7 +58,7 @@ def test_groups_come_back_from_monitors(groups: list[MonitoringGroup]) -> None:
 def test_groups_and_their_names_come_back_from_the_rfcs_element(
     groups: list[MonitoringGroup], names: list[str]
 ) -> None:
-    named = [of(group.vcpus or frozenset(), name) for group, name in zip(groups, names, strict=False)]
+    named = [of(group.vcpus or (), name) for group, name in zip(groups, names, strict=False)]
     exported = export_groups(named, None, Form.RESMONGROUP)
     assert set(read_domain(around(exported.xml)).groups) == set(named)
 

@@ -1,11 +1,14 @@
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.cells import Wish, cells_of_groups, ranked, split
-from cachemon.model.threads import ThreadClass
+from cachemon.model.cells import Cell, Wish, cells_of_groups, ranked, split
+from cachemon.model.groups import GroupKey, parse_group
+from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.model.vcpus import MAX_VCPU_ID
 from tests.unit.model.worlds import World, make_qemu, make_wish, worlds
 
 
@@ -49,6 +52,54 @@ def test_the_order_of_wishes_changes_nothing(world: World, random: st.DataObject
         shuffled = list(world.wishes_of[qemu.pid])
         random.shuffle(shuffled)  # type: ignore[attr-defined]
         assert split(qemu, shuffled) == split(qemu, world.wishes_of[qemu.pid])
+
+
+def split_by_definition(qemu: Qemu, wishes: list[Wish]) -> tuple[Cell, ...]:
+    """Every group is asked of every thread."""
+    found: defaultdict[frozenset[GroupKey], set[Thread]] = defaultdict(set)
+    for thread in qemu.threads:
+        if members := frozenset(wish.key for wish in wishes if wish.group.wants(thread)):
+            found[members].add(thread)
+    cells = (Cell(qemu.owner_uid, qemu.pid, members, frozenset(of)) for members, of in found.items())
+    return tuple(sorted(cells, key=lambda cell: min(cell.tids)))
+
+
+LISTS = st.sampled_from(["all", "0", "0-3", "2-9,^4", "1,3,5", "0-16383", "7-16383,^16382", "16382-16383"])
+ITEMS = st.fixed_dictionaries(
+    {"vcpus": LISTS}, optional={"threads": st.lists(st.sampled_from(["IOThread", "Emulator", "Vhost"]), unique=True)}
+) | st.just({"threads": ["IOThread"]})
+THREADS = st.lists(
+    st.tuples(st.just(ThreadClass.VCPU), st.none() | st.integers(0, 12) | st.integers(16380, MAX_VCPU_ID))
+    | st.tuples(st.sampled_from([each for each in ThreadClass if each is not ThreadClass.VCPU]), st.none()),
+    max_size=20,
+)
+
+
+@given(THREADS, st.lists(ITEMS, max_size=9))
+def test_the_sweep_gives_the_cells_of_the_definition(
+    kinds: list[tuple[ThreadClass, int | None]], items: list[dict[str, object]]
+) -> None:
+    threads = tuple(Thread(100 + place, 5, kind, vcpu) for place, (kind, vcpu) in enumerate(kinds))
+    qemu = Qemu(100, 5, "pod", "ns_vm", threads, identifiable=True)
+    wishes = [
+        Wish(GroupKey("o", f"g{place}"), parse_group({"name": f"g{place}", **item}), 0, "", "ns")
+        for place, item in enumerate(items)
+    ]
+    assert split(qemu, wishes) == split_by_definition(qemu, wishes)
+
+
+def test_8192_threads_and_640_wide_groups_are_split_at_once() -> None:
+    qemu = make_qemu(1, vcpus=range(8192))
+    wishes = [
+        Wish(
+            GroupKey(f"o{place}", "g"), parse_group({"name": "g", "vcpus": f"{place % 9}-{MAX_VCPU_ID}"}), 0, "", "ns"
+        )
+        for place in range(640)
+    ]
+    began = time.process_time()
+    cells = split(qemu, wishes)
+    assert time.process_time() - began < 0.5
+    assert [len(cell.threads) for cell in cells] == [1] * 8 + [8192 - 8]
 
 
 def test_a_higher_priority_ranks_first_and_then_the_older() -> None:

@@ -14,7 +14,7 @@ from cachemon.model.cpu_resource import (
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_group
 from cachemon.model.kept_groups import check_new_group, find_group_to_destroy, scope_of
-from cachemon.model.vcpus import format_vcpus
+from cachemon.model.vcpus import VcpuSet, format_vcpus
 
 OPTIONS = ("create", "destroy", "live", "config", "current")
 
@@ -110,7 +110,7 @@ def test_what_can_not_be_meant_is_refused_in_the_rfcs_words(
 )
 def test_a_name_says_its_vcpus_and_a_list_its_name(given: dict[str, str], name: str, vcpus: set[int]) -> None:
     wanted = request("create", **given).group
-    assert (wanted.name, wanted.vcpus, wanted.all_vcpus) == (name, frozenset(vcpus), False)
+    assert (wanted.name, wanted.vcpus, wanted.all_vcpus) == (name, VcpuSet.of(vcpus), False)
 
 
 @pytest.mark.parametrize("given", [{"vcpus": "all"}, {"name": "vcpus_all"}, {"name": "vcpus_all", "vcpus": "all"}])

@@ -6,8 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group, shortfall
-from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
+from cachemon.model.threads import ThreadClass
+from cachemon.model.vcpus import VcpuSet
 from tests.unit.model.worlds import make_qemu
 
 
@@ -31,7 +32,7 @@ def test_an_item_of_the_spec_is_read(
 ) -> None:
     group = parse_group(item)
     assert group.name == name
-    assert group.vcpus == vcpus
+    assert group.vcpus == (None if vcpus is None else VcpuSet.of(vcpus))
     assert group.threads == threads
     assert not group.all_vcpus
     assert group.wants_vcpus == (vcpus is not None)
@@ -66,72 +67,16 @@ def test_a_group_wants_its_vcpus_and_thread_classes_and_nothing_else() -> None:
     assert wanted == [(ThreadClass.VCPU, 1), (ThreadClass.IO_THREAD, None)]
 
 
-def one_thread_qemu() -> Qemu:
-    qemu = make_qemu(1, vcpus=())
-    shared = Thread(199, 5, ThreadClass.VCPU, None)
-    return Qemu(
-        qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, (*qemu.threads, shared), identifiable=True
-    )
-
-
-def nameless_qemu() -> Qemu:
-    qemu = make_qemu(1, vcpus=())
-    return Qemu(qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, qemu.threads, identifiable=False)
-
-
-ALL = parse_groups(None)[0]
-
-
-def group(vcpus: str) -> MonitoringGroup:
-    return parse_group({"vcpus": vcpus})
-
-
-EMULATOR = parse_group({"name": "e", "threads": ["Emulator"]})
-IO = parse_group({"name": "io", "threads": ["IOThread"]})
-
-# group, QEMU, vCPUs by the VMI's status -> waiting?, reason, a part of the message
-SHORTFALLS = [
-    (group("0-1"), make_qemu(1, vcpus=range(4)), 4, None),
-    (group("3"), make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 3 has no thread yet")),
-    (ALL, make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 2-3 has no thread yet")),
-    (ALL, make_qemu(1, vcpus=range(4)), 4, None),
-    (ALL, make_qemu(1, vcpus=range(4)), 0, None),
-    (ALL, make_qemu(1, vcpus=range(4)), 2, None),
-    (ALL, make_qemu(1, vcpus=()), 0, (True, "NoSuchThread", "no vCPU thread")),
-    (group("0,7"), make_qemu(1, vcpus=range(4)), 4, (False, "VCPUsNotInVM", "no vCPU 7; it has 0-3")),
-    (group("3,7"), make_qemu(1, vcpus=range(2)), 4, (True, "VCPUThreadMissing", "vCPU 3 ")),
-    (group("7"), make_qemu(1, vcpus=()), 0, (False, "VCPUsNotInVM", "it has none")),
-    (IO, make_qemu(1, vcpus=range(2)), 2, (True, "NoSuchThread", "no IOThread thread")),
-    (IO, make_qemu(1, vcpus=range(2), classes=(ThreadClass.IO_THREAD,)), 2, None),
-    (EMULATOR, make_qemu(1, vcpus=()), 2, None),
-    (group("0"), one_thread_qemu(), 2, (False, "VCPUsShareOneThread", "use `vcpus: all`")),
-    (ALL, one_thread_qemu(), 2, None),
-    (IO, one_thread_qemu(), 2, (True, "NoSuchThread", "no IOThread thread")),
-    (group("0"), nameless_qemu(), 2, (True, "ThreadsNotIdentifiable", "debug-threads=on")),
-    (EMULATOR, nameless_qemu(), 2, (True, "ThreadsNotIdentifiable", "debug-threads=on")),
-]
-
-
-@pytest.mark.parametrize(("wish", "qemu", "vcpu_count", "expected"), SHORTFALLS)
-def test_what_a_group_lacks_is_told_with_a_reason(
-    wish: MonitoringGroup, qemu: Qemu, vcpu_count: int, expected: tuple[bool, str, str] | None
-) -> None:
-    found = shortfall(wish, qemu, vcpu_count)
-    if expected is None:
-        assert found is None
-    else:
-        assert found is not None
-        assert (found.waiting, found.reason) == expected[:2]
-        assert expected[2] in found.message
-
-
 NAMES = st.from_regex(r"\A[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,20}[A-Za-z0-9])?\Z")
 CLASSES = st.frozensets(st.sampled_from([ThreadClass.IO_THREAD, ThreadClass.EMULATOR, ThreadClass.VHOST]))
 
 
-@given(st.none() | st.frozensets(st.integers(0, 300), min_size=1), st.booleans(), CLASSES, st.none() | NAMES)
+LISTS = st.frozensets(st.integers(0, 300), min_size=1).map(VcpuSet.of)
+
+
+@given(st.none() | LISTS, st.booleans(), CLASSES, st.none() | NAMES)
 def test_a_group_comes_back_from_the_item_that_is_written_for_it(
-    vcpus: frozenset[int] | None,
+    vcpus: VcpuSet | None,
     every: bool,  # noqa: FBT001  hypothesis gives it
     threads: frozenset[ThreadClass],
     name: str | None,

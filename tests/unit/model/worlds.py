@@ -12,6 +12,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import ROOT, Holders, MonGroupName, Observed
 from cachemon.model.plan import Action, Create, Move, Plan, Release, Remove, make_plan
 from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.model.vcpus import VcpuSet
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ def make_wish(
     created: str = "2026-01-01T00:00:00Z", namespace: str = "ns",
 ) -> Wish:  # fmt: skip
     group = MonitoringGroup(
-        name, None if vcpus is None else frozenset(vcpus), all_vcpus=False, threads=frozenset(threads)
+        name, None if vcpus is None else VcpuSet.of(vcpus), all_vcpus=False, threads=frozenset(threads)
     )
     return Wish(GroupKey(uid, name), group, priority, created, namespace)
 
