@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -11,7 +12,7 @@ from cachemon import __version__
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.failures import failure, message_of
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import KubeUnreachableError
+from cachemon.model.errors import KubeTimeoutError, KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
@@ -39,10 +40,17 @@ ALL_OBJECTS = Selector()
 
 
 class Listing(NamedTuple):
-    """The answer to a list."""
+    """The answer to a list.
+
+    Attributes:
+        items: the objects.
+        resource_version: of the list.
+        served_at: when the server sent the last of it, seconds since the epoch by its clock; None when unknown.
+    """
 
     items: list[dict[str, Any]]
     resource_version: str
+    served_at: float | None = None
 
 
 class WatchEvent(NamedTuple):
@@ -110,10 +118,13 @@ class KubeClient:
         while True:
             response = await self._request("GET", path, query, headers={"Accept": accept}, limit=self._limit)
             page = _decode(await _answer(response.read()))
+            metadata = page.get("metadata")
+            if not isinstance(metadata, dict):
+                raise KubeUnreachableError(f"the API server's answer is no list: {str(page)[:100]}")
             items += map(keep, page["items"] or ())  # an empty list of metadata has null
-            if not page["metadata"].get("continue"):
-                return Listing(items, page["metadata"]["resourceVersion"])
-            query["continue"] = page["metadata"]["continue"]
+            if not metadata.get("continue"):
+                return Listing(items, metadata["resourceVersion"], _date(response.headers.get("Date", "")))
+            query["continue"] = metadata["continue"]
 
     async def watch(
         self, resource: Resource, selector: Selector, resource_version: str, *, seconds: int
@@ -251,11 +262,23 @@ class KubeClient:
         return response
 
 
+def _date(text: str) -> float | None:
+    """The header `Date` of an answer; None when it is no such thing."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 async def _answer(call: Any) -> Any:
     """Await a call of the HTTP client; what goes wrong on the way is KubeUnreachableError."""
     try:
         return await call
-    except (TimeoutError, aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as err:
+    except aiohttp.ConnectionTimeoutError as err:
+        raise KubeUnreachableError("the API server does not take a connection") from err
+    except TimeoutError as err:
+        raise KubeTimeoutError(f"the API server does not answer in time: {str(err) or type(err).__name__}") from err
+    except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as err:
         raise KubeUnreachableError(f"the API server does not answer: {str(err) or type(err).__name__}") from err
 
 
@@ -273,9 +296,11 @@ def _hang_up(response: aiohttp.ClientResponse) -> None:
 def _decode(body: bytes) -> dict[str, Any]:
     """JSON; anything else was cut on the way, or is a proxy's page."""
     try:
-        answer: dict[str, Any] = json.loads(body)
-    except ValueError as err:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as err:
         raise KubeUnreachableError(f"the API server's answer is no JSON: {body[:100]!r}") from err
+    if not isinstance(answer, dict):
+        raise KubeUnreachableError(f"the API server's answer is no object: {body[:100]!r}")
     return answer
 
 

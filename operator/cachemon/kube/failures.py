@@ -12,6 +12,7 @@ from cachemon.model.errors import (
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeTimeoutError,
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
@@ -43,8 +44,14 @@ def _retry_after(text: str) -> float:
     return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
 
-_AWAY = (503, 504)
-"""Answers that concern no object: the server, or what stands in front of it, has nobody to ask now."""
+_AWAY = 503
+"""Concerns no object: the server, or what stands in front of it, has nobody to ask now."""
+
+_TIMED_OUT = 504
+
+_DENIED = "admission webhook "
+"""A webhook that says no may choose any status from 400 on, and the API server answers with it (k8s.io/apiserver
+pkg/admission/plugin/webhook/errors/statuserror.go ToStatusErr): it means this object, whatever the status says."""
 
 _TOO_LARGE = "request is too large"
 """etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
@@ -52,11 +59,15 @@ _TOO_LARGE = "request is too large"
 
 def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     """The error for an answer of status 400 or above."""
+    if message.startswith(_DENIED) and status != 403:
+        return KubeRejectedError(message)
     if status == 429:
         return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
     if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
         return KubeUnauthorizedError(f"the API server does not take our token: {message}")
-    if status in _AWAY:
+    if status == _TIMED_OUT:
+        return KubeTimeoutError(f"the API server answered {status}: {message}")
+    if status == _AWAY:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
     if status >= 500 and _TOO_LARGE not in message:
         return KubeInternalError(f"the API server answered {status}: {message}")

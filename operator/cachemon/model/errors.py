@@ -17,6 +17,7 @@
     │   └── AgentRefusedError          it does not do what it was asked; the message is its own
     └── KubeError                  the API server refused, or did not answer
         ├── KubeUnreachableError       no connection, time-out, 503, 504, 401: try again later
+        │   ├── KubeTimeoutError           no answer in time, 504: a request that hangs, or a server that does
         │   └── KubeUnauthorizedError      401: our token is not valid now
         ├── KubeInternalError          any other 5xx: the server failed at this request; others may work
         ├── KubeThrottledError         429: try again after the time it names
@@ -115,6 +116,13 @@ class KubeError(CachemonError):
 
 class KubeUnreachableError(KubeError):
     """No connection, no answer in time, 503, 504, or 401: our token is not valid now."""
+
+
+class KubeTimeoutError(KubeUnreachableError):
+    """The server took the request and did not answer in time, or answered 504.
+
+    A webhook that hangs makes it so for the objects that it selects alone.
+    """
 
 
 class KubeUnauthorizedError(KubeUnreachableError):
