@@ -9,6 +9,7 @@ is lost: the conditions of the object are the truth.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from cachemon.controller.decision import StoredGroup
 from cachemon.controller.metrics import Metrics
+from cachemon.controller.queue import FairQueue
 from cachemon.controller.stamping import StoredPolicy
 from cachemon.controller.store import Change
 from cachemon.controller.timers import Timers
@@ -45,7 +47,7 @@ _LASTS_SECONDS = 5.0
 _SPACING_SECONDS = 60.0
 _EVENTS_PER_SECOND = 5.0
 _BURST = 25
-_LONGEST_NAP_SECONDS = 30.0
+_PARALLEL = 4
 _LONGEST_NOTE_BYTES = 1024
 """k8s.io/kubernetes pkg/apis/core/validation/events.go: NoteLengthLimit."""
 
@@ -110,7 +112,7 @@ def group_subject(group: CacheMonitorGroup) -> Subject:
 
 def policy_subject(stored: StoredPolicy) -> Subject:
     """A policy as it stands."""
-    state, message = _standing(parse_conditions(stored.status.get("conditions", ())))
+    state, message = _standing(parse_conditions(stored.status.get("conditions")))
     name = ObjectName("", stored.policy.name)
     return Subject(POLICIES, name, stored.uid, stored.resource_version, state, message)
 
@@ -132,7 +134,7 @@ def news(before: State, subject: Subject) -> Iterable[News]:
 
 @dataclass(slots=True)
 class _Heard:
-    """An object, the state that was announced last, and when the next may be announced (seconds since the epoch)."""
+    """An object, the state that was announced last, and when the next may be announced, in monotonic seconds."""
 
     subject: Subject
     said: State
@@ -146,20 +148,23 @@ class Announcer:
         client: the API server.
         metrics: counts.
         instance: which operator this is, for the Event's `reportingInstance`.
-        clock: seconds since the epoch.
+        wall_clock: seconds since the epoch, for the Events; all else is by the event loop's clock.
     """
 
     def __init__(
-        self, client: EventClient, metrics: Metrics, *, instance: str, clock: Callable[[], float] = time.time
+        self, client: EventClient, metrics: Metrics, *, instance: str, wall_clock: Callable[[], float] = time.time
     ) -> None:
         self._client = client
         self._metrics = metrics
         self._instance = instance
-        self._clock = clock
+        self._wall_clock = wall_clock
+        self._clock = asyncio.get_running_loop().time
         self._heard: dict[ObjectName, _Heard] = {}
         self._timers = Timers()
         self._woken = asyncio.Event()
-        self._bucket = TokenBucket(_EVENTS_PER_SECOND, _BURST, clock=asyncio.get_running_loop().time)
+        self._queue = FairQueue(_PARALLEL)
+        self._slots = asyncio.Semaphore(_PARALLEL)
+        self._bucket = TokenBucket(_EVENTS_PER_SECOND, _BURST, clock=self._clock)
 
     def hear_group(self, change: Change[StoredGroup]) -> None:
         """A group came, changed or went; give this to the store. What stood when it came is no news."""
@@ -173,6 +178,7 @@ class Announcer:
         if subject is None:
             self._heard.pop(name, None)
             self._timers.set(name, None)
+            self._queue.discard(name)
             return
         known = self._heard.get(name)
         now = subject.state
@@ -188,15 +194,32 @@ class Announcer:
             self._woken.set()
 
     async def run(self) -> None:
-        """Post until cancelled."""
+        """Post until cancelled; no namespace waits for another's Events."""
+        async with asyncio.TaskGroup() as posts:
+            while True:
+                await self._slots.acquire()
+                name = await self._next()
+                posts.create_task(self._turn(name))
+
+    async def _next(self) -> ObjectName:
         while True:
             for name in self._timers.pop(self._clock()):
-                await self._announce(name)
+                self._queue.add(name)
+            if (due := self._queue.take()) is not None:
+                return due
             self._woken.clear()
-            seconds = self._timers.first - self._clock()
+            first = self._timers.first
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(max(seconds, 0.0), _LONGEST_NAP_SECONDS)):
+                async with asyncio.timeout_at(None if math.isinf(first) else first):
                     await self._woken.wait()
+
+    async def _turn(self, name: ObjectName) -> None:
+        try:
+            await self._announce(name)
+        finally:
+            self._queue.release(name)
+            self._slots.release()
+            self._woken.set()
 
     async def _announce(self, name: ObjectName) -> None:
         """Say what is so when our turn in the token bucket comes."""
@@ -213,13 +236,15 @@ class Announcer:
                     EVENTS, self._event(known.subject, item), field_manager=OPERATOR_FIELD_MANAGER
                 )
                 self._metrics.count_event("ok")
+                self._queue.note(name.namespace, failed=False)
             except KubeError as err:
                 self._metrics.count_event("failed")
+                self._queue.note(name.namespace, failed=True)
                 log.warning("Event %s on %s: %s", item.reason, name, err)
 
     def _event(self, subject: Subject, item: News) -> dict[str, Any]:
         """An Event of events.k8s.io/v1; its name is unique as those of client-go are."""
-        moment = datetime.fromtimestamp(self._clock(), UTC)
+        moment = datetime.fromtimestamp(self._wall_clock(), UTC)
         suffix = f"{int(moment.timestamp() * 1e6):x}.{item.reason.lower()}"
         namespace, name = subject.name
         return {

@@ -8,6 +8,7 @@ from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import BOUND, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
 from cachemon.model.conditions import Condition
 from cachemon.model.reasons import Reason
+from cachemon.model.times import format_time
 
 __all__ = [
     "Binding",
@@ -54,7 +55,7 @@ class Binding:
         vmi_uid: the VMI that this is for; empty when there is none.
         vcpu_count: vCPUs that the VMI has now.
         bound: the condition.
-        changes_at: when `bound` changes without any event, seconds since the epoch; None for never.
+        changes_at: when `bound` changes without any event, monotonic seconds; None for never.
     """
 
     node_name: str
@@ -131,7 +132,7 @@ def bind(
         vmi: that VMI, or None while there is none.
         pods: launcher pods of that VMI; others do no harm.
         agents: node agents by node name.
-        now: seconds since the epoch.
+        now: monotonic seconds.
     """
     if vmi is None:
         message = (
@@ -156,7 +157,7 @@ def bind(
 
 
 def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: float) -> tuple[Condition, float | None]:
-    """`Bound` of a VMI that runs on a node, and when it changes by itself (seconds since the epoch) or None."""
+    """`Bound` of a VMI that runs on a node, and when it changes by itself (monotonic seconds) or None."""
     if agent is None:
         message = (
             f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`, which has no cachemon agent; "
@@ -164,9 +165,8 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
         )
         return _unbound(Reason.NO_AGENT, message), None
     if now >= agent.silent_from:
-        since = f"since {agent.observed_time}" if agent.observed_time else "from the start"
         message = (
-            f"the cachemon agent of node `{node_name}` has been silent {since}; "
+            f"the cachemon agent of node `{node_name}` has been silent {_since(agent)}; "
             f"look at its pod and at CacheMonitorNode `{node_name}`"
         )
         return _unbound(Reason.NO_AGENT, message), None
@@ -176,6 +176,14 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
         return _unbound(Reason.NODE_UNSUPPORTED, message), agent.silent_from
     message = f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`"
     return Condition(BOUND, "True", Reason.PLACED, message), agent.silent_from
+
+
+def _since(agent: NodeAgent) -> str:
+    """By the API server's clock if it says: the node's own may be wrong."""
+    report = agent.report
+    if report.written_at is not None:
+        return f"since {format_time(report.written_at)}"
+    return f"since {report.observed_time}" if report.observed_time else "from the start"
 
 
 def _not_running(vmi: Vmi) -> Condition:

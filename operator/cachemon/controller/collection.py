@@ -4,8 +4,12 @@ News comes in any order: from a watch, from a watch that lists again, from our o
 writes. Every object carries the resourceVersion of its last change; within one resource these can be compared as
 numbers (KEP-5504; every API server that stores in etcd has done so before). Older news is ignored, so a collection
 ends up the same in whatever order it hears.
+
+An object that can't be read is put aside: it counts as absent, and the others as ever. The API server checks what it
+stores, but an older schema may have let an object in, and not every server is as strict.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +17,14 @@ from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
 
-__all__ = ["Change", "Collection", "Index"]
+__all__ = ["ODD", "Change", "Collection", "Index"]
+
+log = logging.getLogger(__name__)
+
+ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What code that reads an object raises when the object is not as it should be."""
+
+_LONGEST_QUOTE = 300
 
 T = TypeVar("T")
 
@@ -38,10 +49,13 @@ class Collection(Generic[T]):
 
     Args:
         parse: from the object as the API has it to the value.
+        kind: what the log calls the objects.
     """
 
-    def __init__(self, parse: Callable[[Mapping[str, Any]], T]) -> None:
+    def __init__(self, parse: Callable[[Mapping[str, Any]], T], kind: str = "object") -> None:
         self._parse = parse
+        self._kind = kind
+        self._aside: dict[ObjectName, str] = {}
         self._items: dict[ObjectName, _Item[T]] = {}
         self._removed: dict[ObjectName, int] = {}
         self._listed = 0
@@ -62,23 +76,54 @@ class Collection(Generic[T]):
         """All values; may be called from another thread."""
         return [item.value for item in list(self._items.values())]
 
+    @property
+    def aside(self) -> int:
+        """How many objects can't be read; may be asked for from another thread."""
+        return len(self._aside)
+
     def put(self, obj: Mapping[str, Any]) -> Change[T] | None:
-        """An object as it is now; None when that is old news."""
-        name, version = name_of(obj), _version_of(obj)
+        """An object as it is now; None when that is old news, or can't be read and was not known."""
+        name = _name_of(obj)
+        if name is None:
+            return None
+        try:
+            version = _version_of(obj)
+        except ODD as err:
+            return self._put_aside(name, err)
         known = self._items.get(name)
         newest = known.version if known else max(self._listed, self._removed.get(name, 0))
         if version <= newest:
             return None
+        try:
+            value = self._parse(obj)
+        except ODD as err:
+            return self._put_aside(name, err)
+        self._aside.pop(name, None)
         self._removed.pop(name, None)
-        self._items[name] = _Item(version, self._parse(obj))
-        return Change(name, known.value if known else None, self._items[name].value)
+        self._items[name] = _Item(version, value)
+        return Change(name, known.value if known else None, value)
+
+    def _put_aside(self, name: ObjectName, err: Exception) -> Change[T] | None:
+        told = f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE]
+        if self._aside.get(name) != told:
+            self._aside[name] = told
+            log.error("%s %s is left out, it can't be read (%s); correct or delete it", self._kind, name, told)
+        known = self._items.pop(name, None)
+        return None if known is None else Change(name, known.value, None)
 
     def remove(self, obj: Mapping[str, Any]) -> Change[T] | None:
         """An object as it was deleted, with the resourceVersion of that; None when that is old news."""
-        name, version = name_of(obj), _version_of(obj)
+        name = _name_of(obj)
+        if name is None:
+            return None
         known = self._items.get(name)
+        try:
+            version = _version_of(obj)
+        except ODD:
+            version = known.version if known else 0
         if known and version < known.version:
             return None
+        self._aside.pop(name, None)
         self._removed[name] = max(version, self._removed.get(name, 0))
         if known is None:
             return None
@@ -97,7 +142,7 @@ class Collection(Generic[T]):
         self._listed = 0  # what the list has may have changed long before the list before it
         objects = list(objects)
         changes = [change for obj in objects if (change := self.put(obj)) is not None]
-        changes += self._drop_absent((name_of(obj) for obj in objects), version)
+        changes += self._drop_absent(filter(None, map(_name_of, objects)), version)
         self._listed = version
         self._removed = {name: at for name, at in self._removed.items() if at > version}
         return changes
@@ -115,7 +160,10 @@ class Collection(Generic[T]):
         return changes
 
     def _drop_absent(self, names: Iterable[ObjectName], version: int) -> list[Change[T]]:
-        absent = self._items.keys() - set(names)
+        there = set(names)
+        for name in self._aside.keys() - there:
+            del self._aside[name]
+        absent = self._items.keys() - there
         gone = sorted(name for name in absent if self._items[name].version <= version)
         return [Change(name, self._items.pop(name).value, None) for name in gone]
 
@@ -137,6 +185,15 @@ class Index:
                 del self._names[before]
         if after is not None:
             self._names[after].add(name)
+
+
+def _name_of(obj: Mapping[str, Any]) -> ObjectName | None:
+    """Where it is; None for what has no name, and so is no object."""
+    try:
+        name = name_of(obj)
+    except ODD:
+        return None
+    return name if isinstance(name.name, str) and isinstance(name.namespace, str) else None
 
 
 def _version_of(obj: Mapping[str, Any]) -> int:

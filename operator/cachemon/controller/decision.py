@@ -1,12 +1,13 @@
 """From what is known of a group, its VMI, its pods and its node's agent to what has to be written. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
+from cachemon.controller.sighting import Moment, Report, Sighting
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import (
     BOUND,
@@ -17,7 +18,8 @@ from cachemon.model.api import (
     Resource,
     parse_cache_monitor_group,
 )
-from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.clocks import written_at
+from cachemon.model.conditions import Condition, render_condition, whole_conditions
 from cachemon.model.policies import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
@@ -45,6 +47,7 @@ class StoredGroup:
         has_figures: whether there is anything of an agent in its status.
         policy: the policy that stamped it, by its label and its name; empty for a person's.
         owner_uids: of a stamped one, the uids of its owners.
+        report: what it says about its agent's last write.
     """
 
     group: CacheMonitorGroup
@@ -52,6 +55,7 @@ class StoredGroup:
     has_figures: bool
     policy: str = ""
     owner_uids: frozenset[str] = frozenset()
+    report: Report = field(default_factory=lambda: Report(""))
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
@@ -83,7 +87,7 @@ class Decision:
             before `stamp`: what is there has its binding whatever becomes of the rest.
         withdraw: whether the agent's figures have to go.
         withdraw_first: whether they have to be gone before `status` is written: the next agent may write at once.
-        look_again_at: when the decision may change without any event, seconds since the epoch; None for never.
+        look_again_at: when the decision may change without any event, monotonic seconds; None for never.
         stamp: what to do about the object itself, if a policy has a say in it.
         resource: whose status it is.
         rest_seconds: how long the object is left alone after a write.
@@ -111,18 +115,19 @@ class Decision:
 def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     """A CacheMonitorGroup as the API server hands it out."""
     status = obj.get("status", {})
-    conditions = status.get("conditions", ())
+    conditions = whole_conditions(status.get("conditions"))
     own: dict[str, Any] = {name: status[name] for name in _OWN_FIELDS if status.get(name, []) != []}
     own["conditions"] = [item for kind in _OWN_CONDITIONS for item in conditions if item["type"] == kind]
     has_figures = any(name in status for name in _AGENT_FIELDS) or any(
         item["type"] == MONITORED for item in conditions
     )
     group = parse_cache_monitor_group(obj)
+    report = Report(group.observed_time, written_at(obj), group.node_name)
     policy = obj["metadata"].get("labels", {}).get(POLICY_LABEL, "")
     if not policy or group.name.name != stamped_name(group.vmi_name, policy):
-        return StoredGroup(group, own, has_figures)
+        return StoredGroup(group, own, has_figures, report=report)
     owners = frozenset(owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()))
-    return StoredGroup(group, own, has_figures, policy, owners)
+    return StoredGroup(group, own, has_figures, policy, owners, report)
 
 
 def decide(
@@ -130,25 +135,42 @@ def decide(
     vmi: Vmi | None,
     pods: Collection[LauncherPod],
     agents: Mapping[str, NodeAgent],
-    now: float,
+    moment: Moment,
     *,
+    sighting: Sighting | None = None,
     stamp: Apply | Delete | None = None,
 ) -> Decision:
-    """What to write about a group; arguments as `binding.bind`, and what `stamping.stamp_of` said.
+    """What to write about a group.
 
     The agent's figures are withdrawn when the group is bound to no node, and when they are those of no binding
     or of an earlier VMI: `status.nodeName` and `status.vmiUID` say what they were made for. They stay through
     a migration and while the agent is silent. A VMI that runs nowhere yet gets its UID written once they are gone.
+
+    Args:
+        stored: the group.
+        vmi: as for `binding.bind`; `pods` and `agents` too.
+        pods: its launcher pods.
+        agents: by node, with what the operator saw of them.
+        moment: now.
+        sighting: when the operator saw the group's figures.
+        stamp: what `stamping.stamp_of` said.
     """
     group = stored.group
-    binding = bind(stored.group.vmi, vmi, pods, agents, now)
+    binding = bind(stored.group.vmi, vmi, pods, agents, moment.monotonic)
     strange = not group.node_name or group.vmi_uid != binding.vmi_uid
     withdraw = stored.has_figures and (strange or not binding.node_name)
-    readiness = judge(group, binding, now, figures_count=not withdraw)
+    readiness = judge(
+        group,
+        binding,
+        moment.monotonic,
+        sighting=sighting,
+        figures_count=not withdraw,
+        clock_problem=_clock_problem(binding.node_name, agents.get(binding.node_name), sighting),
+    )
     # While the last VMI's figures are still there nobody shall take them for the next one's.
     is_between = withdraw and not binding.node_name and bool(binding.vmi_uid)
     vmi_uid = group.vmi_uid if is_between else binding.vmi_uid
-    status = _render(stored, binding, vmi_uid, readiness.ready, now)
+    status = _render(stored, binding, vmi_uid, readiness.ready, moment.wall)
     times = [time for time in (binding.changes_at, readiness.changes_at) if time is not None]
     return Decision(
         status=None if status == stored.own_status else status,
@@ -157,6 +179,13 @@ def decide(
         look_again_at=min(times, default=None),
         stamp=stamp,
     )
+
+
+def _clock_problem(node_name: str, agent: NodeAgent | None, figures: Sighting | None) -> str | None:
+    """By the heartbeat, which is written in time whatever else the agent has to write; else by the figures."""
+    heartbeat = agent.sighting if agent else None
+    problems = (seen.clock_problem for seen in (heartbeat, figures) if seen and seen.node_name == node_name)
+    return next(filter(None, problems), None)
 
 
 def _render(stored: StoredGroup, binding: Binding, vmi_uid: str, ready: Condition, now: float) -> dict[str, Any]:

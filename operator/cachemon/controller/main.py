@@ -21,9 +21,10 @@ from cachemon import __version__
 from cachemon.controller.announce import Announcer
 from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
 from cachemon.controller.metrics import Metrics
+from cachemon.controller.queue import FairQueue
 from cachemon.controller.relist import Relister
 from cachemon.controller.store import Store
-from cachemon.controller.writer import Writer
+from cachemon.controller.writer import Limits, Writer
 from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
 from cachemon.logs import FORMATS, configure_logs
@@ -32,6 +33,10 @@ from cachemon.model.errors import CachemonError, InvalidInputError
 __all__ = ["Config", "argument_parser", "main", "parse_config"]
 
 log = logging.getLogger(__name__)
+
+_REQUEST_SECONDS = 40.0
+"""The API server itself gives up on a write after 34 s (k8s.io/apiserver pkg/endpoints/handlers/rest.go,
+requestTimeoutUpperBound), a webhook after 30 s at most: it answers, and what it says names the object's webhook."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -109,8 +114,8 @@ async def operate(config: Config) -> None:
     credentials = await load_credentials(config.kubeconfig)
     metrics = Metrics()
     with serving(config.metrics_address, metrics):
-        async with KubeClient(credentials) as client:
-            store = Store()
+        async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
+            store = Store(queue=FairQueue(Limits().parallel))
             relister = Relister(client, store, metrics)
             writer = Writer(store, client, relister.once, metrics)
             announcer = Announcer(client, metrics, instance=socket.gethostname())
@@ -118,6 +123,7 @@ async def operate(config: Config) -> None:
             store.on_group = announcer.hear_group
             store.on_policy = announcer.hear_policy
             metrics.show_groups(store.groups.values)
+            metrics.show_aside(lambda: store.aside)
             log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
             await _first(relister.first(), stopped.wait())
             if stopped.is_set():

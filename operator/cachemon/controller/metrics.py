@@ -1,7 +1,7 @@
 """The operator's own metrics."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
@@ -12,7 +12,7 @@ from cachemon.model.api import READY
 
 __all__ = ["Metrics"]
 
-_RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused")
+_RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused", "failed")
 _RELIST_RESULTS = ("ok", "failed")
 _EVENT_RESULTS = ("ok", "failed")
 
@@ -51,7 +51,7 @@ class Metrics:
             self._events.labels(result)
 
     def count_write(self, result: str) -> None:
-        """One write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused."""
+        """One write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused, failed."""
         self._writes.labels(result).inc()
 
     def count_event(self, result: str) -> None:
@@ -61,6 +61,10 @@ class Metrics:
     def show_groups(self, groups: Callable[[], Iterable[StoredGroup]]) -> None:
         """Groups by the status of Ready, counted when asked; `groups` is called from another thread."""
         self.registry.register(_Groups(groups))
+
+    def show_aside(self, aside: Callable[[], Mapping[str, int]]) -> None:
+        """Objects that can't be read, by kind, counted when asked; `aside` is called from another thread."""
+        self.registry.register(_Aside(aside))
 
 
 class _Groups(Collector):
@@ -75,4 +79,19 @@ class _Groups(Collector):
         )
         for status in ("True", "False", "Unknown"):
             family.add_metric([status], tally[status])
+        yield family
+
+
+class _Aside(Collector):
+    def __init__(self, aside: Callable[[], Mapping[str, int]]) -> None:
+        self._aside = aside
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "cachemon_operator_unreadable_objects",
+            "Objects that are left out, as they can't be read; the log names them",
+            labels=["kind"],
+        )
+        for kind, count in sorted(self._aside().items()):
+            family.add_metric([kind], count)
         yield family

@@ -1,30 +1,19 @@
-"""What the operator reads of a CacheMonitorNode: whether a node's agent is there, and whether it can work."""
+"""What the operator reads of a CacheMonitorNode: whether a node's agent is there, and whether it can work.
 
+The object is as its agent wrote it, and that may be a broken one: odd fields never raise.
+"""
+
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
-from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, READY, STALE_AFTER_PERIODS
+from cachemon.controller.sighting import Report, Sighting
+from cachemon.model.api import READY, name_of, text_of, whole_period
+from cachemon.model.clocks import written_at
 from cachemon.model.conditions import Condition, parse_conditions
-from cachemon.model.times import parse_time
 
-__all__ = ["ALLOWANCE_SECONDS", "NodeAgent", "parse_node_agent", "seconds_of", "silent_from"]
-
-ALLOWANCE_SECONDS = 2.0
-"""On top of the periods: times in the API have whole seconds, a write takes its time, clocks differ a little."""
-
-
-def seconds_of(observed_time: str) -> float | None:
-    """An `observedTime` as seconds since the epoch; None when there is none."""
-    try:
-        return parse_time(observed_time) if observed_time else None
-    except ValueError:
-        return None
-
-
-def silent_from(observed: float, period_seconds: float) -> float:
-    """When an agent that reported last at `observed` counts as silent, seconds since the epoch."""
-    return observed + STALE_AFTER_PERIODS * period_seconds + ALLOWANCE_SECONDS
+__all__ = ["NodeAgent", "parse_node_agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +21,33 @@ class NodeAgent:
     """The agent of one node, by what it says about itself.
 
     Attributes:
-        observed_time: its heartbeat, RFC 3339; empty before the first.
+        report: its heartbeat.
         period_seconds: how often it promises to renew it.
         ready: its condition Ready, or None.
+        sighting: when the operator saw the heartbeat; None before the first.
     """
 
-    observed_time: str
+    report: Report
     period_seconds: int
     ready: Condition | None
+    sighting: Sighting | None = None
 
     @property
     def silent_from(self) -> float:
-        """When it counts as silent, seconds since the epoch."""
-        observed = seconds_of(self.observed_time)
-        return 0.0 if observed is None else silent_from(observed, self.period_seconds)
+        """When it counts as silent, monotonic seconds."""
+        return -math.inf if self.sighting is None else self.sighting.silent_from(self.period_seconds)
+
+    def seen(self, sighting: Sighting | None) -> Self:
+        """The same with what the operator saw of it."""
+        return replace(self, sighting=sighting)
 
 
 def parse_node_agent(obj: Mapping[str, Any]) -> NodeAgent:
     """A CacheMonitorNode as the API server hands it out."""
-    status = obj.get("status", {})
+    status = obj.get("status")
+    status = status if isinstance(status, Mapping) else {}
     return NodeAgent(
-        observed_time=status.get("observedTime", ""),
-        period_seconds=status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS),
-        ready=parse_conditions(status.get("conditions", ())).get(READY),
+        report=Report(text_of(status.get("observedTime")), written_at(obj), name_of(obj).name),
+        period_seconds=whole_period(status.get("statusPeriodSeconds")),
+        ready=parse_conditions(status.get("conditions")).get(READY),
     )

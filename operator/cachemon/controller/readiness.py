@@ -3,12 +3,14 @@
 A live migration changes the node of a group and nothing else: the source's last figures stay, and stay believed,
 until the target's come or time makes them stale. So a migration does not blink. Whenever the group was bound
 to no node, or to another VMI, the old figures are withdrawn (`decision`) and the group waits for new ones.
+
+A clock that is off makes no figures old (`sighting`): `Ready` stays as it is, and its message names the clock.
 """
 
 from dataclasses import dataclass
 
 from cachemon.controller.binding import Binding
-from cachemon.controller.node_agent import seconds_of, silent_from
+from cachemon.controller.sighting import Sighting
 from cachemon.model.api import MONITORED, READY, CacheMonitorGroup
 from cachemon.model.conditions import Condition
 from cachemon.model.reasons import Reason
@@ -20,26 +22,36 @@ _LONGEST_QUOTE = 4000
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The condition, and when it changes without any event (seconds since the epoch), or None for never."""
+    """The condition, and when it changes without any event (monotonic seconds), or None for never."""
 
     ready: Condition
     changes_at: float | None = None
 
 
-def judge(group: CacheMonitorGroup, binding: Binding, now: float, *, figures_count: bool = True) -> Readiness:
+def judge(
+    group: CacheMonitorGroup,
+    binding: Binding,
+    now: float,
+    *,
+    sighting: Sighting | None,
+    figures_count: bool = True,
+    clock_problem: str | None = None,
+) -> Readiness:
     """Whether the group's figures can be believed now.
 
     Args:
         group: the object as stored.
         binding: its binding, as decided now.
-        now: seconds since the epoch.
+        now: monotonic seconds.
+        sighting: when the operator saw the figures; None when there are none.
         figures_count: False when the figures in the object are not those of this binding.
+        clock_problem: what there is to say about the node's clock.
     """
-    bound = binding.bound
+    bound, period_seconds = binding.bound, group.status_period_seconds
     monitored = group.conditions.get(MONITORED) if figures_count else None
-    observed = seconds_of(group.observed_time) if figures_count else None
-    silent_at = None if observed is None else silent_from(observed, group.status_period_seconds)
-    had_figures = monitored is not None and observed is not None
+    sighting = sighting if figures_count else None
+    silent_at = None if sighting is None else sighting.silent_from(period_seconds)
+    had_figures = monitored is not None and sighting is not None
     if not bound.is_true and not (bound.reason == Reason.NO_AGENT and had_figures):
         return Readiness(_copy(bound))
     if monitored is None:
@@ -53,11 +65,15 @@ def judge(group: CacheMonitorGroup, binding: Binding, now: float, *, figures_cou
             f"no figures from the agent of node `{binding.node_name}` since {group.observed_time}; "
             "those that are kept here are of that time. Look at the agent's pod"
         )
-        return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, message))
+        return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, _with(message, clock_problem)))
     if not monitored.is_true:
         return Readiness(_copy(monitored), silent_at)
-    message = f"the figures are at most {group.status_period_seconds} s old, give or take a second"
-    return Readiness(Condition(READY, "True", Reason.FIGURES_FRESH, message), silent_at)
+    message = f"the figures are at most {period_seconds} s old, give or take a second"
+    return Readiness(Condition(READY, "True", Reason.FIGURES_FRESH, _with(message, clock_problem)), silent_at)
+
+
+def _with(message: str, clock_problem: str | None) -> str:
+    return f"{message}. But {clock_problem}" if clock_problem else message
 
 
 def _copy(cause: Condition) -> Condition:

@@ -17,7 +17,8 @@ from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
-from cachemon.model.errors import KubeError, KubeGoneError
+from cachemon.model.clocks import is_agents_entry
+from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
 
 __all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
 
@@ -38,9 +39,16 @@ _LAST_TRY_SECONDS = 15.0
 
 def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
     """The object without its largest parts, that nobody here reads: a pod of KubeVirt has 20 KiB."""
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in _UNREAD_METADATA}
-    spec = {key: value for key, value in obj.get("spec", {}).items() if key not in _UNREAD_SPEC}
-    return {**obj, "metadata": metadata, "spec": spec}
+    slim = dict(obj)
+    if isinstance(metadata := obj.get("metadata"), Mapping):
+        slim["metadata"] = {key: value for key, value in metadata.items() if key not in _UNREAD_METADATA}
+        if isinstance(entries := metadata.get("managedFields"), list) and (
+            written := [{**entry, "fieldsV1": {}} for entry in entries if is_agents_entry(entry)]
+        ):
+            slim["metadata"]["managedFields"] = written
+    if isinstance(spec := obj.get("spec"), Mapping):
+        slim["spec"] = {key: value for key, value in spec.items() if key not in _UNREAD_SPEC}
+    return slim
 
 
 def _named(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +110,7 @@ class Relister:
             try:
                 for resource, labels in _ORDER:
                     listing = await self._client.list(resource, Selector(labels=labels), keep=bare)
-                    self._store.hear_all(resource, listing.items, listing.resource_version)
+                    self._store.hear_all(resource, listing.items, _version_of(listing), served_at=listing.served_at)
             except KubeError:
                 self._metrics.relists.labels("failed").inc()
                 raise
@@ -151,6 +159,14 @@ class Relister:
             if resource in asked:
                 listing = await self._client.list(resource, Selector(labels=labels), keep=_named, metadata_only=True)
                 names = map(name_of, listing.items)
-                if not self._store.hear_names(resource, names, listing.resource_version):
+                if not self._store.hear_names(resource, names, _version_of(listing)):
                     return False
         return True
+
+
+def _version_of(listing: Listing) -> int:
+    """Of the list as a whole; what is newer and what older can't be told without."""
+    try:
+        return int(listing.resource_version)
+    except (TypeError, ValueError) as err:
+        raise KubeUnreachableError("the API server gave a list without a resourceVersion that is a number") from err

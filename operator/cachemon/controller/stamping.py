@@ -67,7 +67,7 @@ def parse_stored_policy(obj: Mapping[str, Any]) -> StoredPolicy:
     """A CacheMonitorPolicy as the API server hands it out."""
     metadata = obj["metadata"]
     return StoredPolicy(
-        parse_cache_monitor_policy(obj), obj.get("status", {}), metadata["uid"], metadata["resourceVersion"]
+        parse_cache_monitor_policy(obj), dict(obj.get("status", {})), metadata["uid"], metadata["resourceVersion"]
     )
 
 
@@ -120,7 +120,7 @@ def decide_policy(
     policy = stored.policy
     ready = render_condition(
         _judge(policy, standings, refusals),
-        before=stored.status.get("conditions", ()),
+        before=stored.status.get("conditions"),
         generation=policy.generation,
         now=format_time(now),
     )
@@ -156,7 +156,7 @@ def _judge(
     if refused := sorted(str(name) for name in refusals):
         words = min(refusals.items())[1][:_LONGEST_QUOTE]
         message = (
-            f"the API server refuses {len(refused)} of {len(standings)} groups, which is tried again every minute: "
+            f"the API server does not take {len(refused)} of {len(standings)} groups, which is tried again: "
             f"{_some(refused)}; it says: {words}"
         )
         return Condition(READY, "False", Reason.GROUPS_REFUSED, message)

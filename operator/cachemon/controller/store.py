@@ -1,14 +1,14 @@
 """What the operator knows: VMIs, launcher pods, groups, node agents, policies and namespaces, by name. No I/O."""
 
-from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cachemon.controller.collection import Change, Collection, Index
 from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
-from cachemon.controller.node_agent import parse_node_agent
+from cachemon.controller.node_agent import NodeAgent, parse_node_agent
+from cachemon.controller.queue import FairQueue
 from cachemon.controller.roster import Roster
+from cachemon.controller.sighting import Moment, Report, Sighting, see
 from cachemon.controller.stamping import (
     Standing,
     StoredPolicy,
@@ -29,7 +29,12 @@ class Store:
     A name stands for all that there is to write about an object: whether it should be, and its status. Names
     without a namespace are policies', the others groups'.
 
+    Args:
+        clock: both clocks.
+        queue: takes the names that have to be looked at.
+
     Attributes:
+        queue: those names.
         groups: the CacheMonitorGroups.
         policies: the CacheMonitorPolicies.
         on_dirty: called whenever a name has become dirty.
@@ -37,13 +42,15 @@ class Store:
         on_policy: the same of a policy.
     """
 
-    def __init__(self) -> None:
-        self.groups = Collection(parse_stored_group)
-        self._vmis = Collection(parse_vmi)
-        self._pods = Collection(parse_pod)
-        self._agents = Collection(parse_node_agent)
-        self._namespaces = Collection(parse_labels)
-        self.policies = Collection(parse_stored_policy)
+    def __init__(self, clock: Callable[[], Moment] = Moment.now, queue: FairQueue | None = None) -> None:
+        self._clock = clock
+        self.queue = queue or FairQueue()
+        self.groups = Collection(parse_stored_group, GROUPS.kind)
+        self._vmis = Collection(parse_vmi, VMIS.kind)
+        self._pods = Collection(parse_pod, PODS.kind)
+        self._agents = Collection(parse_node_agent, NODES.kind)
+        self._namespaces = Collection(parse_labels, NAMESPACES.kind)
+        self.policies = Collection(parse_stored_policy, POLICIES.kind)
         self._collections: Mapping[Resource, Collection[Any]] = {
             GROUPS: self.groups,
             VMIS: self._vmis,
@@ -56,30 +63,22 @@ class Store:
         self._groups_of_vmi = Index()
         self._groups_on_node = Index()
         self._pods_of_vmi = Index()
-        self._dirty: dict[ObjectName, None] = {}
-        self._backlog: dict[ObjectName, None] = {}
+        self._sightings: dict[tuple[Resource, ObjectName], Sighting] = {}
         self._refusals: dict[ObjectName, str] = {}
         self.on_dirty: Callable[[], None] = lambda: None
         self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
         self.on_policy: Callable[[Change[StoredPolicy]], None] = lambda _: None
 
     @property
-    def dirty(self) -> Mapping[ObjectName, None]:
-        """The names to look at."""
-        return ChainMap(self._backlog, self._dirty)
+    def aside(self) -> Mapping[str, int]:
+        """How many objects can't be read, by kind; may be asked for from another thread."""
+        return {resource.kind: collection.aside for resource, collection in self._collections.items()}
 
-    def waiting(self) -> Iterator[ObjectName]:
-        """The same, longest waiting first; but thousands of groups that a policy stamps let all others go first."""
-        return chain(self._dirty, self._backlog)
-
-    def mark(self, names: Iterable[ObjectName]) -> None:
-        """These have to be looked at."""
-        self._mark(self._dirty, names)
-
-    def take(self, name: ObjectName) -> None:
-        """Somebody looks at this one now."""
-        self._dirty.pop(name, None)
-        self._backlog.pop(name, None)
+    def mark(self, names: Iterable[ObjectName], *, backlog: bool = False) -> None:
+        """These have to be looked at; of a namespace's, those of the backlog last."""
+        added = [self.queue.add(name, backlog=backlog) for name in names]
+        if any(added):
+            self.on_dirty()
 
     def hear(self, resource: Resource, event_type: str | None, obj: Mapping[str, Any]) -> None:
         """An event of a watch; None is the type of objects from its lists."""
@@ -88,14 +87,27 @@ class Store:
         if change is not None:
             self._follow(resource, change)
 
-    def hear_all(self, resource: Resource, objects: Iterable[Mapping[str, Any]], resource_version: str) -> None:
-        """A complete list of a resource."""
-        for change in self._collections[resource].replace(objects, int(resource_version)):
-            self._follow(resource, change)
+    def hear_all(
+        self,
+        resource: Resource,
+        objects: Iterable[Mapping[str, Any]],
+        resource_version: int,
+        served_at: float | None = None,
+    ) -> None:
+        """A complete list of a resource.
 
-    def hear_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: str) -> bool:
+        Args:
+            resource: of which.
+            objects: all of them.
+            resource_version: the list's.
+            served_at: when the API server answered, seconds since the epoch by its clock; None when unknown.
+        """
+        for change in self._collections[resource].replace(objects, resource_version):
+            self._follow(resource, change, listed=True, served_at=served_at)
+
+    def hear_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: int) -> bool:
         """The names of a complete list of a resource; False when that is of no use, and the objects are needed."""
-        changes = self._collections[resource].retain(names, int(resource_version))
+        changes = self._collections[resource].retain(names, resource_version)
         for change in changes or ():
             self._follow(resource, change)
         return changes is not None
@@ -107,10 +119,11 @@ class Store:
             self._refusals[name] = message
             self.mark([policy])
 
-    def decide(self, name: ObjectName, now: float) -> Decision | None:
+    def decide(self, name: ObjectName) -> Decision | None:
         """What to write about a group or a policy; None when there is no such thing and should be none."""
+        moment = self._clock()
         if not name.namespace:
-            return self._decide_policy(name, now)
+            return self._decide_policy(name, moment.wall)
         stored = self.groups.get(name)
         stamp = stamp_of(stored, self._roster.wish(name))
         if stored is None or isinstance(stamp, Delete):
@@ -118,15 +131,20 @@ class Store:
         vmi = self._vmis.get(stored.group.vmi)
         pods = [self._pods.get(pod) for pod in self._pods_of_vmi[stored.group.vmi]]
         nodes = {pod.node_name for pod in pods if pod is not None}
-        agents = {node: self._agents.get(ObjectName("", node)) for node in nodes}
+        agents = {node: self._agent(ObjectName("", node)) for node in nodes}
         return decide(
             stored,
             vmi,
             [pod for pod in pods if pod is not None],
             {node: agent for node, agent in agents.items() if agent is not None},
-            now,
+            moment,
+            sighting=self._sightings.get((GROUPS, name)),
             stamp=stamp,
         )
+
+    def _agent(self, name: ObjectName) -> NodeAgent | None:
+        agent = self._agents.get(name)
+        return agent and agent.seen(self._sightings.get((NODES, name)))
 
     def _decide_policy(self, name: ObjectName, now: float) -> Decision | None:
         stored = self.policies.get(name)
@@ -138,16 +156,14 @@ class Store:
         refusals = {name: self._refusals[name] for name in lacking if name in self._refusals}
         return decide_policy(stored, standings, refusals, now)
 
-    def _mark(self, queue: dict[ObjectName, None], names: Iterable[ObjectName]) -> None:
-        before = len(queue)
-        queue.update(dict.fromkeys(names))
-        if len(queue) > before:
-            self.on_dirty()
-
-    def _follow(self, resource: Resource, change: Change[Any]) -> None:
+    def _follow(
+        self, resource: Resource, change: Change[Any], *, listed: bool = False, served_at: float | None = None
+    ) -> None:
         """Keep the indices, and mark the groups that the change touches."""
         if change.before == change.after:
             return
+        if resource in (GROUPS, NODES):
+            self._see(resource, change, listed=listed, served_at=served_at)
         if resource == GROUPS:
             self._follow_group(change)
         elif resource == VMIS:
@@ -161,13 +177,22 @@ class Store:
         else:
             self._follow_policy(change)
 
+    def _see(self, resource: Resource, change: Change[Any], *, listed: bool, served_at: float | None) -> None:
+        key = resource, change.name
+        report = change.after.report if change.after else Report("")
+        sighting = see(self._sightings.get(key), report, self._clock(), listed=listed, served_at=served_at)
+        if sighting is None:
+            self._sightings.pop(key, None)
+        else:
+            self._sightings[key] = sighting
+
     def _follow_group(self, change: Change[StoredGroup]) -> None:
         before, after = change.before, change.after
         self._groups_of_vmi.move(change.name, before and before.group.vmi, after and after.group.vmi)
         self._groups_on_node.move(change.name, before and before.group.node_name, after and after.group.node_name)
         policy = self._roster.policy_of(change.name)
         if after is None:
-            self.take(change.name)
+            self.queue.discard(change.name)
         else:
             self.mark([change.name])
         if policy and (before and before.stamp_facts) != (after and after.stamp_facts):
@@ -183,14 +208,14 @@ class Store:
         if (change.before and change.before.policy) != (change.after and change.after.policy):
             self._restamp(self._roster.follow_policy(change.name))
         if change.after is None:
-            self.take(change.name)
+            self.queue.discard(change.name)
         else:
             self.mark([change.name])
         self.on_policy(change)
 
     def _restamp(self, groups: Mapping[ObjectName, ObjectName]) -> None:
         """These groups, each with the policy that wants it, have to be looked at, and the policies then."""
-        self._mark(self._backlog, groups)
+        self.mark(groups, backlog=True)
         for name in self._refusals.keys() & groups.keys():
             del self._refusals[name]  # what was refused is not what will be written
         self.mark({policy for policy in groups.values() if self.policies.get(policy)})

@@ -2,19 +2,24 @@
 
 A name is dirty when something that its decision rests on has changed, when the decision said that time alone may
 change it, or when a write failed. However many changes there were, it is decided once, by what is known then.
+
+A failure is that object's alone: it rests, longer each time, and the others go on. Only when the API server can't be
+reached, or objects of several namespaces fail in a row, does the writer wait as a whole.
 """
 
 import asyncio
 import contextlib
 import logging
-import random
-import time
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cachemon.controller.collection import ODD
 from cachemon.controller.decision import Apply, Decision, Delete
 from cachemon.controller.metrics import Metrics
+from cachemon.controller.presence import Patience, Presence
+from cachemon.controller.rests import Rests
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
 from cachemon.kube.pace import TokenBucket
@@ -29,9 +34,11 @@ from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
     KubeForbiddenError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeTimeoutError,
     KubeUnreachableError,
 )
 
@@ -39,12 +46,11 @@ __all__ = ["Limits", "WriteClient", "Writer"]
 
 log = logging.getLogger(__name__)
 
-_LONGEST_NAP_SECONDS = 30.0
-"""The wall clock may be set meanwhile: deadlines are looked at at least this often."""
-
 _CONFLICT_SECONDS = 1.0
 _GONE_SECONDS = 5.0
 """The watch tells of a deletion before that, and nothing is left to write."""
+
+_CONCERNS_ONE = (KubeInternalError, KubeTimeoutError)
 
 
 class WriteClient(Protocol):
@@ -71,28 +77,29 @@ class Limits:
         writes_per_second: writes in the mean.
         burst: writes at once after a rest.
         refused_seconds: how long a group rests after the API server refused what we wrote.
-        first_backoff_seconds: the first wait when the API server is away; doubled up to the last.
-        last_backoff_seconds: the longest such wait.
+        first_rest_seconds: how long it rests after the API server failed at it; doubled up to the last.
+        last_rest_seconds: the longest such rest.
+        patience: how long all wait when the API server is away.
     """
 
     parallel: int = 16
     writes_per_second: float = 150.0
     burst: int = 150
     refused_seconds: float = 60.0
-    first_backoff_seconds: float = 0.5
-    last_backoff_seconds: float = 15.0
+    first_rest_seconds: float = 5.0
+    last_rest_seconds: float = 160.0
+    patience: Patience = field(default_factory=Patience)
 
 
 class Writer:
-    """Keeps every status as decided, and the groups that policies stamp.
+    """Keeps every status as decided, and the groups that policies stamp. All its times are those of the event loop.
 
     Args:
-        store: what is known; what is dirty is taken from it.
+        store: what is known; what is dirty is taken from its queue.
         client: the API server.
         relist: makes the store complete again; called after the API server was away, before anything is decided
             from what may have changed meanwhile. Raises KubeError while it is still away.
         metrics: counts.
-        clock: seconds since the epoch.
         limits: how hard it works.
     """
 
@@ -103,24 +110,22 @@ class Writer:
         relist: Callable[[], Awaitable[None]],
         metrics: Metrics,
         *,
-        clock: Callable[[], float] = time.time,
         limits: Limits = Limits(),
     ) -> None:
         self._store = store
+        self._queue = store.queue
         self._client = client
-        self._relist = relist
         self._metrics = metrics
-        self._clock = clock
+        self._clock = asyncio.get_running_loop().time
         self._limits = limits
         self._timers = Timers()
-        self._resting: dict[ObjectName, float] = {}
+        self._rests = Rests(limits.first_rest_seconds, limits.last_rest_seconds)
+        self._resting: set[ObjectName] = set()
         self._busy: set[ObjectName] = set()
         self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.parallel)
-        self._bucket = TokenBucket(limits.writes_per_second, limits.burst, clock=asyncio.get_running_loop().time)
-        self._throttled_until = 0.0
-        self._away = False
-        self._backoff_seconds = limits.first_backoff_seconds
+        self._bucket = TokenBucket(limits.writes_per_second, limits.burst, clock=self._clock)
+        self._server = Presence(relist, limits.patience, self._clock)
 
     def wake(self) -> None:
         """Something may be dirty; give this to the store."""
@@ -132,70 +137,82 @@ class Writer:
             while True:
                 await self._slots.acquire()
                 name = await self._next()
-                self._busy.add(name)
                 writes.create_task(self._turn(name))
 
     async def _next(self) -> ObjectName:
         """The next name that there is something to write about."""
         while True:
-            await self._wait_for_the_api_server()
-            name = self._due()
+            await self._server.wait()
+            self._ring()
+            name = self._queue.take()
             if name is None:
                 await self._nap()
-            else:
-                self._store.take(name)
-                decision = self._look(name)
-                if decision is not None and decision.writes:
-                    return name
-                await asyncio.sleep(0)  # there may be thousands, and others want to work
+                continue
+            self._busy.add(name)
+            decision = self._look(name)
+            if decision is not None and decision.writes:
+                return name
+            self._put_down(name)
+            await asyncio.sleep(0)  # there may be thousands, and others want to work
 
-    def _due(self) -> ObjectName | None:
-        """The first dirty one that is neither being written nor resting; those are not lost."""
-        now = self._clock()
-        self._store.mark(self._timers.pop(now))
-        resting = []
-        due = None
-        for name in self._store.waiting():
-            if self._resting.get(name, now) > now:
-                resting.append(name)
-            elif name not in self._busy:
-                due = name
-                break
-        for name in resting:
-            self._store.take(name)  # its timer brings it back
-        if due is not None:
-            self._resting.pop(due, None)
-        return due
+    def _ring(self) -> None:
+        """What has rested, and what time may have changed, is dirty now."""
+        for name in self._timers.pop(self._clock()):
+            if name in self._resting:
+                self._resting.discard(name)
+                if name not in self._busy:
+                    self._queue.release(name)
+            self._store.mark([name])
+
+    def _put_down(self, name: ObjectName) -> None:
+        """The look at it, or the write, is over."""
+        self._busy.discard(name)
+        if name in self._resting:
+            self._queue.rest(name)
+        else:
+            self._queue.release(name)
 
     def _look(self, name: ObjectName) -> Decision | None:
-        decision = self._store.decide(name, self._clock())
         self._metrics.decisions.inc()
+        try:
+            decision = self._store.decide(name)
+        except ODD as err:  # one odd object must not end the process
+            told = f"{type(err).__name__}: {err}"
+            if self._rests.is_news(name, told):
+                log.exception("%s can't be judged and is left as it is; correct or delete it", name)
+            self._metrics.count_write("failed")
+            self._rest(name, self._rests.fail(name))
+            return None
         self._timers.set(name, None if decision is None else decision.look_again_at)
+        if decision is None:
+            self._rests.end(name)
         return decision
 
     async def _nap(self) -> None:
         """Wait for news or for the next timer."""
         self._woken.clear()
-        seconds = self._timers.first - self._clock()
+        first = self._timers.first
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(max(seconds, 0.0), _LONGEST_NAP_SECONDS)):
+            async with asyncio.timeout_at(None if math.isinf(first) else first):
                 await self._woken.wait()
 
     async def _turn(self, name: ObjectName) -> None:
         """Write about one, by what is known when its turn in the token bucket comes."""
         try:
             await asyncio.sleep(self._bucket.take())
-            if self._away or self._seconds_throttled:
+            if not self._server.is_open:
                 self._store.mark([name])  # another write has found out meanwhile
                 return
-            self._store.take(name)
+            self._queue.discard(name)
             decision = self._look(name)
             if decision is not None:
                 await self._apply(name, decision)
+                if self._rests.end(name):
+                    log.info("%s is written again", name)
         except KubeError as err:
             self._failed(name, err)
         finally:
-            self._busy.discard(name)
+            self._put_down(name)
             self._slots.release()
             self.wake()
 
@@ -220,16 +237,16 @@ class Writer:
     async def _stamp(self, name: ObjectName, stamp: Apply | Delete) -> None:
         if isinstance(stamp, Delete):
             await self._client.delete(GROUPS, name, uid=stamp.uid)
-            self._succeeded()
+            self._succeeded(name)
             return
         try:
             answer = await self._client.apply(GROUPS, stamp.body, field_manager=OPERATOR_FIELD_MANAGER)
-        except (KubeForbiddenError, KubeRejectedError) as err:
+        except (KubeForbiddenError, KubeRejectedError, *_CONCERNS_ONE) as err:
             self._store.note_refusal(name, str(err))
             raise
-        self._succeeded()
+        self._succeeded(name)
         self._store.hear(GROUPS, "MODIFIED", answer)
-        decision = self._store.decide(name, self._clock())
+        decision = self._store.decide(name)
         if decision is not None and decision.stamp == stamp:
             log.error("%s: the API server keeps another group than was written; is the CRD old?", name)
             self._rest(name, self._limits.refused_seconds)
@@ -238,13 +255,14 @@ class Writer:
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], manager: str
     ) -> dict[str, Any]:
         answer = await self._client.apply_status(resource, name, status, field_manager=manager)
-        self._succeeded()
+        self._succeeded(name)
         self._store.hear(resource, "MODIFIED", answer)
         return answer
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, name: ObjectName) -> None:
         self._metrics.count_write("ok")
-        self._backoff_seconds = self._limits.first_backoff_seconds
+        self._server.succeeded()
+        self._queue.note(name.namespace, failed=False)
 
     def _failed(self, name: ObjectName, err: KubeError) -> None:
         """Nothing is lost: the name is dirty again, now or when its rest is over."""
@@ -253,41 +271,41 @@ class Writer:
             self._rest(name, _GONE_SECONDS)
         elif isinstance(err, KubeThrottledError):
             self._metrics.count_write("throttled")
-            self._throttled_until = asyncio.get_running_loop().time() + err.retry_after_seconds
+            self._server.throttled(err.retry_after_seconds)
             self._store.mark([name])
+        elif isinstance(err, _CONCERNS_ONE):
+            self._failed_at(name, err)
         elif isinstance(err, KubeUnreachableError):
             self._metrics.count_write("unreachable")
             log.warning("writing %s: %s", name, err)
-            self._away = True
+            self._server.unreachable()
             self._store.mark([name])
+        elif isinstance(err, KubeConflictError):
+            self._metrics.count_write("conflict")
+            self._rest(name, _CONFLICT_SECONDS)
         else:
-            conflict = isinstance(err, KubeConflictError)
-            self._metrics.count_write("conflict" if conflict else "refused")
-            seconds = _CONFLICT_SECONDS if conflict else self._limits.refused_seconds
-            log.error("writing %s: %s; next try in %g s", name, err, seconds)
-            self._rest(name, seconds)
+            self._metrics.count_write("refused")
+            if self._rests.is_news(name, str(err)):
+                log.error("writing %s: %s; tried again every %g s", name, err, self._limits.refused_seconds)
+            self._rest(name, self._limits.refused_seconds)
+
+    def _failed_at(self, name: ObjectName, err: KubeError) -> None:
+        """The API server failed at this object; whether at others as well, the next ones show."""
+        self._metrics.count_write("failed")
+        self._queue.note(name.namespace, failed=True)
+        self._rest(name, self._rests.fail(name))
+        if self._rests.is_news(name, str(err)):
+            log.error(
+                "writing %s: %s; the others go on, and it is tried again with growing pauses. See which admission "
+                "webhooks select its namespace, and whether the object is too large to be stored",
+                name,
+                err,
+            )
+        self._server.failed(name)
 
     def _rest(self, name: ObjectName, seconds: float) -> None:
-        self._resting[name] = self._clock() + seconds
-        self._timers.set(name, self._resting[name])
-
-    @property
-    def _seconds_throttled(self) -> float:
-        return max(0.0, self._throttled_until - asyncio.get_running_loop().time())
-
-    async def _wait_for_the_api_server(self) -> None:
-        """Obey 429; after an outage make the store complete before anything is decided from it."""
-        await asyncio.sleep(self._seconds_throttled)
-        while self._away:
-            await asyncio.sleep(self._backoff_seconds * random.uniform(0.8, 1.2))
-            self._backoff_seconds = min(self._limits.last_backoff_seconds, self._backoff_seconds * 2)
-            try:
-                await self._relist()
-                self._away = False
-            except KubeThrottledError as err:
-                await asyncio.sleep(err.retry_after_seconds)
-            except KubeError as err:
-                log.warning("listing everything before the next write: %s", err)
+        self._resting.add(name)
+        self._timers.set(name, self._clock() + seconds)
 
 
 def _holds(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:

@@ -1,10 +1,10 @@
 """The objects of API group cachemon.dev as values. `crds/` is the source of their schema."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-from cachemon.model.conditions import Condition, parse_conditions
+from cachemon.model.conditions import Condition, parse_conditions, whole_conditions
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_groups
 
@@ -25,6 +25,10 @@ STALE_AFTER_PERIODS = 3
 """An agent that has not reported for so many of its periods is not believed any longer."""
 
 DEFAULT_STATUS_PERIOD_SECONDS = 60
+LONGEST_STATUS_PERIOD_SECONDS = 3600
+
+
+_PLACEMENT_FIELDS = ("nodeName", "podUID", "role")
 
 
 class Resource(NamedTuple):
@@ -146,7 +150,10 @@ class CacheMonitorGroup:
 
 
 def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
-    """A CacheMonitorGroup as the API server hands it out."""
+    """A CacheMonitorGroup as the API server hands it out.
+
+    Odd entries of the status count for nothing, and an odd period for the default: whoever wrote them may be broken.
+    """
     metadata, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     groups: tuple[MonitoringGroup, ...] = ()
     problem = None
@@ -154,7 +161,7 @@ def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
         groups = parse_groups(spec.get("groups"))
     except InvalidInputError as err:
         problem = str(err)
-    raw_conditions = tuple(status.get("conditions", ()))
+    raw_conditions = whole_conditions(status.get("conditions"))
     return CacheMonitorGroup(
         name=name_of(obj),
         uid=metadata["uid"],
@@ -165,14 +172,30 @@ def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
         groups=groups,
         problem=problem,
         priority=spec.get("priority", 0),
-        status_period_seconds=spec.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS),
+        status_period_seconds=whole_period(spec.get("statusPeriodSeconds")),
         node_name=status.get("nodeName", ""),
         vmi_uid=status.get("vmiUID", ""),
         vcpu_count=status.get("vcpuCount", 0),
-        placements=tuple(
-            Placement(item["nodeName"], item["podUID"], item["role"]) for item in status.get("placements", ())
-        ),
-        observed_time=status.get("observedTime", ""),
+        placements=tuple(_parse_placements(status.get("placements"))),
+        observed_time=text_of(status.get("observedTime")),
         conditions=parse_conditions(raw_conditions),
         raw_conditions=raw_conditions,
     )
+
+
+def whole_period(value: object) -> int:
+    """A `statusPeriodSeconds`; the default when there is none, or none that the schema takes."""
+    if isinstance(value, int) and 1 <= value <= LONGEST_STATUS_PERIOD_SECONDS:
+        return value
+    return DEFAULT_STATUS_PERIOD_SECONDS
+
+
+def text_of(value: object) -> str:
+    """A field that is a text; empty when it is absent or anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def _parse_placements(items: object) -> Iterator[Placement]:
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, Mapping) and all(isinstance(item.get(key), str) for key in _PLACEMENT_FIELDS):
+            yield Placement(*(item[key] for key in _PLACEMENT_FIELDS))

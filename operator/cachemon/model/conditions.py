@@ -1,6 +1,6 @@
 """Conditions as metav1.Condition has them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,14 +22,24 @@ class Condition:
         return self.status == "True"
 
 
-def parse_conditions(items: Iterable[Mapping[str, Any]]) -> dict[str, Condition]:
+_FIELDS = ("type", "status", "reason", "message")
+
+
+def whole_conditions(items: object) -> tuple[Mapping[str, Any], ...]:
+    """`status.conditions` without what is no condition: others write them too, and older schemas let more in."""
+    return tuple(
+        item
+        for item in (items if isinstance(items, list | tuple) else ())
+        if isinstance(item, Mapping) and all(isinstance(item.get(name), str) for name in _FIELDS)
+    )
+
+
+def parse_conditions(items: object) -> dict[str, Condition]:
     """The conditions of an object's status, by type."""
-    return {item["type"]: Condition(item["type"], item["status"], item["reason"], item["message"]) for item in items}
+    return {item["type"]: Condition(*(item[name] for name in _FIELDS)) for item in whole_conditions(items)}
 
 
-def render_condition(
-    condition: Condition, *, before: Iterable[Mapping[str, Any]], generation: int | None, now: str
-) -> dict[str, Any]:
+def render_condition(condition: Condition, *, before: object, generation: int | None, now: str) -> dict[str, Any]:
     """One entry for `status.conditions`.
 
     Args:
@@ -41,8 +51,8 @@ def render_condition(
     transition = next(
         (
             old["lastTransitionTime"]
-            for old in before
-            if old["type"] == condition.type and old["status"] == condition.status
+            for old in whole_conditions(before)
+            if old["type"] == condition.type and old["status"] == condition.status and "lastTransitionTime" in old
         ),
         now,
     )

@@ -13,13 +13,14 @@ import pytest
 
 from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, targets_of
 from cachemon.controller.decision import decide, parse_stored_group
+from cachemon.controller.sighting import see
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import ObjectName
 from cachemon.model.mon_groups import MonGroupName, Observed
 from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
 from tests.unit.agent.builders import make_reconciler
-from tests.unit.controller.builders import NOW, agent, at, figures
+from tests.unit.controller.builders import agent, at, figures, moment
 from tests.unit.model.worlds import SimulatedKernel
 from tests.unit.qemu.fake_proc import FakeProc
 from tests.unit.recorded import RecordedQemu, Step, recorded, recording
@@ -167,7 +168,8 @@ class Replay:
 
     def operate(self, vmi: Vmi, pods: Collection[LauncherPod], now: float) -> None:
         """The operator's decision, written."""
-        decision = decide(parse_stored_group(self.group), vmi, pods, AGENTS, NOW + now)
+        stored, seen_at = parse_stored_group(self.group), moment(now)
+        decision = decide(stored, vmi, pods, AGENTS, seen_at, sighting=see(None, stored.report, seen_at))
         self.withdrawals += decision.withdraw
         if decision.status is not None:
             status = self.group["status"]

@@ -6,6 +6,8 @@ from typing import Any
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.sighting import Moment, Report, Sighting
+from cachemon.controller.store import Store
 from cachemon.controller.vmi import LauncherPod, Migration, Vmi
 from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName
 from cachemon.model.conditions import Condition, Status
@@ -41,9 +43,20 @@ def migration(target: str, *, source: str = "p1", runs: bool = False, over: bool
     return Migration(source, target, target_runs_guest=runs, over=over)
 
 
-def agent(seen: float = 0, *, period: int = 60, ready: Status = "True") -> NodeAgent:
+def moment(offset: float = 0, *, monotonic: float | None = None) -> Moment:
+    """Seconds from NOW; the monotonic clock has the same time unless another is given."""
+    return Moment(NOW + offset if monotonic is None else monotonic, NOW + offset)
+
+
+def sighting(seen: float = 0, node: str = "a") -> Sighting:
+    """A time of NOW + seen, seen when it was written."""
+    return Sighting(at(seen), node, NOW + seen, NOW + seen)
+
+
+def agent(seen: float = 0, *, period: int = 60, ready: Status = "True", node: str = "a") -> NodeAgent:
     """A node's agent, heard of at NOW + seen."""
-    return NodeAgent(at(seen), period, Condition("Ready", ready, "NotMounted", "mount resctrl"))
+    condition = Condition("Ready", ready, "NotMounted", "mount resctrl")
+    return NodeAgent(Report(at(seen), node_name=node), period, condition, sighting(seen, node))
 
 
 def condition(kind: str, status: str = "True", reason: str = "AsWanted", since: float = 0) -> Object:
@@ -206,6 +219,11 @@ def node_object(name: str = "a", *, seen: float = 0, ready: str = "True", versio
             "conditions": [condition("Ready", ready)],
         },
     }
+
+
+def in_order(store: Store) -> list[ObjectName]:
+    """The names that wait in the store, as they would be taken."""
+    return list(iter(store.queue.take, None))
 
 
 def roles(placements: Sequence[Any]) -> list[tuple[str, str]]:

@@ -43,7 +43,7 @@ class Story:
         self.events = Events()
         self.metrics = Metrics()
         self.announcer = Announcer(
-            self.events, self.metrics, instance="pod-1", clock=lambda: NOW + virtual_time.time()
+            self.events, self.metrics, instance="pod-1", wall_clock=lambda: NOW + virtual_time.time()
         )
         self.store = Store()
         self.store.on_group = self.announcer.hear_group

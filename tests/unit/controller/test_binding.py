@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.controller.binding import Binding, bind, find_place
-from cachemon.controller.node_agent import ALLOWANCE_SECONDS, NodeAgent
+from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.sighting import ALLOWANCE_SECONDS, Report
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import ObjectName
 from tests.unit.controller.builders import NOW, agent, migration, pod, roles, vmi
@@ -118,7 +121,7 @@ def test_an_agent_silent_for_three_of_its_periods_is_no_agent() -> None:
 
 
 def test_an_agent_that_never_reported_is_no_agent() -> None:
-    binding = bound(vmi(), pod("p1", "a"), agents={"a": NodeAgent("", 60, None)})
+    binding = bound(vmi(), pod("p1", "a"), agents={"a": NodeAgent(Report(""), 60, None)})
     assert binding.bound.reason == "NoAgent"
 
 
@@ -132,7 +135,7 @@ def test_a_node_that_cannot_be_monitored_passes_its_reason_on() -> None:
 def test_no_message_is_longer_than_the_schema_takes() -> None:
     long = agent(ready="False")
     assert long.ready is not None
-    long = NodeAgent(long.observed_time, 60, type(long.ready)("Ready", "False", "Why", "x" * 4096))
+    long = replace(long, ready=type(long.ready)("Ready", "False", "Why", "x" * 4096))
     assert len(bound(vmi(), pod("p1", "a"), agents={"a": long}).bound.message) <= 4096
 
 

@@ -1,8 +1,9 @@
 from typing import Any
 
 from cachemon.controller.decision import Decision, decide, parse_stored_group
+from cachemon.controller.sighting import see
 from cachemon.controller.vmi import Vmi
-from tests.unit.controller.builders import NOW, agent, at, condition, figures, group_object, pod, vmi
+from tests.unit.controller.builders import NOW, agent, at, condition, figures, group_object, moment, pod, vmi
 
 AGENTS = {"a": agent()}
 
@@ -10,7 +11,9 @@ AGENTS = {"a": agent()}
 def decided(status: dict[str, Any] | None, machine: Vmi | None = None, now: float = NOW) -> Decision:
     machine = machine or vmi()
     pods = [pod("p1", "a", vmi_uid=machine.uid)]
-    return decide(parse_stored_group(group_object(status=status)), machine, pods, AGENTS, now)
+    stored = parse_stored_group(group_object(status=status))
+    seen = see(None, stored.report, moment(), listed=True)
+    return decide(stored, machine, pods, AGENTS, moment(now - NOW), sighting=seen)
 
 
 def written(decision: Decision) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def test_the_binding_is_looked_at_again_when_it_may_have_gone_stale() -> None:
 
 def test_a_group_that_waits_for_an_event_has_no_timer() -> None:
     stored = parse_stored_group(group_object())
-    assert decide(stored, None, [], {}, NOW).look_again_at is None
+    assert decide(stored, None, [], {}, moment()).look_again_at is None
 
 
 def test_figures_are_withdrawn_from_a_group_that_is_bound_to_nothing_after_it_has_been_unbound() -> None:
@@ -104,5 +107,5 @@ def test_a_field_that_somebody_else_changed_is_put_right() -> None:
 def test_a_new_generation_is_acknowledged() -> None:
     obj = group_object(status=written(decided(None)))
     obj["metadata"]["generation"] = 2
-    decision = decide(parse_stored_group(obj), vmi(), [pod("p1", "a")], AGENTS, NOW)
+    decision = decide(parse_stored_group(obj), vmi(), [pod("p1", "a")], AGENTS, moment())
     assert written(decision)["observedGeneration"] == 2

@@ -1,13 +1,13 @@
 from typing import Any
 
-import pytest
-
 from cachemon.controller.binding import Binding, bind
-from cachemon.controller.node_agent import ALLOWANCE_SECONDS, NodeAgent, seconds_of
+from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
+from cachemon.controller.sighting import ALLOWANCE_SECONDS, Sighting
 from cachemon.model.api import ObjectName
-from tests.unit.controller.builders import NOW, agent, figures, group, pod, vmi
+from tests.unit.controller.builders import NOW, agent, figures, group, pod, sighting, vmi
 
+SEEN = sighting()
 STALE = NOW + 180 + ALLOWANCE_SECONDS
 
 
@@ -16,8 +16,14 @@ def binding(agents: dict[str, NodeAgent] | None = None, now: float = NOW) -> Bin
     return bind(ObjectName("tenant", "vm"), vmi(), [pod("p1", "a")], agents, now)
 
 
-def judged(status: dict[str, Any] | None, now: float = NOW, bound: Binding | None = None) -> tuple[str, str]:
-    ready = judge(group(status), bound or binding(), now).ready
+def judged(
+    status: dict[str, Any] | None,
+    now: float = NOW,
+    bound: Binding | None = None,
+    *,
+    seen: Sighting | None = SEEN,
+) -> tuple[str, str]:
+    ready = judge(group(status), bound or binding(), now, sighting=seen).ready
     return ready.status, ready.reason
 
 
@@ -27,7 +33,9 @@ def test_fresh_figures_of_a_monitored_group_are_ready() -> None:
 
 def test_a_group_that_is_bound_and_has_no_figures_waits_for_its_agent() -> None:
     assert judged(None) == ("False", "WaitingForAgent")
-    assert judge(group(figures()), binding(), NOW, figures_count=False).ready.reason == "WaitingForAgent"
+    assert (
+        judge(group(figures()), binding(), NOW, sighting=SEEN, figures_count=False).ready.reason == "WaitingForAgent"
+    )
 
 
 def test_why_it_is_not_monitored_is_why_it_is_not_ready() -> None:
@@ -43,9 +51,9 @@ def test_why_it_is_not_bound_is_why_it_is_not_ready_whatever_the_figures_say() -
 
 
 def test_three_silent_periods_make_it_unknown_at_the_second_that_was_foretold() -> None:
-    readiness = judge(group(figures()), binding(), STALE - 0.1)
+    readiness = judge(group(figures()), binding(), STALE - 0.1, sighting=SEEN)
     assert (readiness.ready.status, readiness.changes_at) == ("True", STALE)
-    readiness = judge(group(figures()), binding(), STALE)
+    readiness = judge(group(figures()), binding(), STALE, sighting=SEEN)
     assert (readiness.ready.status, readiness.ready.reason) == ("Unknown", "AgentNotReporting")
     assert readiness.changes_at is None
     assert figures()["observedTime"] in readiness.ready.message
@@ -56,21 +64,26 @@ def test_silence_hides_what_the_agent_said_last() -> None:
 
 
 def test_the_period_is_the_groups_own() -> None:
-    assert judge(group(figures(), period=1), binding(), NOW + 3 + ALLOWANCE_SECONDS).ready.status == "Unknown"
+    assert (
+        judge(group(figures(), period=1), binding(), NOW + 3 + ALLOWANCE_SECONDS, sighting=SEEN).ready.status
+        == "Unknown"
+    )
 
 
 def test_a_group_with_figures_whose_node_lost_its_agent_is_unknown_and_one_without_is_not_ready() -> None:
     lost = binding({})
     assert judged(figures(), bound=lost) == ("Unknown", "AgentNotReporting")
-    assert judged(None, bound=lost) == ("False", "NoAgent")
+    assert judged(None, bound=lost, seen=None) == ("False", "NoAgent")
 
 
 def test_a_condition_without_a_time_is_believed_for_what_it_says() -> None:
     status = figures(status="False", reason="ResctrlNotMounted")
     del status["observedTime"]
-    assert judged(status, STALE) == ("False", "ResctrlNotMounted")
+    assert judged(status, STALE, seen=None) == ("False", "ResctrlNotMounted")
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("", None), ("soon", None), ("1970-01-01T00:00:05Z", 5.0)])
-def test_a_time_that_cannot_be_read_is_none(text: str, seconds: float | None) -> None:
-    assert seconds_of(text) == seconds
+def test_a_clock_that_is_off_is_named_and_makes_nothing_old() -> None:
+    wrong = "the clock of node `a` is 10 min ahead of the API server's"
+    ready = judge(group(figures()), binding(), NOW, sighting=SEEN, clock_problem=wrong).ready
+    assert (ready.status, ready.reason) == ("True", "FiguresFresh")
+    assert ready.message.endswith(wrong)

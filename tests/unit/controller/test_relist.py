@@ -12,7 +12,7 @@ from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
 from tests.unit.controller import virtual_time
-from tests.unit.controller.builders import NOW, group_object, pod_object, vmi_object
+from tests.unit.controller.builders import group_object, moment, pod_object, vmi_object
 
 OBJECTS: Mapping[Resource, list[dict[str, Any]]] = {
     GROUPS: [group_object()],
@@ -59,14 +59,14 @@ def rounds(lists: FakeLists) -> list[float]:
 
 
 def reason(store: Store) -> str:
-    decision = store.decide(ObjectName("tenant", "g"), NOW)
+    decision = store.decide(ObjectName("tenant", "g"))
     assert decision is not None
     assert decision.status is not None
     return str(decision.status["conditions"][0]["reason"])
 
 
 def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> None:
-    lists, store = FakeLists(), Store()
+    lists, store = FakeLists(), Store(moment)
     virtual_time.run(Relister(lists, store, Metrics()).once())
     order = [resource for _, resource, _ in lists.asked]
     assert order.index(GROUPS) < order.index(VMIS) < order.index(PODS)
@@ -85,7 +85,7 @@ def test_what_is_not_kept_of_a_list_is_nothing_that_is_read() -> None:
 
 
 def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
-    lists, store = FakeLists(KubeUnreachableError("away"), KubeNotFoundError("no CRD")), Store()
+    lists, store = FakeLists(KubeUnreachableError("away"), KubeNotFoundError("no CRD")), Store(moment)
     metrics = Metrics()
     virtual_time.run(Relister(lists, store, metrics).first())
     assert rounds(lists) == [0.0, 2.0, 6.0]
@@ -96,7 +96,7 @@ def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
 
 def test_a_failed_list_is_for_the_caller_to_know() -> None:
     with pytest.raises(KubeUnreachableError):
-        virtual_time.run(Relister(FakeLists(KubeUnreachableError("away")), Store(), Metrics()).once())
+        virtual_time.run(Relister(FakeLists(KubeUnreachableError("away")), Store(moment), Metrics()).once())
 
 
 def play(
@@ -105,7 +105,7 @@ def play(
     """Kopf lists a resource at these times; answers when everything was listed."""
 
     async def story() -> None:
-        relister = Relister(lists, store or Store(), Metrics())
+        relister = Relister(lists, store or Store(moment), Metrics())
         task = asyncio.create_task(relister.run())
         for when in requests:
             asyncio.get_running_loop().call_at(when, relister.find_vanished, resource)
@@ -140,7 +140,7 @@ def test_names_are_listed_of_what_kopf_has_listed_and_of_nothing_else() -> None:
 
 
 def test_what_vanished_while_nobody_watched_is_noticed_by_its_name() -> None:
-    store = Store()
+    store = Store(moment)
     virtual_time.run(Relister(FakeLists(), store, Metrics()).once())
     assert reason(store) == "NoAgent"
     lists = FakeLists(objects={**OBJECTS, VMIS: []})
@@ -151,7 +151,7 @@ def test_what_vanished_while_nobody_watched_is_noticed_by_its_name() -> None:
 
 
 def test_versions_that_go_down_are_another_history_and_everything_is_listed() -> None:
-    store = Store()
+    store = Store(moment)
     before = FakeLists()
     before.version = 1000
     virtual_time.run(Relister(before, store, Metrics()).once())

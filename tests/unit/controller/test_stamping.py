@@ -166,7 +166,7 @@ def test_groups_that_the_api_server_refuses_are_reported_with_its_words() -> Non
     assert ready(decision) == ("False", "GroupsRefused")
     assert decision.status is not None
     message = decision.status["conditions"][0]["message"]
-    assert message.startswith("the API server refuses 4 of 5 groups")
+    assert message.startswith("the API server does not take 4 of 5 groups")
     assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold`, ...; it says: exceeded quota" in message
     assert len(message) <= 4096, "the schema's limit"
 

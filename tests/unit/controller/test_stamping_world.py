@@ -11,8 +11,8 @@ from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, POLICIES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.policies import POLICY_LABEL
 from tests.unit.controller.builders import (
-    NOW,
     group_object,
+    moment,
     namespace_object,
     policy_object,
     stamped_object,
@@ -38,7 +38,7 @@ class StampingWorld(RuleBasedStateMachine):
         self.uids = 0
         self.persons: dict[ObjectName, Object] = {}
         self.busy = False
-        self.store = Store()
+        self.store = Store(moment)
         self.put(NAMESPACES, namespace_object(team="gold"))
 
     def put(self, resource: Resource, obj: Object) -> None:
@@ -111,9 +111,9 @@ class StampingWorld(RuleBasedStateMachine):
 
     @rule()
     def the_operator_starts_anew(self) -> None:
-        self.store = Store()
+        self.store = Store(moment)
         for resource in (GROUPS, POLICIES, NAMESPACES, VMIS):
-            self.store.hear_all(resource, list(self.objects[resource].values()), str(self.version))
+            self.store.hear_all(resource, list(self.objects[resource].values()), self.version)
 
     @rule(busy=st.booleans())
     def the_operator_is_busy_or_has_time(self, *, busy: bool) -> None:
@@ -121,11 +121,11 @@ class StampingWorld(RuleBasedStateMachine):
 
     def write_all_there_is_to_write(self) -> None:
         for _ in range(1000):
-            name = next(self.store.waiting(), None)
+            name = self.store.queue.take()
             if name is None:
                 break
-            self.store.take(name)
-            decision = self.store.decide(name, NOW)
+            self.store.queue.release(name)
+            decision = self.store.decide(name)
             match decision and decision.stamp:
                 case Apply(body):
                     self.apply(name, dict(body))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from tests.unit.controller.builders import (
-    NOW,
     group_object,
+    moment,
     namespace_object,
     node_object,
     pod_object,
@@ -25,16 +25,16 @@ G = ObjectName("tenant", "g")
 
 def settled(*objects: tuple[Resource, Object]) -> Store:
     """A store that knows these, with nothing left to look at."""
-    store = Store()
+    store = Store(moment)
     for resource, obj in objects:
         store.hear(resource, "ADDED", obj)
-    for name in list(store.dirty):
-        store.take(name)
+    for name in list(store.queue):
+        store.queue.discard(name)
     return store
 
 
 def decided(store: Store, name: ObjectName = G) -> tuple[str, str]:
-    decision = store.decide(name, NOW)
+    decision = store.decide(name)
     assert decision is not None
     assert decision.status is not None
     return decision.status["nodeName"], decision.status["conditions"][0]["reason"]
@@ -49,23 +49,23 @@ def test_whatever_a_decision_rests_on_makes_the_group_dirty() -> None:
     for resource, obj in news:
         store = settled((GROUPS, group_object(status={"nodeName": "a"})))
         store.hear(resource, "ADDED", obj)
-        assert list(store.dirty) == [G], resource
-        store.take(G)
+        assert list(store.queue) == [G], resource
+        store.queue.discard(G)
         store.hear(resource, "DELETED", obj)
-        assert list(store.dirty) == [G], resource
+        assert list(store.queue) == [G], resource
 
 
 def test_a_list_of_names_removes_what_is_not_on_it_unless_that_is_newer_than_the_list() -> None:
     store = settled(
         (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
     )
-    assert store.hear_names(VMIS, [], "4")
+    assert store.hear_names(VMIS, [], 4)
     assert decided(store) == ("a", "Placed")
-    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], "6")
+    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], 6)
     assert decided(store) == ("a", "Placed")
-    assert list(store.dirty) == []
-    assert store.hear_names(VMIS, [], "6")
-    assert list(store.dirty) == [G]
+    assert list(store.queue) == []
+    assert store.hear_names(VMIS, [], 6)
+    assert list(store.queue) == [G]
     assert decided(store) == ("", "VMINotFound")
 
 
@@ -73,7 +73,7 @@ def test_late_news_of_what_a_list_of_names_has_removed_does_not_bring_it_back() 
     store = settled(
         (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
     )
-    assert store.hear_names(VMIS, [], "10")
+    assert store.hear_names(VMIS, [], 10)
     store.hear(VMIS, "MODIFIED", vmi_object(version=7))
     assert decided(store) == ("", "VMINotFound")
     store.hear(VMIS, "ADDED", vmi_object(version=11))
@@ -82,7 +82,7 @@ def test_late_news_of_what_a_list_of_names_has_removed_does_not_bring_it_back() 
 
 def test_what_a_list_of_names_has_and_nobody_told_of_yet_is_heard_of_later() -> None:
     store = settled((PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
-    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], "10")
+    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], 10)
     assert decided(store) == ("", "VMINotFound")
     store.hear(VMIS, "ADDED", vmi_object(version=9))
     assert decided(store) == ("a", "Placed")
@@ -94,7 +94,7 @@ def test_a_pod_in_another_namespace_that_says_it_is_the_vmis_is_not_heard() -> N
     forged = pod_object("forged", node="b", age=60, version=9)
     forged["metadata"]["namespace"] = "another-tenant"
     store.hear(PODS, "ADDED", forged)
-    assert list(store.dirty) == []
+    assert list(store.queue) == []
     assert decided(store) == before
 
 
@@ -103,7 +103,7 @@ def test_what_it_does_not_rest_on_does_not() -> None:
     store.hear(VMIS, "ADDED", vmi_object("other"))
     store.hear(PODS, "ADDED", pod_object("other", vmi_name="other"))
     store.hear(NODES, "ADDED", node_object("b"))
-    assert not store.dirty
+    assert not store.queue
 
 
 def test_a_change_that_nothing_is_read_of_makes_nothing_dirty() -> None:
@@ -111,11 +111,11 @@ def test_a_change_that_nothing_is_read_of_makes_nothing_dirty() -> None:
     changed = vmi_object(version=2)
     changed["status"]["conditions"] = [{"type": "Ready"}]
     store.hear(VMIS, "MODIFIED", changed)
-    assert not store.dirty
+    assert not store.queue
 
 
 def test_the_first_dirty_group_wakes_the_writer_and_the_same_again_does_not() -> None:
-    store = Store()
+    store = Store(moment)
     calls: list[int] = []
     store.on_dirty = lambda: calls.append(1)
     store.hear(GROUPS, "ADDED", group_object())
@@ -124,13 +124,13 @@ def test_the_first_dirty_group_wakes_the_writer_and_the_same_again_does_not() ->
 
 
 def test_a_deleted_group_is_forgotten() -> None:
-    store = Store()
+    store = Store(moment)
     store.hear(GROUPS, "ADDED", group_object())
     store.hear(GROUPS, "DELETED", group_object(version=2))
-    assert not store.dirty
-    assert store.decide(G, NOW) is None
+    assert not store.queue
+    assert store.decide(G) is None
     store.hear(VMIS, "ADDED", vmi_object())
-    assert not store.dirty
+    assert not store.queue
 
 
 def test_older_news_is_ignored() -> None:
@@ -151,10 +151,10 @@ def test_an_object_does_not_come_back_by_news_from_before_its_end() -> None:
 
 def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object(version=30, node="a")))
-    store.hear_all(VMIS, [], "20")
-    assert list(store.dirty) == [G]
+    store.hear_all(VMIS, [], 20)
+    assert list(store.queue) == [G]
     assert decided(store) == ("", "VMINotFound")
-    store.hear_all(PODS, [], "20")
+    store.hear_all(PODS, [], 20)
     store.hear(VMIS, "MODIFIED", vmi_object(version=19))
     assert decided(store) == ("", "VMINotFound")
     store.hear(VMIS, "ADDED", vmi_object(version=21))
@@ -163,11 +163,11 @@ def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None
 
 def test_a_list_of_an_earlier_history_wins_because_etcd_was_restored() -> None:
     store = settled((GROUPS, group_object(version=900)), (VMIS, vmi_object(version=950)))
-    store.hear_all(VMIS, [], "1000")
-    store.hear_all(VMIS, [vmi_object(version=10)], "20")
+    store.hear_all(VMIS, [], 1000)
+    store.hear_all(VMIS, [vmi_object(version=10)], 20)
     assert decided(store) == ("", "VMINotRunning")
     store.hear(VMIS, "MODIFIED", vmi_object(phase="Failed", version=30))
-    store.hear_all(VMIS, [], "40")
+    store.hear_all(VMIS, [], 40)
     assert decided(store) == ("", "VMINotFound")
 
 
@@ -195,7 +195,7 @@ class History:
     def __init__(self) -> None:
         self.now: dict[Resource, dict[int, Object]] = {resource: {} for resource in KINDS}
         self.events: list[tuple[Resource, str, Object]] = []
-        self.lists: list[tuple[Resource, list[Object], str]] = []
+        self.lists: list[tuple[Resource, list[Object], int]] = []
 
     def happen(self, version: int, resource: Resource, index: int, what: str, phase: str) -> None:
         obj = copy.deepcopy(KINDS[resource][index])
@@ -212,10 +212,10 @@ class History:
         elif index in self.now[resource]:
             self.events.append((resource, "DELETED", obj))
             del self.now[resource][index]
-        self.lists.append((resource, list(self.now[resource].values()), str(version)))
+        self.lists.append((resource, list(self.now[resource].values()), version))
 
     def truth(self) -> Store:
-        store = Store()
+        store = Store(moment)
         for resource, objects in self.now.items():
             for obj in objects.values():
                 store.hear(resource, "ADDED", obj)
@@ -233,7 +233,7 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
     news: list[tuple[float, Any]] = [(shuffle.random(), event) for event in history.events]
     places = sorted(shuffle.random() for _ in lists)  # lists come in their order, events in any
     news += [(place, history.lists[number]) for place, number in zip(places, lists, strict=True)]
-    store = Store()
+    store = Store(moment)
     for _, (resource, first, second) in sorted(news, key=lambda item: item[0]):
         if isinstance(first, list):
             store.hear_all(resource, first, second)
@@ -243,8 +243,8 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
     stamps = [ObjectName("tenant", f"{vmi}.{policy}") for vmi in ("vm", "other") for policy in ("gold", "iron")]
     policies = [ObjectName("", "gold"), ObjectName("", "iron")]
     for name in (G, ObjectName("tenant", "h"), *stamps, *policies):
-        assert store.decide(name, NOW) == truth.decide(name, NOW)
-        if truth.decide(name, NOW):
-            assert name in store.dirty
+        assert store.decide(name) == truth.decide(name)
+        if truth.decide(name):
+            assert name in store.queue
     assert len(store.groups) == len(history.now[GROUPS])
-    assert set(store.dirty) >= {item.group.name for item in truth.groups.values()}
+    assert set(store.queue) >= {item.group.name for item in truth.groups.values()}

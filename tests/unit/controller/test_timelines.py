@@ -6,12 +6,12 @@ from typing import Any
 from cachemon.controller.decision import Decision, decide, parse_stored_group
 from cachemon.controller.vmi import parse_pod, parse_vmi
 from lab import kubevirt
-from tests.unit.controller.builders import NOW, agent, at, figures, group_object
+from tests.unit.controller.builders import agent, at, figures, group_object, moment, sighting
 
 Object = dict[str, Any]
 Step = Callable[[Object, str], Object]
 
-AGENTS = {"a": agent(), "b": agent()}
+AGENTS = {"a": agent(), "b": agent(node="b")}
 
 
 class Story:
@@ -23,6 +23,7 @@ class Story:
         self.group = group_object(status=None)
         self.vmi = self.created(kubevirt.vmi("vm", "tenant", now=at(0)), "vmi-1")
         self.withdrawals = 0
+        self.reported_at: float | None = None
 
     def created(self, obj: Object, uid: str) -> Object:
         obj["metadata"] |= {"uid": uid, "creationTimestamp": at(self.clock)}
@@ -58,11 +59,13 @@ class Story:
             parse_vmi(self.vmi),
             [parse_pod(pod) for pod in self.pods.values()],
             AGENTS,
-            NOW + self.clock,
+            moment(self.clock),
+            sighting=None if self.reported_at is None else sighting(self.reported_at),
         )
 
     def agent_reports(self) -> None:
         report = figures(self.clock)
+        self.reported_at = self.clock
         own = [item for item in self.group["status"]["conditions"] if item["type"] != "Monitored"]
         self.group["status"] |= report | {"conditions": [*own, *report["conditions"]]}
         self.tick()

@@ -1,0 +1,106 @@
+"""Whether the API server is there for writes, and the wait until it is."""
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from cachemon.kube.outage import FailureRun
+from cachemon.model.api import ObjectName
+from cachemon.model.errors import KubeError, KubeThrottledError
+
+__all__ = ["Patience", "Presence"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait.
+
+    Attributes:
+        first_backoff_seconds: the first wait when the API server is away; doubled until a write has worked.
+        last_backoff_seconds: the longest such wait.
+        first_spacing_seconds: from one list of everything to the next; doubled with each.
+        last_spacing_seconds: the longest; after so long without a list the first counts again.
+    """
+
+    first_backoff_seconds: float = 0.5
+    last_backoff_seconds: float = 15.0
+    first_spacing_seconds: float = 30.0
+    last_spacing_seconds: float = 300.0
+
+
+class Presence:
+    """Hears how requests end, and lets nobody write while the server is away or asks to wait.
+
+    After an outage everything is listed before anything is decided from what may have changed meanwhile. But
+    lists of everything cost the API server more than all else that we do. When it answers them and yet takes no
+    write, the next write shows whether it is back, and lists are made ever less often.
+
+    Args:
+        relist: lists everything; raises KubeError.
+        patience: how long to wait.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, relist: Callable[[], Awaitable[None]], patience: Patience, clock: Callable[[], float]) -> None:
+        self._relist = relist
+        self._patience = patience
+        self._clock = clock
+        self._run = FailureRun()
+        self._away = False
+        self._throttled_until = -math.inf
+        self._backoff_seconds = patience.first_backoff_seconds
+        self._relisted_at = -math.inf
+        self._spacing_seconds = patience.first_spacing_seconds
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a write may be tried now."""
+        return not self._away and self._clock() >= self._throttled_until
+
+    def succeeded(self) -> None:
+        """A write has worked."""
+        self._run.succeeded()
+        self._backoff_seconds = self._patience.first_backoff_seconds
+
+    def throttled(self, seconds: float) -> None:
+        """The server asks to wait."""
+        self._throttled_until = self._clock() + seconds
+
+    def unreachable(self) -> None:
+        """The server is away."""
+        self._away = True
+
+    def failed(self, name: ObjectName) -> None:
+        """It failed at this object; at several of several namespaces in a row, and it counts as away."""
+        if self._run.failed(name):
+            log.warning("the API server fails at objects of several namespaces: it counts as away")
+            self._run = FailureRun()
+            self._away = True
+
+    async def wait(self) -> None:
+        """Return when a write may be tried."""
+        await asyncio.sleep(max(0.0, self._throttled_until - self._clock()))
+        while self._away:
+            await asyncio.sleep(self._backoff_seconds * random.uniform(0.8, 1.2))
+            self._backoff_seconds = min(self._patience.last_backoff_seconds, self._backoff_seconds * 2)
+            try:
+                await self._make_complete()
+                self._away = False
+            except KubeThrottledError as err:
+                await asyncio.sleep(err.retry_after_seconds)
+            except KubeError as err:
+                log.warning("listing everything before the next write: %s", err)
+
+    async def _make_complete(self) -> None:
+        calm_seconds = self._clock() - self._relisted_at
+        if calm_seconds > self._patience.last_spacing_seconds:
+            self._spacing_seconds = self._patience.first_spacing_seconds
+        if calm_seconds >= self._spacing_seconds:
+            await self._relist()
+            self._relisted_at = self._clock()
+            self._spacing_seconds = min(self._patience.last_spacing_seconds, self._spacing_seconds * 2)

@@ -1,0 +1,62 @@
+"""How far the clock of a node is off, by the times that its agent writes. Pure.
+
+The API server notes in `metadata.managedFields` when a field manager last changed what it owns
+(k8s.io/apimachinery pkg/util/managedfields/internal/managedfieldsupdater.go), by the server's own clock. The
+difference between that and the time in the status needs no other clock.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cachemon.model.api import AGENT_FIELD_MANAGER
+from cachemon.model.times import read_time
+
+__all__ = ["CLOCK_ADVICE", "CLOCK_TOLERANCE_SECONDS", "clock_problem", "format_span", "is_agents_entry", "written_at"]
+
+CLOCK_TOLERANCE_SECONDS = 5.0
+"""Times in the API have whole seconds, and a status is written some time after its figures were read."""
+
+CLOCK_ADVICE = "see `chronyc tracking` or `timedatectl` on the node"
+
+_UNITS = ((1, "s", 120), (60, "min", 7200), (3600, "h", 172_800), (86_400, "days", float("inf")))
+
+
+def is_agents_entry(entry: object) -> bool:
+    """Whether an item of `metadata.managedFields` is about the status that an agent writes."""
+    return (
+        isinstance(entry, Mapping)
+        and entry.get("manager") == AGENT_FIELD_MANAGER
+        and entry.get("subresource") == "status"
+    )
+
+
+def written_at(obj: Mapping[str, Any]) -> float | None:
+    """When an agent last changed the status, by the API server's clock; None when the object does not say."""
+    metadata = obj.get("metadata")
+    entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
+    if not isinstance(entries, list):
+        return None
+    times = [read_time(entry.get("time")) for entry in entries if is_agents_entry(entry)]
+    return max((time for time in times if time is not None), default=None)
+
+
+def clock_problem(node_name: str, ahead_seconds: float | None) -> str | None:
+    """What to say about a node's clock; None while it is right.
+
+    Args:
+        node_name: the node.
+        ahead_seconds: by how much its times lie ahead of the API server's clock; None when they are no times.
+    """
+    if ahead_seconds is None:
+        return f"the observedTime that node `{node_name}` writes is no time"
+    if abs(ahead_seconds) <= CLOCK_TOLERANCE_SECONDS:
+        return None
+    direction = "ahead of" if ahead_seconds > 0 else "behind"
+    span = format_span(abs(ahead_seconds))
+    return f"the clock of node `{node_name}` is {span} {direction} the API server's; {CLOCK_ADVICE}"
+
+
+def format_span(seconds: float) -> str:
+    """A length of time in its largest whole unit: `45 s`, `10 min`, `26 h`, `3 days`."""
+    size, unit, _ = next(item for item in _UNITS if seconds < item[2])
+    return f"{seconds / size:.0f} {unit}"
