@@ -12,9 +12,11 @@ from cachemon.cli.session import Session
 from cachemon.cli.usage import NodeRow, node_rows
 from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
 from cachemon.model.assignment import ASSIGNING_MODE
+from cachemon.model.clocks import clock_problem, written_at
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
+from cachemon.model.times import read_time
 
 __all__ = ["ADVICE", "Evidence", "Finding", "Verdict", "examine", "run"]
 
@@ -177,14 +179,32 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             else f", and {'no pod of it is here' if not pods else 'its pod is ' + _phase(pods[0])}"
         )
         yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", look)
+        yield from _clock(evidence)
         return
     yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
+    yield from _clock(evidence)
     ready = _ready(evidence.node)
     if row.ready != "True":
         told = f"{ready.get('reason', '')}: {ready.get('message', '')}"
         yield Finding(Verdict.FAILS, "resctrl", told, ADVICE.get(row.reason, look))
     else:
         yield Finding(Verdict.WORKS, "resctrl", str(ready.get("message", "mounted")))
+
+
+def _clock(evidence: Evidence) -> Iterable[Finding]:
+    """The node's clock, by the API server's: what the one wrote, and when the other took it.
+
+    A clock seems to be behind when an agent takes long to write: `clock_problem` allows for that.
+    """
+    node = evidence.node or {}
+    observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
+    if observed_time is None or taken is None:
+        return
+    observed = read_time(observed_time)
+    problem = clock_problem(evidence.name, None if observed is None else observed - taken)
+    if problem:
+        told, _, advice = problem.partition("; ")
+        yield Finding(Verdict.NOTE, "clock", f"{told}: times here are off by as much, figures are not", advice)
 
 
 def _look_at_pods(evidence: Evidence) -> str:

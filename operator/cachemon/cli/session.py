@@ -49,7 +49,7 @@ class Session:
         everywhere: whether all namespaces are meant (-A).
         out: where figures go.
         err: where everything else goes.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch; by the API server's clock, once that has answered.
         stdin: where a file called `-` is read.
     """
 
@@ -103,6 +103,7 @@ async def open_session(where: Where, namespace: str | None, *, everywhere: bool)
             everywhere=everywhere,
             out=sys.stdout,
             err=sys.stderr,
+            clock=client.server_time,
             stdin=sys.stdin,
         )
 

@@ -9,11 +9,12 @@ from itertools import groupby
 from typing import Any
 
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, READY, STALE_AFTER_PERIODS
+from cachemon.model.clocks import written_at
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_groups
 from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
-from cachemon.model.times import parse_time
+from cachemon.model.times import read_time
 
 __all__ = ["BlockRow", "Filled", "GroupRow", "NodeRow", "VmiRow", "block_rows", "group_rows", "node_rows", "vmi_rows"]
 
@@ -281,8 +282,11 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
 
 
 def _age(node: Mapping[str, Any], now: float) -> float | None:
-    observed = node.get("status", {}).get("observedTime")
-    return None if observed is None else max(0.0, now - parse_time(observed))
+    """By the API server's clock on both sides, if it says when it took the report: the node's clock may be off."""
+    observed_time = node.get("status", {}).get("observedTime")
+    taken = written_at(node) if observed_time else None
+    since = read_time(observed_time) if taken is None else taken
+    return None if since is None else max(0.0, now - since)
 
 
 def _is_silent(node: Mapping[str, Any], now: float) -> bool:

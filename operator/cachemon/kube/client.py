@@ -1,6 +1,7 @@
 """One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -79,6 +80,7 @@ class KubeClient:
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
         )
+        self._ahead_seconds = 0.0
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
 
@@ -89,6 +91,10 @@ class KubeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+
+    def server_time(self) -> float:
+        """Seconds since the epoch by the API server's clock, as far as its answers say; else by ours."""
+        return time.time() + self._ahead_seconds
 
     async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
         """One object."""
@@ -123,7 +129,7 @@ class KubeClient:
                 raise KubeUnreachableError(f"the API server's answer is no list: {str(page)[:100]}")
             items += map(keep, page["items"] or ())  # an empty list of metadata has null
             if not metadata.get("continue"):
-                return Listing(items, metadata["resourceVersion"], _date(response.headers.get("Date", "")))
+                return Listing(items, metadata["resourceVersion"], served_at=_date(response))
             query["continue"] = metadata["continue"]
 
     async def watch(
@@ -255,6 +261,8 @@ class KubeClient:
                 allow_redirects=False,
             )
         )
+        if (date := _date(response)) is not None:
+            self._ahead_seconds = date - time.time()
         if response.status == 401:
             self._credentials.renew()
         if response.status >= 400:
@@ -262,10 +270,10 @@ class KubeClient:
         return response
 
 
-def _date(text: str) -> float | None:
-    """The header `Date` of an answer; None when it is no such thing."""
+def _date(response: aiohttp.ClientResponse) -> float | None:
+    """When it was sent, by the sender's clock, in whole seconds; None when it does not say."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
     except (ValueError, OverflowError):
         return None
 

@@ -170,3 +170,27 @@ def test_every_reason_of_the_node_and_of_its_groups_has_advice_or_passes_by_itse
     }
     of_plain_hosts = {Reason.LIBVIRT_GROUP_MISSING, Reason.LIBVIRT_GROUP_DIFFERS}
     assert set(Reason) - passing - about_the_agent - of_policies - of_plain_hosts == set(ADVICE)
+
+
+def with_clock(observed: str, taken: str) -> dict[str, Any]:
+    node = cmn("node01", block(0, 2**20), observed=observed)
+    node["metadata"]["managedFields"] = [{"manager": "cachemon-agent", "subresource": "status", "time": taken}]
+    return node
+
+
+@pytest.mark.parametrize(("observed", "told_of_it"), [
+    ("2026-09-21T14:03:14Z", "the clock of node `node01` is 10 min behind the API server's"),
+    ("2026-09-21T14:23:14Z", "the clock of node `node01` is 10 min ahead of the API server's"),
+    ("9999-12-31T23:59:59Z", "days ahead of the API server's"),
+    ("2026-09-21T14:13:60Z", "the observedTime that node `node01` writes is no time"),
+])  # fmt: skip
+def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(plugin: Plugin, observed: str, told_of_it: str) -> None:
+    plugin.api.put(NODES, with_clock(observed, "2026-09-21T14:13:14Z"))
+    shown = told(plugin, 0)
+    assert "note  clock: " in shown
+    assert told_of_it in shown
+
+
+def test_an_agent_that_died_with_a_clock_that_was_ahead_is_silent(plugin: Plugin) -> None:
+    plugin.api.put(NODES, with_clock("2026-09-21T14:13:14Z", "2026-09-21T14:00:00Z"))
+    assert "FAIL  agent: silent: it reported 13m ago" in told(plugin, 1)
