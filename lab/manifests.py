@@ -17,7 +17,8 @@ RELEASE = "cachemon"
 NAMESPACE = "cachemon-system"
 
 _MADE = "# Made of charts/cachemon by `make manifests`.\n"
-_NOT_MANIFESTS = ("crds.yaml", "NOTES.txt")  # the kustomization takes crds/ itself
+_NOT_MANIFESTS = ("crds.yaml", "NOTES.txt", "retire.yaml")
+"""The kustomization takes crds/ itself, and kubectl has no hooks."""
 
 
 def made_files() -> Iterator[tuple[Path, str]]:

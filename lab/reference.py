@@ -19,6 +19,7 @@ from cachemon.cli.arguments import build_parser as plugin_parser
 from cachemon.cli.shared_arguments import COMMON_OPTIONS
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.metrics import Metrics
+from cachemon.controller.retire import argument_parser as retire_flags
 from cachemon.host.arguments import build_parser as host_parser
 from cachemon.host.metric_families import FAMILIES as HOST_FAMILIES
 from lab.documented_values import VALUES, values_of
@@ -126,8 +127,11 @@ def _meaning(field: Mapping[str, Any]) -> str:
 
 def flags_page() -> str:
     """The flags of both programs."""
-    lines = ["# Flags\n", _MADE, "Each can be an environment variable instead: `CACHEMON_` and its name.\n"]
-    for parser in (operator_flags({}), agent_flags({})):
+    environment = (
+        "Each can be an environment variable instead, `CACHEMON_` and its name, but for those of `retire`.\n"
+    )
+    lines = ["# Flags\n", _MADE, environment]
+    for parser in (operator_flags({}), agent_flags({}), retire_flags()):
         rows = (
             (
                 f"`{action.option_strings[-1]}`",

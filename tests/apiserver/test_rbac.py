@@ -18,6 +18,8 @@ RBAC = f"/apis/{RBAC_GROUP}/v1"
 
 READ = {"get", "list", "watch"}
 WRITE = {"create", "update", "patch", "delete", "deletecollection"}
+PRIORITIZE = {"prioritize"}
+VERBS = READ | WRITE | PRIORITIZE
 
 # Everything that each program may do: (API group, resource) -> verbs.
 RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
@@ -27,7 +29,7 @@ RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
         ("", "namespaces"): {"list", "watch"},
         (CACHEMON, "cachemonitorpolicies"): {"list", "watch"},
         (CACHEMON, "cachemonitorpolicies/status"): {"patch"},
-        (CACHEMON, "cachemonitorgroups"): {"list", "watch", "create", "patch", "delete"},
+        (CACHEMON, "cachemonitorgroups"): {"list", "watch", "create", "patch", "delete", "prioritize"},
         (CACHEMON, "cachemonitornodes"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
         ("events.k8s.io", "events"): {"create"},
@@ -183,8 +185,13 @@ PEOPLE = {
         (CACHEMON, "cachemonitorpolicies"): READ,
     },
     "cachemon-edit": {(CACHEMON, "cachemonitorgroups"): READ | WRITE},
+    "cachemon-prioritize": {(CACHEMON, "cachemonitorgroups"): PRIORITIZE},
 }
-AGGREGATED_TO = {"cachemon-view": {"view"}, "cachemon-edit": {"edit", "admin"}}
+AGGREGATED_TO: dict[str, set[str]] = {
+    "cachemon-view": {"view"},
+    "cachemon-edit": {"edit", "admin"},
+    "cachemon-prioritize": set(),
+}
 
 
 @pytest.mark.parametrize("role", PEOPLE)
@@ -213,7 +220,7 @@ def test_a_person_with_a_role_in_a_namespace_has_its_rights_there_and_nowhere_el
     control_plane.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
 
     def verbs(resource: str, where: str) -> set[str]:
-        return {v for v in READ | WRITE if allowed(control_plane, Who(person), v, (CACHEMON, resource), where)}
+        return {v for v in VERBS if allowed(control_plane, Who(person), v, (CACHEMON, resource), where)}
 
     until("the rights", lambda: verbs("cachemonitorgroups", namespace))
     assert verbs("cachemonitorgroups", namespace) == PEOPLE[role][CACHEMON, "cachemonitorgroups"]
@@ -237,10 +244,11 @@ def test_a_person_with_a_role_in_the_whole_cluster_has_its_rights_and_no_others(
     }
     control_plane.request("POST", f"{RBAC}/clusterrolebindings", binding)
     try:
-        until("the rights", lambda: allowed(control_plane, Who(person), "list", (CACHEMON, "cachemonitorgroups")))
+        verb = min(PEOPLE[role][CACHEMON, "cachemonitorgroups"])
+        until("the rights", lambda: allowed(control_plane, Who(person), verb, (CACHEMON, "cachemonitorgroups")))
         kinds = ("cachemonitorgroups", "cachemonitornodes", "cachemonitorpolicies")
         for resource in (*kinds, *(f"{kind}/status" for kind in kinds)):
-            verbs = {v for v in READ | WRITE if allowed(control_plane, Who(person), v, (CACHEMON, resource))}
+            verbs = {v for v in VERBS if allowed(control_plane, Who(person), v, (CACHEMON, resource))}
             assert verbs == PEOPLE[role].get((CACHEMON, resource), set()), resource
     finally:
         control_plane.request("DELETE", f"{RBAC}/clusterrolebindings/{name}")

@@ -48,3 +48,10 @@ app.kubernetes.io/component: {{ .program }}
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount
   readOnly: true
 {{- end }}
+
+{{/* Of what runs after `helm uninstall`: made in the order of the weight, and gone when all is done. */}}
+{{- define "cachemon.retireHook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}

@@ -23,6 +23,8 @@ from cachemon.controller.handlers import Login, operator_settings, registry_of_h
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.queue import FairQueue
 from cachemon.controller.relist import Relister
+from cachemon.controller.retire import NAME as RETIRE
+from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
 from cachemon.kube.client import KubeClient
@@ -80,13 +82,16 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Co
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the operator until SIGTERM or SIGINT.
+    """Run the operator until SIGTERM or SIGINT, or the command `retire` to its end.
 
     Returns:
         0 after a signal, 1 when it failed, 2 when it was started wrongly.
     """
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == [RETIRE]:
+        return retire(arguments[1:])
     try:
-        config = parse_config(sys.argv[1:] if argv is None else argv, os.environ)
+        config = parse_config(arguments, os.environ)
     except InvalidInputError as err:
         print(f"cachemon-operator: {err}", file=sys.stderr)
         return EXIT_USAGE
@@ -220,7 +225,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="cachemon-operator",
         description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
         "and stamps groups for policies.",
-        epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on.",
+        epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on. "
+        f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled.",
     )
 
     def flag(name: str, metavar: str, default: str, text: str) -> None:

@@ -68,7 +68,10 @@ def judge(
         return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, _with(message, clock_problem)))
     if not monitored.is_true:
         return Readiness(_copy(monitored), silent_at)
-    message = f"the figures are at most {period_seconds} s old, give or take a second"
+    message = (
+        f"the agent renewed the figures every {period_seconds} s when this was written; "
+        "status.observedTime says when it last did"
+    )
     return Readiness(Condition(READY, "True", Reason.FIGURES_FRESH, _with(message, clock_problem)), silent_at)
 
 

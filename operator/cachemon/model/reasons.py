@@ -20,6 +20,9 @@ class Reason(StrEnum):
     WAITING_FOR_AGENT = "WaitingForAgent"
     AGENT_NOT_REPORTING = "AgentNotReporting"
 
+    # Nobody judges any longer: in `Ready` of every object, by `cachemon-operator retire`.
+    UNINSTALLED = "Uninstalled"
+
     # Whether a policy's groups are as it wants them: the operator's words, in `Ready` of a CacheMonitorPolicy.
     GROUPS_STAMPED = "GroupsStamped"
     NO_VMI_MATCHES = "NoVMIMatches"

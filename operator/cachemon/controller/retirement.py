@@ -1,0 +1,230 @@
+"""Says in every status that nobody renews it any longer, once cachemon is uninstalled and its objects stay.
+
+Run when operator and agents have gone: while one runs, it would write over this.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cachemon.controller.decision import parse_stored_group
+from cachemon.kube.client import Listing, Selector
+from cachemon.model.api import (
+    GROUPS,
+    NODES,
+    OPERATOR_FIELD_MANAGER,
+    PODS,
+    POLICIES,
+    READY,
+    ObjectName,
+    Resource,
+    name_of,
+)
+from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.errors import (
+    KubeError,
+    KubeInternalError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+)
+from cachemon.model.reasons import Reason
+from cachemon.model.times import format_time
+
+__all__ = ["Limits", "RetireClient", "Retirement", "retired_status"]
+
+log = logging.getLogger(__name__)
+
+_PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/component in (agent,operator)")
+_POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
+_NAMED_AT_MOST = 3
+_REFUSED_AT_MOST = 3
+"""So often an object is tried that the API server answers for and does not take: one must not hold up the rest."""
+
+
+class RetireClient(Protocol):
+    """What is needed of `cachemon.kube.client.KubeClient`."""
+
+    async def list(
+        self,
+        resource: Resource,
+        selector: Selector = ...,
+        namespace: str = ...,
+        *,
+        keep: Callable[[dict[str, Any]], dict[str, Any]] = ...,
+        metadata_only: bool = ...,
+    ) -> Listing:
+        """All objects, in pages."""
+
+    async def send_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> None:
+        """Server-side apply of a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long it works, and how hard.
+
+    Attributes:
+        wait_seconds: how long to wait for the pods of operator and agents to go. A pod on a node that is dead stays.
+        deadline_seconds: when to give up, from the start.
+        pause_seconds: between two tries.
+        parallel: writes at a time.
+    """
+
+    wait_seconds: float = 60.0
+    deadline_seconds: float = 150.0
+    pause_seconds: float = 2.0
+    parallel: int = 16
+
+
+def retired_status(resource: Resource, obj: Mapping[str, Any], now: str) -> dict[str, Any] | None:
+    """What to apply to the status of an object; None when it says so already.
+
+    All that the operator wrote stays as it is, but for `Ready`; the agent's figures are not touched.
+
+    Args:
+        resource: GROUPS, NODES or POLICIES.
+        obj: the object as the API server hands it out.
+        now: RFC 3339 time.
+    """
+    conditions = obj.get("status", {}).get("conditions", ())
+    if any(item["type"] == READY and item["reason"] == Reason.UNINSTALLED for item in conditions):
+        return None
+    message = (
+        f"cachemon was uninstalled at {now}: nobody renews this status, and figures in it are of "
+        "status.observedTime. Install cachemon again, or delete this object"
+    )
+    ready = render_condition(
+        Condition(READY, "Unknown", Reason.UNINSTALLED, message),
+        before=conditions,
+        generation=None if resource is NODES else obj["metadata"]["generation"],
+        now=now,
+    )
+    kept = _kept(resource, obj)
+    others = [item for item in kept.get("conditions", ()) if item["type"] != READY]
+    return {**kept, "conditions": [*others, ready]}
+
+
+def _kept(resource: Resource, obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The operator's fields of a status: what it leaves out of an apply is removed."""
+    if resource is GROUPS:
+        return parse_stored_group(obj).own_status
+    status = obj.get("status", {}) if resource is POLICIES else {}
+    return {name: status[name] for name in _POLICY_FIELDS if name in status}
+
+
+class Retirement:
+    """One run.
+
+    Args:
+        client: the API server.
+        namespace: where operator and agents ran.
+        clock: seconds since the epoch.
+        limits: how long it works.
+        monotonic: seconds that only grow.
+        sleep: waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        client: RetireClient,
+        namespace: str,
+        *,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        limits: Limits = Limits(),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._now = format_time(clock())
+        self._monotonic = monotonic
+        self._limits = limits
+        self._sleep = sleep
+        self._began = monotonic()
+        self._refusals: Counter[tuple[Resource, ObjectName]] = Counter()
+
+    async def run(self) -> bool:
+        """Mark every object, again and again until all are or time is up.
+
+        Returns:
+            Whether every object says now that nobody renews it, but for those that the API server does not take.
+        """
+        await self._wait_for_the_programs_to_end()
+        while True:
+            failures = [
+                failure for resource in (GROUPS, NODES, POLICIES) for failure in await self._mark_all(resource)
+            ]
+            if not failures:
+                log.info("all objects say that cachemon was uninstalled, but for those named above")
+                return True
+            if self._elapsed + self._limits.pause_seconds >= self._limits.deadline_seconds:
+                log.error("not marked in time, %d: %s", len(failures), "; ".join(failures[:_NAMED_AT_MOST]))
+                return False
+            await self._sleep(self._limits.pause_seconds)
+
+    @property
+    def _elapsed(self) -> float:
+        return self._monotonic() - self._began
+
+    async def _wait_for_the_programs_to_end(self) -> None:
+        while self._elapsed < self._limits.wait_seconds:
+            try:
+                pods = (await self._client.list(PODS, _PROGRAMS, self._namespace, metadata_only=True)).items
+            except KubeError as err:
+                log.warning("looking for the pods of operator and agents: %s", err)
+            else:
+                if not pods:
+                    return
+                log.info("%d pods of operator and agents have not ended yet", len(pods))
+            await self._sleep(self._limits.pause_seconds)
+        log.warning("pods of operator or agents are still there after %g s; going on", self._elapsed)
+
+    async def _mark_all(self, resource: Resource) -> list[str]:
+        """Mark what is not marked; the failures, for people."""
+
+        def keep(obj: dict[str, Any]) -> dict[str, Any]:
+            return {"name": name_of(obj), "status": retired_status(resource, obj, self._now)}
+
+        try:
+            found = (await self._client.list(resource, keep=keep)).items
+        except KubeNotFoundError:
+            return []  # the kind has gone, and its objects with it
+        except KubeError as err:
+            return [f"listing {resource.plural}: {err}"]
+        waiting = [
+            item
+            for item in found
+            if item["status"] is not None and self._refusals[resource, item["name"]] < _REFUSED_AT_MOST
+        ]
+        failures: list[str] = []
+        for start in range(0, len(waiting), self._limits.parallel):
+            if self._elapsed >= self._limits.deadline_seconds:
+                return [*failures, f"{len(waiting) - start} {resource.plural} were not tried"]
+            batch = waiting[start : start + self._limits.parallel]
+            answers = await asyncio.gather(*(self._mark(resource, item["name"], item["status"]) for item in batch))
+            failures += filter(None, answers)
+        return failures
+
+    async def _mark(self, resource: Resource, name: ObjectName, status: Mapping[str, Any]) -> str:
+        """Why it failed; empty when it is done."""
+        try:
+            await self._client.send_status(resource, name, status, field_manager=OPERATOR_FIELD_MANAGER)
+        except KubeNotFoundError:
+            return ""  # deleted meanwhile
+        except KubeThrottledError as err:
+            await self._sleep(err.retry_after_seconds)
+            return f"{resource.kind} {name}: {err}"
+        except (KubeRejectedError, KubeInternalError) as err:
+            self._refusals[resource, name] += 1
+            if self._refusals[resource, name] < _REFUSED_AT_MOST:
+                return f"{resource.kind} {name}: {err}"
+            log.warning("%s %s stays as it is: %s", resource.kind, name, err)
+        except KubeError as err:
+            return f"{resource.kind} {name}: {err}"
+        return ""
