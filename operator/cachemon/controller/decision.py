@@ -48,6 +48,7 @@ class StoredGroup:
         policy: the policy that stamped it, by its label and its name; empty for a person's.
         owner_uids: of a stamped one, the uids of its owners.
         report: what it says about its agent's last write.
+        is_ending: of a stamped one, whether it is deleted already and waits for somebody's finalizer.
     """
 
     group: CacheMonitorGroup
@@ -56,6 +57,7 @@ class StoredGroup:
     policy: str = ""
     owner_uids: frozenset[str] = frozenset()
     report: Report = field(default_factory=lambda: Report(""))
+    is_ending: bool = False
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
@@ -127,7 +129,8 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     if not policy or group.name.name != stamped_name(group.vmi_name, policy):
         return StoredGroup(group, own, has_figures, report=report)
     owners = frozenset(owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()))
-    return StoredGroup(group, own, has_figures, policy, owners, report)
+    is_ending = "deletionTimestamp" in obj["metadata"]
+    return StoredGroup(group, own, has_figures, policy, owners, report, is_ending)
 
 
 def decide(

@@ -99,7 +99,9 @@ def stamp_of(stored: StoredGroup | None, wish: Wish | None) -> Apply | Delete | 
         wish: who wants it, or None.
     """
     if wish is None:
-        return Delete(stored.group.uid) if stored is not None and stored.policy else None
+        if stored is None or not stored.policy or stored.is_ending:
+            return None
+        return Delete(stored.group.uid)
     standing = standing_of(stored, wish)
     if standing is Standing.OUTDATED or (standing is Standing.MISSING and not wish.vmi.is_ending):
         return Apply(_render_group(wish))
