@@ -36,7 +36,7 @@ def test_a_group_with_the_label_of_no_policy_is_deleted(tenant: Tenant) -> None:
 def test_a_group_with_the_label_of_a_policy_that_selects_the_vmi_becomes_that_policys(
     tenant: Tenant, policies: Policies
 ) -> None:
-    """One that is made before the VMI is: nobody wants it yet, and it goes; one that is there stays the template's."""
+    """Made before the VMI is, it goes: nobody wants it yet. What is there is brought back to the template."""
     early = forged("vm1", policies.name("p"), groups=[{"vcpus": "0"}])
     policies.add("p", statusPeriodSeconds=30)
     tenant.request("POST", groups_path(tenant.namespace), early)

@@ -18,6 +18,7 @@ from lab.cluster_api import ControlPlaneError
 from lab.control_plane import ControlPlane
 from lab.manifests import CHART, NAMESPACE, RELEASE, ROOT
 from lab.origin import OriginFailedError
+from lab.played_job import when_made
 from lab.prepare import make_namespace, wait_until_served
 from lab.wait import until
 from tests.apiserver.examples import group_object, groups_path
@@ -25,6 +26,7 @@ from tests.chart.cases import CASES, EVERYTHING
 from tests.chart.foreign_kinds import GROUPS, crd_files
 from tests.chart.rendering import documents, nested, objects, one, render
 
+RETIRE = "cachemon-retire"
 _GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -79,10 +81,19 @@ def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
         yield config
 
 
+def uninstall(empty: ControlPlane, helm: helm_python.Config) -> str:
+    """`helm uninstall`, and the Job that it starts; returns what it says of what is kept."""
+    with when_made(empty, NAMESPACE, RETIRE) as retire:
+        said = helm.uninstall(RELEASE)["info"]
+    assert retire.ended
+    assert retire.ended.returncode == 0, retire.ended.stderr
+    return str(said)
+
+
 def kinds_there(empty: ControlPlane) -> dict[str, str]:
     """From `Kind name` to uid, for all objects of the chart's default rendering that are there."""
     wanted = []
-    for item in objects():
+    for item in objects():  # the hooks' too
         group, _, version = item["apiVersion"].rpartition("/")
         kind = ".".join(filter(None, (item["kind"], version if group else "", group)))
         wanted.append(f"{kind}/{item['metadata']['name']}")
@@ -100,7 +111,9 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
 
     helm.install(ROOT / chart, release, create_namespace=True)
     installed = kinds_there(empty)
-    assert set(installed) == {f"{item['kind']} {item['metadata']['name']}" for item in objects()}
+    assert set(installed) == {
+        f"{item['kind']} {item['metadata']['name']}" for item in objects() if item["metadata"]["name"] != RETIRE
+    }
     wait_until_served(empty)
     empty.request("POST", groups_path("default"), group_object("vm3"))
 
@@ -118,15 +131,40 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     with pytest.raises(ApiRefusedError):
         empty.request("GET", dashboard)
 
-    said = helm.uninstall(release)["info"]
+    said = uninstall(empty, helm)
     crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
     until("what is not kept to go", lambda: kinds_there(empty) == crds, seconds=60)
     assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
-    assert empty.request("GET", groups_path("default", "vm3"))["spec"]["vmiName"]
+    kept = empty.request("GET", groups_path("default", "vm3"))
+    assert kept["spec"]["vmiName"]
+    (ready,) = kept["status"]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "Unknown", "Uninstalled")
 
     helm.install(CHART, release)
     assert kinds_there(empty).items() >= crds.items(), "the CRDs were taken up again as they were"
-    helm.uninstall(release)
+    uninstall(empty, helm)
+
+
+def test_a_retirement_that_fails_or_never_ends_does_not_keep_the_release(
+    empty: ControlPlane, helm: helm_python.Config
+) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    with (
+        when_made(empty, NAMESPACE, RETIRE, ["--deadline=never"]) as retire,
+        pytest.raises(helm_python.HelmError, match=r"uninstallation completed with 1 error.*"),
+    ):
+        helm.uninstall(RELEASE)
+    assert retire.ended
+    assert retire.ended.returncode == 2
+    assert helm.list() == []
+
+    helm.install(CHART, RELEASE)
+    with pytest.raises(helm_python.HelmError, match="uninstallation completed with 1 error"):
+        helm.uninstall(RELEASE, timeout=3)
+    assert helm.list() == []
+    helm.install(CHART, RELEASE)
+    uninstall(empty, helm)
+    until("all of the hook to go", lambda: not any(RETIRE in name for name in kinds_there(empty)))
 
 
 def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:
@@ -165,7 +203,7 @@ def test_what_a_program_asks_waits_in_the_programs_own_queue(
             return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
 
     until("the queue", lambda: queue() == wanted)
-    helm.uninstall(RELEASE)
+    uninstall(empty, helm)
 
 
 def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:
@@ -178,7 +216,7 @@ def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.C
     for command in commands[1:]:
         empty.kubectl(*command.split(), input=textwrap.dedent(example))
     assert "my-vm" in empty.kubectl("get", "cachemonitorgroups", "-A")
-    helm.uninstall(RELEASE)
+    uninstall(empty, helm)
 
 
 @pytest.fixture(scope="module")
@@ -208,4 +246,4 @@ def test_with_everything_switched_on_helm_installs_everything(
     for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "NodeFeatureRule", "SecurityContextConstraints"):
         name = one(kind, EVERYTHING)["metadata"]["name"]
         assert name in knows_all_kinds.kubectl("get", kind, "-n", NAMESPACE, "-o", "name")
-    helm.uninstall(RELEASE)
+    uninstall(knows_all_kinds, helm)

@@ -53,10 +53,13 @@ def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, 
     return {}
 
 
-def test_the_operator_needs_nothing_beyond_restricted(control_plane: ControlPlane, restricted: str) -> None:
-    assert complaints(control_plane, restricted, one("Deployment")) == {}
+@pytest.mark.parametrize("kind", ["Deployment", "Job"])
+def test_the_operator_and_its_retirement_need_nothing_beyond_restricted(
+    control_plane: ControlPlane, restricted: str, kind: str
+) -> None:
+    assert complaints(control_plane, restricted, one(kind)) == {}
     openshift = {"openshift.enabled": True}
-    assert complaints(control_plane, restricted, one("Deployment", openshift)) == {}
+    assert complaints(control_plane, restricted, one(kind, openshift)) == {}
 
 
 def test_the_agent_needs_the_named_exceptions_and_no_others(control_plane: ControlPlane, restricted: str) -> None:

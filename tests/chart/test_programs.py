@@ -11,7 +11,8 @@ import pytest
 from cachemon.agent.config import ENVIRONMENT_PREFIX, Config
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
-from lab.manifests import CHART
+from cachemon.controller.retire import argument_parser as retire_flags
+from lab.manifests import CHART, NAMESPACE
 from tests.chart.cases import CASES, DIGEST, EVERYTHING
 from tests.chart.rendering import objects, one, render
 
@@ -66,6 +67,30 @@ def test_both_programs_take_every_setting_of_the_chart() -> None:
         if "extraArgs" not in case.path:
             assert agent_settings(case.after).node_name == "node01"
             assert operator_config(container("operator", case.after)["args"], {}).metrics_address
+
+
+def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> None:
+    """Every object that it needs is a hook of its own: those of the release are gone by then."""
+    made = [item for item in objects() if item["metadata"]["name"] == "cachemon-retire"]
+    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job"]
+    assert sorted(item["kind"] for item in made) == sorted(kinds)
+    for item in made:
+        hook = item["metadata"]["annotations"]
+        assert hook["helm.sh/hook"] == "post-delete"
+        assert hook["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Job" else "-1")
+    job = one("Job")["spec"]
+    (started,) = job["template"]["spec"]["containers"]
+    told = retire_flags().parse_args(started["args"][1:])
+    assert (started["args"][0], told.namespace) == ("retire", NAMESPACE)
+    assert told.deadline < job["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
+    assert job["template"]["spec"]["serviceAccountName"] == "cachemon-retire"
+    assert started["image"] == container("operator")["image"]
+
+
+@pytest.mark.parametrize("path", ["retire.enabled", "rbac.create", "crds.keep"])
+def test_there_is_no_retirement_where_it_could_do_nothing_or_is_switched_off(path: str) -> None:
+    assert not render({path: False})["retire.yaml"].strip()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])

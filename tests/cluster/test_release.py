@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GROUPS = [{"vcpus": "0"}, {"vcpus": "1"}]
 NAMESPACED = (
-    "daemonsets,deployments,pods,services,serviceaccounts,configmaps,secrets,roles,rolebindings,networkpolicies,"
+    "daemonsets,deployments,jobs,pods,services,serviceaccounts,configmaps,secrets,roles,rolebindings,networkpolicies,"
     "endpointslices,leases"
 )
 CLUSTER_WIDE = (
@@ -71,6 +71,10 @@ def test_what_is_kept_after_an_uninstall_is_what_people_wrote(
     until("all but the CRDs to be gone", lambda: not left_behind(installed), seconds=60)
     until("the agents' mon_groups to be gone", lambda: not any(map(view.mon_groups, view.nodes)), seconds=30)
     assert crds(installed) == kinds
+    for kept in (installed.kubectl.get("cmg/vm1", "-n", vmi.namespace), *installed.kubectl.items("cmn")):
+        (ready,) = (item for item in kept["status"]["conditions"] if item["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("Unknown", "Uninstalled")
+        assert kept["status"]["observedTime"]
     assert [group["vcpus"] for group in installed.kubectl.get("cmg/vm1", "-n", vmi.namespace)["spec"]["groups"]] == [
         "0",
         "1",
