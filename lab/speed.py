@@ -47,18 +47,28 @@ def slowness(environment: MutableMapping[str, str] = os.environ) -> float:
 
 def measure(environment: MutableMapping[str, str] = os.environ) -> float:
     """The same, measured now. Takes 0.05 s on an idle machine."""
-    factor = round(measured(_work, _nap), 2)
+    factor = round(measured(_work, _nap, load=os.getloadavg()[0] / (os.cpu_count() or 1)), 2)
     environment[VARIABLE] = f"{factor}@{time.monotonic()}"
     return factor
 
 
-def measured(work: Callable[[], None], nap: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> float:
-    """The worse of two ratios to an idle machine: for who computes, and for who is woken again and again.
+def measured(
+    work: Callable[[], None],
+    nap: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+    *,
+    load: float = 0.0,
+) -> float:
+    """The worst of three ratios to an idle machine.
+
+    For who computes now, for who is woken again and again now, and for both in the last minute: load comes and goes,
+    and what is measured in a moment may miss it.
 
     Args:
         work: a fixed piece of computing.
         nap: a short sleep.
         clock: of time that goes by.
+        load: the mean number of those that want a processor, for each that there is.
     """
     began = clock()
     for _ in range(_ROUNDS):
@@ -69,7 +79,7 @@ def measured(work: Callable[[], None], nap: Callable[[], None], clock: Callable[
     napped = clock()
     computing = (worked - began) / (_ROUNDS * _WORK_SECONDS)
     waking = (napped - worked) / (_NAPS * _NAP_TAKES_SECONDS)
-    return min(max(computing, waking, 1.0), MOST)
+    return min(max(computing, waking, load, 1.0), MOST)
 
 
 def patience(seconds: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-__all__ = ["Write", "check_no_blink", "since_ready"]
+__all__ = ["Write", "check_no_blink", "check_ready", "since_ready"]
 
 
 class Write(NamedTuple):
@@ -17,6 +17,13 @@ class Write(NamedTuple):
 
     writer: str
     status: dict[str, Any]
+
+    def __str__(self) -> str:
+        reasons = [f"{item['type']}={item['status']}/{item['reason']}" for item in self.status.get("conditions", ())]
+        figures = (
+            f"figures of {self.status.get('observedTime', 'no time')}, {self.status.get('summary', 'no summary')}"
+        )
+        return f"{self.writer or 'operator'}: on {self.status.get('nodeName')!r}, {' '.join(reasons)}, {figures}"
 
     @property
     def ready(self) -> str:
@@ -43,6 +50,15 @@ def since_ready(writes: Sequence[Write]) -> list[Write]:
     return list(writes[[write.ready == "True" and write.has_all_figures for write in writes].index(True) :])
 
 
+def check_ready(writes: Sequence[Write]) -> None:
+    """Every write was Ready.
+
+    Raises:
+        AssertionError: with what was written else.
+    """
+    assert {write.ready for write in writes} == {"True"}, _told(writes)
+
+
 def check_no_blink(writes: Sequence[Write], *nodes: str) -> None:
     """Every write was Ready, with all figures, and of one node's agent after the other's.
 
@@ -53,7 +69,11 @@ def check_no_blink(writes: Sequence[Write], *nodes: str) -> None:
     Raises:
         AssertionError: with what was written else.
     """
-    assert writes
-    assert [write for write in writes if write.ready != "True"] == []
-    assert [write for write in writes if not write.has_all_figures] == []
-    assert [node for node, _ in groupby(write.writer for write in writes if write.writer)] == list(nodes)
+    check_ready(writes)
+    assert all(write.has_all_figures for write in writes), _told(writes)
+    writers = [node for node, _ in groupby(write.writer for write in writes if write.writer)]
+    assert writers == list(nodes), _told(writes)
+
+
+def _told(writes: Sequence[Write]) -> str:
+    return "\n".join(["all writes:", *map(str, writes)])

@@ -11,6 +11,7 @@ from lab.binaries import find
 from lab.host.guest_domain import has_kvm
 from lab.host.keeper import processes_of
 from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.program_logs import LOGS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = (sys.executable, "-m", "lab.demo")
@@ -19,9 +20,22 @@ ORDINARY_UID = "61234"
 
 
 def told(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    """Run a demo whose files are in a place of their own: other demos may run on this machine."""
+    with tempfile.TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as place:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "TMPDIR": place},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for log in Path(place).glob("**/*.log"):  # a demo that fails leaves them
+            LOGS.add(log)
+        assert done.returncode or list(Path(place).iterdir()) == []
+        assert place not in Path("/proc/mounts").read_text()
+    return done
 
 
 def assert_it_happened(done: "subprocess.CompletedProcess[str]", steps: int = 10, exact: int = 10) -> None:
@@ -34,7 +48,6 @@ def assert_it_happened(done: "subprocess.CompletedProcess[str]", steps: int = 10
 @pytest.mark.timeout(300)
 def test_the_demo_tells_its_whole_story_and_leaves_nothing_behind() -> None:
     assert_it_happened(told(DEMO))
-    assert "cachemon-demo-" not in Path("/proc/mounts").read_text()
 
 
 @pytest.mark.timeout(300)
@@ -88,7 +101,6 @@ def libvirt_host() -> None:
 @pytest.mark.usefixtures("libvirt_host")
 def test_the_demo_of_a_libvirt_host_tells_its_whole_story_and_leaves_nothing_behind() -> None:
     assert_it_happened(told(DEMO_HOST), steps=8, exact=8 if has_kvm() else 5)
-    assert "cachemon-demo-" not in Path("/proc/mounts").read_text()
 
 
 @pytest.mark.timeout(300)

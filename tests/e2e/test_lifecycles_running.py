@@ -16,6 +16,7 @@ from lab.launcher import container_id
 from lab.speed import period
 from lab.vmi import Vmi
 from lab.wait import until
+from tests.e2e.blinks import check_ready
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -80,7 +81,7 @@ def test_a_reboot_keeps_the_threads_and_the_figures_go_on(
     assert after.counted == after.booked > 0
     assert vmi.machine.vcpu_tids == tids
     assert view.own_mon_groups("node01", vmi) == groups
-    assert {write.ready for write in view.writes_since_ready("vm1")} == {"True"}
+    check_ready(view.writes_since_ready("vm1"))
 
 
 @contextmanager
@@ -149,7 +150,7 @@ def test_a_paused_vm_is_monitored_with_no_traffic_until_it_goes_on(
     vmi.unpause()
     until("the traffic to come back", lambda: view.status("vm1")["summary"]["memoryBandwidth"] != "0")
     writes = view.writes_since_ready("vm1")
-    assert {write.ready for write in writes} == {"True"}
+    check_ready(writes)
     assert all(write.has_all_figures for write in writes)
 
 
@@ -235,8 +236,7 @@ def test_a_group_deleted_while_sampled_does_not_disturb_another_on_the_same_thre
     until("one mon_group to be left", lambda: len(view.own_mon_groups("node01", vmi)) == 1)
     until_reported_again(view, "vm1")
     assert set(view.held("node01")) >= set(vmi.machine.vcpu_tids.values())
-    writes = view.writes_since_ready("vm1")
-    assert {write.ready for write in writes} == {"True"}
+    check_ready(view.writes_since_ready("vm1"))
     before = frozen_traffic(cluster.nodes["node01"], vmi)
     until_reported_again(view, "vm1")
     after = frozen_traffic(cluster.nodes["node01"], vmi).since(before)

@@ -19,7 +19,7 @@ from lab.cluster import Cluster, Node
 from lab.fault_proxy import FaultProxy
 from lab.speed import period
 from lab.wait import until
-from tests.e2e.blinks import check_no_blink
+from tests.e2e.blinks import check_ready
 from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_an_upgraded_agent_adopts_the_mon_groups_and_never_makes_ready_blink(
         view.until_renewed("vm1")
         assert inodes(node) == before
         assert sum(booked(node, view, vmi).values()) >= sum(held.values()), "the counters of before go on"
-        check_no_blink(view.writes_since_ready("vm1"), name)
+        check_ready(view.writes_since_ready("vm1"))
         with frozen(node):
             status = frozen_status(cluster, namespace, "vm1")
             books = node.emulator.control.books()

@@ -27,14 +27,16 @@ class Machine:
     def nap(self) -> None:
         self.now += self._nap_seconds
 
-    def slowness(self) -> float:
-        return measured(self.work, self.nap, lambda: self.now)
+    def slowness(self, load: float) -> float:
+        return measured(self.work, self.nap, lambda: self.now, load=load)
 
 
-@given(st.floats(0, 30), st.floats(0, 30))
-def test_slowness_is_the_worse_of_two_ratios_and_within_bounds(computing: float, waking: float) -> None:
+@given(st.floats(0, 30), st.floats(0, 30), st.floats(0, 30))
+def test_slowness_is_the_worst_of_three_ratios_and_within_bounds(
+    computing: float, waking: float, load: float
+) -> None:
     machine = Machine(speed._WORK_SECONDS * computing, speed._NAP_TAKES_SECONDS * waking)
-    assert math.isclose(machine.slowness(), min(max(computing, waking, 1), MOST), rel_tol=1e-6)
+    assert math.isclose(machine.slowness(load), min(max(computing, waking, load, 1), MOST), rel_tol=1e-6)
 
 
 def test_a_child_begins_with_what_its_parent_has_measured() -> None:
