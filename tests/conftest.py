@@ -1,3 +1,5 @@
+from hypothesis import HealthCheck, settings
+
 from lab.pytest_hooks import (
     pytest_configure,
     pytest_report_header,
@@ -13,3 +15,7 @@ __all__ = [
     "pytest_runtest_setup",
     "pytest_timeout_set_timer",
 ]
+
+# A loaded machine stalls any test now and then, also while it makes up examples; pytest-timeout ends one that hangs.
+settings.register_profile("cachemon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cachemon")
