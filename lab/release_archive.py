@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from lab.origin import OriginFailedError
 from lab.progress import Progress, Say
+from lab.speed import patience
 
 _CONNECT_SECONDS = 5  # also the longest silence while downloading
 _CHUNK_BYTES = 1 << 20
@@ -115,7 +116,7 @@ def _download(url: str, target: Path) -> str:
     digest = hashlib.sha512()
     progress = Progress("downloading")
     received = 0
-    with urllib.request.urlopen(url, timeout=_CONNECT_SECONDS) as response, target.open("wb") as output:
+    with urllib.request.urlopen(url, timeout=patience(_CONNECT_SECONDS)) as response, target.open("wb") as output:
         while chunk := response.read(_CHUNK_BYTES):
             received += len(chunk)
             if received > _LARGEST_BYTES:

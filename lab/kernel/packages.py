@@ -22,6 +22,7 @@ from pathlib import Path
 
 from lab.binaries import user_cache
 from lab.progress import Progress, Say, say_on_stderr
+from lab.speed import patience
 
 __all__ = ["Kernel", "KernelUnavailableError", "find_or_fetch"]
 
@@ -203,7 +204,7 @@ class _Apt:
                 command, cwd=self._work, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
             progress = Progress(" ".join(command[:2]))
-            end = time.monotonic() + _MOST_SECONDS
+            end = time.monotonic() + patience(_MOST_SECONDS)
             while process.poll() is None and time.monotonic() < end:
                 progress.update(f"{sum(f.stat().st_size for f in self._work.glob('*.deb')) >> 20} MiB")
                 time.sleep(_POLL_SECONDS)

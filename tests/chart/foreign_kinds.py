@@ -14,6 +14,7 @@ from lab import go_toolchain
 from lab.binaries import user_cache
 from lab.go_build import build_environment
 from lab.origin import OriginFailedError
+from lab.speed import patience
 
 __all__ = ["GROUPS", "crd_files"]
 
@@ -74,7 +75,7 @@ def _files() -> Iterator[Path]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=DOWNLOAD_SECONDS,
+            timeout=patience(DOWNLOAD_SECONDS),
         )
         if done.returncode != 0:
             raise OriginFailedError(f"{source.module}: {done.stdout.strip()} {done.stderr.strip()}")
