@@ -109,7 +109,7 @@ class ControlPlane(ClusterApi):
     def stop_api_server(self) -> None:
         """Take the API server away: clients see refused connections, as in an outage. etcd stays."""
         if self._api_server is not None:
-            self._api_server.stop(_STOP_API_SERVER_SECONDS)
+            self._api_server.stop_or_kill(_STOP_API_SERVER_SECONDS)
             self._api_server = None
 
     def compact(self) -> int:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lab.program_logs import LOGS
@@ -52,11 +53,22 @@ class ServerProcess:
         return self._process.poll()
 
     def stop(self, grace_seconds: float) -> None:
-        """End it: SIGTERM, and SIGKILL after the grace time. Nothing happens if it has ended already."""
+        """End it: SIGTERM, and SIGKILL after the grace time. Nothing happens if it has ended already.
+
+        Args:
+            grace_seconds: for an idle machine; a slow one gives more.
+        """
         self._process.terminate()
         if not ends(self._process, grace_seconds):
             self._process.kill()
             self._process.wait()
+
+    def stop_or_kill(self, seconds: float) -> None:
+        """The same for what takes its time whatever the machine: after so long it is killed."""
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL: it has no chance to clean up."""

@@ -2,7 +2,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from lab.ports import free_ports
 from lab.server_process import ServerProcess
@@ -27,11 +30,12 @@ def test_a_stopped_server_got_sigterm_first(tmp_path: Path) -> None:
     assert not Path(f"/proc/{server.pid}").exists()
 
 
-def test_a_server_that_does_not_end_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [ServerProcess.stop, ServerProcess.stop_or_kill])
+def test_a_server_that_does_not_end_is_killed(tmp_path: Path, stop: Callable[[ServerProcess, float], None]) -> None:
     deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
     server = a_server(tmp_path, deaf)
     until("the server", lambda: says(server, "up"), seconds=10)
-    server.stop(grace_seconds=0.1)
+    stop(server, 0.1)
     assert server.exit_status == -signal.SIGKILL
 
 
