@@ -38,9 +38,10 @@ check: setup ## format, lint, types, layers
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
 
-soak: setup-host ## random lifecycles, kills and faults for 25 minutes; make soak SECONDS=60 SEED=1 repeats
+soak: setup-host ## random lifecycles, kills, faults and hostile tenants for an hour; make soak SECONDS=60 SEED=1 repeats
 	@$(PYTHON) -m tests.soak --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
 	@$(PYTHON) -m tests.soak.host --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -m tests.soak.tenants --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED))
 	$(if $(SECONDS),,$(PYTEST) tests/e2e -m slow)
 
 setup: ## .venv, system packages, etcd and kube-apiserver; nothing to do the second time

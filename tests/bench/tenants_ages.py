@@ -15,8 +15,8 @@ from tests.bench.memory import MemoryWatch
 from tests.bench.tenancy import ATTACKER, NODE, VICTIM, Scene, scene
 
 FLOOD, VMS = 1500, 30
-PERIODS_SECONDS = (5, 10)
-"""Of the victim's two objects; the node has the first, too."""
+PERIODS_SECONDS, SHORT_PERIODS_SECONDS = (5, 10), (2, 3)
+"""Of the victim's two objects; the node has the first, too. The short ones are for a quick try."""
 CALM_SECONDS, FLOOD_SECONDS = 30.0, 120.0
 _GUARD_MIB = 2048
 
@@ -25,23 +25,22 @@ def measure_ages(divisor: int) -> Iterator[Figure]:
     """The victim's two objects: for a while alone, then beside 1,500 of one namespace with a period of 1 s."""
     vms = max(2, VMS // divisor)
     machines = [Vm(ATTACKER, f"vm{place}", NODE, 2) for place in range(vms)]
-    flags = (f"--node-period={PERIODS_SECONDS[0]}",)
+    periods = PERIODS_SECONDS if divisor == 1 else SHORT_PERIODS_SECONDS
+    flags = (f"--node-period={periods[0]}",)
     with scene([*machines, Vm(VICTIM, "vm0", NODE, 2)], *flags) as made, ExitStack() as watches:
         made.cluster.start_operator()
         made.node.start_agent()
         watches.enter_context(MemoryWatch(lambda: made.node.agent_pid, _GUARD_MIB))
-        own = [group_object(VICTIM, f"every{period}", "vm0", (), period) for period in PERIODS_SECONDS]
+        own = [group_object(VICTIM, f"every{period}", "vm0", (), period) for period in periods]
         asyncio.run(_create(made, own))
         api = made.cluster.control_plane
-        groups = [
-            watches.enter_context(group_ages(api, VICTIM, f"every{period}", period)) for period in PERIODS_SECONDS
-        ]
-        heartbeat = watches.enter_context(node_ages(api, NODE, PERIODS_SECONDS[0]))
+        groups = [watches.enter_context(group_ages(api, VICTIM, f"every{period}", period)) for period in periods]
+        heartbeat = watches.enter_context(node_ages(api, NODE, periods[0]))
         watched = [*groups, heartbeat]
         until("the victim's figures", lambda: all(watch.renewals > 1 for watch in watched), seconds=60)
         for watch in watched:
             watch.restart()
-        time.sleep(max(PERIODS_SECONDS[-1] * 1.5, CALM_SECONDS / divisor))
+        time.sleep(max(periods[-1] * 1.5, CALM_SECONDS / divisor))
         yield Figure("tenants.age_alone_periods", max(watch.worst_periods for watch in groups), "periods")
         for watch in watched:
             watch.restart()
@@ -49,7 +48,7 @@ def measure_ages(divisor: int) -> Iterator[Figure]:
         flood = [group_object(ATTACKER, f"g{place}", f"vm{place % vms}", (), 1) for place in range(number)]
         began = time.monotonic()
         asyncio.run(_create(made, flood))
-        time.sleep(max(0.0, began + max(PERIODS_SECONDS[-1] * 1.5, FLOOD_SECONDS / divisor) - time.monotonic()))
+        time.sleep(max(0.0, began + max(periods[-1] * 1.5, FLOOD_SECONDS / divisor) - time.monotonic()))
         yield Figure("tenants.other_age_periods", max(watch.worst_periods for watch in groups), "periods")
         yield Figure("tenants.heartbeat_age_periods", heartbeat.worst_periods, "periods")
         reasons = [reason for watch in watched for reason in watch.not_ready]

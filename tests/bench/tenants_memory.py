@@ -16,7 +16,7 @@ from tests.bench.tenancy import ATTACKER, NODE, Scene, scene
 
 OBJECTS, VMS, VCPUS = 1000, 20, 2
 _REPORTED_SECONDS = 240
-_STEADY_SECONDS = 10
+_STEADY_SECONDS = 10.0
 _LOOK_SECONDS = 2
 
 

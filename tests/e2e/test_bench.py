@@ -1,6 +1,7 @@
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.bench_tenants import GOALS
 
 
 def test_the_bench_of_starts_tells_when_threads_are_monitored(capsys: pytest.CaptureFixture[str]) -> None:
@@ -11,3 +12,13 @@ def test_the_bench_of_starts_tells_when_threads_are_monitored(capsys: pytest.Cap
     p50, p99 = (float(figure.split()[2]) for figure in figures)
     assert 0 <= p50 <= p99
     assert {figure.split()[3] for figure in figures} == {"ms"}
+
+
+@pytest.mark.timeout(600)
+def test_the_bench_of_tenants_tells_what_one_can_cost_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tenants"], divisor=100) == 0
+    _, *figures = capsys.readouterr().out.splitlines()
+    found = {figure.split()[1]: float(figure.split()[2]) for figure in figures}
+    assert GOALS.keys() <= found.keys()
+    assert all(value >= 0 for value in found.values())
+    assert found["tenants.pages_without_others"] == 0

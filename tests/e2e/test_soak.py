@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.speed import measure
+from tests.soak import tenants
 from tests.soak.soak import run
 
 SEED = 5
@@ -24,4 +25,17 @@ def test_a_minute_of_random_lives_ends_and_faults_comes_right_in_the_end(capsys:
     assert report.actions > 5
     assert report.compared > 0
     assert report.struck > 0
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 300)
+def test_for_a_minute_one_namespace_does_all_it_can_and_the_others_lose_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As `make soak` for half an hour, with a tenth of the objects."""
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))  # stays after a failure
+    summary = tenants.run(folder, SECONDS, SEED, lambda _: None, divisor=10)
+    with capsys.disabled():
+        print("\n".join(["", f"soak of tenants with seed {SEED}:", *summary]))
     shutil.rmtree(folder, ignore_errors=True)

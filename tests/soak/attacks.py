@@ -15,7 +15,6 @@ from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
 from cachemon.model.api import GROUPS, ObjectName
 from cachemon.model.errors import (
-    KubeConflictError,
     KubeError,
     KubeForbiddenError,
     KubeNotFoundError,
@@ -28,14 +27,19 @@ from tests.soak.tenants_world import ATTACKER, World
 
 __all__ = ["Attacker", "Numbers"]
 
-_PARALLEL = 4
+_PARALLEL = 2
+_CREATE_PAUSE_SECONDS = 0.05
+"""The API server's CPUs are the victims' too: what is tried here is the programs, not the machine."""
 _PAUSE_SECONDS = 0.5
 _CONNECTIONS, _TOKENS = 1000, 20
-_FLAPS, _RENEWALS = 5, 10
+_FLAPS, _RENEWALS, _HEAVY = 5, 10, 2
 _VCPUS = 8
 _MANAGER = "tenant"
-_LABELS, _LABEL = 8000, "x" * 60
-"""Each with a key as long: 1 MB together, and etcd takes objects of 1.5 MiB."""
+_FEW_LABELS, _TOO_MANY_LABELS = 4000, 9000
+_LABEL = "x" * 60
+"""A value; the keys are as long. etcd takes objects of 1.5 MiB, managedFields included."""
+_LABELS_TO_SPARE = 4
+"""With so few more it would be too large: there is no room for a status."""
 
 Object = dict[str, Any]
 
@@ -51,7 +55,6 @@ class Numbers:
         self.wide = max(2, 200 // divisor)
         self.crowd = max(2, 180 // divisor)
         self.flood = max(10, 1500 // divisor)
-        self.heavy = 2
         self.connections = _CONNECTIONS // divisor
 
 
@@ -103,7 +106,8 @@ class Attacker:
     async def _attack(self) -> None:
         async with KubeClient(await load_credentials(self._world.kubeconfig)) as client:
             objects = takewhile(lambda _: not self._over.is_set(), self._objects())
-            await for_each(objects, lambda body: self._create(client, "create", body), _PARALLEL)
+            await for_each(objects, lambda body: self._create(client, body), _PARALLEL)
+            await self._make_heavy(client)
             self.ready.set()
             deeds: Sequence[Callable[[KubeClient], Awaitable[object]]] = (
                 *[self._flap] * 4,
@@ -123,15 +127,31 @@ class Attacker:
             for place in range(numbers.crowd)
         ]
         flood = [self._object(f"flood{place}", (), place, period_seconds=1) for place in range(numbers.flood)]
-        heavy = [self._object(f"heavy{place}", (), place, period_seconds=1) for place in range(numbers.heavy)]
-        for body in heavy:
-            body["metadata"]["labels"] = {f"{_LABEL}{place}"[-63:]: _LABEL for place in range(_LABELS)}
-        made = [*wide, *crowd, *flood, *heavy]
+        made = [*wide, *crowd, *flood]
         chance.shuffle(made)
         return made
 
     def _object(self, name: str, groups: Sequence[Object], place: int, **more: Any) -> Object:
         return group_object(ATTACKER, name, self._vms[place % len(self._vms)], groups, **more)
+
+    async def _make_heavy(self, client: KubeClient) -> None:
+        """Objects with so many labels that etcd has no room for a status beside them."""
+        few, many = _FEW_LABELS, _TOO_MANY_LABELS
+        while many - few > _LABELS_TO_SPARE and not self._over.is_set():
+            labels = (few + many) // 2
+            if await self._ask("create heavy", partial(self._replace_heavy, client, 0, labels)):
+                few = labels
+            else:
+                many = labels
+        for place in range(_HEAVY):
+            await self._ask("create heavy", partial(self._replace_heavy, client, place, few))
+
+    async def _replace_heavy(self, client: KubeClient, place: int, labels: int) -> None:
+        name = f"heavy{place}"
+        await _remove(client, name)
+        body = self._object(name, (), place, period_seconds=1)
+        body["metadata"]["labels"] = {f"{_LABEL}{number}"[-63:]: _LABEL for number in range(labels)}
+        await client.create(GROUPS, body, field_manager=_MANAGER)
 
     async def _flap(self, client: KubeClient) -> None:
         """Other groups for some objects of the flood."""
@@ -146,11 +166,8 @@ class Attacker:
         for _ in range(_RENEWALS):
             place = self._chance.randrange(self._numbers.flood)
             name = f"flood{place}"
-            with suppress(KubeNotFoundError):
-                found = await client.get(GROUPS, ObjectName(ATTACKER, name))
-                uid = found["metadata"]["uid"]
-                await self._ask("delete", partial(client.delete, GROUPS, ObjectName(ATTACKER, name), uid=uid))
-            await self._create(client, "create", self._object(name, (), place, period_seconds=1))
+            await self._ask("delete", partial(_remove, client, name))
+            await self._create(client, self._object(name, (), place, period_seconds=1))
 
     async def _prioritize(self, client: KubeClient) -> None:
         """A new object of high priority, and an old one that is to have it."""
@@ -170,9 +187,9 @@ class Attacker:
         self.deeds["guessed tokens"] += _TOKENS
         self.gains["pages with a guessed token"] += answers.get(200, 0)
 
-    async def _create(self, client: KubeClient, deed: str, body: Mapping[str, Any]) -> None:
-        with suppress(KubeConflictError):
-            await self._ask(deed, partial(client.create, GROUPS, body, field_manager=_MANAGER))
+    async def _create(self, client: KubeClient, body: Mapping[str, Any]) -> None:
+        await self._ask("create", partial(client.create, GROUPS, body, field_manager=_MANAGER))
+        await asyncio.sleep(_CREATE_PAUSE_SECONDS)
 
     async def _ask(self, deed: str, request: Callable[[], Awaitable[object]]) -> bool:
         """Whether the API server did it; one that is busy is asked no second time."""
@@ -182,9 +199,14 @@ class Attacker:
         except (KubeForbiddenError, KubeRejectedError):
             self.refusals[deed] += 1
             return False
-        except KubeConflictError:
-            raise
-        except KubeError:
-            self.refusals[f"{deed}: server busy"] += 1
+        except KubeError as error:
+            self.refusals[f"{deed} ({type(error).__name__})"] += 1
             return False
         return True
+
+
+async def _remove(client: KubeClient, name: str) -> None:
+    """Delete an object of the attacker, if it is there."""
+    with suppress(KubeNotFoundError):
+        found = await client.get(GROUPS, ObjectName(ATTACKER, name))
+        await client.delete(GROUPS, ObjectName(ATTACKER, name), uid=found["metadata"]["uid"])
