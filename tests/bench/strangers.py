@@ -7,9 +7,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["guess_tokens", "half_open"]
+__all__ = ["guess_tokens", "half_open", "scrape", "speaks_tls"]
 
 _HALF_A_HEAD = b"GET /metrics HTTP/1.1\r\nHost: node\r\nX-Never-Ends: "
 _HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
@@ -18,16 +17,34 @@ _SPARE_DESCRIPTORS = 200
 _TIMEOUT_SECONDS = 2
 
 
+def speaks_tls(address: str) -> bool:
+    """Whether a server shakes hands.
+
+    Args:
+        address: `HOST:PORT`.
+    """
+    try:
+        with _connect(address, _TIMEOUT_SECONDS) as plain, _anybody().wrap_socket(plain):
+            return True
+    except OSError:
+        return False
+
+
+def scrape(address: str, token: str, seconds: float) -> str:
+    """The page of metrics, as Prometheus with a token takes it; empty where it does not come whole and in time."""
+    status, page = _ask(address, token, tls=speaks_tls(address), seconds=seconds)
+    return page if status == http.client.OK else ""
+
+
 @contextmanager
-def half_open(url: str, number: int) -> Iterator[int]:
+def half_open(address: str, number: int) -> Iterator[int]:
     """Connections that have begun a request and never end it; the answer is how many could be made.
 
     Args:
-        url: of the server; with https it is the handshake that does not end.
+        address: of the server, `HOST:PORT`; where it speaks TLS it is the handshake that does not end.
         number: how many, as far as this process may have descriptors.
     """
-    address = urlsplit(url)
-    begin = _HALF_A_HELLO if address.scheme == "https" else _HALF_A_HEAD
+    begin = _HALF_A_HELLO if speaks_tls(address) else _HALF_A_HEAD
     with _descriptors(number + _SPARE_DESCRIPTORS) as most:
         held: list[socket.socket] = []
         try:
@@ -40,8 +57,8 @@ def half_open(url: str, number: int) -> Iterator[int]:
                 connection.close()
 
 
-def _begun(address: SplitResult, begin: bytes) -> socket.socket:
-    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=_TIMEOUT_SECONDS / 2)
+def _begun(address: str, begin: bytes) -> socket.socket:
+    connection = _connect(address, _TIMEOUT_SECONDS / 2)
     try:
         connection.sendall(begin)
     except OSError:
@@ -62,30 +79,42 @@ def _descriptors(number: int) -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
 
 
-def guess_tokens(url: str, number: int) -> dict[int, int]:
+def guess_tokens(address: str, number: int) -> dict[int, int]:
     """Ask for the page with another token each time; answers how many answers there were of each HTTP status.
 
-    A connection that breaks counts as status 0.
+    A connection that breaks, or an answer that takes long, counts as status 0.
     """
-    address, answers = urlsplit(url), dict[int, int]()
+    tls, answers = speaks_tls(address), dict[int, int]()
     for _ in range(number):
-        connection = _connection(address)
-        try:
-            headers = {"Authorization": f"Bearer {secrets.token_urlsafe(32)}"}
-            connection.request("GET", "/metrics", headers=headers)
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            status = 0
-        finally:
-            connection.close()
+        status, _page = _ask(address, secrets.token_urlsafe(32), tls=tls, seconds=_TIMEOUT_SECONDS)
         answers[status] = answers.get(status, 0) + 1
     return answers
 
 
-def _connection(address: SplitResult) -> http.client.HTTPConnection:
-    host, port = address.hostname or "", address.port
-    if address.scheme != "https":
-        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
-    anybody = ssl.create_default_context()
-    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_SECONDS, context=anybody)
+def _ask(address: str, token: str, *, tls: bool, seconds: float) -> tuple[int, str]:
+    """The status and the page; (0, "") without an answer."""
+    connection = (
+        http.client.HTTPSConnection(address, timeout=seconds, context=_anybody())
+        if tls
+        else http.client.HTTPConnection(address, timeout=seconds)
+    )
+    try:
+        connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except (OSError, http.client.HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def _connect(address: str, seconds: float) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=seconds)
+
+
+def _anybody() -> ssl.SSLContext:
+    """The server's certificate does not matter here."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

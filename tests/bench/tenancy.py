@@ -19,11 +19,14 @@ from lab.wait import until
 from tests.bench.filling import Vm, administrator, for_each, make_vm
 from tests.bench.measure import CannotRunError
 from tests.bench.stand_in_vms import Guest, StandInVms
+from tests.bench.strangers import scrape
 
-__all__ = ["ATTACKER", "NODE", "VICTIM", "Scene", "scene"]
+__all__ = ["ATTACKER", "NODE", "SCRAPE_SECONDS", "VICTIM", "Scene", "scene"]
 
 ATTACKER, VICTIM, NODE = "attacker", "victim", "node01"
 RMIDS = 128
+SCRAPE_SECONDS = 10.0
+"""Prometheus's scrape_timeout."""
 _LOOK_SECONDS = 0.5
 
 
@@ -42,10 +45,7 @@ class Scene(NamedTuple):
 
     def page(self) -> str:
         """The agent's page of metrics; empty when it does not come in 10 s, as for Prometheus."""
-        try:
-            return self.node.metrics()
-        except OSError:
-            return ""
+        return scrape(self.node.address, self.cluster.control_plane.admin_token, SCRAPE_SECONDS)
 
     def written(self) -> float:
         """How many statuses the agent has written since it started."""

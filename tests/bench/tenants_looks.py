@@ -51,7 +51,7 @@ def _scans(victim: Guest, attacker: Guest, rounds: int) -> tuple[float, bool]:
         began, seen = time.monotonic(), list[int]()
 
         def scan(finder: QemuFinder = finder, seen: list[int] = seen) -> None:
-            qemus = finder.find([victim.pod_uid, attacker.pod_uid])[victim.pod_uid]
+            qemus = finder.find({guest.pod_uid: guest.name for guest in (victim, attacker)})[victim.pod_uid]
             seen.append(sum(len(qemu.threads) for qemu in qemus))
 
         thread = threading.Thread(target=scan, daemon=True)

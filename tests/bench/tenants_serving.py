@@ -12,13 +12,11 @@ from tests.bench.filling import Vm, administrator
 from tests.bench.measure import Figure
 from tests.bench.memory import MemoryWatch, rss_mib
 from tests.bench.strangers import guess_tokens, half_open
-from tests.bench.tenancy import ATTACKER, NODE, VICTIM, Scene, scene
+from tests.bench.tenancy import ATTACKER, NODE, SCRAPE_SECONDS, VICTIM, Scene, scene
 
 OBJECTS, SCRAPES, CONNECTIONS, TOKENS = 180, 20, 10_000, 500
 VCPUS = 8
 _PERIOD_SECONDS = 5
-_PATIENCE_SECONDS = 10.0
-"""Prometheus's scrape_timeout."""
 _GUARD_MIB = 2048
 """Here it is time that is measured: memory is another part's."""
 
@@ -37,16 +35,16 @@ def measure_serving(divisor: int) -> Iterator[Figure]:
 
 
 def _beside_strangers(made: Scene, divisor: int) -> Iterator[Figure]:
-    pid, url = made.node.agent_pid or 0, made.node.url
+    pid, address = made.node.agent_pid or 0, made.node.address
     before = rss_mib(pid)
-    with half_open(url, CONNECTIONS // divisor) as held:
+    with half_open(address, CONNECTIONS // divisor) as held:
         if held < 0.95 * CONNECTIONS // divisor:
             print(f"bench tenants: {held} half-open requests could be made", file=sys.stderr)
         spent = _scrape(made)[0]
         yield Figure("tenants.half_open_rss", rss_mib(pid) - before, "MiB")
         yield Figure("tenants.half_open_page_ms", spent * 1000, "ms")
     began = time.monotonic()
-    guess_tokens(url, TOKENS // divisor)
+    guess_tokens(address, TOKENS // divisor)
     spent = time.monotonic() - began
     time.sleep(1)  # an audit event comes a moment after the answer
     yield Figure("tenants.token_reviews", _token_reviews(made) / spent, "per s")
@@ -79,11 +77,11 @@ def _beside_a_crowd(made: Scene, divisor: int) -> Iterator[Figure]:
 
 
 def _scrape(made: Scene) -> tuple[float, bool]:
-    """Seconds that a scrape took, and whether it has the victim's figures; the patience where it has none."""
+    """Seconds that a scrape took, the longest where no page came, and whether it has the victim's figures."""
     began = time.monotonic()
     page = made.page()
     spent = time.monotonic() - began
-    return (spent, _has_victim(page)) if page else (_PATIENCE_SECONDS, False)
+    return (spent, _has_victim(page)) if page else (SCRAPE_SECONDS, False)
 
 
 def _has_victim(page: str) -> bool:

@@ -181,9 +181,9 @@ class Attacker:
     async def _trouble_the_pages(self, _: KubeClient) -> None:
         """Half-open requests and guessed tokens, as anybody on the network can send them."""
         node = self._chance.choice(list(self._world.cluster.nodes.values()))
-        with half_open(node.url, self._numbers.connections) as held:
+        with half_open(node.address, self._numbers.connections) as held:
             self.deeds["half-open requests"] += held
-            answers = await asyncio.to_thread(guess_tokens, node.url, _TOKENS)
+            answers = await asyncio.to_thread(guess_tokens, node.address, _TOKENS)
         self.deeds["guessed tokens"] += _TOKENS
         self.gains["pages with a guessed token"] += answers.get(200, 0)
 

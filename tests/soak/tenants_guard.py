@@ -14,14 +14,14 @@ from lab.wait import GaveUpError, until
 from tests.bench.ages import AgeWatch, group_ages, node_ages
 from tests.bench.bench_monitored import percentile
 from tests.bench.memory import MemoryWatch, pod_limit_mib
+from tests.bench.strangers import scrape
+from tests.bench.tenancy import SCRAPE_SECONDS
 from tests.soak.tenants_world import Victim, World
 
 __all__ = ["MOST_PERIODS", "EndedError", "Guard"]
 
 MOST_PERIODS = 1.5
 _PATIENCE_PERIODS = 2
-_SCRAPE_SECONDS = 10.0
-"""Prometheus's scrape_timeout."""
 
 
 class EndedError(AssertionError):
@@ -96,13 +96,11 @@ class Guard:
         """Take each agent's page as Prometheus does: in time, and with every victim's figures in it."""
         for node in self._world.cluster.nodes.values():
             began = time.monotonic()
-            try:
-                page = node.metrics()
-            except OSError as error:
-                self._note(f"no page of metrics from {node.name}: {error}")
-                self._page_seconds.append(_SCRAPE_SECONDS)
+            page = scrape(node.address, self._world.cluster.control_plane.admin_token, SCRAPE_SECONDS)
+            self._page_seconds.append(time.monotonic() - began if page else SCRAPE_SECONDS)
+            if not page:
+                self._note(f"no page of metrics from {node.name}")
                 continue
-            self._page_seconds.append(time.monotonic() - began)
             for victim in self._world.victims:
                 if victim.node == node.name and not _has_figures(page, victim):
                     self._note(f"the page of {node.name} has no figures of {victim.name}")
