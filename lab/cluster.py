@@ -191,13 +191,18 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start_operator(self) -> None:
-        """Start the operator with its own service account."""
+    def start_operator(self, wrapper: Sequence[str | Path] = ()) -> None:
+        """Start the operator with its own service account.
+
+        Args:
+            wrapper: a command that prepares the process and then becomes the operator.
+        """
         token = self.control_plane.service_account_token(NAMESPACE, "cachemon-operator")
         server = self.proxy.url if self.proxy else ""
         kubeconfig = self.control_plane.kubeconfig("operator", token, server=server)
         self._operator = ServerProcess(
             [
+                *wrapper,
                 program("cachemon-operator"),
                 f"--kubeconfig={kubeconfig}",
                 f"--metrics-address={self.operator_address}",

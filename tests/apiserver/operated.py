@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,12 @@ class Operator:
             f"--metrics-address={LOOPBACK}:{self.port}",
         ]
         self._process = ServerProcess([program("cachemon-operator"), *flags], self.log)
+
+    def count(self, sample: str) -> float:
+        """A line of its /metrics, as `name{label="value"}`."""
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(f"{sample} ")))
 
     def stop(self) -> int | None:
         assert self._process
@@ -119,21 +126,23 @@ class Tenant:
         vmi = self.put_vmi(kubevirt.scheduled(vmi, pod, now()))
         return self.put_vmi(kubevirt.running(vmi, now())), pod
 
-    def agent_reports_node(self, node: str, *, period: int = 60, ready: str = "True") -> None:
+    def agent_reports_node(
+        self, node: str, *, period: int = 60, ready: str = "True", observed_time: str = ""
+    ) -> None:
         if node not in self._nodes:
             self.request("POST", nodes_path(), node_object(node))
             self._nodes.append(node)
         reason, message = ("AsWanted", "") if ready == "True" else ("ResctrlNotMounted", "mount resctrl")
         status = {
-            "observedTime": now(),
+            "observedTime": observed_time or now(),
             "statusPeriodSeconds": period,
             "conditions": [condition("Ready", ready, reason) | {"message": message}],
         }
         self._apply(nodes_path(node), node_object(node) | {"status": status})
 
-    def agent_reports_group(self, name: str) -> None:
+    def agent_reports_group(self, name: str, *, observed_time: str = "") -> None:
         status = {
-            "observedTime": now(),
+            "observedTime": observed_time or now(),
             "summary": {"occupancy": "61Mi", "groups": "1/1"},
             "groups": [{"name": "vcpus_all", "state": "Monitored"}],
             "conditions": [condition("Monitored")],

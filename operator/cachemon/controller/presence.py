@@ -24,7 +24,7 @@ class Patience:
         first_backoff_seconds: the first wait when the API server is away; doubled until a write has worked.
         last_backoff_seconds: the longest such wait.
         first_spacing_seconds: from one list of everything to the next; doubled with each.
-        last_spacing_seconds: the longest; after so long without a list the first counts again.
+        last_spacing_seconds: the longest; after twice as long without a list the first counts again.
     """
 
     first_backoff_seconds: float = 0.5
@@ -98,7 +98,7 @@ class Presence:
 
     async def _make_complete(self) -> None:
         calm_seconds = self._clock() - self._relisted_at
-        if calm_seconds > self._patience.last_spacing_seconds:
+        if calm_seconds > 2 * self._patience.last_spacing_seconds:
             self._spacing_seconds = self._patience.first_spacing_seconds
         if calm_seconds >= self._spacing_seconds:
             await self._relist()

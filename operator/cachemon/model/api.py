@@ -164,17 +164,17 @@ def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
     raw_conditions = whole_conditions(status.get("conditions"))
     return CacheMonitorGroup(
         name=name_of(obj),
-        uid=metadata["uid"],
+        uid=_required_text(metadata, "uid"),
         generation=metadata["generation"],
-        resource_version=metadata["resourceVersion"],
-        created=metadata["creationTimestamp"],
-        vmi_name=spec["vmiName"],
+        resource_version=_required_text(metadata, "resourceVersion"),
+        created=_required_text(metadata, "creationTimestamp"),
+        vmi_name=_required_text(spec, "vmiName"),
         groups=groups,
         problem=problem,
         priority=spec.get("priority", 0),
         status_period_seconds=whole_period(spec.get("statusPeriodSeconds")),
-        node_name=status.get("nodeName", ""),
-        vmi_uid=status.get("vmiUID", ""),
+        node_name=text_of(status.get("nodeName")),
+        vmi_uid=text_of(status.get("vmiUID")),
         vcpu_count=status.get("vcpuCount", 0),
         placements=tuple(_parse_placements(status.get("placements"))),
         observed_time=text_of(status.get("observedTime")),
@@ -193,6 +193,13 @@ def whole_period(value: object) -> int:
 def text_of(value: object) -> str:
     """A field that is a text; empty when it is absent or anything else."""
     return value if isinstance(value, str) else ""
+
+
+def _required_text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key} must be a text")
+    return value
 
 
 def _parse_placements(items: object) -> Iterator[Placement]:

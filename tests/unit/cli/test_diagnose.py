@@ -184,7 +184,9 @@ def with_clock(observed: str, taken: str) -> dict[str, Any]:
     ("9999-12-31T23:59:59Z", "days ahead of the API server's"),
     ("2026-09-21T14:13:60Z", "the observedTime that node `node01` writes is no time"),
 ])  # fmt: skip
-def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(plugin: Plugin, observed: str, told_of_it: str) -> None:
+def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(
+    plugin: Plugin, observed: str, told_of_it: str
+) -> None:
     plugin.api.put(NODES, with_clock(observed, "2026-09-21T14:13:14Z"))
     shown = told(plugin, 0)
     assert "note  clock: " in shown

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
     KubeForbiddenError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeThrottledError,
+    KubeTimeoutError,
     KubeUnreachableError,
 )
 from tests.unit.controller import virtual_time
@@ -131,8 +134,10 @@ class Bench:
 
     def __init__(self, limits: Limits) -> None:
         self.api = FakeApi()
+        self.wall_ahead = 0.0
         self.store = Store(
-            lambda: moment(virtual_time.time(), monotonic=virtual_time.time()), FairQueue(limits.parallel)
+            lambda: moment(virtual_time.time() + self.wall_ahead, monotonic=virtual_time.time()),
+            FairQueue(limits.parallel),
         )
         self.metrics = Metrics()
         self.writer = Writer(
@@ -539,3 +544,169 @@ def test_a_server_that_does_not_keep_a_stamp_is_not_written_to_without_end() -> 
 
     writes = with_writer(story).api.writes
     assert 2 <= len([what for _, _, what in writes if what.startswith("stamp")]) <= 5
+
+
+FAILED = KubeInternalError('the API server answered 500: failed calling webhook "w": connection refused')
+
+
+def tenant_of(number: int) -> str:
+    return f"tenant-{number}"
+
+
+def add_to(bench: Bench, namespace: str, name: str) -> None:
+    obj = group_object(name)
+    obj["metadata"]["namespace"] = namespace
+    bench.api.objects[ObjectName(namespace, name)] = obj
+    bench.store.hear(GROUPS, "ADDED", obj)
+
+
+def fails_in(bench: Bench, *namespaces: str, after: float = 0.0) -> None:
+    """Every write in these namespaces fails, after a while."""
+    apply_status = bench.api.apply_status
+
+    async def failing(resource: Resource, name: ObjectName, status: Mapping[str, Any], **more: Any) -> Object:
+        if name.namespace in namespaces:
+            bench.api.writes.append((virtual_time.time(), name.name, name.namespace))
+            await asyncio.sleep(after)
+            raise FAILED
+        return await apply_status(resource, name, status, **more)
+
+    bench.api.apply_status = failing  # type: ignore[method-assign]
+
+
+def is_bound(bench: Bench, namespace: str, name: str) -> bool:
+    return "status" in bench.api.objects[ObjectName(namespace, name)]
+
+
+def test_an_object_that_fails_rests_with_growing_pauses_and_nothing_is_listed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(bench: Bench) -> None:
+        fails_in(bench, "bad")
+        add_to(bench, "bad", "g")
+        await asyncio.sleep(3600)
+        bench.store.mark([ObjectName("bad", "g")])
+
+    bench = with_writer(story)
+    times = [when for when, _, _ in bench.api.writes]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    for pause, wanted in zip(pauses, (5, 10, 20, 40, 80, 160, 160), strict=False):
+        assert wanted * 0.8 <= pause <= wanted * 1.2
+    assert len(times) < 40
+    assert bench.api.relists == []
+    assert bench.count("failed") == len(times)
+    said = [record.getMessage() for record in caplog.records if "bad/g" in record.getMessage()]
+    assert len(said) == 1
+    assert "failed calling webhook" in said[0]
+    assert "See which admission webhooks select its namespace" in said[0]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
+def test_a_thousand_objects_that_fail_take_no_slot_and_no_turn_from_another_namespace(seconds: float) -> None:
+    async def story(bench: Bench) -> None:
+        fails_in(bench, "bad", after=seconds)
+        for number in range(1000):
+            add_to(bench, "bad", f"g{number}")
+        await asyncio.sleep(20)
+        for number in range(20):
+            add_to(bench, "good", f"late{number}")
+            await asyncio.sleep(2)
+            assert is_bound(bench, "good", f"late{number}")
+
+    bench = with_writer(story)
+    assert bench.api.relists == []
+
+
+def test_many_namespaces_whose_webhook_hangs_leave_slots_for_the_others() -> None:
+    async def story(bench: Bench) -> None:
+        fails_in(bench, *map(tenant_of, range(30)), after=30.0)
+        for number in range(300):
+            add_to(bench, tenant_of(number % 30), f"g{number}")
+        await asyncio.sleep(100)  # each has failed once, and the server was found to be there
+        for number in range(5):
+            add_to(bench, "good", f"late{number}")
+            await asyncio.sleep(32)
+            assert is_bound(bench, "good", f"late{number}")
+
+    assert len(with_writer(story).api.relists) <= 3
+
+
+def test_a_server_that_fails_at_everything_is_away_and_everything_is_written_when_it_is_back() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [FAILED] * 40
+        for number in range(40):
+            add_to(bench, tenant_of(number % 4), f"g{number}")
+        await asyncio.sleep(200)
+        assert all(is_bound(bench, tenant_of(number % 4), f"g{number}") for number in range(40))
+
+    bench = with_writer(story)
+    assert 1 <= len(bench.api.relists) <= 2
+
+
+def test_a_request_that_hangs_is_that_objects_and_one_that_can_not_be_made_is_everybodys() -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeTimeoutError("504")] * 3
+        bench.add_group("g")
+        await asyncio.sleep(60)
+        assert bench.api.relists == []
+        bench.api.errors = [KubeUnreachableError("no route")]
+        bench.add_group("h")
+        await asyncio.sleep(1)
+        assert len(bench.api.relists) == 1
+
+    with_writer(story)
+
+
+def test_a_stamp_that_the_server_fails_at_is_named_by_the_policy() -> None:
+    async def story(bench: Bench) -> None:
+        async def fail() -> None:
+            if bench.api.writes[-1][2].startswith("stamp"):
+                raise FAILED
+
+        bench.api.slow = fail
+        bench.add_policy("vm")
+        await asyncio.sleep(4)
+        ready = bench.api.objects[GOLD]["status"]["conditions"][0]
+        assert ready["reason"] == "GroupsRefused"
+        assert "failed calling webhook" in ready["message"]
+        bench.api.slow = None
+        await asyncio.sleep(30)
+        assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "GroupsStamped"
+
+    with_writer(story)
+
+
+def test_an_object_that_can_not_be_judged_is_left_alone_and_the_others_are_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def story(bench: Bench) -> None:
+        decide = bench.store.decide
+
+        def judge(name: ObjectName) -> Any:
+            if name.name == "odd":
+                raise KeyError("type")
+            return decide(name)
+
+        bench.store.decide = judge  # type: ignore[method-assign]
+        for name in ("a", "odd", "z"):
+            bench.add_group(name)
+        await asyncio.sleep(100)
+        assert is_bound(bench, "tenant", "a")
+        assert is_bound(bench, "tenant", "z")
+
+    bench = with_writer(story)
+    assert 3 <= bench.count("failed") <= 8
+    assert len([record for record in caplog.records if "odd" in record.getMessage()]) == 1
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_wall_clock_that_is_set_makes_no_rest_longer_or_shorter(jump: float) -> None:
+    async def story(bench: Bench) -> None:
+        bench.api.errors = [KubeForbiddenError("no right")]
+        bench.add_group("g")
+        await bench.api.written.wait()
+        bench.wall_ahead = jump
+        await asyncio.sleep(100)
+
+    first, second = (when for when, _, _ in with_writer(story).api.writes)
+    assert 60 <= second - first < 66
