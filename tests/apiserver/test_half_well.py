@@ -127,6 +127,8 @@ def test_an_object_that_is_too_large_for_a_status_costs_nobody_else_anything(
 ) -> None:
     tenant.agent_reports_node(tenant.node(1))
     tenant.start_vmi("vm1", tenant.node(1))
+    tenant.add_group("before", "vm1")
+    tenant.becomes("before", "placed", lambda s: bound(s) == "True/Placed", seconds=START_SECONDS)
     lists = operator.count(LISTS)
     as_large_as_can_be(control_plane, broken.namespace, "large")
     until("the log to name it", lambda: f"{broken.namespace}/large" in operator.log.read_text(), seconds=60)

@@ -11,7 +11,7 @@ from cachemon.controller.store import Store
 from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
 from tests.unit.controller import virtual_time
-from tests.unit.controller.builders import NOW, condition, group, group_object, policy_object
+from tests.unit.controller.builders import NOW, at, condition, group, group_object, policy_object
 
 Object = dict[str, Any]
 
@@ -42,8 +42,12 @@ class Story:
     def __init__(self) -> None:
         self.events = Events()
         self.metrics = Metrics()
+        self.wall_ahead = 0.0
         self.announcer = Announcer(
-            self.events, self.metrics, instance="pod-1", wall_clock=lambda: NOW + virtual_time.time()
+            self.events,
+            self.metrics,
+            instance="pod-1",
+            wall_clock=lambda: NOW + virtual_time.time() + self.wall_ahead,
         )
         self.store = Store()
         self.store.on_group = self.announcer.hear_group
@@ -51,12 +55,21 @@ class Story:
         self._version = 0
 
     def group(
-        self, status: str = "", reason: str = "", *, node: str = "a", name: str = "g", uid: str = "", **more: Any
+        self,
+        status: str = "",
+        reason: str = "",
+        *,
+        node: str = "a",
+        name: str = "g",
+        namespace: str = "tenant",
+        uid: str = "",
+        **more: Any,
     ) -> None:
         """The group stands so now; without a status nobody has judged it yet."""
         self._version += 1
         conditions = [condition("Ready", status, reason)] if status else []
         obj = group_object(name, version=self._version, status={"nodeName": node, "conditions": conditions, **more})
+        obj["metadata"]["namespace"] = namespace
         if uid:
             obj["metadata"]["uid"] = uid
         self.store.hear(GROUPS, "MODIFIED", obj)
@@ -262,3 +275,37 @@ def test_there_is_news_exactly_when_the_state_of_a_placed_group_is_another(befor
     moved = bool(before.node_name and after.node_name) and before.node_name != after.node_name
     judged = (before.ready, before.reason) != (after.ready, after.reason)
     assert len(tuple(news(before, now))) == moved + judged
+
+
+def test_a_namespace_whose_events_hang_holds_up_nobody_elses() -> None:
+    async def story(stage: Story) -> None:
+        create = stage.events.create
+
+        async def slow(resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
+            if body["metadata"]["namespace"] == "bad":
+                await asyncio.sleep(30)
+                raise KubeUnreachableError("a webhook hangs")
+            return await create(resource, body, field_manager=field_manager)
+
+        stage.events.create = slow  # type: ignore[method-assign]
+        for number in range(100):
+            stage.group("True", "FiguresFresh", name=f"g{number}", namespace="bad")
+            stage.group("False", "NoAgent", name=f"g{number}", namespace="bad")
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "NoAgent")
+        await asyncio.sleep(8)
+        assert stage.events.told == [("Warning", "NoAgent")]
+
+    play(story)
+
+
+def test_a_wall_clock_that_is_set_back_delays_no_event() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "NoAgent")
+        stage.wall_ahead = -3600.0
+        await asyncio.sleep(8)
+        assert stage.events.told == [("Warning", "NoAgent")]
+        assert stage.events.posted[0]["eventTime"] < at(0)
+
+    play(story)

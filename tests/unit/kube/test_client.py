@@ -20,6 +20,7 @@ from cachemon.model.errors import (
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeTimeoutError,
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
@@ -187,7 +188,7 @@ def test_an_object_is_created_where_it_says() -> None:
         (500, KubeInternalError),
         (502, KubeInternalError),
         (503, KubeUnreachableError),
-        (504, KubeUnreachableError),
+        (504, KubeTimeoutError),
     ],
 )
 def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: type[KubeError]) -> None:
@@ -207,6 +208,44 @@ def test_an_object_that_is_too_large_for_etcd_is_refused_and_the_server_is_not_t
             server.answers.append(failure(500, "etcdserver: request is too large"))
             with pytest.raises(KubeRejectedError, match="too large"):
                 await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 410, 429, 500, 503, 504])
+def test_a_webhook_that_says_no_means_this_object_whatever_status_it_chooses(status: int) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(failure(status, 'admission webhook "w.tenant" denied the request: no'))
+            with pytest.raises(KubeRejectedError, match=r"w\.tenant"):
+                await client.get(GROUPS, VM3)
+
+    play(story())
+
+
+def test_a_list_says_when_it_was_served_and_the_client_knows_the_servers_clock() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            page = {"items": [], "metadata": {"resourceVersion": "7"}}
+            server.answers += [
+                answer(200, page, Date="Sun, 22 Nov 2026 08:00:00 GMT"),
+                answer(200, page, Date="soon"),
+            ]
+            listing = await client.list(GROUPS)
+            assert listing.served_at == 1_795_334_400
+            assert 0 <= client.server_time() - 1_795_334_400 < 60
+            assert (await client.list(GROUPS)).served_at is None
+
+    play(story())
+
+
+@pytest.mark.parametrize("body", [[], "text", {"items": []}, {"items": [], "metadata": None}])
+def test_an_answer_that_is_no_list_is_an_error_of_ours(body: Any) -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers.append(answer(200, body))
+            with pytest.raises(KubeUnreachableError):
+                await client.list(GROUPS)
 
     play(story())
 
@@ -299,7 +338,7 @@ def test_a_server_that_does_not_answer_in_time_is_unreachable() -> None:
 
         async with serving(request_seconds=0.2) as (server, client):
             server.answers.append(never)
-            with pytest.raises(KubeUnreachableError):
+            with pytest.raises(KubeTimeoutError, match="does not answer in time"):
                 await client.get(GROUPS, VM3)
             assert asked.is_set()
 
