@@ -2,7 +2,7 @@
 
 import secrets
 
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 from lab.control_plane import ControlPlane
 from lab.wait import until
 from tests.apiserver.examples import MERGE, group_object, groups_path

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 from lab.api_request import ApiRefusedError
 from lab.control_plane import ControlPlane
 from lab.wait import until

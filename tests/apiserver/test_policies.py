@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from cachemon.model.policies import POLICY_LABEL, parse_selector
+from cachemon.model.policies import parse_selector
+from cachemon.model.stamps import POLICY_LABEL
 from lab import kubevirt
 from lab.api_request import ApiRefusedError
 from lab.control_plane import ControlPlane

@@ -14,7 +14,7 @@ from lab.binaries import find
 from lab.cluster import Cluster
 from lab.wait import until
 from lab.wall_clock import WallClock, wall_clock_library
-from tests.e2e.conftest import AGENT_FLAGS
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -45,7 +45,7 @@ def cluster(folder: Path, clocks: dict[str, WallClock]) -> Iterator[Cluster]:
     with Cluster(folder, find()) as running:
         running.start_operator(clocks["operator"].wrapper)
         for name in ("node01", "behind", "ahead"):
-            running.add_node(name, agent_flags=AGENT_FLAGS).start_agent(clocks[name].wrapper)
+            running.add_node(name, agent_flags=agent_flags()).start_agent(clocks[name].wrapper)
         yield running
 
 

@@ -8,7 +8,7 @@ from cachemon.agent.config import Config
 from cachemon.agent.metrics import Health, MetricsPage
 from cachemon.agent.publish import Publisher
 from cachemon.agent.server import serve
-from cachemon.agent.targets import BoundTarget, Departures, targets_of, what_binds
+from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
 from cachemon.agent.words import ON_A_NODE
 from cachemon.engine.cycle import Cycle, Periods, wait_for
 from cachemon.engine.reconcile import Reconciler
@@ -74,8 +74,10 @@ class Agent:
                 client,
                 GROUPS,
                 Selector(fields=f"{field}={config.node_name}"),
+                parse_bound_group,
                 self._cycle.targets_changed,
-                matters=what_binds,
+                # Not the part of the status that agents write, many times a second.
+                matters=CacheMonitorGroup.without_news,
             )
             for field in ("status.nodeName", "status.migrationTargetNodeName")
         )
@@ -91,7 +93,7 @@ class Agent:
 
     def _targets(self) -> Sequence[BoundTarget]:
         targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
-        return self._departures.waited_for(targets)
+        return limited(self._departures.waited_for(targets))
 
     async def _reconcile(self) -> None:
         """Never before both lists are in: what is not yet known to be wanted would be removed."""

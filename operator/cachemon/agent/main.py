@@ -89,6 +89,6 @@ async def _farewell(config: Config, client: KubeClient, told: asyncio.Event, wor
     await told.wait()
     mine = Selector(fields=f"status.nodeName={config.node_name}")
     in_pod = config.kubeconfig is None
-    uninstalled = in_pod and await is_uninstalled(lambda: client.list(GROUPS, mine))
+    uninstalled = in_pod and await is_uninstalled(lambda: client.list(GROUPS, mine, metadata_only=True))
     work.cancel()
     return uninstalled

@@ -14,6 +14,7 @@ from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, Figures
 from cachemon.engine.layout import GroupState
 from cachemon.model.counters import Gap
 from cachemon.model.groups import GroupKey
+from cachemon.model.reasons import Reason
 
 __all__ = ["Health", "MetricsPage"]
 
@@ -119,6 +120,8 @@ class MetricsPage:
         yield self._single(families.AVAILABLE, node.unavailable is None)
         groups = families.GROUPS.empty()
         stand = Tally((group.state, group.reason or "") for target in layout.targets for group in target.groups)
+        if refused := sum(len(target.target.refused) for target in layout.targets):
+            stand[GroupState.REFUSED, Reason.TOO_MANY_GROUPS] = refused
         for (state, reason), number in sorted(stand.items()):
             groups.add_metric((self._node_name, state, reason), number)
         yield groups

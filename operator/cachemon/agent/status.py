@@ -10,7 +10,8 @@ from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, F
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
-from cachemon.model.groups import GroupKey
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
@@ -29,11 +30,23 @@ def monitored_condition(layout: BoundTargetLayout) -> Condition:
     problem = layout.target.object.problem
     if problem:
         return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_told(problem)}; correct spec.groups")
-    lacking = [(group, group.reason) for group in layout.groups if group.reason is not None]
+    lacking = [
+        (group.reason, f"{group.group.name}: {group.message}") for group in layout.groups if group.reason is not None
+    ]
+    if refused := layout.target.refused:
+        lacking.insert(0, (Reason.TOO_MANY_GROUPS, _refusal(len(refused), len(layout.groups) + len(refused))))
     if not lacking:
         return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
-    told = "; ".join(f"{group.group.name}: {group.message}" for group, _ in lacking)
-    return Condition(MONITORED, "False", lacking[0][1], _told(told, LONGEST_CONDITION))
+    told = "; ".join(message for _, message in lacking)
+    return Condition(MONITORED, "False", lacking[0][0], _told(told, LONGEST_CONDITION))
+
+
+def _refusal(refused: int, of: int) -> str:
+    return (
+        f"{refused} of {of} groups are refused: a VMI has at most {MOST_GROUPS} groups over all its "
+        "CacheMonitorGroups, those of policies first, then those of the oldest objects; delete groups that "
+        "nobody needs"
+    )
 
 
 def _told(text: str, longest: int = LONGEST_MESSAGE) -> str:
@@ -59,7 +72,8 @@ def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
         (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
         for group in layout.groups
     )
-    return Signature((layout.target.object.generation, *state), tuple(_lacking(layout, figures)))
+    refused = tuple(group.name for group in layout.target.refused)
+    return Signature((layout.target.object.generation, refused, *state), tuple(_lacking(layout, figures)))
 
 
 def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
@@ -89,7 +103,11 @@ def group_status(layout: BoundTargetLayout, figures: Figures, now: str) -> dict[
         "observedTime": format_time(figures.wall_time),
         "summary": _summary(layout, figures),
         "groups": [
-            _group(group, figures.groups.get(GroupKey(layout.uid, group.group.name), ())) for group in layout.groups
+            *(
+                _group(group, figures.groups.get(GroupKey(layout.uid, group.group.name), ()))
+                for group in layout.groups
+            ),
+            *map(_refused_group, layout.target.refused),
         ],
         "conditions": [condition],
     }
@@ -97,7 +115,7 @@ def group_status(layout: BoundTargetLayout, figures: Figures, now: str) -> dict[
 
 def _summary(layout: BoundTargetLayout, figures: Figures) -> dict[str, str]:
     monitored = sum(group.state is GroupState.MONITORED for group in layout.groups)
-    summary = {"groups": f"{monitored}/{len(layout.groups)}"}
+    summary = {"groups": f"{monitored}/{len(layout.groups) + len(layout.target.refused)}"}
     by_block = figures.objects.get(layout.uid, {})
     if by_block:
         summary["blocks"] = _blocks(by_block)
@@ -131,6 +149,11 @@ def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]
     if figures:
         status["cacheBlocks"] = figures
     return status
+
+
+def _refused_group(group: MonitoringGroup) -> dict[str, Any]:
+    """As little as can be said: a tenant may have any number of them, and the condition has the message."""
+    return {"name": group.name, "state": str(GroupState.REFUSED), "reason": str(Reason.TOO_MANY_GROUPS)}
 
 
 def _block_figure(figure: BlockFigure) -> dict[str, Any]:

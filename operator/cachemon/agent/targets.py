@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from cachemon.engine.layout import Layout, Target, TargetLayout
-from cachemon.model.api import ROLE_MIGRATION_TARGET, CacheMonitorGroup, ObjectName, parse_cache_monitor_group
+from cachemon.model.api import (
+    MONITORED,
+    ROLE_MIGRATION_TARGET,
+    CacheMonitorGroup,
+    ObjectName,
+    parse_cache_monitor_group,
+)
+from cachemon.model.group_limit import Claim, admitted
 
 __all__ = [
     "BoundLayout",
@@ -15,9 +22,10 @@ __all__ = [
     "BoundTargetLayout",
     "Departures",
     "is_handing_over",
+    "limited",
+    "parse_bound_group",
     "targets_of",
     "vmis_of",
-    "what_binds",
 ]
 
 BoundTarget = Target[CacheMonitorGroup]
@@ -28,10 +36,19 @@ For annotations: values are made by the class itself, as Python 3.11 can't call 
 BoundTargetLayout = TargetLayout[CacheMonitorGroup]
 BoundLayout = Layout[CacheMonitorGroup]
 
-_OUR_STATUS = frozenset({"observedTime", "summary", "groups", "conditions"})
+
+def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
+    """A CacheMonitorGroup with no more of its conditions than our own needs: when its status last changed."""
+    group = parse_cache_monitor_group(obj)
+    ours = tuple(
+        {key: condition[key] for key in ("type", "status", "lastTransitionTime")}
+        for condition in group.raw_conditions
+        if condition["type"] == MONITORED
+    )
+    return replace(group, conditions={}, raw_conditions=ours)
 
 
-def targets_of(node_name: str, *watched: Mapping[ObjectName, Mapping[str, Any]]) -> tuple[BoundTarget, ...]:
+def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup]) -> tuple[BoundTarget, ...]:
     """The targets of a node, oldest object first.
 
     Args:
@@ -39,19 +56,36 @@ def targets_of(node_name: str, *watched: Mapping[ObjectName, Mapping[str, Any]])
         watched: objects by name as the watches have them (bound to the node; about to migrate to it). An object
             may be in several, of different age: the newest one counts.
     """
-    newest: dict[ObjectName, Mapping[str, Any]] = {}
+    newest: dict[ObjectName, CacheMonitorGroup] = {}
     for objects in watched:
-        for name, obj in objects.items():
-            if name not in newest or _version(obj) > _version(newest[name]):
-                newest[name] = obj
-    targets = (_target(node_name, obj) for obj in newest.values())
+        for name, group in objects.items():
+            if name not in newest or _version(group) > _version(newest[name]):
+                newest[name] = group
+    targets = (_target(node_name, group) for group in newest.values())
     return tuple(sorted(_having_a_part(targets), key=lambda t: (t.object.created, t.object.name)))
 
 
-def what_binds(obj: Mapping[str, Any]) -> object:
-    """What of an object concerns its targets: not the part of its status that agents write, many times a second."""
-    status = {key: value for key, value in obj.get("status", {}).items() if key not in _OUR_STATUS}
-    return obj["metadata"]["uid"], obj["metadata"]["generation"], status
+def limited(targets: Sequence[BoundTarget]) -> tuple[BoundTarget, ...]:
+    """The targets with no more groups for a VMI than it may have; the others are among their `refused`."""
+    counts = admitted(
+        Claim(
+            target.object.uid,
+            target.object.guest_name,
+            not target.object.policy,
+            target.object.created,
+            target.object.name.name,
+            len(target.object.groups),
+        )
+        for target in targets
+    )
+    return tuple(_limited(target, counts[target.object.uid]) for target in targets)
+
+
+def _limited(target: BoundTarget, groups: int) -> BoundTarget:
+    obj = target.object
+    if groups == len(obj.groups):
+        return target
+    return replace(target, object=replace(obj, groups=obj.groups[:groups]), refused=obj.groups[groups:])
 
 
 def is_handing_over(layout: BoundTargetLayout) -> bool:
@@ -103,14 +137,13 @@ class Departures:
         return min((end for _, end in self._leaving.values()), default=math.inf) - self._clock()
 
 
-def _version(obj: Mapping[str, Any]) -> int:
+def _version(group: CacheMonitorGroup) -> int:
     """The resourceVersions of one kind are comparable numbers (KEP-5504, Kubernetes 1.35)."""
-    version = obj["metadata"]["resourceVersion"]
+    version = group.resource_version
     return int(version) if version.isdecimal() else 0
 
 
-def _target(node_name: str, obj: Mapping[str, Any]) -> BoundTarget:
-    group = parse_cache_monitor_group(obj)
+def _target(node_name: str, group: CacheMonitorGroup) -> BoundTarget:
     pods = tuple(placement.pod_uid for placement in group.placements if placement.node_name == node_name)
     return Target(group, pods, reports=group.node_name == node_name)
 

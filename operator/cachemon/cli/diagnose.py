@@ -81,6 +81,7 @@ ADVICE: Mapping[str, str] = {
         "switch RDT (Intel), QoS (AMD) on in the firmware and pass it through if the node is a VM; "
         "else keep the agent off this node"
     ),
+    Reason.TOO_MANY_GROUPS: "delete groups of this VM that nobody needs; `kubectl get cmg` shows them",
     Reason.OUT_OF_RMIDS: "raise spec.priority of what matters, delete groups, or end what other programs hold",
     Reason.THREADS_IN_FOREIGN_GROUP: "stop the other program (pqos, libvirt's <cachetune>) from monitoring this VM",
     Reason.NO_BANDWIDTH_COUNTER: "raise spec.priority, or have fewer groups on the node; occupancy is complete",

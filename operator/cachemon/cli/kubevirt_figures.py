@@ -15,6 +15,8 @@ from cachemon.model.readings import VALID
 
 __all__ = ["run"]
 
+_REFUSED = "Refused"
+
 
 async def run(args: Namespace, session: Session) -> int:
     """Print the statistics of the named VMIs, or of all in scope.
@@ -66,7 +68,12 @@ def _domain_use(name: str, objects: Iterable[Mapping[str, Any]]) -> DomainUse:
         status = obj.get("status", {})
         if problem := _object_problem(obj):
             remarks.append(f"{obj['metadata']['name']}: {problem}")
-        for item in status.get("groups", []):
+        items = status.get("groups", [])
+        if refused := sum(item["state"] == _REFUSED for item in items):
+            remarks.append(f"{obj['metadata']['name']}: {refused} {_REFUSED}, {_message(obj, 'Monitored')}")
+        for item in items:
+            if item["state"] == _REFUSED:
+                continue
             group = item["name"] if item["name"] not in seen else f"{obj['metadata']['name']}.{item['name']}"
             seen.add(group)
             remarks += _group_problems(group, item)
@@ -86,10 +93,19 @@ def _group_problems(name: str, item: Mapping[str, Any]) -> Iterable[str]:
             yield f"{name}: cache block {block['id']} reads {block['reading']}"
 
 
+def _condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
+    return next((item for item in obj.get("status", {}).get("conditions", ()) if item["type"] == kind), None)
+
+
+def _message(obj: Mapping[str, Any], kind: str) -> str:
+    found = _condition(obj, kind)
+    return str(found["message"]) if found else ""
+
+
 def _object_problem(obj: Mapping[str, Any]) -> str:
     """Why there are no figures, or why those that are there are old."""
     status = obj.get("status", {})
-    ready = next((item for item in status.get("conditions", ()) if item["type"] == "Ready"), None)
+    ready = _condition(obj, "Ready")
     if not status.get("groups"):
         return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
     return str(ready["message"]) if ready and ready["status"] == "Unknown" else ""

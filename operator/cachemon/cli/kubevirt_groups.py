@@ -18,7 +18,7 @@ from cachemon.model.cpu_resource import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import InvalidInputError, KubeConflictError, KubeNotFoundError
 from cachemon.model.groups import MonitoringGroup, parse_groups, render_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 
 __all__ = ["run"]
 

@@ -12,12 +12,13 @@ stores, but an older schema may have let an object in, and not every server is a
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
 
-__all__ = ["ODD", "Change", "Collection", "Index"]
+__all__ = ["ODD", "Change", "Collection", "Entry", "Index", "Parsed", "Unreadable"]
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,23 @@ class Change(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Item(Generic[T]):
+class Parsed(Generic[T]):
+    """An object as it was at a resourceVersion, as a value."""
+
+    name: ObjectName
     version: int
     value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that is not as it should be, and what is wrong with it."""
+
+    name: ObjectName
+    problem: str
+
+
+Entry = Parsed[T] | Unreadable
 
 
 class Collection(Generic[T]):
@@ -56,7 +71,7 @@ class Collection(Generic[T]):
         self._parse = parse
         self._kind = kind
         self._aside: dict[ObjectName, str] = {}
-        self._items: dict[ObjectName, _Item[T]] = {}
+        self._items: dict[ObjectName, Parsed[T]] = {}
         self._removed: dict[ObjectName, int] = {}
         self._listed = 0
 
@@ -86,30 +101,51 @@ class Collection(Generic[T]):
         name = _name_of(obj)
         if name is None:
             return None
-        try:
-            version = _version_of(obj)
-        except ODD as err:
-            return self._put_aside(name, err)
-        known = self._items.get(name)
-        newest = known.version if known else max(self._listed, self._removed.get(name, 0))
-        if version <= newest:
+        with suppress(*ODD):  # then `read` says so
+            if _version_of(obj) <= self._newest(name):
+                return None
+        return self._take(self.read(obj))
+
+    def read(self, obj: Mapping[str, Any]) -> "Entry[T] | None":
+        """An object as `replace` takes it; what is known of this very version is not parsed again.
+
+        None for what has no name, and so is no object.
+        """
+        name = _name_of(obj)
+        if name is None:
             return None
         try:
-            value = self._parse(obj)
+            version, known = _version_of(obj), self._items.get(name)
+            return known if known and known.version == version else Parsed(name, version, self._parse(obj))
         except ODD as err:
-            return self._put_aside(name, err)
-        self._aside.pop(name, None)
-        self._removed.pop(name, None)
-        self._items[name] = _Item(version, value)
-        return Change(name, known.value if known else None, value)
+            return Unreadable(name, f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE])
 
-    def _put_aside(self, name: ObjectName, err: Exception) -> Change[T] | None:
-        told = f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE]
-        if self._aside.get(name) != told:
-            self._aside[name] = told
-            log.error("%s %s is left out, it can't be read (%s); correct or delete it", self._kind, name, told)
-        known = self._items.pop(name, None)
-        return None if known is None else Change(name, known.value, None)
+    def _take(self, entry: "Entry[T] | None") -> Change[T] | None:
+        if entry is None:
+            return None
+        return self._put_aside(entry) if isinstance(entry, Unreadable) else self._put(entry)
+
+    def _newest(self, name: ObjectName) -> int:
+        known = self._items.get(name)
+        return known.version if known else max(self._listed, self._removed.get(name, 0))
+
+    def _put(self, item: Parsed[T]) -> Change[T] | None:
+        if item.version <= self._newest(item.name):
+            return None
+        known = self._items.get(item.name)
+        self._aside.pop(item.name, None)
+        self._removed.pop(item.name, None)
+        self._items[item.name] = item
+        return Change(item.name, known.value if known else None, item.value)
+
+    def _put_aside(self, odd: Unreadable) -> Change[T] | None:
+        if self._aside.get(odd.name) != odd.problem:
+            self._aside[odd.name] = odd.problem
+            log.error(
+                "%s %s is left out, it can't be read (%s); correct or delete it", self._kind, odd.name, odd.problem
+            )
+        known = self._items.pop(odd.name, None)
+        return None if known is None else Change(odd.name, known.value, None)
 
     def remove(self, obj: Mapping[str, Any]) -> Change[T] | None:
         """An object as it was deleted, with the resourceVersion of that; None when that is old news."""
@@ -130,7 +166,7 @@ class Collection(Generic[T]):
         del self._items[name]
         return Change(name, known.value, None)
 
-    def replace(self, objects: Iterable[Mapping[str, Any]], version: int) -> list[Change[T]]:
+    def replace(self, objects: "Iterable[Entry[T] | None]", version: int) -> list[Change[T]]:
         """A complete list, as of `version`: what is not in it is gone, unless we heard of it later.
 
         Lists are made one after another, so a version that goes down means another history (etcd restored from
@@ -138,11 +174,11 @@ class Collection(Generic[T]):
         """
         if version < self._listed:
             self._removed.clear()
-            self._items = {name: _Item(0, item.value) for name, item in self._items.items()}
+            self._items = {name: Parsed(name, 0, item.value) for name, item in self._items.items()}
         self._listed = 0  # what the list has may have changed long before the list before it
-        objects = list(objects)
-        changes = [change for obj in objects if (change := self.put(obj)) is not None]
-        changes += self._drop_absent(filter(None, map(_name_of, objects)), version)
+        entries = [entry for entry in objects if entry is not None]
+        changes = [change for entry in entries if (change := self._take(entry)) is not None]
+        changes += self._drop_absent((entry.name for entry in entries), version)
         self._listed = version
         self._removed = {name: at for name, at in self._removed.items() if at > version}
         return changes

@@ -1,7 +1,7 @@
 """From what is known of a group, its VMI, its pods and its node's agent to what has to be written. Pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from cachemon.controller.binding import Binding, bind
@@ -20,7 +20,8 @@ from cachemon.model.api import (
 )
 from cachemon.model.clocks import written_at
 from cachemon.model.conditions import Condition, render_condition, whole_conditions
-from cachemon.model.policies import POLICY_LABEL, stamped_name
+from cachemon.model.groups import digest_of
+from cachemon.model.stamps import policy_of
 from cachemon.model.times import format_time
 
 __all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "parse_stored_group"]
@@ -42,10 +43,10 @@ class StoredGroup:
     """A CacheMonitorGroup as the API server has it.
 
     Attributes:
-        group: what everybody reads of it.
+        group: what everybody reads of it, but for its spec.groups: there may be many, and nothing is decided by them.
         own_status: the operator's fields of its status, as they stand there.
         has_figures: whether there is anything of an agent in its status.
-        policy: the policy that stamped it, by its label and its name; empty for a person's.
+        digest: of a stamped one, of its spec.groups.
         owner_uids: of a stamped one, the uids of its owners.
         report: what it says about its agent's last write.
         is_ending: of a stamped one, whether it is deleted already and waits for somebody's finalizer.
@@ -54,7 +55,7 @@ class StoredGroup:
     group: CacheMonitorGroup
     own_status: Mapping[str, Any]
     has_figures: bool
-    policy: str = ""
+    digest: bytes = b""
     owner_uids: frozenset[str] = frozenset()
     report: Report = field(default_factory=lambda: Report(""))
     is_ending: bool = False
@@ -63,7 +64,12 @@ class StoredGroup:
     def stamp_facts(self) -> tuple[object, ...]:
         """All of it that a policy's wish is compared with."""
         group = self.group
-        return self.policy, self.owner_uids, group.groups, group.priority, group.status_period_seconds
+        return self.policy, self.owner_uids, self.digest, group.priority, group.status_period_seconds
+
+    @property
+    def policy(self) -> str:
+        """The policy that stamped it; empty for a person's."""
+        return self.group.policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +129,18 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     has_figures = any(name in status for name in _AGENT_FIELDS) or any(
         item["type"] == MONITORED for item in conditions
     )
+    if not policy_of(obj):
+        group = parse_cache_monitor_group(obj, reads_groups=False)
+        return StoredGroup(group, own, has_figures, report=_report(group, obj))
     group = parse_cache_monitor_group(obj)
-    report = Report(group.observed_time, written_at(obj), group.node_name)
-    policy = obj["metadata"].get("labels", {}).get(POLICY_LABEL, "")
-    if not policy or group.name.name != stamped_name(group.vmi_name, policy):
-        return StoredGroup(group, own, has_figures, report=report)
     owners = frozenset(owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()))
     is_ending = "deletionTimestamp" in obj["metadata"]
-    return StoredGroup(group, own, has_figures, policy, owners, report, is_ending)
+    bare = replace(group, groups=())
+    return StoredGroup(bare, own, has_figures, digest_of(group.groups), owners, _report(bare, obj), is_ending)
+
+
+def _report(group: CacheMonitorGroup, obj: Mapping[str, Any]) -> Report:
+    return Report(group.observed_time, written_at(obj), group.node_name)
 
 
 def decide(

@@ -11,16 +11,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
-from cachemon.model.clocks import is_agents_entry
 from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
 
 __all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -30,25 +31,8 @@ LAUNCHER_PODS = "kubevirt.io=virt-launcher"
 _ORDER = ((GROUPS, ""), (NODES, ""), (POLICIES, ""), (NAMESPACES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
 """What is named by others is listed after them: a group's VMI is there if it is, and a VMI's pod too."""
 
-_UNREAD_METADATA = frozenset({"managedFields", "annotations"})
-_UNREAD_SPEC = frozenset({"containers", "initContainers", "volumes", "tolerations", "affinity"})
-
 _FIRST_TRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 15.0
-
-
-def bare(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """The object without its largest parts, that nobody here reads: a pod of KubeVirt has 20 KiB."""
-    slim = dict(obj)
-    if isinstance(metadata := obj.get("metadata"), Mapping):
-        slim["metadata"] = {key: value for key, value in metadata.items() if key not in _UNREAD_METADATA}
-        if isinstance(entries := metadata.get("managedFields"), list) and (
-            written := [{**entry, "fieldsV1": {}} for entry in entries if is_agents_entry(entry)]
-        ):
-            slim["metadata"]["managedFields"] = written
-    if isinstance(spec := obj.get("spec"), Mapping):
-        slim["spec"] = {key: value for key, value in spec.items() if key not in _UNREAD_SPEC}
-    return slim
 
 
 def _named(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,9 +47,9 @@ class ListClient(Protocol):
         resource: Resource,
         selector: Selector = ...,
         *,
-        keep: Callable[[dict[str, Any]], dict[str, Any]] = ...,
+        keep: Callable[[dict[str, Any]], T],
         metadata_only: bool = ...,
-    ) -> Listing:
+    ) -> Listing[T]:
         """All objects that the selector takes."""
 
 
@@ -109,7 +93,9 @@ class Relister:
             started = time.monotonic()
             try:
                 for resource, labels in _ORDER:
-                    listing = await self._client.list(resource, Selector(labels=labels), keep=bare)
+                    listing = await self._client.list(
+                        resource, Selector(labels=labels), keep=self._store.reader(resource)
+                    )
                     self._store.hear_all(resource, listing.items, _version_of(listing), served_at=listing.served_at)
             except KubeError:
                 self._metrics.relists.labels("failed").inc()
@@ -164,7 +150,7 @@ class Relister:
         return True
 
 
-def _version_of(listing: Listing) -> int:
+def _version_of(listing: Listing[Any]) -> int:
     """Of the list as a whole; what is newer and what older can't be told without."""
     try:
         return int(listing.resource_version)

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.kube.client import Listing, Selector
@@ -38,6 +38,8 @@ __all__ = ["Limits", "RetireClient", "Retirement", "retired_status"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/component in (agent,operator)")
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
@@ -54,9 +56,9 @@ class RetireClient(Protocol):
         selector: Selector = ...,
         namespace: str = ...,
         *,
-        keep: Callable[[dict[str, Any]], dict[str, Any]] = ...,
+        keep: Callable[[dict[str, Any]], T],
         metadata_only: bool = ...,
-    ) -> Listing:
+    ) -> Listing[T]:
         """All objects, in pages."""
 
     async def send_status(
@@ -175,7 +177,9 @@ class Retirement:
     async def _wait_for_the_programs_to_end(self) -> None:
         while self._elapsed < self._limits.wait_seconds:
             try:
-                pods = (await self._client.list(PODS, _PROGRAMS, self._namespace, metadata_only=True)).items
+                pods = (
+                    await self._client.list(PODS, _PROGRAMS, self._namespace, keep=name_of, metadata_only=True)
+                ).items
             except KubeError as err:
                 log.warning("looking for the pods of operator and agents: %s", err)
             else:

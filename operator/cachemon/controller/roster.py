@@ -6,7 +6,7 @@ from cachemon.controller.collection import Collection, Index
 from cachemon.controller.stamping import StoredPolicy, Wish
 from cachemon.controller.vmi import Vmi
 from cachemon.model.api import ObjectName
-from cachemon.model.policies import stamped_name
+from cachemon.model.stamps import stamped_name
 
 __all__ = ["Roster"]
 

@@ -15,8 +15,9 @@ from cachemon.controller.decision import Apply, Decision, Delete, StoredGroup
 from cachemon.controller.vmi import Vmi
 from cachemon.model.api import API_VERSION, GROUPS, POLICIES, READY, VMIS, ObjectName
 from cachemon.model.conditions import Condition, render_condition
-from cachemon.model.policies import POLICY_LABEL, CacheMonitorPolicy, parse_cache_monitor_policy, stamped_name
+from cachemon.model.policies import CacheMonitorPolicy, parse_cache_monitor_policy
 from cachemon.model.reasons import Reason
+from cachemon.model.stamps import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
 __all__ = [
@@ -84,7 +85,7 @@ def standing_of(stored: StoredGroup | None, wish: Wish) -> Standing:
     group, template = stored.group, wish.policy.template
     as_wanted = (
         wish.vmi.uid in stored.owner_uids
-        and group.groups == template.groups
+        and stored.digest == template.digest
         and group.priority == template.priority
         and group.status_period_seconds == template.status_period_seconds
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cachemon.controller.collection import Change, Collection, Index
+from cachemon.controller.collection import Change, Collection, Entry, Index
 from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
 from cachemon.controller.node_agent import NodeAgent, parse_node_agent
 from cachemon.controller.queue import FairQueue
@@ -87,14 +87,18 @@ class Store:
         if change is not None:
             self._follow(resource, change)
 
+    def reader(self, resource: Resource) -> Callable[[Mapping[str, Any]], Entry[Any] | None]:
+        """Makes of an object what is known of it: all that is kept, so that a list need not be kept as a whole."""
+        return self._collections[resource].read
+
     def hear_all(
         self,
         resource: Resource,
-        objects: Iterable[Mapping[str, Any]],
+        objects: Iterable[Entry[Any] | None],
         resource_version: int,
         served_at: float | None = None,
     ) -> None:
-        """A complete list of a resource.
+        """A complete list of a resource, each object as its `reader` has it.
 
         Args:
             resource: of which.

@@ -12,7 +12,7 @@ from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.presence import Presence, shortfall
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu
+from cachemon.model.threads import MOST_QEMUS, Qemu, each_once
 
 __all__ = ["Carried", "RmidCount", "cells_by_group", "judge", "presences_of"]
 
@@ -75,7 +75,7 @@ def judge(target: Target[W], qemus: Sequence[Qemu], carried: Carried) -> TargetL
 
 def presences_of(qemus: Iterable[Qemu]) -> Mapping[int, Presence]:
     """The threads of each QEMU, counted once for all groups; by its PID."""
-    return {qemu.pid: Presence.of(qemu) for qemu in qemus}
+    return {qemu.pid: Presence.of(qemu) for qemu in each_once(qemus)}
 
 
 def _has_all_vcpus(presence: Presence, vcpu_count: int) -> bool:

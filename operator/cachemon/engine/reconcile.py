@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Generic, NamedTuple
 
@@ -29,7 +30,7 @@ from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu, Thread
+from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, each_once
 from cachemon.qemu.discovery import Owners, QemuFinder
 from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
@@ -181,10 +182,8 @@ class Reconciler(Generic[W]):
             budget=self._budget,
         )
         without_rmid = frozenset(applied.without_rmid)
-        presences = presences_of(_each(qemus))
-        carried = Carried(
-            plan, by_group, applied.failed, without_rmid, count, self._words, presences, self._uncounted
-        )
+        seen = presences_of(chain.from_iterable(qemus.values()))
+        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._words, seen, self._uncounted)
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         node = _node_facts(basis, tuple(observed.control_groups), count)
         return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
@@ -203,7 +202,9 @@ class Reconciler(Generic[W]):
         }
 
     def _observe(self, qemus: Mapping[str, Sequence[Qemu]]) -> Observed:
-        threads = frozenset(thread for qemu in _each(qemus) for thread in qemu.threads)
+        threads = frozenset(
+            thread for qemu in each_once(chain.from_iterable(qemus.values())) for thread in qemu.threads
+        )
         now = self._clock()
         stale = now - self._observed_at > self._verify_seconds
         observed = self._observed
@@ -287,11 +288,6 @@ def _cells(
                 wanted.setdefault(qemu.pid, (qemu, []))[1].append(target)
     cells = [cell for qemu, of in wanted.values() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
-
-
-def _each(qemus: Mapping[str, Sequence[Qemu]]) -> Iterable[Qemu]:
-    """Every QEMU once, however many objects want something of it."""
-    return {qemu.pid: qemu for found in qemus.values() for qemu in found}.values()
 
 
 def _complete(

@@ -5,17 +5,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
 import aiohttp
 
 from cachemon import __version__
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.failures import failure, message_of
+from cachemon.kube.queries import Selector, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeTimeoutError, KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
+
+T = TypeVar("T")
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
@@ -24,23 +27,14 @@ _LIST_OF_METADATA = _METADATA.replace("Metadata;", "MetadataList;")
 _JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
 _LONGEST_EVENT_BYTES = 4 * 1024 * 1024
 """Of a watch; etcd takes objects of 1.5 MiB, and JSON may be larger than what is stored."""
-
-
-def _everything(obj: dict[str, Any]) -> dict[str, Any]:
-    return obj
-
-
-class Selector(NamedTuple):
-    """What part of a resource to list: both in the API's syntax, empty for all."""
-
-    fields: str = ""
-    labels: str = ""
+_PAGE_OBJECTS = 20
+"""Of a list. A page is in memory as a whole, ten times its JSON, and one tenant's objects may fill it."""
 
 
 ALL_OBJECTS = Selector()
 
 
-class Listing(NamedTuple):
+class Listing(NamedTuple, Generic[T]):
     """The answer to a list.
 
     Attributes:
@@ -49,7 +43,7 @@ class Listing(NamedTuple):
         served_at: when the server sent the last of it, seconds since the epoch by its clock; None when unknown.
     """
 
-    items: list[dict[str, Any]]
+    items: list[T]
     resource_version: str
     served_at: float | None = None
 
@@ -98,7 +92,23 @@ class KubeClient:
 
     async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
         """One object."""
-        return await self._json("GET", _path(resource, name))
+        return await self._json("GET", path_of(resource, name))
+
+    @overload
+    async def list(
+        self, resource: Resource, selector: Selector = ..., namespace: str = ..., *, metadata_only: bool = ...
+    ) -> Listing[dict[str, Any]]: ...
+
+    @overload
+    async def list(
+        self,
+        resource: Resource,
+        selector: Selector = ...,
+        namespace: str = ...,
+        *,
+        keep: Callable[[dict[str, Any]], T],
+        metadata_only: bool = ...,
+    ) -> Listing[T]: ...
 
     async def list(
         self,
@@ -106,28 +116,30 @@ class KubeClient:
         selector: Selector = ALL_OBJECTS,
         namespace: str = "",
         *,
-        keep: Callable[[dict[str, Any]], dict[str, Any]] = _everything,
+        keep: Callable[[dict[str, Any]], Any] | None = None,
         metadata_only: bool = False,
-    ) -> Listing:
+    ) -> Listing[Any]:
         """All objects that the selector takes, in all namespaces unless one is named.
 
         Args:
             resource: of which kind.
             selector: which of them.
             namespace: where; empty for everywhere.
-            keep: what of an object is wanted. The list comes in pages, and only this outlives its page.
+            keep: what of an object is wanted; without it all. The list comes in pages, and only this outlives its
+                page.
             metadata_only: let the server leave out all but `metadata` of each object.
         """
-        items: list[dict[str, Any]] = []
-        query = {"limit": "200", **_selection(selector)}
-        path, accept = _path(resource, ObjectName(namespace, "")), _LIST_OF_METADATA if metadata_only else _JSON
+        items: list[Any] = []
+        query = {"limit": str(_PAGE_OBJECTS), **query_of(selector)}
+        path, accept = path_of(resource, ObjectName(namespace, "")), _LIST_OF_METADATA if metadata_only else _JSON
         while True:
             response = await self._request("GET", path, query, headers={"Accept": accept}, limit=self._limit)
             page = _decode(await _answer(response.read()))
-            metadata = page.get("metadata")
+            found, metadata = page["items"] or (), page.get("metadata")  # an empty list of metadata has null
             if not isinstance(metadata, dict):
                 raise KubeUnreachableError(f"the API server's answer is no list: {str(page)[:100]}")
-            items += map(keep, page["items"] or ())  # an empty list of metadata has null
+            items += found if keep is None else map(keep, found)
+            del page, found  # before the next one comes
             if not metadata.get("continue"):
                 return Listing(items, metadata["resourceVersion"], served_at=_date(response))
             query["continue"] = metadata["continue"]
@@ -141,9 +153,9 @@ class KubeClient:
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(seconds),
-            **_selection(selector),
+            **query_of(selector),
         }
-        response = await self._request("GET", _path(resource, ObjectName("", "")), query, limit=self._watch_limit)
+        response = await self._request("GET", path_of(resource, ObjectName("", "")), query, limit=self._watch_limit)
         try:
             while line := await _answer(response.content.readline()):
                 event = _decode(line)
@@ -158,8 +170,8 @@ class KubeClient:
     ) -> dict[str, Any]:
         """Create an object, or only have it checked; KubeConflictError when there is one of this name."""
         namespace = body["metadata"].get("namespace", "")
-        query = {"fieldManager": field_manager, **_dry(run=dry_run)}
-        return await self._json("POST", _path(resource, ObjectName(namespace, "")), query, body)
+        query = {"fieldManager": field_manager, **dry(run=dry_run)}
+        return await self._json("POST", path_of(resource, ObjectName(namespace, "")), query, body)
 
     async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
         """Server-side apply of a whole object, created where it is missing; its status is not touched.
@@ -169,7 +181,7 @@ class KubeClient:
         query = {"fieldManager": field_manager, "force": "true"}
         headers = {"Content-Type": _APPLY, "Accept": _JSON}
         response = await self._request(
-            "PATCH", _path(resource, name_of(body)), query, body, limit=self._limit, headers=headers
+            "PATCH", path_of(resource, name_of(body)), query, body, limit=self._limit, headers=headers
         )
         return _decode(await _answer(response.read()))
 
@@ -180,13 +192,13 @@ class KubeClient:
 
         KubeConflictError when it has changed since the resourceVersion that `body` has.
         """
-        query = {"fieldManager": field_manager, **_dry(run=dry_run)}
-        return await self._json("PUT", _path(resource, name_of(body)), query, body)
+        query = {"fieldManager": field_manager, **dry(run=dry_run)}
+        return await self._json("PUT", path_of(resource, name_of(body)), query, body)
 
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         """Delete this very object: KubeConflictError when another one has the name now."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
-        await self._json("DELETE", _path(resource, name), body=body)
+        await self._json("DELETE", path_of(resource, name), body=body)
 
     async def apply_status(
         self,
@@ -222,7 +234,7 @@ class KubeClient:
             "status": status,
         }
         query = {"fieldManager": field_manager, "force": "true"}
-        path = f"{_path(resource, name)}/status"
+        path = f"{path_of(resource, name)}/status"
         return await self._request(
             "PATCH", path, query, body, limit=self._limit, headers={"Content-Type": _APPLY, "Accept": accept}
         )
@@ -310,18 +322,3 @@ def _decode(body: bytes) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise KubeUnreachableError(f"the API server's answer is no object: {body[:100]!r}")
     return answer
-
-
-def _path(resource: Resource, name: ObjectName) -> str:
-    root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    scope = f"/namespaces/{name.namespace}" if name.namespace else ""
-    return f"{root}{scope}/{resource.plural}" + (f"/{name.name}" if name.name else "")
-
-
-def _selection(selector: Selector) -> dict[str, str]:
-    chosen = {"fieldSelector": selector.fields, "labelSelector": selector.labels}
-    return {key: value for key, value in chosen.items() if value}
-
-
-def _dry(*, run: bool) -> dict[str, str]:
-    return {"dryRun": "All"} if run else {}

@@ -6,9 +6,9 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Generic, NoReturn, TypeVar
 
-from cachemon.kube.client import KubeClient, Selector
+from cachemon.kube.client import KubeClient, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
 
@@ -16,21 +16,24 @@ __all__ = ["Informer"]
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _LAST_BACKOFF_SECONDS = 15.0
 _SHORTEST_WATCH_SECONDS = 0.5
 
 
-class Informer:
-    """The objects of one resource that a selector takes.
+class Informer(Generic[T]):
+    """The objects of one resource that a selector takes, as values: each is parsed once, and nothing else is kept.
 
     Args:
         client: the API server.
         resource: what to watch.
         selector: which part of it.
+        parse: from an object as the API has it to the value that is kept.
         changed: called after every change of `objects` that matters, in the event loop.
         watch_seconds: how long one watch lasts before the next; jitter is added.
         backoff_seconds: how long to wait after the first failure; it doubles with each.
-        matters: what of an object must change for `changed` to be called.
+        matters: what of a value must change for `changed` to be called.
         clock: monotonic seconds.
     """
 
@@ -39,26 +42,28 @@ class Informer:
         client: KubeClient,
         resource: Resource,
         selector: Selector,
+        parse: Callable[[Mapping[str, Any]], T],
         changed: Callable[[], None],
         *,
         watch_seconds: int = 300,
         backoff_seconds: float = 0.5,
-        matters: Callable[[Mapping[str, Any]], object] = lambda obj: obj,
+        matters: Callable[[T], object] = lambda value: value,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._resource = resource
         self._selector = selector
+        self._parse = parse
         self._changed = changed
         self._watch_seconds = watch_seconds
         self._backoff_seconds = backoff_seconds
         self._matters = matters
         self._clock = clock
-        self._objects: dict[ObjectName, dict[str, Any]] = {}
+        self._objects: dict[ObjectName, T] = {}
         self.synced = asyncio.Event()
 
     @property
-    def objects(self) -> Mapping[ObjectName, dict[str, Any]]:
+    def objects(self) -> Mapping[ObjectName, T]:
         """What is known now; kept as it is while the API server is away."""
         return MappingProxyType(self._objects)
 
@@ -86,8 +91,10 @@ class Informer:
                 raise KubeUnreachableError("the watch ended as soon as it began")
 
     async def _list(self) -> str:
-        listing = await self._client.list(self._resource, self._selector)
-        self._objects = {name_of(item): item for item in listing.items}
+        listing = await self._client.list(
+            self._resource, self._selector, keep=lambda obj: (name_of(obj), self._parse(obj))
+        )
+        self._objects = dict(listing.items)
         self.synced.set()
         self._changed()
         return listing.resource_version
@@ -98,11 +105,15 @@ class Informer:
             resource_version = event.object["metadata"]["resourceVersion"]
             if event.type == "BOOKMARK":
                 continue
-            name = name_of(event.object)
-            before = self._objects.pop(name, None)
-            if event.type != "DELETED":
-                self._objects[name] = event.object
-                if before is not None and self._matters(before) == self._matters(event.object):
-                    continue
-            self._changed()
+            if self._take(event):
+                self._changed()
         return resource_version
+
+    def _take(self, event: WatchEvent) -> bool:
+        """Whether anything has changed that matters."""
+        name = name_of(event.object)
+        before = self._objects.pop(name, None)
+        if event.type == "DELETED":
+            return True
+        value = self._objects[name] = self._parse(event.object)
+        return before is None or self._matters(before) != self._matters(value)

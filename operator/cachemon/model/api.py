@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 from cachemon.model.conditions import Condition, parse_conditions, whole_conditions
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_groups
+from cachemon.model.stamps import policy_of
 
 API_GROUP = "cachemon.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -96,6 +97,7 @@ class CacheMonitorGroup:
         generation: metadata.generation.
         resource_version: metadata.resourceVersion.
         created: metadata.creationTimestamp, RFC 3339.
+        policy: the policy that stamped it; empty for a person's.
         vmi_name: spec.vmiName.
         groups: spec.groups; empty when they can't be meant (see `problem`).
         problem: why spec.groups can't be meant, or None. The API server refuses such objects; this is for
@@ -116,6 +118,7 @@ class CacheMonitorGroup:
     generation: int
     resource_version: str
     created: str
+    policy: str
     vmi_name: str
     groups: tuple[MonitoringGroup, ...]
     problem: str | None
@@ -149,16 +152,20 @@ class CacheMonitorGroup:
         return replace(self, resource_version="", observed_time="", conditions={}, raw_conditions=())
 
 
-def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
+def parse_cache_monitor_group(obj: Mapping[str, Any], *, reads_groups: bool = True) -> CacheMonitorGroup:
     """A CacheMonitorGroup as the API server hands it out.
 
     Odd entries of the status count for nothing, and an odd period for the default: whoever wrote them may be broken.
+
+    Args:
+        obj: the object.
+        reads_groups: whether its spec.groups are wanted; they are most of it.
     """
     metadata, spec, status = obj["metadata"], obj["spec"], obj.get("status", {})
     groups: tuple[MonitoringGroup, ...] = ()
     problem = None
     try:
-        groups = parse_groups(spec.get("groups"))
+        groups = parse_groups(spec.get("groups")) if reads_groups else ()
     except InvalidInputError as err:
         problem = str(err)
     raw_conditions = whole_conditions(status.get("conditions"))
@@ -168,6 +175,7 @@ def parse_cache_monitor_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
         generation=metadata["generation"],
         resource_version=_required_text(metadata, "resourceVersion"),
         created=_required_text(metadata, "creationTimestamp"),
+        policy=policy_of(obj),
         vmi_name=_required_text(spec, "vmiName"),
         groups=groups,
         problem=problem,

@@ -1,22 +1,13 @@
 """CacheMonitorPolicy: which VMIs it selects, and the group that each of them gets."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, name_of
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, parse_groups
+from cachemon.model.groups import digest_of, parse_groups
 from cachemon.model.vcpus import ALL
-
-POLICY_LABEL = "cachemon.dev/policy"
-"""On every stamped group: the name of its policy."""
-
-_LONGEST_VMI_PART = 189
-"""A name has 253 characters, a policy's (a label value) 63, and there is a dot between."""
-
-_HASH_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +49,13 @@ class Template:
 
     Attributes:
         items: `spec.groups` to be written. Never absent: what we have not written we could not take away again.
-        groups: the same as values, to compare with; empty when they can't be meant, and the API server refuses them.
+        digest: of the same, to compare with; that of no groups where they are not valid: the API server refuses them.
         priority: spec.priority.
         status_period_seconds: spec.statusPeriodSeconds.
     """
 
     items: tuple[Mapping[str, Any], ...]
-    groups: tuple[MonitoringGroup, ...]
+    digest: bytes
     priority: int
     status_period_seconds: int
 
@@ -125,21 +116,6 @@ def parse_selector(selector: Mapping[str, Any] | None) -> LabelSelector:
     return LabelSelector((*same, *more))
 
 
-def stamped_name(vmi_name: str, policy_name: str) -> str:
-    """The name of the group that a policy stamps for a VMI, `<VMI>.<policy>`.
-
-    A policy's name has no dot, so no two pairs have one name. The part of a VMI whose name is too long ends in
-    a hash, and has a length that no other part has.
-    """
-    if len(vmi_name) < _LONGEST_VMI_PART:
-        return f"{vmi_name}.{policy_name}"
-    head = vmi_name[: _LONGEST_VMI_PART - 1 - _HASH_CHARACTERS]
-    if not head[-1].isalnum():
-        head = f"{head[:-1]}0"  # a hyphen or a dot can't be followed by our hyphen
-    digest = hashlib.sha256(vmi_name.encode()).hexdigest()[:_HASH_CHARACTERS]
-    return f"{head}-{digest}.{policy_name}"
-
-
 def _parse_template(template: Mapping[str, Any]) -> Template:
     items = template.get("groups", [{"vcpus": ALL}])
     try:
@@ -148,7 +124,7 @@ def _parse_template(template: Mapping[str, Any]) -> Template:
         groups = ()
     return Template(
         items=tuple(items),
-        groups=groups,
+        digest=digest_of(groups),
         priority=template.get("priority", 0),
         status_period_seconds=template.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS),
     )

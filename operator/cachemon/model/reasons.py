@@ -35,6 +35,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     QEMU_NOT_FOUND = "QEMUNotFound"
     TOO_MANY_QEMUS = "TooManyQEMUs"
+    TOO_MANY_GROUPS = "TooManyGroups"
     VCPU_THREAD_MISSING = "VCPUThreadMissing"
     NO_SUCH_THREAD = "NoSuchThread"
     THREADS_NOT_IDENTIFIABLE = "ThreadsNotIdentifiable"

@@ -9,13 +9,13 @@ which libvirt always passes: `CPU n/KVM` (accel/kvm/kvm-accel-ops.c), `CPU n/TCG
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cachemon.model.vcpus import MAX_VCPU_ID
 
-__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "tell_apart", "vcpus_of"]
+__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "each_once", "tell_apart", "vcpus_of"]
 
 MOST_QEMUS = 4
 """Processes that one VMI may have on a node. KubeVirt has one, or two while a VMI moves; each takes RMIDs."""
@@ -120,6 +120,11 @@ def tell_apart(threads: Iterable[Thread]) -> tuple[Thread, ...]:
         if thread.thread_class is ThreadClass.VCPU:
             seen.add(thread.vcpu)
     return tuple(sorted(told, key=lambda thread: thread.tid))
+
+
+def each_once(qemus: Iterable[Qemu]) -> Collection[Qemu]:
+    """Every process once, however many objects want something of it."""
+    return {qemu.pid: qemu for qemu in qemus}.values()
 
 
 def vcpus_of(threads: Iterable[Thread]) -> tuple[int, ...]:

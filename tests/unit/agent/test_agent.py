@@ -1,8 +1,8 @@
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -15,6 +15,8 @@ from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import NODE, make_object
 from tests.unit.eventually import eventually
 from tests.unit.qemu.fake_proc import FakeProc
+
+T = TypeVar("T")
 
 POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 
@@ -38,9 +40,12 @@ class Server:
     async def get(self, _resource: Resource, name: ObjectName) -> dict[str, Any]:
         raise KubeNotFoundError(str(name))
 
-    async def list(self, _resource: Resource, selector: Selector) -> Listing:
+    async def list(
+        self, _resource: Resource, selector: Selector, *, keep: Callable[[dict[str, Any]], T]
+    ) -> Listing[T]:
         await self.listed.wait()
-        return Listing(self.objects if selector.fields.startswith("status.nodeName") else [], "100")
+        objects = self.objects if selector.fields.startswith("status.nodeName") else []
+        return Listing([keep(obj) for obj in objects], "100")
 
     async def watch(
         self, _resource: Resource, selector: Selector, _version: str, *, seconds: int

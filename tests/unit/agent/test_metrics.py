@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -65,6 +66,18 @@ def test_groups_are_counted_by_state_and_reason() -> None:
         ("Monitored", "", 1),
         ("Waiting", "VCPUThreadMissing", 1),
     ]
+
+
+def test_refused_groups_are_counted_and_have_no_series() -> None:
+    (target, groups) = (make_target(make_object("vm3")), [make_group("a", [cell(0)])])
+    refused = replace(target, refused=(make_group("b", []).group, make_group("c", []).group))
+    samples = scrape(make_layout((refused, groups)), Figures())
+    counted = [sample for sample in samples if sample.name == "cachemon_groups"]
+    assert [(sample.labels["state"], sample.labels["reason"], sample.value) for sample in counted] == [
+        ("Monitored", "", 1),
+        ("Refused", "TooManyGroups", 2),
+    ]
+    assert not [sample for sample in samples if sample.labels.get("group") in ("b", "c")]
 
 
 LARGEST = 2**64 - 1

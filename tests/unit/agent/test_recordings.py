@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, targets_of
+from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, parse_bound_group, targets_of
 from cachemon.controller.decision import decide, parse_stored_group
 from cachemon.controller.sighting import see
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
-from cachemon.model.api import ObjectName
+from cachemon.model.api import CacheMonitorGroup, ObjectName
 from cachemon.model.mon_groups import MonGroupName, Observed
 from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
 from tests.unit.agent.builders import make_reconciler
@@ -116,7 +116,7 @@ class NodeAgent:
         self._reconcile(*({NAME: group} if one else {} for one in has))
 
     def _reconcile(self, *watched: Mapping[ObjectName, Object]) -> None:
-        targets = self._departures.waited_for(targets_of(self.name, *watched))
+        targets = self._departures.waited_for(targets_of(self.name, *map(parsed, watched)))
         self.layout = self._reconciler.run(targets)
 
     @property
@@ -192,6 +192,10 @@ class Replay:
     @property
     def sources(self) -> list[str]:
         return [name for name, each in self.agents.items() if each.reports]
+
+
+def parsed(watched: Mapping[ObjectName, Object]) -> dict[ObjectName, CacheMonitorGroup]:
+    return {name: parse_bound_group(obj) for name, obj in watched.items()}
 
 
 def ticks(story: list[Step]) -> Iterator[tuple[Step, float]]:

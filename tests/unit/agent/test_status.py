@@ -98,6 +98,38 @@ def test_the_widest_status_keeps_to_the_schema() -> None:
     assert list(complaints(NODE_SCHEMA, node_status(layout, figures, period_seconds=60, before=[], now=NOW))) == []
 
 
+def refusing(refused: int, *groups: GroupLayout) -> BoundTargetLayout:
+    """An object some of whose groups are beyond what its VMI may have."""
+    layout = target_layout(*groups)
+    beyond = parse_groups([{"name": f"g{number}", "vcpus": "0-16383"} for number in range(refused)])
+    return replace(layout, target=replace(layout.target, refused=beyond))
+
+
+def test_a_refused_group_says_so_in_few_words_and_the_condition_names_the_limit() -> None:
+    layout = refusing(2, *BOTH)
+    status = group_status(layout, figures_of(layout, 5, 5), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert [group["name"] for group in status["groups"]] == ["a", "b", "g0", "g1"]
+    assert status["groups"][2] == {"name": "g0", "state": "Refused", "reason": "TooManyGroups"}
+    assert status["summary"]["groups"] == "1/4"
+    (condition,) = status["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "TooManyGroups")
+    assert condition["message"].startswith("2 of 4 groups are refused: a VMI has at most 64 groups")
+    assert "b: vCPU 1 has no thread yet" in condition["message"]
+
+
+def test_an_object_whose_groups_are_all_refused_has_a_small_status() -> None:
+    status = group_status(refusing(64), NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert status["summary"] == {"groups": "0/64"}
+    assert len(json.dumps(status)) < 64 * 80
+
+
+def test_a_group_that_is_refused_or_no_longer_makes_the_report_urgent() -> None:
+    one, other = (signature(refusing(number, *BOTH), NOTHING_READ) for number in (1, 2))
+    assert one.state != other.state
+
+
 def test_the_check_against_the_schema_does_complain() -> None:
     layout = target_layout(*BOTH)
     status = group_status(layout, figures_of(layout, 5, 5), NOW)

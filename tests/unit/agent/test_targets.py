@@ -1,12 +1,16 @@
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from cachemon.agent.targets import Departures, targets_of, what_binds
-from cachemon.model.api import ObjectName
+from cachemon.agent.targets import Departures, limited, parse_bound_group, targets_of
+from cachemon.model.api import CacheMonitorGroup, ObjectName
+from cachemon.model.stamps import POLICY_LABEL
 from tests.unit.agent.builders import NODE, make_object
 
 
-def named(*objects: dict[str, object]) -> dict[ObjectName, dict[str, object]]:
-    return {ObjectName("tenant-a", str(obj["metadata"]["name"])): obj for obj in objects}  # type: ignore[index]
+def named(*objects: Mapping[str, Any]) -> dict[ObjectName, CacheMonitorGroup]:
+    groups = map(parse_bound_group, objects)
+    return {group.name: group for group in groups}
 
 
 def test_the_node_of_the_binding_reports() -> None:
@@ -53,18 +57,79 @@ def test_an_object_that_cant_be_meant_is_a_target_with_a_problem() -> None:
     assert "backwards" in str(target.object.problem)
 
 
+def what_matters(**changes: Any) -> CacheMonitorGroup:
+    return parse_bound_group(make_object(**changes)).without_news()
+
+
 def test_what_an_agent_writes_binds_nothing() -> None:
-    before = make_object()
-    written = {"observedTime": "2026-11-22T09:00:00Z", "summary": {}, "groups": [], "conditions": []}
-    assert what_binds(make_object(version=101, status=written)) == what_binds(before)
+    condition = {
+        "type": "Monitored",
+        "status": "True",
+        "reason": "Monitored",
+        "message": "",
+        "lastTransitionTime": "t",
+    }
+    written = {"observedTime": "2026-11-22T09:00:00Z", "summary": {}, "groups": [], "conditions": [condition]}
+    assert what_matters(version=101, status=written) == what_matters()
 
 
 def test_a_new_binding_spec_or_object_binds() -> None:
-    before = what_binds(make_object())
-    assert what_binds(make_object(generation=2)) != before
-    assert what_binds(make_object(status={"vcpuCount": 8})) != before
-    assert what_binds(make_object(status={"placements": []})) != before
-    assert what_binds({**make_object(), "metadata": {**make_object()["metadata"], "uid": "another"}}) != before
+    before = what_matters()
+    assert what_matters(generation=2) != before
+    assert what_matters(status={"vcpuCount": 8}) != before
+    assert what_matters(status={"placements": []}) != before
+    other = {**make_object(), "metadata": {**make_object()["metadata"], "uid": "another"}}
+    assert parse_bound_group(other).without_news() != before
+
+
+def test_of_an_objects_conditions_no_message_is_kept() -> None:
+    conditions = [
+        {"type": kind, "status": "False", "reason": "r", "message": "long" * 999, "lastTransitionTime": "t"}
+        for kind in ("Bound", "Monitored", "Ready")
+    ]
+    group = parse_bound_group(make_object(status={"conditions": conditions}))
+    assert group.raw_conditions == ({"type": "Monitored", "status": "False", "lastTransitionTime": "t"},)
+    assert group.conditions == {}
+
+
+def spec_of(number: int) -> dict[str, Any]:
+    return {"vmiName": "vm3", "groups": [{"name": f"g{place}", "vcpus": "0"} for place in range(number)]}
+
+
+def test_a_vmi_has_no_more_groups_than_it_may_have_over_all_its_objects() -> None:
+    policy = make_object("vm3.gold", created="2026-11-25T08:00:00Z", spec=spec_of(2))
+    policy["metadata"]["labels"] = {POLICY_LABEL: "gold"}
+    objects = [
+        make_object("young", created="2026-11-24T08:00:00Z", spec=spec_of(1)),
+        make_object("old", created="2026-11-22T08:00:00Z", spec=spec_of(60)),
+        make_object("middle", created="2026-11-23T08:00:00Z", spec=spec_of(3)),
+        policy,
+        make_object("other", created="2026-11-26T08:00:00Z", spec=spec_of(64) | {"vmiName": "vm4"}),
+    ]
+    targets = {target.object.name.name: target for target in limited(targets_of(NODE, named(*objects)))}
+    counts = {name: (len(it.object.groups), [group.name for group in it.refused]) for name, it in targets.items()}
+    assert counts == {
+        "vm3.gold": (2, []),
+        "old": (60, []),
+        "middle": (2, ["g2"]),
+        "young": (0, ["g0"]),
+        "other": (64, []),
+    }
+
+
+def test_an_object_that_has_just_left_keeps_its_place_while_its_mon_groups_are_kept() -> None:
+    moments = Moments()
+    departures = Departures(2.0, moments)
+    both = named(
+        make_object("a", spec=spec_of(64)), make_object("b", created="2026-12-01T00:00:00Z", spec=spec_of(1))
+    )
+    limited(departures.waited_for(targets_of(NODE, both)))
+    left = named(make_object("b", created="2026-12-01T00:00:00Z", spec=spec_of(1)))
+    (stays, _) = limited(departures.waited_for(targets_of(NODE, left)))
+    assert len(stays.refused) == 1
+    moments.now += 2.0
+    (stays,) = limited(departures.waited_for(targets_of(NODE, left)))
+    assert stays.refused == ()
 
 
 class Moments:

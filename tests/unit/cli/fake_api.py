@@ -52,7 +52,12 @@ class FakeApi:
         except KeyError:
             raise KubeNotFoundError(f'{resource.plural} "{name.name}" not found') from None
 
-    async def list(self, resource: Resource, selector: Selector = Selector(), namespace: str = "") -> Listing:  # noqa: B008
+    async def list(
+        self,
+        resource: Resource,
+        selector: Selector = Selector(),  # noqa: B008
+        namespace: str = "",
+    ) -> Listing[dict[str, Any]]:
         self._fail(resource)
         wanted = dict(part.split("=", 1) for part in selector.fields.split(",") if part)
         labels = dict(part.split("=", 1) for part in selector.labels.split(",") if part)

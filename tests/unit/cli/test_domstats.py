@@ -82,6 +82,16 @@ def test_a_vmi_that_nobody_watches_is_told_of() -> None:
     assert "in any namespace" in Plugin().run("domstats", "-A").err
 
 
+def test_refused_groups_are_told_of_once_for_each_object() -> None:
+    plugin = Plugin()
+    refused = [{"name": f"g{number}", "state": "Refused", "reason": "TooManyGroups"} for number in range(3)]
+    monitored = {**ready("False", "TooManyGroups", "3 of 4 groups are refused"), "type": "Monitored"}
+    plugin.api.put(GROUPS, cmg("a", status=[group_status("w", block(0, 1)), *refused], condition=monitored))
+    done = plugin.run("domstats", "vm3")
+    assert done.err.splitlines() == ["a: 3 Refused, 3 of 4 groups are refused"]
+    assert "g0" not in done.out
+
+
 def test_no_figures_and_old_figures_are_told_of() -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg("a", status=None, condition=ready("False", "VMINotRunning", "it is off")))

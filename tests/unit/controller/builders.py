@@ -1,6 +1,6 @@
 """Objects and values of the operator's tests, small enough to read in a test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +9,9 @@ from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.sighting import Moment, Report, Sighting
 from cachemon.controller.store import Store
 from cachemon.controller.vmi import LauncherPod, Migration, Vmi
-from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName
+from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName, Resource
 from cachemon.model.conditions import Condition, Status
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 from cachemon.model.times import format_time
 
 Object = dict[str, Any]
@@ -229,3 +229,8 @@ def in_order(store: Store) -> list[ObjectName]:
 def roles(placements: Sequence[Any]) -> list[tuple[str, str]]:
     """Pod uid and role of each placement."""
     return [(item.pod_uid, item.role) for item in placements]
+
+
+def hear_list(store: Store, resource: Resource, objects: Iterable[dict[str, Any]], version: int) -> None:
+    """A complete list, as the relister hands it on."""
+    store.hear_all(resource, [store.reader(resource)(obj) for obj in objects], version)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cachemon.controller.collection import Collection
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.node_agent import parse_node_agent
-from cachemon.controller.relist import bare
 from cachemon.controller.stamping import parse_stored_policy
 from cachemon.controller.store import Store
 from cachemon.controller.vmi import parse_pod, parse_vmi
@@ -20,6 +19,7 @@ from tests.unit.controller.builders import (
     agent,
     figures,
     group_object,
+    hear_list,
     moment,
     namespace_object,
     node_object,
@@ -50,7 +50,8 @@ def with_version(obj: Object, version: object) -> Object:
 @pytest.mark.parametrize("version", ["", "soon", DIGITS, None, [], "1e3"])
 def test_an_object_whose_version_is_no_number_is_left_out_of_its_list_alone(version: object) -> None:
     groups = Collection(parse_stored_group, "CacheMonitorGroup")
-    changes = groups.replace([group_object("a"), with_version(group_object("odd"), version), group_object("z")], 10)
+    listed = [group_object("a"), with_version(group_object("odd"), version), group_object("z")]
+    changes = groups.replace(map(groups.read, listed), 10)
     assert [change.name.name for change in changes] == ["a", "z"]
     assert groups.aside == 1
 
@@ -91,7 +92,7 @@ def test_an_object_without_a_name_is_none() -> None:
     for odd in ({}, {"metadata": None}, {"metadata": {"name": 1}}, {"metadata": {"name": "x", "namespace": []}}):
         assert groups.put(odd) is None
         assert groups.remove(odd) is None
-    assert groups.replace([{"metadata": {}}, group_object()], 5)
+    assert groups.replace(map(groups.read, [{"metadata": {}}, group_object()]), 5)
     assert groups.aside == 0
 
 
@@ -159,7 +160,7 @@ def test_whatever_an_object_says_the_others_of_its_list_are_heard_and_all_are_ju
     for kind, good in OBJECTS.items():
         other = copy.deepcopy(good)
         other["metadata"]["name"] += "-other"
-        store.hear_all(kind, map(bare, [odd, other] if kind == resource else [good, other]), 10)
+        hear_list(store, kind, [odd, other] if kind == resource else [good, other], 10)
     store.hear(resource, "MODIFIED", odd)
     assert store.decide(ObjectName("tenant", "g-other")) is not None
     assert store.decide(ObjectName("", "gold-other")) is not None

@@ -77,10 +77,10 @@ def test_the_backlog_waits_for_all_others_but_not_for_ever() -> None:
         queue.add(name)
     order = []
     for _ in range(80):
-        name = queue.take()
-        assert name
-        order.append(name.namespace)
-        queue.release(name)
+        first = queue.take()
+        assert first
+        order.append(first.namespace)
+        queue.release(first)
     assert order[:3] == ["mine"] * 3
     assert order.count("stamped") == 10
 
@@ -169,10 +169,10 @@ class QueueWorld(RuleBasedStateMachine):
         self.working.clear()
         self.resting.clear()
         for _ in range(len(self.waiting)):
-            name = self.queue.take()
-            assert name in self.waiting
-            self.waiting.discard(name)
-            self.queue.release(name)
+            first = self.queue.take()
+            assert first in self.waiting
+            self.waiting.discard(first)
+            self.queue.release(first)
         assert self.queue.take() is None
 
     @invariant()

@@ -1,7 +1,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from cachemon.model.errors import (
 from tests.unit.controller.builders import NOW, at, condition, group_object, policy_object
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 OWN = {"nodeName": "a", "vmiUID": "vmi-1", "vcpuCount": 2, "migrationTargetNodeName": "", "observedGeneration": 1}
 FIGURES = {"observedTime": at(-5), "summary": {"occupancy": "61Mi"}, "groups": [{"name": "x", "state": "Monitored"}]}
@@ -119,15 +120,16 @@ class FakeServer:
         selector: Selector = Selector(),  # noqa: B008
         namespace: str = "",
         *,
-        keep: Callable[[Object], Object] = lambda obj: obj,
+        keep: Callable[[Object], T],
         metadata_only: bool = False,
-    ) -> Listing:
+    ) -> Listing[T]:
         self._fail(resource, "")
         if resource is PODS:
             assert namespace == "system"
             assert metadata_only
             assert "cachemon" in selector.labels
-            return Listing([{}] * (self.pods.pop(0) if len(self.pods) > 1 else self.pods[0]), "1")
+            number = self.pods.pop(0) if len(self.pods) > 1 else self.pods[0]
+            return Listing([keep({"metadata": {"name": f"pod-{n}"}}) for n in range(number)], "1")
         return Listing([keep(obj) for obj in self.objects[resource.kind].values()], "1")
 
     async def send_status(

@@ -4,6 +4,7 @@ from cachemon.controller.decision import Apply, Delete
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, POLICIES, VMIS, ObjectName, Resource
 from tests.unit.controller.builders import (
+    hear_list,
     in_order,
     moment,
     namespace_object,
@@ -127,7 +128,7 @@ def test_groups_that_lost_policy_or_vmi_while_nobody_looked_are_found_by_the_fir
         (NAMESPACES, [PLACE[1]]),
         (VMIS, [LABELLED[1]]),
     ):
-        store.hear_all(resource, objects, 10)
+        hear_list(store, resource, objects, 10)
     name = ObjectName("tenant", "other.iron")
     assert name in store.queue
     decision = store.decide(name)

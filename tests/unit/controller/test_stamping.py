@@ -14,7 +14,7 @@ from cachemon.controller.stamping import (
     standing_of,
 )
 from cachemon.model.api import ObjectName
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 from tests.unit.controller.builders import NOW, at, group_object, policy_object, stamped_object, vmi
 
 Object = dict[str, Any]

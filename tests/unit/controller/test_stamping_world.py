@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from cachemon.controller.decision import Apply, Delete
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, POLICIES, VMIS, ObjectName, Resource, name_of
-from cachemon.model.policies import POLICY_LABEL
+from cachemon.model.stamps import POLICY_LABEL
 from tests.unit.controller.builders import (
     group_object,
+    hear_list,
     moment,
     namespace_object,
     policy_object,
@@ -113,7 +114,7 @@ class StampingWorld(RuleBasedStateMachine):
     def the_operator_starts_anew(self) -> None:
         self.store = Store(moment)
         for resource in (GROUPS, POLICIES, NAMESPACES, VMIS):
-            self.store.hear_all(resource, list(self.objects[resource].values()), self.version)
+            hear_list(self.store, resource, self.objects[resource].values(), self.version)
 
     @rule(busy=st.booleans())
     def the_operator_is_busy_or_has_time(self, *, busy: bool) -> None:

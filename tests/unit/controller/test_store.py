@@ -9,6 +9,7 @@ from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from tests.unit.controller.builders import (
     group_object,
+    hear_list,
     moment,
     namespace_object,
     node_object,
@@ -151,10 +152,10 @@ def test_an_object_does_not_come_back_by_news_from_before_its_end() -> None:
 
 def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object(version=30, node="a")))
-    store.hear_all(VMIS, [], 20)
+    hear_list(store, VMIS, [], 20)
     assert list(store.queue) == [G]
     assert decided(store) == ("", "VMINotFound")
-    store.hear_all(PODS, [], 20)
+    hear_list(store, PODS, [], 20)
     store.hear(VMIS, "MODIFIED", vmi_object(version=19))
     assert decided(store) == ("", "VMINotFound")
     store.hear(VMIS, "ADDED", vmi_object(version=21))
@@ -163,11 +164,11 @@ def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None
 
 def test_a_list_of_an_earlier_history_wins_because_etcd_was_restored() -> None:
     store = settled((GROUPS, group_object(version=900)), (VMIS, vmi_object(version=950)))
-    store.hear_all(VMIS, [], 1000)
-    store.hear_all(VMIS, [vmi_object(version=10)], 20)
+    hear_list(store, VMIS, [], 1000)
+    hear_list(store, VMIS, [vmi_object(version=10)], 20)
     assert decided(store) == ("", "VMINotRunning")
     store.hear(VMIS, "MODIFIED", vmi_object(phase="Failed", version=30))
-    store.hear_all(VMIS, [], 40)
+    hear_list(store, VMIS, [], 40)
     assert decided(store) == ("", "VMINotFound")
 
 
@@ -236,7 +237,7 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
     store = Store(moment)
     for _, (resource, first, second) in sorted(news, key=lambda item: item[0]):
         if isinstance(first, list):
-            store.hear_all(resource, first, second)
+            hear_list(store, resource, first, second)
         else:
             store.hear(resource, first, second)
     truth = history.truth()

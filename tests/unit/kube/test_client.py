@@ -59,7 +59,7 @@ def test_a_list_is_asked_for_where_the_resource_is(resource: Any, namespace: str
         async with serving() as (server, client):
             await client.list(resource, Selector("status.nodeName=n", "a=b"), namespace)
             assert server.requests[0][1] == path
-            assert server.lists[0] == {"limit": "200", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
+            assert server.lists[0] == {"limit": "20", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
 
     play(story())
 

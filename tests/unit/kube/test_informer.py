@@ -27,6 +27,7 @@ class Watched:
             client,
             GROUPS,
             Selector(fields="status.nodeName=n"),
+            dict,
             self._changed,
             backoff_seconds=0.01,
             clock=lambda: self.now,

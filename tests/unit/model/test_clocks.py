@@ -26,9 +26,7 @@ def test_the_agents_last_write_is_the_latest_entry_of_its_status() -> None:
     assert written == parse_time("2026-11-22T08:00:05Z")
 
 
-@pytest.mark.parametrize(
-    "odd", [{}, {"metadata": None}, {"metadata": {}}, obj(), obj(None, 1, entry("x"))]
-)
+@pytest.mark.parametrize("odd", [{}, {"metadata": None}, {"metadata": {}}, obj(), obj(None, 1, entry("x"))])
 def test_an_object_that_does_not_say_says_nothing(odd: dict[str, object]) -> None:
     assert written_at(odd) is None
 

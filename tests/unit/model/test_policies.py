@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cachemon.model.groups import ALL_VCPUS
-from cachemon.model.policies import parse_cache_monitor_policy, parse_selector, stamped_name
+from cachemon.model.groups import ALL_VCPUS, digest_of
+from cachemon.model.policies import parse_cache_monitor_policy, parse_selector
+from cachemon.model.stamps import stamped_name
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 POLICY = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -74,7 +75,7 @@ def test_every_requirement_narrows_and_each_one_has_its_opposite(
 def test_a_policy_without_anything_watches_all_vcpus_of_every_vmi() -> None:
     parsed = parse_cache_monitor_policy(policy())
     assert parsed.selects({}, {"any": "label"})
-    assert parsed.template.groups == (ALL_VCPUS,)
+    assert parsed.template.digest == digest_of((ALL_VCPUS,))
     assert parsed.template.spec("vm3") == {
         "vmiName": "vm3",
         "groups": [{"vcpus": "all"}],
@@ -94,7 +95,7 @@ def test_both_selectors_have_to_select() -> None:
 
 def test_a_template_that_can_not_be_meant_is_handed_on_for_the_api_server_to_refuse() -> None:
     template = parse_cache_monitor_policy(policy(template={"groups": [{"vcpus": "3-1"}]})).template
-    assert template.groups == ()
+    assert template.digest == digest_of(())
     assert template.spec("vm3")["groups"] == [{"vcpus": "3-1"}]
 
 

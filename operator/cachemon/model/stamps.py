@@ -1,0 +1,40 @@
+"""How a group that a policy stamped is told from a person's: by its label, and by the name that this policy gives."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["POLICY_LABEL", "policy_of", "stamped_name"]
+
+POLICY_LABEL = "cachemon.dev/policy"
+"""On every stamped group: the name of its policy."""
+
+_LONGEST_VMI_PART = 189
+"""A name has 253 characters, a policy's (a label value) 63, and there is a dot between."""
+
+_HASH_CHARACTERS = 40
+
+
+def policy_of(obj: Mapping[str, Any]) -> str:
+    """The policy that stamped a CacheMonitorGroup, as the API server has it; empty for a person's.
+
+    Any other object that carries the label is a person's: a copy under a name of its own, say.
+    """
+    policy: str = obj["metadata"].get("labels", {}).get(POLICY_LABEL, "")
+    is_stamped = policy and obj["metadata"]["name"] == stamped_name(obj["spec"]["vmiName"], policy)
+    return policy if is_stamped else ""
+
+
+def stamped_name(vmi_name: str, policy_name: str) -> str:
+    """The name of the group that a policy stamps for a VMI, `<VMI>.<policy>`.
+
+    A policy's name has no dot, so no two pairs have one name. The part of a VMI whose name is too long ends in
+    a hash, and has a length that no other part has.
+    """
+    if len(vmi_name) < _LONGEST_VMI_PART:
+        return f"{vmi_name}.{policy_name}"
+    head = vmi_name[: _LONGEST_VMI_PART - 1 - _HASH_CHARACTERS]
+    if not head[-1].isalnum():
+        head = f"{head[:-1]}0"  # a hyphen or a dot can't be followed by our hyphen
+    digest = hashlib.sha256(vmi_name.encode()).hexdigest()[:_HASH_CHARACTERS]
+    return f"{head}-{digest}.{policy_name}"
