@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Sequence
 from itertools import chain, repeat
 
@@ -12,6 +11,7 @@ from cachemon.model.errors import (
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
+from tests.unit.controller import virtual_time
 
 FORBIDDEN = KubeForbiddenError("our role is gone")
 NOT_FOUND = KubeNotFoundError("our kinds are gone")
@@ -20,7 +20,7 @@ AWAY = KubeUnreachableError("no connection")
 
 
 def judged(answers: Sequence[KubeError | None], last: KubeError | None) -> bool:
-    """What is made of these answers, one every 10 ms, `last` for ever after."""
+    """What is made of these answers, one every 10 ms of virtual time, `last` for ever after."""
     coming = chain(answers, repeat(last))
 
     async def ask() -> None:
@@ -28,7 +28,7 @@ def judged(answers: Sequence[KubeError | None], last: KubeError | None) -> bool:
         if answer is not None:
             raise answer
 
-    return asyncio.run(is_uninstalled(ask, within_seconds=0.2, for_seconds=0.1, pause_seconds=0.01))
+    return virtual_time.run(is_uninstalled(ask, within_seconds=0.2, for_seconds=0.1, pause_seconds=0.01))
 
 
 @pytest.mark.parametrize("refusal", [FORBIDDEN, NOT_FOUND, UNAUTHORIZED])

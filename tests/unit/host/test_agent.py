@@ -16,6 +16,7 @@ from cachemon.host.wire import DomainReport
 from cachemon.model.errors import AgentRefusedError, InvalidInputError
 from cachemon.settings import Address
 from lab.ports import free_port
+from lab.wait import Patience
 from tests.unit.eventually import eventually
 from tests.unit.host.builders import ALL, IO, UUID, WEB
 from tests.unit.host.test_watcher import AWAY, FakeDomain, FakeLibvirt
@@ -116,12 +117,10 @@ Seen = Callable[[DomainReport | None], object]
 
 async def becomes(client: AgentClient, what: str, name: str, seen: Seen) -> None:
     """Wait until the agent tells something of a domain."""
-    for _ in range(500):
-        report = await client.domains()
-        if seen(next((it for it in report.domains if it.name == name), None)):
-            return
+    patience = Patience(20)
+    while not seen(next((it for it in (await client.domains()).domains if it.name == name), None)):
+        assert not patience.is_over, f"{what} never came"
         await asyncio.sleep(0.01)
-    raise AssertionError(f"{what} never came")
 
 
 def kept(domain: DomainReport | None) -> dict[str, str]:
@@ -221,12 +220,11 @@ def test_a_second_agent_takes_no_orders_until_the_first_has_ended_and_then_knows
 
 async def until_waiting(client: AgentClient) -> None:
     """Until the agent tells that it is not the only one."""
-    for _ in range(500):
-        if "another agent works" in (await client.domains()).problem:
-            assert "another agent works" in (await client.status())["problem"]
-            return
+    patience = Patience(20)
+    while "another agent works" not in (await client.domains()).problem:
+        assert not patience.is_over, "it never waited"
         await asyncio.sleep(0.01)
-    raise AssertionError("it never waited")
+    assert "another agent works" in (await client.status())["problem"]
 
 
 def test_live_groups_end_with_the_run(world: World) -> None:
