@@ -10,7 +10,6 @@ from typing import Any, Self
 from cachemon.emulator.client import Books
 from lab.books import MisfitError, booked_occupancy, reported_occupancy, wanted_tids
 from lab.cluster import Node
-from lab.wait import GaveUpError, until
 from tests.bench.ages import AgeWatch, group_ages, node_ages
 from tests.bench.bench_monitored import percentile
 from tests.bench.memory import MemoryWatch, pod_limit_mib
@@ -22,6 +21,7 @@ __all__ = ["MOST_PERIODS", "EndedError", "Guard"]
 
 MOST_PERIODS = 1.5
 _PATIENCE_PERIODS = 2
+_POLL_SECONDS = 0.5
 
 
 class EndedError(AssertionError):
@@ -111,11 +111,8 @@ class Guard:
         for node in nodes:
             node.emulator.control.freeze()
         try:
-            frozen_at = datetime.now(UTC)
-            for victim in self._world.victims:
-                status = self._fresh_status(victim, frozen_at)
-                if status:
-                    self._compare(victim, status, self._world.cluster.nodes[victim.node].emulator.control.books())
+            for victim, status in self._fresh_statuses(datetime.now(UTC)):
+                self._compare(victim, status, self._world.cluster.nodes[victim.node].emulator.control.books())
         finally:
             for node in nodes:
                 node.emulator.control.thaw()
@@ -130,16 +127,18 @@ class Guard:
             yield f"page of metrics: p99 {percentile(self._page_seconds, 0.99) * 1000:.0f} ms"
         yield f"{self.compared} figures compared with the books, missing: {self.missing or 'none'}"
 
-    def _fresh_status(self, victim: Victim, since: datetime) -> Mapping[str, Any] | None:
-        def read_later() -> Mapping[str, Any] | None:
-            status = self._world.status(victim)
-            observed = status.get("observedTime")
-            return status if observed and datetime.fromisoformat(observed) > since else None
-
-        try:
-            return until("it", read_later, seconds=self._world.period_seconds * _PATIENCE_PERIODS, poll_seconds=0.5)
-        except GaveUpError:
-            return None  # its age says so
+    def _fresh_statuses(self, since: datetime) -> Iterator[tuple[Victim, Mapping[str, Any]]]:
+        """Of each victim a status that was read later, as it comes; of one whose status is late nothing."""
+        waiting = list(self._world.victims)
+        end = time.monotonic() + self._world.period_seconds * _PATIENCE_PERIODS
+        while waiting and time.monotonic() < end:
+            for victim in tuple(waiting):
+                status = self._world.status(victim)
+                observed = status.get("observedTime")
+                if observed and datetime.fromisoformat(observed) > since:
+                    waiting.remove(victim)
+                    yield victim, status
+            time.sleep(_POLL_SECONDS)
 
     def _compare(self, victim: Victim, status: Mapping[str, Any], books: Books) -> None:
         for group in status["groups"]:
