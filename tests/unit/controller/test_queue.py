@@ -77,10 +77,9 @@ def test_the_backlog_waits_for_all_others_but_not_for_ever() -> None:
         queue.add(name)
     order = []
     for _ in range(80):
-        first = queue.take()
-        assert first
-        order.append(first.namespace)
-        queue.release(first)
+        [name] = taken(queue, 1)
+        order.append(name.namespace)
+        queue.release(name)
     assert order[:3] == ["mine"] * 3
     assert order.count("stamped") == 10
 
@@ -169,10 +168,10 @@ class QueueWorld(RuleBasedStateMachine):
         self.working.clear()
         self.resting.clear()
         for _ in range(len(self.waiting)):
-            first = self.queue.take()
-            assert first in self.waiting
-            self.waiting.discard(first)
-            self.queue.release(first)
+            [name] = taken(self.queue, 1)
+            assert name in self.waiting
+            self.waiting.discard(name)
+            self.queue.release(name)
         assert self.queue.take() is None
 
     @invariant()

@@ -128,11 +128,9 @@ def test_another_nodes_clock_is_another() -> None:
 
 @given(st.lists(st.tuples(st.integers(-4000, 4000), st.integers(1, 400)), max_size=20))
 def test_it_is_never_from_the_future_nor_older_than_the_report_before(steps: list[tuple[int, int]]) -> None:
-    here = 0
-    sighting: Sighting | None = None
+    here, sighting = 0, seen(None, 0, 0)
     for observed, seconds in steps:
         here += seconds
         before, sighting = sighting, seen(sighting, format_time(NOW + observed), here)
         assert sighting.since <= sighting.seen <= NOW + here
-        if before is not None and before is not sighting:
-            assert sighting.since >= before.seen
+        assert before is sighting or sighting.since >= before.seen
