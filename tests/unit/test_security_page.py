@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from cachemon.libvirt.metadata import MOST_GROUPS
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.qemu.discovery import MOST_THREADS
 

@@ -7,10 +7,10 @@ from typing import Self
 from cachemon.engine.layout import Layout, Target, TargetLayout
 from cachemon.host.wire import Kept
 from cachemon.libvirt.domain_xml import OwnMonitor
-from cachemon.libvirt.metadata import MOST_GROUPS
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.cpu_resource import Scope
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper, KeptGroup, check_new_group, check_threads
 
@@ -38,6 +38,7 @@ class WatchedDomain:
         number: see RunningDomain.
         own_monitors: what libvirt monitors by itself.
         problem: see RunningDomain.
+        refused: groups beyond what a domain may have: the last of those that the agent keeps.
     """
 
     uuid: str
@@ -48,6 +49,7 @@ class WatchedDomain:
     number: int | None
     own_monitors: tuple[OwnMonitor, ...]
     problem: str
+    refused: tuple[MonitoringGroup, ...] = ()
 
     @property
     def uid(self) -> str:
@@ -92,15 +94,17 @@ def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDoma
         live: groups that the agent keeps for this run. Of two of one name this is the later word, and counts.
     """
     live_names = frozenset(group.name for group in live)
+    groups = (*(group for group in domain.groups if group.name not in live_names), *live)
     return WatchedDomain(
         uuid=domain.uuid,
         guest_name=domain.name,
         vcpu_count=domain.vcpu_count,
-        groups=(*(group for group in domain.groups if group.name not in live_names), *live),
+        groups=groups[:MOST_GROUPS],
         live_names=live_names,
         number=domain.number,
         own_monitors=domain.own_monitors,
         problem=domain.problem,
+        refused=groups[MOST_GROUPS:],
     )
 
 
@@ -114,7 +118,9 @@ def targets_of(
         live: groups that the agent keeps, by UUID.
     """
     watched = (watch(domain, live.get(domain.uuid, ())) for domain in sorted(domains, key=lambda it: it.uuid))
-    return tuple(Target(it, (it.uuid,), reports=True) for it in watched if it.groups or it.own_monitors)
+    return tuple(
+        Target(it, (it.uuid,), reports=True, refused=it.refused) for it in watched if it.groups or it.own_monitors
+    )
 
 
 def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
@@ -123,9 +129,9 @@ def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
     Raises:
         InvalidInputError: its name is taken, libvirt's own monitor holds threads of it, or there are too many.
     """
-    if len(domain.live_names) >= MOST_GROUPS:
+    if len(domain.groups) >= MOST_GROUPS:
         raise InvalidInputError(
-            f"domain {domain.guest_name} has {MOST_GROUPS} --live groups already, and at most so many may be; "
+            f"domain {domain.guest_name} has {MOST_GROUPS} groups already, and no domain may have more; "
             "--destroy one first"
         )
     home = f"domain {domain.guest_name}"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from cachemon.host.wire import parse_group_request, render_group_request
 from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domains import Domains, Run
 
@@ -96,8 +97,11 @@ def _run(item: Mapping[str, Any]) -> Run:
 
 
 def _groups(uuid: str, items: Iterable[Any], problems: list[str]) -> Iterable[MonitoringGroup]:
-    names = set()
+    names: set[str] = set()
     for item in items:
+        if len(names) == MOST_GROUPS:
+            problems.append(f"domain {uuid} has more than {MOST_GROUPS} groups; the others are left out")
+            return
         try:
             group = parse_group_request(item)
         except InvalidInputError as err:

@@ -13,6 +13,7 @@ from cachemon.engine.layout import GroupState
 from cachemon.host import metric_families as families
 from cachemon.host.report import Snapshot
 from cachemon.model.counters import Gap
+from cachemon.model.reasons import Reason
 
 __all__ = ["HostMetrics"]
 
@@ -63,7 +64,8 @@ class HostMetrics:
 def _group_families(snapshot: Snapshot) -> Iterator[Metric]:
     occupancy, monitored = families.GROUP_OCCUPANCY.empty(), families.GROUP_MONITORED.empty()
     traffic = {event: family.empty() for event, family in _TRAFFIC.items()}
-    states: Tally[tuple[str, str]] = Tally()
+    refused = sum(len(target.target.object.refused) for target in snapshot.layout.targets)
+    states: Tally[tuple[str, str]] = Tally({(GroupState.REFUSED, Reason.TOO_MANY_GROUPS): refused} if refused else ())
     for domain, group, kept, figures in snapshot.groups:
         labels = (domain.guest_name, group.group.name, kept)
         monitored.add_metric(labels, group.state is GroupState.MONITORED)

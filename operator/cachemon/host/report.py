@@ -7,8 +7,10 @@ from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, F
 from cachemon.engine.layout import GroupLayout, GroupState, Layout
 from cachemon.host.domains import DomainLayout, DomainTargetLayout, WatchedDomain
 from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.readings import VALID, Missing
+from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
 __all__ = ["Snapshot", "report_of"]
@@ -79,6 +81,15 @@ def _wanted(
     """Every group that the domain should have, also one that is newer than the snapshot."""
     wanted: list[tuple[MonitoringGroup, Kept]] = [(group, domain.kept(group.name)) for group in domain.groups]
     wanted += [(own.group, "libvirt") for own in domain.own_monitors]
+    for group in domain.refused:
+        yield GroupReport(
+            group,
+            () if group.wants_vcpus else None,
+            domain.kept(group.name),
+            GroupState.REFUSED,
+            Reason.TOO_MANY_GROUPS,
+            f"a domain has at most {MOST_GROUPS} groups, those of its metadata first; destroy one that nobody needs",
+        )
     for group, kept in wanted:
         not_yet = GroupReport(group, () if group.wants_vcpus else None, kept, GroupState.WAITING, "", _NOT_YET)
         yield found.get((domain.uuid, group, kept), not_yet)

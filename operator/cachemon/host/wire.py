@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, parse_unchecked_group, render_group
 from cachemon.model.readings import VALID
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "render_report",
 ]
 
+
+_LONGEST_QUOTE = 128
 
 Kept = Literal["live", "config", "libvirt"]
 """Who keeps a group: the agent, the domain's metadata, or libvirt, whose own monitor it is."""
@@ -171,18 +173,21 @@ def parse_group_request(body: Any) -> MonitoringGroup:
         raise InvalidInputError("a group must be a JSON object with `name` and `vcpus` or `threads`")
     unknown = sorted(str(key) for key in body.keys() - {"name", "vcpus", "threads"})
     if unknown:
-        raise InvalidInputError(f"a group has no {unknown[0]!r}; it has `name`, `vcpus` and `threads`")
+        raise InvalidInputError(
+            f"a group has no {unknown[0][:_LONGEST_QUOTE]!r}; it has `name`, `vcpus` and `threads`"
+        )
     name, vcpus, threads = body.get("name"), body.get("vcpus"), body.get("threads", [])
     if not isinstance(name, str) or not GROUP_NAME.fullmatch(name):
+        quoted = repr(name)[:_LONGEST_QUOTE]
         raise InvalidInputError(
-            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+            f"bad resource monitoring group ID {quoted}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
             "with a letter or digit at both ends"
         )
     if not (vcpus is None or isinstance(vcpus, str)):
         raise InvalidInputError('`vcpus` must be a list in libvirt\'s syntax, as "0-3,^1", or "all"')
     if not isinstance(threads, list) or not all(isinstance(word, str) for word in threads):
         raise InvalidInputError('`threads` must be a list of names, as ["IOThread", "Emulator"]')
-    return parse_group({"name": name, "vcpus": vcpus, "threads": threads})
+    return parse_unchecked_group({"name": name, "vcpus": vcpus, "threads": threads})
 
 
 def _render_group(report: GroupReport) -> dict[str, Any]:

@@ -21,6 +21,9 @@ __all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitoring_
 
 _ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
 
+_RESMONGROUP = "cputune/resmongroup"
+_MOST_ELEMENTS = 1024
+
 WHOLE_PROCESS_GROUP = MonitoringGroup(
     name="whole-process",
     vcpus=None,
@@ -82,17 +85,26 @@ def monitoring_of(domain: etree._Element) -> DomainMonitoring:
     if not name:
         raise InvalidInputError("the <domain> must have a <name>")
     max_vcpus = _max_vcpus(domain)
+    _check_number(domain)
     rules = Resctrls(max_vcpus)
     for kind in TuneKind:
         for tune in domain.iterfind(f"cputune/{kind}"):
             monitors = [MonitorText(item.get("vcpus"), item.get("level")) for item in tune.iterfind("monitor")]
             rules.add_tune(kind, tune.get("vcpus"), len(tune.findall(_ALLOCATION[kind])), monitors)
-    for item in domain.iterfind("cputune/resmongroup"):
+    for item in domain.iterfind(_RESMONGROUP):
         rules.add_group(item.get("vcpus"), item.get("id"))
     remarks = []
     if domain.find("cputune/energytune/monitor") is not None:
         remarks.append("<energytune> monitors are left out: cachemon measures cache and memory traffic, not energy")
     return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks), _own_monitors(rules))
+
+
+def _check_number(domain: etree._Element) -> None:
+    """Every tune and monitor is compared with the others, as libvirt does it, and each has an RMID if it works."""
+    paths = (*(path for kind in TuneKind for path in (f"cputune/{kind}", f"cputune/{kind}/monitor")), _RESMONGROUP)
+    number = sum(len(domain.findall(path)) for path in paths)
+    if number > _MOST_ELEMENTS:
+        raise InvalidInputError(f"<cputune> has {number} tunes and monitors, and at most {_MOST_ELEMENTS} are read")
 
 
 def _max_vcpus(domain: etree._Element) -> int:

@@ -18,20 +18,19 @@ from lxml import etree
 
 from cachemon.libvirt.document import read_document
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, render_group
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_unchecked_group, render_group
 
-__all__ = ["KEY", "MOST_GROUPS", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
+__all__ = ["KEY", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
 
 NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
 KEY = "cachemon"
 """The prefix that libvirt writes for the namespace."""
 
-MOST_GROUPS = 64
-"""As many as spec.groups may have (crds/cachemonitorgroups.yaml)."""
-
 _ROOT = "groups"
 _GROUP = "resmongroup"
 _ATTRIBUTES = ("id", "vcpus", "threads")
+_LONGEST_QUOTE = 128
 
 
 def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
@@ -162,15 +161,17 @@ def _group(element: etree._Element) -> MonitoringGroup:
     """One group; what is wrong with it is said with its name."""
     attributes = {str(name): str(value) for name, value in element.items()}
     name = attributes.get("id")
-    called = f"group {name or attributes.get('vcpus', '')!r}"
+    called = f"group {(name or attributes.get('vcpus', ''))[:_LONGEST_QUOTE]!r}"
     unknown = sorted(set(attributes) - set(_ATTRIBUTES))
     if unknown:
-        raise InvalidInputError(f"{called} has the attribute {unknown[0]!r}, and there are {', '.join(_ATTRIBUTES)}")
+        raise InvalidInputError(
+            f"{called} has the attribute {unknown[0][:_LONGEST_QUOTE]!r}, and there are {', '.join(_ATTRIBUTES)}"
+        )
     item: dict[str, Any] = {"name": name, "vcpus": attributes.get("vcpus")}
     if "threads" in attributes:
         item["threads"] = [word.strip() for word in attributes["threads"].split(",")]
     try:
-        group = parse_group(item)
+        group = parse_unchecked_group(item)
     except InvalidInputError as err:
         raise InvalidInputError(f"{called}: {err}") from err
     if name is None and not group.wants_vcpus:
@@ -182,6 +183,6 @@ def _group(element: etree._Element) -> MonitoringGroup:
 
 def _bad_name(name: str) -> str:
     return (
-        f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
-        "with a letter or digit at both ends"
+        f"bad resource monitoring group ID {name[:_LONGEST_QUOTE]!r}: up to 63 letters, digits, '-', '_', '.', "
+        "',' and '^', with a letter or digit at both ends"
     )

@@ -13,6 +13,10 @@ from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 """`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
+_OTHER_CLASSES = tuple(name for name in ThreadClass if name is not ThreadClass.VCPU)
+_MOST_CLASSES = len(_OTHER_CLASSES)
+_LONGEST_CLASS = 16
+
 
 class GroupKey(NamedTuple):
     """One monitoring group among all of a node: the object that wants it, and its name there."""
@@ -79,11 +83,14 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
 
 
 def parse_unchecked_group(item: Mapping[str, Any]) -> MonitoringGroup:
-    """The same of an item that no API server has checked: its list has the bounds of the CRD, as written and as read.
+    """The same of an item that no API server has checked: it has the bounds of the CRD, its list as written and read.
 
     Raises:
         InvalidInputError: the item is not valid.
     """
+    threads = item.get("threads", ())
+    if len(threads) > _MOST_CLASSES or any(len(name) > _LONGEST_CLASS for name in threads):
+        raise InvalidInputError(f"threads must name up to {_MOST_CLASSES} of {', '.join(_OTHER_CLASSES)}")
     if item.get("vcpus") is not None:
         check_list(item["vcpus"])
     group = parse_group(item)

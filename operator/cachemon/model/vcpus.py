@@ -109,7 +109,10 @@ class VcpuSet:
 
     def isdisjoint(self, other: "VcpuSet") -> bool:
         """Whether they have no id in common."""
-        return not self & other
+        if not self.bounds or not other.bounds:
+            return True
+        ours, theirs = self._bounds, memoryview(other.bounds).cast("H")
+        return ours[-1] <= theirs[0] or theirs[-1] <= ours[0] or not self & other
 
     def among(self, ids: "tuple[int, ...]") -> tuple[int, ...]:
         """Those of the ascending ids that are in the set, ascending; a look for each range, not for each id."""

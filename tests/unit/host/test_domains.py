@@ -1,8 +1,8 @@
 import pytest
 
 from cachemon.host.domains import check_live_group, targets_of, watch
-from cachemon.libvirt.metadata import MOST_GROUPS
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import parse_group
 from tests.unit.host.builders import ALL, IO, UUID, WEB, own_monitor, running
 
@@ -65,8 +65,20 @@ def test_a_group_that_shares_a_vcpu_with_a_mon_group_of_libvirts_is_refused() ->
 def test_a_run_has_no_more_live_groups_than_a_configuration_may_have() -> None:
     live = [parse_group({"name": f"g{number}", "vcpus": "0"}) for number in range(MOST_GROUPS)]
     check_live_group(watch(running(), live[:-1]), live[-1])
-    with pytest.raises(InvalidInputError, match="at most so many may be"):
+    with pytest.raises(InvalidInputError, match="has 64 groups already, and no domain may have more"):
         check_live_group(watch(running(), live), ALL)
+
+
+def test_a_domain_has_no_more_groups_than_it_may_have_and_those_of_its_metadata_go_first() -> None:
+    config = tuple(parse_group({"name": f"c{number}", "vcpus": "0"}) for number in range(MOST_GROUPS - 1))
+    live = [parse_group({"name": f"l{number}", "vcpus": "0"}) for number in range(3)]
+    watched = watch(running(*config), live)
+    assert watched.groups == (*config, live[0])
+    assert watched.refused == (live[1], live[2])
+    (target,) = targets_of([running(*config)], {running().uuid: live})
+    assert target.refused == watched.refused
+    with pytest.raises(InvalidInputError, match="no domain may have more"):
+        check_live_group(watched, ALL)
 
 
 def test_an_allocation_without_a_mon_group_of_its_own_is_no_collision() -> None:

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from cachemon.libvirt.document import read_document
-from cachemon.libvirt.metadata import MOST_GROUPS, NAMESPACE, read_metadata, render_metadata, write_groups
+from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata, write_groups
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
