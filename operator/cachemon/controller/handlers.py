@@ -103,13 +103,25 @@ class NoProgress(kopf.ProgressStorage):
         """Write nothing."""
 
 
+def _drop_body(obj: Any) -> None:
+    """Let go of all but what kopf still asks for, now that the store has heard.
+
+    A worker of kopf keeps its last event until it has been idle for `idle_timeout` (kopf 1.45
+    _core/reactor/queueing.py worker), and a list makes a worker for each object: all objects whole would be in
+    memory at once.
+    """
+    for part in ("spec", "status", "data"):
+        obj.pop(part, None)
+    obj["metadata"].pop("managedFields", None)
+
+
 def operator_settings() -> kopf.OperatorSettings:
     """Settings of kopf: no peering, no scanning of CRDs, no Events, nothing kept on objects."""
     settings = kopf.OperatorSettings()
     settings.peering.standalone = True
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.watching.chunk_size = 200
+    settings.watching.chunk_size = 20  # a chunk is in memory as a whole
     settings.watching.connect_timeout = 15
     settings.watching.server_timeout = 10 * 60
     settings.watching.reconnect_backoff = 0.5
@@ -152,6 +164,7 @@ def registry_of_handlers(
         @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
         async def hear(event: kopf.RawEvent, **_: Any) -> None:
             store.hear(resource, event["type"], event["object"])
+            _drop_body(event["object"])
             if event["type"] is None:
                 listed_again(resource)
 
