@@ -13,6 +13,7 @@ from cachemon.model.errors import (
     KubeRejectedError,
     KubeThrottledError,
     KubeTimeoutError,
+    KubeTooLargeError,
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
@@ -53,8 +54,9 @@ _DENIED = "admission webhook "
 """A webhook that says no may choose any status from 400 on, and the API server answers with it (k8s.io/apiserver
 pkg/admission/plugin/webhook/errors/statuserror.go ToStatusErr): it means this object, whatever the status says."""
 
-_TOO_LARGE = "request is too large"
-"""etcd says so (api/v3rpc/rpctypes/error.go) and the API server hands it on as a 500: one object's fault alone."""
+_TOO_LARGE = ("request is too large", "message larger than max")
+"""Words of etcd (api/v3rpc/rpctypes/error.go) and of gRPC (server.go, `ResourceExhausted`) when an object is larger
+than they take. The API server hands them on as a 500, but they concern one object alone."""
 
 
 def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
@@ -69,6 +71,8 @@ def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
         return KubeTimeoutError(f"the API server answered {status}: {message}")
     if status == _AWAY:
         return KubeUnreachableError(f"the API server answered {status}: {message}")
-    if status >= 500 and _TOO_LARGE not in message:
+    if status == 413 or (status >= 500 and any(words in message for words in _TOO_LARGE)):
+        return KubeTooLargeError(message)
+    if status >= 500:
         return KubeInternalError(f"the API server answered {status}: {message}")
     return _BY_STATUS.get(status, KubeRejectedError)(message)

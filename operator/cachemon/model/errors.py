@@ -26,6 +26,7 @@
         ├── KubeNotFoundError          404
         ├── KubeGoneError              410: the resourceVersion is too old, list again
         └── KubeRejectedError          any other 4xx: the object breaks a rule
+            └── KubeTooLargeError          the object is larger than the server or etcd stores
 
 A thread, process or group that has vanished is a value (None, or an outcome), never an error.
 """
@@ -166,3 +167,7 @@ class KubeGoneError(KubeError):
 
 class KubeRejectedError(KubeError):
     """Another 4xx: the object breaks a rule of its schema."""
+
+
+class KubeTooLargeError(KubeRejectedError):
+    """The request or the object is larger than the API server or etcd takes, whatever status code says so."""

@@ -21,6 +21,7 @@ from cachemon.model.errors import (
     KubeRejectedError,
     KubeThrottledError,
     KubeTimeoutError,
+    KubeTooLargeError,
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
@@ -203,11 +204,22 @@ def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: typ
 
 
 @pytest.mark.pitfall(29)
-def test_an_object_that_is_too_large_for_etcd_is_refused_and_the_server_is_not_taken_for_away() -> None:
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (500, "etcdserver: request is too large"),
+        (
+            500,
+            "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2132010 vs 2097152)",
+        ),
+        (413, "Request entity too large: limit is 3145728"),
+    ],
+)
+def test_an_object_that_is_too_large_is_refused_and_the_server_is_not_taken_for_away(status: int, words: str) -> None:
     async def story() -> None:
         async with serving() as (server, client):
-            server.answers.append(failure(500, "etcdserver: request is too large"))
-            with pytest.raises(KubeRejectedError, match="too large"):
+            server.answers.append(failure(status, words))
+            with pytest.raises(KubeTooLargeError, match=r"larger?\b"):
                 await client.get(GROUPS, VM3)
 
     play(story())
