@@ -30,7 +30,10 @@ AGENT = "cachemon-agent"
 OPERATOR = "cachemon-operator"
 
 UNBOUND = "an agent's token must be bound to its pod"
-MAY_WRITE = "an agent may write observedTime, summary, groups and the condition Monitored of the status; not "
+MAY_WRITE = (
+    "an agent may write observedTime, statusPeriodSeconds, summary, groups, omitted and the condition Monitored of "
+    "the status; not "
+)
 
 
 @dataclass(frozen=True)

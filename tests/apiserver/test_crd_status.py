@@ -23,8 +23,6 @@ from tests.apiserver.examples import (
     nodes_path,
 )
 
-AGENT_FIELDS = {"observedTime", "summary", "groups"}
-
 
 @pytest.fixture
 def group(control_plane: ControlPlane, namespace: str) -> str:

@@ -10,7 +10,7 @@ __all__ = ["is_status_write", "status_writes", "writer_of"]
 
 Object = dict[str, Any]
 
-_AGENT_FIELDS = ("observedTime", "summary", "groups")
+_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")
 _AGENT_CONDITION = "Monitored"
 
 

@@ -5,17 +5,19 @@ import logging
 from collections.abc import Sequence
 
 from cachemon.agent.config import Config
+from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.metrics import Health, MetricsPage
+from cachemon.agent.pacing import Writes
 from cachemon.agent.publish import Publisher
 from cachemon.agent.server import serve
 from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
 from cachemon.agent.words import ON_A_NODE
-from cachemon.engine.cycle import Cycle, Periods, wait_for
+from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.reconcile import Reconciler
 from cachemon.engine.sample import Sampler
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
-from cachemon.kube.pace import TokenBucket
+from cachemon.kube.outage import FailureRun
 from cachemon.kube.token import NodeClaim
 from cachemon.model.api import GROUPS, CacheMonitorGroup
 from cachemon.qemu.pods import Pods
@@ -27,7 +29,6 @@ __all__ = ["Agent"]
 log = logging.getLogger(__name__)
 
 _WATCHES_DIFFER_SECONDS = 2.0
-_WRITES_PER_SECOND = 20
 
 
 class Agent:
@@ -41,7 +42,7 @@ class Agent:
 
     def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
         self._config = config
-        self._wake_publish = asyncio.Event()
+        self._wake_publish, self._wake_heartbeat = asyncio.Event(), asyncio.Event()
         self._departures = Departures(_WATCHES_DIFFER_SECONDS)
         tree = ResctrlTree(config.resctrl)
         in_pod = config.kubeconfig is None
@@ -59,15 +60,15 @@ class Agent:
             Claim(config.resctrl),
             self._targets,
             Periods(config.sample_seconds, config.scan_seconds),
-            told=self._wake_publish.set,
+            told=self._sampled,
             targets_end_in=self._departures.ends_in,
         )
+        self._writes, failure_run = Writes(), FailureRun()
         self._publisher = Publisher(
-            client,
-            config.node_name,
-            claim,
-            config.node_period_seconds,
-            bucket=TokenBucket(_WRITES_PER_SECOND, _WRITES_PER_SECOND),
+            client, sample_seconds=config.sample_seconds, run=failure_run, writes=self._writes
+        )
+        self._heartbeat = Heartbeat(
+            client, config.node_name, claim, config.node_period_seconds, run=failure_run, writes=self._writes
         )
         self._bound, self._incoming = (
             Informer(
@@ -88,8 +89,15 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             if self._config.metrics:
                 await serve(self._config.metrics, page.render, self._sickness, tasks)
-            for loop in (self._bound.run, self._incoming.run, self._reconcile, self._cycle.sample, self._publish):
+            for loop in (self._bound.run, self._incoming.run, self._reconcile, self._cycle.sample):
                 tasks.create_task(loop())
+            tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
+            tasks.create_task(self._publisher.run())
+            tasks.create_task(self._publish())
+
+    def _sampled(self) -> None:
+        self._wake_publish.set()
+        self._wake_heartbeat.set()
 
     def _targets(self) -> Sequence[BoundTarget]:
         targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
@@ -102,15 +110,14 @@ class Agent:
         await self._cycle.reconcile()
 
     async def _publish(self) -> None:
-        """After a sample: the figures are fresh then, and what is due meanwhile is written together."""
+        """Hand every sample to the publisher, which writes with the figures that are newest then."""
         while True:
+            await self._wake_publish.wait()
             self._wake_publish.clear()
             try:
-                wait = await self._publisher.publish(*self._cycle.sampled)
+                self._publisher.take_in(*self._cycle.sampled)
             except Exception:
                 log.exception("publishing failed; trying again")
-                wait = 1.0
-            await wait_for(self._wake_publish, max(wait, self._config.sample_seconds))
 
     def _health(self) -> Health:
         pulse = self._cycle.pulse
@@ -120,7 +127,7 @@ class Agent:
             overruns=pulse.overruns,
             gaps=self._cycle.gaps,
             reconciles=pulse.reconciles,
-            writes=self._publisher.writes.results,
+            writes=self._writes.results,
         )
 
     def _sickness(self) -> str:

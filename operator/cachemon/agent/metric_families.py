@@ -104,7 +104,7 @@ WRITES = Family(
     "cachemon_agent_api_writes_total",
     "counter",
     ("node", "result"),
-    "Writes to the API: `written`, `refused`, `gone`, `throttled`, `unreachable`.",
+    "Writes to the API: `written`, `refused`, `failed`, `gone`, `throttled`, `unreachable`.",
 )
 OBJECTS = Family("cachemon_agent_objects", "gauge", ("node",), "CacheMonitorGroups that this node has a part in.")
 

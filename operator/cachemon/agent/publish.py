@@ -1,30 +1,39 @@
-"""Publish: figures to the API, each object once per its period, at once when a state changes."""
+"""Publish: figures of groups to the API, each object once per its period, sooner when a state changes."""
 
 import asyncio
 import logging
 import math
 import random
 import time
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-from cachemon.agent.status import Signature, group_status, node_condition, node_status, signature
-from cachemon.agent.targets import BoundLayout, BoundTargetLayout, is_handing_over
+from cachemon.agent.pacing import Backoff, Writes, next_in_row
+from cachemon.agent.reports import (
+    IN_FLIGHT,
+    IN_FLIGHT_OF_ONE_NAMESPACE,
+    SLOW_SECONDS,
+    WRITES_PER_SECOND,
+    Report,
+    Stretches,
+)
+from cachemon.agent.status import group_status, signature
+from cachemon.agent.status_size import fitted
+from cachemon.agent.targets import BoundLayout, is_handing_over
+from cachemon.agent.write_schedule import WriteSchedule
+from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
+from cachemon.kube.outage import FailureRun
 from cachemon.kube.pace import TokenBucket
-from cachemon.kube.token import NodeClaim
-from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName, Resource
+from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS
 from cachemon.model.errors import (
-    KubeConflictError,
     KubeError,
-    KubeForbiddenError,
     KubeInternalError,
     KubeNotFoundError,
-    KubeRejectedError,
     KubeThrottledError,
+    KubeTooLargeError,
+    KubeUnauthorizedError,
     KubeUnreachableError,
 )
 from cachemon.model.times import format_time
@@ -34,67 +43,20 @@ __all__ = ["Publisher"]
 log = logging.getLogger(__name__)
 
 _JITTER = 0.1
-_ROUNDING = 1e-9
-_SHORTEST_WAIT_SECONDS = 0.05
-_REFUSED_WAIT_SECONDS = 5.0
-_FIRST_BACKOFF_SECONDS = 0.5
-_LAST_BACKOFF_SECONDS = 15.0
-_LACKING_CALM_SECONDS = 5.0
-"""Figures that come and go with every sample are told no more often than this before their report is due."""
-
-
-@dataclass(slots=True)
-class _Report:
-    """What was reported last of an object, and when it is due next, in monotonic seconds."""
-
-    due: float = 0.0
-    signature: Signature | None = None
-    calm_until: float = 0.0
-    layout: BoundTargetLayout | None = None  # whose signature it is
-
-    def stands(self, layout: BoundTargetLayout, figures: Figures, now: float) -> bool:
-        """Whether it is plain, without a look at the object's groups, that there is nothing to tell."""
-        told_all = self.signature is not None and not self.signature.lacking
-        return layout is self.layout and now < self.due and told_all and not figures.lacking
-
-    def is_urgent(self, mark: Signature, now: float) -> bool:
-        """Whether a state has changed, or whether there are figures and that has not only just changed before."""
-        if self.signature is None or mark.state != self.signature.state:
-            return True
-        if mark.lacking == self.signature.lacking or now < self.calm_until:
-            return False
-        self.calm_until = now + _LACKING_CALM_SECONDS
-        return True
-
-
-@dataclass(slots=True)
-class _NodeReport:
-    """The same of the node."""
-
-    due: float = 0.0
-    signature: object = None
-
-
-@dataclass(slots=True)
-class Writes:
-    """Counts of writes to the API by result."""
-
-    results: dict[str, int] = field(default_factory=dict)
-
-    def note(self, result: str) -> None:
-        """Count one."""
-        self.results[result] = self.results.get(result, 0) + 1
+_STRETCH_AGAIN_SECONDS = 10.0
+_OLDEST_PERIODS = 1.5
+_LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by which the next one may be late
+_LONGEST_QUOTE = 300
 
 
 class Publisher:
-    """Writes what this node owns, and nothing else.
+    """Writes the statuses of this node's groups, fairly by namespace, and nothing else.
 
     Args:
         client: the API server.
-        node_name: this node.
-        claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
-        node_period_seconds: how often the CacheMonitorNode is renewed.
-        bucket: limits the writes.
+        sample_seconds: time between two samples.
+        run: whether failures of single objects mean that the server is away.
+        writes: counts, by result.
         clock: monotonic seconds.
         wall_clock: seconds since the epoch.
     """
@@ -102,148 +64,248 @@ class Publisher:
     def __init__(
         self,
         client: KubeClient,
-        node_name: str,
-        claim: NodeClaim | None,
-        node_period_seconds: int,
         *,
-        bucket: TokenBucket,
+        sample_seconds: float,
+        run: FailureRun,
+        writes: Writes,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._node_name = node_name
-        self._claim = claim
-        self._node_period = node_period_seconds
-        self._bucket = bucket
+        self._sample_seconds = sample_seconds
+        self._failure_run = run
+        self._writes = writes
         self._clock = clock
         self._wall_clock = wall_clock
-        self._reports: dict[str, _Report] = {}
-        self._node_report = _NodeReport()
-        self._node_conditions: list[dict[str, Any]] | None = None  # until they were asked for
-        self._backoff = _FIRST_BACKOFF_SECONDS
+        self._bucket = TokenBucket(WRITES_PER_SECOND, WRITES_PER_SECOND, clock)
+        self._reports: dict[str, Report] = {}
+        self._schedule = WriteSchedule()
+        self._stretches = Stretches()
+        self._stretch_again_at = 0.0
+        self._layout: BoundLayout | None = None
+        self._figures = Figures()
+        self._lacking: set[str] = set()  # objects whose last report lacks a figure
+        self._in_flight: Counter[str] = Counter()  # writes by namespace
+        self._slow: set[str] = set()  # namespaces whose last write was slow
+        self._horizon = -math.inf
         self._hold_until = 0.0
-        self.writes = Writes()
+        self._backoff = Backoff()
+        self._answered_at = -math.inf
+        self._wake = asyncio.Event()
 
-    async def publish(self, layout: BoundLayout, figures: Figures) -> float:
-        """Write everything that is due.
+    def take_in(self, layout: BoundLayout, figures: Figures) -> None:
+        """A new sample: what is due until half the time to the next one is written with its figures.
 
-        Returns:
-            Seconds until something is due again, if nothing changes before.
+        Looks at no object that is as it was in the last sample.
         """
         if not figures.wall_time:
-            return _FIRST_BACKOFF_SECONDS
-        reporting = [target for target in layout.targets if target.target.reports]
-        for uid in self._reports.keys() - {target.uid for target in reporting}:
-            del self._reports[uid]
+            return
+        now = self._clock()
+        self._figures = figures
+        self._horizon = now + self._sample_seconds / 2
+        changed = self._take_in_layout(layout) if layout is not self._layout else ()
+        if layout is not self._layout or now >= self._stretch_again_at:
+            self._renew_periods(now)
+        self._layout = layout
+        lacking = {key.object_uid for key in figures.lacking}
+        for uid in dict.fromkeys((*changed, *self._lacking, *lacking)):
+            if report := self._reports.get(uid):
+                self._look_at(report, now)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._wake.clear()
+                held = self._hold_until - self._clock()
+                if held > 0 or not self._has_due():
+                    await wait_for(self._wake, held if held > 0 else self._sample_seconds)
+                    continue
+                await asyncio.sleep(self._bucket.take())
+                if report := self._take():
+                    tasks.create_task(self._write(report))
+
+    def _take(self) -> Report | None:
+        """The report whose write begins now."""
         if self._clock() < self._hold_until:
-            return self._hold_until - self._clock()
+            return None
+        uid = self._schedule.take(self._horizon, self._is_free)
+        if uid is None:
+            return None
+        report = self._reports[uid]
+        report.in_flight = True
+        self._in_flight[report.namespace] += 1
+        return report
+
+    def _has_due(self) -> bool:
+        return self._schedule.has_due(self._horizon, self._is_free)
+
+    def _is_free(self, namespace: str) -> bool:
+        slots = IN_FLIGHT - 1 if namespace in self._slow else IN_FLIGHT
+        return self._in_flight.total() < slots and self._in_flight[namespace] < IN_FLIGHT_OF_ONE_NAMESPACE
+
+    def _take_in_layout(self, layout: BoundLayout) -> Sequence[str]:
+        """Which objects stand in another way than before, in the order of the layout."""
+        reporting = {target.uid: target for target in layout.targets if target.target.reports}
+        for uid in self._reports.keys() - reporting.keys():
+            del self._reports[uid]
+            self._schedule.remove(uid)
+            self._lacking.discard(uid)
+        self._slow &= {target.target.object.namespace for target in reporting.values()}
+        changed = []
+        for uid, target in reporting.items():
+            report = self._reports.get(uid)
+            if report is None:
+                self._reports[uid] = Report(target)
+            elif report.layout is target:
+                continue
+            else:
+                report.layout = target
+            changed.append(uid)
+        return changed
+
+    def _renew_periods(self, now: float) -> None:
+        self._stretch_again_at = now + _STRETCH_AGAIN_SECONDS
+        shorter = self._stretches.renew(self._reports.values())
+        for report in self._reports.values() if shorter else ():
+            if report.namespace in shorter and report.signature and not report.rests:
+                self._plan(report, min(report.due, self._next(report, now)))
+
+    def _look_at(self, report: Report, now: float) -> None:
+        """Have the object written soon if something about it should be known at once."""
+        if is_handing_over(report.layout):  # the last figures stand until the target's agent writes the next
+            report.signature, report.rests = None, False
+            self._schedule.remove(report.uid)
+        elif report.in_flight:
+            report.changed = True
+        elif not (
+            report.rests
+            or self._schedule.is_planned_as_change(report.uid)
+            or not report.is_urgent(signature(report.layout, self._figures), now)
+        ):
+            self._schedule.put(report.uid, report.namespace, now, is_change=True)
+
+    def _plan(self, report: Report, due: float) -> None:
+        """Plan the next write by the period, unless the object waits to report a change."""
+        report.due = due
+        if not report.in_flight and not self._schedule.is_planned_as_change(report.uid):
+            self._schedule.put(report.uid, report.namespace, due)
+
+    def _next(self, report: Report, now: float) -> float:
+        """When an object is due that was written just now.
+
+        Samples never come exactly on time: where the period is about that of the samples, the next time of the row
+        may lie just behind a sample. The one after it would come after more than one and a half periods.
+        """
+        period = self._stretches.period_of(report)
+        written_for = report.due if now < report.due <= self._horizon else now
+        latest = now + _OLDEST_PERIODS * period - _LATE_SAMPLES * self._sample_seconds
+        return min(next_in_row(report.uid, period, written_for), latest)
+
+    async def _write(self, report: Report) -> None:
+        """One object: whatever happens, it is planned again, and others are not held up."""
+        began = self._clock()
         try:
-            await self._publish_node(layout, figures)
-            for target in reporting:
-                report = self._reports.setdefault(target.uid, _Report())
-                if not report.stands(target, figures, self._clock()):
-                    await self._publish_group(target, report, figures)
-        except (KubeUnreachableError, KubeThrottledError) as err:
+            again_at = await self._try(report, began)
+        except Exception:
+            log.exception("%s %s can't be written; trying again", GROUPS.kind, report.name)
+            again_at = report.rest(self._clock())
+        finally:
+            report.in_flight = False
+            self._in_flight[report.namespace] -= 1
+            self._in_flight += Counter()  # keeps those above 0
+            self._wake.set()
+        is_slow = self._clock() - began > SLOW_SECONDS
+        (self._slow.add if is_slow else self._slow.discard)(report.namespace)
+        if self._reports.get(report.uid) is not report:  # gone meanwhile
+            return
+        self._plan(report, again_at)
+        if report.changed or is_handing_over(report.layout):
+            report.changed = False
+            self._look_at(report, self._clock())
+
+    async def _try(self, report: Report, began: float) -> float:
+        """Send the status, and judge the answer. Answers when the object is due again."""
+        layout, before, mark = report.layout, report.signature, signature(report.layout, self._figures)
+        period = self._stretches.period_of(report)
+        status = group_status(layout, self._figures, format_time(self._wall_clock()), period_seconds=period)
+        report.signature = mark
+        try:
+            await self._client.send_status(
+                GROUPS, report.name, fitted(status, report.most_bytes), field_manager=AGENT_FIELD_MANAGER
+            )
+        except KubeError as err:
+            report.signature = before
+            return self._judge(err, report, began)
+        self._note_answer()
+        self._writes.note("written")
+        self._backoff.reset()
+        if report.rests:
+            log.info("status of %s %s is written again", GROUPS.kind, report.name)
+        (self._lacking.add if mark.lacking else self._lacking.discard)(report.uid)
+        now = self._clock()
+        report.succeed(now, now - began)
+        return self._next(report, now)
+
+    def _note_answer(self) -> None:
+        """The server has answered about an object, so it is not away."""
+        self._answered_at = self._clock()
+        self._failure_run.succeeded()
+
+    def _judge(self, err: KubeError, report: Report, began: float) -> float:
+        """A write failed: the server is away or busy, or else this object rests and the others go on.
+
+        No answer in time while others were answered concerns the object, too: its webhook may hang.
+        """
+        now = self._clock()
+        no_answer = isinstance(err, KubeUnreachableError)
+        if isinstance(err, KubeThrottledError | KubeUnauthorizedError) or (no_answer and self._answered_at <= began):
+            self._writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
             self._hold(err)
-        due = [self._node_report.due, *(report.due for report in self._reports.values())]
-        return max(_SHORTEST_WAIT_SECONDS, min(due) - self._clock(), self._hold_until - self._clock())
+            return now
+        if isinstance(err, KubeInternalError):
+            if self._failure_run.failed(report.name):
+                self._hold(err)
+        elif not no_answer:
+            self._note_answer()
+        self._writes.note(_result_of(err))
+        if isinstance(err, KubeTooLargeError) and report.shrink(now):
+            return now
+        is_first = not report.rests
+        until = report.rest(now)
+        log.log(
+            logging.WARNING if is_first else logging.DEBUG,
+            "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "
+            "not delayed. %s",
+            GROUPS.kind, report.name, str(err)[:_LONGEST_QUOTE], until - now, _advice_on(err),
+        )  # fmt: skip
+        return until
 
     def _hold(self, err: KubeError) -> None:
         """The API server is away or busy: everything stays due, and nothing is tried for a while."""
-        wait = err.retry_after_seconds if isinstance(err, KubeThrottledError) else self._backoff
-        self._backoff = min(_LAST_BACKOFF_SECONDS, self._backoff * 2)
-        self._hold_until = self._clock() + wait * random.uniform(1.0, 1.0 + _JITTER)
-        self.writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
-        log.warning("%s; next try in %.1f s", err, wait)
-
-    async def _publish_group(self, target: BoundTargetLayout, report: _Report, figures: Figures) -> None:
-        if is_handing_over(target):  # the last figures stand until the target's agent writes the next
-            report.signature = None
-            report.due = self._clock() + target.target.object.status_period_seconds
+        now = self._clock()
+        if isinstance(err, KubeThrottledError):
+            wait = err.retry_after_seconds
+        elif now < self._hold_until:  # several writes were in flight: one failure of the server
             return
-        mark, now = signature(target, figures), self._clock()
-        if not report.is_urgent(mark, now) and now < report.due:
-            report.layout = target
-            return
-        obj = target.target.object
-        status = group_status(target, figures, format_time(self._wall_clock()))
-        if await self._write(GROUPS, obj.name, status):
-            report.signature = mark
-            report.due = self._next(target.uid, obj.status_period_seconds)
         else:
-            report.due = self._clock() + _REFUSED_WAIT_SECONDS
-            report.signature = mark
-        report.layout = target
+            wait = self._backoff.next_seconds()
+        self._hold_until = max(self._hold_until, now + wait * random.uniform(1.0, 1.0 + _JITTER))
+        log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], self._hold_until - now)
 
-    async def _publish_node(self, layout: BoundLayout, figures: Figures) -> None:
-        mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids)
-        report = self._node_report
-        if mark == report.signature and self._clock() < report.due:
-            return
-        name = ObjectName("", self._node_name)
-        if self._node_conditions is None:
-            self._node_conditions = await self._conditions_of(name)
-        status = node_status(
-            layout,
-            figures,
-            period_seconds=self._node_period,
-            before=self._node_conditions,
-            now=format_time(self._wall_clock()),
-        )
-        written = await self._write(NODES, name, status)
-        if written is None:
-            await self._create_node()
-            written = await self._write(NODES, name, status)
-        if written:
-            self._node_conditions = status["conditions"]
-        report.signature = mark
-        report.due = (
-            self._next(self._node_name, self._node_period) if written else self._clock() + _REFUSED_WAIT_SECONDS
-        )
 
-    async def _conditions_of(self, name: ObjectName) -> list[dict[str, Any]]:
-        """What an agent before us wrote: a condition keeps its transition time when the agent starts anew."""
-        try:
-            node = await self._client.get(NODES, name)
-        except (KubeNotFoundError, KubeForbiddenError):
-            return []
-        return list(node.get("status", {}).get("conditions", ()))
+def _result_of(err: KubeError) -> str:
+    """For the metric."""
+    if isinstance(err, KubeNotFoundError):
+        return "gone"
+    return "failed" if isinstance(err, KubeInternalError | KubeUnreachableError) else "refused"
 
-    async def _create_node(self) -> None:
-        metadata: dict[str, Any] = {"name": self._node_name}
-        if self._claim:
-            metadata["ownerReferences"] = [
-                {"apiVersion": "v1", "kind": "Node", "name": self._claim.name, "uid": self._claim.uid}
-            ]
-        try:
-            body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": metadata}
-            await self._client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
-        except KubeConflictError:
-            log.debug("CacheMonitorNode %s is there by now", self._node_name)
-        except (KubeForbiddenError, KubeNotFoundError, KubeRejectedError) as err:
-            log.warning("CacheMonitorNode %s can't be created: %s", self._node_name, err)
 
-    async def _write(self, resource: Resource, name: ObjectName, status: dict[str, Any]) -> bool | None:
-        """Apply a status; False when the server does not let us, as it is not ours any more; None when it is gone."""
-        await asyncio.sleep(self._bucket.take())
-        try:
-            await self._client.send_status(resource, name, status, field_manager=AGENT_FIELD_MANAGER)
-        except KubeNotFoundError:
-            self.writes.note("gone")
-            return None
-        except (KubeForbiddenError, KubeRejectedError, KubeConflictError, KubeInternalError) as err:
-            self.writes.note("refused")
-            log.warning("status of %s %s was refused: %s", resource.kind, name, err)
-            return False
-        self._backoff = _FIRST_BACKOFF_SECONDS
-        self.writes.note("written")
-        return True
-
-    def _next(self, name: str, period: float) -> float:
-        """The next time that is this object's, in a row of times a period apart.
-
-        The rows of different objects lie anywhere within the period: their writes spread, however many began at once.
-        """
-        phase = zlib.crc32(name.encode()) / 2**32
-        begun = math.floor(self._clock() / period - phase + _ROUNDING)
-        return (begun + 1 + phase) * period
+def _advice_on(err: KubeError) -> str:
+    """What a person can do about it."""
+    if isinstance(err, KubeTooLargeError):
+        return "The object is too large without any figures, too: remove labels or annotations from it"
+    if isinstance(err, KubeInternalError | KubeUnreachableError):
+        return "Look at the API server's log, and at webhooks that apply to cachemonitorgroups/status"
+    return "If it stays so, compare the agent's rights and the admission policies with those of the chart"

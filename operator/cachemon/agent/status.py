@@ -1,6 +1,7 @@
 """What the agent writes to the API: figures and states as status fields. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cachemon import __version__
@@ -25,8 +26,25 @@ LONGEST_BLOCKS = 256
 LONGEST_CPUS = 1024  # half a list would be wrong
 
 
-def monitored_condition(layout: BoundTargetLayout) -> Condition:
-    """Whether every group of the object is fully monitored, and if not, which and why."""
+def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> Condition:
+    """Whether every group of the object is fully monitored, and if not, which and why.
+
+    Args:
+        layout: how the object's groups stand.
+        period_seconds: how often the figures are renewed; what is longer than the spec asks is explained.
+    """
+    condition = _stand(layout)
+    wanted = layout.target.object.status_period_seconds
+    if period_seconds <= wanted:
+        return condition
+    slow = (
+        f"; renewed every {period_seconds} s instead of {wanted} s: the groups of this namespace ask for more writes "
+        "than its share of what the node's agent may write; ask for longer periods (`spec.statusPeriodSeconds`)"
+    )
+    return replace(condition, message=condition.message[: LONGEST_CONDITION - len(slow)] + slow)
+
+
+def _stand(layout: BoundTargetLayout) -> Condition:
     problem = layout.target.object.problem
     if problem:
         return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_told(problem)}; correct spec.groups")
@@ -87,20 +105,25 @@ def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
                     yield group.group.name, block.block.id, event
 
 
-def group_status(layout: BoundTargetLayout, figures: Figures, now: str) -> dict[str, Any]:
+def group_status(
+    layout: BoundTargetLayout, figures: Figures, now: str, *, period_seconds: int | None = None
+) -> dict[str, Any]:
     """The agent's part of a CacheMonitorGroup's status, whole: fields left out are removed by the apply.
 
     Args:
         layout: how the object's groups stand.
         figures: the newest sample.
         now: RFC 3339 time for a condition that changes.
+        period_seconds: how often this is renewed; None for what the spec asks.
     """
     obj = layout.target.object
+    period_seconds = period_seconds or obj.status_period_seconds
     condition = render_condition(
-        monitored_condition(layout), before=obj.raw_conditions, generation=obj.generation, now=now
+        monitored_condition(layout, period_seconds), before=obj.raw_conditions, generation=obj.generation, now=now
     )
     return {
         "observedTime": format_time(figures.wall_time),
+        "statusPeriodSeconds": period_seconds,
         "summary": _summary(layout, figures),
         "groups": [
             *(

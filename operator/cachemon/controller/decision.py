@@ -35,7 +35,7 @@ _OWN_FIELDS = (
     "placements",
 )
 _OWN_CONDITIONS = (BOUND, READY)
-_AGENT_FIELDS = ("observedTime", "summary", "groups")
+_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def judge(
         figures_count: False when the figures in the object are not those of this binding.
         clock_problem: what there is to say about the node's clock.
     """
-    bound, period_seconds = binding.bound, group.status_period_seconds
+    bound, period_seconds = binding.bound, group.period_in_force
     monitored = group.conditions.get(MONITORED) if figures_count else None
     sighting = sighting if figures_count else None
     silent_at = None if sighting is None else sighting.silent_from(period_seconds)

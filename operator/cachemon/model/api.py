@@ -8,6 +8,7 @@ from cachemon.model.conditions import Condition, parse_conditions, whole_conditi
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_groups
 from cachemon.model.stamps import policy_of
+from cachemon.model.write_budget import LONGEST_PERIOD_SECONDS
 
 API_GROUP = "cachemon.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -109,6 +110,7 @@ class CacheMonitorGroup:
         vcpu_count: status.vcpuCount, 0 when unknown.
         placements: status.placements.
         observed_time: status.observedTime, RFC 3339, or empty.
+        reported_period_seconds: status.statusPeriodSeconds, the agent's word; 0 before the first report.
         conditions: status.conditions by type.
         raw_conditions: the same as the API has them.
     """
@@ -129,6 +131,7 @@ class CacheMonitorGroup:
     vcpu_count: int
     placements: tuple[Placement, ...]
     observed_time: str
+    reported_period_seconds: int
     conditions: Mapping[str, Condition]
     raw_conditions: tuple[Mapping[str, Any], ...]
 
@@ -147,9 +150,19 @@ class CacheMonitorGroup:
         """The libvirt domain of the VMI (KubeVirt pkg/util DomainFromNamespaceName)."""
         return f"{self.name.namespace}_{self.vmi_name}"
 
+    @property
+    def period_in_force(self) -> int:
+        """How often the figures are renewed: less often than the spec asks where the node's writes are short.
+
+        What an agent says is bounded by the schema, and makes only its own node's figures count as old later.
+        """
+        return max(self.status_period_seconds, min(self.reported_period_seconds, LONGEST_PERIOD_SECONDS))
+
     def without_news(self) -> Self:
         """The same without what is only told of it: two that are equal then want the same."""
-        return replace(self, resource_version="", observed_time="", conditions={}, raw_conditions=())
+        return replace(
+            self, resource_version="", observed_time="", reported_period_seconds=0, conditions={}, raw_conditions=()
+        )
 
 
 def parse_cache_monitor_group(obj: Mapping[str, Any], *, reads_groups: bool = True) -> CacheMonitorGroup:
@@ -186,6 +199,7 @@ def parse_cache_monitor_group(obj: Mapping[str, Any], *, reads_groups: bool = Tr
         vcpu_count=status.get("vcpuCount", 0),
         placements=tuple(_parse_placements(status.get("placements"))),
         observed_time=text_of(status.get("observedTime")),
+        reported_period_seconds=_reported_period(status.get("statusPeriodSeconds")),
         conditions=parse_conditions(raw_conditions),
         raw_conditions=raw_conditions,
     )
@@ -196,6 +210,11 @@ def whole_period(value: object) -> int:
     if isinstance(value, int) and 1 <= value <= LONGEST_STATUS_PERIOD_SECONDS:
         return value
     return DEFAULT_STATUS_PERIOD_SECONDS
+
+
+def _reported_period(value: object) -> int:
+    """The period that an agent says is in force; 0 when it says none, or what is no number."""
+    return value if isinstance(value, int) else 0
 
 
 def text_of(value: object) -> str:

@@ -1,141 +1,66 @@
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cachemon.agent.publish import Publisher
+from cachemon.agent.reports import WRITES_PER_SECOND
+from cachemon.agent.status_size import LEAST_STATUS_BYTES
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.engine.layout import GroupState, TargetLayout
 from cachemon.kube.pace import TokenBucket
-from cachemon.kube.token import NodeClaim
-from cachemon.model.api import NODES, ObjectName, Resource
+from cachemon.model.api import ObjectName
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
     KubeForbiddenError,
+    KubeInternalError,
     KubeNotFoundError,
     KubeRejectedError,
     KubeThrottledError,
+    KubeTooLargeError,
+    KubeUnauthorizedError,
     KubeUnreachableError,
 )
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
-from tests.unit.agent.builders import (
-    BLOCKS,
-    NODE,
-    NOTHING_READ,
-    cell,
-    make_group,
-    make_layout,
-    make_object,
-    make_target,
-)
+from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.publishing import Applied, Scene, layout_of, together
 
 
-class Server:
-    """Notes what is written, and refuses what it is told to.
-
-    Attributes:
-        applied: (plural, name, status) of every accepted apply.
-        created: bodies of every accepted create.
-        refuse: called with (plural, name) before each apply; an answer is raised.
-    """
-
-    def __init__(self) -> None:
-        self.applied: list[tuple[str, str, Mapping[str, Any]]] = []
-        self.created: list[Mapping[str, Any]] = []
-        self.attempts = 0
-        self.refuse: Callable[[str, str], KubeError | None] = lambda _plural, _name: None
-        self.refuse_creation: KubeError | None = None
-        self.node: dict[str, Any] | KubeError = KubeNotFoundError("not found")
-        self.gets = 0
-
-    async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
-        assert (resource, name) == (NODES, ObjectName("", NODE))
-        self.gets += 1
-        if isinstance(self.node, KubeError):
-            raise self.node
-        return self.node
-
-    async def send_status(
-        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> None:
-        self.attempts += 1
-        if error := self.refuse(resource.plural, name.name):
-            raise error
-        assert field_manager == "cachemon-agent"
-        self.applied.append((resource.plural, name.name, status))
-
-    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
-        assert resource is NODES
-        assert field_manager == "cachemon-agent"
-        if self.refuse_creation:
-            raise self.refuse_creation
-        self.created.append(body)
-        return {}
-
-    def names(self) -> list[str]:
-        """Names of what was applied, and forget."""
-        names = [name for _, name, _ in self.applied]
-        self.applied.clear()
-        return names
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene()
+    yield made
+    made.close()
 
 
-class Setting:
-    """A publisher whose time stands still until it is moved."""
-
-    def __init__(self, *, node_period: int = 60, claim: NodeClaim | None = None) -> None:
-        self.now = 1000.0
-        self.server = Server()
-        self.publisher = Publisher(
-            self.server,  # type: ignore[arg-type]
-            NODE,
-            claim,
-            node_period,
-            bucket=TokenBucket(1000, 1000, lambda: self.now),
-            clock=lambda: self.now,
-            wall_clock=lambda: 1.8e9 + self.now,
-        )
-
-    def publish(self, layout: BoundLayout, figures: Figures = NOTHING_READ) -> float:
-        return asyncio.run(self.publisher.publish(layout, figures))
+def refusing(scene: Scene, name: str, error: KubeError) -> None:
+    scene.server.refuse = lambda its, _status: error if its.name == name else None
 
 
-def layout_of(*names: str, state: GroupState = GroupState.MONITORED, period: int = 60) -> BoundLayout:
-    spec = {"statusPeriodSeconds": period}
-    return make_layout(
-        *((make_target(make_object(name, spec=spec)), [make_group("a", [cell(0)], state)]) for name in names)
-    )
+def test_everything_is_written_at_first(scene: Scene) -> None:
+    scene.sample(layout_of("vm1", "vm2"))
+    assert scene.server.names() == ["vm1", "vm2"]
 
 
-def test_everything_is_written_at_first_the_node_before_the_objects() -> None:
-    setting = Setting()
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.names() == [NODE, "vm1", "vm2"]
+def test_nothing_is_written_before_the_first_sample(scene: Scene) -> None:
+    scene.sample(layout_of("vm1"), Figures())
+    assert not scene.server.attempts
 
 
-def test_nothing_is_written_before_the_first_sample() -> None:
-    setting = Setting()
-    setting.publish(layout_of("vm1"), Figures())
-    assert setting.server.attempts == 0
+def test_an_object_that_another_node_reports_is_not_written(scene: Scene) -> None:
+    scene.sample(make_layout((make_target(reports=False), [make_group("a", [cell(0)])])))
+    assert not scene.server.attempts
 
 
-def test_an_object_that_another_node_reports_is_not_written() -> None:
-    setting = Setting()
-    layout = make_layout((make_target(reports=False), [make_group("a", [cell(0)])]))
-    setting.publish(layout)
-    assert setting.server.names() == [NODE]
-
-
-def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None:
+def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left(scene: Scene) -> None:
     placements = [
         {"nodeName": NODE, "podUID": "pod-a", "role": "Active"},
         {"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"},
@@ -144,222 +69,294 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left() -> None
     here = make_layout((target, [make_group("a", [cell(0)])]))
     waiting = (replace(make_group("a", [], GroupState.WAITING), reason=Reason.QEMU_NOT_FOUND),)
     gone = replace(here, targets=(TargetLayout(target, waiting, (), has_all_vcpus=False),))
-    setting = Setting(node_period=3600)
-    setting.publish(here)
-    assert "vm1" in setting.server.names()
-    setting.now += 61
-    setting.publish(gone)
-    assert setting.server.names() == []
-    setting.publish(here)
-    assert setting.server.names() == ["vm1"], "the migration failed: the source goes on"
+    scene.sample(here)
+    assert scene.server.names() == ["vm1"]
+    scene.samples(130, gone)
+    assert scene.server.names() == []
+    scene.sample(here)
+    assert scene.server.names() == ["vm1"], "the migration failed: the source goes on"
+
+
+def test_a_migration_that_begins_while_a_write_is_on_its_way_is_followed_by_no_other(scene: Scene) -> None:
+    placements = [{"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"}]
+    target = make_target(make_object("vm1", spec={"statusPeriodSeconds": 1}, status={"placements": placements}))
+    here = make_layout((target, [make_group("a", [cell(0)])]))
+    gone = replace(here, targets=(TargetLayout(target, (), (), has_all_vcpus=False),))
+    scene.server.seconds = lambda _name: 1.5
+    scene.sample(here)
+    scene.samples(10, gone)
+    assert scene.server.attempts == {"vm1": 1}
 
 
 @pytest.mark.parametrize("period", [10, 60, 3600])
-def test_objects_that_began_together_are_due_at_times_spread_over_the_period(period: int) -> None:
-    waits = []
-    for number in range(100):
-        setting = Setting(node_period=36000)
-        waits.append(setting.publish(layout_of(f"vm{number}", period=period)))
-    assert all(0 < wait <= period for wait in waits)
-    tenths = Counter(int(wait / period * 10) for wait in waits)
+def test_objects_that_began_together_are_due_at_times_spread_over_the_period(scene: Scene, period: int) -> None:
+    layout = layout_of(*(f"vm{number}" for number in range(100)), period=period)
+    scene.samples(6, layout)  # the first of all
+    scene.server.applied.clear()
+    began = scene.now
+    scene.samples(period + 1, layout)
+    tenths = Counter(int((applied.at - began) / period * 10) for applied in scene.server.applied)
     assert all(3 <= tenths[tenth] <= 25 for tenth in range(10))
 
 
-@pytest.mark.parametrize("period", [10, 60])
-def test_from_then_on_an_object_is_due_once_a_period_whatever_happened_in_between(period: int) -> None:
-    setting = Setting(node_period=36000)
+@pytest.mark.parametrize("period", [1, 2, 10])
+def test_an_object_is_written_once_a_period_whatever_happened_in_between(scene: Scene, period: int) -> None:
     states = (GroupState.MONITORED, GroupState.DEGRADED)
-    setting.now += setting.publish(layout_of("vm1", period=period))
-    row = setting.now
-    for number in range(1, 50):
-        wait = setting.publish(layout_of("vm1", state=states[number % 2], period=period))
-        setting.now += wait / 3
-        wait = setting.publish(layout_of("vm1", state=states[(number + 1) % 2], period=period))
-        setting.now += wait
-        assert setting.now == pytest.approx(row + number * period)
+    layouts = [layout_of("vm1", state=state, period=period) for state in states]
+    scene.samples(30, layouts[0])
+    scene.server.names()
+    for number in range(10 * period):
+        scene.sample(layouts[(number // (3 * period)) % 2])  # three times another state
+    assert 10 <= len(scene.server.applied) <= 14
+    scene.server.names()
+    scene.samples(10 * period, layouts[0])
+    times = scene.server.times("vm1")
+    assert all(later - earlier == pytest.approx(period) for earlier, later in pairwise(times[1:]))
 
 
-def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes() -> None:
-    setting = Setting(node_period=3600)
-    setting.publish(layout_of("vm1"))
-    setting.server.names()
-    setting.now += 1
-    setting.publish(layout_of("vm1"))
-    assert setting.server.names() == []
-    setting.publish(layout_of("vm1", state=GroupState.DEGRADED))
-    assert setting.server.names() == ["vm1"]
-    setting.now += 61
-    setting.publish(layout_of("vm1", state=GroupState.DEGRADED))
-    assert setting.server.names() == ["vm1"]
+def test_samples_that_come_a_little_early_or_late_leave_no_period_out(scene: Scene) -> None:
+    layout = layout_of("vm1", period=1)
+    for number in range(200):
+        scene.sample(layout, seconds=(0.97, 1.06, 1.0, 0.99)[number % 4])
+    times = scene.server.times("vm1")
+    assert max(later - earlier for earlier, later in pairwise(times)) < 1.5
 
 
-@pytest.mark.pitfall(29)
-@pytest.mark.parametrize(
-    ("error", "wait"), [(KubeUnreachableError("away"), 0.5), (KubeThrottledError("slow down", 7.0), 7.0)]
-)
-def test_what_could_not_be_written_stays_due_and_is_caught_up(error: KubeError, wait: float) -> None:
-    setting = Setting()
-    setting.server.refuse = lambda _plural, name: error if name == "vm1" else None
-    told = setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.names() == [NODE]
-    assert wait <= told <= wait * 1.1 + 0.01
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.attempts == 2  # nothing is tried while the server is left alone
-    setting.now += told
-    setting.server.refuse = lambda _plural, _name: None
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.names() == ["vm1", "vm2"]
-
-
-def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:
-    setting = Setting()
-    setting.server.refuse = lambda _plural, _name: KubeUnreachableError("away")
-    waits = []
-    for _ in range(8):
-        waits.append(setting.publish(layout_of("vm1")))
-        setting.now += waits[-1]
-    assert waits[:6] == sorted(waits[:6])
-    assert 15 <= waits[-1] <= 16.6
-    setting.server.refuse = lambda _plural, _name: None
-    setting.publish(layout_of("vm1"))
-    setting.server.refuse = lambda _plural, _name: KubeUnreachableError("away again")
-    setting.now += 100
-    assert setting.publish(layout_of("vm1")) < 1
+def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes(scene: Scene) -> None:
+    well, degraded = layout_of("vm1"), layout_of("vm1", state=GroupState.DEGRADED)
+    scene.sample(well)
+    scene.server.names()
+    scene.sample(degraded)
+    assert scene.server.names() == ["vm1"]
+    scene.samples(60, degraded)
+    assert scene.server.names() == ["vm1"]
 
 
 @pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
-    "error", [KubeForbiddenError("policy"), KubeRejectedError("schema"), KubeConflictError("race")]
+    ("error", "wait"),
+    [
+        (KubeUnreachableError("away"), 0.5),
+        (KubeUnauthorizedError("who are you"), 0.5),
+        (KubeThrottledError("slow down", 7.0), 7.0),
+    ],
 )
-def test_a_refused_object_does_not_keep_the_others_from_being_written(error: KubeError) -> None:
-    setting = Setting()
-    setting.server.refuse = lambda _plural, name: error if name == "vm1" else None
-    wait = setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.names() == [NODE, "vm2"]
-    assert wait == pytest.approx(5)
-    setting.now += 1
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.attempts == 3
-    assert setting.publisher.writes.results == {"written": 2, "refused": 1}
-    setting.now += 4.1
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.attempts == 4
+def test_what_could_not_be_written_stays_due_and_is_caught_up(scene: Scene, error: KubeError, wait: float) -> None:
+    layout, began = layout_of("vm1", "vm2", period=3600), scene.now
+    scene.server.refuse = lambda _name, _status: error if scene.now < began + 0.1 else None
+    scene.samples(9, layout)
+    assert sorted(scene.server.attempts.values()) == [2, 2], "nothing is tried while the server is left alone"
+    for name in ("vm1", "vm2"):
+        (written,) = scene.server.times(name)
+        assert wait <= written - began <= wait * 1.1 + 1
+
+
+def test_a_server_that_stays_away_is_asked_more_and_more_rarely(scene: Scene) -> None:
+    layout = layout_of("vm1", period=1)
+    asked: list[float] = []
+
+    def away(_name: ObjectName, _status: Mapping[str, Any]) -> KubeError:
+        asked.append(scene.now)
+        return KubeUnreachableError("away")
+
+    scene.server.refuse = away
+    scene.samples(120, layout)
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses[0] < 2
+    assert pauses[1] < pauses[3] < pauses[5]
+    assert 15 <= pauses[-1] <= 17.5
+    scene.server.refuse = lambda _name, _status: None
+    scene.samples(20, layout)
+    began = scene.now
+    scene.server.refuse = lambda name, status: away(name, status) if scene.now < began + 0.5 else None
+    scene.samples(3, layout)
+    assert len(scene.server.times("vm1")) >= 3
+
+
+REFUSALS = [KubeForbiddenError("policy"), KubeRejectedError("schema"), KubeConflictError("race")]
+FAILURES = [KubeInternalError("webhook"), KubeTooLargeError("too large")]
 
 
 @pytest.mark.pitfall(29)
-def test_an_object_that_is_gone_is_let_go() -> None:
-    setting = Setting()
-    setting.server.refuse = lambda _plural, name: KubeNotFoundError(name) if name == "vm1" else None
-    setting.publish(layout_of("vm1", "vm2"))
-    assert setting.server.names() == [NODE, "vm2"]
-    assert setting.publisher.writes.results["gone"] == 1
+@pytest.mark.parametrize("error", [*REFUSALS, *FAILURES, KubeNotFoundError("gone")])
+def test_an_object_that_can_not_be_written_rests_longer_and_longer_and_delays_no_other(
+    scene: Scene, error: KubeError, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[float] = []
+
+    def refuse(name: ObjectName, _status: Mapping[str, Any]) -> KubeError | None:
+        if name.name != "vm1":
+            return None
+        tries.append(scene.now)
+        return error
+
+    scene.server.refuse = refuse
+    layout = layout_of("vm1", "vm2", "vm3", period=1)
+    scene.samples(900, layout)
+    assert min(len(scene.server.times(name)) for name in ("vm2", "vm3")) >= 899
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    growing = pauses[-8:]
+    assert growing == sorted(growing)
+    assert 250 < growing[-1] < 332
+    assert len(tries) < 20
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1
+    assert "tenant-a/vm1" in told[0].message
+    scene.server.refuse = lambda _name, _status: None
+    scene.samples(340, layout)
+    assert len(scene.server.times("vm1")) >= 2, "it is tried again, and then all is as before"
 
 
-def test_an_object_that_comes_back_is_written_at_once() -> None:
-    setting = Setting()
-    setting.publish(layout_of("vm1"))
-    setting.publish(layout_of())
-    setting.server.names()
-    setting.publish(layout_of("vm1"))
-    assert setting.server.names() == ["vm1"]
+def test_a_state_that_changes_ends_no_rest(scene: Scene) -> None:
+    refusing(scene, "vm1", KubeInternalError("webhook"))
+    states = (GroupState.MONITORED, GroupState.DEGRADED)
+    for number in range(300):
+        scene.sample(layout_of("vm1", state=states[number % 2]))
+    assert scene.server.attempts["vm1"] < 12
 
 
-def node_missing_until_created(setting: Setting) -> None:
-    setting.server.refuse = lambda plural, name: (
-        KubeNotFoundError(name) if plural == NODES.plural and not setting.server.created else None
-    )
+def test_several_objects_of_several_namespaces_that_fail_in_a_row_mean_that_the_server_is_away(scene: Scene) -> None:
+    scene.server.refuse = lambda _name, _status: KubeInternalError("etcd has no leader")
+    layout = together(*(layout_of(f"vm{place}", period=1, namespace=f"tenant-{place}") for place in range(40)))
+    scene.samples(3, layout)
+    assert sum(scene.server.attempts.values()) < 20, "the others are not tried one by one"
+    scene.server.refuse = lambda _name, _status: None
+    scene.samples(40, layout)
+    assert len({applied.name for applied in scene.server.applied}) == 40
 
 
-def test_a_node_that_has_no_object_gets_one_that_the_node_owns() -> None:
-    setting = Setting(claim=NodeClaim(NODE, "uid-of-node"))
-    node_missing_until_created(setting)
-    setting.publish(layout_of("vm1"))
-    assert setting.server.names() == [NODE, "vm1"]
-    (body,) = setting.server.created
-    assert body["kind"] == "CacheMonitorNode"
-    assert body["metadata"]["name"] == NODE
-    assert body["metadata"]["ownerReferences"] == [
-        {"apiVersion": "v1", "kind": "Node", "name": NODE, "uid": "uid-of-node"}
-    ]
+def test_one_namespace_whose_objects_all_fail_delays_no_other(scene: Scene) -> None:
+    scene.server.refuse = lambda name, _status: KubeInternalError("hook") if name.namespace == "bad" else None
+    bad = layout_of(*(f"vm{number}" for number in range(40)), period=1, namespace="bad")
+    layout = together(bad, layout_of("good", period=1, namespace="good"))
+    scene.samples(300, layout)
+    times = scene.server.times("good")
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
 
 
-def test_without_a_claim_the_nodes_object_has_no_owner() -> None:
-    setting = Setting()
-    node_missing_until_created(setting)
-    setting.publish(layout_of())
-    assert "ownerReferences" not in setting.server.created[0]["metadata"]
+def test_an_object_that_never_gets_an_answer_delays_no_other(scene: Scene) -> None:
+    scene.server.seconds = lambda name: 30.0 if name.name == "hangs" else 0.005
+    refusing(scene, "hangs", KubeUnreachableError("no answer in time"))
+    scene.samples(200, layout_of("hangs", "vm1", period=1))
+    times = scene.server.times("vm1")
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
+    assert 2 <= scene.server.attempts["hangs"] <= 7
 
 
-@pytest.mark.parametrize(
-    "error",
-    [KubeForbiddenError("no right"), KubeNotFoundError("no CRD"), KubeRejectedError("no"), KubeConflictError("x")],
-)
-def test_a_node_object_that_cant_be_made_does_not_keep_the_groups_from_being_written(error: KubeError) -> None:
-    setting = Setting()
-    setting.server.refuse = lambda plural, name: KubeNotFoundError(name) if plural == NODES.plural else None
-    setting.server.refuse_creation = error
-    wait = setting.publish(layout_of("vm1"))
-    assert setting.server.names() == ["vm1"]
-    assert wait == pytest.approx(5)
+def test_namespaces_whose_writes_are_all_slow_delay_no_other_and_are_told_how_often_they_are_written(
+    scene: Scene,
+) -> None:
+    scene.server.seconds = lambda name: 10.0 if "slow" in name.namespace else 0.005
+    names = [f"vm{number}" for number in range(20)]
+    slow = together(*(layout_of(*names, period=1, namespace=f"slow{number}") for number in range(3)))
+    scene.samples(900, together(slow, layout_of("good", period=1, namespace="good")))
+    times = scene.server.times("good")
+    assert max(later - earlier for earlier, later in pairwise(times[20:])) <= 1.5
+    last = {applied.name: applied for applied in scene.server.applied if "slow" in applied.name.namespace}
+    assert len(last) == 60
+    assert all(applied.status["statusPeriodSeconds"] >= 200 for applied in last.values()), "60 x 10 s / 3 at once"
 
 
-def test_the_nodes_condition_keeps_its_time_from_write_to_write() -> None:
-    setting = Setting()
-    setting.publish(layout_of())
-    setting.now += 61
-    setting.publish(layout_of())
-    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status in setting.server.applied]
-    assert len(times) == 2
-    assert len(set(times)) == 1
+def test_a_status_that_is_too_large_is_written_smaller_and_says_so(scene: Scene) -> None:
+    obj = make_object("vm1", spec={"statusPeriodSeconds": 1})
+    groups = [replace(make_group(f"g{number}", []), vcpus=(*range(9000, 10_000),)) for number in range(40)]
+    layout = make_layout((make_target(obj), groups))
+
+    def takes_less(_name: ObjectName, status: Mapping[str, Any]) -> KubeError | None:
+        return KubeTooLargeError("etcdserver: request is too large") if len(str(status)) > 200_000 else None
+
+    scene.server.refuse = takes_less
+    scene.samples(20, layout)
+    status = scene.server.applied[-1].status
+    assert "all but the state of" in status["omitted"]
+    assert status["omitted"] in status["conditions"][0]["message"]
+    assert status["summary"]["groups"] == "40/40"
+    assert len(scene.server.applied) >= 18, "found within a few tries, and kept"
+    scene.server.refuse = lambda _name, _status: None
+    for _ in range(70):
+        scene.sample(layout, seconds=10)
+    assert "omitted" not in scene.server.applied[-1].status, "what the server takes again is whole again"
 
 
-def old_condition(status: str) -> dict[str, Any]:
-    return {
-        "status": {
-            "conditions": [
-                {"type": "Ready", "status": status, "reason": "MonitoringAvailable", "message": "as before",
-                 "lastTransitionTime": "2026-01-01T00:00:00Z"}
-            ]
-        }
-    }  # fmt: skip
+def test_an_object_that_is_too_large_by_itself_rests(scene: Scene) -> None:
+    scene.server.refuse = lambda _name, _status: KubeTooLargeError("etcdserver: request is too large")
+    scene.samples(100, layout_of("vm1", period=1))
+    assert scene.server.attempts["vm1"] < 20
+    assert scene.publisher._reports.popitem()[1].most_bytes <= LEAST_STATUS_BYTES
 
 
-def test_the_nodes_condition_keeps_its_time_when_an_agent_starts_anew() -> None:
-    setting = Setting()
-    setting.server.node = old_condition("True")
-    for _ in range(2):
-        setting.publish(layout_of())
-        setting.now += 61
-    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status in setting.server.applied]
-    assert times == ["2026-01-01T00:00:00Z"] * 2
-    assert setting.server.gets == 1
+@pytest.mark.pitfall(29)
+def test_an_object_that_is_gone_is_let_go(scene: Scene) -> None:
+    refusing(scene, "vm1", KubeNotFoundError("vm1"))
+    scene.sample(layout_of("vm1", "vm2"))
+    assert scene.server.names() == ["vm2"]
+    assert scene.writes.results == {"gone": 1, "written": 1}
 
 
-def test_the_nodes_condition_has_a_new_time_when_its_status_changed_between_two_agents() -> None:
-    setting = Setting()
-    setting.server.node = old_condition("False")
-    setting.publish(layout_of())
-    ((_, _, status),) = setting.server.applied
-    assert status["conditions"][0]["lastTransitionTime"] > "2027"
+def test_an_object_that_comes_back_is_written_at_once_and_nothing_is_kept_of_one_that_went(scene: Scene) -> None:
+    scene.server.seconds = lambda _name: 2.5  # so that it goes and comes while a write is on its way
+    scene.sample(layout_of("vm1", period=3600))
+    scene.sample(layout_of())
+    assert not scene.publisher._reports
+    assert len(scene.publisher._schedule) == 0
+    scene.samples(9, layout_of("vm1", period=3600))
+    assert scene.server.names() == ["vm1", "vm1"]
 
 
-@pytest.mark.parametrize("error", [KubeNotFoundError("gone"), KubeForbiddenError("no")])
-def test_a_node_object_that_cant_be_read_is_written_all_the_same(error: KubeError) -> None:
-    setting = Setting()
-    setting.server.node = error
-    setting.publish(layout_of())
-    assert setting.server.names() == [NODE]
+def flood(number: int, period: int = 1, namespace: str = "flood") -> BoundLayout:
+    return layout_of(*(f"flood{place}" for place in range(number)), period=period, namespace=namespace)
 
 
-def test_an_api_server_that_is_away_is_asked_for_the_conditions_again() -> None:
-    setting = Setting()
-    setting.server.node = KubeUnreachableError("away")
-    setting.publish(layout_of())
-    assert setting.server.names() == []
-    setting.server.node = old_condition("True")
-    setting.now += 60
-    setting.publish(layout_of())
-    assert setting.server.applied[0][2]["conditions"][0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+def test_another_tenants_group_is_never_late_beside_a_flood_and_the_flood_is_told_its_period(scene: Scene) -> None:
+    layout = together(flood(1500), layout_of("good", period=2, namespace="good"))
+    scene.server.seconds = lambda _name: 0.02
+    scene.samples(300, layout)
+    times = scene.server.times("good")
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 3.0
+    assert {
+        applied.status["statusPeriodSeconds"] for applied in scene.server.applied if applied.name.name == "good"
+    } == {2}
+    last = {applied.name.name: applied for applied in scene.server.applied if applied.name.namespace == "flood"}
+    assert len(last) == 1500
+    (period,) = {applied.status["statusPeriodSeconds"] for applied in last.values()}
+    assert 90 <= period <= 110
+    message = last["flood7"].status["conditions"][0]["message"]
+    assert f"renewed every {period} s instead of 1 s" in message
+    assert len(scene.server.applied) <= 300 * WRITES_PER_SECOND + WRITES_PER_SECOND
+    second = [applied.at for applied in scene.server.applied if applied.name.name == "flood7"][1:]
+    assert all(later - earlier <= period + 2 for earlier, later in pairwise(second))
+
+
+def test_a_flood_that_ends_gives_the_others_of_its_namespace_their_period_back(scene: Scene) -> None:
+    alone = layout_of("calm", period=1, namespace="flood")
+    scene.samples(120, together(flood(200), alone))
+    scene.server.names()
+    scene.samples(20, alone)
+    assert len(scene.server.times("calm")) >= 18
+
+
+def test_groups_that_change_all_the_time_delay_no_other_namespace(scene: Scene) -> None:
+    names = [f"flaps{number}" for number in range(300)]
+    states = (GroupState.MONITORED, GroupState.DEGRADED)
+    flapping = [layout_of(*names, state=state, period=60, namespace="flapping") for state in states]
+    calm = layout_of("calm", period=1, namespace="calm")
+    well, ill = (layout_of("other", state=state, period=3600, namespace="other") for state in states)
+    for number in range(120):
+        scene.sample(together(flapping[number % 2], calm, ill if number == 100 else well))
+    times = scene.server.times("calm")
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 1.5
+    assert any(1100 <= at <= 1101.5 for at in scene.server.times("other")), "another one's change is known at once"
+
+
+def test_a_sample_looks_at_no_object_that_is_as_it_was(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = flood(300, period=3600)
+    scene.samples(20, layout)
+    looked: list[object] = []
+    monkeypatch.setattr(scene.publisher, "_look_at", lambda report, _now: looked.append(report))
+    scene.samples(5, layout)
+    assert looked == []
+    scene.sample(layout, replace(occupancy(layout, 5), lacking=frozenset([GroupKey(layout.targets[7].uid, "a")])))
+    assert len(looked) == 1
 
 
 def occupancy(layout: BoundLayout, reading: Reading) -> Figures:
@@ -372,67 +369,74 @@ def occupancy(layout: BoundLayout, reading: Reading) -> Figures:
     )
 
 
-def test_a_reading_that_comes_and_goes_with_every_sample_is_told_every_few_seconds() -> None:
-    setting, layout = Setting(node_period=3600), layout_of("vm1", "vm2", period=3600)
-    setting.publish(layout, occupancy(layout, 5))
-    setting.server.names()
-    times: dict[str, list[float]] = {"vm1": [], "vm2": []}
+def test_a_reading_that_comes_and_goes_with_every_sample_is_told_every_few_seconds(scene: Scene) -> None:
+    layout = layout_of("vm1", "vm2", period=3600)
+    scene.sample(layout, occupancy(layout, 5))
+    scene.server.names()
+    began = scene.now
     for second in range(30):
-        setting.now += 1
-        setting.publish(layout, occupancy(layout, 5 if second % 2 else Missing.UNAVAILABLE))
-        for name in setting.server.names():
-            times[name].append(setting.now)
-    for written in times.values():
-        assert written[0] == 1001  # at once when it is the first
+        scene.sample(layout, occupancy(layout, 5 if second % 2 else Missing.UNAVAILABLE))
+    for name in ("vm1", "vm2"):
+        written = scene.server.times(name)
+        assert written[0] - began < 0.5  # at once when it is the first
         assert 5 <= len(written) <= 6
-        assert all(5 <= later - earlier <= 6 for earlier, later in pairwise(written))
+        assert all(4.9 <= later - earlier <= 6.1 for earlier, later in pairwise(written))
 
 
-def test_a_reading_that_stays_away_is_told_once_and_so_is_its_return() -> None:
-    setting, layout = Setting(node_period=3600), layout_of("vm1", period=3600)
-    setting.publish(layout, occupancy(layout, 5))
-    setting.server.names()
+def test_a_reading_that_stays_away_is_told_once_and_so_is_its_return(scene: Scene) -> None:
+    layout = layout_of("vm1", period=3600)
+    scene.sample(layout, occupancy(layout, 5))
+    scene.server.names()
     for reading in (Missing.ERROR, 7):
-        for _ in range(20):
-            setting.now += 1
-            setting.publish(layout, occupancy(layout, reading))
-        assert setting.server.names() == ["vm1"]
+        scene.samples(20, layout, occupancy(layout, reading))
+        assert scene.server.names() == ["vm1"]
 
 
-def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes() -> None:
-    setting, well = Setting(node_period=3600), layout_of("vm1", period=3600)
+def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes(scene: Scene) -> None:
+    well = layout_of("vm1", period=3600)
     waiting = layout_of("vm1", state=GroupState.WAITING, period=3600)
-    setting.publish(well, occupancy(well, 5))
-    setting.publish(well, occupancy(well, Missing.ERROR))
-    setting.server.names()
+    scene.sample(well, occupancy(well, 5))
+    scene.sample(well, occupancy(well, Missing.ERROR))
+    scene.server.names()
     for layout in (waiting, well, waiting):
-        setting.now += 1
-        setting.publish(layout, occupancy(layout, 5))
-        assert setting.server.names() == ["vm1"]
+        scene.sample(layout, occupancy(layout, 5))
+        assert scene.server.names() == ["vm1"]
+
+
+def test_a_state_that_changes_while_a_write_is_on_its_way_is_told_after_it(scene: Scene) -> None:
+    scene.server.seconds = lambda _name: 1.5
+    scene.sample(layout_of("vm1"))
+    scene.samples(5, layout_of("vm1", state=GroupState.DEGRADED))
+    assert [applied.status["groups"][0]["state"] for applied in scene.server.applied] == ["Monitored", "Degraded"]
+
+
+def by_time_and_name(applied: Applied) -> tuple[float, ObjectName]:
+    return applied.at, applied.name
 
 
 SECONDS = st.tuples(
     st.sampled_from([GroupState.MONITORED, GroupState.MONITORED, GroupState.WAITING]),
     st.sampled_from([5, 5, 7, Missing.ERROR, Missing.OFFLINE]),
-    st.sampled_from(["ok", "ok", "ok", "away", "refused"]),
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(SECONDS, max_size=40))
 def test_a_layout_that_is_the_very_same_is_told_as_one_that_only_says_the_same(
-    seconds: list[tuple[GroupState, Reading, str]],
+    seconds: list[tuple[GroupState, Reading]],
 ) -> None:
-    answers = {"ok": None, "away": KubeUnreachableError("away"), "refused": KubeForbiddenError("no")}
     layouts = {state: layout_of("vm1", "vm2", state=state, period=7) for state in GroupState}
-    ours, plain = Setting(), Setting()
-    for state, reading, answer in seconds:
-        for setting, layout in ((ours, layouts[state]), (plain, layout_of("vm1", "vm2", state=state, period=7))):
-            setting.now += 1
-            setting.publisher._hold_until = 0.0  # with its jitter
-            setting.server.refuse = lambda _plural, _name, answer=answer: answers[answer]  # type: ignore[misc]
-            setting.publish(layout, occupancy(layout, reading))
-        assert ours.server.attempts == plain.server.attempts
-        assert ours.server.applied == plain.server.applied
+    ours, plain = Scene(), Scene()
+    try:
+        for state, reading in seconds:
+            for scene, layout in ((ours, layouts[state]), (plain, layout_of("vm1", "vm2", state=state, period=7))):
+                scene.sample(layout, occupancy(layout, reading))
+            assert sorted(ours.server.applied, key=by_time_and_name) == sorted(
+                plain.server.applied, key=by_time_and_name
+            )
+    finally:
+        ours.close()
+        plain.close()
 
 
 def test_writes_come_no_faster_than_the_bucket_fills() -> None:

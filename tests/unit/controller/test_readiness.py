@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
@@ -87,3 +89,23 @@ def test_a_clock_that_is_off_is_named_and_makes_nothing_old() -> None:
     ready = judge(group(figures()), binding(), NOW, sighting=SEEN, clock_problem=wrong).ready
     assert (ready.status, ready.reason) == ("True", "FiguresFresh")
     assert ready.message.endswith(wrong)
+
+
+def test_a_period_that_the_agent_had_to_stretch_is_the_one_that_counts() -> None:
+    stretched = group(figures() | {"statusPeriodSeconds": 120})
+    readiness = judge(stretched, binding(), NOW + 360, sighting=SEEN)
+    assert (readiness.ready.status, readiness.changes_at) == ("True", NOW + 360 + ALLOWANCE_SECONDS)
+    assert "every 120 s" in readiness.ready.message
+    silent = judge(stretched, binding(), NOW + 360 + ALLOWANCE_SECONDS, sighting=SEEN)
+    assert silent.ready.status == "Unknown"
+
+
+@pytest.mark.parametrize("said", [-5, 0, 1, 59, "120", None])
+def test_an_agent_can_not_make_its_figures_old_sooner_than_the_spec_says(said: object) -> None:
+    assert judged(figures() | {"statusPeriodSeconds": said}, STALE - 0.1) == ("True", "FiguresFresh")
+
+
+def test_an_agent_is_never_believed_for_longer_than_three_days() -> None:
+    lying = group(figures() | {"statusPeriodSeconds": 10**9})
+    late = NOW + 3 * 86_400 + ALLOWANCE_SECONDS
+    assert judge(lying, binding(), late, sighting=SEEN).ready.status == "Unknown"

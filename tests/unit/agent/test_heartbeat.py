@@ -1,0 +1,226 @@
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cachemon.agent.heartbeat import Heartbeat
+from cachemon.agent.pacing import Writes
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.figures import Figures
+from cachemon.kube.outage import FailureRun
+from cachemon.kube.token import NodeClaim
+from cachemon.model.api import ObjectName
+from cachemon.model.errors import (
+    KubeConflictError,
+    KubeError,
+    KubeForbiddenError,
+    KubeInternalError,
+    KubeNotFoundError,
+    KubeRejectedError,
+    KubeThrottledError,
+    KubeUnreachableError,
+)
+from tests.unit.agent.builders import FACTS, NODE, NOTHING_READ, make_layout
+from tests.unit.agent.publishing import Server
+
+
+class Setting:
+    """A heartbeat whose time stands still until it is moved."""
+
+    def __init__(self, *, period: int = 60, claim: NodeClaim | None = None) -> None:
+        self.now = 1000.0
+        self.server = Server(lambda: self.now)
+        self.writes = Writes()
+        self.failure_run = FailureRun()
+        self.heartbeat = Heartbeat(
+            self.server,  # type: ignore[arg-type]
+            NODE,
+            claim,
+            period,
+            run=self.failure_run,
+            writes=self.writes,
+            clock=lambda: self.now,
+            wall_clock=lambda: 1.8e9 + self.now,
+        )
+
+    def beat(self, layout: BoundLayout | None = None, figures: Figures = NOTHING_READ) -> float:
+        return asyncio.run(self.heartbeat.beat(layout or make_layout(), figures))
+
+
+def failing(setting: Setting, error: KubeError | None) -> None:
+    setting.server.refuse = lambda _name, _status: error
+
+
+def test_the_node_is_written_at_once_and_then_once_a_period() -> None:
+    setting = Setting(period=10)
+    times = []
+    for _ in range(600):
+        setting.beat()
+        times += [applied.at for applied in setting.server.applied]
+        setting.server.applied.clear()
+        setting.now += 0.25
+    assert times[0] == 1000
+    assert 15 <= len(times) <= 16
+    assert {later - earlier for earlier, later in pairwise(times[1:])} == {10}
+
+
+def test_nothing_is_written_before_the_first_sample() -> None:
+    setting = Setting()
+    setting.beat(figures=Figures())
+    assert not setting.server.attempts
+
+
+def test_a_node_that_changes_is_written_at_once_but_not_all_the_time() -> None:
+    setting = Setting(period=3600)
+    for number in range(100):
+        setting.beat(make_layout(node=replace(FACTS, own_mon_groups=number)))
+        setting.now += 0.1
+    assert 15 <= len(setting.server.applied) <= 20
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"), [(KubeUnreachableError("away"), 0.5), (KubeThrottledError("slow down", 7.0), 7.0)]
+)
+def test_a_server_that_is_away_or_busy_is_left_alone_for_a_while(error: KubeError, wait: float) -> None:
+    setting = Setting()
+    failing(setting, error)
+    told = setting.beat()
+    assert wait <= told <= wait * 1.1
+    failing(setting, None)
+    setting.now += wait - 0.01
+    setting.beat()
+    assert setting.server.applied == []
+    setting.now += told
+    setting.beat()
+    assert setting.server.names() == [NODE]
+
+
+def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:
+    setting = Setting()
+    failing(setting, KubeUnreachableError("away"))
+    waits = []
+    for _ in range(8):
+        waits.append(setting.beat())
+        setting.now += waits[-1]
+    assert waits[:6] == sorted(waits[:6])
+    assert 15 <= waits[-1] <= 16.6
+
+
+@pytest.mark.parametrize(
+    "error", [KubeInternalError("webhook"), KubeForbiddenError("policy"), KubeRejectedError("no")]
+)
+def test_a_refusal_is_tried_again_after_seconds(error: KubeError) -> None:
+    setting = Setting()
+    failing(setting, error)
+    assert setting.beat() == pytest.approx(5)
+    setting.now += 4.9
+    setting.beat()
+    assert setting.server.attempts[NODE] == 1
+    setting.now += 0.2
+    failing(setting, None)
+    setting.beat()
+    assert setting.server.names() == [NODE]
+
+
+def test_a_success_shows_that_the_server_is_not_away() -> None:
+    setting = Setting()
+    for number in range(4):
+        setting.failure_run.failed(ObjectName(f"tenant-{number}", "vm"))
+    setting.beat()
+    assert not setting.failure_run.failed(ObjectName("tenant-9", "vm"))
+
+
+def node_missing_until_created(setting: Setting) -> None:
+    setting.server.refuse = lambda name, _status: None if setting.server.created else KubeNotFoundError(str(name))
+
+
+def test_a_node_that_has_no_object_gets_one_that_the_node_owns() -> None:
+    setting = Setting(claim=NodeClaim(NODE, "uid-of-node"))
+    node_missing_until_created(setting)
+    setting.beat()
+    assert setting.server.names() == [NODE]
+    (body,) = setting.server.created
+    assert body["kind"] == "CacheMonitorNode"
+    assert body["metadata"]["name"] == NODE
+    assert body["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "Node", "name": NODE, "uid": "uid-of-node"}
+    ]
+
+
+def test_without_a_claim_the_nodes_object_has_no_owner() -> None:
+    setting = Setting()
+    node_missing_until_created(setting)
+    setting.beat()
+    assert "ownerReferences" not in setting.server.created[0]["metadata"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KubeForbiddenError("no right"), KubeNotFoundError("no CRD"), KubeRejectedError("no"), KubeConflictError("x")],
+)
+def test_a_node_object_that_cant_be_made_is_tried_again(error: KubeError) -> None:
+    setting = Setting()
+    failing(setting, KubeNotFoundError("none"))
+    setting.server.refuse_creation = error
+    assert setting.beat() == pytest.approx(5)
+
+
+def test_the_nodes_condition_keeps_its_time_from_write_to_write() -> None:
+    setting = Setting()
+    setting.beat()
+    setting.now += 61
+    setting.beat()
+    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status, _ in setting.server.applied]
+    assert len(times) == 2
+    assert len(set(times)) == 1
+
+
+def old_condition(status: str) -> dict[str, Any]:
+    return {
+        "status": {
+            "conditions": [
+                {"type": "Ready", "status": status, "reason": "MonitoringAvailable", "message": "as before",
+                 "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            ]
+        }
+    }  # fmt: skip
+
+
+def test_the_nodes_condition_keeps_its_time_when_an_agent_starts_anew() -> None:
+    setting = Setting()
+    setting.server.node = old_condition("True")
+    for _ in range(2):
+        setting.beat()
+        setting.now += 61
+    times = [status["conditions"][0]["lastTransitionTime"] for _, _, status, _ in setting.server.applied]
+    assert times == ["2026-01-01T00:00:00Z"] * 2
+    assert setting.server.gets == 1
+
+
+def test_the_nodes_condition_has_a_new_time_when_its_status_changed_between_two_agents() -> None:
+    setting = Setting()
+    setting.server.node = old_condition("False")
+    setting.beat()
+    ((_, _, status, _),) = setting.server.applied
+    assert status["conditions"][0]["lastTransitionTime"] > "2027"
+
+
+@pytest.mark.parametrize("error", [KubeNotFoundError("gone"), KubeForbiddenError("no")])
+def test_a_node_object_that_cant_be_read_is_written_all_the_same(error: KubeError) -> None:
+    setting = Setting()
+    setting.server.node = error
+    setting.beat()
+    assert setting.server.names() == [NODE]
+
+
+def test_an_api_server_that_is_away_is_asked_for_the_conditions_again() -> None:
+    setting = Setting()
+    setting.server.node = KubeUnreachableError("away")
+    setting.beat()
+    assert setting.server.names() == []
+    setting.server.node = old_condition("True")
+    setting.now += 60
+    setting.beat()
+    assert setting.server.applied[0][2]["conditions"][0]["lastTransitionTime"] == "2026-01-01T00:00:00Z"
