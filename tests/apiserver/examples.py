@@ -71,7 +71,7 @@ OPERATOR_STATUS: dict[str, Any] = {
 AGENT_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
     "statusPeriodSeconds": 75,
-    "omitted": "left out, as the status would be larger than 256 KiB: all about 1 of 3 groups (io)",
+    "omitted": "left out, as the status would be larger than 128 KiB: all about 1 of 3 groups (io)",
     "summary": {"occupancy": "61Mi", "memoryBandwidth": "1200M", "groups": "1/2", "blocks": "0=59Mi,1=2Mi"},
     "groups": [
         {

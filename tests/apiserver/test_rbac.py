@@ -178,6 +178,20 @@ def test_a_program_has_no_other_rights(control_plane: ControlPlane, account: str
     assert {key: verbs for key, verbs in rights.items() if key not in everybodys} == RIGHTS[account]
 
 
+def test_in_its_own_namespace_an_agent_sees_its_own_account_and_nothing_else(control_plane: ControlPlane) -> None:
+    def may_watch(name: str, verb: str = "watch") -> bool:
+        attributes = {"verb": verb, "resource": "serviceaccounts", "namespace": SYSTEM, "name": name}
+        spec = {"user": user(AGENT), "resourceAttributes": attributes}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(control_plane.request("POST", path, body)["status"]["allowed"])
+
+    until("the right", lambda: may_watch(AGENT))
+    assert may_watch(AGENT, "list")
+    assert not any(may_watch(name) for name in (OPERATOR, "default", ""))
+    assert not any(may_watch(AGENT, verb) for verb in ("get", "create", "patch", "update", "delete"))
+
+
 PEOPLE = {
     "cachemon-view": {
         (CACHEMON, "cachemonitorgroups"): READ,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from cachemon.agent.agent import Agent
 from cachemon.agent.config import Config, parse_config
-from cachemon.agent.farewell import is_uninstalled
+from cachemon.agent.farewell import OwnAccount, is_uninstalled
 from cachemon.engine.removal import remove_mon_groups
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.login import load_credentials
-from cachemon.kube.token import node_claim
+from cachemon.kube.token import account_claim, node_claim
 from cachemon.logs import configure_logs
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
@@ -71,7 +71,10 @@ async def _run(config: Config) -> None:
         told = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, told.set)
-        farewell = asyncio.create_task(_farewell(config, client, told, work))
+        account = account_claim(token) if token and config.kubeconfig is None else None
+        own_account = OwnAccount(client, account) if account else None
+        watching = asyncio.create_task(own_account.watch()) if own_account else None
+        farewell = asyncio.create_task(_farewell(config, client, own_account, told, work))
         try:
             await work
         except asyncio.CancelledError:
@@ -82,13 +85,22 @@ async def _run(config: Config) -> None:
                 log.info("stopping; mon_groups stay for the next agent")
         finally:
             farewell.cancel()
+            if watching:
+                watching.cancel()
 
 
-async def _farewell(config: Config, client: KubeClient, told: asyncio.Event, work: "asyncio.Task[None]") -> bool:
+async def _farewell(
+    config: Config,
+    client: KubeClient,
+    own_account: OwnAccount | None,
+    told: asyncio.Event,
+    work: "asyncio.Task[None]",
+) -> bool:
     """End the work once we are told to, and say whether cachemon is being uninstalled; work goes on until we know."""
     await told.wait()
     mine = Selector(fields=f"status.nodeName={config.node_name}")
-    in_pod = config.kubeconfig is None
-    uninstalled = in_pod and await is_uninstalled(lambda: client.list(GROUPS, mine, metadata_only=True))
+    uninstalled = own_account is not None and await is_uninstalled(
+        lambda: client.list(GROUPS, mine, metadata_only=True), lambda: own_account.is_gone
+    )
     work.cancel()
     return uninstalled

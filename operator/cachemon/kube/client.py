@@ -145,9 +145,17 @@ class KubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, resource: Resource, selector: Selector, resource_version: str, *, seconds: int
+        self, resource: Resource, selector: Selector, resource_version: str, *, seconds: int, namespace: str = ""
     ) -> AsyncIterator[WatchEvent]:
-        """Events after a resourceVersion, until the server ends the watch after about `seconds`."""
+        """Events after a resourceVersion, until the server ends the watch after about `seconds`.
+
+        Args:
+            resource: of which kind.
+            selector: which of them.
+            resource_version: of a list, or of the last event.
+            seconds: how long.
+            namespace: where; empty for everywhere.
+        """
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -155,7 +163,8 @@ class KubeClient:
             "timeoutSeconds": str(seconds),
             **query_of(selector),
         }
-        response = await self._request("GET", path_of(resource, ObjectName("", "")), query, limit=self._watch_limit)
+        path = path_of(resource, ObjectName(namespace, ""))
+        response = await self._request("GET", path, query, limit=self._watch_limit)
         try:
             while line := await _answer(response.content.readline()):
                 event = _decode(line)

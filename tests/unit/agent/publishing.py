@@ -89,7 +89,7 @@ class Scene:
     """A publisher that runs in virtual time, with a sample a second."""
 
     def __init__(self) -> None:
-        self._loop = VirtualLoop()
+        self._loop = VirtualLoop(now=1000.0)
         self.server = Server(self._loop.time)
         self.writes = Writes()
         self.failure_run = FailureRun()

@@ -259,11 +259,11 @@ def test_namespaces_whose_writes_are_all_slow_delay_no_other_and_are_told_how_of
 
 def test_a_status_that_is_too_large_is_written_smaller_and_says_so(scene: Scene) -> None:
     obj = make_object("vm1", spec={"statusPeriodSeconds": 1})
-    groups = [replace(make_group(f"g{number}", []), vcpus=(*range(9000, 10_000),)) for number in range(40)]
+    groups = [replace(make_group(f"g{number}", []), vcpus=(*range(9500, 10_000),)) for number in range(40)]
     layout = make_layout((make_target(obj), groups))
 
     def takes_less(_name: ObjectName, status: Mapping[str, Any]) -> KubeError | None:
-        return KubeTooLargeError("etcdserver: request is too large") if len(str(status)) > 200_000 else None
+        return KubeTooLargeError("etcdserver: request is too large") if len(str(status)) > 100_000 else None
 
     scene.server.refuse = takes_less
     scene.samples(20, layout)

@@ -10,7 +10,7 @@ from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
-from tests.unit.controller import virtual_time
+from tests.unit import virtual_time
 from tests.unit.controller.builders import NOW, at, condition, group, group_object, policy_object
 
 Object = dict[str, Any]

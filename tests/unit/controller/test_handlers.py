@@ -9,7 +9,7 @@ from cachemon.controller.handlers import Backoffs, Login, operator_settings, reg
 from cachemon.controller.store import Store
 from cachemon.kube.credentials import ClientCertificate, Credentials
 from cachemon.model.api import GROUPS, VMIS, Resource
-from tests.unit.controller import virtual_time
+from tests.unit import virtual_time
 from tests.unit.controller.builders import group_object, vmi_object
 
 

@@ -4,7 +4,7 @@ from cachemon.controller.presence import Patience, Presence
 from cachemon.controller.rests import Rests
 from cachemon.model.api import ObjectName
 from cachemon.model.errors import KubeError, KubeUnreachableError
-from tests.unit.controller import virtual_time
+from tests.unit import virtual_time
 
 A, B = ObjectName("a", "x"), ObjectName("b", "x")
 

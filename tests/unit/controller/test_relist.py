@@ -10,7 +10,7 @@ from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
-from tests.unit.controller import virtual_time
+from tests.unit import virtual_time
 from tests.unit.controller.builders import group_object, moment, pod_object, vmi_object
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from cachemon.model.errors import (
     KubeTimeoutError,
     KubeUnreachableError,
 )
-from tests.unit.controller import virtual_time
+from tests.unit import virtual_time
 from tests.unit.controller.builders import (
     at,
     figures,
