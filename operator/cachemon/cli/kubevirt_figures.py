@@ -68,6 +68,8 @@ def _domain_use(name: str, objects: Iterable[Mapping[str, Any]]) -> DomainUse:
         status = obj.get("status", {})
         if problem := _object_problem(obj):
             remarks.append(f"{obj['metadata']['name']}: {problem}")
+        if omitted := status.get("omitted"):
+            remarks.append(f"{obj['metadata']['name']}: {omitted}")
         items = status.get("groups", [])
         if refused := sum(item["state"] == _REFUSED for item in items):
             remarks.append(f"{obj['metadata']['name']}: {refused} {_REFUSED}, {_message(obj, 'Monitored')}")

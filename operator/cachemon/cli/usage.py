@@ -20,6 +20,9 @@ __all__ = ["BlockRow", "Filled", "GroupRow", "NodeRow", "VmiRow", "block_rows", 
 
 _ALLOWANCE_SECONDS = 2.0
 
+_OMITTED = "Omitted"
+"""The reason of a group whose figures are left out of a status that would be too large to store."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
@@ -141,13 +144,19 @@ def group_rows(objects: Iterable[Mapping[str, Any]]) -> list[GroupRow]:
         ready = _condition(obj)
         stale = ready.get("status") == "Unknown"
         groups = obj.get("status", {}).get("groups", [])
+        without = _OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
             rows.append(_group_row(obj, {"name": "", "state": ""}, reason=ready.get("reason", "NoFiguresYet")))
         for item in groups:
-            problem = item.get("reason", "") or _missing(item.get("cacheBlocks", ()))
+            blocks = item.get("cacheBlocks", ())
+            problem = item.get("reason", "") or (_missing(blocks) if blocks else without)
             rows.append(
                 _group_row(obj, {} if stale else item, reason=ready["reason"] if stale else problem, named=item)
             )
+        if without:
+            there = {item["name"] for item in groups}
+            missing = ({"name": name, "state": ""} for name in _wanted(obj) if name not in there)
+            rows += [_group_row(obj, item, reason=without) for item in missing]
     return rows
 
 
@@ -168,6 +177,14 @@ def _group_row(
         reason=reason,
         threads=_threads(obj, named),
     )
+
+
+def _wanted(obj: Mapping[str, Any]) -> list[str]:
+    """The names of the spec's groups; none where they are not valid."""
+    try:
+        return [group.name for group in parse_groups(obj["spec"].get("groups"))]
+    except InvalidInputError:
+        return []
 
 
 def _threads(obj: Mapping[str, Any], item: Mapping[str, Any]) -> frozenset[str]:
@@ -198,7 +215,7 @@ def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
                 bandwidth=_sum(row.bandwidth for row in counted),
                 capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
                 reason=reason,
-                at_least=bool(counted) and covered != everything,
+                at_least=bool(counted) and (covered != everything or any(row.reason == _OMITTED for row in members)),
             )
         )
     return rows

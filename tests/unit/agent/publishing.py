@@ -91,6 +91,7 @@ class Scene:
     def __init__(self) -> None:
         self._loop = VirtualLoop(now=1000.0)
         self.server = Server(self._loop.time)
+        self.wall_seconds = 1.8e9
         self.writes = Writes()
         self.failure_run = FailureRun()
         self.publisher = Publisher(
@@ -99,7 +100,7 @@ class Scene:
             run=self.failure_run,
             writes=self.writes,
             clock=self._loop.time,
-            wall_clock=lambda: 1.8e9 + self._loop.time(),
+            wall_clock=lambda: self.wall_seconds + self._loop.time(),
         )
         self._running = self._loop.create_task(self.publisher.run())
 

@@ -114,6 +114,20 @@ def test_an_object_is_written_once_a_period_whatever_happened_in_between(scene: 
     assert all(later - earlier == pytest.approx(period) for earlier, later in pairwise(times[1:]))
 
 
+def test_a_wall_clock_that_is_set_back_and_forth_changes_neither_periods_nor_rests(scene: Scene) -> None:
+    refusing(scene, "bad", KubeInternalError("webhook"))
+    layout = layout_of("good", "bad", period=10)
+    for _ in range(12):
+        scene.wall_seconds += 3600
+        scene.samples(5, layout)
+        scene.wall_seconds -= 7200
+        scene.samples(5, layout)
+    times = scene.server.times("good")
+    assert len(times) >= 12
+    assert max(later - earlier for earlier, later in pairwise(times)) <= 11
+    assert 6 <= scene.server.attempts["bad"] <= 8
+
+
 def test_samples_that_come_a_little_early_or_late_leave_no_period_out(scene: Scene) -> None:
     layout = layout_of("vm1", period=1)
     for number in range(200):

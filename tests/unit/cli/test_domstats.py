@@ -92,6 +92,14 @@ def test_refused_groups_are_told_of_once_for_each_object() -> None:
     assert "g0" not in done.out
 
 
+def test_what_a_status_leaves_out_is_told_of() -> None:
+    plugin = Plugin()
+    obj = cmg("a", status=[group_status("g", block(0, 1), vcpus=[0]), group_status("h", vcpus=[1])])
+    obj["status"]["omitted"] = "left out, as the status would be too large: the figures of 1 of 2 groups (h)"
+    plugin.api.put(GROUPS, obj)
+    assert plugin.run("domstats", "vm3").err.splitlines() == [f"a: {obj['status']['omitted']}"]
+
+
 def test_no_figures_and_old_figures_are_told_of() -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg("a", status=None, condition=ready("False", "VMINotRunning", "it is off")))

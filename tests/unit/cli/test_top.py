@@ -116,6 +116,21 @@ def test_old_and_missing_figures_are_no_figures_but_reasons() -> None:
     ]
 
 
+@pytest.mark.parametrize("left", [[group_status("h", vcpus=[1])], [group_status("h")], []])
+def test_figures_that_a_status_leaves_out_are_none_and_the_sum_is_at_least_that(left: list[dict[str, Any]]) -> None:
+    plugin = Plugin()
+    groups = [{"name": "g", "vcpus": "0"}, {"name": "h", "vcpus": "1"}]
+    obj = cmg("a", "a", groups, status=[group_status("g", block(0, MIB), vcpus=[0]), *left])
+    obj["status"]["omitted"] = "left out: something of 1 of 2 groups (h)"
+    plugin.api.put(GROUPS, obj)
+    ((*_, occupancy, _, _, _, reason),) = lines(plugin, "--no-headers")
+    assert (occupancy, reason) == (">1.0Mi", "Omitted")
+    first, second = lines(plugin, "--by", "group", "--no-headers")
+    assert "h" in second
+    assert "Omitted" in second
+    assert "Omitted" not in first
+
+
 def test_blocks_and_nodes_say_who_holds_most() -> None:
     plugin = Plugin()
     full = block(0, 16 * MIB) | {"monitoredBytes": 9 * MIB, "heaviestVMIs": [HEAVY]}
