@@ -16,7 +16,7 @@ from lab.binaries import Binaries
 from lab.control_plane import ControlPlane
 from lab.emulator import Emulator
 from lab.fault_proxy import FaultProxy
-from lab.ports import LOOPBACK, free_port
+from lab.ports import LOOPBACK, free_port, free_ports
 from lab.prepare import make_namespace, prepare
 from lab.server_process import ServerProcess
 from lab.speed import patience
@@ -58,7 +58,7 @@ class Node:
         self.emulator = Emulator(folder, **emulator)
         self.log = folder / "agent.log"
         self._flags = agent_flags
-        self._port = free_port()
+        self._port, self._health_port = free_ports(2)
         cluster.control_plane.add_node(name)
         pod = cluster.control_plane.add_agent_pod(name)
         token = cluster.control_plane.service_account_token(NAMESPACE, "cachemon-agent", bound_pod=pod)
@@ -68,10 +68,10 @@ class Node:
         self._agent: ServerProcess | None = None
 
     def another_agent(self) -> "Node":
-        """A second agent on this node, as there is for a moment in a rolling upgrade; it shares all but the port."""
+        """A second agent on this node, as there is for a moment in a rolling upgrade; it shares all but the ports."""
         other = copy(self)
         other.log = self.log.with_name("another-agent.log")
-        other._port = free_port()  # noqa: SLF001  its own kind
+        other._port, other._health_port = free_ports(2)  # noqa: SLF001  its own kind
         other.start_agent()
         return other
 
@@ -82,7 +82,7 @@ class Node:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` of the agent's /metrics and /healthz."""
+        """`HOST:PORT` of the agent's /metrics."""
         return f"{LOOPBACK}:{self._port}"
 
     @property
@@ -91,9 +91,9 @@ class Node:
         return self._agent.exit_status if self._agent else None
 
     @property
-    def url(self) -> str:
-        """The same as a URL."""
-        return f"http://{self.address}"
+    def health_address(self) -> str:
+        """`HOST:PORT` of the agent's /healthz."""
+        return f"{LOOPBACK}:{self._health_port}"
 
     def start_agent(self, wrapper: Sequence[str | Path] = ()) -> None:
         """Start the agent and wait until it answers.
@@ -109,7 +109,9 @@ class Node:
                 f"--resctrl={self.emulator.mountpoint}",
                 f"--sysfs={self.emulator.sysfs}",
                 f"--kubeconfig={self._kubeconfig}",
-                f"--metrics-address={LOOPBACK}:{self._port}",
+                f"--metrics-address={self.address}",
+                f"--health-address={self.health_address}",
+                "--insecure-metrics=true",  # until a test's own flags say otherwise
                 *self._flags,
             ],
             self.log,
@@ -130,7 +132,7 @@ class Node:
 
     def metrics(self) -> str:
         """The agent's /metrics page."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=patience(10)) as answer:
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=patience(10)) as answer:
             text: str = answer.read().decode()
         return text
 
@@ -150,7 +152,7 @@ class Node:
         if self._agent and self._agent.exit_status is not None:
             raise RuntimeError(f"the agent of {self.name} ended; {self._agent.last_words()}")
         try:
-            with urllib.request.urlopen(f"{self.url}/healthz", timeout=patience(5)):
+            with urllib.request.urlopen(f"http://{self.health_address}/healthz", timeout=patience(5)):
                 return True
         except OSError:
             return False
@@ -191,11 +193,12 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start_operator(self, wrapper: Sequence[str | Path] = ()) -> None:
-        """Start the operator with its own service account.
+    def start_operator(self, wrapper: Sequence[str | Path] = (), operator_flags: Sequence[str] = ()) -> None:
+        """Start the operator with its own service account; its metrics are for everybody unless flags are given.
 
         Args:
             wrapper: a command that prepares the process and then becomes the operator.
+            operator_flags: more flags for it.
         """
         token = self.control_plane.service_account_token(NAMESPACE, "cachemon-operator")
         server = self.proxy.url if self.proxy else ""
@@ -206,6 +209,7 @@ class Cluster:
                 program("cachemon-operator"),
                 f"--kubeconfig={kubeconfig}",
                 f"--metrics-address={self.operator_address}",
+                *(operator_flags or ("--insecure-metrics=true",)),
             ],
             self.operator_log,
         )

@@ -56,6 +56,7 @@ class Operator:
         flags = [
             f"--kubeconfig={self._control_plane.kubeconfig('operator', token)}",
             f"--metrics-address={LOOPBACK}:{self.port}",
+            "--insecure-metrics=true",
         ]
         self._process = ServerProcess([program("cachemon-operator"), *flags], self.log)
 

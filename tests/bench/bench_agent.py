@@ -54,6 +54,7 @@ class AgentUnderLoad:
         """Start it; answers its PID."""
         command: list[str | Path] = [
             *(program("cachemon-agent"), f"--node-name={NODE}", f"--metrics-address={LOOPBACK}:{self._port}"),
+            "--insecure-metrics=true",
             *(f"--resctrl={self.emulator.mountpoint}", f"--sysfs={self.emulator.sysfs}"),
         ]
         self._process = ServerProcess(

@@ -9,17 +9,20 @@ from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.metrics import Health, MetricsPage
 from cachemon.agent.pacing import Writes
 from cachemon.agent.publish import Publisher
-from cachemon.agent.server import serve
 from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
 from cachemon.agent.words import ON_A_NODE
+from cachemon.daemon.authorization import Authorizer
+from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.reconcile import Reconciler
 from cachemon.engine.sample import Sampler
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.outage import FailureRun
+from cachemon.kube.reviews import ApiReviews
 from cachemon.kube.token import NodeClaim
-from cachemon.model.api import GROUPS, CacheMonitorGroup
+from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS, CacheMonitorGroup
 from cachemon.qemu.pods import Pods
 from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree import ResctrlTree
@@ -42,7 +45,10 @@ class Agent:
 
     def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
         self._config = config
+        self._client = client
         self._wake_publish, self._wake_heartbeat = asyncio.Event(), asyncio.Event()
+        page = MetricsPage(config.node_name, lambda: self._cycle.sampled, self._health)
+        self._page = RenderedPage(page.prepare)
         self._departures = Departures(_WATCHES_DIFFER_SECONDS)
         tree = ResctrlTree(config.resctrl)
         in_pod = config.kubeconfig is None
@@ -85,10 +91,10 @@ class Agent:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        page = MetricsPage(self._config.node_name, lambda: self._cycle.sampled, self._health)
+        serving = self._config.serving
+        authorizer = Authorizer(ApiReviews(self._client, AGENT_FIELD_MANAGER))
         async with asyncio.TaskGroup() as tasks:
-            if self._config.metrics:
-                await serve(self._config.metrics, page.render, self._sickness, tasks)
+            serve_program(serving, self._page, self._sickness, authorizer, tasks)
             for loop in (self._bound.run, self._incoming.run, self._reconcile, self._cycle.sample):
                 tasks.create_task(loop())
             tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
@@ -98,6 +104,7 @@ class Agent:
     def _sampled(self) -> None:
         self._wake_publish.set()
         self._wake_heartbeat.set()
+        self._page.changed()
 
     def _targets(self) -> Sequence[BoundTarget]:
         targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon import __version__
+from cachemon.daemon.serving import Serving, add_serving_flags, serving_of
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Address, Flags, address, directory, number, whole_number, word
+from cachemon.settings import Flags, directory, number, whole_number, word
 
 __all__ = ["Config", "argument_parser", "parse_config"]
 
@@ -31,7 +32,7 @@ class Config:
         node_period_seconds: how often the CacheMonitorNode is renewed.
         rate_window_seconds: bandwidths are means over this time.
         rmid_budget: at most so many mon_groups; None for all that the hardware has.
-        metrics: where /metrics and /healthz are served; None for nowhere.
+        serving: where /metrics and /healthz are served, and to whom.
         log_level: of the standard library's logging.
         log_format: `text` or `json`.
     """
@@ -46,7 +47,7 @@ class Config:
     node_period_seconds: int
     rate_window_seconds: float
     rmid_budget: int | None
-    metrics: Address | None
+    serving: Serving
     log_level: str
     log_format: str
 
@@ -75,7 +76,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         node_period_seconds=whole_number("--node-period", args.node_period, 1, 3600),
         rate_window_seconds=number("--rate-window", args.rate_window, 0.2, 600),
         rmid_budget=whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
-        metrics=address("--metrics-address", args.metrics_address),
+        serving=serving_of(args),
         log_level=word("--log-level", args.log_level, LEVELS),
         log_format=word("--log-format", args.log_format, FORMATS),
     )
@@ -90,7 +91,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
 
-    flag = Flags(parser, ENVIRONMENT_PREFIX, environment).add
+    flags = Flags(parser, ENVIRONMENT_PREFIX, environment)
+    flag = flags.add
     flag("--node-name", "", "name of the Kubernetes node")
     flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
     flag("--proc", "/proc", "the host's /proc (needs hostPID)")
@@ -101,7 +103,7 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--node-period", "60", "seconds between two reports of the node itself")
     flag("--rate-window", "10", "seconds that a bandwidth is the mean of")
     flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
-    flag("--metrics-address", "127.0.0.1:9820", "where to serve /metrics and /healthz; empty for nowhere")
+    add_serving_flags(flags, metrics="127.0.0.1:9820")
     flag("--log-level", "INFO", f"how much to log: {', '.join(LEVELS)}")
     flag("--log-format", FORMATS[0], f"form of the log lines: {' or '.join(FORMATS)}")
     parser.add_argument("--version", action="version", version=__version__)

@@ -1,8 +1,8 @@
-"""/metrics: figures and the agent's own health, made anew from the shared snapshots at every scrape."""
+"""The page of /metrics: figures and the agent's own health, made of the shared snapshots."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prometheus_client.core import Metric
 
@@ -43,7 +43,7 @@ class Health:
 
 
 class MetricsPage:
-    """Answers scrapes.
+    """Makes the page of a node.
 
     Args:
         node_name: for the label `node`.
@@ -61,17 +61,22 @@ class MetricsPage:
         self._snapshot = snapshot
         self._health = health
 
-    def render(self) -> bytes:
-        """The page in the text format of Prometheus."""
-        return render(self.collect())
+    def prepare(self) -> Callable[[], bytes]:
+        """What renders the page of now, once, in whatever thread and later."""
+        families_of_now = self.collect()
+        return lambda: render(families_of_now)
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
-        layout, figures = self._snapshot()
+        """All families of now: what they are made of is taken or copied here, and not when they are asked for."""
+        (layout, figures), health = self._snapshot(), self._health()
+        health = replace(health, gaps=dict(health.gaps), writes=dict(health.writes))
+        return self._families(layout, figures, health)
+
+    def _families(self, layout: BoundLayout, figures: Figures, health: Health) -> Iterator[Metric]:
         yield from self._group_families(layout, figures)
         yield from self._vmi_families(layout, figures)
         yield from self._node_families(layout, figures)
-        yield from self._own_families(layout)
+        yield from self._own_families(layout, health)
 
     def _group_families(self, layout: BoundLayout, figures: Figures) -> Iterator[Metric]:
         occupancy, state = families.GROUP_OCCUPANCY.empty(), families.GROUP_MONITORED.empty()
@@ -126,8 +131,7 @@ class MetricsPage:
             groups.add_metric((self._node_name, state, reason), number)
         yield groups
 
-    def _own_families(self, layout: BoundLayout) -> Iterator[Metric]:
-        health = self._health()
+    def _own_families(self, layout: BoundLayout, health: Health) -> Iterator[Metric]:
         yield self._single(families.SAMPLES, health.samples)
         yield self._single(families.SAMPLE_SECONDS, health.sample_seconds)
         yield self._single(families.OVERRUNS, health.overruns)

@@ -2,20 +2,17 @@
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import os
-import re
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import kopf
-from prometheus_client import start_http_server
 
 from cachemon import __version__
 from cachemon.controller.announce import Announcer
@@ -27,10 +24,17 @@ from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
+from cachemon.daemon.authorization import Authorizer
+from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.serving import Serving, add_serving_flags, serve_program, serving_of
 from cachemon.kube.client import KubeClient
+from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials
+from cachemon.kube.reviews import ApiReviews
 from cachemon.logs import FORMATS, configure_logs
+from cachemon.model.api import OPERATOR_FIELD_MANAGER
 from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.settings import Flags
 
 __all__ = ["Config", "argument_parser", "main", "parse_config"]
 
@@ -43,7 +47,8 @@ requestTimeoutUpperBound), a webhook after 30 s at most: it answers, and what it
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-_ADDRESS = re.compile(r"(?P<host>[^:\s]*|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_PAGE_SECONDS = 1.0
+_NOT_YET = "the first lists are not in, or kopf does not watch yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +57,12 @@ class Config:
 
     Attributes:
         kubeconfig: file to log in with; None for the service account of the pod.
-        metrics_address: host and port to serve /metrics on, or None.
-        liveness: URL whose host, port and path answer liveness probes, or None.
+        serving: where /metrics and /healthz are served, and to whom.
         log_format: `text` or `json`.
     """
 
     kubeconfig: Path | None
-    metrics_address: tuple[str, int] | None
-    liveness: str | None
+    serving: Serving
     log_format: str
 
 
@@ -73,12 +76,10 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Co
     given = argument_parser(environment).parse_args(arguments)
     if given.log_format not in FORMATS:
         raise InvalidInputError(f"--log-format {given.log_format!r}: must be one of {', '.join(FORMATS)}")
-    if given.liveness and not re.fullmatch(r"http://[^/\s]*:\d{1,5}/\S*", given.liveness):
-        raise InvalidInputError(f"--liveness {given.liveness!r}: must be like http://0.0.0.0:8080/healthz")
     kubeconfig = Path(given.kubeconfig) if given.kubeconfig else None
     if kubeconfig is not None and not kubeconfig.is_file():
         raise InvalidInputError(f"--kubeconfig {kubeconfig}: must be a file that is there")
-    return Config(kubeconfig, _address(given.metrics_address), given.liveness or None, given.log_format)
+    return Config(kubeconfig, serving_of(given), given.log_format)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,36 +119,55 @@ async def operate(config: Config) -> None:
     _hear_signals(stopped)
     credentials = await load_credentials(config.kubeconfig)
     metrics = Metrics()
-    with serving(config.metrics_address, metrics):
-        async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
-            store = Store(queue=FairQueue(Limits().parallel))
-            relister = Relister(client, store, metrics)
-            writer = Writer(store, client, relister.once, metrics)
-            announcer = Announcer(client, metrics, instance=socket.gethostname())
-            store.on_dirty = writer.wake
-            store.on_group = announcer.hear_group
-            store.on_policy = announcer.hear_policy
-            metrics.show_groups(store.groups.values)
-            metrics.show_aside(lambda: store.aside)
-            log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
-            await _first(relister.first(), stopped.wait())
-            if stopped.is_set():
-                return
-            log.info("%d groups; watching", len(store.groups))
-            watching, gave_up = asyncio.Event(), asyncio.Event()
-            kopf_operator = kopf.operator(
-                registry=registry_of_handlers(store, Login(credentials), relister.find_vanished, gave_up.set),
-                settings=operator_settings(),
-                clusterwide=True,
-                standalone=True,
-                liveness_endpoint=config.liveness,
-                ready_flag=watching,
-            )
-            leaving = _leave_with_kopf(gave_up, stopped)
-            stopping = _stop(watching, stopped)
-            await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, stopping, leaving)
-            if watching.is_set() and not stopped.is_set():
-                raise CachemonError("kopf ended by itself; the lines above may say why")
+    watching = asyncio.Event()
+    async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
+        serving = _serve(config.serving, metrics, watching, client)
+        await _first(serving, _work(credentials, client, metrics, watching, stopped))
+
+
+async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, client: KubeClient) -> None:
+    """Answer probes and scrapes. All is well once kopf watches; it ends the process when it can't go on."""
+    page = RenderedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
+    authorizer = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            serve_program(settings, page, lambda: "" if watching.is_set() else _NOT_YET, authorizer, tasks)
+    except ExceptionGroup as group:
+        wrong, _ = group.split(InvalidInputError)
+        raise (wrong or group).exceptions[0] from group
+    await asyncio.Event().wait()  # nothing is to be served
+
+
+async def _work(
+    credentials: Credentials, client: KubeClient, metrics: Metrics, watching: asyncio.Event, stopped: asyncio.Event
+) -> None:
+    store = Store(queue=FairQueue(Limits().parallel))
+    relister = Relister(client, store, metrics)
+    writer = Writer(store, client, relister.once, metrics)
+    announcer = Announcer(client, metrics, instance=socket.gethostname())
+    store.on_dirty = writer.wake
+    store.on_group = announcer.hear_group
+    store.on_policy = announcer.hear_policy
+    metrics.show_groups(store.groups.values)
+    metrics.show_aside(lambda: store.aside)
+    log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
+    await _first(relister.first(), stopped.wait())
+    if stopped.is_set():
+        return
+    log.info("%d groups; watching", len(store.groups))
+    gave_up = asyncio.Event()
+    kopf_operator = kopf.operator(
+        registry=registry_of_handlers(store, Login(credentials), relister.find_vanished, gave_up.set),
+        settings=operator_settings(),
+        clusterwide=True,
+        standalone=True,
+        ready_flag=watching,
+    )
+    leaving = _leave_with_kopf(gave_up, stopped)
+    stopping = _stop(watching, stopped)
+    await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, stopping, leaving)
+    if watching.is_set() and not stopped.is_set():
+        raise CachemonError("kopf ended by itself; the lines above may say why")
 
 
 async def _leave_with_kopf(gave_up: asyncio.Event, stopped: asyncio.Event) -> None:
@@ -194,31 +214,6 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
 
 
-@contextlib.contextmanager
-def serving(address: tuple[str, int] | None, metrics: Metrics) -> Iterator[None]:
-    """Serve /metrics meanwhile, if there is an address."""
-    if address is None:
-        yield
-        return
-    host, port = address
-    server, thread = start_http_server(port, host, registry=metrics.registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def _address(text: str) -> tuple[str, int] | None:
-    if not text:
-        return None
-    match = _ADDRESS.fullmatch(text)
-    if match is None or int(match["port"]) > 65535:
-        raise InvalidInputError(f"--metrics-address {text!r}: must be HOST:PORT, like 127.0.0.1:8081 or :8081")
-    return match["host"].strip("[]") or "0.0.0.0", int(match["port"])  # noqa: S104  an empty host says: all
-
-
 def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The flags; defaults from the environment."""
     parser = argparse.ArgumentParser(
@@ -229,13 +224,9 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled.",
     )
 
-    def flag(name: str, metavar: str, default: str, text: str) -> None:
-        variable = "CACHEMON_" + name.upper().replace("-", "_")
-        parser.add_argument(f"--{name}", metavar=metavar, default=environment.get(variable, default), help=text)
-
-    flag("kubeconfig", "FILE", "", "log in with this file; without it, as the pod's service account")
-    flag("metrics-address", "HOST:PORT", "", "serve /metrics there; without it, nowhere")
-    flag("liveness", "URL", "", "answer liveness probes there, e.g. http://0.0.0.0:8080/healthz")
-    flag("log-format", "|".join(FORMATS), FORMATS[0], "form of the lines on standard error (%(default)s)")
+    flags = Flags(parser, "CACHEMON_", environment)
+    flags.add("--kubeconfig", "", "log in with this file; without it, as the pod's service account")
+    add_serving_flags(flags, metrics="")
+    flags.add("--log-format", FORMATS[0], f"form of the lines on standard error: {' or '.join(FORMATS)}")
     parser.add_argument("--version", action="version", version=f"cachemon {__version__}")
     return parser

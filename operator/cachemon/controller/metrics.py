@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -21,7 +21,7 @@ class Metrics:
     """What the operator counts.
 
     Attributes:
-        registry: for the server of /metrics.
+        registry: all of it.
         decisions: how often a group or a policy was looked at.
         relists: complete lists, by result.
     """
@@ -59,12 +59,17 @@ class Metrics:
         self._events.labels(result).inc()
 
     def show_groups(self, groups: Callable[[], Iterable[StoredGroup]]) -> None:
-        """Groups by the status of Ready, counted when asked; `groups` is called from another thread."""
+        """Groups by the status of Ready, counted when asked."""
         self.registry.register(_Groups(groups))
 
     def show_aside(self, aside: Callable[[], Mapping[str, int]]) -> None:
-        """Objects that can't be read, by kind, counted when asked; `aside` is called from another thread."""
+        """Objects that can't be read, by kind, counted when asked."""
         self.registry.register(_Aside(aside))
+
+    def prepare(self) -> Callable[[], bytes]:
+        """Gives the page of now. It is small, and is made here: groups come and go in this thread."""
+        page = generate_latest(self.registry)
+        return lambda: page
 
 
 class _Groups(Collector):

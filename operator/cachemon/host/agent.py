@@ -7,7 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from cachemon import __version__
-from cachemon.agent.server import serve
+from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.secret_token import SecretToken
+from cachemon.daemon.serving import health_route, serve_metrics
+from cachemon.daemon.tls import FileCertificate
 from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout
@@ -69,6 +72,10 @@ class HostAgent:
             told=self._sampled,
             also_sample=self._sample_monitors,
         )
+        metrics = HostMetrics(
+            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
+        )
+        self._page = RenderedPage(metrics.prepare)
         self._theirs: tuple[DomainLayout, Figures] = (Layout(), Figures())
         self._loop = asyncio.get_running_loop()
         self._watcher = DomainWatcher(connect, self._hear_from_thread)
@@ -79,14 +86,10 @@ class HostAgent:
             if self._claim.hold():
                 self._live.load()
         listener = listen(self._config.socket, self._config.socket_group)
-        metrics = HostMetrics(
-            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
-        )
         try:
             async with asyncio.TaskGroup() as tasks:
-                await serve_socket(listener, self, tasks)
-                if self._config.metrics:
-                    await serve(self._config.metrics, metrics.render, self._sickness, tasks, flag="--metrics")
+                serve_socket(listener, self, tasks)
+                self._serve_metrics(tasks)
                 self._watcher.start()
                 for loop in (self._reconcile, self._cycle.sample, self._tell_that_ready, self._tell_that_alive):
                     tasks.create_task(loop())
@@ -96,6 +99,20 @@ class HostAgent:
             self._monitors.close()
             listener.close()
             self._config.socket.unlink(missing_ok=True)
+
+    def _serve_metrics(self, tasks: asyncio.TaskGroup) -> None:
+        config = self._config
+        if config.metrics is None:
+            return
+        serve_metrics(
+            config.metrics,
+            self._page,
+            tasks,
+            judge=SecretToken(config.metrics_token_file) if config.metrics_token_file else None,
+            certificate=FileCertificate(config.metrics_tls_directory) if config.metrics_tls_directory else None,
+            flag="--metrics",
+            also=[health_route(self._sickness)],
+        )
 
     def report(self) -> Report:
         """All that is known of the running domains."""
@@ -212,6 +229,7 @@ class HostAgent:
 
     def _sampled(self) -> None:
         self._has_sampled.set()
+        self._page.changed()
         if self._cycle.sampled[0].incomplete:
             self._watcher.look_again()  # a vCPU may have been unplugged: no event tells of it
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cachemon.daemon.address import is_loopback
 from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
@@ -36,6 +37,8 @@ class Config:
         scan_seconds: time between two looks at the threads.
         rmid_budget: at most so many mon_groups; None for all that the hardware has.
         metrics: where /metrics and /healthz are served; None for nowhere.
+        metrics_tls_directory: has tls.crt and tls.key for it; None for plain HTTP.
+        metrics_token_file: has the bearer token that may read /metrics; None for everybody.
         remove: to remove every mon_group of ours and end, instead of working.
         log_level: of the standard library's logging.
         log_format: `text` or `json`.
@@ -53,6 +56,8 @@ class Config:
     scan_seconds: float
     rmid_budget: int | None
     metrics: Address | None
+    metrics_tls_directory: Path | None
+    metrics_token_file: Path | None
     remove: bool
     log_level: str
     log_format: str
@@ -76,7 +81,15 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
     flag("--state-dir", "/run/libvirt/qemu", "where libvirt keeps the pid files of its QEMUs")
     flag("--runtime-dir", "/run/cachemon", "where groups made with --live are kept")
     flag("--socket-group", "", "group whose members may use the socket, as root may; none other when absent")
-    flag("--metrics", "", "HOST:PORT at which to serve /metrics and /healthz; nowhere when absent")
+    flag(
+        "--metrics",
+        "",
+        "HOST:PORT of /metrics and /healthz; nowhere when absent. Addresses that other machines reach need "
+        "--metrics-tls-directory and --metrics-token-file",
+    )
+    flag("--metrics-tls-directory", "", "has tls.crt and tls.key to serve them by HTTPS; plain HTTP when absent")
+    flag("--metrics-token-file", "", "has the bearer token that may read /metrics; everybody may when absent")
+    flag("--insecure-metrics", "false", "true: /metrics at any address, by plain HTTP and for everybody if so set")
     flag("--sample-period", "1", "seconds between two readings of the counters")
     flag("--scan-period", "5", "seconds between two looks at the threads")
     flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
@@ -115,11 +128,30 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
         sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),
         scan_seconds=number("--scan-period", args.scan_period, 0.1, 60),
         rmid_budget=whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
-        metrics=address("--metrics", args.metrics),
+        metrics=_metrics(args),
+        metrics_tls_directory=_optional_directory("--metrics-tls-directory", args.metrics_tls_directory),
+        metrics_token_file=Path(args.metrics_token_file) if args.metrics_token_file else None,
         remove=args.remove,
         log_level=word("--log-level", args.log_level, LEVELS),
         log_format=word("--log-format", args.log_format, FORMATS),
     )
+
+
+def _metrics(args: argparse.Namespace) -> Address | None:
+    """Figures are for who may read all of them: off the loopback, that takes a token that nobody can listen to."""
+    place = address("--metrics", args.metrics)
+    is_insecure = word("--insecure-metrics", args.insecure_metrics, ("true", "false")) == "true"
+    is_guarded = bool(args.metrics_tls_directory and args.metrics_token_file)
+    if place and not (is_guarded or is_insecure or is_loopback(place)):
+        raise InvalidInputError(
+            f"--metrics {args.metrics}: other machines reach this address, so it needs --metrics-tls-directory and "
+            "--metrics-token-file; --insecure-metrics=true serves the figures to everybody"
+        )
+    return place
+
+
+def _optional_directory(flag: str, text: str) -> Path | None:
+    return directory(flag, text) if text else None
 
 
 def _socket(text: str) -> Path:

@@ -1,7 +1,8 @@
-"""/metrics of a host's agent: made anew from the snapshots at every scrape."""
+"""The page of /metrics of a host's agent, made of the shared snapshots."""
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from prometheus_client.core import Metric
 
@@ -21,7 +22,7 @@ _TRAFFIC = {TOTAL_TRAFFIC: families.GROUP_TRAFFIC, LOCAL_TRAFFIC: families.GROUP
 
 
 class HostMetrics:
-    """Answers scrapes.
+    """Makes the page of a host.
 
     Args:
         snapshot: the newest.
@@ -42,23 +43,23 @@ class HostMetrics:
         self._gaps = gaps
         self._is_connected = is_connected
 
-    def render(self) -> bytes:
-        """The page in the text format of Prometheus."""
-        return render(self.collect())
+    def prepare(self) -> Callable[[], bytes]:
+        """What renders the page of now, in whatever thread and later: all that it reads is taken or copied here."""
+        snapshot, pulse, gaps = self._snapshot(), replace(self._pulse()), dict(self._gaps())
+        is_connected = self._is_connected()
+        return lambda: render(_families(snapshot, pulse, gaps, is_connected=is_connected))
 
-    def collect(self) -> Iterator[Metric]:
-        """All families."""
-        snapshot = self._snapshot()
-        yield from _group_families(snapshot)
-        yield from _domain_families(snapshot)
-        yield from _host_families(snapshot)
-        yield _single(families.LIBVIRT, self._is_connected())
-        pulse = self._pulse()
-        yield _single(families.SAMPLES, pulse.samples)
-        yield _single(families.SAMPLE_SECONDS, pulse.sample_seconds)
-        yield _single(families.OVERRUNS, pulse.overruns)
-        yield _single(families.RECONCILES, pulse.reconciles)
-        yield _by_label(families.GAPS, self._gaps())
+
+def _families(snapshot: Snapshot, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
+    yield from _group_families(snapshot)
+    yield from _domain_families(snapshot)
+    yield from _host_families(snapshot)
+    yield _single(families.LIBVIRT, is_connected)
+    yield _single(families.SAMPLES, pulse.samples)
+    yield _single(families.SAMPLE_SECONDS, pulse.sample_seconds)
+    yield _single(families.OVERRUNS, pulse.overruns)
+    yield _single(families.RECONCILES, pulse.reconciles)
+    yield _by_label(families.GAPS, gaps)
 
 
 def _group_families(snapshot: Snapshot) -> Iterator[Metric]:

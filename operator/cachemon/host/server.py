@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from cachemon.daemon.doorkeeper import Limits
+from cachemon.daemon.http_server import HttpServer
 from cachemon.host.live import LiveGroupsUnwritableError
 from cachemon.host.wire import Report, parse_group_request, render_report
 from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
@@ -24,7 +26,8 @@ log = logging.getLogger(__name__)
 
 _MODE = 0o660
 _BACKLOG = 64
-_LARGEST_BODY_BYTES = 64 * 1024
+_LIMITS = Limits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
+"""A peer is a user of this host here."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -97,7 +100,7 @@ def listen(path: Path, group: str) -> socket.socket:
     return listener
 
 
-async def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.TaskGroup) -> None:
+def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.TaskGroup) -> None:
     """Answer until the task group ends.
 
     Args:
@@ -124,19 +127,13 @@ async def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asy
         backend.destroy_live(request.match_info["uuid"].lower(), request.match_info["name"])
         return web.Response(status=204)
 
-    app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[_refuse_in_json])
-    app.add_routes(
-        [
-            web.get("/v1/domains", show_domains),
-            web.get("/v1/status", show_status),
-            web.post("/v1/domains/{uuid}/live", create),
-            web.delete("/v1/domains/{uuid}/live/{name}", destroy),
-        ]
-    )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    tasks.create_task(_clean_up(runner))
+    routes = [
+        web.get("/v1/domains", show_domains),
+        web.get("/v1/status", show_status),
+        web.post("/v1/domains/{uuid}/live", create),
+        web.delete("/v1/domains/{uuid}/live/{name}", destroy),
+    ]
+    tasks.create_task(HttpServer([listener], routes, limits=_LIMITS, middlewares=[_refuse_in_json]).run())
 
 
 @web.middleware
@@ -160,13 +157,6 @@ async def _refuse_in_json(request: web.Request, handler: Handler) -> web.StreamR
 
 def _refusal(status: int, message: str) -> web.Response:
     return web.json_response({"message": message}, status=status)
-
-
-async def _clean_up(runner: web.AppRunner) -> None:
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
 
 
 def _somebody_answers(path: Path) -> bool:

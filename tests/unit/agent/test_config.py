@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.config import parse_config
+from cachemon.daemon.serving import Serving
 from cachemon.model.errors import InvalidInputError
 from cachemon.settings import Address
 
@@ -32,6 +33,9 @@ BAD = [
     ("--metrics-address", "127.0.0.1:"),
     ("--metrics-address", "127.0.0.1:http"),
     ("--metrics-address", "127.0.0.1:65536"),
+    ("--health-address", "9822"),
+    ("--metrics-tls-directory", "/no/such/directory"),
+    ("--insecure-metrics", "yes"),
     ("--log-level", "verbose"),
 ]
 
@@ -73,7 +77,7 @@ def test_defaults_are_those_of_a_node() -> None:
     assert (config.resctrl, config.proc, config.sysfs) == (Path("/sys/fs/resctrl"), Path("/proc"), Path("/sys"))
     assert (config.sample_seconds, config.scan_seconds, config.node_period_seconds) == (1, 5, 60)
     assert (config.kubeconfig, config.rmid_budget) == (None, None)
-    assert config.metrics == Address("127.0.0.1", 9820)
+    assert config.serving == Serving(Address("127.0.0.1", 9820), None)
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
     ],
 )
 def test_metrics_are_served_where_it_is_said_or_nowhere(text: str, address: Address | None) -> None:
-    assert parse_config([*NODE, f"--metrics-address={text}"], {}).metrics == address
+    assert parse_config([*NODE, f"--metrics-address={text}"], {}).serving.metrics == address
 
 
 def test_every_flag_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

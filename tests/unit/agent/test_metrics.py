@@ -35,7 +35,7 @@ def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
 
 
 def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
-    page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).render().decode()
+    page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).prepare()().decode()
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 
 
@@ -88,7 +88,7 @@ LARGEST = 2**64 - 1
 def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
     figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
     figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
-    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).render().decode().splitlines()
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).prepare()().decode().splitlines()
     for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
         (line,) = [line for line in page if line.startswith(f"{name}{{")]
         assert line.rpartition(" ")[2] == str(value)
@@ -98,7 +98,7 @@ def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers
     page = MetricsPage(NODE, lambda: (LAYOUT, figures_of(LAYOUT, 4096)), lambda: HEALTH)
     theirs = CollectorRegistry(auto_describe=False)
     theirs.register(page)
-    told = {family.name: family for family in text_string_to_metric_families(page.render().decode())}
+    told = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
     expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
     assert told == expected
 
@@ -115,10 +115,10 @@ def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
 def test_series_of_groups_that_are_gone_disappear() -> None:
     snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
     page = MetricsPage(NODE, lambda: snapshots[0], lambda: HEALTH)
-    assert b'name="db"' in page.render()
+    assert b'name="db"' in page.prepare()()
     snapshots.pop(0)
-    assert b'name="db"' not in page.render()
-    assert b"cachemon_agent_objects" in page.render()
+    assert b'name="db"' not in page.prepare()()
+    assert b"cachemon_agent_objects" in page.prepare()()
 
 
 def test_the_agents_own_figures_are_there() -> None:

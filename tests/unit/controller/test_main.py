@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from cachemon.controller.main import Config, main, parse_config
+from cachemon.daemon.serving import Serving
 from cachemon.logs import configure_logs
 from cachemon.model.errors import InvalidInputError
+from cachemon.settings import Address
 
 
 def test_without_flags_it_runs_as_the_pods_service_account_and_serves_nothing() -> None:
-    assert parse_config([], {}) == Config(None, None, None, "text")
+    assert parse_config([], {}) == Config(None, Serving(None, None), "text")
 
 
 def test_flags_win_over_environment(tmp_path: Path) -> None:
@@ -23,17 +25,18 @@ def test_flags_win_over_environment(tmp_path: Path) -> None:
         "CACHEMON_LOG_FORMAT": "json",
         "CACHEMON_KUBECONFIG": str(kubeconfig),
     }
-    flags = ["--metrics-address=127.0.0.1:8081", "--liveness=http://0.0.0.0:8080/healthz"]
+    flags = ["--metrics-address=127.0.0.1:8081", "--health-address=0.0.0.0:8080", "--insecure-metrics=true"]
     config = parse_config(flags, environment)
-    assert config == Config(kubeconfig, ("127.0.0.1", 8081), "http://0.0.0.0:8080/healthz", "json")
+    serving = Serving(Address("127.0.0.1", 8081), Address("0.0.0.0", 8080), insecure=True)
+    assert config == Config(kubeconfig, serving, "json")
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("", None), (":8081", ("0.0.0.0", 8081)), ("[::1]:8081", ("::1", 8081)), ("host:1", ("host", 1))],
+    [("", None), (":8081", ("", 8081)), ("[::1]:8081", ("::1", 8081)), ("host:1", ("host", 1))],
 )
 def test_metrics_addresses(text: str, address: tuple[str, int] | None) -> None:
-    assert parse_config([f"--metrics-address={text}"], {}).metrics_address == address
+    assert parse_config([f"--metrics-address={text}"], {}).serving.metrics == address
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,9 @@ def test_metrics_addresses(text: str, address: tuple[str, int] | None) -> None:
     [
         ("--metrics-address=8081", "must be HOST:PORT"),
         ("--metrics-address=:99999", "must be HOST:PORT"),
-        ("--liveness=0.0.0.0:8080", "must be like http://"),
+        ("--health-address=0.0.0.0", "must be HOST:PORT"),
+        ("--insecure-metrics=yes", "must be one of true, false"),
+        ("--metrics-tls-directory=/no/such/folder", "is no directory"),
         ("--log-format=xml", "must be one of text, json"),
         ("--kubeconfig=/no/such/file", "must be a file"),
     ],
@@ -59,7 +64,7 @@ def test_help_is_short(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    assert len(capsys.readouterr().out.splitlines()) < 30
+    assert len(capsys.readouterr().out.splitlines()) < 40
 
 
 def test_json_logs_are_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,8 @@ class World:
                 "scan_seconds": 60.0,
                 "rmid_budget": None,
                 "metrics": None,
+                "metrics_tls_directory": None,
+                "metrics_token_file": None,
                 "remove": False,
                 "log_level": "INFO",
                 "log_format": "text",

@@ -54,7 +54,7 @@ async def served(path: Path, backend: Backend) -> AsyncIterator[None]:
 
     async def serve() -> None:
         async with asyncio.TaskGroup() as tasks:
-            await serve_socket(listen(path, ""), backend, tasks)
+            serve_socket(listen(path, ""), backend, tasks)
             ready.set()
             await stop.wait()
             raise asyncio.CancelledError

@@ -40,7 +40,7 @@ def snapshot() -> Snapshot:
 def scrape(what: Snapshot, *, is_connected: bool = True) -> list[Sample]:
     pulse = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
     metrics = HostMetrics(lambda: what, lambda: pulse, lambda: {Gap.REGROUPED: 2}, lambda: is_connected)
-    return [it for family in text_string_to_metric_families(metrics.render().decode()) for it in family.samples]
+    return [it for family in text_string_to_metric_families(metrics.prepare()().decode()) for it in family.samples]
 
 
 def values(samples: list[Sample], name: str) -> dict[tuple[str, ...], float]:
@@ -72,7 +72,7 @@ def test_domains_and_the_host_are_told_as_wholes() -> None:
 
 
 def test_counters_keep_every_digit() -> None:
-    page = HostMetrics(snapshot, lambda: Pulse(0, 0), dict, lambda: True).render().decode()
+    page = HostMetrics(snapshot, lambda: Pulse(0, 0), dict, lambda: True).prepare()().decode()
     assert f" {2**63 + 1}\n" in page
 
 

@@ -1,0 +1,288 @@
+"""The HTTP server of every program: few connections, short waits, nothing that grows with who asks.
+
+aiohttp has one limit of time on heads, `keepalive_timeout`, which is the limit of idle connections as well
+(aiohttp 3.14 web_protocol.py, `connection_made`: "there's no other protection against a dead connection"), and none
+on the number of connections. asyncio gives each TLS connection buffers before its handshake (CPython 3.11 sslproto.py,
+`SSLProtocol.max_size`: 256 KiB). So connections are accepted here, counted by `Doorkeeper`, and then handed over.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from cachemon.daemon.doorkeeper import Doorkeeper, Limits, Visit, peer_of
+from cachemon.model.errors import InvalidInputError
+from cachemon.settings import Address
+
+__all__ = ["HttpServer", "listen", "peer_name"]
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_BACKLOG = 128
+_HANDSHAKE_SECONDS = 5.0
+_FAREWELL_SECONDS = 1.0
+_SWEEP_SECONDS = 1.0
+_NO_DESCRIPTOR_SECONDS = 1.0
+_LONGEST_LINE_BYTES = 2048
+_LONGEST_FIELD_BYTES = 8190
+_MOST_FIELDS = 32
+_PEER = "cachemon.peer"
+
+
+def listen(address: Address, flag: str) -> socket.socket:
+    """A listening TCP socket.
+
+    Args:
+        address: where.
+        flag: that the address came from.
+
+    Raises:
+        InvalidInputError: it can't be had; the message names the flag.
+    """
+    try:
+        found = socket.getaddrinfo(
+            address.host or None,
+            address.port,
+            type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
+        )
+        family, _, _, _, where = found[0]
+        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    except OSError as err:
+        raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(_BACKLOG)
+    except OSError as err:
+        listener.close()
+        raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
+    return listener
+
+
+def peer_name(request: web.Request) -> str:
+    """Who asks, as the limits count: an address, a part of one, or the user of a local socket."""
+    return str(request[_PEER])
+
+
+class HttpServer:
+    """Answers requests on some sockets.
+
+    Args:
+        listeners: they are closed at the end.
+        routes: what is answered, and by what.
+        limits: what clients may cost.
+        tls: gives the context for the next connection; None for plain HTTP.
+        middlewares: around the handlers, inside the limits.
+    """
+
+    def __init__(
+        self,
+        listeners: Iterable[socket.socket],
+        routes: Sequence[web.RouteDef],
+        *,
+        limits: Limits | None = None,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
+        self._listeners = list(listeners)
+        self._limits = limits or Limits()
+        self._tls = tls
+        self._keeper = Doorkeeper(self._limits)
+        self._connections: dict[Visit, _Connection] = {}
+        self._visits: dict[object, Visit] = {}
+        app = web.Application(
+            client_max_size=self._limits.body_bytes, middlewares=[web.middleware(self._guard), *middlewares]
+        )
+        app.add_routes(routes)
+        app.on_response_prepare.append(_hide_versions)
+        quiet = logging.getLogger(f"{__name__}.protocol")
+        quiet.setLevel(logging.CRITICAL)  # a traceback for every head that is none: strangers would fill the log
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=quiet,
+            keepalive_timeout=self._limits.idle_seconds,
+            lingering_time=0,
+            max_line_size=_LONGEST_LINE_BYTES,
+            max_field_size=_LONGEST_FIELD_BYTES,
+            max_headers=_MOST_FIELDS,
+            shutdown_timeout=_FAREWELL_SECONDS,
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            await self._runner.setup()
+            async with asyncio.TaskGroup() as tasks:
+                for listener in self._listeners:
+                    listener.settimeout(0)
+                    tasks.create_task(self._accept(listener))
+                tasks.create_task(self._sweep())
+        finally:
+            self.close()
+            for connection in list(self._connections.values()):
+                connection.end()
+            await self._runner.cleanup()
+
+    def close(self) -> None:
+        """Listen no longer; `run` does it at its end."""
+        for listener in self._listeners:
+            listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as err:  # no descriptor is left, or the client has gone meanwhile
+                log.warning("can't accept a connection: %s", err.strerror)
+                await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
+                continue
+            self._let_in(accepted, _peer(accepted, address))
+            await asyncio.sleep(0)  # sock_accept does not when one is waiting: others have their turn
+
+    def _let_in(self, accepted: socket.socket, peer: str) -> None:
+        visit, ended = self._keeper.admit(peer)
+        if ended is not None:
+            self._end(ended)
+        if visit is None:
+            accepted.close()
+            return
+        assert self._runner.server is not None
+        inner = self._runner.server()
+        connection = self._connections[visit] = _Connection(inner, lambda: self._forget(visit, inner))
+        self._visits[inner] = visit
+        connection.begin(accepted, self._tls() if self._tls else None)
+
+    def _end(self, visit: Visit) -> None:
+        connection = self._connections.get(visit)
+        if connection is not None:
+            connection.end()
+
+    def _forget(self, visit: Visit, inner: object) -> None:
+        self._keeper.left(visit)
+        self._connections.pop(visit, None)
+        self._visits.pop(inner, None)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            for visit in self._keeper.overdue():
+                self._end(visit)
+
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Around every request; the answer is sent in here, so that its time counts as well."""
+        visit = self._visits.get(request.protocol)
+        if visit is None:  # ended while its request was on the way
+            raise ConnectionResetError
+        request[_PEER] = visit.peer
+        self._keeper.answering(visit)
+        try:
+            async with asyncio.timeout(self._limits.answer_seconds):
+                response = await self._answer(request, handler)
+        except TimeoutError as err:
+            self._end(visit)
+            raise ConnectionResetError from err
+        await response.prepare(request)
+        await response.write_eof()
+        self._keeper.answered(visit)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await handler(request)
+        except web.HTTPException as err:
+            response = web.Response(text=f"{err.status}: {err.reason}\n", status=err.status)
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception:
+            log.exception("answering %s failed", request.path)
+            response = web.Response(text="500: Internal Server Error\n", status=500)
+        if response.status >= 400:
+            response.force_close()
+        return response
+
+
+async def _hide_versions(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "cachemon"
+
+
+class _Connection(asyncio.Protocol):
+    """Hands everything to aiohttp's protocol, and tells of the end.
+
+    Args:
+        inner: aiohttp's.
+        ended: called at the end, at least once.
+    """
+
+    def __init__(self, inner: asyncio.Protocol, ended: Callable[[], None]) -> None:
+        self._inner = inner
+        self._ended = ended
+        self._transport: asyncio.Transport | None = None
+        self._beginning: asyncio.Task[None] | None = None
+
+    def begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Shake hands, then serve."""
+        self._beginning = asyncio.create_task(self._begin(accepted, context))
+
+    def end(self) -> None:
+        """At once, whatever is on the way."""
+        if self._transport is not None:
+            self._transport.abort()
+        elif self._beginning is not None:
+            self._beginning.cancel()
+
+    async def _begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        limits: dict[str, Any] = {}
+        if context is not None:
+            limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": _FAREWELL_SECONDS}
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
+        except OSError:  # what is no TLS, a handshake that takes too long, or a client that has gone
+            accepted.close()
+            self._ended()
+        except asyncio.CancelledError:
+            accepted.close()
+            self._ended()
+            raise
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+        self._ended()
+
+
+def _peer(accepted: socket.socket, address: Any) -> str:
+    if accepted.family == socket.AF_UNIX:
+        with suppress(OSError):
+            _, uid, _ = struct.unpack("3i", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            return f"uid {uid}"
+        return "uid ?"
+    return peer_of(os.fsdecode(address[0]))

@@ -1,0 +1,222 @@
+"""Health and metrics of a program: where they are served, to whom, and how."""
+
+import argparse
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import hdrs, web
+
+from cachemon.daemon.http_server import HttpServer, listen, peer_name
+from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.tls import Certificate, FileCertificate, OwnCertificate
+from cachemon.model.access import Access
+from cachemon.settings import Address, Flags, address, directory, word
+
+__all__ = [
+    "Judge",
+    "Serving",
+    "add_serving_flags",
+    "certificate_of",
+    "health_route",
+    "serve_metrics",
+    "serve_program",
+    "serving_of",
+]
+
+log = logging.getLogger(__name__)
+
+_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+_ASK_AGAIN_SECONDS = "10"
+_PART_BYTES = 64 * 1024
+_SWITCH = ("true", "false")
+
+
+class Judge(Protocol):
+    """Says who may read the metrics: `Authorizer`, or `SecretToken`."""
+
+    async def judge(self, token: str, peer: str) -> Access | None:
+        """Of a bearer token, empty when there is none; None when it can't be said now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Settings of a program in a cluster.
+
+    Attributes:
+        metrics: where /metrics is served; None for nowhere.
+        health: where /healthz is served; None for nowhere.
+        tls_directory: has tls.crt and tls.key; None for a certificate of our own.
+        insecure: /metrics by plain HTTP, to everybody.
+    """
+
+    metrics: Address | None
+    health: Address | None
+    tls_directory: Path | None = None
+    insecure: bool = False
+
+
+def add_serving_flags(flags: Flags, *, metrics: str) -> None:
+    """Add the flags; `metrics` is the default address of /metrics."""
+    flags.add(
+        "--metrics-address",
+        metrics,
+        "HOST:PORT of /metrics, by HTTPS, for bearer tokens that may `get` it; nowhere when empty",
+    )
+    flags.add("--metrics-tls-directory", "", "has tls.crt and tls.key for it; a certificate of its own when empty")
+    flags.add("--insecure-metrics", "false", "true: /metrics by plain HTTP, to everybody who reaches it")
+    flags.add("--health-address", "", "HOST:PORT of /healthz, by plain HTTP, for probes; nowhere when empty")
+
+
+def serving_of(args: argparse.Namespace) -> Serving:
+    """Check what was given.
+
+    Raises:
+        InvalidInputError: a value is not valid; the message names the flag.
+    """
+    folder = args.metrics_tls_directory
+    return Serving(
+        metrics=address("--metrics-address", args.metrics_address),
+        health=address("--health-address", args.health_address),
+        tls_directory=directory("--metrics-tls-directory", folder) if folder else None,
+        insecure=word("--insecure-metrics", args.insecure_metrics, _SWITCH) == "true",
+    )
+
+
+def serve_program(
+    settings: Serving, page: RenderedPage, sickness: Callable[[], str], judge: Judge, tasks: asyncio.TaskGroup
+) -> None:
+    """Serve what the settings say until the task group ends.
+
+    Args:
+        settings: where, and how.
+        page: of /metrics.
+        sickness: why /healthz should fail, empty when all is well.
+        judge: says who may read /metrics, unless the settings let everybody.
+        tasks: the group that the servers run in.
+
+    Raises:
+        InvalidInputError: an address can't be had; the group raises it for the certificate.
+    """
+    if settings.health:
+        server = HttpServer([listen(settings.health, "--health-address")], [health_route(sickness)])
+        tasks.create_task(server.run())
+    if settings.metrics:
+        serve_metrics(
+            settings.metrics,
+            page,
+            tasks,
+            judge=None if settings.insecure else judge,
+            certificate=None if settings.insecure else certificate_of(settings.tls_directory),
+            flag="--metrics-address",
+        )
+
+
+def health_route(sickness: Callable[[], str]) -> web.RouteDef:
+    """`/healthz`: 200 and `ok`, or 503 and `unwell`."""
+    logged = ""
+
+    async def show(_: web.Request) -> web.Response:
+        nonlocal logged
+        reason = sickness()
+        if bool(reason) != bool(logged):
+            log.log(logging.WARNING if reason else logging.INFO, "health: %s", reason or "well again")
+        logged = reason
+        response = web.Response(text="unwell\n" if reason else "ok\n", status=503 if reason else 200)
+        response.force_close()
+        return response
+
+    return web.get("/healthz", show)
+
+
+def serve_metrics(
+    place: Address,
+    page: RenderedPage,
+    tasks: asyncio.TaskGroup,
+    *,
+    judge: Judge | None,
+    certificate: Certificate | None,
+    flag: str,
+    also: Sequence[web.RouteDef] = (),
+) -> None:
+    """Serve /metrics until the task group ends.
+
+    Args:
+        place: where.
+        page: what.
+        tasks: the group that the server runs in.
+        judge: says who may read; None for everybody.
+        certificate: to serve HTTPS with; None for plain HTTP.
+        flag: that the address came from.
+        also: other routes.
+
+    Raises:
+        InvalidInputError: the address can't be had; the group raises it for the certificate.
+    """
+    routes = [_metrics_route(page, judge), *also]
+    server = HttpServer([listen(place, flag)], routes, tls=certificate.context if certificate else None)
+
+    async def serve() -> None:
+        if certificate is None:
+            await server.run()
+            return
+        try:
+            await certificate.prepare()
+        except BaseException:
+            server.close()
+            raise
+        async with asyncio.TaskGroup() as both:
+            both.create_task(certificate.keep())
+            both.create_task(server.run())
+
+    tasks.create_task(page.run())
+    tasks.create_task(serve())
+
+
+def certificate_of(folder: Path | None) -> Certificate:
+    """From a folder, or our own."""
+    return FileCertificate(folder) if folder else OwnCertificate()
+
+
+def _metrics_route(page: RenderedPage, judge: Judge | None) -> web.RouteDef:
+    async def show(request: web.Request) -> web.StreamResponse:
+        if judge is not None:
+            access = await judge.judge(_bearer_token(request), peer_name(request))
+            if access is not Access.ALLOWED:
+                return _refusal(access)
+        newest = await page.newest()
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: _TEXT_FORMAT, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+            return await _send(request, newest.compressed, headers)
+        return await _send(request, newest.text, headers)
+
+    return web.get("/metrics", show, allow_head=False)
+
+
+async def _send(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+    """In parts: as a whole, a copy of it would wait in memory for each client that reads slowly."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    view = memoryview(body)
+    for start in range(0, len(body), _PART_BYTES):
+        await response.write(view[start : start + _PART_BYTES])
+    return response
+
+
+def _bearer_token(request: web.Request) -> str:
+    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _refusal(access: Access | None) -> web.Response:
+    if access is Access.UNAUTHENTICATED:
+        return web.Response(text="401: Unauthorized\n", status=401, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
+    if access is Access.FORBIDDEN:
+        return web.Response(text="403: Forbidden\n", status=403)
+    text = "503: it can't be said now who may read this\n"
+    return web.Response(text=text, status=503, headers={hdrs.RETRY_AFTER: _ASK_AGAIN_SECONDS})

@@ -1,0 +1,175 @@
+"""The certificate that a program serves with: from files that somebody renews, or its own.
+
+A new certificate takes effect at the next handshake, without a restart. It gets a context of its own: a context keeps
+one certificate for each type of key (OpenSSL's SSL_CTX_use_certificate), so an old RSA one would be served beside a
+new ECDSA one.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from cachemon.model.errors import InvalidInputError
+
+__all__ = ["Certificate", "FileCertificate", "OwnCertificate"]
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 10.0
+_MAKE_SECONDS = 60.0
+_RENEW_SECONDS = 180 * 86400.0
+"""Half of what `self_signed.VALID_DAYS` gives."""
+_TRY_AGAIN_SECONDS = 3600.0
+
+_Version = tuple[tuple[int, int, int], ...]
+
+
+class Certificate(Protocol):
+    """What a server needs."""
+
+    async def prepare(self) -> None:
+        """Have the first certificate; InvalidInputError when there is none."""
+
+    def context(self) -> ssl.SSLContext:
+        """For the next handshake."""
+
+    async def keep(self) -> None:
+        """Renew it until cancelled."""
+
+
+class FileCertificate:
+    """`tls.crt` and `tls.key` of a folder, as a mounted Secret of type kubernetes.io/tls has them.
+
+    Args:
+        folder: where they are.
+        look_seconds: from one look to the next whether they are others.
+    """
+
+    def __init__(self, folder: Path, *, look_seconds: float = _LOOK_SECONDS) -> None:
+        self._files = (folder / "tls.crt", folder / "tls.key")
+        self._look_seconds = look_seconds
+        self._version: _Version = ()
+        self._context: ssl.SSLContext | None = None
+
+    async def prepare(self) -> None:
+        """Load them; InvalidInputError when they can't be used."""
+        try:
+            self._load(self._version_of_files())
+        except (OSError, ssl.SSLError) as err:
+            raise InvalidInputError(f"no certificate from {self._files[0].parent}: {err}") from err
+
+    def context(self) -> ssl.SSLContext:
+        """With the newest files that belong together."""
+        assert self._context is not None, "prepare() comes first"
+        return self._context
+
+    async def keep(self) -> None:
+        """Look at the files until cancelled; a pair that is not valid leaves the one before in use."""
+        refused: _Version = self._version
+        while True:
+            await asyncio.sleep(self._look_seconds)
+            try:
+                version = self._version_of_files()
+                if version not in (self._version, refused):
+                    refused = version
+                    self._load(version)
+                    log.info("serving with the renewed certificate of %s", self._files[0].parent)
+            except (OSError, ssl.SSLError) as err:
+                log.warning("keeping the certificate before; %s: %s", self._files[0].parent, err)
+
+    def _load(self, version: _Version) -> None:
+        context = _new_context()
+        context.load_cert_chain(*self._files)
+        self._context, self._version = context, version
+
+    def _version_of_files(self) -> _Version:
+        """The kubelet replaces a link, others rewrite files: both change one of these."""
+        found = [file.stat() for file in self._files]
+        return tuple((it.st_ino, it.st_mtime_ns, it.st_size) for it in found)
+
+
+async def _make() -> bytes:
+    """Key and certificate in PEM, by a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-m", "cachemon.daemon.self_signed", socket.gethostname(), "localhost"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_MAKE_SECONDS):
+            pem, complaint = await process.communicate()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        raise
+    if process.returncode != 0:
+        last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        raise InvalidInputError(f"no certificate could be made: {last}")
+    return pem
+
+
+class OwnCertificate:
+    """One that this program makes for itself, and makes anew long before it ends.
+
+    Args:
+        make: gives key and certificate in PEM.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, make: Callable[[], Awaitable[bytes]] = _make, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make = make
+        self._clock = clock
+        self._made_at = clock()
+        self._context: ssl.SSLContext | None = None
+
+    async def prepare(self) -> None:
+        """Make the first; InvalidInputError when that fails."""
+        try:
+            self._load(await self._make())
+        except (OSError, ssl.SSLError, TimeoutError) as err:
+            raise InvalidInputError(f"no certificate could be made: {str(err) or 'it took too long'}") from err
+
+    def context(self) -> ssl.SSLContext:
+        """With the newest."""
+        assert self._context is not None, "prepare() comes first"
+        return self._context
+
+    async def keep(self) -> None:
+        """Renew it until cancelled."""
+        while True:
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            if self._clock() - self._made_at < _RENEW_SECONDS:
+                continue
+            try:
+                await self.prepare()
+                log.info("serving with a new certificate of our own")
+            except InvalidInputError as err:
+                log.warning("keeping the certificate before: %s", err)
+
+    def _load(self, pem: bytes) -> None:
+        """By an anonymous file: ssl loads keys from paths alone, and the root may be read-only."""
+        context = _new_context()
+        file = os.memfd_create("certificate", os.MFD_CLOEXEC)
+        try:
+            os.write(file, pem)
+            context.load_cert_chain(f"/proc/self/fd/{file}")
+        finally:
+            os.close(file)
+        self._context, self._made_at = context, self._clock()
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
