@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from lab.documented_values import VALUES, values_of
 
-__all__ = ["CASES", "EVERYTHING", "Case"]
+__all__ = ["ALL_OF_PROMETHEUS", "CASES", "EVERYTHING", "Case"]
 
 DIGEST = "sha256:" + "0" * 64
 SELECTOR = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
@@ -22,6 +22,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "image.pullSecrets": [[{"name": "registry-password"}]],
     "logFormat": ["json"],
     "listenAddress": ["[::]"],
+    "metrics.tls.secretName": ["cachemon-tls"],
     "flowControl.nominalConcurrencyShares": [5],
     "agent.image.repository": ["agent"],
     "agent.image.digest": [DIGEST],
@@ -54,6 +55,13 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "operator.podLabels": [LABELS],
     "operator.podAnnotations": [LABELS],
     "networkPolicy.apiServerPorts": [[16443]],
+    "networkPolicy.metricsFrom": [[{"podSelector": {"matchLabels": LABELS}}], []],
+    "networkPolicy.healthFrom": [[{"ipBlock": {"cidr": "192.0.2.0/24"}}]],
+    "prometheus.credentials.secretName": ["prometheus-token"],
+    "prometheus.credentials.key": ["bearer"],
+    "prometheus.ca.secretName": ["cachemon-tls"],
+    "prometheus.ca.key": ["tls.crt"],
+    "prometheus.ca.serverName": ["cachemon.example.com"],
     "prometheus.labels": [LABELS],
     "prometheus.interval": ["15s", "1m30s"],
     "dashboard.namespace": ["monitoring"],
@@ -65,6 +73,13 @@ ALL_OF_PROMETHEUS = {f"prometheus.{name}.enabled": True for name in ("podMonitor
 # A value that says how something is made changes nothing where it is not made.
 NEEDS: Mapping[str, dict[str, Any]] = {
     "networkPolicy.apiServerPorts": {"networkPolicy.enabled": True},
+    "networkPolicy.metricsFrom": {"networkPolicy.enabled": True},
+    "networkPolicy.healthFrom": {"networkPolicy.enabled": True},
+    "prometheus.credentials.secretName": ALL_OF_PROMETHEUS,
+    "prometheus.credentials.key": ALL_OF_PROMETHEUS,
+    "prometheus.ca.secretName": ALL_OF_PROMETHEUS,
+    "prometheus.ca.key": {**ALL_OF_PROMETHEUS, "prometheus.ca.secretName": "ca"},
+    "prometheus.ca.serverName": {**ALL_OF_PROMETHEUS, "prometheus.ca.secretName": "ca"},
     "prometheus.labels": ALL_OF_PROMETHEUS,
     "prometheus.interval": ALL_OF_PROMETHEUS,
     "dashboard.namespace": {"dashboard.enabled": True},
@@ -79,6 +94,8 @@ EVERYTHING: Mapping[str, Any] = {
     "dashboard.enabled": True,
     "agent.resctrl.mount": True,
     "openshift.enabled": True,
+    "metrics.tls.secretName": "cachemon-tls",
+    "networkPolicy.healthFrom": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
 }
 
 
@@ -105,6 +122,7 @@ def _cases() -> Iterator[Case]:
         for setting in settings:
             yield Case(value.path, before, {**before, value.path: setting})
     yield Case("openshift.enabled", {"agent.resctrl.mount": True}, {**EVERYTHING})
+    yield Case("metrics.insecure", ALL_OF_PROMETHEUS, {**ALL_OF_PROMETHEUS, "metrics.insecure": True})
 
 
 CASES = list(_cases())

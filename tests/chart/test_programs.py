@@ -12,8 +12,10 @@ from cachemon.agent.config import ENVIRONMENT_PREFIX, Config
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import argument_parser as retire_flags
+from cachemon.daemon.serving import Serving
+from cachemon.settings import Address
 from lab.manifests import CHART, NAMESPACE
-from tests.chart.cases import CASES, DIGEST, EVERYTHING
+from tests.chart.cases import ALL_OF_PROMETHEUS, CASES, DIGEST, EVERYTHING
 from tests.chart.rendering import objects, one, render
 
 KINDS = {"agent": "DaemonSet", "operator": "Deployment"}
@@ -46,7 +48,7 @@ def agent_settings(values: dict[str, Any]) -> Config:
         ("agent.rmidBudget", 1000000, "rmid_budget", 1000000),
         ("agent.logLevel", "DEBUG", "log_level", "DEBUG"),
         ("logFormat", "json", "log_format", "json"),
-        ("listenAddress", "[::]", "metrics", ("::", 9820)),
+        ("listenAddress", "[::]", "serving", Serving(Address("::", 9820), Address("::", 9822))),
     ],
 )
 def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: str, expected: object) -> None:
@@ -56,7 +58,8 @@ def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
     told, own = agent_settings({}), agent_config(["--node-name=node01"], {})
     different = {name for name in Config.__slots__ if getattr(told, name) != getattr(own, name)}
-    assert different == {"resctrl", "metrics"}
+    assert different == {"resctrl", "serving"}
+    assert not told.serving.insecure
     mounts = {mount["name"]: mount["mountPath"] for mount in container("agent")["volumeMounts"]}
     assert str(told.resctrl) == mounts["resctrl"]
     assert not mounts["resctrl"].startswith("/sys")
@@ -64,9 +67,34 @@ def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
 
 def test_both_programs_take_every_setting_of_the_chart() -> None:
     for case in CASES:
-        if "extraArgs" not in case.path:
+        if "extraArgs" not in case.path and "tls.secretName" not in case.path and case.after != EVERYTHING:
             assert agent_settings(case.after).node_name == "node01"
-            assert operator_config(container("operator", case.after)["args"], {}).metrics_address
+            assert operator_config(container("operator", case.after)["args"], {}).serving.metrics
+
+
+@pytest.mark.parametrize("program", KINDS)
+def test_the_certificate_of_a_secret_is_where_the_program_looks_for_it(program: str) -> None:
+    values = {"metrics.tls.secretName": "cachemon-tls"}
+    (volume,) = (item for item in pod(program, values)["volumes"] if "secret" in item)
+    (mount,) = (it for it in container(program, values)["volumeMounts"] if it["name"] == volume["name"])
+    assert volume["secret"] == {"secretName": "cachemon-tls"}
+    assert f"--metrics-tls-directory={mount['mountPath']}" in container(program, values)["args"]
+
+
+def test_without_authorization_the_programs_have_no_right_to_ask_whose_a_token_is() -> None:
+    def asks(values: dict[str, Any]) -> list[str]:
+        roles = [item for item in objects(values) if item["kind"] == "ClusterRole"]
+        return [
+            it["metadata"]["name"]
+            for it in roles
+            for rule in it["rules"]
+            if "tokenreviews" in rule.get("resources", ())
+        ]
+
+    assert asks({}) == ["cachemon-operator", "cachemon-agent"]
+    assert asks({"metrics.insecure": True}) == []
+    for program in KINDS:
+        assert "--insecure-metrics=true" in container(program, {"metrics.insecure": True})["args"]
 
 
 def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> None:
@@ -97,11 +125,11 @@ def test_there_is_no_retirement_where_it_could_do_nothing_or_is_switched_off(pat
 def test_probes_and_ports_are_where_the_programs_listen(address: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in container("operator")["ports"]}
     told = operator_config(container("operator", {"listenAddress": address})["args"], {})
-    assert told.metrics_address == (address.strip("[]"), ports["metrics"])
-    assert told.liveness == f"http://{address}:{ports['health']}/healthz"
-    for program, port in (("agent", "metrics"), ("operator", "health")):
+    assert told.serving.metrics == (address.strip("[]"), ports["metrics"])
+    assert told.serving.health == (address.strip("[]"), ports["health"])
+    for program in KINDS:
         for probe in ("livenessProbe", "readinessProbe"):
-            assert container(program)[probe]["httpGet"] == {"path": "/healthz", "port": port}
+            assert container(program)[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
 
 
 @pytest.mark.parametrize(
@@ -235,15 +263,46 @@ def test_every_port_that_is_named_is_one_of_the_pods() -> None:
     assert [item["port"] for item in one("ServiceMonitor", EVERYTHING)["spec"]["endpoints"]] == [port["name"]]
 
 
-def test_scraped_series_have_the_jobs_that_the_alerts_ask_for_and_keep_their_own_labels() -> None:
+def test_scraped_series_have_the_jobs_that_the_alerts_ask_for_and_the_node_of_their_target() -> None:
     alerts = (CHART / "files/alerts.yaml").read_text(encoding="utf-8")
     endpoints = [
         *one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"],
         *one("ServiceMonitor", EVERYTHING)["spec"]["endpoints"],
     ]
-    jobs = {rule["replacement"] for item in endpoints for rule in item["relabelings"] if rule["targetLabel"] == "job"}
+    jobs = {
+        rule["replacement"] for item in endpoints for rule in item["relabelings"] if rule.get("targetLabel") == "job"
+    }
     assert jobs == set(re.findall(r'job="([^"]+)"', alerts))
-    assert all(item["honorLabels"] for item in endpoints)
+    assert not any(item["honorLabels"] for item in endpoints)
+    (agents,) = one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"]
+    assert {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"} in agents["relabelings"]
+
+
+def test_prometheus_has_an_account_with_a_token_that_may_read_the_metrics_and_nothing_else() -> None:
+    secret, binding = one("Secret", ALL_OF_PROMETHEUS), one("ClusterRoleBinding", {}, "cachemon-scraper")
+    account = secret["metadata"]["annotations"]["kubernetes.io/service-account.name"]
+    assert [(item["kind"], item["name"]) for item in binding["subjects"]] == [("ServiceAccount", account)]
+    role = one("ClusterRole", {}, binding["roleRef"]["name"])
+    assert role["rules"] == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
+    for endpoint in (
+        *one("PodMonitor", ALL_OF_PROMETHEUS)["spec"]["podMetricsEndpoints"],
+        *one("ServiceMonitor", ALL_OF_PROMETHEUS)["spec"]["endpoints"],
+    ):
+        assert endpoint["scheme"] == "https"
+        assert endpoint["authorization"] == {"credentials": {"name": secret["metadata"]["name"], "key": "token"}}
+    assert "Secret" not in {item["kind"] for item in objects()}
+
+
+def test_nobody_reaches_the_programs_but_who_is_named() -> None:
+    def let_in(values: dict[str, Any]) -> dict[str, list[Any]]:
+        rules = one("NetworkPolicy", {"networkPolicy.enabled": True, **values}, "cachemon-agent")["spec"]["ingress"]
+        return {port["port"]: rule["from"] for rule in rules or () for port in rule["ports"]}
+
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert let_in({}) == {"metrics": [monitoring]}
+    block = {"ipBlock": {"cidr": "192.0.2.0/24"}}
+    assert let_in({"networkPolicy.metricsFrom": [], "networkPolicy.healthFrom": [block]}) == {"health": [block]}
+    assert let_in({"networkPolicy.metricsFrom": []}) == {}
 
 
 def test_the_rule_and_the_dashboard_are_the_files() -> None:
@@ -259,6 +318,7 @@ def test_the_rule_and_the_dashboard_are_the_files() -> None:
 
 def test_the_notes_warn_of_what_is_switched_off() -> None:
     assert "WARNING" not in render()["NOTES.txt"]
+    assert "WARNING: metrics.insecure is true" in render({"metrics.insecure": True})["NOTES.txt"]
     for path in ("admissionPolicies.enabled", "rbac.create", "crds.keep"):
         assert f"WARNING: {path} is false" in render({path: False})["NOTES.txt"]
 

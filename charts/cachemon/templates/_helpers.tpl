@@ -28,6 +28,45 @@ app.kubernetes.io/component: {{ .program }}
 {{- if $own.digest }}@{{ $own.digest }}{{ else }}:{{ $common.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* To ask whose the token of a scrape is, and whether its owner may read /metrics. */}}
+{{- define "cachemon.reviewRules" -}}
+{{- if not .Values.metrics.insecure }}
+- apiGroups: [authentication.k8s.io]
+  resources: [tokenreviews]
+  verbs: [create]
+- apiGroups: [authorization.k8s.io]
+  resources: [subjectaccessreviews]
+  verbs: [create]
+{{- end }}
+{{- end }}
+
+{{/* How Prometheus asks for /metrics. */}}
+{{- define "cachemon.scrape" -}}
+honorLabels: false
+{{- if .Values.metrics.insecure }}
+scheme: http
+{{- else }}
+scheme: https
+authorization:
+  credentials:
+    name: {{ .Values.prometheus.credentials.secretName | default "cachemon-scraper-token" }}
+    key: {{ .Values.prometheus.credentials.key }}
+tlsConfig:
+  {{- if .Values.prometheus.ca.secretName }}
+  ca:
+    secret:
+      name: {{ .Values.prometheus.ca.secretName }}
+      key: {{ .Values.prometheus.ca.key }}
+  {{- with .Values.prometheus.ca.serverName }}
+  serverName: {{ . }}
+  {{- end }}
+  {{- else }}
+  # Each pod has a certificate of its own making.
+  insecureSkipVerify: true
+  {{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The node is in the token, which is what the admission policies go by, and it ends with the pod. */}}
 {{- define "cachemon.tokenVolume" -}}
 - name: api-access

@@ -2,8 +2,7 @@
 
 aiohttp has one limit of time on heads, `keepalive_timeout`, which is the limit of idle connections as well
 (aiohttp 3.14 web_protocol.py, `connection_made`: "there's no other protection against a dead connection"), and none
-on the number of connections. asyncio gives each TLS connection buffers before its handshake (CPython 3.11 sslproto.py,
-`SSLProtocol.max_size`: 256 KiB). So connections are accepted here, counted by `Doorkeeper`, and then handed over.
+on the number of connections. So connections are accepted here, counted by `Doorkeeper`, and then handed over.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from cachemon.daemon.connection import FAREWELL_SECONDS, Connection
 from cachemon.daemon.doorkeeper import Doorkeeper, Limits, Visit, peer_of
 from cachemon.model.errors import InvalidInputError
 from cachemon.settings import Address
@@ -29,14 +29,12 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _BACKLOG = 128
-_HANDSHAKE_SECONDS = 5.0
-_FAREWELL_SECONDS = 1.0
 _SWEEP_SECONDS = 1.0
 _NO_DESCRIPTOR_SECONDS = 1.0
 _LONGEST_LINE_BYTES = 2048
 _LONGEST_FIELD_BYTES = 8190
 _MOST_FIELDS = 32
-_PEER = "cachemon.peer"
+_PEER = web.RequestKey("peer", str)
 
 
 def listen(address: Address, flag: str) -> socket.socket:
@@ -72,7 +70,7 @@ def listen(address: Address, flag: str) -> socket.socket:
 
 def peer_name(request: web.Request) -> str:
     """Who asks, as the limits count: an address, a part of one, or the user of a local socket."""
-    return str(request[_PEER])
+    return request[_PEER]
 
 
 class HttpServer:
@@ -99,11 +97,14 @@ class HttpServer:
         self._limits = limits or Limits()
         self._tls = tls
         self._keeper = Doorkeeper(self._limits)
-        self._connections: dict[Visit, _Connection] = {}
+        self._connections: dict[Visit, Connection] = {}
         self._visits: dict[object, Visit] = {}
-        app = web.Application(
-            client_max_size=self._limits.body_bytes, middlewares=[web.middleware(self._guard), *middlewares]
-        )
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._guard(request, handler)
+
+        app = web.Application(client_max_size=self._limits.body_bytes, middlewares=[guard, *middlewares])
         app.add_routes(routes)
         app.on_response_prepare.append(_hide_versions)
         quiet = logging.getLogger(f"{__name__}.protocol")
@@ -117,7 +118,7 @@ class HttpServer:
             max_line_size=_LONGEST_LINE_BYTES,
             max_field_size=_LONGEST_FIELD_BYTES,
             max_headers=_MOST_FIELDS,
-            shutdown_timeout=_FAREWELL_SECONDS,
+            shutdown_timeout=FAREWELL_SECONDS,
         )
 
     async def run(self) -> None:
@@ -161,7 +162,7 @@ class HttpServer:
             return
         assert self._runner.server is not None
         inner = self._runner.server()
-        connection = self._connections[visit] = _Connection(inner, lambda: self._forget(visit, inner))
+        connection = self._connections[visit] = Connection(inner, lambda: self._forget(visit, inner))
         self._visits[inner] = visit
         connection.begin(accepted, self._tls() if self._tls else None)
 
@@ -216,67 +217,6 @@ class HttpServer:
 
 async def _hide_versions(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "cachemon"
-
-
-class _Connection(asyncio.Protocol):
-    """Hands everything to aiohttp's protocol, and tells of the end.
-
-    Args:
-        inner: aiohttp's.
-        ended: called at the end, at least once.
-    """
-
-    def __init__(self, inner: asyncio.Protocol, ended: Callable[[], None]) -> None:
-        self._inner = inner
-        self._ended = ended
-        self._transport: asyncio.Transport | None = None
-        self._beginning: asyncio.Task[None] | None = None
-
-    def begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Shake hands, then serve."""
-        self._beginning = asyncio.create_task(self._begin(accepted, context))
-
-    def end(self) -> None:
-        """At once, whatever is on the way."""
-        if self._transport is not None:
-            self._transport.abort()
-        elif self._beginning is not None:
-            self._beginning.cancel()
-
-    async def _begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        limits: dict[str, Any] = {}
-        if context is not None:
-            limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": _FAREWELL_SECONDS}
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
-        except OSError:  # what is no TLS, a handshake that takes too long, or a client that has gone
-            accepted.close()
-            self._ended()
-        except asyncio.CancelledError:
-            accepted.close()
-            self._ended()
-            raise
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._inner.connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._inner.connection_lost(exc)
-        self._ended()
 
 
 def _peer(accepted: socket.socket, address: Any) -> str:

@@ -1,0 +1,111 @@
+"""One accepted connection: its TLS handshake, and its end at any time."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["FAREWELL_SECONDS", "Connection"]
+
+FAREWELL_SECONDS = 1.0
+"""For the other side to confirm the end of TLS."""
+
+_HANDSHAKE_SECONDS = 5.0
+_RECORD_HEADER_BYTES = 5
+_HANDSHAKE_RECORD = 22
+_LONGEST_RECORD_BYTES = 2**14
+"""RFC 8446 section 5.1: TLSPlaintext."""
+
+
+class Connection(asyncio.Protocol):
+    """Hands everything to another protocol, and tells of the end.
+
+    Args:
+        inner: the other one.
+        ended: called at the end, at least once.
+    """
+
+    def __init__(self, inner: asyncio.Protocol, ended: Callable[[], None]) -> None:
+        self._inner = inner
+        self._ended = ended
+        self._transport: asyncio.Transport | None = None
+        self._beginning: asyncio.Task[None] | None = None
+
+    def begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Shake hands, then serve."""
+        self._beginning = asyncio.create_task(self._begin(accepted, context))
+
+    def end(self) -> None:
+        """At once, whatever is on the way."""
+        if self._transport is not None:
+            self._transport.abort()
+        elif self._beginning is not None:
+            self._beginning.cancel()
+
+    async def _begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        limits: dict[str, Any] = {}
+        try:
+            if context is not None:
+                await _hello_is_there(accepted)
+                limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": FAREWELL_SECONDS}
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
+        except OSError:  # what is no TLS, a handshake that takes too long, or a client that has gone
+            accepted.close()
+            self._ended()
+        except asyncio.CancelledError:
+            accepted.close()
+            self._ended()
+            raise
+        finally:
+            self._beginning = None  # its error would keep all of this until the next garbage collection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
+        self._ended()
+
+
+async def _hello_is_there(accepted: socket.socket) -> None:
+    """Wait until the client's first record is there as a whole; ConnectionError when it is none of TLS.
+
+    Only then is there a TLS connection in memory: asyncio gives each one 256 KiB at once (CPython 3.11 sslproto.py,
+    `SSLProtocol.max_size`), and a client that sends nothing, or half of it, is to cost a socket alone.
+    """
+    header = await _peek(accepted, _RECORD_HEADER_BYTES)
+    length = int.from_bytes(header[3:], "big")
+    if header[0] != _HANDSHAKE_RECORD or length > _LONGEST_RECORD_BYTES:
+        raise ConnectionError
+    await _peek(accepted, _RECORD_HEADER_BYTES + length)
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+async def _peek(accepted: socket.socket, number: int) -> bytes:
+    """The next bytes, which stay unread; ConnectionError when the connection ends before."""
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, number)  # poll(2) heeds it: no looking at each byte
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(accepted, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(accepted)
+    found = accepted.recv(number, socket.MSG_PEEK)
+    if len(found) < number:
+        raise ConnectionError
+    return found

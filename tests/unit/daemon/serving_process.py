@@ -1,0 +1,30 @@
+"""`python -m tests.unit.daemon.serving_process PORT HEALTH_PORT [TLS_FOLDER]`: serves a page of 1 MB by HTTPS."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.serving import Serving, serve_program
+from cachemon.model.access import Access
+from cachemon.settings import Address
+
+PAGE = b"# a page\n" * 110_000
+
+
+class Judge:
+    async def judge(self, token: str, peer: str) -> Access | None:
+        assert peer.startswith("127.0.")
+        return Access.ALLOWED if token == "good" else Access.UNAUTHENTICATED
+
+
+async def main(port: str, health_port: str, folder: str = "") -> None:
+    tls = Path(folder) if folder else None
+    serving = Serving(Address("0.0.0.0", int(port)), Address("127.0.0.1", int(health_port)), tls)
+    page = RenderedPage(lambda: lambda: PAGE)
+    async with asyncio.TaskGroup() as tasks:
+        serve_program(serving, page, lambda: "", Judge(), tasks)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
