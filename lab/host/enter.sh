@@ -25,7 +25,8 @@ put() {
 }
 
 mount -t tmpfs cachemon-lab /run # no D-Bus: nothing is registered with the machine's systemd
-mkdir /run/libvirt /run/cachemon
+mkdir /run/libvirt /run/cachemon /run/user
+mkdir -m 700 /run/user/0 # of root, as logind makes it
 put "$folder/run" /run/libvirt
 put "$folder/cachemon" /run/cachemon
 put "$folder/etc" /etc/libvirt

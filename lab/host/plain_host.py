@@ -59,6 +59,7 @@ class PlainHost:
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
             "HOME": os.fspath(folder),
             "LC_ALL": "C",
+            "XDG_RUNTIME_DIR": "/run/user/0",
             "PYTHONUNBUFFERED": "1",  # stdout and stderr in their order, as on a terminal
             # The emulated caches are not those of this machine, whose /sys has others.
             "CACHEMON_HOST_SYSFS": os.fspath(self.emulator.sysfs),

@@ -1,8 +1,8 @@
 """Who may read /metrics: TokenReview and SubjectAccessReview, as controller-runtime's metrics server does it.
 
 (sigs.k8s.io/controller-runtime pkg/metrics/filters `WithAuthenticationAndAuthorization`.) Answers are remembered: a
-scraper asks every few seconds, and goes on to be answered while the API server is away. `Memory` decides by values and
-times alone; `Authorizer` asks.
+scraper asks every few seconds, and goes on to be answered while the API server is away. `Memory` decides by values
+and times alone; `Authorizer` asks.
 """
 
 import asyncio

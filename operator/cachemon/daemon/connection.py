@@ -61,23 +61,29 @@ class Connection(asyncio.Protocol):
             self._beginning = None  # its error would keep all of this until the next garbage collection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what can end it."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        """Hand it on, as all that follows."""
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
+        """Hand it on."""
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        """Hand it on."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        """Hand it on."""
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Hand it on, and tell of it."""
         self._inner.connection_lost(exc)
         self._ended()
 

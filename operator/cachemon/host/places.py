@@ -1,6 +1,8 @@
 """Which host a libvirt URI means, and how to reach what is on it. Pure."""
 
 import re
+from pathlib import PurePath
+from shlex import quote
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,10 +29,14 @@ class Place(NamedTuple):
     host: str
     ssh_options: str = ""
 
-    @property
-    def advice(self) -> str:
-        """How to reach the agent there."""
-        forwarded = f"/tmp/cachemon-{re.sub(r'[^A-Za-z0-9.-]', '-', self.host.rpartition('@')[2])}.sock"  # noqa: S108
+    def advice(self, folder: PurePath) -> str:
+        """How to reach the agent there.
+
+        Args:
+            folder: for the forwarded socket; nobody else may write to it.
+        """
+        name = re.sub(r"[^A-Za-z0-9.-]", "-", self.host.rpartition("@")[2])
+        forwarded = quote(f"{folder}/cachemon-{name}.sock")
         target = "HOST" if self.host == _ELSEWHERE else self.host
         options = f"{self.ssh_options} " if self.ssh_options else ""
         return (

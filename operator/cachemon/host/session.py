@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Protocol, TextIO, TypeVar, cast
 
+from cachemon.host.own_directory import own_directory
 from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI, Place, place_of
 from cachemon.host.wire import Report
 from cachemon.model.errors import AgentUnreachableError
@@ -99,22 +100,28 @@ class Agent(Protocol):
 
 
 class AgentElsewhere:
-    """The agent of a host whose socket nobody has named: whatever is asked, it says how to reach it."""
+    """The agent of a host whose socket nobody has named: whatever is asked, it says how to reach it.
 
-    def __init__(self, place: Place) -> None:
+    Args:
+        place: the host.
+        own_folder: gives the place for a forwarded socket.
+    """
+
+    def __init__(self, place: Place, own_folder: Callable[[], Path] = own_directory) -> None:
         self._place = place
+        self._own_folder = own_folder
 
     async def domains(self) -> Report:
         """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice)
+        raise AgentUnreachableError(self._place.advice(self._own_folder()))
 
     async def create_live(self, _uuid: str, _group: MonitoringGroup, /) -> None:
         """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice)
+        raise AgentUnreachableError(self._place.advice(self._own_folder()))
 
     async def destroy_live(self, _uuid: str, _name: str, /) -> None:
         """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice)
+        raise AgentUnreachableError(self._place.advice(self._own_folder()))
 
 
 class AgentAt:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from cachemon.daemon.page import RenderedPage
+from tests.unit.eventually import eventually
 
 
 class World:
@@ -34,13 +35,17 @@ class World:
         self.figure += 1
         self.page.changed()
 
+    @property
+    def given(self) -> bytes:
+        """What a scrape would get now."""
+        assert self.page._page
+        return self.page._page.text
+
     async def text(self) -> str:
         return (await self.page.newest()).text.decode()
 
     async def has_rendered(self, number: int) -> None:
-        async with asyncio.timeout(10):
-            while len(self.rendered) < number:
-                await asyncio.sleep(0.001)
+        await eventually(f"page {number}", lambda: len(self.rendered) >= number)
 
 
 def tell(world: World, story: Callable[[], Awaitable[None]]) -> None:
@@ -81,9 +86,7 @@ def test_a_scrape_gets_the_page_before_while_the_next_is_rendered() -> None:
         assert await world.text() == "1"
         world.held.set()
         await world.has_rendered(2)
-        async with asyncio.timeout(10):
-            while await world.text() != "2":
-                await asyncio.sleep(0.001)
+        await eventually("the new page", lambda: world.given == b"2")
 
     tell(world, story)
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -252,13 +253,13 @@ def test_other_outputs_say_more(host: Host) -> None:
 
 def test_on_another_host_the_configuration_works_and_live_says_how_to_reach_the_agent() -> None:
     uri = "qemu+ssh://root@node7/system"
-    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri)))
+    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri), lambda: Path("/run/user/7")))
     host.libvirt.put(cputune=MONITOR)
     create(host, "--config", vcpus="2")
     advice = (
         "figures and --live groups are with the agent on root@node7; forward its socket with "
-        "`ssh -fnNT -L /tmp/cachemon-node7.sock:/run/cachemon/host.sock root@node7`, "
-        "and add --socket /tmp/cachemon-node7.sock"
+        "`ssh -fnNT -L /run/user/7/cachemon-node7.sock:/run/cachemon/host.sock root@node7`, "
+        "and add --socket /run/user/7/cachemon-node7.sock"
     )
     assert host.run("cpu-resource", "vm3", "--create", "--vcpulist", "3", "--live").err == f"error: {advice}\n"
     assert host.run("cpu-resource", "vm3").err == f"groups made with --live are not shown: {advice}\n"

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -166,8 +167,8 @@ def test_without_an_agent_there_are_no_figures(host: Host) -> None:
 
 def test_the_figures_of_another_host_need_its_agent_and_libvirt_is_not_even_asked() -> None:
     uri = "qemu+ssh://node7/system"
-    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri)))
+    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri), lambda: Path("/run/user/7")))
     done = host.run("domstats")
     assert done.code == 1
-    assert "ssh -fnNT -L /tmp/cachemon-node7.sock:/run/cachemon/host.sock node7`" in done.err
+    assert "ssh -fnNT -L /run/user/7/cachemon-node7.sock:/run/cachemon/host.sock node7`" in done.err
     assert host.libvirt.opened == []

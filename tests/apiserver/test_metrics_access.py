@@ -1,0 +1,184 @@
+"""Who reads /metrics of the real programs, as the real API server judges their tokens; and with which certificate."""
+
+import secrets
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+
+import pytest
+
+from cachemon.daemon.self_signed import make_certificate
+from lab.cluster import NAMESPACE, program
+from lab.control_plane import ControlPlane
+from lab.fault_proxy import FaultProxy
+from lab.ports import LOOPBACK, free_ports
+from lab.server_process import ServerProcess
+from lab.wait import until
+
+SCRAPER = "cachemon-scraper"
+BELIEVED_SECONDS = 62
+"""An answer of the API server is believed for a minute without asking it again."""
+ONE_SERIES = {
+    "cachemon-agent": b"cachemon_agent_samples_total",
+    "cachemon-operator": b"cachemon_operator_relists_total",
+}
+
+
+class Program:
+    """One that serves by HTTPS, and reaches the API server through a proxy."""
+
+    def __init__(self, control_plane: ControlPlane, proxy: FaultProxy, name: str, folder: Path) -> None:
+        self.name = name
+        self.port, self.health_port = free_ports(2)
+        self.certificates = folder / "tls"
+        self.certificates.mkdir()
+        self.write_certificate("first.example.com")
+        control_plane.add_node("metrics-access")
+        pod = control_plane.add_agent_pod("metrics-access", service_account=name)
+        token = control_plane.service_account_token(NAMESPACE, name, bound_pod=pod)
+        flags = [
+            f"--kubeconfig={control_plane.kubeconfig(f'{name}-metrics-access', token, server=proxy.url)}",
+            f"--metrics-address={LOOPBACK}:{self.port}",
+            f"--health-address={LOOPBACK}:{self.health_port}",
+            f"--metrics-tls-directory={self.certificates}",
+        ]
+        if name == "cachemon-agent":
+            flags += ["--node-name=metrics-access", f"--resctrl={folder}"]
+        self.process = ServerProcess([program(name), *flags], folder / "log")
+        until("its health", self.is_well, seconds=60)
+
+    def is_well(self) -> bool:
+        assert self.process.exit_status is None, self.process.last_words()
+        try:
+            return self.health() == (200, b"ok\n")
+        except OSError:
+            return False
+
+    def health(self) -> tuple[int, bytes]:
+        with closing(HTTPConnection(LOOPBACK, self.health_port, timeout=10)) as connection:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def scrape(self, token: str = "") -> tuple[int, bytes]:
+        """Status and page, as Prometheus would get it."""
+        context = ssl._create_unverified_context()
+        with closing(HTTPSConnection(LOOPBACK, self.port, timeout=20, context=context)) as connection:
+            connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"} if token else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    def answers(self, token: str, status: int) -> bool:
+        """Whether it answers that now; 503 means that it has not been able to ask yet."""
+        answered = self.scrape(token)[0]
+        assert answered in (status, 503)
+        return answered == status
+
+    def write_certificate(self, name: str) -> None:
+        """As the kubelet does: files change one after the other."""
+        key, begin, certificate = make_certificate([name], datetime.now(UTC)).partition(b"-----BEGIN CERTIFICATE")
+        (self.certificates / "tls.key").write_bytes(key)
+        (self.certificates / "tls.crt").write_bytes(begin + certificate)
+
+    def serves(self, name: str) -> bool:
+        pem = ssl.get_server_certificate((LOOPBACK, self.port))
+        return name.encode() in ssl.PEM_cert_to_DER_cert(pem)
+
+
+@pytest.fixture(scope="module")
+def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
+    with FaultProxy(control_plane.url, control_plane.ca_file) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["cachemon-agent", "cachemon-operator"])
+def running(
+    request: pytest.FixtureRequest,
+    control_plane: ControlPlane,
+    proxy: FaultProxy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Program]:
+    found = Program(control_plane, proxy, request.param, tmp_path_factory.mktemp(request.param))
+    yield found
+    found.process.stop(10)
+
+
+@pytest.fixture
+def scraper(control_plane: ControlPlane) -> str:
+    """A new token of the account that the chart makes for Prometheus."""
+    return control_plane.service_account_token(NAMESPACE, SCRAPER)
+
+
+@pytest.fixture
+def stranger(control_plane: ControlPlane, namespace: str) -> str:
+    """The token of a tenant's service account."""
+    control_plane.add_service_account(namespace, "tenant")
+    return control_plane.service_account_token(namespace, "tenant")
+
+
+def test_the_page_is_for_tokens_with_the_right_and_for_nobody_else(
+    running: Program, scraper: str, stranger: str
+) -> None:
+    until("the scraper's right", lambda: running.answers(scraper, 200))
+    status, page = running.scrape(scraper)
+    assert (status, ONE_SERIES[running.name] in page) == (200, True)
+    for token, wanted in (("", 401), ("bad", 401), (secrets.token_hex(4000), 401), (stranger, 403)):
+        status, page = running.scrape(token)
+        assert (status, b"cachemon_" in page) == (wanted, False), token[:5]
+    assert running.health() == (200, b"ok\n")
+    log = running.process.log.read_text()
+    assert scraper not in log
+    assert stranger not in log
+
+
+def test_plain_http_gets_nothing(running: Program) -> None:
+    with closing(HTTPConnection(LOOPBACK, running.port, timeout=20)) as connection:
+        connection.request("GET", "/metrics")
+        with pytest.raises(ConnectionError):
+            connection.getresponse()
+
+
+@pytest.mark.timeout(240)
+def test_scrapes_survive_an_api_server_that_is_away_and_strangers_do_not_get_in_meanwhile(
+    running: Program, proxy: FaultProxy, scraper: str, stranger: str
+) -> None:
+    until("the scraper's right", lambda: running.answers(scraper, 200))
+    proxy.refuse()
+    try:
+        away_at = time.monotonic()
+        while time.monotonic() - away_at < BELIEVED_SECONDS:
+            assert running.scrape(scraper)[0] == 200
+        assert running.scrape(scraper)[0] == 200
+        assert running.scrape(stranger)[0] == 503
+    finally:
+        proxy.heal()
+    until("the API server's word", lambda: running.answers(stranger, 403), seconds=60)
+
+
+def test_a_flood_of_random_tokens_costs_the_api_server_little(
+    control_plane: ControlPlane, running: Program, scraper: str
+) -> None:
+    until("the scraper's right", lambda: running.answers(scraper, 200))
+    reviews = "/apis/authentication.k8s.io/v1/tokenreviews"
+    before, began = len(control_plane.audit_events(reviews)), time.monotonic()
+    answers = [running.scrape(secrets.token_hex(16))[0] for _ in range(200)]
+    seconds = time.monotonic() - began
+    assert set(answers) == {401, 503}
+    assert len(control_plane.audit_events(reviews)) - before <= 2 * (
+        10 + seconds + 2
+    )  # an event when it comes, one when it ends
+    assert running.scrape(scraper)[0] == 200
+
+
+def test_a_certificate_that_is_renewed_on_disk_is_served_without_a_restart(running: Program) -> None:
+    until("the first", lambda: running.serves("first.example.com"))
+    running.write_certificate("second.example.com")
+    until("the second", lambda: running.serves("second.example.com"), seconds=60)
+    (running.certificates / "tls.crt").write_text("half of a fi")
+    until("a complaint", lambda: "keeping the certificate before" in running.process.log.read_text(), seconds=60)
+    assert running.serves("second.example.com")
+    assert running.process.exit_status is None
