@@ -117,26 +117,32 @@ class Prometheus:
 
 @contextmanager
 def running(
-    folder: Path, jobs: Mapping[str, Sequence[str]], *, rules: Sequence[Path] = (), interval_seconds: int = 1
+    folder: Path,
+    jobs: Mapping[str, Sequence[str]],
+    *,
+    scrapes: Sequence[Mapping[str, Any]] = (),
+    rules: Sequence[Path] = (),
+    interval_seconds: int = 1,
 ) -> Iterator[Prometheus]:
     """Prometheus while the block runs.
 
     Args:
         folder: for its data, its settings and its log.
         jobs: by name, the `HOST:PORT` of the targets.
+        scrapes: more jobs, as its configuration has them.
         rules: rule files.
         interval_seconds: between two scrapes, and between two looks at the rules.
     """
     port, tools = free_port(), find_tools()
     settings = folder / "prometheus.yaml"
     every = f"{interval_seconds}s"
-    scrapes = [{"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in jobs.items()]
+    simple = [{"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in jobs.items()]
     settings.write_text(
         yaml.safe_dump(
             {
                 "global": {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every},
                 "rule_files": [str(path) for path in rules],
-                "scrape_configs": scrapes,
+                "scrape_configs": [*simple, *scrapes],
             }
         )
     )

@@ -86,7 +86,7 @@ def test_old_versions_of_tls_are_refused(tmp_path: Path) -> None:
     certificate = FileCertificate(tmp_path)
     asyncio.run(certificate.prepare())
     assert shake_hands(certificate.context(), ssl.TLSVersion.TLSv1_2)
-    with pytest.warns(DeprecationWarning), pytest.raises(ssl.SSLError):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"), pytest.raises(ssl.SSLError):
         shake_hands(certificate.context(), ssl.TLSVersion.TLSv1_1)
 
 
