@@ -96,9 +96,7 @@ def frozen_traffic(node: Node, vmi: Vmi, group: str = "vcpus_all") -> Traffic:
     control = node.emulator.control
     control.freeze()
     try:
-        enough = node.sampled() + 2  # the first of them may have begun before
-        until(f"{node.name} to sample what stands still", lambda: node.sampled() >= enough)
-        families = {family.name: family for family in text_string_to_metric_families(node.metrics())}
+        families = {family.name: family for family in text_string_to_metric_families(node.later_metrics())}
         samples = families["cachemon_memory_traffic_bytes"].samples
         counted = sum(int(sample.value) for sample in samples if labels.items() <= sample.labels.items())
         ours = (held for path, held in control.books().groups.items() if pod_uid in path)

@@ -30,6 +30,7 @@ TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}
 
 _STOP_SECONDS = 10
 _READY_SECONDS = 30
+_SAMPLES_OF_LAG = 4
 
 
 def program(name: str) -> Path:
@@ -135,6 +136,12 @@ class Node:
         with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=patience(10)) as answer:
             text: str = answer.read().decode()
         return text
+
+    def later_metrics(self) -> str:
+        """A page whose samples were all begun after now: a page may lag a sample or two behind."""
+        enough = self.sampled() + _SAMPLES_OF_LAG
+        until(f"{self.name} to sample and to tell of it", lambda: self.sampled() >= enough)
+        return self.metrics()
 
     def sampled(self) -> int:
         """How many samples the agent has taken since it started."""

@@ -44,7 +44,7 @@ class Leaving:
             )
 
         until("the target to hold the threads before the switch", target_is_held)
-        enough = self._target.sampled() + 3
+        enough = self._target.sampled() + 5
         until("the target to have a rate", lambda: self._target.sampled() >= enough)
 
 

@@ -85,7 +85,7 @@ def test_a_groups_traffic_counter_is_what_the_emulator_counted(
     view.until_ready("vm1")
     node = cluster.nodes["node02"]
 
-    def counted(block: int) -> int:
+    def counted(page: str, block: int) -> int:
         wanted = {
             "cache_id": str(block),
             "group": "vcpus_all",
@@ -93,7 +93,7 @@ def test_a_groups_traffic_counter_is_what_the_emulator_counted(
             "namespace": namespace,
             "node": "node02",
         }
-        families = {family.name: family for family in text_string_to_metric_families(node.metrics())}
+        families = {family.name: family for family in text_string_to_metric_families(page)}
         samples = families["cachemon_memory_traffic_bytes"].samples
         return next(int(sample.value) for sample in samples if wanted.items() <= sample.labels.items())
 
@@ -105,12 +105,13 @@ def test_a_groups_traffic_counter_is_what_the_emulator_counted(
         node.emulator.control.freeze()
         try:
             frozen_status(cluster, namespace, "vm1")
-            return [(counted(block), booked(block)) for block in (0, 1)]
+            page = node.later_metrics()
+            return [(counted(page, block), booked(block)) for block in (0, 1)]
         finally:
             node.emulator.control.thaw()
 
     first = both_when_frozen()
-    until("traffic", lambda: sum(counted(b) for b in (0, 1)) > sum(c for c, _ in first) + 50_000_000)
+    until("traffic", lambda: sum(counted(node.metrics(), b) for b in (0, 1)) > sum(c for c, _ in first) + 50_000_000)
     for (was_counted, was_booked), (is_counted, is_booked) in zip(first, both_when_frozen(), strict=True):
         assert is_counted - was_counted == is_booked - was_booked
 
@@ -138,7 +139,7 @@ def test_a_deleted_group_leaves_no_mon_group_and_no_series(
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1"}])
     view.until_ready("vm1")
     assert len(view.own_mon_groups("node01", vmi)) == 2
-    assert f'namespace="{namespace}"' in cluster.nodes["node01"].metrics()
+    until("the series", lambda: f'namespace="{namespace}"' in cluster.nodes["node01"].metrics())
     cluster.control_plane.kubectl("delete", "cmg", "vm1", "-n", namespace)
     until("the mon_groups to go", lambda: not view.own_mon_groups("node01", vmi))
     until("the series to go", lambda: f'namespace="{namespace}"' not in cluster.nodes["node01"].metrics())
