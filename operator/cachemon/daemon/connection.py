@@ -1,12 +1,15 @@
 """One accepted connection: its TLS handshake, and its end at any time."""
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 __all__ = ["FAREWELL_SECONDS", "Connection"]
+
+log = logging.getLogger(__name__)
 
 FAREWELL_SECONDS = 1.0
 """For the other side to confirm the end of TLS."""
@@ -35,6 +38,7 @@ class Connection(asyncio.Protocol):
     def begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
         """Shake hands, then serve."""
         self._beginning = asyncio.create_task(self._begin(accepted, context))
+        self._beginning.add_done_callback(lambda task: self._begun(task, accepted))
 
     def end(self) -> None:
         """At once, whatever is on the way."""
@@ -45,20 +49,20 @@ class Connection(asyncio.Protocol):
 
     async def _begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
         limits: dict[str, Any] = {}
-        try:
-            if context is not None:
-                await _hello_is_there(accepted)
-                limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": FAREWELL_SECONDS}
-            await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
-        except OSError:  # what is no TLS, a handshake that takes too long, or a client that has gone
+        if context is not None:
+            await _hello_is_there(accepted)
+            limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": FAREWELL_SECONDS}
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
+
+    def _begun(self, task: "asyncio.Task[None]", accepted: socket.socket) -> None:
+        """Also of a task that was cancelled before its first step."""
+        self._beginning = None  # its error would keep all of this until the next garbage collection
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, OSError):
+            log.error("a connection could not begin", exc_info=error)
+        if error is not None or task.cancelled():  # no TLS, too slow a handshake, a client that has gone, or `end`
             accepted.close()
             self._ended()
-        except asyncio.CancelledError:
-            accepted.close()
-            self._ended()
-            raise
-        finally:
-            self._beginning = None  # its error would keep all of this until the next garbage collection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what can end it."""

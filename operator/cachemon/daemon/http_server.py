@@ -6,6 +6,7 @@ on the number of connections. So connections are accepted here, counted by `Door
 """
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -31,6 +32,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _BACKLOG = 128
 _SWEEP_SECONDS = 1.0
 _NO_DESCRIPTOR_SECONDS = 1.0
+_NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _LONGEST_LINE_BYTES = 2048
 _LONGEST_FIELD_BYTES = 8190
 _MOST_FIELDS = 32
@@ -146,10 +148,11 @@ class HttpServer:
         while True:
             try:
                 accepted, address = await loop.sock_accept(listener)
-            except OSError as err:  # no descriptor is left, or the client has gone meanwhile
-                log.warning("can't accept a connection: %s", err.strerror)
-                await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
-                continue
+            except OSError as err:
+                if err.errno in _NOTHING_LEFT:
+                    log.warning("can't accept a connection: %s", err.strerror)
+                    await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
+                continue  # else the client has gone meanwhile (accept(2)): strangers could choose how often
             self._let_in(accepted, _peer(accepted, address))
             await asyncio.sleep(0)  # sock_accept does not when one is waiting: others have their turn
 
