@@ -9,7 +9,7 @@ from cachemon.daemon.connection import Connection
 
 def pair() -> tuple[socket.socket, socket.socket]:
     ours, theirs = socket.socketpair()
-    ours.setblocking(False)
+    ours.settimeout(0)
     theirs.settimeout(10)
     return ours, theirs
 
