@@ -1,11 +1,14 @@
 import json
+import re
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from cachemon.model.api import AGENT_FIELD_MANAGER, OPERATOR_FIELD_MANAGER
+from cachemon.model.times import format_time
 from lab.control_plane import ControlPlane, ControlPlaneError
 from lab.wait import until
 from tests.apiserver.examples import (
@@ -34,7 +37,7 @@ def group(control_plane: ControlPlane, namespace: str) -> str:
 @pytest.fixture
 def node(control_plane: ControlPlane) -> Iterator[str]:
     """The name of a CacheMonitorNode without a status."""
-    name = f"node-{secrets.token_hex(4)}"
+    name = f"node-{secrets.token_hex(3)}"
     control_plane.request("POST", nodes_path(), node_object(name))
     yield name
     control_plane.request("DELETE", nodes_path(name))
@@ -170,32 +173,53 @@ def test_default_columns_fit_a_terminal_of_80(control_plane: ControlPlane, names
     control_plane.request("POST", groups_path(namespace), group_object("web-frontend", spec))
     path = groups_path(namespace, "web-frontend")
     unknown = [{**item, "status": "Unknown"} for item in OPERATOR_STATUS["conditions"]]
-    status = {**OPERATOR_STATUS, "nodeName": "worker-012", "conditions": unknown}
+    status = {**OPERATOR_STATUS, "nodeName": "worker-12", "conditions": unknown}
     apply_status(control_plane, path, OPERATOR_FIELD_MANAGER, status)
-    apply_status(control_plane, path, AGENT_FIELD_MANAGER, AGENT_STATUS)
+    apply_status(control_plane, path, AGENT_FIELD_MANAGER, {**AGENT_STATUS, "observedTime": format_time(time.time())})
     header, row = control_plane.kubectl("get", "cmg", "-n", namespace).splitlines()
-    assert header.split() == ["NAME", "VMI", "NODE", "OCCUPANCY", "BANDWIDTH", "READY", "AGE"]
-    assert row.split()[:-1] == ["web-frontend", "web-frontend", "worker-012", "61Mi", "1200M", "Unknown"]
+    assert header.split() == ["NAME", "VMI", "NODE", "OCCUPANCY", "BANDWIDTH", "READY", "SEEN"]
+    *cells, seen = row.split()
+    assert cells == ["web-frontend", "web-frontend", "worker-12", "61Mi", "1200M", "Unknown"]
+    assert re.fullmatch(r"\ds", seen)
     assert max(len(header), len(row)) <= 80
+
+
+def test_the_age_of_figures_is_shown_though_nobody_renews_the_status(
+    control_plane: ControlPlane, namespace: str, group: str, node: str
+) -> None:
+    """No program of cachemon runs here; Ready was True once."""
+    apply_status(control_plane, group, OPERATOR_FIELD_MANAGER, OPERATOR_STATUS)
+    for seconds, shown in ((3 * 3600, "3h"), (40 * 60, "40m"), (-3600, "<invalid>")):
+        observed = {"observedTime": format_time(time.time() - seconds - 1 if seconds > 0 else time.time() - seconds)}
+        apply_status(control_plane, group, AGENT_FIELD_MANAGER, {**AGENT_STATUS, **observed})
+        apply_status(control_plane, nodes_path(node), AGENT_FIELD_MANAGER, {**NODE_STATUS, **observed})
+        for what in (("cmg", "-n", namespace), ("cmn", node)):
+            row = control_plane.kubectl("get", *what, "--no-headers").split()
+            assert row[-2:] == ["True", shown]
 
 
 def test_wide_columns_add_groups_blocks_and_reason(control_plane: ControlPlane, namespace: str, group: str) -> None:
     apply_status(control_plane, group, OPERATOR_FIELD_MANAGER, OPERATOR_STATUS)
     apply_status(control_plane, group, AGENT_FIELD_MANAGER, AGENT_STATUS)
     header, row = control_plane.kubectl("get", "cmg", "-n", namespace, "-o", "wide").splitlines()
-    assert header.split()[5:] == ["READY", "GROUPS", "BLOCKS", "REASON", "AGE"]
-    assert row.split()[5:-1] == ["True", "1/2", "0=59Mi,1=2Mi", "AsWanted"]
+    assert header.split()[5:] == ["READY", "SEEN", "GROUPS", "BLOCKS", "REASON", "AGE"]
+    assert [row.split()[5], *row.split()[7:-1]] == ["True", "1/2", "0=59Mi,1=2Mi", "AsWanted"]
 
 
 def test_columns_of_nodes(control_plane: ControlPlane, node: str) -> None:
-    apply_status(control_plane, nodes_path(node), AGENT_FIELD_MANAGER, NODE_STATUS)
+    apply_status(
+        control_plane,
+        nodes_path(node),
+        AGENT_FIELD_MANAGER,
+        {**NODE_STATUS, "observedTime": format_time(time.time())},
+    )
     header, row = control_plane.kubectl("get", "cmn", node).splitlines()
-    assert header.split() == ["NAME", "BLOCKS", "HEAVIEST", "RMIDS", "READY", "AGE"]
+    assert header.split() == ["NAME", "BLOCKS", "HEAVIEST", "RMIDS", "READY", "SEEN"]
     assert row.split()[:-1] == [node, "0=59Mi/64Mi,1=2Mi/64Mi", "tenant-a/vm3=51Mi", "4/224", "True"]
     assert max(len(header), len(row)) <= 80
     header, row = control_plane.kubectl("get", "cmn", node, "-o", "wide").splitlines()
-    assert header.split()[4:] == ["READY", "REASON", "EVENTS", "VERSION", "AGE"]
-    assert row.split()[4:-1] == ["True", "AsWanted", "occupancy,total,local", "0.1.0"]
+    assert header.split()[4:] == ["READY", "SEEN", "REASON", "EVENTS", "VERSION", "AGE"]
+    assert [row.split()[4], *row.split()[6:-1]] == ["True", "AsWanted", "occupancy,total,local", "0.1.0"]
 
 
 def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: str, group: str, node: str) -> None:

@@ -30,7 +30,7 @@ def test_the_rfcs_example_fills_the_status_within_seconds(
         assert [block["id"] for block in group["cacheBlocks"]] == [0, 1]
         assert all(block["capacityBytes"] == 32 * 1024 * 1024 for block in group["cacheBlocks"])
     table = cluster.control_plane.kubectl("get", "cachemonitorgroups", "-n", namespace)
-    assert table.splitlines()[0].split() == ["NAME", "VMI", "NODE", "OCCUPANCY", "BANDWIDTH", "READY", "AGE"]
+    assert table.splitlines()[0].split() == ["NAME", "VMI", "NODE", "OCCUPANCY", "BANDWIDTH", "READY", "SEEN"]
     assert table.splitlines()[1].split()[:3] == ["vm3", "vm3", "node01"]
     assert table.splitlines()[1].split()[5] == "True"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from cachemon.cli.nodes import format_age
 from cachemon.cli.output import render_data
 from cachemon.cli.session import Session
-from cachemon.cli.usage import NodeRow, node_rows
+from cachemon.cli.usage import NodeRow, group_age, node_rows
+from cachemon.model.age import format_age, future_problem
 from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
 from cachemon.model.assignment import ASSIGNING_MODE
 from cachemon.model.clocks import clock_problem, written_at
@@ -91,9 +91,14 @@ ADVICE: Mapping[str, str] = {
     Reason.QEMU_NOT_FOUND: "wait if the VM is starting; else see that the agent's pod has hostPID: true",
     Reason.TOO_MANY_QEMUS: "see what runs in the VM's virt-launcher pod: one QEMU belongs there",
     Reason.INVALID_SPEC: "correct spec.groups",
+    Reason.UNINSTALLED: "install cachemon again, or delete what it left: kubectl delete cmg,cmn,cmp --all -A",
     Reason.RESCTRL_REFUSED: "read the message: the kernel's words are in it; it is tried again by itself",
 }
 """By reason; what is not in here passes by itself."""
+
+_JUDGES_NOT = (
+    "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator; timedatectl"
+)
 
 
 async def run(args: Namespace, session: Session) -> int:
@@ -150,7 +155,7 @@ def examine(evidence: Evidence, now: float) -> list[Finding]:
     findings = [*_existence(evidence), *_agent(evidence, now)]
     if evidence.node is not None and not any(finding.verdict is Verdict.FAILS for finding in findings):
         findings += [*_events(evidence.node), *_rmids(evidence.node), *_blocks(evidence.node)]
-    return [*findings, *_groups(evidence)]
+    return [*findings, *_groups(evidence, now)]
 
 
 def _existence(evidence: Evidence) -> Iterable[Finding]:
@@ -171,8 +176,12 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             yield Finding(Verdict.FAILS, "agent", "it has never reported from this node", where + look)
         return
     row: NodeRow = node_rows([evidence.node], now)[0]
-    age = "never" if row.age_seconds is None else f"{format_age(row.age_seconds)} ago"
+    age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
     version = evidence.node.get("status", {}).get("agentVersion", "unknown")
+    if row.reason == Reason.UNINSTALLED:
+        told = f"{_ready(evidence.node)['message']}; it reported {age}"
+        yield Finding(Verdict.FAILS, "agent", told, ADVICE[Reason.UNINSTALLED])
+        return
     if row.ready == "Unknown":
         state = (
             ""
@@ -180,10 +189,10 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             else f", and {'no pod of it is here' if not pods else 'its pod is ' + _phase(pods[0])}"
         )
         yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", look)
-        yield from _clock(evidence)
+        yield from _clock(evidence, row)
         return
     yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
-    yield from _clock(evidence)
+    yield from _clock(evidence, row)
     ready = _ready(evidence.node)
     if row.ready != "True":
         told = f"{ready.get('reason', '')}: {ready.get('message', '')}"
@@ -192,7 +201,7 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
         yield Finding(Verdict.WORKS, "resctrl", str(ready.get("message", "mounted")))
 
 
-def _clock(evidence: Evidence) -> Iterable[Finding]:
+def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
     """The node's clock, by the API server's: what the one wrote, and when the other took it.
 
     A clock seems to be behind when an agent takes long to write: `clock_problem` allows for that.
@@ -200,6 +209,8 @@ def _clock(evidence: Evidence) -> Iterable[Finding]:
     node = evidence.node or {}
     observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
     if observed_time is None or taken is None:
+        if row.age is not None and row.age.is_ahead:
+            yield Finding(Verdict.FAILS, "clock", future_problem(row.age), "on the node: timedatectl")
         return
     observed = read_time(observed_time)
     problem = clock_problem(evidence.name, None if observed is None else observed - taken)
@@ -267,8 +278,26 @@ def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
         yield Finding(Verdict.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")
 
 
-def _groups(evidence: Evidence) -> Iterable[Finding]:
-    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True"]
+def _is_out_of_date(obj: Mapping[str, Any], now: float) -> bool:
+    """Whether Ready says True of figures that are old or of a time to come: nobody judges, or a clock is wrong."""
+    age = group_age(obj, now)
+    return _ready(obj).get("status") == "True" and age is not None and (age.is_stale or age.is_ahead)
+
+
+def _told(obj: Mapping[str, Any], now: float) -> str:
+    ready, age = _ready(obj), group_age(obj, now)
+    if age is None or not _is_out_of_date(obj, now):
+        return f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
+    if age.is_ahead:
+        return future_problem(age)
+    return (
+        f"its figures are {format_age(age.seconds)} old and should be renewed every {age.period_seconds} s, yet "
+        "Ready is True: the operator does not run, or the clock of the node or of this machine is wrong"
+    )
+
+
+def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
+    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True" or _is_out_of_date(obj, now)]
     if not evidence.groups:
         yield Finding(
             Verdict.NOTE,
@@ -277,12 +306,14 @@ def _groups(evidence: Evidence) -> Iterable[Finding]:
             "kubectl cachemon cpu-resource VMI -n NAMESPACE --create --vcpulist all --config",
         )
     elif not lacking:
-        yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready")
+        ages = [age for obj in evidence.groups if (age := group_age(obj, now)) is not None]
+        oldest = f", figures at most {max(ages).words} old" if ages else ""
+        yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
     for obj in lacking[:_PROBLEMS_SHOWN]:
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         ready = _ready(obj)
-        told = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
-        advice = ADVICE.get(ready.get("reason", ""), "")
+        told = _told(obj, now)
+        advice = _JUDGES_NOT if _is_out_of_date(obj, now) else ADVICE.get(ready.get("reason", ""), "")
         command = f"kubectl -n {namespace} describe cmg {name}"
         yield Finding(Verdict.FAILS, f"group {namespace}/{name}", told, "; ".join(filter(None, (advice, command))))
     if len(lacking) > _PROBLEMS_SHOWN:

@@ -9,6 +9,8 @@ from cachemon.cli.backend import DomainUse, Statistics
 from cachemon.cli.domstats import print_statistics
 from cachemon.cli.output import render_objects
 from cachemon.cli.session import Session
+from cachemon.cli.usage import group_age
+from cachemon.model.age import Age, format_age, future_problem
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
@@ -28,7 +30,7 @@ async def run(args: Namespace, session: Session) -> int:
     domains = []
     for (namespace, vmi), members in groupby(objects, key=_domain):
         name = f"{namespace}_{vmi}" if session.everywhere else vmi
-        domains.append(_domain_use(name, members))
+        domains.append(_domain_use(name, members, session.clock()))
     statistics = Statistics(domains, render_objects(objects, "name"))
     print_statistics(statistics, args, session, single=len(args.vmi) == 1)
     return 0
@@ -53,20 +55,21 @@ def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["spec"]["vmiName"]
 
 
-def _domain_use(name: str, objects: Iterable[Mapping[str, Any]]) -> DomainUse:
+def _domain_use(name: str, objects: Iterable[Mapping[str, Any]], now: float) -> DomainUse:
     """The figures of one VMI.
 
     Args:
         name: as it is printed.
         objects: its CacheMonitorGroups as the API server hands them out. Where two have groups of one name, the
             later group's key starts with its object's name.
+        now: seconds since the epoch.
     """
     groups: list[GroupUse] = []
     remarks: list[str] = []
     seen: set[str] = set()
     for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
-        status = obj.get("status", {})
-        if problem := _object_problem(obj):
+        status, age = obj.get("status", {}), group_age(obj, now)
+        if problem := _object_problem(obj, age):
             remarks.append(f"{obj['metadata']['name']}: {problem}")
         if omitted := status.get("omitted"):
             remarks.append(f"{obj['metadata']['name']}: {omitted}")
@@ -81,9 +84,8 @@ def _domain_use(name: str, objects: Iterable[Mapping[str, Any]]) -> DomainUse:
             remarks += _group_problems(group, item)
             vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
             blocks = (block for block in item.get("cacheBlocks", ()) if block["reading"] == VALID)
-            groups.append(
-                GroupUse(group, vcpus, tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks))
-            )
+            uses = tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks)
+            groups.append(GroupUse(group, vcpus, uses, None if age is None else age.seconds))
     return DomainUse(name, tuple(groups), tuple(remarks))
 
 
@@ -104,10 +106,14 @@ def _message(obj: Mapping[str, Any], kind: str) -> str:
     return str(found["message"]) if found else ""
 
 
-def _object_problem(obj: Mapping[str, Any]) -> str:
+def _object_problem(obj: Mapping[str, Any], age: Age | None) -> str:
     """Why there are no figures, or why those that are there are old."""
     status = obj.get("status", {})
     ready = _condition(obj, "Ready")
     if not status.get("groups"):
         return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
-    return str(ready["message"]) if ready and ready["status"] == "Unknown" else ""
+    if ready and ready["status"] == "Unknown":
+        return str(ready["message"])
+    if age is not None and age.is_stale:
+        return f"the figures are {format_age(age.seconds)} old and should be renewed every {age.period_seconds} s"
+    return future_problem(age) if age is not None and age.is_ahead else ""

@@ -13,6 +13,7 @@ from cachemon.cli.backend import Created
 from cachemon.cli.cpu_resource import handle, request_of
 from cachemon.cli.output import render_objects
 from cachemon.cli.session import FIELD_MANAGER, Session
+from cachemon.cli.usage import group_age
 from cachemon.model.api import API_VERSION, GROUPS, VMIS, ObjectName, name_of
 from cachemon.model.cpu_resource import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import InvalidInputError, KubeConflictError, KubeNotFoundError
@@ -132,7 +133,7 @@ class _Domain:
         session: where the API server is.
     """
 
-    detail_headings = ("THREADS", "OBJECT")
+    detail_headings = ("THREADS", "OBJECT", "AGE")
 
     def __init__(
         self, name: ObjectName, obj: dict[str, Any] | None, kept: tuple[_Kept, ...], session: Session
@@ -149,9 +150,10 @@ class _Domain:
         return DomainGroups(runs, tuple(group for one in self.kept for group in one.described), config_works_now=True)
 
     def details(self, kept: KeptGroup) -> tuple[str, ...]:
-        """How many threads it has, and the name of its object."""
+        """How many threads it has, the name of its object, and how old that one's figures are."""
         home = self._home(kept)
-        return str(home.told(kept.group.name).get("threads", "")), home.name
+        age = group_age(home.obj, self._session.clock())
+        return str(home.told(kept.group.name).get("threads", "")), home.name, age.words if age else ""
 
     def render(self, shown: Sequence[KeptGroup], output: str) -> str:
         """The objects that the groups are in."""

@@ -6,11 +6,12 @@ from typing import Any
 from cachemon.cli.output import NO_VALUE, bar, render_objects, render_table
 from cachemon.cli.session import Session
 from cachemon.cli.usage import NodeRow, node_rows
+from cachemon.model.age import future_problem
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.units import format_bytes
 
-__all__ = ["format_age", "run"]
+__all__ = ["run"]
 
 _HEADERS = ("NAME", "READY", "CACHE", "FILL", "RMIDS", "MOST", "REPORTED")
 _WIDE = ("REASON", "BLOCKS", "EVENTS", "VERSION")
@@ -38,6 +39,8 @@ async def run(args: Namespace, session: Session) -> int:
     for row in rows:
         if row.ready != "True":
             session.remark(f"{row.node}: {row.reason}; see `kubectl cachemon diagnose {row.node}`")
+        elif row.age is not None and row.age.is_ahead:
+            session.remark(f"{row.node}: {future_problem(row.age)}")
     return 0
 
 
@@ -61,7 +64,7 @@ def _cells(row: NodeRow) -> tuple[str, ...]:
         NO_VALUE if row.share is None else bar(row.share),
         "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE,
         row.heaviest[0] if row.heaviest else NO_VALUE,
-        NO_VALUE if row.age_seconds is None else format_age(row.age_seconds),
+        NO_VALUE if row.age is None else row.age.words,
     )
 
 
@@ -69,11 +72,3 @@ def _wide_cells(row: NodeRow, node: dict[str, Any]) -> tuple[str, ...]:
     status = node.get("status", {})
     summary = status.get("summary", {})
     return row.reason, summary.get("blocks", ""), summary.get("events", ""), status.get("agentVersion", "")
-
-
-def format_age(seconds: float) -> str:
-    """As kubectl does: `12s`, `7m`, `26h`, `3d`."""
-    for size, unit, limit in ((1, "s", 120), (60, "m", 120 * 60), (3600, "h", 48 * 3600)):
-        if seconds < limit:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds // 86400)}d"

@@ -1,7 +1,7 @@
 """`top`: who holds the caches, heaviest first; a table once, or live."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from cachemon.cli.output import NO_VALUE, bar, render_data, render_table
@@ -18,6 +18,7 @@ from cachemon.cli.usage import (
     node_rows,
     vmi_rows,
 )
+from cachemon.model.age import Age, future_problem
 from cachemon.model.api import NODES
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.model.units import format_bytes, format_rate
@@ -48,6 +49,8 @@ async def run(args: Namespace, session: Session) -> int:
     if args.once or not session.out.isatty():
         table = await look()
         session.say(render_plain(table, headings=not args.no_headers))
+        for remark in table.remarks:
+            session.remark(remark)
         if not table.rows and not session.everywhere:
             session.remark(f"looked in namespace {session.namespace} only; -A looks in all")
         return 0
@@ -81,16 +84,16 @@ async def _look(args: Namespace, session: Session) -> TopTable:
             return _table(
                 block_rows(nodes, session.clock()),
                 _block_cells,
-                ("NODE", "BLOCK", "HELD", "OF", "MONITORED", "MOST"),
+                ("NODE", "BLOCK", "HELD", "OF", "MONITORED", "MOST", "AGE"),
                 args,
             )
         rows = node_rows(nodes, session.clock())
-        return _table(rows, _node_cells, ("NODE", "HELD", "OF", "RMIDS", "MOST"), args)
-    groups = group_rows(await session.groups(vmi=args.vmi or ""))
+        return _table(rows, _node_cells, ("NODE", "HELD", "OF", "RMIDS", "MOST", "AGE"), args)
+    groups = group_rows(await session.groups(vmi=args.vmi or ""), session.clock())
     if args.by == "group":
-        headers = ("NAMESPACE", "VMI", "GROUP", "NODE", "HELD", "BANDWIDTH")
+        headers = ("NAMESPACE", "VMI", "GROUP", "NODE", "HELD", "BANDWIDTH", "AGE")
         return _table([row for row in groups if row.group], _group_cells, headers, args)
-    return _table(vmi_rows(groups), _vmi_cells, ("NAMESPACE", "VMI", "NODE", "HELD", "BANDWIDTH"), args)
+    return _table(vmi_rows(groups), _vmi_cells, ("NAMESPACE", "VMI", "NODE", "HELD", "BANDWIDTH", "AGE"), args)
 
 
 def _table(
@@ -99,9 +102,16 @@ def _table(
     ordered = sorted(rows, key=_SORT_KEYS[args.sort_by])
     return TopTable(
         headers,
-        tuple(TopRow(cells(row), row.share, row.reason) for row in ordered),
+        tuple(TopRow((*cells(row), _age(row.age)), row.share, row.reason) for row in ordered),
         tuple(_as_data(row) for row in ordered),
+        tuple(_remarks(ordered)),
     )
+
+
+def _remarks(rows: Iterable[Any]) -> Iterator[str]:
+    """Whose figures have a time that is yet to come, each VMI or node once."""
+    ahead = {getattr(row, "vmi", row.node): row.age for row in rows if row.age is not None and row.age.is_ahead}
+    return (f"{name}: {future_problem(age)}" for name, age in ahead.items())
 
 
 def _by_occupancy(row: Filled) -> tuple[Any, ...]:
@@ -128,6 +138,10 @@ _SORT_KEYS = {"occupancy": _by_occupancy, "bandwidth": _by_bandwidth, "share": _
 
 def _bytes(value: int | None) -> str:
     return NO_VALUE if value is None else format_bytes(value)
+
+
+def _age(age: Age | None) -> str:
+    return NO_VALUE if age is None else age.words
 
 
 def _rate(value: int | None) -> str:
@@ -160,6 +174,8 @@ def _as_data(row: Any) -> dict[str, Any]:
         value = getattr(row, name)
         if value is None or value == "" or name in _OBJECT_FIELDS_LEFT_OUT:
             continue
+        if isinstance(value, Age):
+            value = round(value.seconds)
         data[_DATA_NAMES.get(name, name)] = list(value) if isinstance(value, tuple) else value
     return data
 
@@ -172,7 +188,7 @@ _DATA_NAMES = {
     "vmi": "vmiName",
     "node": "nodeName",
     "at_least": "atLeast",
-    "age_seconds": "ageSeconds",
+    "age": "ageSeconds",
 }
 
 

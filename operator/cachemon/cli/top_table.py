@@ -23,8 +23,10 @@ class TopTable:
         headers: of the cells.
         rows: in the order to show them.
         data: the same as values, for JSON and YAML.
+        remarks: what is wrong with the figures beside what their rows say.
     """
 
     headers: tuple[str, ...]
     rows: tuple[TopRow, ...]
     data: tuple[dict[str, Any], ...]
+    remarks: tuple[str, ...] = ()

@@ -8,17 +8,26 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, READY, STALE_AFTER_PERIODS
+from cachemon.model.age import Age, age_of
+from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, READY, whole_period
 from cachemon.model.clocks import written_at
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_groups
 from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
-from cachemon.model.times import read_time
 
-__all__ = ["BlockRow", "Filled", "GroupRow", "NodeRow", "VmiRow", "block_rows", "group_rows", "node_rows", "vmi_rows"]
-
-_ALLOWANCE_SECONDS = 2.0
+__all__ = [
+    "BlockRow",
+    "Filled",
+    "GroupRow",
+    "NodeRow",
+    "VmiRow",
+    "block_rows",
+    "group_age",
+    "group_rows",
+    "node_rows",
+    "vmi_rows",
+]
 
 _OMITTED = "Omitted"
 """The reason of a group whose figures are left out of a status that would be too large to store."""
@@ -31,10 +40,12 @@ class Filled:
     Attributes:
         occupancy: bytes, None where there is no number that holds now.
         capacity: bytes of the caches that it is measured in; None where the kernel does not tell.
+        age: of the figures, those that are not shown for it included; None where there are none.
     """
 
     occupancy: int | None
     capacity: int | None
+    age: Age | None
 
     @property
     def share(self) -> float | None:
@@ -108,7 +119,6 @@ class NodeRow(Filled):
         ready: `True`, `False`, or `Unknown` when its agent is silent.
         reason: of that, or why a cache block has no number; empty when all is well.
         rmids: in use and in total, or None.
-        age_seconds: since the agent reported, or None before its first report.
         heaviest: as of BlockRow, over all blocks.
     """
 
@@ -116,7 +126,6 @@ class NodeRow(Filled):
     ready: str
     reason: str
     rmids: tuple[int, int] | None
-    age_seconds: float | None
     heaviest: tuple[str, int] | None
 
 
@@ -137,31 +146,60 @@ def _condition(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((item for item in conditions if item["type"] == READY), {})
 
 
-def group_rows(objects: Iterable[Mapping[str, Any]]) -> list[GroupRow]:
-    """Every monitoring group of some CacheMonitorGroups; one row for an object that has no figures at all."""
+def group_age(obj: Mapping[str, Any], now: float) -> Age | None:
+    """How old the figures of a CacheMonitorGroup are; None where there are none.
+
+    Args:
+        obj: as the API server hands it out.
+        now: seconds since the epoch.
+    """
+    status = obj.get("status", {})
+    period = max(whole_period(obj["spec"].get("statusPeriodSeconds")), status.get("statusPeriodSeconds", 0))
+    return age_of(status.get("observedTime", ""), period, now, taken=written_at(obj))
+
+
+def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRow]:
+    """Every monitoring group of some CacheMonitorGroups; one row for an object that has no figures at all.
+
+    Args:
+        objects: as the API server hands them out.
+        now: seconds since the epoch: figures that are old are not shown, whatever `Ready` says of them.
+    """
     rows: list[GroupRow] = []
     for obj in objects:
-        ready = _condition(obj)
-        stale = ready.get("status") == "Unknown"
+        ready, age = _condition(obj), group_age(obj, now)
+        distrusted = _why_not_believed(ready, age)
         groups = obj.get("status", {}).get("groups", [])
         without = _OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
-            rows.append(_group_row(obj, {"name": "", "state": ""}, reason=ready.get("reason", "NoFiguresYet")))
+            reason = ready.get("reason", "NoFiguresYet")
+            rows.append(_group_row(obj, {"name": "", "state": ""}, reason=reason, age=None))
         for item in groups:
             blocks = item.get("cacheBlocks", ())
             problem = item.get("reason", "") or (_missing(blocks) if blocks else without)
-            rows.append(
-                _group_row(obj, {} if stale else item, reason=ready["reason"] if stale else problem, named=item)
-            )
+            shown: Mapping[str, Any] = {} if distrusted else item
+            rows.append(_group_row(obj, shown, reason=distrusted or problem, age=age, named=item))
         if without:
             there = {item["name"] for item in groups}
             missing = ({"name": name, "state": ""} for name in _wanted(obj) if name not in there)
-            rows += [_group_row(obj, item, reason=without) for item in missing]
+            rows += [_group_row(obj, item, reason=without, age=age) for item in missing]
     return rows
 
 
+def _why_not_believed(ready: Mapping[str, Any], age: Age | None) -> str:
+    """Why figures are as good as none; empty when they hold. `Ready` may be as old as they are."""
+    if ready.get("status") == "Unknown":
+        return str(ready["reason"])
+    return Reason.AGENT_NOT_REPORTING if age is not None and age.is_stale else ""
+
+
 def _group_row(
-    obj: Mapping[str, Any], item: Mapping[str, Any], *, reason: str, named: Mapping[str, Any] | None = None
+    obj: Mapping[str, Any],
+    item: Mapping[str, Any],
+    *,
+    reason: str,
+    age: Age | None,
+    named: Mapping[str, Any] | None = None,
 ) -> GroupRow:
     blocks = item.get("cacheBlocks", ())
     named = named or item
@@ -175,6 +213,7 @@ def _group_row(
         bandwidth=_sum(block.get("memoryBandwidth", {}).get("totalBytesPerSecond") for block in blocks),
         capacity=_sum(block.get("capacityBytes") for block in blocks),
         reason=reason,
+        age=age,
         threads=_threads(obj, named),
     )
 
@@ -215,6 +254,7 @@ def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
                 bandwidth=_sum(row.bandwidth for row in counted),
                 capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
                 reason=reason,
+                age=max((row.age for row in members if row.age is not None), default=None),
                 at_least=bool(counted) and (covered != everything or any(row.reason == _OMITTED for row in members)),
             )
         )
@@ -235,7 +275,7 @@ def _disjoint(members: Sequence[GroupRow]) -> list[GroupRow]:
 def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
     """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
     return [
-        _block_row(node["metadata"]["name"], block, silent=_is_silent(node, now))
+        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=_node_age(node, now))
         for node in nodes
         for block in _blocks(node)
     ]
@@ -246,14 +286,15 @@ def _blocks(node: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _block_row(node: str, block: Mapping[str, Any], *, silent: bool) -> BlockRow:
+def _block_row(node: str, block: Mapping[str, Any], *, silent: str, age: Age | None) -> BlockRow:
     return BlockRow(
         node=node,
         id=block["id"],
         occupancy=None if silent else block.get("occupancyBytes"),
         capacity=block.get("capacityBytes"),
         monitored=None if silent else block.get("monitoredBytes"),
-        reason=Reason.AGENT_NOT_REPORTING if silent else _missing([block]),
+        reason=silent or _missing([block]),
+        age=age,
         heaviest=None if silent else _heaviest(block),
     )
 
@@ -281,7 +322,7 @@ def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
 
 def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
     ready = _condition(node)
-    silent = _is_silent(node, now)
+    silent = _why_silent(node, now)
     blocks = [] if silent else _blocks(node)
     rmids = node.get("status", {}).get("rmids")
     status = "Unknown" if silent else ready.get("status", "Unknown")
@@ -289,24 +330,22 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
     return NodeRow(
         node=node["metadata"]["name"],
         ready=status,
-        reason=Reason.AGENT_NOT_REPORTING if silent else reason,
+        reason=silent or reason,
         occupancy=_sum(block.get("occupancyBytes") for block in blocks),
         capacity=_sum(block.get("capacityBytes") for block in _blocks(node)),
         rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
-        age_seconds=_age(node, now),
+        age=_node_age(node, now),
         heaviest=None if silent else _heaviest(node.get("status", {})),
     )
 
 
-def _age(node: Mapping[str, Any], now: float) -> float | None:
-    """By the API server's clock on both sides, if it says when it took the report: the node's clock may be off."""
-    observed_time = node.get("status", {}).get("observedTime")
-    taken = written_at(node) if observed_time else None
-    since = read_time(observed_time) if taken is None else taken
-    return None if since is None else max(0.0, now - since)
+def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
+    status = node.get("status", {})
+    period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
+    return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
 
 
-def _is_silent(node: Mapping[str, Any], now: float) -> bool:
-    age = _age(node, now)
-    period = node.get("status", {}).get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
-    return age is None or age > STALE_AFTER_PERIODS * period + _ALLOWANCE_SECONDS
+def _why_silent(node: Mapping[str, Any], now: float) -> str:
+    """Why what a node's agent said last does not hold now; empty when it does."""
+    age = _node_age(node, now)
+    return Reason.AGENT_NOT_REPORTING if age is None else _why_not_believed(_condition(node), age)

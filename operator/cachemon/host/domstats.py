@@ -8,15 +8,15 @@ from cachemon.cli.backend import DomainUse, Statistics
 from cachemon.cli.domstats import print_statistics
 from cachemon.host.session import HostSession, unknown_to_agent
 from cachemon.host.wire import DomainReport, GroupReport, Report
+from cachemon.model.age import Age, age_of, future_problem
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
-from cachemon.model.times import parse_time
 
 __all__ = ["run"]
 
-_OLD_SECONDS = 30.0
-"""Of figures: an agent reads them every second or so."""
+_PERIOD_SECONDS = 10.0
+"""An agent reads figures every second or so, and may be busy."""
 
 
 async def run(args: Namespace, session: HostSession) -> int:
@@ -31,7 +31,7 @@ async def run(args: Namespace, session: HostSession) -> int:
     for remark in _remarks(report, session):
         session.remark(remark)
     domains = [await _named(name, report, session) for name in args.domain] or [
-        _use(domain, session) for domain in report.domains
+        _use(domain, report, session) for domain in report.domains
     ]
     if not domains:
         raise InvalidInputError(
@@ -47,12 +47,15 @@ def _remarks(report: Report, session: HostSession) -> Iterator[str]:
     """What is wrong with all figures."""
     if report.problem:
         yield report.problem
-    try:
-        age = session.clock() - parse_time(report.observed_time)
-    except ValueError:
-        return
-    if age > _OLD_SECONDS:
-        yield f"the figures are old: they were read at {report.observed_time}, {round(age)} s ago"
+    age = _age(report, session)
+    if age is not None and age.is_stale:
+        yield f"the figures are old: they were read at {report.observed_time}, {round(age.seconds)} s ago"
+    if age is not None and age.is_ahead:
+        yield future_problem(age)
+
+
+def _age(report: Report, session: HostSession) -> Age | None:
+    return age_of(report.observed_time, _PERIOD_SECONDS, session.clock())
 
 
 async def _named(name: str, report: Report, session: HostSession) -> DomainUse:
@@ -61,17 +64,18 @@ async def _named(name: str, report: Report, session: HostSession) -> DomainUse:
         found = next((domain for domain in report.domains if name.lower() == domain.uuid), None)
         found = found or next((domain for domain in report.domains if name == domain.name), None)
         if found:
-            return _use(found, session)
+            return _use(found, report, session)
     domain = await session.ask(lambda libvirt: libvirt.domain(name))
     found = next((told for told in report.domains if told.uuid == domain.uuid), None)
     if found:
-        return _use(found, session)
+        return _use(found, report, session)
     if not domain.runs:
         return DomainUse(domain.name, (), (f"{domain.name}: domain is not running",))
     raise InvalidInputError(unknown_to_agent(domain, session))
 
 
-def _use(domain: DomainReport, session: HostSession) -> DomainUse:
+def _use(domain: DomainReport, report: Report, session: HostSession) -> DomainUse:
+    age = _age(report, session)
     groups: list[GroupUse] = []
     remarks = [f"{domain.name}: {domain.problem}"] if domain.problem else []
     seen: set[str] = set()
@@ -82,7 +86,7 @@ def _use(domain: DomainReport, session: HostSession) -> DomainUse:
         blocks = (
             BlockUse(block.id, block.occupancy_bytes, block.local_bytes, block.total_bytes) for block in told.blocks
         )
-        groups.append(GroupUse(name, told.vcpus, tuple(blocks)))
+        groups.append(GroupUse(name, told.vcpus, tuple(blocks), None if age is None else age.seconds))
     if not groups and not remarks:
         remarks.append(
             f"{domain.name}: no group; make one: "

@@ -5,6 +5,10 @@ The 2018 RFC "x86 RDT CMT", second version and its follow-up, as cachemon prints
     cpu.cacheoccupancy.<group>.vcpus             the group's vCPUs one by one: 0,1,2
     cpu.cacheoccupancy.<group>.<block id>.value  bytes; the id is the kernel's cache id
 
+and after them, under a prefix that neither has,
+
+    cachemon.age.<group>                         seconds since the figures were read, by the reader's clock
+
 What libvirt has shipped since 4.10 and 6.0 (qemuDomainGetStatsCpuCache, qemuDomainGetStatsMemoryBandwidth), where
 <i> and <j> only count:
 
@@ -58,11 +62,13 @@ class GroupUse:
         name: unique within the VM.
         vcpus: its vCPUs; None for a group of other threads alone.
         blocks: in the order of their ids.
+        age_seconds: since its figures were read; below zero by clocks that differ, None where that is not known.
     """
 
     name: str
     vcpus: tuple[int, ...] | None
     blocks: tuple[BlockUse, ...] = ()
+    age_seconds: float | None = None
 
 
 def keys_of(groups: Sequence[GroupUse], style: KeyStyle) -> Pairs:
@@ -75,7 +81,7 @@ def render_keys(domain: str, pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"Domain: '{domain}'", *(f"  {key}={value}" for key, value in pairs)])
 
 
-def _rfc(groups: Iterable[GroupUse]) -> Pairs:
+def _rfc(groups: Sequence[GroupUse]) -> Pairs:
     pairs: Pairs = []
     for group in groups:
         stem = f"cpu.cacheoccupancy.{group.name}"
@@ -86,7 +92,8 @@ def _rfc(groups: Iterable[GroupUse]) -> Pairs:
             for block in group.blocks
             if block.occupancy_bytes is not None
         ]
-    return pairs
+    ages = ((group.name, group.age_seconds) for group in groups)
+    return pairs + [(f"cachemon.age.{name}", str(round(age))) for name, age in ages if age is not None]
 
 
 def _libvirt_cache(groups: Sequence[GroupUse]) -> Pairs:

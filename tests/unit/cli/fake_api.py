@@ -186,6 +186,7 @@ def cmg(
     status: list[dict[str, Any]] | None = None,
     condition: dict[str, str] | None = None,
     node: str = "node01",
+    observed: str = THEN,
     **metadata: Any,
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {"vmiName": vmi_name}
@@ -193,7 +194,7 @@ def cmg(
         spec["groups"] = groups
     told: dict[str, Any] = {"nodeName": node, "conditions": [condition or ready()], "vcpuCount": 4}
     if status is not None:
-        told["groups"] = status
+        told |= {"groups": status, "observedTime": observed}
     return {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": spec, "status": told}
 
 

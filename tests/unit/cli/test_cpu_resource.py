@@ -177,7 +177,7 @@ def test_live_needs_a_vmi_that_runs() -> None:
 def test_other_outputs_say_more(plugin: Plugin) -> None:
     plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "1"}], status=[group_status("vcpus_1", vcpus=[1])]))
     wide = plugin.run("cpu-resource", "vm3", "-o", "wide").out.splitlines()
-    assert wide[0].split() == ["GROUP", "OF", "KEPT", "STATE", "THREADS", "OBJECT"]
-    assert wide[1].split() == ["vcpus_1", "vCPU", "1", "config", "Monitored", "1", "vm3"]
+    assert wide[0].split() == ["GROUP", "OF", "KEPT", "STATE", "THREADS", "OBJECT", "AGE"]
+    assert wide[1].split() == ["vcpus_1", "vCPU", "1", "config", "Monitored", "1", "vm3", "2s"]
     assert plugin.run("cpu-resource", "vm3", "-o", "name").out == "cachemonitorgroup.cachemon.dev/vm3\n"
     assert json.loads(plugin.run("cpu-resource", "vm3", "-o", "json").out)["kind"] == "List"

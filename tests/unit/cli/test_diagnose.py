@@ -48,7 +48,7 @@ def test_a_node_where_everything_works(plugin: Plugin) -> None:
         "  ok    resctrl: 2 cache blocks, events llc_occupancy",
         "  ok    RMIDs: 64 in all, 2 ours, 1 others', 61 free or waiting for reuse",
         "  ok    cache blocks: 1 read: 0=1Mi/32Mi",
-        "  ok    groups: 1 objects bound here, all Ready",
+        "  ok    groups: 1 objects bound here, all Ready, figures at most 2s old",
     ]
 
 
@@ -117,6 +117,33 @@ def test_groups_that_are_not_ready_say_why_and_what_to_type(plugin: Plugin) -> N
     assert "FAIL  group ns/a: OutOfRMIDs: needs 2, 0 are free" in shown
     assert "-> raise spec.priority of what matters" in shown
     assert "; kubectl -n ns describe cmg a" in shown
+
+
+def test_figures_that_are_old_though_ready_is_true_say_that_nobody_judges(plugin: Plugin) -> None:
+    status = [group_status("vcpus_all", block(0, 1), vcpus=[0])]
+    plugin.api.put(GROUPS, cmg("a", status=status, observed="2026-09-21T14:00:00Z"))
+    shown = told(plugin, 1)
+    assert "FAIL  group ns/a: its figures are 13m old and should be renewed every 60 s, yet Ready is True" in shown
+    assert "component=operator; timedatectl; kubectl -n ns describe cmg a" in shown
+
+
+def test_times_to_come_are_a_problem_of_clocks(plugin: Plugin) -> None:
+    ahead = "2026-09-21T14:23:20Z"
+    plugin.api.put(NODES, cmn("node01", block(0, 1), observed=ahead))
+    plugin.api.put(GROUPS, cmg("a", status=[group_status("g", block(0, 1), vcpus=[0])], observed=ahead))
+    shown = told(plugin, 1)
+    assert "FAIL  clock: the time of the figures lies 10m in the future: the clock of the node, or of this" in shown
+    assert "FAIL  group ns/a: the time of the figures lies 10m in the future" in shown
+
+
+def test_an_uninstallation_is_told_as_such(plugin: Plugin) -> None:
+    gone = ready("Unknown", "Uninstalled", "cachemon was uninstalled at noon")
+    plugin.api.put(NODES, cmn("node01", block(0, 1), conditions=[gone]))
+    plugin.api.put(GROUPS, cmg("a", status=[group_status("g", block(0, 1), vcpus=[0])], condition=gone))
+    shown = told(plugin, 1)
+    assert "FAIL  agent: cachemon was uninstalled at noon; it reported 2s ago" in shown
+    assert "FAIL  group ns/a: Uninstalled: cachemon was uninstalled at noon" in shown
+    assert "-> install cachemon again" in shown
 
 
 def test_many_groups_that_are_not_ready_are_counted(plugin: Plugin) -> None:

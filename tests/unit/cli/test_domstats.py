@@ -20,6 +20,8 @@ Domain: 'vm3'
   cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2
   cpu.cacheoccupancy.vcpus_0-2.0.value=5
   cpu.cacheoccupancy.io.0.value=7
+  cachemon.age.vcpus_0-2=2
+  cachemon.age.io=2
 """
 
 
@@ -43,6 +45,8 @@ def test_json_and_yaml_have_the_same_keys() -> None:
         "cpu.cacheoccupancy.vcpus_0-2.vcpus": "0,1,2",
         "cpu.cacheoccupancy.vcpus_0-2.0.value": "5",
         "cpu.cacheoccupancy.io.0.value": "7",
+        "cachemon.age.vcpus_0-2": "2",
+        "cachemon.age.io": "2",
     }
     assert json.loads(plugin.run("domstats", "vm3", "--format", "json").out) == expected
     assert json.loads(plugin.run("domstats", "vm3", "-o", "json").out) == expected
@@ -55,7 +59,8 @@ def test_without_a_name_all_watched_vmis_are_printed_a_blank_line_between() -> N
     plugin = watched()
     plugin.api.put(GROUPS, cmg("vm1", "vm1", status=[group_status("vcpus_all", block(0, 1), vcpus=[0])]))
     assert plugin.run("domstats").out == (
-        "Domain: 'vm1'\n  cpu.cacheoccupancy.vcpus_all.vcpus=0\n  cpu.cacheoccupancy.vcpus_all.0.value=1\n\n" + RFC
+        "Domain: 'vm1'\n  cpu.cacheoccupancy.vcpus_all.vcpus=0\n  cpu.cacheoccupancy.vcpus_all.0.value=1\n"
+        "  cachemon.age.vcpus_all=2\n\n" + RFC
     )
 
 
@@ -114,3 +119,17 @@ def test_no_figures_and_old_figures_are_told_of() -> None:
         "w: Waiting, none left",
         "d: no figures yet",
     ]
+
+
+def test_figures_that_are_old_or_of_a_time_to_come_are_told_of_whatever_ready_says() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg("a", status=[group_status("a", block(0, 1))], observed="2026-09-21T14:00:00Z"))
+    plugin.api.put(GROUPS, cmg("b", status=[group_status("b", block(0, 1))], observed="2026-09-21T14:23:20Z"))
+    done = plugin.run("domstats", "vm3")
+    assert "  cachemon.age.a=800\n  cachemon.age.b=-600\n" in done.out
+    old, ahead = done.err.splitlines()
+    assert old == "a: the figures are 13m old and should be renewed every 60 s"
+    assert ahead.startswith("b: the time of the figures lies 10m in the future")
+    libvirts = plugin.run("domstats", "vm3", "--format", "libvirt")
+    assert "age" not in libvirts.out
+    assert libvirts.err == done.err

@@ -11,7 +11,7 @@ from cachemon.cli.top_live import show_live
 from cachemon.cli.top_table import TopRow, TopTable
 from cachemon.cli.usage import group_rows, vmi_rows
 from cachemon.model.errors import KubeUnreachableError
-from tests.unit.cli.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status, ready
+from tests.unit.cli.fake_api import GROUPS, NODES, NOW, Plugin, block, cmg, cmn, group_status, ready
 
 MIB = 2**20
 HEAVY = {"namespace": "ns", "name": "vm3", "occupancyBytes": 9 * MIB}
@@ -38,9 +38,9 @@ def lines(plugin: Plugin, *words: str) -> list[list[str]]:
 
 def test_vmis_are_sorted_by_what_they_hold_and_their_groups_summed_up() -> None:
     assert lines(fleet(), "--once") == [
-        ["NAMESPACE", "VMI", "NODE", "HELD", "BANDWIDTH", "CACHE"],
-        ["ns", "vm3", "node02", "13Mi", "1010M", "[#....]", "20%"],
-        ["ns", "vm1", "node01", "4.0Mi", "101M", "[.....]", "6%"],
+        ["NAMESPACE", "VMI", "NODE", "HELD", "BANDWIDTH", "AGE", "CACHE"],
+        ["ns", "vm3", "node02", "13Mi", "1010M", "2s", "[#....]", "20%"],
+        ["ns", "vm1", "node01", "4.0Mi", "101M", "2s", "[.....]", "6%"],
     ]
 
 
@@ -75,7 +75,7 @@ def test_groups_that_overlap_are_counted_once() -> None:
         group_status("half", block(0, 5), vcpus=[0, 1]),
         group_status("io", block(0, 2)),
     ]
-    (row,) = vmi_rows(group_rows([cmg(groups=groups, status=status)]))
+    (row,) = vmi_rows(group_rows([cmg(groups=groups, status=status)], NOW))
     assert (row.occupancy, row.at_least) == (10, False)
 
 
@@ -110,9 +110,9 @@ def test_old_and_missing_figures_are_no_figures_but_reasons() -> None:
     gap = [group_status("vcpus_all", block(0, 5), block(1, None, reading="Unavailable"), vcpus=[0])]
     plugin.api.put(GROUPS, cmg("c", "c", status=gap))
     assert lines(plugin, "--no-headers") == [
-        ["ns", "a", "node01", "-", "-", "AgentNotReporting"],
-        ["ns", "b", "-", "-", "-", "VMINotRunning"],
-        ["ns", "c", "node01", "-", "-", "Unavailable"],
+        ["ns", "a", "node01", "-", "-", "2s", "AgentNotReporting"],
+        ["ns", "b", "-", "-", "-", "-", "VMINotRunning"],
+        ["ns", "c", "node01", "-", "-", "2s", "Unavailable"],
     ]
 
 
@@ -123,12 +123,37 @@ def test_figures_that_a_status_leaves_out_are_none_and_the_sum_is_at_least_that(
     obj = cmg("a", "a", groups, status=[group_status("g", block(0, MIB), vcpus=[0]), *left])
     obj["status"]["omitted"] = "left out: something of 1 of 2 groups (h)"
     plugin.api.put(GROUPS, obj)
-    ((*_, occupancy, _, _, _, reason),) = lines(plugin, "--no-headers")
+    ((*_, occupancy, _, _, _, _, reason),) = lines(plugin, "--no-headers")
     assert (occupancy, reason) == (">1.0Mi", "Omitted")
     first, second = lines(plugin, "--by", "group", "--no-headers")
     assert "h" in second
     assert "Omitted" in second
     assert "Omitted" not in first
+
+
+def test_figures_that_are_old_are_not_shown_whatever_ready_says() -> None:
+    """As when the operator is away while agents die: nobody takes Ready back."""
+    plugin = Plugin()
+    old = [group_status("vcpus_all", block(0, 5 * MIB), vcpus=[0])]
+    plugin.api.put(GROUPS, cmg("a", "a", status=old, observed="2026-09-21T14:00:00Z"))
+    plugin.api.put(GROUPS, cmg("b", "b", status=old, observed="2026-09-21T14:10:10Z"))
+    ahead = "2026-09-21T14:23:20Z"
+    plugin.api.put(GROUPS, cmg("c", "c", status=old, observed=ahead))
+    assert lines(plugin, "--no-headers") == [
+        ["ns", "c", "node01", "5.0Mi", "-", "10m(ahead)", "[#....]", "16%"],
+        ["ns", "a", "node01", "-", "-", "13m(old)", "AgentNotReporting"],
+        ["ns", "b", "node01", "-", "-", "3m(old)", "AgentNotReporting"],
+    ]
+    assert "c: the time of the figures lies 10m in the future" in plugin.run("top").err
+
+
+def test_a_vmi_is_as_old_as_the_oldest_of_its_figures() -> None:
+    plugin = Plugin()
+    for name, observed in (("a", "2026-09-21T14:13:18Z"), ("b", "2026-09-21T14:12:20Z")):
+        status = [group_status(name, block(0, MIB), vcpus=[0])]
+        plugin.api.put(GROUPS, cmg(name, groups=[{"name": name, "vcpus": "0"}], status=status, observed=observed))
+    assert lines(plugin, "--no-headers")[0][5] == "60s"
+    assert json.loads(plugin.run("top", "-o", "json").out)[0]["ageSeconds"] == 60
 
 
 def test_blocks_and_nodes_say_who_holds_most() -> None:
@@ -137,13 +162,13 @@ def test_blocks_and_nodes_say_who_holds_most() -> None:
     plugin.api.put(NODES, cmn("node01", full, block(4, None, reading="Unavailable"), heaviestVMIs=[HEAVY]))
     plugin.api.put(NODES, cmn("node02", block(0, MIB), observed="2026-09-21T14:00:00Z"))
     assert lines(plugin, "--by", "block", "--no-headers") == [
-        ["node01", "0", "16Mi", "32Mi", "9.0Mi", "ns/vm3", "9.0Mi", "[##...]", "50%"],
-        ["node01", "4", "-", "32Mi", "-", "-", "Unavailable"],
-        ["node02", "0", "-", "32Mi", "-", "-", "AgentNotReporting"],
+        ["node01", "0", "16Mi", "32Mi", "9.0Mi", "ns/vm3", "9.0Mi", "2s", "[##...]", "50%"],
+        ["node01", "4", "-", "32Mi", "-", "-", "2s", "Unavailable"],
+        ["node02", "0", "-", "32Mi", "-", "-", "13m(old)", "AgentNotReporting"],
     ]
     assert lines(plugin, "--by", "node", "--no-headers") == [
-        ["node01", "-", "64Mi", "3/64", "ns/vm3", "Unavailable"],
-        ["node02", "-", "32Mi", "-", "-", "AgentNotReporting"],
+        ["node01", "-", "64Mi", "3/64", "ns/vm3", "2s", "Unavailable"],
+        ["node02", "-", "32Mi", "-", "-", "13m(old)", "AgentNotReporting"],
     ]
 
 
@@ -159,6 +184,7 @@ def test_json_has_exact_numbers_and_whole_names() -> None:
     assert rows[0] == {
         "occupancyBytes": 13 * MIB,
         "capacityBytes": 64 * MIB,
+        "ageSeconds": 2,
         "namespace": "ns",
         "vmiName": "vm3",
         "nodeName": "node02",

@@ -16,6 +16,8 @@ Domain: 'vm3'
   cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2
   cpu.cacheoccupancy.vcpus_0-2.0.value=5
   cpu.cacheoccupancy.io.0.value=7
+  cachemon.age.vcpus_0-2=2
+  cachemon.age.io=2
 """
 
 
@@ -76,6 +78,8 @@ def test_json_and_yaml_have_the_same_keys(host: Host) -> None:
         "cpu.cacheoccupancy.vcpus_0-2.vcpus": "0,1,2",
         "cpu.cacheoccupancy.vcpus_0-2.0.value": "5",
         "cpu.cacheoccupancy.io.0.value": "7",
+        "cachemon.age.vcpus_0-2": "2",
+        "cachemon.age.io": "2",
     }
     assert json.loads(host.run("domstats", "vm3", "--format", "json").out) == expected
     assert json.loads(host.run("domstats", "vm3", "-o", "json").out) == expected
@@ -86,8 +90,13 @@ def test_json_and_yaml_have_the_same_keys(host: Host) -> None:
 
 def test_domains_are_printed_a_blank_line_between_in_the_order_named(host: Host) -> None:
     host.libvirt.put("vm1", groups=[group("web", "1")])
-    assert host.run("domstats", "vm1", "vm3").out == f"Domain: 'vm1'\n  cpu.cacheoccupancy.web.vcpus=1\n\n{RFC}"
-    assert host.run("domstats").out == f"{RFC}\nDomain: 'vm1'\n  cpu.cacheoccupancy.web.vcpus=1\n"
+    assert (
+        host.run("domstats", "vm1", "vm3").out
+        == f"Domain: 'vm1'\n  cpu.cacheoccupancy.web.vcpus=1\n  cachemon.age.web=2\n\n{RFC}"
+    )
+    assert (
+        host.run("domstats").out == f"{RFC}\nDomain: 'vm1'\n  cpu.cacheoccupancy.web.vcpus=1\n  cachemon.age.web=2\n"
+    )
 
 
 def test_a_number_is_an_id_and_no_name_as_for_virsh(host: Host) -> None:
@@ -101,7 +110,12 @@ def test_libvirts_own_monitor_gives_way_to_a_group_of_the_same_name() -> None:
     host.libvirt.put(cputune=MONITOR, groups=[group("vcpus_0-1", "0-1")])
     host.agent.states["vcpus_0-1"] = ("Monitored", "", "")
     keys = [line.partition("=")[0].strip() for line in host.run("domstats").out.splitlines()[1:]]
-    assert keys == ["cpu.cacheoccupancy.vcpus_0-1.vcpus", "cpu.cacheoccupancy.libvirt.vcpus_0-1.vcpus"]
+    assert keys == [
+        "cpu.cacheoccupancy.vcpus_0-1.vcpus",
+        "cpu.cacheoccupancy.libvirt.vcpus_0-1.vcpus",
+        "cachemon.age.vcpus_0-1",
+        "cachemon.age.libvirt.vcpus_0-1",
+    ]
 
 
 def test_a_domain_that_does_not_run_has_no_keys(host: Host) -> None:

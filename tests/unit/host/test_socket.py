@@ -64,6 +64,7 @@ def test_with_the_socket_of_another_host_there_are_its_figures(host: Host, tmp_p
     rfc, libvirts = typed(host, tmp_path / "s", [["domstats", "vm3"], ["domstats", "--format", "libvirt"]])
     assert rfc.out == (
         "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2\n  cpu.cacheoccupancy.vcpus_0-2.0.value=5\n"
+        "  cachemon.age.vcpus_0-2=2\n"
     )
     assert "  memory.bandwidth.monitor.0.node.0.bytes.total=60\n" in libvirts.out
     assert host.libvirt.opened == []

@@ -1,0 +1,81 @@
+"""How old figures are, for people. Pure.
+
+No program of ours need run: the API server says when it took a status (`cachemon.model.clocks.written_at`). Where it
+does not, the wall clock of the machine that reads is held against the one of the node that wrote. Then a clock that
+is wrong shows as an age that is wrong, or below zero.
+"""
+
+from dataclasses import dataclass
+
+from cachemon.model.api import STALE_AFTER_PERIODS
+from cachemon.model.times import parse_time
+
+__all__ = ["Age", "age_of", "format_age", "future_problem"]
+
+_LATE_SECONDS = 2.0
+"""On top of the periods: times in the API have whole seconds, and a write takes its time."""
+
+_AHEAD_SECONDS = 5.0
+"""Clocks that are kept by NTP differ by less."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Age:
+    """Of figures.
+
+    Attributes:
+        seconds: since they were read; below zero when their time is yet to come.
+        period_seconds: how often they are to be renewed.
+    """
+
+    seconds: float
+    period_seconds: float
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether they should have been renewed several times since."""
+        return self.seconds > STALE_AFTER_PERIODS * self.period_seconds + _LATE_SECONDS
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether their time is yet to come: a clock is wrong, there or here."""
+        return self.seconds < -_AHEAD_SECONDS
+
+    @property
+    def words(self) -> str:
+        """Without blanks, for a table: `12s`, `13m(old)`, `5m(ahead)`."""
+        mark = "(old)" if self.is_stale else "(ahead)" if self.is_ahead else ""
+        return format_age(abs(self.seconds) if self.is_ahead else max(0.0, self.seconds)) + mark
+
+
+def age_of(observed_time: str, period_seconds: float, now: float, *, taken: float | None = None) -> Age | None:
+    """The age of figures; None when they have no time.
+
+    Args:
+        observed_time: when they were read, RFC 3339, or empty.
+        period_seconds: how often they are to be renewed.
+        now: seconds since the epoch: of the API server where `taken` is known, else of who reads.
+        taken: when the API server took them, by its clock; None when it does not say. The node's clock may be wrong.
+    """
+    if observed_time and taken is not None:
+        return Age(max(0.0, now - taken), period_seconds)
+    try:
+        return Age(now - parse_time(observed_time), period_seconds)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_age(seconds: float) -> str:
+    """As kubectl does: `12s`, `7m`, `26h`, `3d`."""
+    for size, unit, limit in ((1, "s", 120), (60, "m", 120 * 60), (3600, "h", 48 * 3600)):
+        if seconds < limit:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds // 86400)}d"
+
+
+def future_problem(age: Age) -> str:
+    """What an age below zero means."""
+    return (
+        f"the time of the figures lies {format_age(-age.seconds)} in the future: the clock of the node, or of this "
+        "machine, is wrong; see `timedatectl` on both"
+    )
