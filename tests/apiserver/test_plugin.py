@@ -2,14 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sysconfig
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cachemon.model.times import format_time
 from lab import kubevirt
 from lab.cluster_api import kubectl_program
 from lab.control_plane import ControlPlane
@@ -116,15 +119,23 @@ def test_figures_are_printed_and_ranked(kubectl: Kubectl, control_plane: Control
     kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "0-1", "--config")
     block = {"level": 3, "id": 8, "reading": "Valid", "occupancyBytes": 2**20, "capacityBytes": 2**22}
     group = {"name": "vcpus_0-1", "state": "Monitored", "threads": 2, "vcpus": [0, 1], "cacheBlocks": [block]}
-    report(control_plane, namespace, "vm3", {"nodeName": "node01", "groups": [group]})
-    assert kubectl.cachemon("domstats", "vm3").splitlines() == [
+    report(
+        control_plane,
+        namespace,
+        "vm3",
+        {"nodeName": "node01", "groups": [group], "observedTime": format_time(time.time())},
+    )
+    assert re.sub(r"=\d+$", "=AGE", kubectl.cachemon("domstats", "vm3").rstrip()).splitlines() == [
         "Domain: 'vm3'",
         "  cpu.cacheoccupancy.vcpus_0-1.vcpus=0,1",
         "  cpu.cacheoccupancy.vcpus_0-1.8.value=1048576",
+        "  cachemon.age.vcpus_0-1=AGE",
     ]
     assert "cpu.cache.monitor.0.bank.0.id=8" in kubectl.cachemon("domstats", "vm3", "--format", "libvirt")
     top = kubectl.cachemon("top", "--once").splitlines()
-    assert top[1].split() == [namespace, "vm3", "node01", "1.0Mi", "-", "[#....]", "25%"]
+    *cells, age, drawn, share = top[1].split()
+    assert (cells, drawn, share) == ([namespace, "vm3", "node01", "1.0Mi", "-"], "[#....]", "25%")
+    assert re.fullmatch(r"\d+s", age)
     shown = kubectl.run("cachemon", "diagnose", "node01", code=1).stdout
     assert "FAIL  node: Kubernetes has no node of this name" in shown
     assert f"FAIL  group {namespace}/vm3: " in shown
