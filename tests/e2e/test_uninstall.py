@@ -16,7 +16,7 @@ from lab.cluster import NAMESPACE, Cluster, program
 from lab.played_job import run_job
 from lab.wait import until
 from tests.chart.rendering import render
-from tests.e2e.conftest import AGENT_FLAGS
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -30,13 +30,17 @@ def cluster() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="cachemon-uninstall-"))
     with Cluster(folder, find()) as running:
         running.start_operator()
-        running.add_node("node01", agent_flags=AGENT_FLAGS).start_agent()
+        running.add_node("node01", agent_flags=agent_flags()).start_agent()
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def plugin(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [program("kubectl-cachemon"), *words, f"--kubeconfig={cluster.control_plane.admin_kubeconfig}"]
+    command: list[str | Path] = [
+        program("kubectl-cachemon"),
+        *words,
+        f"--kubeconfig={cluster.control_plane.admin_kubeconfig}",
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from cachemon.cli.node_usage import NodeRow, node_rows
 from cachemon.cli.output import render_data
 from cachemon.cli.session import Session
-from cachemon.cli.usage import NodeRow, group_age, node_rows
-from cachemon.model.age import format_age, future_problem
+from cachemon.cli.usage import group_age
+from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
 from cachemon.model.assignment import ASSIGNING_MODE
 from cachemon.model.clocks import clock_problem, written_at
@@ -96,7 +97,7 @@ ADVICE: Mapping[str, str] = {
 }
 """By reason; what is not in here passes by itself."""
 
-_JUDGES_NOT = (
+_NO_OPERATOR = (
     "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator; timedatectl"
 )
 
@@ -210,7 +211,7 @@ def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
     observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
     if observed_time is None or taken is None:
         if row.age is not None and row.age.is_ahead:
-            yield Finding(Verdict.FAILS, "clock", future_problem(row.age), "on the node: timedatectl")
+            yield Finding(Verdict.FAILS, "clock", row.age.problem, "on the node: timedatectl")
         return
     observed = read_time(observed_time)
     problem = clock_problem(evidence.name, None if observed is None else observed - taken)
@@ -278,26 +279,16 @@ def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
         yield Finding(Verdict.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")
 
 
-def _is_out_of_date(obj: Mapping[str, Any], now: float) -> bool:
-    """Whether Ready says True of figures that are old or of a time to come: nobody judges, or a clock is wrong."""
+def _wrong_age(obj: Mapping[str, Any], now: float) -> str:
+    """What the age of the figures says against a Ready that is True; empty when nothing."""
     age = group_age(obj, now)
-    return _ready(obj).get("status") == "True" and age is not None and (age.is_stale or age.is_ahead)
-
-
-def _told(obj: Mapping[str, Any], now: float) -> str:
-    ready, age = _ready(obj), group_age(obj, now)
-    if age is None or not _is_out_of_date(obj, now):
-        return f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
-    if age.is_ahead:
-        return future_problem(age)
-    return (
-        f"its figures are {format_age(age.seconds)} old and should be renewed every {age.period_seconds} s, yet "
-        "Ready is True: the operator does not run, or the clock of the node or of this machine is wrong"
-    )
+    if age is None or _ready(obj).get("status") != "True":
+        return ""
+    return f"{age.problem}, yet Ready is True: the operator does not run" if age.is_stale else age.problem
 
 
 def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
-    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True" or _is_out_of_date(obj, now)]
+    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True" or _wrong_age(obj, now)]
     if not evidence.groups:
         yield Finding(
             Verdict.NOTE,
@@ -312,8 +303,10 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
     for obj in lacking[:_PROBLEMS_SHOWN]:
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         ready = _ready(obj)
-        told = _told(obj, now)
-        advice = _JUDGES_NOT if _is_out_of_date(obj, now) else ADVICE.get(ready.get("reason", ""), "")
+        told = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
+        advice = ADVICE.get(ready.get("reason", ""), "")
+        if wrong := _wrong_age(obj, now):
+            told, advice = wrong, _NO_OPERATOR
         command = f"kubectl -n {namespace} describe cmg {name}"
         yield Finding(Verdict.FAILS, f"group {namespace}/{name}", told, "; ".join(filter(None, (advice, command))))
     if len(lacking) > _PROBLEMS_SHOWN:

@@ -10,7 +10,7 @@ from cachemon.cli.domstats import print_statistics
 from cachemon.cli.output import render_objects
 from cachemon.cli.session import Session
 from cachemon.cli.usage import group_age
-from cachemon.model.age import Age, format_age, future_problem
+from cachemon.model.age import Age
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
@@ -114,6 +114,4 @@ def _object_problem(obj: Mapping[str, Any], age: Age | None) -> str:
         return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
     if ready and ready["status"] == "Unknown":
         return str(ready["message"])
-    if age is not None and age.is_stale:
-        return f"the figures are {format_age(age.seconds)} old and should be renewed every {age.period_seconds} s"
-    return future_problem(age) if age is not None and age.is_ahead else ""
+    return "" if age is None else age.problem

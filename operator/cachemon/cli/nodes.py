@@ -3,10 +3,9 @@
 from argparse import Namespace
 from typing import Any
 
+from cachemon.cli.node_usage import NodeRow, node_rows
 from cachemon.cli.output import NO_VALUE, bar, render_objects, render_table
 from cachemon.cli.session import Session
-from cachemon.cli.usage import NodeRow, node_rows
-from cachemon.model.age import future_problem
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.units import format_bytes
@@ -40,7 +39,7 @@ async def run(args: Namespace, session: Session) -> int:
         if row.ready != "True":
             session.remark(f"{row.node}: {row.reason}; see `kubectl cachemon diagnose {row.node}`")
         elif row.age is not None and row.age.is_ahead:
-            session.remark(f"{row.node}: {future_problem(row.age)}")
+            session.remark(f"{row.node}: {row.age.problem}")
     return 0
 
 

@@ -4,21 +4,12 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from cachemon.cli.node_usage import BlockRow, NodeRow, block_rows, node_rows
 from cachemon.cli.output import NO_VALUE, bar, render_data, render_table
 from cachemon.cli.session import Session
 from cachemon.cli.top_table import TopRow, TopTable
-from cachemon.cli.usage import (
-    BlockRow,
-    Filled,
-    GroupRow,
-    NodeRow,
-    VmiRow,
-    block_rows,
-    group_rows,
-    node_rows,
-    vmi_rows,
-)
-from cachemon.model.age import Age, future_problem
+from cachemon.cli.usage import Filled, GroupRow, VmiRow, group_rows, vmi_rows
+from cachemon.model.age import Age
 from cachemon.model.api import NODES
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.model.units import format_bytes, format_rate
@@ -111,7 +102,7 @@ def _table(
 def _remarks(rows: Iterable[Any]) -> Iterator[str]:
     """Whose figures have a time that is yet to come, each VMI or node once."""
     ahead = {getattr(row, "vmi", row.node): row.age for row in rows if row.age is not None and row.age.is_ahead}
-    return (f"{name}: {future_problem(age)}" for name, age in ahead.items())
+    return (f"{name}: {age.problem}" for name, age in ahead.items())
 
 
 def _by_occupancy(row: Filled) -> tuple[Any, ...]:

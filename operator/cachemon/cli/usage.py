@@ -1,4 +1,4 @@
-"""Who uses how much: rows for `top` and `nodes`, from the objects of the API. Pure.
+"""Who uses how much: rows for `top`, from CacheMonitorGroups. Pure.
 
 A figure is a sum only if every part of it is there and none is in it twice; else there is a reason, or `at_least`.
 """
@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from cachemon.model.age import Age, age_of
-from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS, READY, whole_period
+from cachemon.model.api import READY, whole_period
 from cachemon.model.clocks import written_at
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_groups
@@ -17,16 +17,16 @@ from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
 
 __all__ = [
-    "BlockRow",
     "Filled",
     "GroupRow",
-    "NodeRow",
     "VmiRow",
-    "block_rows",
     "group_age",
     "group_rows",
-    "node_rows",
+    "missing_reading",
+    "ready_condition",
+    "sum_known",
     "vmi_rows",
+    "why_not_believed",
 ]
 
 _OMITTED = "Omitted"
@@ -92,44 +92,7 @@ class VmiRow(Filled):
     at_least: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRow(Filled):
-    """One cache block of a node.
-
-    Attributes:
-        node, id: which.
-        monitored: bytes that monitored VMs hold of it, None where there is no number.
-        reason: why a number is missing.
-        heaviest: who holds most of it, `NAMESPACE/VMI`, and how many bytes; None when nobody monitored does.
-    """
-
-    node: str
-    id: int
-    monitored: int | None
-    reason: str
-    heaviest: tuple[str, int] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRow(Filled):
-    """One node.
-
-    Attributes:
-        node: its name.
-        ready: `True`, `False`, or `Unknown` when its agent is silent.
-        reason: of that, or why a cache block has no number; empty when all is well.
-        rmids: in use and in total, or None.
-        heaviest: as of BlockRow, over all blocks.
-    """
-
-    node: str
-    ready: str
-    reason: str
-    rmids: tuple[int, int] | None
-    heaviest: tuple[str, int] | None
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
+def sum_known(values: Iterable[int | None]) -> int | None:
     """The sum, or None when there is none or a part is missing."""
     total = 0
     found = False
@@ -141,7 +104,8 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return total if found else None
 
 
-def _condition(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+def ready_condition(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The condition `Ready` of an object; empty where it has none."""
     conditions = obj.get("status", {}).get("conditions", ())
     return next((item for item in conditions if item["type"] == READY), {})
 
@@ -167,8 +131,8 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
     """
     rows: list[GroupRow] = []
     for obj in objects:
-        ready, age = _condition(obj), group_age(obj, now)
-        distrusted = _why_not_believed(ready, age)
+        ready, age = ready_condition(obj), group_age(obj, now)
+        distrusted = why_not_believed(ready, age)
         groups = obj.get("status", {}).get("groups", [])
         without = _OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
@@ -176,7 +140,7 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
             rows.append(_group_row(obj, {"name": "", "state": ""}, reason=reason, age=None))
         for item in groups:
             blocks = item.get("cacheBlocks", ())
-            problem = item.get("reason", "") or (_missing(blocks) if blocks else without)
+            problem = item.get("reason", "") or (missing_reading(blocks) if blocks else without)
             shown: Mapping[str, Any] = {} if distrusted else item
             rows.append(_group_row(obj, shown, reason=distrusted or problem, age=age, named=item))
         if without:
@@ -186,7 +150,7 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
     return rows
 
 
-def _why_not_believed(ready: Mapping[str, Any], age: Age | None) -> str:
+def why_not_believed(ready: Mapping[str, Any], age: Age | None) -> str:
     """Why figures are as good as none; empty when they hold. `Ready` may be as old as they are."""
     if ready.get("status") == "Unknown":
         return str(ready["reason"])
@@ -209,9 +173,9 @@ def _group_row(
         object=obj["metadata"]["name"],
         group=named["name"],
         node=obj.get("status", {}).get("nodeName", ""),
-        occupancy=_sum(block.get("occupancyBytes") if block["reading"] == VALID else None for block in blocks),
-        bandwidth=_sum(block.get("memoryBandwidth", {}).get("totalBytesPerSecond") for block in blocks),
-        capacity=_sum(block.get("capacityBytes") for block in blocks),
+        occupancy=sum_known(block.get("occupancyBytes") if block["reading"] == VALID else None for block in blocks),
+        bandwidth=sum_known(block.get("memoryBandwidth", {}).get("totalBytesPerSecond") for block in blocks),
+        capacity=sum_known(block.get("capacityBytes") for block in blocks),
         reason=reason,
         age=age,
         threads=_threads(obj, named),
@@ -250,8 +214,8 @@ def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
                 namespace=namespace,
                 vmi=vmi,
                 node=next((row.node for row in members if row.node), ""),
-                occupancy=_sum(row.occupancy for row in counted),
-                bandwidth=_sum(row.bandwidth for row in counted),
+                occupancy=sum_known(row.occupancy for row in counted),
+                bandwidth=sum_known(row.bandwidth for row in counted),
                 capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
                 reason=reason,
                 age=max((row.age for row in members if row.age is not None), default=None),
@@ -272,80 +236,6 @@ def _disjoint(members: Sequence[GroupRow]) -> list[GroupRow]:
     return counted
 
 
-def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
-    """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
-    return [
-        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=_node_age(node, now))
-        for node in nodes
-        for block in _blocks(node)
-    ]
-
-
-def _blocks(node: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    found: Sequence[Mapping[str, Any]] = node.get("status", {}).get("cacheBlocks", [])
-    return found
-
-
-def _block_row(node: str, block: Mapping[str, Any], *, silent: str, age: Age | None) -> BlockRow:
-    return BlockRow(
-        node=node,
-        id=block["id"],
-        occupancy=None if silent else block.get("occupancyBytes"),
-        capacity=block.get("capacityBytes"),
-        monitored=None if silent else block.get("monitoredBytes"),
-        reason=silent or _missing([block]),
-        age=age,
-        heaviest=None if silent else _heaviest(block),
-    )
-
-
-def _missing(blocks: Iterable[Mapping[str, Any]]) -> str:
+def missing_reading(blocks: Iterable[Mapping[str, Any]]) -> str:
     """Why a block has no number; empty where all have."""
     return next((block["reading"] for block in blocks if block["reading"] != VALID), "")
-
-
-def _heaviest(status: Mapping[str, Any]) -> tuple[str, int] | None:
-    """The first VMI of a node's list, or of a cache block's."""
-    found = next(iter(status.get("heaviestVMIs", ())), None)
-    return (f"{found['namespace']}/{found['name']}", found["occupancyBytes"]) if found else None
-
-
-def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
-    """Some CacheMonitorNodes.
-
-    Args:
-        nodes: as the API server hands them out.
-        now: seconds since the epoch: an agent that is silent for three of its periods is not believed.
-    """
-    return [_node_row(node, now) for node in nodes]
-
-
-def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
-    ready = _condition(node)
-    silent = _why_silent(node, now)
-    blocks = [] if silent else _blocks(node)
-    rmids = node.get("status", {}).get("rmids")
-    status = "Unknown" if silent else ready.get("status", "Unknown")
-    reason = _missing(blocks) if status == "True" else ready.get("reason", "")
-    return NodeRow(
-        node=node["metadata"]["name"],
-        ready=status,
-        reason=silent or reason,
-        occupancy=_sum(block.get("occupancyBytes") for block in blocks),
-        capacity=_sum(block.get("capacityBytes") for block in _blocks(node)),
-        rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
-        age=_node_age(node, now),
-        heaviest=None if silent else _heaviest(node.get("status", {})),
-    )
-
-
-def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
-    status = node.get("status", {})
-    period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
-    return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
-
-
-def _why_silent(node: Mapping[str, Any], now: float) -> str:
-    """Why what a node's agent said last does not hold now; empty when it does."""
-    age = _node_age(node, now)
-    return Reason.AGENT_NOT_REPORTING if age is None else _why_not_believed(_condition(node), age)

@@ -8,7 +8,7 @@ from cachemon.cli.backend import DomainUse, Statistics
 from cachemon.cli.domstats import print_statistics
 from cachemon.host.session import HostSession, unknown_to_agent
 from cachemon.host.wire import DomainReport, GroupReport, Report
-from cachemon.model.age import Age, age_of, future_problem
+from cachemon.model.age import Age, age_of
 from cachemon.model.domstats import BlockUse, GroupUse
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.readings import VALID
@@ -51,7 +51,7 @@ def _remarks(report: Report, session: HostSession) -> Iterator[str]:
     if age is not None and age.is_stale:
         yield f"the figures are old: they were read at {report.observed_time}, {round(age.seconds)} s ago"
     if age is not None and age.is_ahead:
-        yield future_problem(age)
+        yield age.problem
 
 
 def _age(report: Report, session: HostSession) -> Age | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cachemon.model.api import STALE_AFTER_PERIODS
 from cachemon.model.times import parse_time
 
-__all__ = ["Age", "age_of", "format_age", "future_problem"]
+__all__ = ["Age", "age_of", "format_age"]
 
 _LATE_SECONDS = 2.0
 """On top of the periods: times in the API have whole seconds, and a write takes its time."""
@@ -47,6 +47,19 @@ class Age:
         mark = "(old)" if self.is_stale else "(ahead)" if self.is_ahead else ""
         return format_age(abs(self.seconds) if self.is_ahead else max(0.0, self.seconds)) + mark
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with it, in a sentence; empty when nothing is."""
+        if self.is_ahead:
+            return (
+                f"the time of the figures lies {format_age(-self.seconds)} in the future: the clock of the node, or "
+                "of this machine, is wrong; see `timedatectl` on both"
+            )
+        if self.is_stale:
+            period = f"{self.period_seconds:g} s"
+            return f"the figures are {format_age(self.seconds)} old and should be renewed every {period}"
+        return ""
+
 
 def age_of(observed_time: str, period_seconds: float, now: float, *, taken: float | None = None) -> Age | None:
     """The age of figures; None when they have no time.
@@ -71,11 +84,3 @@ def format_age(seconds: float) -> str:
         if seconds < limit:
             return f"{int(seconds // size)}{unit}"
     return f"{int(seconds // 86400)}d"
-
-
-def future_problem(age: Age) -> str:
-    """What an age below zero means."""
-    return (
-        f"the time of the figures lies {format_age(-age.seconds)} in the future: the clock of the node, or of this "
-        "machine, is wrong; see `timedatectl` on both"
-    )

@@ -123,7 +123,7 @@ def test_figures_that_are_old_though_ready_is_true_say_that_nobody_judges(plugin
     status = [group_status("vcpus_all", block(0, 1), vcpus=[0])]
     plugin.api.put(GROUPS, cmg("a", status=status, observed="2026-09-21T14:00:00Z"))
     shown = told(plugin, 1)
-    assert "FAIL  group ns/a: its figures are 13m old and should be renewed every 60 s, yet Ready is True" in shown
+    assert "FAIL  group ns/a: the figures are 13m old and should be renewed every 60 s, yet Ready is True" in shown
     assert "component=operator; timedatectl; kubectl -n ns describe cmg a" in shown
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.age import Age, age_of, format_age, future_problem
+from cachemon.model.age import Age, age_of, format_age
 from cachemon.model.times import format_time
 
 NOW = 1_790_000_000.0
@@ -40,7 +40,7 @@ def test_the_end_of_time_is_far_ahead_and_named_as_a_clock() -> None:
     age = age_of("9999-12-31T23:59:59Z", 60, NOW)
     assert age is not None
     assert age.is_ahead
-    assert "the clock of the node, or of this machine, is wrong" in future_problem(age)
+    assert "the clock of the node, or of this machine, is wrong" in age.problem
 
 
 @given(st.integers(-(10**9), 10**9), st.integers(1, 3600))
@@ -51,4 +51,4 @@ def test_every_age_is_fresh_or_stale_or_ahead_and_its_words_have_no_blank(second
     assert age.is_stale == (seconds > 3 * period + 2)
     assert not (age.is_stale and age.is_ahead)
     assert " " not in age.words
-    assert ("(" in age.words) == (age.is_stale or age.is_ahead)
+    assert ("(" in age.words) == bool(age.problem) == (age.is_stale or age.is_ahead)
