@@ -75,7 +75,7 @@ async def _look(args: Namespace, session: Session) -> TopTable:
             return _table(
                 block_rows(nodes, session.clock()),
                 _block_cells,
-                ("NODE", "BLOCK", "HELD", "OF", "MONITORED", "MOST", "AGE"),
+                ("NODE", "BLOCK", "HELD", "OF", "WATCHED", "MOST", "AGE"),
                 args,
             )
         rows = node_rows(nodes, session.clock())

@@ -15,7 +15,7 @@ from cachemon.cli.top_table import TopRow, TopTable
 __all__ = ["show_live"]
 
 _BAR_WIDTH = 20
-_RIGHT = frozenset({"HELD", "OF", "MONITORED", "BANDWIDTH", "RMIDS", "BLOCK"})
+_RIGHT = frozenset({"HELD", "OF", "WATCHED", "BANDWIDTH", "RMIDS", "BLOCK"})
 
 Look = Callable[[], Awaitable[tuple[TopTable, str]]]
 """A table, and what went wrong with renewing it."""
