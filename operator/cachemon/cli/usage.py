@@ -209,6 +209,7 @@ def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
         everything = frozenset().union(*(row.threads for row in members))
         covered = frozenset().union(*(row.threads for row in counted))
         reason = next((row.reason for row in members if row.reason), "")
+        ages = [row.age for row in members if row.age is not None]
         rows.append(
             VmiRow(
                 namespace=namespace,
@@ -218,7 +219,7 @@ def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
                 bandwidth=sum_known(row.bandwidth for row in counted),
                 capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
                 reason=reason,
-                age=max((row.age for row in members if row.age is not None), default=None),
+                age=max(ages, key=lambda age: (bool(age.problem), age.seconds), default=None),
                 at_least=bool(counted) and (covered != everything or any(row.reason == _OMITTED for row in members)),
             )
         )

@@ -156,6 +156,14 @@ def test_a_vmi_is_as_old_as_the_oldest_of_its_figures() -> None:
     assert json.loads(plugin.run("top", "-o", "json").out)[0]["ageSeconds"] == 60
 
 
+def test_what_is_wrong_with_one_age_of_a_vmi_is_not_hidden_by_an_older_one() -> None:
+    plugin = Plugin()
+    for name, observed in (("a", "2026-09-21T14:23:20Z"), ("b", "2026-09-21T14:12:20Z")):
+        status = [group_status(name, block(0, MIB), vcpus=[0])]
+        plugin.api.put(GROUPS, cmg(name, groups=[{"name": name, "vcpus": "0"}], status=status, observed=observed))
+    assert lines(plugin, "--no-headers")[0][5] == "10m(ahead)"
+
+
 def test_blocks_and_nodes_say_who_holds_most() -> None:
     plugin = Plugin()
     full = block(0, 16 * MIB) | {"monitoredBytes": 9 * MIB, "heaviestVMIs": [HEAVY]}
