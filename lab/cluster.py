@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from lab.api_request import ApiRefusedError
 from lab.binaries import Binaries
+from lab.cgroups import writable_home
 from lab.control_plane import ControlPlane
 from lab.emulator import Emulator
 from lab.fault_proxy import FaultProxy
@@ -113,6 +114,7 @@ class Node:
                 f"--metrics-address={self.address}",
                 f"--health-address={self.health_address}",
                 "--insecure-metrics=true",  # until a test's own flags say otherwise
+                *([] if writable_home() else ["--pods-by-mounts=true"]),
                 *self._flags,
             ],
             self.log,

@@ -39,7 +39,7 @@ def write_stat(directory: Path, number: int, name: str) -> None:
 
 def run(divisor: int) -> Iterator[Figure]:
     """Scan PROCESSES processes, ten of them QEMUs."""
-    pods = [pod_uid(number) for number in range(QEMUS)]
+    pods = {pod_uid(number): f"ns_vm{number}" for number in range(QEMUS)}
     now = 0.0
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place:
         root = Path(place)

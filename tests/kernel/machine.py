@@ -13,11 +13,10 @@ from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Plan, make_plan
 from cachemon.model.threads import Qemu, Thread, classify
-from cachemon.qemu.proc import read_stat
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.tree import ResctrlTree
 from lab.wait import until
-from tests.resctrl.busy_threads import BusyThreads, is_alive
+from tests.resctrl.busy_threads import PROC, BusyThreads, is_alive
 
 __all__ = [
     "Check",
@@ -68,7 +67,7 @@ class Machine:
     def end(self, tid: int) -> None:
         """End a thread, and wait until the kernel has buried it: Python's join returns before."""
         self.threads.end(tid)
-        until(f"thread {tid} to be gone", lambda: read_stat(f"/proc/{tid}") is None)
+        until(f"thread {tid} to be gone", lambda: PROC.stat(tid) is None)
 
     def own_groups(self) -> dict[MonGroupName, frozenset[int]]:
         """Mon_groups of ours and the TIDs in them."""
@@ -101,7 +100,7 @@ class Vm:
 
 
 def _scanned(tid: int) -> Thread:
-    stat = read_stat(f"/proc/{tid}")
+    stat = PROC.stat(tid)
     assert stat, f"thread {tid} has gone"
     thread_class, vcpu = classify(stat.name)
     return Thread(tid, stat.start_time, thread_class, vcpu)

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Self
 
 from cachemon.model.threads import Thread, ThreadClass
-from cachemon.qemu.proc import read_stat
+from cachemon.qemu.proc_files import ProcFiles
 from lab.wait import until
 
 _PR_SET_NAME = 15  # linux/prctl.h
+PROC = ProcFiles(Path("/proc"))
 
 
 class _Worker:
@@ -79,14 +80,14 @@ class BusyThreads:
 
 def as_thread(tid: int) -> Thread:
     """The value that a scan would have for it."""
-    stat = read_stat(f"/proc/{tid}")
+    stat = PROC.stat(tid)
     assert stat
     return Thread(tid, stat.start_time, ThreadClass.EMULATOR, None)
 
 
 def is_alive(thread: Thread) -> bool:
     """Whether the TID still is that thread."""
-    stat = read_stat(f"/proc/{thread.tid}")
+    stat = PROC.stat(thread.tid)
     return stat is not None and stat.start_time == thread.start_time
 
 

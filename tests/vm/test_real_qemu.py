@@ -12,6 +12,7 @@ from cachemon.model.threads import Qemu, ThreadClass
 from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.pods import Pods
+from cachemon.qemu.proc_files import ProcFiles
 from lab import guest
 from lab.cgroups import pod_cgroup, writable_home
 from lab.launcher import Identity, LauncherError, container_id
@@ -21,6 +22,8 @@ from lab.wait import until
 
 MakeVm = Callable[..., VirtualMachine]
 ROOT = Path(__file__).parents[2]
+GUEST = "tenant-a_vm1"
+PROC = ProcFiles(Path("/proc"))
 TCG = "tcg,thread=multi,tb-size=16"
 ACCELERATORS = sorted({TCG, accelerator()})
 PREAMBLE = (  # of programs that play the lab in a process of its own; the pod's UID is their first argument
@@ -31,16 +34,16 @@ PREAMBLE = (  # of programs that play the lab in a process of its own; the pod's
     "from lab.launcher import Identity, Pod\n"
     "from lab.vm import Hardware, VirtualMachine\n"
     "pod = Pod(sys.argv[1], 'tenant-a', 'vm1', 'vmi-uid')\n"
-    "finder = QemuFinder(Path('/proc'), Pods(Path('/proc')))\n"
+    "finder = QemuFinder(Path('/proc'), Pods(Path('/proc'), by_mounts=True))\n"
 )
 
 
 def new_finder() -> QemuFinder:
-    return QemuFinder(Path("/proc"), Pods(Path("/proc")))
+    return QemuFinder(Path("/proc"), Pods(Path("/proc"), by_mounts=True))
 
 
 def found(finder: QemuFinder, vm: VirtualMachine) -> Qemu:
-    (qemu,) = finder.find([vm.pod.uid])[vm.pod.uid]
+    (qemu,) = finder.find({vm.pod.uid: GUEST})[vm.pod.uid]
     return qemu
 
 
@@ -162,13 +165,13 @@ def test_a_live_migration_moves_the_running_guest(make_vm: MakeVm, accel: str) -
     migration.prepare()
     finder = new_finder()
     assert target.guest_status == "inmigrate"
-    both = finder.find([source.pod.uid, target.pod.uid])
+    both = finder.find(dict.fromkeys((source.pod.uid, target.pod.uid), GUEST))
     assert [sorted(vcpu_tids(qemu)) for (qemu,) in both.values()] == [[0, 1, 2]] * 2
     migration.begin()
     migration.complete()
     assert not source.running
     assert target.guest_status == "running"
-    after = finder.find([source.pod.uid, target.pod.uid])
+    after = finder.find(dict.fromkeys((source.pod.uid, target.pod.uid), GUEST))
     assert [len(qemus) for qemus in after.values()] == [0, 1]
     used = used_until(target, 2, 0.2)
     assert used[1] == pytest.approx(0, abs=0.005)
@@ -180,7 +183,7 @@ def test_the_pod_is_told_by_the_cgroup_where_one_can_be_made(make_vm: MakeVm) ->
         pytest.skip("no cgroup can be made here")
     vm = make_vm(identity=Identity.CGROUP)
     vm.start()
-    cgroup = proc.read_cgroup(f"/proc/{vm.pid}") or ""
+    cgroup = PROC.cgroup(vm.pid) or ""
     assert proc.pod_uid_of_cgroup(cgroup) == vm.pod.uid
     assert found(new_finder(), vm).pid == vm.pid
 
@@ -197,8 +200,8 @@ def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own
     nested = pod_cgroup(own, victim, container_id(victim))
     nested.mkdir(parents=True)
     (nested / "cgroup.procs").write_text(str(vm.pid))
-    assert victim in (proc.read_cgroup(f"/proc/{vm.pid}") or "")
-    both = new_finder().find([vm.pod.uid, victim])
+    assert victim in (PROC.cgroup(vm.pid) or "")
+    both = new_finder().find(dict.fromkeys((vm.pod.uid, victim), GUEST))
     assert [[qemu.pid for qemu in both[uid]] for uid in (vm.pod.uid, victim)] == [[vm.pid], []]
     vm.stop()
     assert not own.parent.exists()
@@ -207,7 +210,7 @@ def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own
 def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm) -> None:
     vm = make_vm(identity=Identity.MOUNTINFO)
     vm.start()
-    assert proc.pod_uid_of_cgroup(proc.read_cgroup(f"/proc/{vm.pid}") or "") is None
+    assert proc.pod_uid_of_cgroup(PROC.cgroup(vm.pid) or "") is None
     assert found(new_finder(), vm).pid == vm.pid
 
 
@@ -220,7 +223,7 @@ def test_a_user_namespace_is_enough_for_vms(folder: Path) -> None:
         "vm = VirtualMachine(pod, Hardware(), Path(sys.argv[2]), identity=Identity.MOUNTINFO)\n"
         "with vm:\n"
         "    vm.start()\n"
-        "    print(len(finder.find([pod.uid])[pod.uid]), sorted(vm.vcpu_tids))"
+        "    print(len(finder.find({pod.uid: 'tenant-a_vm1'})[pod.uid]), sorted(vm.vcpu_tids))"
     )
     command = [*namespaces, sys.executable, "-c", script, str(uuid4()), str(folder)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -230,12 +233,12 @@ def test_a_user_namespace_is_enough_for_vms(folder: Path) -> None:
 def test_the_launcher_above_qemu_shows_what_kubevirts_shows(make_vm: MakeVm) -> None:
     vm = make_vm()
     vm.start()
-    launcher = f"/proc/{vm.launcher.pid}"
+    launcher = vm.launcher.pid
     assert Path(f"/proc/{vm.pid}/stat").read_text().rpartition(")")[2].split()[1] == str(vm.launcher.pid)
-    stat = proc.read_stat(launcher)
+    stat = PROC.stat(launcher)
     assert stat is not None
     assert stat.name == "virt-launcher-m"
-    argv = proc.read_cmdline(launcher) or ()
+    argv = PROC.cmdline(launcher) or ()
     assert argv[0] == "/usr/bin/virt-launcher-monitor"
     assert argv[argv.index("--uid") + 1] == vm.pod.vmi_uid
     assert argv[-1] == "--allow-emulation"
@@ -247,7 +250,7 @@ def test_the_moment_of_exec_does_not_hide_a_qemu(make_vm: MakeVm) -> None:
     vm = make_vm()
     script = PREAMBLE + (
         "print('on', flush=True)\n"
-        "while not (qemus := finder.find([pod.uid])[pod.uid]): pass\n"
+        "while not (qemus := finder.find({pod.uid: 'tenant-a_vm1'})[pod.uid]): pass\n"
         "print(qemus[0].pid, flush=True)"
     )
     command = [sys.executable, "-c", script, vm.pod.uid]
@@ -270,7 +273,7 @@ def test_a_killed_qemu_is_gone_and_its_launcher_ends(make_vm: MakeVm) -> None:
     vm.kill()
     assert launcher.ended
     assert not vm.running
-    assert finder.find([vm.pod.uid]) == {vm.pod.uid: ()}
+    assert finder.find({vm.pod.uid: GUEST}) == {vm.pod.uid: ()}
 
 
 @pytest.mark.parametrize("identity", list(Identity))
@@ -309,7 +312,7 @@ def test_a_lab_that_is_killed_takes_its_vms_with_it(folder: Path) -> None:
 
 
 def alive(pid: int) -> bool:
-    stat = proc.read_stat(f"/proc/{pid}")
+    stat = PROC.stat(pid)
     return stat is not None and not stat.dead
 
 

@@ -56,7 +56,7 @@ class Agent:
             tree,
             config.proc,
             config.sysfs,
-            Pods(config.proc, in_pod=in_pod),
+            Pods(config.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
             ON_A_NODE,
             budget=config.rmid_budget,
         )

@@ -15,6 +15,7 @@ from cachemon.settings import Flags, directory, number, whole_number, word
 __all__ = ["Config", "argument_parser", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
+_YES_NO = ("true", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Config:
         node_name: the node that this agent speaks for.
         resctrl: mount point of the resctrl file system.
         proc: the host's /proc.
+        pods_by_mounts: whether mounts tell the pod of a process whose cgroup does not; for labs.
         sysfs: the host's /sys.
         kubeconfig: file with credentials; None for the pod's service account.
         sample_seconds: time between two readings of all counters.
@@ -40,6 +42,7 @@ class Config:
     node_name: str
     resctrl: Path
     proc: Path
+    pods_by_mounts: bool
     sysfs: Path
     kubeconfig: Path | None
     sample_seconds: float
@@ -69,6 +72,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         node_name=args.node_name,
         resctrl=directory("--resctrl", args.resctrl, must_exist=False),
         proc=directory("--proc", args.proc),
+        pods_by_mounts=word("--pods-by-mounts", args.pods_by_mounts, _YES_NO) == _YES_NO[0],
         sysfs=directory("--sysfs", args.sysfs),
         kubeconfig=Path(args.kubeconfig) if args.kubeconfig else None,
         sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),
@@ -96,6 +100,12 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("--node-name", "", "name of the Kubernetes node")
     flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
     flag("--proc", "/proc", "the host's /proc (needs hostPID)")
+    flag(
+        "--pods-by-mounts",
+        "false",
+        "true: the mounts of a process tell its pod where its cgroup does not. For labs without cgroups only: any "
+        "process that may mount can forge this",
+    )
     flag("--sysfs", "/sys", "the host's /sys")
     flag("--kubeconfig", "", "credentials file; the pod's service account when absent")
     flag("--sample-period", "1", "seconds between two readings of the counters")

@@ -12,7 +12,7 @@ from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Plan
 from cachemon.model.presence import Presence, shortfall
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu, each_once
+from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, each_once
 
 __all__ = ["Carried", "RmidCount", "cells_by_group", "judge", "presences_of"]
 
@@ -45,6 +45,7 @@ class Carried:
         words: for messages.
         presences: the threads of every QEMU, by its PID.
         uncounted: groups whose traffic has no counter, and what is to be said of it.
+        obstacles: by owner why its QEMU may have been overlooked.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class Carried:
     words: Words
     presences: Mapping[int, Presence]
     uncounted: Mapping[GroupKey, str] = field(default_factory=dict)
+    obstacles: Mapping[str, Obstacle] = field(default_factory=dict)
 
 
 def judge(target: Target[W], qemus: Sequence[Qemu], carried: Carried) -> TargetLayout[W]:
@@ -97,7 +99,7 @@ def _judge_group(
         return GroupLayout(group, state, reason, message, vcpus, threads, cells)
 
     if not qemus:
-        return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, _no_qemu(target, carried.words))
+        return stands(GroupState.WAITING, *_no_qemu(target, carried))
     if len(qemus) > MOST_QEMUS:
         return stands(
             GroupState.WAITING,
@@ -148,9 +150,14 @@ def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carrie
     return ""
 
 
-def _no_qemu(target: Target[Wanted], words: Words) -> str:
+def _no_qemu(target: Target[Wanted], carried: Carried) -> Obstacle:
+    words = carried.words
     where = f"{words.sought} {', '.join(target.owner_uids) or words.nowhere}"
-    return f"no QEMU of guest {target.object.guest_name} on this {words.machine} ({where})"
+    message = f"no QEMU of guest {target.object.guest_name} on this {words.machine} ({where})"
+    for uid in target.owner_uids:
+        if obstacle := carried.obstacles.get(uid):
+            return Obstacle(obstacle.reason, f"{message}: {obstacle.message}")
+    return Obstacle(Reason.QEMU_NOT_FOUND, message)
 
 
 def cells_by_group(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:

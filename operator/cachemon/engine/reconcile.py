@@ -30,9 +30,9 @@ from cachemon.model.mon_groups import Holders, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, each_once
+from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, Thread, each_once
 from cachemon.qemu.discovery import Owners, QemuFinder
-from cachemon.qemu.proc import read_stat
+from cachemon.qemu.proc_files import ProcFiles
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
@@ -51,6 +51,7 @@ class _Basis(NamedTuple, Generic[W]):
 
     targets: tuple[Target[W], ...]
     qemus: Mapping[str, tuple[Qemu, ...]]
+    obstacles: Mapping[str, Obstacle]
     capabilities: Capabilities
     blocks: tuple[CacheBlock, ...]
     observed_at: float
@@ -91,7 +92,7 @@ class Reconciler(Generic[W]):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tree = tree
-        self._proc = proc
+        self._proc_files = ProcFiles(proc)
         self._sysfs = sysfs
         self._words = words
         self._budget = budget
@@ -139,7 +140,9 @@ class Reconciler(Generic[W]):
         before = self._observed
         observed = self._observe(qemus)
         self._rmids.see(observed)
-        basis = _Basis(wanted, qemus, capabilities, self._blocks(), self._observed_at, self._rmids.rooms)
+        basis = _Basis(
+            wanted, qemus, self._finder.obstacles, capabilities, self._blocks(), self._observed_at, self._rmids.rooms
+        )
         if settled and settled.basis == basis:
             layout, is_settled = settled.layout, True
         else:
@@ -183,14 +186,17 @@ class Reconciler(Generic[W]):
         )
         without_rmid = frozenset(applied.without_rmid)
         seen = presences_of(chain.from_iterable(qemus.values()))
-        carried = Carried(plan, by_group, applied.failed, without_rmid, count, self._words, seen, self._uncounted)
+        carried = Carried(
+            plan, by_group, applied.failed, without_rmid, count, self._words, seen, self._uncounted, basis.obstacles
+        )
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
         node = _node_facts(basis, tuple(observed.control_groups), count)
         return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
 
     def _qemus_of(self, targets: Sequence[Target[W]]) -> dict[str, tuple[Qemu, ...]]:
         """By object UID its owners' processes with its guest name. Others of a pod are not its."""
-        found = self._finder.find({uid for target in targets for uid in target.owner_uids})
+        guests = {uid: target.object.guest_name for target in targets for uid in target.owner_uids}
+        found = self._finder.find(guests)
         return {
             target.object.uid: tuple(
                 qemu
@@ -238,7 +244,7 @@ class Reconciler(Generic[W]):
         return applied
 
     def _is_alive(self, thread: Thread) -> bool:
-        stat = read_stat(f"{self._proc}/{thread.tid}")
+        stat = self._proc_files.stat(thread.tid)
         return stat is not None and stat.start_time == thread.start_time
 
     def _blocks(self) -> tuple[CacheBlock, ...]:
@@ -264,7 +270,7 @@ def _node_facts(basis: _Basis[W], control_groups: tuple[str, ...], count: RmidCo
 
 
 def _awaits_threads(layouts: Sequence[TargetLayout[Wanted]]) -> bool:
-    awaited = (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND)
+    awaited = (Reason.VCPU_THREAD_MISSING, Reason.QEMU_NOT_FOUND, Reason.PROCESS_UNREADABLE)
     return any(group.reason in awaited for layout in layouts for group in layout.groups)
 
 

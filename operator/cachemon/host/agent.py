@@ -116,14 +116,10 @@ class HostAgent:
 
     def report(self) -> Report:
         """All that is known of the running domains."""
-
-        def pid_of(uuid: str, name: str) -> int | None:
-            run = self._domains.run_of(uuid, name)
-            return run.pid if run else None
-
+        runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._listing.domains})
         live = self._live.by_domain()
         domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._listing.domains]
-        return report_of(domains, self._snapshot, pid_of, self._waiting or self._problem)
+        return report_of(domains, self._snapshot, runs, self._waiting or self._problem)
 
     def status(self) -> Mapping[str, Any]:
         """How the agent is."""
@@ -143,7 +139,7 @@ class HostAgent:
         """Keep a group for the run of a domain; see HostBackend."""
         self._check_has_begun()
         domain = self._running(uuid)
-        run = self._domains.run_of(uuid, domain.guest_name)
+        run = self._domains.runs_of({uuid: domain.guest_name}).get(uuid)
         if run is None:
             raise DomainNotFoundError(
                 f"the QEMU of domain {domain.guest_name} is not found by libvirt's pid file in "

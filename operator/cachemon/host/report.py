@@ -1,6 +1,6 @@
 """What the agent tells of the domains: from the snapshots of the engine to the report of its socket. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
@@ -12,6 +12,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.readings import VALID, Missing
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
+from cachemon.qemu.domains import Run
 
 __all__ = ["Snapshot", "report_of"]
 
@@ -44,15 +45,13 @@ class Snapshot:
                 yield target.target.object, group, "libvirt", _figures(target, group, self.their_figures)
 
 
-def report_of(
-    domains: Iterable[WatchedDomain], snapshot: Snapshot, pid_of: Callable[[str, str], int | None], problem: str
-) -> Report:
+def report_of(domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mapping[str, Run], problem: str) -> Report:
     """The report.
 
     Args:
         domains: the running ones as they are wanted now, which may be newer than the snapshot.
         snapshot: the newest.
-        pid_of: by UUID and name a domain's QEMU, where it is found.
+        runs: by UUID the domains' QEMUs, where they are found.
         problem: what keeps the agent from its work, or empty.
     """
     found: dict[tuple[str, MonitoringGroup, Kept], GroupReport] = {}
@@ -64,7 +63,7 @@ def report_of(
             DomainReport(
                 name=domain.guest_name,
                 uuid=domain.uuid,
-                pid=pid_of(domain.uuid, domain.guest_name),
+                pid=runs[domain.uuid].pid if domain.uuid in runs else None,
                 groups=tuple(_wanted(domain, found)),
                 problem=domain.problem,
             )

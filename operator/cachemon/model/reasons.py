@@ -36,6 +36,7 @@ class Reason(StrEnum):
     QEMU_NOT_FOUND = "QEMUNotFound"
     TOO_MANY_QEMUS = "TooManyQEMUs"
     TOO_MANY_GROUPS = "TooManyGroups"
+    PROCESS_UNREADABLE = "ProcessUnreadable"
     VCPU_THREAD_MISSING = "VCPUThreadMissing"
     NO_SUCH_THREAD = "NoSuchThread"
     THREADS_NOT_IDENTIFIABLE = "ThreadsNotIdentifiable"
@@ -43,6 +44,7 @@ class Reason(StrEnum):
     VCPUS_SHARE_ONE_THREAD = "VCPUsShareOneThread"
     OUT_OF_RMIDS = "OutOfRMIDs"
     THREADS_IN_FOREIGN_GROUP = "ThreadsInForeignGroup"
+    FOREIGN_GROUP_UNREADABLE = "ForeignGroupUnreadable"
     RESCTRL_REFUSED = "ResctrlRefused"
     NO_BANDWIDTH_COUNTER = "NoBandwidthCounter"
 

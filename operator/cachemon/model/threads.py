@@ -12,10 +12,22 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
+from cachemon.model.reasons import Reason
 from cachemon.model.vcpus import MAX_VCPU_ID
 
-__all__ = ["MOST_QEMUS", "Qemu", "Thread", "ThreadClass", "classify", "each_once", "tell_apart", "vcpus_of"]
+__all__ = [
+    "MOST_QEMUS",
+    "Obstacle",
+    "Qemu",
+    "Thread",
+    "ThreadClass",
+    "classify",
+    "each_once",
+    "tell_apart",
+    "vcpus_of",
+]
 
 MOST_QEMUS = 4
 """Processes that one VMI may have on a node. KubeVirt has one, or two while a VMI moves; each takes RMIDs."""
@@ -81,6 +93,13 @@ class Qemu:
     guest_name: str | None
     threads: tuple[Thread, ...]
     identifiable: bool
+
+
+class Obstacle(NamedTuple):
+    """Why an owner's QEMU may be there though it was not found."""
+
+    reason: Reason
+    message: str
 
 
 def classify(name: str) -> tuple[ThreadClass, int | None]:

@@ -1,21 +1,27 @@
-"""QEMUs of a plain libvirt host: whose a process is by libvirt's pid file of the domain that it says it runs.
+"""QEMUs of a plain libvirt host: whose a process is by libvirt's pid file of the domain.
 
 libvirt starts QEMU with `-uuid` and `-name guest=` of its domain. Anybody may start a process with these words, but
 libvirt alone writes `NAME.pid` into its state directory, before the process becomes QEMU (src/util/vircommand.c,
-virExec): only the process that it names is the domain's. libvirt-python gives no TIDs (raw QMP would, and taints the
-domain): they are those of /proc/PID/task, told by their names.
+virExec). So only the processes that pid files name are looked at, and their words confirm that the file is not one of
+an earlier run. libvirt-python gives no TIDs (raw QMP would, and taints the domain): they are those of
+/proc/PID/task, told by their names.
 """
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cachemon.model.numbers import parse_count
 from cachemon.qemu import proc
+from cachemon.qemu.command_lines import CommandLines, Process
+from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 
 __all__ = ["Domains", "Run"]
 
 _PID_BYTES = 32
+_LONGEST_PID = 10
 
 
 class Run(NamedTuple):
@@ -37,41 +43,71 @@ class Domains:
         root: the /proc that is read.
         state_dir: where libvirt keeps its pid files: `/run/libvirt/qemu`; of a session
             `$XDG_RUNTIME_DIR/libvirt/qemu/run`.
+        read: reads a file.
+        clock: seconds that never go back.
     """
 
-    def __init__(self, root: Path, state_dir: Path) -> None:
-        self._root = os.fspath(root)
+    def __init__(
+        self,
+        root: Path,
+        state_dir: Path,
+        *,
+        read: Read = read_file,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = ProcFiles(root, read)
         self._state_dir = os.fspath(state_dir)
+        self._read = read
+        self._command_lines = CommandLines(self._files.cmdline, clock=clock)
+        self._runs: dict[tuple[str, str], Run] = {}
 
     def check_view(self) -> None:
         """The host's /proc needs no more than that it shows its processes."""
 
-    def owner_of(self, pid: int, argv: Sequence[str]) -> str | None:
-        """The domain's UUID; None for a process that is not the one libvirt started for it."""
-        uuid, name = proc.domain_uuid(argv), proc.guest_name(argv)
-        return uuid if uuid and name and self._pid_of(name) == pid else None
+    def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:  # noqa: ARG002
+        """See `cachemon.qemu.discovery.Owners`; pid files are read anew each time."""
+        pids = ((self._pid_of(name), uuid) for uuid, name in guests.items())
+        return {pid: uuid for pid, uuid in pids if pid in entries}
 
-    def run_of(self, uuid: str, name: str) -> Run | None:
-        """The run of a domain; None when it has no process now."""
-        pid = self._pid_of(name)
-        stat = None if pid is None else proc.read_stat(f"{self._root}/{pid}")
-        if pid is None or stat is None or stat.dead:
-            return None
-        argv = proc.read_cmdline(f"{self._root}/{pid}") or ()
-        is_its = (proc.domain_uuid(argv), proc.guest_name(argv)) == (uuid, name)
-        return Run(pid, stat.start_time) if is_its else None
+    def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:
+        """Whether the process runs the domain that the pid file is of."""
+        return (proc.domain_uuid(argv), proc.guest_name(argv)) == (uid, guest)
+
+    def runs_of(self, guests: Mapping[str, str]) -> dict[str, Run]:
+        """The runs of domains, by UUID; one that has no process now is left out.
+
+        Blocks for 0.2 s at most, when a process can't be read. Not for the thread of the finder.
+
+        Args:
+            guests: by UUID the names of the domains.
+        """
+        runs = {(uuid, name): run for uuid, name in guests.items() if (run := self._process_of(name))}
+        known = {domain: run for domain, run in runs.items() if self._runs.get(domain) == run}
+        unknown = {domain: Process(*run) for domain, run in runs.items() if domain not in known}
+        argvs = self._command_lines.read({uuid: [process] for (uuid, _), process in unknown.items()})
+        confirmed = {
+            (uuid, name): runs[uuid, name]
+            for (uuid, name), process in unknown.items()
+            if self.confirms(uuid, name, argvs.get(process) or ())
+        }
+        self._runs = known | confirmed
+        return {uuid: run for (uuid, _), run in self._runs.items()}
 
     def goes_on(self, run: Run) -> bool:
         """Whether the process is still there."""
-        stat = proc.read_stat(f"{self._root}/{run.pid}")
+        stat = self._files.stat(run.pid)
         return stat is not None and not stat.dead and stat.start_time == run.start_time
 
+    def _process_of(self, name: str) -> Run | None:
+        pid = self._pid_of(name)
+        stat = None if pid is None else self._files.stat(pid)
+        return None if pid is None or stat is None or stat.dead else Run(pid, stat.start_time)
+
     def _pid_of(self, name: str) -> int | None:
-        if "/" in name:
+        if "/" in name or "\0" in name:
             return None
         try:
-            with Path(self._state_dir, f"{name}.pid").open("rb") as file:
-                text = file.read(_PID_BYTES).strip()
-        except (OSError, ValueError):  # ValueError: a NUL in the name
+            text = self._read(f"{self._state_dir}/{name}.pid", _PID_BYTES)
+        except OSError:
             return None
-        return int(text) if text.isdigit() else None
+        return parse_count(text, _LONGEST_PID)

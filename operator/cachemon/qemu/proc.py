@@ -1,16 +1,15 @@
-"""Files of /proc that tell whose process a QEMU is: parsers, and readers that answer None for a vanished one.
+"""What files of /proc tell of a process: parsers.
 
-Parsers are pure and total: whatever a process wrote into its name or command line, the answer is a value
-or None, never an exception. Every reader stops at a size that no real file of its kind reaches.
+They are pure and total: whatever a process wrote into its name or command line, the answer is a value or None,
+never an exception.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
+
+from cachemon.model.numbers import parse_count
 
 __all__ = [
     "Stat",
@@ -23,18 +22,7 @@ __all__ = [
     "pod_uid_of_mountinfo",
     "pod_uids_of_cgroup",
     "pod_uids_of_mountinfo",
-    "read_cgroup",
-    "read_cmdline",
-    "read_mountinfo",
-    "read_program",
-    "read_stat",
 ]
-
-STAT_BYTES = 4096
-CGROUP_BYTES = 64 * 1024
-CMDLINE_BYTES = 256 * 1024
-PROGRAM_BYTES = 4096
-MOUNTINFO_BYTES = 1024 * 1024
 
 _UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}"
 # A whole name in the path: `pod<uid>` of cgroupfs, `kubelet-kubepods-burstable-pod<uid>.slice` of systemd.
@@ -42,7 +30,6 @@ _POD_IN_CGROUP = re.compile(rf"/(?:[^/]*kubepods(?:-[a-z]+)?-)?pod({_UID})(?:\.s
 # What kubelet mounts into every container: the log of its end, /etc/hosts, and emptyDir volumes.
 _POD_IN_MOUNT = re.compile(rf"/({_UID})/(?:volumes/kubernetes\.io~empty-dir/|containers/|etc-hosts(?![^/]))")
 _DOMAIN_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NUMBER = re.compile(r"[0-9]{1,20}")
 _STATE_FIELD, _START_TIME_FIELD = 3, 22  # proc(5); fields count from 1, field 3 is the first after the name
 _ROOT_FIELD = 3  # of a mountinfo line, counted from 0
 
@@ -72,10 +59,8 @@ def parse_stat(text: str) -> Stat | None:
     fields = after.split()
     if not (opening and closing and before.strip()) or len(fields) <= _START_TIME_FIELD - _STATE_FIELD:
         return None
-    start_time = fields[_START_TIME_FIELD - _STATE_FIELD]
-    if not _NUMBER.fullmatch(start_time):
-        return None
-    return Stat(name, fields[0], int(start_time))
+    start_time = parse_count(fields[_START_TIME_FIELD - _STATE_FIELD])
+    return None if start_time is None else Stat(name, fields[0], start_time)
 
 
 def parse_cmdline(content: bytes) -> tuple[str, ...]:
@@ -164,53 +149,6 @@ def pod_uids_of_cgroup(text: str) -> frozenset[str]:
 def pod_uids_of_mountinfo(text: str) -> frozenset[str]:
     """Every pod that the roots of /proc/PID/mountinfo name."""
     return frozenset(_dashed(uid) for root in _mount_roots(text) for uid in _POD_IN_MOUNT.findall(root))
-
-
-def read_stat(directory: Path | str) -> Stat | None:
-    """Stat of the process or thread whose directory this is; None when it is gone."""
-    content = _read(f"{directory}/stat", STAT_BYTES)
-    return None if content is None else parse_stat(content.decode(errors="replace"))
-
-
-def read_program(directory: Path | str) -> str:
-    """The first word of the command line; empty where there is none, or no process any more."""
-    return parse_cmdline(_read(f"{directory}/cmdline", PROGRAM_BYTES) or b"\0")[0]
-
-
-def read_cmdline(directory: Path | str) -> tuple[str, ...] | None:
-    """Command line of the process whose directory this is; None when it is gone."""
-    content = _read(f"{directory}/cmdline", CMDLINE_BYTES)
-    return None if content is None else parse_cmdline(content)
-
-
-def read_cgroup(directory: Path | str) -> str | None:
-    """Text of the process's cgroup file; None when the process is gone."""
-    content = _read(f"{directory}/cgroup", CGROUP_BYTES)
-    return None if content is None else content.decode(errors="replace")
-
-
-def read_mountinfo(directory: Path | str) -> str | None:
-    """Text of the process's mountinfo file; None when the process is gone."""
-    content = _read(f"{directory}/mountinfo", MOUNTINFO_BYTES)
-    return None if content is None else content.decode(errors="replace")
-
-
-def _read(path: str, most: int) -> bytes | None:
-    """At most `most` bytes of a file of /proc; None when its process is gone or may not be looked at.
-
-    The kernel answers ENOENT on open and ESRCH on read of a process that ended in between, EPERM or EACCES
-    under hidepid=1. Any other error (no descriptors left) says nothing about the process, and is raised.
-    """
-    content = bytearray()
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while len(content) < most and (piece := os.read(descriptor, most - len(content))):
-                content += piece
-        finally:
-            os.close(descriptor)
-        return bytes(content)
-    return None
 
 
 def _cgroup_paths(text: str) -> Iterator[str]:

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tests.unit.qemu.fake_proc import NAME, FakeProc
 ROOT = Path(__file__).parents[3]
 POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 OTHER_POD = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
+GUEST = "tenant-a_vm1"
+WANTED = {POD: GUEST}
+BOTH = {POD: GUEST, OTHER_POD: GUEST}
 VCPU = ThreadClass.VCPU
 
 
@@ -40,8 +44,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def finder_of(root: Path, *, in_pod: bool = False, **settings: Any) -> QemuFinder:
-    return QemuFinder(root, Pods(root, in_pod=in_pod), **settings)
+def finder_of(root: Path, *, in_pod: bool = False, by_mounts: bool = False, **settings: Any) -> QemuFinder:
+    return QemuFinder(root, Pods(root, in_pod=in_pod, by_mounts=by_mounts), **settings)
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def settle(finder: QemuFinder, clock: Clock) -> None:
     """Scan until everything that is there has been known for a while, and was looked at a moment ago."""
     for seconds in (0, 1, 10, 100):
         clock.now += seconds
-        finder.find([POD])
+        finder.find(WANTED)
 
 
 def only(found: dict[str, tuple[Qemu, ...]]) -> Qemu:
@@ -71,7 +75,7 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
     fake.thread(60, 63, "IO iothread1", 4243)
     fake.thread(60, 70, "CPU 1/KVM", 4250)
     fake.qemu(80, OTHER_POD)
-    found = finder.find([POD])
+    found = finder.find(WANTED)
     assert found == {
         POD: (
             Qemu(
@@ -91,42 +95,45 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
     }
 
 
-def test_where_the_cgroup_says_nothing_the_mounts_tell_the_pod(fake: FakeProc, finder: QemuFinder) -> None:
+def test_where_the_cgroup_says_nothing_the_mounts_tell_the_pod_to_a_lab_alone(
+    fake: FakeProc, finder: QemuFinder
+) -> None:
     fake.qemu(60, None)
     root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/sockets"
     (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
-    assert only(finder.find([POD])).pid == 60
+    assert only(finder_of(fake.root, by_mounts=True).find(WANTED)).pid == 60
+    assert finder.find(WANTED) == {POD: ()}
 
 
-def test_the_cgroup_is_believed_before_the_mounts(fake: FakeProc, finder: QemuFinder) -> None:
+def test_the_cgroup_is_believed_before_the_mounts(fake: FakeProc) -> None:
     fake.qemu(60, OTHER_POD)
     root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/sockets"
     (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
-    assert finder.find([POD]) == {POD: ()}
+    assert finder_of(fake.root, by_mounts=True).find(WANTED) == {POD: ()}
 
 
 def test_a_pod_without_qemu_has_an_empty_answer_and_no_pods_none(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, OTHER_POD)
-    assert finder.find([POD]) == {POD: ()}
-    assert finder.find([]) == {}
+    assert finder.find(WANTED) == {POD: ()}
+    assert finder.find({}) == {}
 
 
 def test_a_program_under_another_name_is_known_by_its_command(fake: FakeProc, finder: QemuFinder) -> None:
     fake.process(60, "renamed", ["/usr/libexec/qemu-kvm", "-name", NAME], pod=POD)
-    assert only(finder.find([POD])).guest_name == "tenant-a_vm1"
+    assert only(finder.find(WANTED)).guest_name == "tenant-a_vm1"
 
 
 def test_a_qemu_that_names_no_thread_is_not_identifiable(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD, name="guest=tenant-a_vm1")
     fake.thread(60, 61, "qemu-system-x86")
-    assert not only(finder.find([POD])).identifiable
+    assert not only(finder.find(WANTED)).identifiable
 
 
 def test_a_qemu_that_is_still_starting_is_identifiable_before_its_first_vcpu(
     fake: FakeProc, finder: QemuFinder
 ) -> None:
     fake.qemu(60, POD)
-    qemu = only(finder.find([POD]))
+    qemu = only(finder.find(WANTED))
     assert qemu.identifiable
     assert not [thread for thread in qemu.threads if thread.thread_class is VCPU]
 
@@ -137,7 +144,7 @@ def test_a_hotplugged_vcpu_is_seen_at_the_next_scan(fake: FakeProc, finder: Qemu
     fake.thread(60, 62, "CPU 0/KVM")
     settle(finder, clock)
     fake.thread(60, 90, "CPU 1/KVM", 300)
-    assert Thread(90, 300, VCPU, 1) in only(finder.find([POD])).threads
+    assert Thread(90, 300, VCPU, 1) in only(finder.find(WANTED)).threads
 
 
 def test_a_thread_that_is_named_after_it_was_created_gets_its_class(
@@ -145,10 +152,10 @@ def test_a_thread_that_is_named_after_it_was_created_gets_its_class(
 ) -> None:
     fake.qemu(60, POD)
     fake.thread(60, 62, "qemu-system-x86", 120)
-    assert Thread(62, 120, ThreadClass.EMULATOR, None) in only(finder.find([POD])).threads
+    assert Thread(62, 120, ThreadClass.EMULATOR, None) in only(finder.find(WANTED)).threads
     fake.thread(60, 62, "CPU 0/KVM", 120)
     clock.now += 0.2
-    assert Thread(62, 120, VCPU, 0) in only(finder.find([POD])).threads
+    assert Thread(62, 120, VCPU, 0) in only(finder.find(WANTED)).threads
 
 
 def test_a_thread_that_ends_is_left_out(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
@@ -157,13 +164,13 @@ def test_a_thread_that_ends_is_left_out(fake: FakeProc, finder: QemuFinder, cloc
     fake.thread(60, 63, "worker")
     settle(finder, clock)
     fake.bury("60/task/63")
-    assert [thread.tid for thread in only(finder.find([POD])).threads] == [60, 62]
+    assert [thread.tid for thread in only(finder.find(WANTED)).threads] == [60, 62]
 
 
 def test_a_thread_that_ends_between_listing_and_reading_is_left_out(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     (fake.root / "60" / "task" / "62").mkdir()
-    assert [thread.tid for thread in only(finder.find([POD])).threads] == [60]
+    assert [thread.tid for thread in only(finder.find(WANTED)).threads] == [60]
 
 
 @pytest.mark.pitfall(12)
@@ -173,7 +180,7 @@ def test_a_reused_tid_is_another_thread(fake: FakeProc, finder: QemuFinder, cloc
     settle(finder, clock)
     fake.bury("60/task/62")
     fake.thread(60, 62, "worker", 500)
-    assert Thread(62, 500, ThreadClass.EMULATOR, None) in only(finder.find([POD])).threads
+    assert Thread(62, 500, ThreadClass.EMULATOR, None) in only(finder.find(WANTED)).threads
 
 
 @pytest.mark.pitfall(14)
@@ -183,15 +190,15 @@ def test_a_killed_qemu_is_gone_even_while_nobody_has_waited_for_it(
     fake.qemu(60, POD)
     settle(finder, clock)
     fake.stat(fake.root / "60", 60, "qemu-system-x86", 100, state="Z")
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
     fake.bury("60")
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
 
 
 def test_a_qemu_that_dies_between_two_reads_is_left_out(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     fake.bury("60/task")
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
 
 
 @pytest.mark.pitfall(14)
@@ -200,7 +207,7 @@ def test_a_pid_that_another_program_got_is_no_qemu_any_more(fake: FakeProc, find
     settle(finder, clock)
     fake.bury("60")
     fake.process(60, "sh", ["sh"], pod=POD, start_time=900)
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
 
 
 def test_a_qemu_with_the_pid_of_a_long_known_program_is_found_at_once(
@@ -210,7 +217,7 @@ def test_a_qemu_with_the_pid_of_a_long_known_program_is_found_at_once(
     settle(finder, clock)
     fake.bury("60")
     fake.qemu(60, POD, start_time=900)
-    assert only(finder.find([POD])).start_time == 900
+    assert only(finder.find(WANTED)).start_time == 900
 
 
 def test_a_start_time_of_another_process_is_never_paired_with_old_threads(
@@ -221,8 +228,8 @@ def test_a_start_time_of_another_process_is_never_paired_with_old_threads(
     settle(finder, clock)
     fake.qemu(60, POD, start_time=900)
     fake.thread(60, 62, "CPU 0/KVM", 901)
-    assert finder.find([POD]) == {POD: ()}
-    qemu = only(finder.find([POD]))
+    assert finder.find(WANTED) == {POD: ()}
+    qemu = only(finder.find(WANTED))
     assert qemu.start_time == 900
     assert Thread(62, 901, VCPU, 0) in qemu.threads
 
@@ -234,31 +241,31 @@ def test_a_process_that_turns_into_qemu_by_exec_is_found_however_late(
     fake.process(60, "rpc-virtqemud", ["virtqemud"], pod=POD)
     start = clock.now
     while clock.now <= start + waited:
-        assert finder.find([POD]) == {POD: ()}
+        assert finder.find(WANTED) == {POD: ()}
         clock.now += 0.2
     fake.qemu(60, POD)
     clock.now += max(0.2, min(60.0, waited / 4))
-    assert only(finder.find([POD])).pid == 60
+    assert only(finder.find(WANTED)).pid == 60
 
 
 def test_a_qemu_whose_command_line_is_not_there_yet_is_looked_at_again(
     fake: FakeProc, finder: QemuFinder, clock: Clock
 ) -> None:
     fake.process(60, "qemu-system-x86", [], pod=POD)
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
     fake.qemu(60, POD)
     clock.now += 0.2
-    assert only(finder.find([POD])).guest_name == "tenant-a_vm1"
+    assert only(finder.find(WANTED)).guest_name == "tenant-a_vm1"
 
 
 def test_a_qemu_that_is_moved_to_its_cgroup_after_its_start_is_found(
     fake: FakeProc, finder: QemuFinder, clock: Clock
 ) -> None:
     fake.qemu(60, None)
-    assert finder.find([POD]) == {POD: ()}
+    assert finder.find(WANTED) == {POD: ()}
     fake.qemu(60, POD)
     clock.now += 0.2
-    assert only(finder.find([POD])).pid == 60
+    assert only(finder.find(WANTED)).pid == 60
 
 
 def test_settled_processes_are_not_read_again(fake: FakeProc, finder: QemuFinder, clock: Clock) -> None:
@@ -266,22 +273,22 @@ def test_settled_processes_are_not_read_again(fake: FakeProc, finder: QemuFinder
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 0/KVM")
     settle(finder, clock)
-    before = only(finder.find([POD]))
+    before = only(finder.find(WANTED))
     for path in ("50/stat", "50/cmdline", "60/cmdline", "60/cgroup", "60/task/62/stat"):
         (fake.root / path).unlink()
-    assert only(finder.find([POD])) == before
+    assert only(finder.find(WANTED)) == before
 
 
 @pytest.mark.pitfall(14)
 def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     fake.qemu(7, POD)
-    assert [qemu.pid for qemu in finder.find([POD])[POD]] == [7, 60]
+    assert [qemu.pid for qemu in finder.find(WANTED)[POD]] == [7, 60]
 
 
 def test_a_missing_proc_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ProcUnreadableError, match="hostPID") as caught:
-        finder_of(tmp_path / "nowhere").find([POD])
+        finder_of(tmp_path / "nowhere").find(WANTED)
     assert caught.value.reason == "ProcUnreadable"
 
 
@@ -290,10 +297,10 @@ def test_a_proc_that_hides_other_users_processes_is_an_error_that_says_what_to_d
     (fake.root / "self").unlink()
     (fake.root / "self").symlink_to("4711")
     with pytest.raises(ProcUnreadableError, match="hidepid=0") as caught:
-        finder_of(fake.root).find([POD])
+        finder_of(fake.root).find(WANTED)
     assert caught.value.reason == "ProcHidden"
     fake.process(1, "systemd", ["/sbin/init"])
-    assert finder_of(fake.root).find([POD]) == {POD: ()}
+    assert finder_of(fake.root).find(WANTED) == {POD: ()}
 
 
 @pytest.mark.pitfall(15)
@@ -302,15 +309,15 @@ def test_a_pod_without_the_hosts_pids_is_told_to_take_them(fake: FakeProc) -> No
     (fake.root / "1" / "ns").mkdir()
     (fake.root / "1" / "ns" / "pid").touch()
     with pytest.raises(ProcUnreadableError, match="hostPID: true") as caught:
-        finder_of(fake.root, in_pod=True).find([POD])
+        finder_of(fake.root, in_pod=True).find(WANTED)
     assert caught.value.reason == "HostPIDMissing"
-    assert finder_of(fake.root).find([POD]) == {POD: ()}, "a program outside of pods may share what PID 1 has"
+    assert finder_of(fake.root).find(WANTED) == {POD: ()}, "a program outside of pods may share what PID 1 has"
     fake.process(4711, "cachemon-agent", ["cachemon-agent"], pod=OTHER_POD)
     fake.process(1, "systemd", ["/sbin/init"])
     (fake.root / "self").unlink()
     (fake.root / "self").symlink_to("4711")
     (fake.root / "1" / "ns").rename(fake.root / "4711" / "ns")
-    assert finder_of(fake.root, in_pod=True).find([POD]) == {POD: ()}
+    assert finder_of(fake.root, in_pod=True).find(WANTED) == {POD: ()}
 
 
 @pytest.mark.pitfall(15)
@@ -323,7 +330,7 @@ def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_
         "from cachemon.qemu.discovery import QemuFinder\n"
         "from cachemon.qemu.pods import Pods\n"
         "root = Path(sys.argv[1])\n"
-        "try: print(QemuFinder(root, Pods(root)).find(['x']))\n"
+        "try: print(QemuFinder(root, Pods(root)).find({'x': 'y'}))\n"
         "except ProcUnreadableError as err: print(err.reason)"
     )
     proc = tmp_path / "proc"
@@ -345,17 +352,17 @@ def test_a_process_that_claims_another_pod_is_found_in_its_own(fake: FakeProc, f
     fake.qemu(60, OTHER_POD)
     nested = f"0::/kubepods/burstable/pod{OTHER_POD}/{'a1' * 32}/kubepods/pod{POD}/{'b2' * 32}\n"
     (fake.root / "60" / "cgroup").write_text(nested)
-    found = finder.find([POD, OTHER_POD])
+    found = finder.find(BOTH)
     assert found[POD] == ()
     assert [qemu.pid for qemu in found[OTHER_POD]] == [60]
 
 
-def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc, finder: QemuFinder) -> None:
+def test_a_process_whose_mounts_name_two_pods_is_in_neither(fake: FakeProc) -> None:
     fake.qemu(60, None)
     own, forged = f"/pods/{OTHER_POD}/etc-hosts", f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
     lines = [f"9 1 0:1 {own} /etc/hosts rw - xfs a rw", f"10 1 0:2 {forged} /disk/x rw - ext4 b rw", ""]
     (fake.root / "60" / "mountinfo").write_text("\n".join(lines))
-    assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
+    assert finder_of(fake.root, by_mounts=True).find(BOTH) == {POD: (), OTHER_POD: ()}
 
 
 def test_mounts_of_a_pod_that_the_agent_sees_do_not_hide_the_pod_from_its_cgroup(fake: FakeProc) -> None:
@@ -363,15 +370,15 @@ def test_mounts_of_a_pod_that_the_agent_sees_do_not_hide_the_pod_from_its_cgroup
     root = f"/var/lib/kubelet/pods/{POD}/volumes/kubernetes.io~empty-dir/data/sub"
     (fake.root / "1" / "mountinfo").write_text(f"9 1 0:1 {root} /var/lib/kubelet/x rw - xfs a rw\n")
     fake.qemu(60, POD)
-    assert only(finder_of(fake.root).find([POD])).pid == 60
+    assert only(finder_of(fake.root, by_mounts=True).find(WANTED)).pid == 60
 
 
-def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc, finder: QemuFinder) -> None:
+def test_mounts_are_not_asked_where_the_cgroups_contradict_each_other(fake: FakeProc) -> None:
     fake.qemu(60, OTHER_POD)
     (fake.root / "60" / "cgroup").write_text(f"2:cpu:/kubepods/pod{OTHER_POD}/x\n1:pids:/kubepods/pod{POD}/x\n")
     forged = f"/{POD}/volumes/kubernetes.io~empty-dir/sockets"
     (fake.root / "60" / "mountinfo").write_text(f"9 1 0:1 {forged} /disk/x rw - ext4 b rw\n")
-    assert finder.find([POD, OTHER_POD]) == {POD: (), OTHER_POD: ()}
+    assert finder_of(fake.root, by_mounts=True).find(BOTH) == {POD: (), OTHER_POD: ()}
 
 
 def test_the_pod_that_the_node_runs_in_is_nobodys(fake: FakeProc) -> None:
@@ -380,14 +387,14 @@ def test_the_pod_that_the_node_runs_in_is_nobodys(fake: FakeProc) -> None:
     fake.qemu(60, POD)
     for pid, inside in ((1, ""), (60, f"/kubepods/pod{POD}/{'d4' * 32}")):
         (fake.root / str(pid) / "cgroup").write_text(f"0::{around}{inside}\n")
-    assert [qemu.pid for qemu in finder_of(fake.root).find([POD])[POD]] == [60]
+    assert [qemu.pid for qemu in finder_of(fake.root).find(WANTED)[POD]] == [60]
 
 
 def test_of_two_threads_with_the_name_of_one_vcpu_the_older_is_it(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 0/KVM", 120)
     fake.thread(60, 61, "CPU 0/KVM", 130)
-    classes = {thread.tid: thread.thread_class for thread in only(finder.find([POD])).threads}
+    classes = {thread.tid: thread.thread_class for thread in only(finder.find(WANTED)).threads}
     assert classes == {60: ThreadClass.EMULATOR, 61: ThreadClass.EMULATOR, 62: VCPU}
 
 
@@ -396,7 +403,7 @@ def test_of_a_pod_full_of_qemus_no_more_are_looked_into_than_it_takes_to_tell(
 ) -> None:
     for pid in range(60, 90):
         fake.qemu(pid, POD)
-    assert [qemu.pid for qemu in finder.find([POD])[POD]] == list(range(60, 61 + MOST_QEMUS))
+    assert [qemu.pid for qemu in finder.find(WANTED)[POD]] == list(range(60, 61 + MOST_QEMUS))
 
 
 HOSTILE_NAMES = [
@@ -411,7 +418,7 @@ def test_no_threads_name_makes_a_vcpu_that_is_none(fake: FakeProc, finder: QemuF
     fake.thread(60, 62, "CPU 0/KVM", 120)
     fake.thread(60, 63, "worker", 130)
     (fake.root / "60/task/63/stat").write_bytes(b"63 (" + name + b") S " + b"0 " * 18 + b"130 0\n")
-    vcpus = {thread.tid: thread.vcpu for thread in only(finder.find([POD])).threads if thread.thread_class is VCPU}
+    vcpus = {thread.tid: thread.vcpu for thread in only(finder.find(WANTED)).threads if thread.thread_class is VCPU}
     assert vcpus == {62: 0}
 
 
@@ -424,12 +431,12 @@ def test_no_content_of_a_process_makes_a_scan_fail_or_hides_its_neighbour(
     fake = FakeProc(tmp_path_factory.mktemp("hostile"))
     fake.qemu(60, POD)
     fake.thread(60, 62, "CPU 0/KVM")
-    before = finder_of(fake.root).find([POD])
+    before = finder_of(fake.root).find(WANTED)
     fake.qemu(70, OTHER_POD)
     for name, content in (("stat", stat), ("cmdline", cmdline), ("cgroup", cgroup), ("mountinfo", mounts)):
         (fake.root / "70" / name).write_bytes(content)
     (fake.root / "70" / "task" / "70" / "stat").write_bytes(stat)
-    assert finder_of(fake.root).find([POD]) == before
+    assert finder_of(fake.root).find(WANTED) == before
 
 
 def test_files_without_end_cost_their_own_pod_alone(fake: FakeProc, finder: QemuFinder) -> None:
@@ -438,7 +445,7 @@ def test_files_without_end_cost_their_own_pod_alone(fake: FakeProc, finder: Qemu
     for name in ("cmdline", "cgroup", "mountinfo"):
         (fake.root / "70" / name).unlink()
         (fake.root / "70" / name).symlink_to("/dev/zero")
-    found = finder.find([POD, OTHER_POD])
+    found = finder.find(BOTH)
     assert (len(found[POD]), found[OTHER_POD]) == (1, ())
 
 
@@ -447,7 +454,23 @@ def test_of_a_qemu_with_a_flood_of_threads_only_so_many_are_read(fake: FakeProc,
     for tid in range(61, 81):
         fake.thread(60, tid, "worker")
     finder = finder_of(fake.root, most_threads=10, clock=clock)
-    assert len(only(finder.find([POD])).threads) == 10
+    assert len(only(finder.find(WANTED)).threads) == 10
+
+
+class Own:
+    """Owns some processes, whatever they are."""
+
+    def __init__(self, *pids: int) -> None:
+        self.pids = pids
+
+    def check_view(self) -> None:
+        """It shows them."""
+
+    def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], _now: float) -> dict[int, str]:
+        return {pid: uid for uid in guests for pid in self.pids if pid in entries}
+
+    def confirms(self, _uid: str, _guest: str, _argv: Sequence[str]) -> bool:
+        return True
 
 
 def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> None:
@@ -456,18 +479,12 @@ def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> Non
     script = f'read go; exec "{program}" 60'
     with subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE) as child:
         try:
-            finder = finder_of(Path("/proc"))
-            finder.find([])
-            assert finder._processes[child.pid].identity is None
+            finder = QemuFinder(Path("/proc"), Own(child.pid))
+            assert finder.find(WANTED) == {POD: ()}
             assert child.stdin
             child.stdin.write(b"\n")
             child.stdin.flush()
-
-            def identity() -> object:
-                finder.find([])
-                return finder._processes[child.pid].identity
-
-            until("the shell to become QEMU", identity, seconds=10)
+            until("the shell to become QEMU", lambda: finder.find(WANTED)[POD], seconds=10)
         finally:
             child.kill()
 
@@ -477,8 +494,8 @@ def test_a_real_reused_pid_is_noticed_from_the_listing_alone() -> None:
     if not os.access(last_pid, os.W_OK):
         pytest.skip("choosing a PID needs CAP_SYS_ADMIN and CONFIG_CHECKPOINT_RESTORE")
     clock = Clock()
-    finder = finder_of(Path("/proc"), clock=clock)
     first = subprocess.Popen(["/bin/sleep", "60"])
+    finder = QemuFinder(Path("/proc"), Own(first.pid), clock=clock)
     settle(finder, clock)
     known = finder._processes[first.pid]
     first.kill()
@@ -488,7 +505,7 @@ def test_a_real_reused_pid_is_noticed_from_the_listing_alone() -> None:
         last_pid.write_text(str(first.pid - 1))
         with subprocess.Popen(["/bin/sleep", "60"]) as second:
             try:
-                finder.find([])
+                finder.find(WANTED)
             finally:
                 second.kill()
         return second.pid == first.pid

@@ -29,7 +29,7 @@ class Host:
         (self.state / f"{name}.pid").write_text(str(text))
 
     def pids(self, uuid: str = UUID) -> list[int]:
-        return [qemu.pid for qemu in self.finder.find([uuid])[uuid]]
+        return [qemu.pid for qemu in self.finder.find({uuid: "vm1"})[uuid]]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_qemu_is_the_domains_whose_pid_file_names_it(host: Host) -> None:
     host.qemu(60)
     host.pid_file("60")
     host.proc.thread(60, 62, "CPU 0/KVM")
-    (qemu,) = host.finder.find([UUID])[UUID]
+    (qemu,) = host.finder.find({UUID: "vm1"})[UUID]
     assert (qemu.pid, qemu.owner_uid, qemu.guest_name, len(qemu.threads)) == (60, UUID, "vm1", 2)
 
 
@@ -59,8 +59,10 @@ def test_a_domain_can_not_claim_anothers_uuid_nor_name(host: Host) -> None:
     host.pid_file("60")
     host.qemu(70, uuid=UUID, name="vm2")
     host.pid_file("70", "vm2")
-    found = {qemu.pid: qemu.guest_name for qemu in host.finder.find([UUID])[UUID]}
-    assert found == {60: "vm1", 70: "vm2"}, "the name tells the second one apart"
+    assert host.pids() == [60]
+    assert host.finder.find({UUID: "vm2"}) == {UUID: (host.finder._processes[70].qemu,)}, "libvirt gives it its name"
+    host.proc.bury("60")
+    assert host.pids() == []
 
 
 @pytest.mark.parametrize("text", ["", "x", "-60", "60 61", "6" * 100])
@@ -97,15 +99,15 @@ def test_a_restarted_domain_is_its_new_process(host: Host) -> None:
 
 
 def test_a_run_is_the_process_of_the_pid_file_and_goes_on_as_long_as_that_is_there(host: Host) -> None:
-    assert host.domains.run_of(UUID, "vm1") is None
+    assert host.domains.runs_of({UUID: "vm1"}) == {}
     host.qemu(60, start_time=4242)
     host.pid_file("60")
     run = Run(60, 4242)
-    assert host.domains.run_of(UUID, "vm1") == run
+    assert host.domains.runs_of({UUID: "vm1"}) == {UUID: run}
     assert host.domains.goes_on(run)
     host.proc.bury("60")
     assert not host.domains.goes_on(run)
-    assert host.domains.run_of(UUID, "vm1") is None
+    assert host.domains.runs_of({UUID: "vm1"}) == {}
 
 
 def test_a_reused_pid_is_no_run_of_the_domain(host: Host) -> None:
@@ -113,7 +115,7 @@ def test_a_reused_pid_is_no_run_of_the_domain(host: Host) -> None:
     host.pid_file("60")
     host.proc.bury("60")
     host.qemu(60, uuid=OTHER, name="vm2", start_time=9999)
-    assert host.domains.run_of(UUID, "vm1") is None
+    assert host.domains.runs_of({UUID: "vm1"}) == {}
     assert not host.domains.goes_on(Run(60, 4242))
 
 
@@ -121,5 +123,5 @@ def test_a_zombie_runs_nothing(host: Host) -> None:
     host.qemu(60, start_time=4242)
     host.pid_file("60")
     host.proc.stat(host.proc.root / "60", 60, "qemu-system-x86", 4242, state="Z")
-    assert host.domains.run_of(UUID, "vm1") is None
+    assert host.domains.runs_of({UUID: "vm1"}) == {}
     assert not host.domains.goes_on(Run(60, 4242))

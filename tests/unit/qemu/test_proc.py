@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.qemu import proc
+from cachemon.qemu.proc_files import ProcFiles
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "kubevirt" / "mountinfo"
@@ -212,7 +213,7 @@ def test_a_stat_that_is_none_is_none(text: str) -> None:
 
 
 def test_this_tests_own_stat_is_read() -> None:
-    stat = proc.read_stat("/proc/self")
+    stat = ProcFiles(Path("/proc")).stat("self")
     assert stat is not None
     assert stat.start_time > 0
     assert not stat.dead
@@ -308,29 +309,3 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
 @given(st.binary())
 def test_no_bytes_make_the_command_line_fail(content: bytes) -> None:
     assert bool(proc.parse_cmdline(content)) == bool(content)
-
-
-def test_a_vanished_process_is_a_value(tmp_path: Path) -> None:
-    gone = tmp_path / "4711"
-    assert proc.read_stat(gone) is None
-    assert proc.read_cmdline(gone) is None
-    assert proc.read_cgroup(gone) is None
-    assert proc.read_mountinfo(gone) is None
-
-
-def test_a_file_without_end_is_read_up_to_a_bound(tmp_path: Path) -> None:
-    for name in ("cgroup", "cmdline", "mountinfo", "stat"):
-        (tmp_path / name).symlink_to("/dev/zero")
-    assert len(proc.read_cgroup(tmp_path) or "") == proc.CGROUP_BYTES
-    assert len(proc.read_mountinfo(tmp_path) or "") == proc.MOUNTINFO_BYTES
-    assert len(proc.read_cmdline(tmp_path) or ()) == proc.CMDLINE_BYTES
-    assert proc.read_stat(tmp_path) is None
-    assert len(proc.read_program(tmp_path)) == 0
-
-
-def test_the_program_is_read_without_the_rest_of_a_huge_command_line(tmp_path: Path) -> None:
-    (tmp_path / "cmdline").write_bytes(b"/usr/bin/qemu-kvm\0" + b"x" * 1_000_000)
-    assert proc.read_program(tmp_path) == "/usr/bin/qemu-kvm"
-    assert proc.read_program(tmp_path / "gone") == ""
-    (tmp_path / "cmdline").write_bytes(b"x" * 1_000_000)
-    assert proc.read_program(tmp_path) == "x" * proc.PROGRAM_BYTES

@@ -1,0 +1,106 @@
+"""A process that holds its mmap lock nearly all the time: whoever reads its command line waits.
+
+Its threads move large mappings to and fro by mremap(2), and each move holds the lock while the kernel moves the page
+tables' entries one by one. The pages are all the page of zeros: it costs page tables alone, 2 MiB for each GiB.
+"""
+
+import ctypes
+import mmap
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab.wait import until
+
+__all__ = ["LockHolder"]
+
+_HUGE = 2 * 1024 * 1024
+_PAGE = 4096
+_ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+_FIXED, _MAY_MOVE_TO_FIXED = 0x10, 3  # linux/mman.h
+_NO_HUGE_PAGES, _POPULATE_READ = 15, 22  # linux/mman.h; the second since Linux 5.14
+_START_SECONDS = 60.0
+_HELD_SECONDS = 0.3
+
+
+class LockHolder:
+    """Runs one; a context manager.
+
+    Args:
+        name: of the process.
+        threads: that move mappings.
+        mib: size of each mapping.
+    """
+
+    def __init__(self, name: str = "qemu-system-x86", *, threads: int = 40, mib: int = 2048) -> None:
+        command = [sys.executable, "-S", "-m", "lab.lock_holder", name, str(threads), str(mib)]
+        self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def enter(self, cgroup: Path) -> None:
+        """Move it into a cgroup that exists."""
+        (cgroup / "cgroup.procs").write_text(str(self.pid))
+
+    def wait_until_it_holds(self) -> None:
+        """Until a read of its command line has taken long three times."""
+        long = [0]
+
+        def read() -> bool:
+            began = time.monotonic()
+            Path(f"/proc/{self.pid}/cmdline").read_bytes()
+            long[0] += time.monotonic() - began > _HELD_SECONDS
+            return long[0] > 2
+
+        until("the process to hold its mmap lock", read, seconds=_START_SECONDS)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def main() -> None:
+    """Hold it until killed."""
+    name, threads, mib = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    Path("/proc/self/comm").write_text(name)
+    for _ in range(threads):
+        threading.Thread(target=_move_to_and_fro, args=(mib << 20,), daemon=True).start()
+    threading.Event().wait()
+
+
+def _move_to_and_fro(size: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    for call in (libc.mmap, libc.mremap):
+        call.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    room = libc.mmap(None, 2 * size + 4 * _HUGE, mmap.PROT_NONE, _ANONYMOUS, -1, 0)
+    here = (room + _HUGE - 1) // _HUGE * _HUGE
+    there = here + size + _HUGE + _PAGE  # not aligned as `here` is: whole page tables can't be moved
+    libc.mmap(here, size, mmap.PROT_READ, _ANONYMOUS | _FIXED, -1, 0)
+    libc.madvise(here, size, _NO_HUGE_PAGES)
+    libc.madvise(here, size, _POPULATE_READ)
+    while libc.mremap(here, size, size, _MAY_MOVE_TO_FIXED, there) == there:
+        here, there = there, here
+    raise OSError(ctypes.get_errno(), "mremap failed")
+
+
+if __name__ == "__main__":
+    main()
