@@ -9,22 +9,19 @@ import mmap
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.wait import until
-
 __all__ = ["LockHolder"]
 
+_NO_ACCESS = 0
 _HUGE = 2 * 1024 * 1024
 _PAGE = 4096
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-_FIXED, _MAY_MOVE_TO_FIXED = 0x10, 3  # linux/mman.h
+_FIXED = 0x10  # linux/mman.h
+_MOVE = 1 | 2 | 4  # MREMAP_MAYMOVE, _FIXED, and _DONTUNMAP: else another mapping could get into the hole
 _NO_HUGE_PAGES, _POPULATE_READ = 15, 22  # linux/mman.h; the second since Linux 5.14
-_START_SECONDS = 60.0
-_HELD_SECONDS = 0.3
 
 
 class LockHolder:
@@ -36,9 +33,9 @@ class LockHolder:
         mib: size of each mapping.
     """
 
-    def __init__(self, name: str = "qemu-system-x86", *, threads: int = 40, mib: int = 2048) -> None:
+    def __init__(self, name: str = "qemu-system-x86", *, threads: int = 20, mib: int = 1024) -> None:
         command = [sys.executable, "-S", "-m", "lab.lock_holder", name, str(threads), str(mib)]
-        self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE)
 
     @property
     def pid(self) -> int:
@@ -50,21 +47,16 @@ class LockHolder:
         (cgroup / "cgroup.procs").write_text(str(self.pid))
 
     def wait_until_it_holds(self) -> None:
-        """Until a read of its command line has taken long three times."""
-        long = [0]
-
-        def read() -> bool:
-            began = time.monotonic()
-            Path(f"/proc/{self.pid}/cmdline").read_bytes()
-            long[0] += time.monotonic() - began > _HELD_SECONDS
-            return long[0] > 2
-
-        until("the process to hold its mmap lock", read, seconds=_START_SECONDS)
+        """Until it does."""
+        if not self._process.stdout or not self._process.stdout.readline():
+            raise RuntimeError("the process that is to hold its mmap lock has ended")
 
     def stop(self) -> None:
         """End it."""
         self._process.kill()
         self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
@@ -79,25 +71,29 @@ def main() -> None:
     """Hold it until killed."""
     name, threads, mib = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     Path("/proc/self/comm").write_text(name)
+    together = threading.Barrier(threads)
     for _ in range(threads):
-        threading.Thread(target=_move_to_and_fro, args=(mib << 20,), daemon=True).start()
+        threading.Thread(target=_move_to_and_fro, args=(mib << 20, together), daemon=True).start()
     threading.Event().wait()
 
 
-def _move_to_and_fro(size: int) -> None:
+def _move_to_and_fro(size: int, together: threading.Barrier) -> None:
+    together.wait()  # a thread can't be started while the lock is held
     libc = ctypes.CDLL(None, use_errno=True)
     for call in (libc.mmap, libc.mremap):
         call.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
     libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    room = libc.mmap(None, 2 * size + 4 * _HUGE, mmap.PROT_NONE, _ANONYMOUS, -1, 0)
+    room = libc.mmap(None, 2 * size + 4 * _HUGE, _NO_ACCESS, _ANONYMOUS, -1, 0)
     here = (room + _HUGE - 1) // _HUGE * _HUGE
     there = here + size + _HUGE + _PAGE  # not aligned as `here` is: whole page tables can't be moved
     libc.mmap(here, size, mmap.PROT_READ, _ANONYMOUS | _FIXED, -1, 0)
     libc.madvise(here, size, _NO_HUGE_PAGES)
     libc.madvise(here, size, _POPULATE_READ)
-    while libc.mremap(here, size, size, _MAY_MOVE_TO_FIXED, there) == there:
+    if together.wait() == 0:
+        print(flush=True)
+    while libc.mremap(here, size, size, _MOVE, there) == there:
         here, there = there, here
     raise OSError(ctypes.get_errno(), "mremap failed")
 

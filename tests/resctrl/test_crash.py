@@ -10,7 +10,8 @@ import pytest
 from cachemon.agent.targets import BoundTarget
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
-from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
+from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_reader import Capabilities
 from lab.emulator import Emulator
 from tests.resctrl.busy_threads import BusyThreads
 from tests.resctrl.test_reconcile import ALL, WELL, Node, states, wanting

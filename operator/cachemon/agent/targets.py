@@ -15,6 +15,7 @@ from cachemon.model.api import (
     parse_cache_monitor_group,
 )
 from cachemon.model.group_limit import Claim, admitted
+from cachemon.model.numbers import parse_count
 
 __all__ = [
     "BoundLayout",
@@ -139,8 +140,7 @@ class Departures:
 
 def _version(group: CacheMonitorGroup) -> int:
     """The resourceVersions of one kind are comparable numbers (KEP-5504, Kubernetes 1.35)."""
-    version = group.resource_version
-    return int(version) if version.isdecimal() else 0
+    return parse_count(group.resource_version) or 0
 
 
 def _target(node_name: str, group: CacheMonitorGroup) -> BoundTarget:

@@ -140,6 +140,15 @@ class ControlClient:
         """
         self.request({"op": "block", "id": block, "online": online})
 
+    def replace_content(self, path: str, text: str) -> None:
+        """Let a file say something else until `heal`.
+
+        Args:
+            path: from the root of the file system, without wildcards.
+            text: its content; bytes that are no UTF-8 as surrogates (`surrogateescape`).
+        """
+        self.request({"op": "content", "path": path, "text": text})
+
     def fail(self, operation: str, path: str, number: int, *, times: int | None = 1, skip: int = 0) -> None:
         """Let system calls fail.
 

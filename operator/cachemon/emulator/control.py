@@ -50,6 +50,7 @@ class Control:
             "fault": self._fault,
             "faults": self._list_faults,
             "heal": self._heal,
+            "content": self._content,
         }
         try:
             request = json.loads(line)
@@ -151,6 +152,13 @@ class Control:
                 times=times,
             )
         )
+        return {}
+
+    def _content(self, request: dict[str, Any]) -> dict[str, Any]:
+        path, text = request["path"], request["text"]
+        if not isinstance(path, str) or not isinstance(text, str):
+            raise ValueError("path and text must be texts")
+        self._faults.contents[path] = text.encode("utf-8", "surrogateescape")
         return {}
 
     def _list_faults(self, _: dict[str, Any]) -> dict[str, Any]:

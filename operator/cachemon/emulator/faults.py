@@ -55,6 +55,7 @@ class Faults:
 
     Attributes:
         calls: how many there were of each operation.
+        contents: by path what a file says instead of what it has to say: as other kernels write it, or as garbage.
     """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -62,6 +63,7 @@ class Faults:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
+        self.contents: dict[str, bytes] = {}
 
     def add(self, fault: Fault) -> None:
         """Let something go wrong from now on."""
@@ -73,6 +75,7 @@ class Faults:
         with self._lock:
             self._faults.clear()
             self.calls.clear()
+            self.contents.clear()
 
     def added(self) -> list[Fault]:
         """Those that were added since the last `clear`, spent ones too."""

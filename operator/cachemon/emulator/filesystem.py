@@ -128,6 +128,8 @@ class FileSystem:
         """Read an open file."""
         opened = self._files[handle]
         self._faults.meet("read", lambda: opened.file.path)
+        if self._faults.contents and (content := self._faults.contents.get(opened.file.path)) is not None:
+            return content[offset : offset + size]
         return self._resctrl.read(opened, size, offset, self._caller())
 
     def write(self, _path: str | None, data: bytes, _offset: int, handle: int) -> int:

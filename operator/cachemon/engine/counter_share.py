@@ -9,7 +9,8 @@ from cachemon.model.errors import ResctrlBusyError
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.assignment import apply_counters, read_pool
-from cachemon.resctrl.tree import Capabilities, ResctrlTree
+from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_reader import Capabilities
 
 __all__ = ["share_counters_out"]
 

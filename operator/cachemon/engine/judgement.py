@@ -16,6 +16,8 @@ from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, each_once
 
 __all__ = ["Carried", "RmidCount", "cells_by_group", "judge", "presences_of"]
 
+_MOST_NAMED = 4
+
 
 class RmidCount(NamedTuple):
     """Whose the machine's RMIDs are, and the most that we may take (None: as many as there are)."""
@@ -110,12 +112,8 @@ def _judge_group(
     gaps = [gap for presence in there if (gap := shortfall(group, presence, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return stands(GroupState.WAITING, waiting.reason, waiting.message)
-    if foreign := carried.plan.foreign.get(key):
-        return stands(
-            GroupState.DEGRADED,
-            Reason.THREADS_IN_FOREIGN_GROUP,
-            f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
-        )
+    if held := _held_by_others(key, carried.plan):
+        return stands(GroupState.DEGRADED, *held)
     cells = carried.cells.get(key, ())
     if lack := _lack_of_rmids(key, cells, carried):
         return stands(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)
@@ -148,6 +146,23 @@ def _lack_of_rmids(key: GroupKey, cells: Sequence[MonGroupName], carried: Carrie
             "freed ones come back when their cache lines have gone; it is tried again"
         )
     return ""
+
+
+def _held_by_others(key: GroupKey, plan: Plan) -> Obstacle | None:
+    if foreign := plan.foreign.get(key):
+        return Obstacle(
+            Reason.THREADS_IN_FOREIGN_GROUP,
+            f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
+        )
+    if suspects := plan.unsure.get(key):
+        named = ", ".join(where.path for where in suspects[:_MOST_NAMED])
+        more = f" and {len(suspects) - _MOST_NAMED} more" if len(suspects) > _MOST_NAMED else ""
+        return Obstacle(
+            Reason.FOREIGN_GROUP_UNREADABLE,
+            f"groups of another program can't be read and may hold threads of this one: {named}{more}; no thread is "
+            "taken from them; make their tasks files readable, or remove them",
+        )
+    return None
 
 
 def _no_qemu(target: Target[Wanted], carried: Carried) -> Obstacle:

@@ -36,7 +36,8 @@ from cachemon.qemu.proc_files import ProcFiles
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree import Capabilities, ResctrlTree
+from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_reader import Capabilities
 
 __all__ = ["Reconciler"]
 
@@ -190,7 +191,8 @@ class Reconciler(Generic[W]):
             plan, by_group, applied.failed, without_rmid, count, self._words, seen, self._uncounted, basis.obstacles
         )
         layouts = tuple(judge(target, qemus[target.object.uid], carried) for target in targets)
-        node = _node_facts(basis, tuple(observed.control_groups), count)
+        counting = tuple(name for name in observed.control_groups if name not in observed.pseudo_locked)
+        node = _node_facts(basis, counting, count)
         return Layout(node, layouts, _awaits_threads(layouts)), not plan.actions and held_for == self._held_for
 
     def _qemus_of(self, targets: Sequence[Target[W]]) -> dict[str, tuple[Qemu, ...]]:
@@ -251,7 +253,7 @@ class Reconciler(Generic[W]):
         """The cache blocks there are now; sysfs, with its directories for every CPU, is read only now and then."""
         ids, now = self._tree.block_ids(), self._clock()
         if tuple(block.id for block in self._known_blocks) != ids or now >= self._read_blocks_again_at:
-            known = read_cache_blocks(self._sysfs)
+            known = read_cache_blocks(self._sysfs, self._tree.calls)
             self._known_blocks = tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in ids)
             self._read_blocks_again_at = now + self._verify_seconds
         return self._known_blocks

@@ -10,6 +10,7 @@ from cachemon.engine.sample import Sampler
 from cachemon.host.domains import DomainLayout
 from cachemon.host.own_monitors import layout_of_monitors
 from cachemon.model.errors import ResctrlError
+from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.tree import ResctrlTree
 
 __all__ = ["MonitorSampler"]
@@ -59,9 +60,16 @@ class MonitorSampler:
         """Let go of every descriptor."""
         self._sampler.close()
 
+    def _tids(self, where: MonGroupName) -> frozenset[int] | None:
+        """One that can't be read holds nothing that can be told; the tree has said so in the log."""
+        try:
+            return self._tree.tids(where)
+        except ResctrlError:
+            return frozenset()
+
     def _look(self, layout: DomainLayout) -> None:
         try:
-            theirs = layout_of_monitors(layout, self._tree.groups(), self._tree.tids)
+            theirs = layout_of_monitors(layout, self._tree.groups(), self._tids)
         except ResctrlError as err:
             log.warning("libvirt's monitors: %s; trying again", err)
             theirs = Layout()

@@ -43,11 +43,20 @@ class Observed:
         mon_groups: the TIDs in every mon_group, ours and others'; those of our QEMUs at least.
         control_groups: the TIDs in every control group but the default one, likewise.
         num_rmids: what the hardware offers, the default group's among them.
+        unreadable: groups that there are, but that can't be read; a control group also if its mon_groups can't be
+            listed. Their TIDs are missing above, as far as the threads themselves don't tell.
+        unsure: TIDs of our QEMUs that an unreadable mon_group of others may hold.
+        pseudo_locked: control groups that hold a piece of a cache and no threads (CAT pseudo-locking). The kernel has
+            freed their RMIDs (rdtgroup_locksetup_enter in arch/x86/kernel/cpu/resctrl/pseudo_lock.c): what they count
+            is another group's.
     """
 
     mon_groups: Mapping[MonGroupName, frozenset[int]]
     control_groups: Mapping[str, frozenset[int]]
     num_rmids: int
+    unreadable: frozenset[MonGroupName] = frozenset()
+    unsure: frozenset[int] = frozenset()
+    pseudo_locked: frozenset[str] = frozenset()
 
     @property
     def foreign_mon_groups(self) -> tuple[MonGroupName, ...]:

@@ -8,7 +8,7 @@ mon_group under each: a thread may not leave its control group (EINVAL), and its
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
 
@@ -63,12 +63,15 @@ class Plan:
         placed: the mon_group of each part of the groups that were admitted.
         waiting: groups that can't have all their cells within the RMIDs there are.
         foreign: threads that others' mon_groups hold, by group; they are left there.
+        unsure: groups with threads that an unreadable mon_group of others may hold, and those mon_groups; none is
+            touched.
     """
 
     actions: tuple[Action, ...]
     placed: Mapping[Part, MonGroupName]
     waiting: Mapping[GroupKey, Shortage]
     foreign: Mapping[GroupKey, MonGroupName]
+    unsure: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
 
 
 def make_plan(
@@ -96,7 +99,10 @@ def make_plan(
     foreign = {
         key: foreign_tids[tid] for cell in cells for tid in cell.tids & foreign_tids.keys() for key in cell.members
     }
-    parts = [part for part in parts_of(cells, observed.control_groups) if not foreign_tids.keys() & part.cell.tids]
+    suspects = tuple(sorted(where for where in observed.unreadable if not where.is_ours))
+    unsure = {key: suspects for cell in cells if cell.tids & observed.unsure for key in cell.members}
+    not_ours = foreign_tids.keys() | observed.unsure
+    parts = [part for part in parts_of(cells, observed.control_groups) if not not_ours & part.cell.tids]
     limit = observed.rmids_for_us(budget)
     chosen, waiting = ration(parts, wishes, limit, rooms)
     placed = _place(chosen, observed, held_for)
@@ -109,7 +115,7 @@ def make_plan(
     ]
     going = {action.where for action in actions if isinstance(action, Remove)}
     actions += [Remove(name) for name in sorted(leaving) if name not in going]
-    return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign)
+    return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign, unsure)
 
 
 def _fill(part: Part, where: MonGroupName, observed: Observed) -> Move:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cachemon.model.numbers import LONGEST_COUNT, parse_count
+
 
 class Missing(StrEnum):
     """Why a mon_data file gave no number. The values are those of `reading` in the API."""
@@ -28,11 +30,11 @@ def parse_reading(text: bytes) -> Reading:
 
     Anything else counts as `Missing.ERROR`: a number that can't be read is no number.
     """
-    word = text.strip()
-    if word.isdigit():  # bytes.isdigit knows ASCII digits only
-        return int(word)
+    number = parse_count(text)
+    if number is not None:
+        return number
     try:
-        return Missing(word.decode("ascii", "replace"))
+        return Missing(text.strip().decode("ascii", "replace"))
     except ValueError:
         return Missing.ERROR
 
@@ -46,7 +48,8 @@ def parse_readings(texts: Sequence[bytes | Missing]) -> tuple[Sequence[Reading],
         The readings, and which reasons are among them.
     """
     try:
-        if not b"".join(texts).translate(None, b"0123456789\n"):  # type: ignore[arg-type]
+        are_numbers = not b"".join(texts).translate(None, b"0123456789\n")  # type: ignore[arg-type]
+        if are_numbers and max(map(len, texts), default=0) <= LONGEST_COUNT + 1:
             return list(map(int, texts)), frozenset()
     except (TypeError, ValueError):  # a reason among them; an empty text
         pass

@@ -96,7 +96,7 @@ class Qemu:
 
 
 class Obstacle(NamedTuple):
-    """Why an owner's QEMU may be there though it was not found."""
+    """What stands in the way: of finding an owner's QEMU, or of monitoring its threads."""
 
     reason: Reason
     message: str

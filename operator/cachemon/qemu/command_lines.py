@@ -1,9 +1,9 @@
 """Command lines, read under a deadline.
 
-The kernel copies a command line out of the memory of its process and takes the process's mmap lock for that. A process
-that goes on moving its memory about holds this lock for as long as it likes, and a reader of its command line waits
-in the kernel meanwhile. So each read is made in a thread that nobody has to wait for, and one owner has one such
-thread at most: it holds up nobody but itself.
+The kernel copies a command line out of the memory of its process, and takes the mmap lock of the process for that. A
+process that goes on moving its memory about holds this lock for as long as it likes, and a reader of its command
+line waits in the kernel meanwhile. So each read is made in a thread that nobody has to wait for, and one owner has
+one such thread at most: it holds up nobody but itself.
 """
 
 import logging
@@ -149,7 +149,8 @@ class CommandLines:
             answers |= dict(reader.answers)
             if is_done:
                 del self._readers[owner]
-                if reader.seconds <= self._wait_seconds and self._rests.pop(owner, None):
+                if owner in self._rests and reader.seconds <= self._wait_seconds:
+                    del self._rests[owner]
                     log.info("command lines of %s can be read again", owner)
                 elif owner in self._rests:
                     self._rest_longer(owner)
@@ -159,7 +160,7 @@ class CommandLines:
         for owner in owners:
             self._rests[owner] = _Rest(self._clock() + _FIRST_REST_SECONDS, _FIRST_REST_SECONDS)
             log.warning(
-                "the command line of process %d of %s could not be read in %g s, perhaps as the process holds its mmap "
+                "the command line of process %d of %s could not be read in %g s: the process may be holding its mmap "
                 "lock; it is put aside and tried again",
                 self._readers[owner].at.pid, owner, self._wait_seconds,
             )  # fmt: skip

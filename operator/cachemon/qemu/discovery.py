@@ -39,8 +39,8 @@ _HIDDEN = (
     "(mount -o remount,hidepid=0 /proc), and where SELinux enforces run the agent as type spc_t"
 )
 _UNREADABLE = (
-    "the command line of process {pid} can't be read in {seconds:g} s; the process may be holding its mmap lock, as one "
-    "does that moves memory all the time; it is tried again. See what it is: ps -fp {pid}"
+    "the command line of process {pid} can't be read in {seconds:g} s; the process may be holding its mmap lock, as "
+    "one does that moves its memory about; it is tried again. See what it is: cat /proc/{pid}/comm"
 )
 _CROWDED = "it has more than {most} processes, and its QEMU is not among the {most} that the agent looks at"
 

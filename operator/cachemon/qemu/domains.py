@@ -67,7 +67,7 @@ class Domains:
     def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:  # noqa: ARG002
         """See `cachemon.qemu.discovery.Owners`; pid files are read anew each time."""
         pids = ((self._pid_of(name), uuid) for uuid, name in guests.items())
-        return {pid: uuid for pid, uuid in pids if pid in entries}
+        return {pid: uuid for pid, uuid in pids if pid is not None and pid in entries}
 
     def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:
         """Whether the process runs the domain that the pid file is of."""

@@ -70,7 +70,7 @@ class Pods:
             inode, (seen, _) = entries[pid], self._seen.get(pid, _NOT_KNOWN)
             first = now if seen is UNSEEN else seen.first
             self._seen[pid] = sighting(inode, first, now), self._owner_of(pid)
-        return {pid: owner for pid, (_, owner) in self._seen.items() if owner in guests}
+        return {pid: owner for pid, (_, owner) in self._seen.items() if owner is not None and owner in guests}
 
     def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # a pod's owner made argv up
         """Whatever a process of a pod says, it is the pod's."""

@@ -68,7 +68,7 @@ class ProcFiles:
         return _numbered(self.root, None)
 
     def threads(self, pid: int, most: int) -> dict[int, int]:
-        """By TID the inode of the directories of a process's oldest threads, `most` of them; empty when it is gone."""
+        """By TID the inode of the directories of a process's `most` oldest threads; empty when it is gone."""
         try:
             return _numbered(f"{self.root}/{pid}/task", most)
         except OSError as err:

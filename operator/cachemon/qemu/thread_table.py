@@ -26,7 +26,7 @@ class ThreadTable:
     due: float = 0.0
 
     def scan(self, files: ProcFiles, pid: int, most: int, now: float) -> bool:
-        """Look at what may have changed. Answers whether anything was looked at, or is gone: else all is as it was."""
+        """Look at what may have changed. Answers whether anything was looked at or is gone."""
         entries = files.threads(pid, most)
         if entries == self.entries and now < self.due:
             return False

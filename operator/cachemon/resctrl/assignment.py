@@ -11,6 +11,7 @@ from pathlib import Path
 from cachemon.model.assignment import CounterPlan, CounterPool, MbmCounter
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import MonGroupName
+from cachemon.model.numbers import parse_count
 from cachemon.resctrl.system_calls import read_text
 from cachemon.resctrl.tree import ResctrlTree
 
@@ -21,8 +22,12 @@ _NONE = "_"
 
 def parse_counts(text: str) -> Mapping[int, int]:
     """`0=32;1=31` -> {0: 32, 1: 31}, by cache id; what is neither is left out."""
-    pairs = (item.split("=") for item in text.strip().split(";"))
-    return {int(pair[0]): int(pair[1]) for pair in pairs if len(pair) == 2 and all(map(_is_number, pair))}
+    counts: dict[int, int] = {}
+    for item in text.split(";"):
+        block, _, count = (parse_count(part) if part != "=" else None for part in item.partition("="))
+        if block is not None and count is not None:
+            counts[block] = count
+    return counts
 
 
 def parse_assignments(text: str) -> frozenset[tuple[str, int]]:
@@ -35,9 +40,10 @@ def parse_assignments(text: str) -> frozenset[tuple[str, int]]:
     for line in text.splitlines():
         event, _, states = line.partition(":")
         for item in states.split(";"):
-            block, _, state = item.partition("=")
-            if _is_number(block) and state not in ("", _NONE):
-                found.add((event, int(block)))
+            name, _, state = item.partition("=")
+            block = parse_count(name)
+            if block is not None and state not in ("", _NONE):
+                found.add((event, block))
     return frozenset(found)
 
 
@@ -108,7 +114,3 @@ def _read(tree: ResctrlTree, path: Path) -> str | None:
         return read_text(tree.calls, path)
     except OSError:
         return None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()

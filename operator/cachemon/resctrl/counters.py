@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from cachemon.model.readings import Missing, Reading, parse_readings
 from cachemon.resctrl.system_calls import SystemCalls
-from cachemon.resctrl.tree import block_directory
+from cachemon.resctrl.tree_reader import block_directory
 
 __all__ = ["CounterReader", "Sweep"]
 

@@ -8,6 +8,7 @@ import errno
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
@@ -79,7 +80,34 @@ class Memberships:
                 return observed
         observed = tree.observe()
         self._compare(observed, tids)
-        return observed
+        return self._with_unreadable(observed, tids)
+
+    def _with_unreadable(self, observed: Observed, tids: Collection[int]) -> Observed:
+        """The same, with what our threads say of groups that can't be read.
+
+        A thread that says nothing may be in an unreadable mon_group of others below its control group. Nothing is
+        taken from it then. Of a control group that can't be read nothing can be: the kernel moves no thread into the
+        mon_group of another one (EINVAL).
+        """
+        suspects = [where for where in observed.unreadable if not where.is_ours]
+        if not suspects:
+            return observed
+        mon_groups, control_groups = dict(observed.mon_groups), dict(observed.control_groups)
+        held = frozenset().union(*mon_groups.values())
+        homes = {tid: name for name, content in control_groups.items() for tid in content}
+        risky = {where.control_group for where in suspects if where.name}
+        unsure = set()
+        for tid in set(tids) - held:
+            where = parse_membership(self._read(tid) or "")
+            if where is None:
+                if homes.get(tid, ROOT) in risky:
+                    unsure.add(tid)
+                continue
+            if where.name:
+                mon_groups[where] = mon_groups.get(where, frozenset()) | {tid}
+            if where.control_group:
+                control_groups[where.control_group] = control_groups.get(where.control_group, frozenset()) | {tid}
+        return replace(observed, mon_groups=mon_groups, control_groups=control_groups, unsure=frozenset(unsure))
 
     def _ask(self, tree: ResctrlTree, tids: Collection[int]) -> Observed | None:
         """None when a thread names no group, or one that is not there: then its word is worth nothing.
@@ -100,7 +128,7 @@ class Memberships:
                 return None
             content[where].add(tid)
             content[MonGroupName(where.control_group, "")].add(tid)
-        return _observed(groups, content, num_rmids)
+        return _observed(groups, content, num_rmids, tree.pseudo_locked(groups))
 
     def _compare(self, observed: Observed, tids: Collection[int]) -> None:
         homes = {tid: name for name, content in observed.control_groups.items() for tid in content}
@@ -111,8 +139,11 @@ class Memberships:
         for tid in tids:
             text = self._read(tid)
             if text is not None:
+                where = parse_membership(text)
+                if where in observed.unreadable:
+                    continue  # nothing to compare with
                 told.add(tid)
-                if parse_membership(text) != expected[tid]:
+                if where != expected[tid]:
                     return
             elif self._calls.is_directory(self._proc / str(tid)):
                 return  # a thread that is there and has no such file: nor has any other
@@ -135,12 +166,18 @@ class Memberships:
             self._calls.close(descriptor)
 
 
-def _observed(groups: Collection[MonGroupName], content: Mapping[MonGroupName, set[int]], num_rmids: int) -> Observed:
+def _observed(
+    groups: Collection[MonGroupName],
+    content: Mapping[MonGroupName, set[int]],
+    num_rmids: int,
+    pseudo_locked: frozenset[str],
+) -> Observed:
     tids = {where: frozenset(content.get(where, ())) for where in groups}
     return Observed(
         mon_groups={where: tids[where] for where in groups if where.name},
         control_groups={where.control_group: tids[where] for where in groups if not where.name and where != _DEFAULT},
         num_rmids=num_rmids,
+        pseudo_locked=pseudo_locked,
     )
 
 

@@ -1,8 +1,9 @@
-"""The system calls on resctrl and on what the kernel says of threads, one method each.
+"""The system calls on resctrl, on sysfs and on what the kernel says of threads, one method each.
 
 All of them raise OSError. In one place, so that a test can let any of them fail, or answer them itself.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pathlib import Path
 __all__ = ["SystemCalls", "read_text"]
 
 _PIECE_BYTES = 1 << 16
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of a `tasks` file: those of eight million threads."""
 
 
 class SystemCalls:
@@ -69,13 +72,19 @@ class SystemCalls:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def read_text(calls: SystemCalls, path: Path) -> str:
-    """A whole file, from a single open: the kernel builds what a long one says at the first read."""
+def read_text(calls: SystemCalls, path: Path, most: int = _MOST_BYTES) -> str:
+    """A whole file, from a single open: the kernel builds what a long one says at the first read.
+
+    Raises:
+        OSError: it can't be read; EFBIG: it has more than `most` bytes.
+    """
     descriptor = calls.open(path, os.O_RDONLY)
     try:
         content = bytearray()
         while piece := calls.read(descriptor, _PIECE_BYTES):
             content += piece
+            if len(content) > most:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     finally:
         calls.close(descriptor)
     return content.decode("ascii", "replace")

@@ -4,11 +4,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cachemon.model.numbers import parse_count
 from cachemon.model.readings import CacheBlock
+from cachemon.resctrl.system_calls import SystemCalls, read_text
 
 __all__ = ["parse_size", "read_cache_blocks"]
 
 _MONITORED_LEVEL = 3
+_LONGEST_NUMBER = 10
+"""Digits: ids of caches are 32 bits wide, and sizes are in KiB."""
+_MOST_BYTES = 64 * 1024
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -16,35 +21,44 @@ def parse_size(text: str) -> int | None:
     """`32768K` -> 33554432; None for what is no size."""
     text = text.strip()
     number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
-    return int(number) * unit if number.isascii() and number.isdecimal() else None
+    count = parse_count(number, _LONGEST_NUMBER)
+    return None if count is None else count * unit
 
 
-def read_cache_blocks(sysfs: Path) -> Mapping[int, CacheBlock]:
+def read_cache_blocks(sysfs: Path, calls: SystemCalls | None = None) -> Mapping[int, CacheBlock]:
     """Level 3 caches by cache id, from the online CPUs; empty where sysfs tells nothing.
+
+    A cache whose level or id is not valid is left out; one without a valid size has no capacity.
 
     Args:
         sysfs: /sys as a rule.
+        calls: the kernel.
     """
+    calls = calls or SystemCalls()
     blocks: dict[int, CacheBlock] = {}
     for cpu in _entries(sysfs / "devices/system/cpu", "cpu"):
         for index in _entries(cpu / "cache", "index"):
-            block = _read_cache(index)
+            block = _read_cache(index, calls)
             if block is not None and block.id not in blocks:
                 blocks[block.id] = block
     return blocks
 
 
-def _read_cache(index: Path) -> CacheBlock | None:
+def _read_cache(index: Path, calls: SystemCalls) -> CacheBlock | None:
     try:
-        if int((index / "level").read_text()) != _MONITORED_LEVEL:
+        level = parse_count(read_text(calls, index / "level", _MOST_BYTES), _LONGEST_NUMBER)
+        if level != _MONITORED_LEVEL:
+            return None
+        cache_id = parse_count(read_text(calls, index / "id", _MOST_BYTES), _LONGEST_NUMBER)
+        if cache_id is None:
             return None
         return CacheBlock(
             level=_MONITORED_LEVEL,
-            id=int((index / "id").read_text()),
-            capacity_bytes=parse_size((index / "size").read_text()),
-            cpus=(index / "shared_cpu_list").read_text().strip(),
+            id=cache_id,
+            capacity_bytes=parse_size(read_text(calls, index / "size", _MOST_BYTES)),
+            cpus=read_text(calls, index / "shared_cpu_list", _MOST_BYTES).strip(),
         )
-    except (OSError, ValueError):
+    except OSError:
         return None
 
 
@@ -54,5 +68,5 @@ def _entries(directory: Path, prefix: str) -> list[Path]:
             suffixes = [entry.name.removeprefix(prefix) for entry in entries if entry.name.startswith(prefix)]
     except OSError:
         return []
-    numbers = sorted(int(suffix) for suffix in suffixes if suffix.isdecimal())
-    return [directory / f"{prefix}{number}" for number in numbers]
+    numbers = (parse_count(suffix, _LONGEST_NUMBER) for suffix in suffixes)
+    return [directory / f"{prefix}{number}" for number in sorted(number for number in numbers if number is not None)]

@@ -18,7 +18,8 @@ from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import CacheMonitorGroup, ObjectName
 from cachemon.model.mon_groups import MonGroupName, Observed
-from cachemon.resctrl.tree import Capabilities, Outcome, ResctrlTree
+from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_reader import Capabilities
 from tests.unit.agent.builders import make_reconciler
 from tests.unit.controller.builders import agent, at, figures, moment
 from tests.unit.model.worlds import SimulatedKernel

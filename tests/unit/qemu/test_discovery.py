@@ -1,7 +1,9 @@
+import errno
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
-from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.discovery import MOST_PROCESSES, QemuFinder
 from cachemon.qemu.pods import Pods
+from cachemon.qemu.proc_files import read_file
 from lab.wait import until
 from tests.unit.qemu.fake_proc import NAME, FakeProc
 
@@ -404,6 +407,124 @@ def test_of_a_pod_full_of_qemus_no_more_are_looked_into_than_it_takes_to_tell(
     for pid in range(60, 90):
         fake.qemu(pid, POD)
     assert [qemu.pid for qemu in finder.find(WANTED)[POD]] == list(range(60, 61 + MOST_QEMUS))
+
+
+def test_of_processes_of_others_no_command_line_is_read(fake: FakeProc) -> None:
+    read: list[str] = []
+
+    def reading(path: str, most: int) -> bytes:
+        read.append(path.removeprefix(f"{fake.root}/"))
+        return read_file(path, most)
+
+    fake.qemu(60, POD)
+    fake.qemu(70, OTHER_POD)
+    fake.qemu(80, None)
+    QemuFinder(fake.root, Pods(fake.root, read=reading), read=reading).find(WANTED)
+    assert {path for path in read if path.split("/")[0] in ("70", "80")} == {"70/cgroup", "80/cgroup"}
+    assert "60/cmdline" in read
+
+
+class Holding:
+    """Reads files; the command lines of some processes are not to be had before they are let go."""
+
+    def __init__(self, *pids: int) -> None:
+        self.pids = pids
+        self.let_go = threading.Event()
+
+    def __call__(self, path: str, most: int) -> bytes:
+        if path.endswith(tuple(f"/{pid}/cmdline" for pid in self.pids)):
+            self.let_go.wait()
+        return read_file(path, most)
+
+
+def test_a_pod_whose_process_can_not_be_read_is_told_so_and_the_others_are_found(
+    fake: FakeProc, clock: Clock
+) -> None:
+    fake.qemu(60, POD)
+    fake.qemu(70, OTHER_POD)
+    kernel = Holding(60)
+    finder = finder_of(fake.root, clock=clock, read=kernel)
+    found = finder.find(BOTH)
+    assert (found[POD], [qemu.pid for qemu in found[OTHER_POD]]) == ((), [70])
+    assert finder.obstacles.keys() == {POD}
+    assert finder.obstacles[POD].reason == "ProcessUnreadable"
+    assert "process 60 " in finder.obstacles[POD].message
+    kernel.let_go.set()
+    until("the QEMU to be found", lambda: finder.find(BOTH)[POD], seconds=10)
+    assert finder.obstacles == {}
+
+
+def test_a_qemu_that_is_known_stays_so_while_its_command_line_can_not_be_read_again(
+    fake: FakeProc, clock: Clock
+) -> None:
+    fake.qemu(60, POD)
+    kernel = Holding()
+    finder = finder_of(fake.root, clock=clock, read=kernel)
+    known = only(finder.find(WANTED))
+    kernel.pids = (60,)
+    for _ in range(5):
+        clock.now += 100
+        assert only(finder.find(WANTED)) == known
+    fake.stat(fake.root / "60", 60, "another-name", 100)
+    clock.now += 100
+    assert finder.find(WANTED) == {POD: ()}, "it may be another program by now"
+    kernel.let_go.set()
+
+
+def test_a_process_beside_a_qemu_that_can_not_be_read_takes_nothing_from_it(fake: FakeProc, clock: Clock) -> None:
+    fake.process(50, "sidecar", ["sidecar"], pod=POD)
+    fake.qemu(60, POD)
+    kernel = Holding(50)
+    finder = finder_of(fake.root, clock=clock, read=kernel)
+    assert only(finder.find(WANTED)).pid == 60
+    kernel.let_go.set()
+
+
+def test_of_a_pod_with_a_flood_of_processes_so_many_are_looked_at_and_its_qemu_stays_known(
+    fake: FakeProc, clock: Clock
+) -> None:
+    read: list[str] = []
+
+    def reading(path: str, most: int) -> bytes:
+        read.append(path)
+        return read_file(path, most)
+
+    fake.qemu(5000, POD)
+    finder = finder_of(fake.root, clock=clock, read=reading)
+    known = only(finder.find(WANTED))
+    for pid in range(100, 100 + 2 * MOST_PROCESSES):
+        fake.process(pid, "bomb", ["bomb"], pod=POD)
+    read.clear()
+    clock.now += 1
+    assert only(finder.find(WANTED)) == known
+    assert sum(path.endswith("/cmdline") for path in read) <= MOST_PROCESSES
+    assert finder.obstacles[POD].reason == "TooManyQEMUs"
+
+
+def test_processes_that_no_scan_has_time_for_are_looked_at_in_the_next_ones(fake: FakeProc, clock: Clock) -> None:
+    for pid in range(100, 150):
+        fake.process(pid, "sh", ["sh"])
+    fake.qemu(149, POD)
+    finder = QemuFinder(fake.root, Pods(fake.root, most_looks=20), clock=clock)
+    scans = 0
+    while not finder.find(WANTED)[POD]:
+        scans, clock.now = scans + 1, clock.now + 0.05
+    assert scans <= 50 / 15
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.EIO, errno.EACCES, errno.ESRCH, errno.EINVAL])
+@pytest.mark.parametrize("name", ["cgroup", "stat", "cmdline"])
+def test_a_file_that_can_not_be_read_costs_its_process_alone(fake: FakeProc, name: str, number: int) -> None:
+    def reading(path: str, most: int) -> bytes:
+        if path.endswith(f"/70/{name}"):
+            raise OSError(number, os.strerror(number))
+        return read_file(path, most)
+
+    fake.qemu(60, POD)
+    fake.qemu(70, OTHER_POD)
+    finder = QemuFinder(fake.root, Pods(fake.root, read=reading), read=reading)
+    found = finder.find(BOTH)
+    assert ([qemu.pid for qemu in found[POD]], found[OTHER_POD]) == ([60], ())
 
 
 HOSTILE_NAMES = [
