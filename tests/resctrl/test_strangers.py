@@ -84,7 +84,7 @@ def test_threads_that_an_unreadable_mon_group_may_hold_are_not_taken_from_it(nod
     assert layout.node.other_rmids == 2
     emulated.control.heal()
     assert states(node.run(wanting(ZERO, ONE, vcpus=2))) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
-    assert node.tree.tids(THEIRS) == {held}
+    assert node.tree.observe().mon_groups[THEIRS] == {held}
     assert node.ours() == {frozenset({free})}
 
 
@@ -99,7 +99,7 @@ def test_a_thread_that_tells_where_it_is_counts_where_it_says(node: Node, emulat
     layout = node.run(wanting(ZERO, ONE, vcpus=2))
     assert states(layout) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     emulated.control.heal()
-    assert node.tree.tids(THEIRS) == {held}
+    assert node.tree.observe().mon_groups[THEIRS] == {held}
     assert node.ours() == {frozenset({free})}
 
 

@@ -155,10 +155,7 @@ class Control:
         return {}
 
     def _content(self, request: dict[str, Any]) -> dict[str, Any]:
-        path, text = request["path"], request["text"]
-        if not isinstance(path, str) or not isinstance(text, str):
-            raise ValueError("path and text must be texts")
-        self._faults.contents[path] = text.encode("utf-8", "surrogateescape")
+        self._faults.contents[str(request["path"])] = str(request["text"]).encode("utf-8", "surrogateescape")
         return {}
 
     def _list_faults(self, _: dict[str, Any]) -> dict[str, Any]:

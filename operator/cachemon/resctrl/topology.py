@@ -1,6 +1,7 @@
 """The last-level caches of the machine, from sysfs (Documentation/ABI/testing/sysfs-devices-system-cpu)."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ _MONITORED_LEVEL = 3
 _LONGEST_NUMBER = 10
 """Digits: ids of caches are 32 bits wide, and sizes are in KiB."""
 _MOST_BYTES = 64 * 1024
+_CPU_LIST = re.compile(r"[0-9,-]*")
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -52,11 +54,12 @@ def _read_cache(index: Path, calls: SystemCalls) -> CacheBlock | None:
         cache_id = parse_count(read_text(calls, index / "id", _MOST_BYTES), _LONGEST_NUMBER)
         if cache_id is None:
             return None
+        cpus = read_text(calls, index / "shared_cpu_list", _MOST_BYTES).strip()
         return CacheBlock(
             level=_MONITORED_LEVEL,
             id=cache_id,
             capacity_bytes=parse_size(read_text(calls, index / "size", _MOST_BYTES)),
-            cpus=read_text(calls, index / "shared_cpu_list", _MOST_BYTES).strip(),
+            cpus=cpus if _CPU_LIST.fullmatch(cpus) else "",
         )
     except OSError:
         return None

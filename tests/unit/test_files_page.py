@@ -1,0 +1,274 @@
+"""docs/reference/files.md says what a file costs that is odd or can't be read; here each fault is put into each."""
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.readings import Missing
+from cachemon.qemu.discovery import QemuFinder
+from cachemon.qemu.domains import Domains
+from cachemon.qemu.pods import Pods
+from cachemon.qemu.proc_files import read_file
+from cachemon.resctrl.assignment import read_pool
+from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.membership import Memberships
+from cachemon.resctrl.system_calls import SystemCalls
+from cachemon.resctrl.topology import read_cache_blocks
+from cachemon.resctrl.tree import ResctrlTree
+from tests.unit.qemu.fake_proc import FakeProc
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/files.md"
+POD, OTHER = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3", "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
+GUEST = "tenant-a_vm1"
+BOTH = {POD: GUEST, OTHER: GUEST}
+OURS, THEIRS = MonGroupName(ROOT, "cachemon-a"), MonGroupName("gold", "")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a file: what it says, or the errno of its read; `endless` says it again and again."""
+
+    column: str
+    content: bytes = b""
+    errno: int = 0
+    endless: bool = False
+    well: bool = False
+
+
+WELL = Fault("", well=True)
+FAULTS = {
+    "garbage": Fault("not valid", b"\0garbage: =;e \n"),
+    "no text": Fault("not valid", b"\xff\xfe\xfd\n"),
+    "empty": Fault("not valid"),
+    "5,000 digits": Fault("not valid", b"9" * 5000),
+    "without end": Fault("not valid", b"9" * 65536, endless=True),
+    "EACCES": Fault("no answer", errno=errno.EACCES),
+    "EIO": Fault("no answer", errno=errno.EIO),
+    "ENOENT": Fault("gone", errno=errno.ENOENT),
+    "ESRCH": Fault("gone", errno=errno.ESRCH),
+}
+
+
+class FaultyCalls(SystemCalls):
+    """The kernel, with one file at fault: that whose path ends so."""
+
+    def __init__(self, path: str, fault: Fault) -> None:
+        self.path, self.fault = path, fault
+        self.faulty: set[int] = set()
+        self.left: dict[int, bytes] = {}
+        self.pread = self.read_at
+
+    def open(self, path: str | Path, flags: int, dir_fd: int | None = None) -> int:
+        is_faulty = f"/{path}".endswith(self.path) and not self.fault.well
+        if is_faulty and self.fault.errno:
+            raise OSError(self.fault.errno, os.strerror(self.fault.errno), str(path))
+        descriptor = super().open(path, flags, dir_fd)
+        if is_faulty:
+            self.faulty.add(descriptor)
+            self.left[descriptor] = self.fault.content
+        return descriptor
+
+    def close(self, descriptor: int) -> None:
+        self.faulty.discard(descriptor)
+        super().close(descriptor)
+
+    def read(self, descriptor: int, length: int) -> bytes:
+        if descriptor not in self.faulty:
+            return super().read(descriptor, length)
+        content = self.left[descriptor][:length]
+        if not self.fault.endless:
+            self.left[descriptor] = self.left[descriptor][length:]
+        return content
+
+    def read_at(self, descriptor: int, length: int, offset: int) -> bytes:
+        if descriptor in self.faulty:
+            return self.fault.content[offset : offset + length]
+        return os.pread(descriptor, length, offset)
+
+
+def faulty_read(end: str, fault: Fault) -> Callable[[str, int], bytes]:
+    def read(path: str, most: int) -> bytes:
+        if fault.well or not path.endswith(end):
+            return read_file(path, most)
+        if fault.errno:
+            raise OSError(fault.errno, os.strerror(fault.errno), path)
+        times = 1 + most // len(fault.content) if fault.endless else 1
+        return (fault.content * times)[:most]
+
+    return read
+
+
+def scanned(end: str) -> Callable[[Path, Fault], str]:
+    """Two QEMUs of two pods, one with such a file."""
+
+    def outcome(folder: Path, fault: Fault) -> str:
+        fake = FakeProc(folder)
+        by_mounts = "mountinfo" in end
+        for pid, pod in ((60, POD), (70, OTHER)):
+            fake.qemu(pid, None if by_mounts else pod)
+            fake.thread(pid, pid + 2, "CPU 0/KVM")
+            root = f"/var/lib/kubelet/pods/{pod}/volumes/kubernetes.io~empty-dir/sockets"
+            (fake.root / str(pid) / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
+        read = faulty_read(end, fault)
+        found = QemuFinder(fake.root, Pods(fake.root, by_mounts=by_mounts, read=read), read=read).find(BOTH)
+        assert [len(qemu.threads) for qemu in found[OTHER]] == [2], "its neighbour"
+        qemus = [qemu for qemu in found[POD] if qemu.guest_name == GUEST]
+        return "process" if not qemus else "thread" if len(qemus[0].threads) < 2 else "nothing"
+
+    return outcome
+
+
+def pid_file(folder: Path, fault: Fault) -> str:
+    (folder / "proc").mkdir()
+    for name in ("vm1", "vm2"):
+        (folder / f"{name}.pid").write_text("60" if name == "vm1" else "70")
+    domains = Domains(folder / "proc", folder, read=faulty_read("/vm1.pid", fault))
+    owned = domains.owned({60: 1, 70: 2}, {POD: "vm1", OTHER: "vm2"}, 0.0)
+    assert owned[70] == OTHER
+    return "nothing" if 60 in owned else "domain"
+
+
+FILES = {
+    "info/L3_MON/num_rmids": "64\n",
+    "info/L3_MON/mon_features": "llc_occupancy\nmbm_total_bytes\n",
+    "info/L3_MON/mbm_assign_mode": "[mbm_event]\n",
+    "info/L3_MON/available_mbm_cntrs": "0=30\n",
+    "info/L3_MON/num_mbm_cntrs": "0=32\n",
+    "info/last_cmd_status": "ok\n",
+    "mon_groups/cachemon-a/tasks": "60\n",
+    "mon_groups/cachemon-a/mbm_L3_assignments": "mbm_total_bytes:0=e\n",
+    "mon_groups/cachemon-a/mon_data/mon_L3_00/llc_occupancy": "4096\n",
+    "mon_groups/cachemon-a/mon_data/mon_L3_00/mbm_total_bytes": "8192\n",
+    "gold/tasks": "70\n",
+    "gold/mode": "shareable\n",
+    "gold/mon_groups/": "",
+    "sys/devices/system/cpu/cpu0/cache/index3/level": "3\n",
+    "sys/devices/system/cpu/cpu0/cache/index3/id": "0\n",
+    "sys/devices/system/cpu/cpu0/cache/index3/size": "32768K\n",
+    "sys/devices/system/cpu/cpu0/cache/index3/shared_cpu_list": "0-3\n",
+}
+
+
+def tree_of(folder: Path, calls: SystemCalls) -> ResctrlTree:
+    for name, content in FILES.items():
+        path = folder / name if name.startswith("sys/") else folder / "resctrl" / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.write_text(content)
+    return ResctrlTree(folder / "resctrl", calls=calls)
+
+
+def capable(folder: Path, fault: Fault, name: str) -> str:
+    tree = tree_of(folder, FaultyCalls(f"/{name}", fault))
+    try:
+        capabilities = tree.capabilities()
+    except ResctrlUnavailableError:
+        return "node"
+    return "nothing" if capabilities.events else "node"  # the engine says MonitoringUnsupported then
+
+
+def counted(folder: Path, fault: Fault, name: str) -> str:
+    pool = read_pool(tree_of(folder, FaultyCalls(f"/{name}", fault)), [OURS])
+    return "nothing" if pool and pool.free and pool.ours else "counters"
+
+
+def grouped(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/gold/tasks", fault))
+    observed = tree.observe()
+    assert observed.mon_groups == {OURS: {60}}
+    assert observed.other_rmids == 2
+    return "group" if observed.control_groups["gold"] != {70} else "nothing"
+
+
+def moded(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/gold/mode", fault))
+    return "group" if tree.observe().pseudo_locked else "nothing"
+
+
+def membered(folder: Path, fault: Fault) -> str:
+    calls = FaultyCalls("/60/cpu_resctrl_groups", WELL)
+    tree = tree_of(folder, calls)
+    (folder / "proc/60").mkdir(parents=True)
+    (folder / "proc/60/cpu_resctrl_groups").write_text("res:/\nmon:cachemon-a\n")
+    memberships = Memberships(folder / "proc", calls)
+    right = memberships.observe(tree, [60]).mon_groups
+    assert memberships.believed
+    calls.fault = fault
+    assert memberships.observe(tree, [60]).mon_groups == right == {OURS: {60}}
+    return "nothing"
+
+
+def sampled(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/mon_L3_00/mbm_total_bytes", fault))
+    reader = CounterReader(tree.calls)
+    reader.keep({tree.directory(OURS): ("llc_occupancy", "mbm_total_bytes")}, [0])
+    occupancy, traffic = reader.read().values
+    reader.close()
+    assert occupancy == 4096
+    return "value" if isinstance(traffic, Missing) else "nothing"
+
+
+def explained(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/last_cmd_status", fault))
+    assert tree._status(OSError(errno.ENOSPC, "no")).startswith("ENOSPC")
+    return "nothing"
+
+
+def cached(folder: Path, fault: Fault, name: str) -> str:
+    calls = FaultyCalls(f"/index3/{name}", fault)
+    tree_of(folder, calls)
+    block = read_cache_blocks(folder / "sys", calls).get(0)
+    return "nothing" if block and block.capacity_bytes else "cache"
+
+
+L3, CACHE = "info/L3_MON", "/sys/devices/system/cpu/cpuN/cache/indexN"
+READERS: Mapping[str, Callable[[Path, Fault], str]] = {
+    "/proc/PID/cgroup": scanned("/60/cgroup"),
+    "/proc/PID/stat": scanned("/proc/60/stat"),
+    "/proc/PID/cmdline": scanned("/60/cmdline"),
+    "/proc/PID/mountinfo": scanned("/60/mountinfo"),
+    "/proc/PID/task/TID/stat": scanned("/task/62/stat"),
+    "/proc/TID/cpu_resctrl_groups": membered,
+    "/run/libvirt/qemu/NAME.pid": pid_file,
+    f"{L3}/num_rmids": lambda folder, fault: capable(folder, fault, "num_rmids"),
+    f"{L3}/mon_features": lambda folder, fault: capable(folder, fault, "mon_features"),
+    f"{L3}/mbm_assign_mode": lambda folder, fault: capable(folder, fault, "mbm_assign_mode"),
+    f"{L3}/available_mbm_cntrs": lambda folder, fault: counted(folder, fault, "available_mbm_cntrs"),
+    "GROUP/mbm_L3_assignments": lambda folder, fault: counted(folder, fault, "mbm_L3_assignments"),
+    "GROUP/tasks": grouped,
+    "GROUP/mode": moded,
+    "GROUP/mon_data/mon_L3_NN/EVENT": sampled,
+    "info/last_cmd_status": explained,
+    f"{CACHE}/id": lambda folder, fault: cached(folder, fault, "id"),
+    f"{CACHE}/level": lambda folder, fault: cached(folder, fault, "level"),
+    f"{CACHE}/size": lambda folder, fault: cached(folder, fault, "size"),
+}
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """File -> column -> outcome."""
+    lines = [line.strip("|").split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    header = [cell.strip() for cell in lines[0]]
+    cells = ([cell.strip() for cell in line] for line in lines if line[0].strip().startswith("`"))
+    return {line[0].strip("`"): dict(zip(header, line, strict=True)) for line in cells}
+
+
+def test_the_page_has_every_reader_and_the_test_every_file_of_the_page() -> None:
+    assert documented().keys() == READERS.keys()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_that_is_well_costs_nothing(tmp_path: Path, name: str) -> None:
+    assert READERS[name](tmp_path, WELL) == "nothing"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_at_fault_costs_what_the_page_says(tmp_path: Path, name: str, fault: Fault) -> None:
+    assert READERS[name](tmp_path, fault) == documented()[name][fault.column]
