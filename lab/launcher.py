@@ -118,6 +118,11 @@ class Launcher:
         return self._process.pid
 
     @property
+    def cgroup(self) -> Path | None:
+        """Of the container, where one could be made."""
+        return self._cgroup
+
+    @property
     def ended(self) -> bool:
         """Whether launcher and QEMU are gone."""
         return self._process.poll() is not None

@@ -17,6 +17,7 @@ from tests.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
 from tests.resctrl.test_tree import mkdir
 
 GOLD = MonGroupName("gold", "")
+HIDDEN = MonGroupName("gold", "hidden")
 THEIRS = MonGroupName(ROOT, "theirs")
 ZERO, ONE = {"name": "zero", "vcpus": "0"}, {"name": "one", "vcpus": "1"}
 DEGRADED = (GroupState.DEGRADED, "ForeignGroupUnreadable")
@@ -85,6 +86,20 @@ def test_threads_that_an_unreadable_mon_group_may_hold_are_not_taken_from_it(nod
     emulated.control.heal()
     assert states(node.run(wanting(ZERO, ONE, vcpus=2))) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     assert node.tree.observe().mon_groups[THEIRS] == {held}
+    assert node.ours() == {frozenset({free})}
+
+
+def test_threads_of_a_control_group_whose_mon_groups_can_not_be_listed_are_left_there(
+    node: Node, emulated: Emulator
+) -> None:
+    mkdir(node.tree, GOLD, HIDDEN)
+    held, free = node.plug("CPU 0/KVM"), node.plug("CPU 1/KVM")
+    for where in (GOLD, HIDDEN):
+        (node.tree.directory(where) / "tasks").write_text(str(held))
+    emulated.control.fail("readdir", "/gold/mon_groups", errno.EIO, times=None)
+    assert states(node.run(wanting(ZERO, ONE, vcpus=2))) == [DEGRADED, WELL]
+    emulated.control.heal()
+    assert node.tree.observe().mon_groups[HIDDEN] == {held}
     assert node.ours() == {frozenset({free})}
 
 

@@ -85,9 +85,9 @@ class Memberships:
     def _with_unreadable(self, observed: Observed, tids: Collection[int]) -> Observed:
         """The same, with what our threads say of groups that can't be read.
 
-        A thread that says nothing may be in an unreadable mon_group of others below its control group. Nothing is
-        taken from it then. Of a control group that can't be read nothing can be: the kernel moves no thread into the
-        mon_group of another one (EINVAL).
+        A thread that says nothing, or names a group that is not there, may be in an unreadable mon_group of others
+        below its control group: nothing is taken from it then. A thread whose control group is not known needs no
+        such care: the kernel moves none into a mon_group of another control group (EINVAL).
         """
         suspects = [where for where in observed.unreadable if not where.is_ours]
         if not suspects:
@@ -95,16 +95,16 @@ class Memberships:
         mon_groups, control_groups = dict(observed.mon_groups), dict(observed.control_groups)
         held = frozenset().union(*mon_groups.values())
         homes = {tid: name for name, content in control_groups.items() for tid in content}
-        risky = {where.control_group for where in suspects if where.name}
+        risky = {where.control_group for where in suspects}
         unsure = set()
         for tid in set(tids) - held:
             where = parse_membership(self._read(tid) or "")
-            if where is None:
+            if where is None or (where.name and where not in mon_groups):
                 if homes.get(tid, ROOT) in risky:
                     unsure.add(tid)
                 continue
             if where.name:
-                mon_groups[where] = mon_groups.get(where, frozenset()) | {tid}
+                mon_groups[where] |= {tid}
             if where.control_group:
                 control_groups[where.control_group] = control_groups.get(where.control_group, frozenset()) | {tid}
         return replace(observed, mon_groups=mon_groups, control_groups=control_groups, unsure=frozenset(unsure))

@@ -148,8 +148,8 @@ class TreeReader:
     def groups(self) -> tuple[MonGroupName, ...]:
         """Every control group, its name empty, each followed by its mon_groups; the default one first.
 
-        The mon_groups of a control group other than the default one are left out where they can't be listed: the
-        kernel moves no thread of theirs into another control group.
+        The mon_groups of a control group other than the default one are left out where they can't be listed;
+        `observe` says so.
 
         Raises:
             ResctrlError: the default one's can't be listed. A group that is overlooked would lose its threads to us.
