@@ -1,4 +1,4 @@
-"""docs/reference/files.md says what a file costs that is odd or can't be read; here each fault is put into each."""
+"""docs/files.md says what a file costs that is odd or can't be read; here each fault is put into each."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.qemu.fake_proc import FakeProc
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/reference/files.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/files.md"
 POD, OTHER = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3", "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 GUEST = "tenant-a_vm1"
 BOTH = {POD: GUEST, OTHER: GUEST}
