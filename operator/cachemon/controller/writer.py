@@ -176,12 +176,8 @@ class Writer:
         self._metrics.decisions.inc()
         try:
             decision = self._store.decide(name)
-        except ODD as err:  # one odd object must not end the process
-            told = f"{type(err).__name__}: {err}"
-            if self._rests.is_news(name, told):
-                log.exception("%s can't be judged and is left as it is; correct or delete it", name)
-            self._metrics.count_write("failed")
-            self._rest(name, self._rests.fail(name))
+        except ODD as err:
+            self._is_odd(name, err)
             return None
         self._timers.set(name, None if decision is None else decision.look_again_at)
         if decision is None:
@@ -211,6 +207,8 @@ class Writer:
                     log.info("%s is written again", name)
         except KubeError as err:
             self._failed(name, err)
+        except ODD as err:
+            self._is_odd(name, err)
         finally:
             self._put_down(name)
             self._slots.release()
@@ -302,6 +300,13 @@ class Writer:
                 err,
             )
         self._server.failed(name)
+
+    def _is_odd(self, name: ObjectName, err: Exception) -> None:
+        """It makes no sense to us; that must not end the process. Call where the error is handled."""
+        self._metrics.count_write("failed")
+        self._rest(name, self._rests.fail(name))
+        if self._rests.is_news(name, f"{type(err).__name__}: {err}"):
+            log.error("%s can't be judged and is left as it is; correct or delete it", name, exc_info=err)
 
     def _rest(self, name: ObjectName, seconds: float) -> None:
         self._resting.add(name)

@@ -699,6 +699,24 @@ def test_an_object_that_can_not_be_judged_is_left_alone_and_the_others_are_writt
     assert len([record for record in caplog.records if "odd" in record.getMessage()]) == 1
 
 
+@pytest.mark.parametrize("answer", [{"status": None}, {"status": {"conditions": None}}, {"metadata": 1}, {}])
+def test_an_answer_that_makes_no_sense_ends_nothing(answer: Object) -> None:
+    async def story(bench: Bench) -> None:
+        apply_status = bench.api.apply_status
+
+        async def odd(resource: Resource, name: ObjectName, status: Mapping[str, Any], **more: Any) -> Object:
+            right = await apply_status(resource, name, status, **more)
+            return answer if name.name == "odd" else right
+
+        bench.api.apply_status = odd  # type: ignore[method-assign]
+        for name in ("odd", "z"):
+            bench.add_group(name)
+        await asyncio.sleep(300)
+        assert is_bound(bench, "tenant", "z")
+
+    assert len(with_writer(story).api.writes) < 20
+
+
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 def test_a_wall_clock_that_is_set_makes_no_rest_longer_or_shorter(jump: float) -> None:
     async def story(bench: Bench) -> None:
