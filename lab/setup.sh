@@ -16,10 +16,11 @@ missing_packages() {
   command -v virsh >/dev/null || echo libvirt-clients # 2.4 MB: compares our reading of domain XML with libvirt's
   command -v as >/dev/null && command -v ld >/dev/null || echo binutils
   command -v setpriv >/dev/null && command -v unshare >/dev/null || echo util-linux
-  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime # 100 KB: sets clocks in tests
   # A compiler makes the kernel tests' counters move, and is what the sampler is measured against; nothing else
   # needs it, so it is not asked of people who would have to call their administrator.
   [ "$(id -u)" != 0 ] || command -v gcc >/dev/null || echo gcc libc6-dev
+  # Sets the wall clocks of programs in tests (100 KB); likewise.
+  [ "$(id -u)" != 0 ] || compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
   [ "$what" != cluster ] || [ "$(id -u)" != 0 ] || cluster_packages
   [ -z "$what" ] || [ "$(id -u)" != 0 ] || host_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
