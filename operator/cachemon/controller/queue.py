@@ -113,10 +113,6 @@ class FairQueue:
             self.add(name, backlog=added)
         self._forget_if_empty(name.namespace)
 
-    def is_held(self, name: ObjectName) -> bool:
-        """Whether it is worked on, or rests."""
-        return name in self._held
-
     def note(self, namespace: str, *, failed: bool) -> None:
         """How the last work on a namespace's name ended."""
         if failed == (namespace in self._in_trouble):
