@@ -272,10 +272,10 @@ class Publisher:
         self._writes.note(_result_of(err))
         if isinstance(err, KubeTooLargeError) and report.shrink(now):
             return now
-        is_first = not report.rests
+        is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch tells of what is deleted
         until = report.rest(now)
         log.log(
-            logging.WARNING if is_first else logging.DEBUG,
+            logging.WARNING if is_news else logging.DEBUG,
             "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "
             "not delayed. %s",
             GROUPS.kind, report.name, str(err)[:_LONGEST_QUOTE], until - now, _advice_on(err),

@@ -32,6 +32,8 @@ _LAST_REST_SECONDS = 300.0
 _JITTER = 0.1
 _WEIGHT_OF_THE_NEWEST = 0.5
 _LARGER_AGAIN_SECONDS = 600.0
+_MUCH_SHORTER = 0.9
+"""Below this part of its factor a namespace's objects are planned anew; else each at its next write."""
 
 
 @dataclass(slots=True)
@@ -122,13 +124,17 @@ class Stretches:
         self._factors: dict[str, float] = {}
 
     def renew(self, reports: Iterable[Report]) -> set[str]:
-        """Divide the budget anew; answers the namespaces whose periods have become shorter."""
+        """Divide the budget anew; answers the namespaces whose periods have become much shorter."""
         by_namespace: defaultdict[str, list[Report]] = defaultdict(list)
         for report in reports:
             by_namespace[report.namespace].append(report)
         demands = {namespace: _demand(theirs) for namespace, theirs in by_namespace.items()}
         before, self._factors = self._factors, stretches(demands, _FOR_PERIODS)
-        return {namespace for namespace, factor in self._factors.items() if factor < before.get(namespace, factor)}
+        return {
+            namespace
+            for namespace, factor in self._factors.items()
+            if factor < _MUCH_SHORTER * before.get(namespace, factor)
+        }
 
     def period_of(self, report: Report) -> int:
         """The period in force, in seconds. An object whose writes take longer than that is not written more often."""
