@@ -20,6 +20,8 @@ def test_manifests_and_crds_can_be_applied_as_the_guide_says(control_plane: Cont
         "Namespace",
         "PriorityClass",
         "PriorityLevelConfiguration",
+        "Role",
+        "RoleBinding",
         "ServiceAccount",
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
