@@ -38,7 +38,7 @@ def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> C
     if period_seconds <= wanted:
         return condition
     slow = (
-        f"; renewed every {period_seconds} s instead of {wanted} s: the groups of this namespace ask for more writes "
+        f"; renewed every {period_seconds} s instead of {wanted} s: writing the groups of this namespace takes more "
         "than its share of what the node's agent may write; ask for longer periods (`spec.statusPeriodSeconds`)"
     )
     return replace(condition, message=condition.message[: LONGEST_CONDITION - len(slow)] + slow)
