@@ -142,7 +142,7 @@ def test_an_object_that_can_not_be_written_rests_and_the_others_go_on(
 
 
 @pytest.mark.pitfall(29)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_status_that_would_be_too_large_is_written_smaller_and_says_what_is_left_out(
     start: "Start", watch: "Watch", view: View
 ) -> None:
@@ -160,5 +160,5 @@ def test_a_status_that_would_be_too_large_is_written_smaller_and_says_what_is_le
     assert status["omitted"] in view.condition("vm1", "Monitored")["message"]
     assert status["summary"]["groups"] == "64/64"
     assert len(view.group("small", "other")["cacheBlocks"]) == BLOCKS
-    view.until_renewed("vm1")
     view.until_renewed("small")
+    view.until_renewed("vm1", seconds=120)
