@@ -15,6 +15,8 @@ from lab.speed import patience
 __all__ = ["Emulator", "EmulatorDiedError", "limbo"]
 
 STOP_SECONDS = 10.0
+_UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM", "--")
+"""When the thread that started it ends, in whatever way, it unmounts and ends as well."""
 
 
 def limbo(seconds: float = 1.1) -> str:
@@ -75,7 +77,10 @@ class Emulator:
         LOGS.add(self._log)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, str(self.mountpoint), *options], stdout=log, stderr=log, start_new_session=True
+                [*_UNTIL_WE_END, *command, str(self.mountpoint), *options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.pid = self._process.pid
         try:

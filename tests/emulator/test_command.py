@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.emulator import Emulator, EmulatorDiedError
+from lab.prepare import REPOSITORY
+from lab.wait import until
 from tests.emulator.fakes import MI
 
 Mount = Callable[..., Emulator]
@@ -46,6 +48,28 @@ def test_a_mount_left_by_a_killed_emulator_is_named_and_cleared_by_stop(emulator
     assert "unmount what a dead process left" in done.stderr
     emulator.stop()
     assert str(emulator.mountpoint) not in Path("/proc/mounts").read_text()
+
+
+STARTS = """
+import sys
+from pathlib import Path
+from lab.emulator import Emulator
+print(Emulator(Path(sys.argv[1])).pid, flush=True)
+input()
+"""
+
+
+@pytest.mark.usefixtures("mount")
+def test_a_lab_that_is_killed_takes_its_emulator_and_the_mount_along(place: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=REPOSITORY
+    ) as lab:
+        assert lab.stdout
+        pid = int(lab.stdout.readline())
+        assert str(place) in Path("/proc/mounts").read_text()
+        lab.kill()
+    until("the mount to go", lambda: str(place) not in Path("/proc/mounts").read_text())
+    until("the emulator to end", lambda: not Path(f"/proc/{pid}").exists())
 
 
 def test_without_libfuse_it_says_what_to_install(place: Path) -> None:
