@@ -41,7 +41,7 @@ def _beside_strangers(made: Scene, divisor: int) -> Iterator[Figure]:
         if held < 0.95 * CONNECTIONS // divisor:
             print(f"bench tenants: {held} half-open requests could be made", file=sys.stderr)
         spent = _scrape(made)[0]
-        yield Figure("tenants.half_open_rss", rss_mib(pid) - before, "MiB")
+        yield Figure("tenants.half_open_rss", max(0.0, rss_mib(pid) - before), "MiB")
         yield Figure("tenants.half_open_page_ms", spent * 1000, "ms")
     began = time.monotonic()
     guess_tokens(address, TOKENS // divisor)
