@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cachemon.model.errors import InvalidInputError
@@ -16,6 +17,8 @@ GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 _OTHER_CLASSES = tuple(name for name in ThreadClass if name is not ThreadClass.VCPU)
 _MOST_CLASSES = len(_OTHER_CLASSES)
 _LONGEST_CLASS = 16
+
+_GROUPS_KEPT = 4096
 
 
 class GroupKey(NamedTuple):
@@ -64,9 +67,14 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
     Raises:
         InvalidInputError: a list or a thread class can't be meant.
     """
-    text: str | None = item.get("vcpus")
+    return _group(item.get("name"), item.get("vcpus"), tuple(item.get("threads", ())))
+
+
+@lru_cache(_GROUPS_KEPT)
+def _group(name: str | None, text: str | None, classes: tuple[str, ...]) -> MonitoringGroup:
+    """Equal items share one value: most objects of a cluster have groups that others have, too."""
     try:
-        threads = frozenset(ThreadClass(name) for name in item.get("threads", ()))
+        threads = frozenset(ThreadClass(each) for each in classes)
     except ValueError as err:
         raise InvalidInputError(f"threads: {err}; must be one of {', '.join(ThreadClass)}") from err
     if ThreadClass.VCPU in threads:
@@ -75,7 +83,7 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
         raise InvalidInputError("a group must have `vcpus` or `threads`")
     all_vcpus = text == ALL
     return MonitoringGroup(
-        name=item.get("name") or default_name(str(text)),
+        name=name or default_name(str(text)),
         vcpus=None if text is None or all_vcpus else parse_vcpus(text),
         all_vcpus=all_vcpus,
         threads=threads,

@@ -1,4 +1,6 @@
+import json
 import math
+import tracemalloc
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,6 +132,28 @@ def test_an_object_that_has_just_left_keeps_its_place_while_its_mon_groups_are_k
     moments.now += 2.0
     (stays,) = limited(departures.waited_for(targets_of(NODE, left)))
     assert stays.refused == ()
+
+
+WIDE = [{"name": f"g{number}", "vcpus": "0-16383"} for number in range(64)]
+
+
+def bytes_of(number: int, spec: Mapping[str, Any]) -> int:
+    """What the agent keeps of this many objects of one VMI, and has in a pass over them."""
+    tracemalloc.start()
+    try:
+        texts = [json.dumps(make_object(f"o{place}", spec={"vmiName": "vm", **spec})) for place in range(number)]
+        before = tracemalloc.get_traced_memory()[0]
+        groups = [parse_bound_group(json.loads(text)) for text in texts]
+        targets = limited(targets_of(NODE, {group.name: group for group in groups}))
+        assert len(targets) == number
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_object_of_64_wide_groups_costs_the_agent_no_more_than_its_text() -> None:
+    text = len(json.dumps(WIDE))
+    assert bytes_of(300, {"groups": WIDE}) - bytes_of(300, {}) < 300 * text
 
 
 class Moments:

@@ -1,5 +1,7 @@
 import copy
+import json
 import random
+import tracemalloc
 from typing import Any
 
 from hypothesis import given
@@ -249,3 +251,22 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
             assert name in store.queue
     assert len(store.groups) == len(history.now[GROUPS])
     assert set(store.queue) >= {item.group.name for item in truth.groups.values()}
+
+
+def bytes_of(number: int, **spec: Any) -> int:
+    """What the store keeps of this many groups."""
+    objects = [group_object(f"g{place}") for place in range(number)]
+    texts = [json.dumps({**obj, "spec": {**obj["spec"], **spec}}) for obj in objects]
+    tracemalloc.start()
+    try:
+        store = Store(moment)
+        for text in texts:
+            store.hear(GROUPS, "ADDED", json.loads(text))
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_is_kept_of_the_groups_that_a_person_wants() -> None:
+    wide = [{"name": f"g{number}", "vcpus": "0-16383"} for number in range(64)]
+    assert bytes_of(300, groups=wide) < 1.1 * bytes_of(300)
