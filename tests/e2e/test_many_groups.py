@@ -56,6 +56,7 @@ def counted(page: str, family: str, *labels: str) -> list[float]:
     return [float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in labels)]
 
 
+@pytest.mark.timeout(400)
 def test_180_objects_of_64_wide_groups_on_one_vm_leave_the_neighbours_figures_as_they_were(
     cluster: Cluster, namespace: str, greedy: str, start: "Start", watch: "Watch"
 ) -> None:

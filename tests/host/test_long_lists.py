@@ -45,6 +45,7 @@ def post(scene: Scene, uuid: str, body: bytes) -> str:
     return answer.decode()
 
 
+@pytest.mark.timeout(240)
 def test_long_metadata_and_long_requests_cost_the_agent_and_its_other_domains_nothing(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", metadata=metadata('id="all" vcpus="all"')))
     until("vm1 to be monitored", lambda: (told := scene.agent.group("vm1", "all")) and told.state == "Monitored")
