@@ -12,7 +12,7 @@ import pytest
 from lab.cluster import TWO_BLOCKS, Cluster
 from lab.lock_holder import LockHolder
 from lab.wait import until
-from tests.e2e.conftest import AGENT_FLAGS
+from tests.e2e.conftest import agent_flags
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch
@@ -30,7 +30,7 @@ def test_a_lock_holder_and_odd_groups_take_no_figures_from_another_tenant(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     name = f"node-{secrets.token_hex(3)}"
-    node = cluster.add_node(name, emulator={"blocks": TWO_BLOCKS, "closids": 4}, agent_flags=AGENT_FLAGS)
+    node = cluster.add_node(name, emulator={"blocks": TWO_BLOCKS, "closids": 4}, agent_flags=agent_flags())
     control, root = node.emulator.control, node.emulator.mountpoint
     try:
         start("vm1", name)
