@@ -63,12 +63,17 @@ def access_objects(control_plane: ControlPlane, manifests: Path) -> list[dict[st
 
 def _without_rights(control_plane: ControlPlane, access: list[dict[str, Any]]) -> list[str]:
     """The bindings of cluster roles that the API server's authorizer has not heard of yet, by name."""
-    rules = {item["metadata"]["name"]: item["rules"] for item in access if item["kind"] == "ClusterRole"}
+    rules = {
+        item["metadata"]["name"]: next((rule for rule in item["rules"] if "resources" in rule), None)
+        for item in access
+        if item["kind"] == "ClusterRole"
+    }
     return [
         item["metadata"]["name"]
         for item in access
         if item["kind"] == "ClusterRoleBinding"
-        and not _may(control_plane, item["subjects"][0], rules[item["roleRef"]["name"]][0])
+        and (rule := rules[item["roleRef"]["name"]]) is not None
+        and not _may(control_plane, item["subjects"][0], rule)
     ]
 
 

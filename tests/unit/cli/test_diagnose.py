@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.cli.diagnose import ADVICE
+from cachemon.cli.advice import ADVICE
 from cachemon.model.api import PODS, Resource
 from cachemon.model.errors import KubeForbiddenError
 from cachemon.model.reasons import Reason

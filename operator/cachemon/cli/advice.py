@@ -1,0 +1,34 @@
+"""What to do about a reason that a condition or the state of a group gives."""
+
+from collections.abc import Mapping
+
+from cachemon.model.reasons import Reason
+
+__all__ = ["ADVICE"]
+
+ADVICE: Mapping[str, str] = {
+    Reason.PROC_UNREADABLE: "read the message; the agent's --proc must be the /proc of the node",
+    Reason.PROC_HIDDEN: "mount -o remount,hidepid=0 /proc on the node; where SELinux enforces, spc_t for the agent",
+    Reason.HOST_PID_MISSING: "give the agent's pod hostPID: true",
+    Reason.RESCTRL_NOT_MOUNTED: "on the node: mount -t resctrl resctrl /sys/fs/resctrl",
+    Reason.RESCTRL_UNREADABLE: "the agent must run as uid 0 with DAC_OVERRIDE, and /sys/fs/resctrl as a host path",
+    Reason.MONITORING_UNSUPPORTED: (
+        "switch RDT (Intel), QoS (AMD) on in the firmware and pass it through if the node is a VM; "
+        "else keep the agent off this node"
+    ),
+    Reason.TOO_MANY_GROUPS: "delete groups of this VM that nobody needs; `kubectl get cmg` shows them",
+    Reason.OUT_OF_RMIDS: "raise spec.priority of what matters, delete groups, or end what other programs hold",
+    Reason.THREADS_IN_FOREIGN_GROUP: "stop the other program (pqos, libvirt's <cachetune>) from monitoring this VM",
+    Reason.NO_BANDWIDTH_COUNTER: "raise spec.priority, or have fewer groups on the node; occupancy is complete",
+    Reason.VCPUS_NOT_IN_VM: "correct the vCPU list in spec.groups",
+    Reason.VCPUS_SHARE_ONE_THREAD: "use `vcpus: all` in spec.groups",
+    Reason.THREADS_NOT_IDENTIFIABLE: "QEMU must run with -name debug-threads=on, as libvirt starts it",
+    Reason.QEMU_NOT_FOUND: "wait if the VM is starting; else see that the agent's pod has hostPID: true",
+    Reason.TOO_MANY_QEMUS: "see what runs in the VM's virt-launcher pod: one QEMU belongs there",
+    Reason.INVALID_SPEC: "correct spec.groups",
+    Reason.UNINSTALLED: "install cachemon again, or delete what it left: kubectl delete cmg,cmn,cmp --all -A",
+    Reason.PROCESS_UNREADABLE: "see what the process that the message names does; it is tried again by itself",
+    Reason.FOREIGN_GROUP_UNREADABLE: "see who made the group that the message names, and let root read its tasks",
+    Reason.RESCTRL_REFUSED: "read the message: the kernel's words are in it; it is tried again by itself",
+}
+"""By reason; what is not in here passes by itself."""
