@@ -20,6 +20,7 @@ from cachemon.agent.reports import (
 from cachemon.agent.status import group_status, signature
 from cachemon.agent.status_size import fitted
 from cachemon.agent.targets import BoundLayout, is_handing_over
+from cachemon.agent.write_failures import advice_on, result_of
 from cachemon.agent.write_schedule import WriteSchedule
 from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
@@ -269,7 +270,7 @@ class Publisher:
                 self._hold(err)
         elif not no_answer:
             self._note_answer()
-        self._writes.note(_result_of(err))
+        self._writes.note(result_of(err))
         if isinstance(err, KubeTooLargeError) and report.shrink(now):
             return now
         is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch tells of what is deleted
@@ -278,7 +279,7 @@ class Publisher:
             logging.WARNING if is_news else logging.DEBUG,
             "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "
             "not delayed. %s",
-            GROUPS.kind, report.name, str(err)[:_LONGEST_QUOTE], until - now, _advice_on(err),
+            GROUPS.kind, report.name, str(err)[:_LONGEST_QUOTE], until - now, advice_on(err),
         )  # fmt: skip
         return until
 
@@ -293,19 +294,3 @@ class Publisher:
             wait = self._backoff.next_seconds()
         self._hold_until = max(self._hold_until, now + wait * random.uniform(1.0, 1.0 + _JITTER))
         log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], self._hold_until - now)
-
-
-def _result_of(err: KubeError) -> str:
-    """For the metric."""
-    if isinstance(err, KubeNotFoundError):
-        return "gone"
-    return "failed" if isinstance(err, KubeInternalError | KubeUnreachableError) else "refused"
-
-
-def _advice_on(err: KubeError) -> str:
-    """What a person can do about it."""
-    if isinstance(err, KubeTooLargeError):
-        return "The object is too large without any figures, too: remove labels or annotations from it"
-    if isinstance(err, KubeInternalError | KubeUnreachableError):
-        return "Look at the API server's log, and at webhooks that apply to cachemonitorgroups/status"
-    return "If it stays so, compare the agent's rights and the admission policies with those of the chart"

@@ -24,7 +24,7 @@ from cachemon.model.groups import digest_of
 from cachemon.model.stamps import policy_of
 from cachemon.model.times import format_time
 
-__all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "parse_stored_group"]
+__all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "holds", "parse_stored_group"]
 
 _OWN_FIELDS = (
     "observedGeneration",
@@ -221,3 +221,11 @@ def _render(stored: StoredGroup, binding: Binding, vmi_uid: str, ready: Conditio
             for condition in (binding.bound, ready)
         ],
     }
+
+
+def holds(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Whether a status has everything that was written; its conditions are a list that others write in too."""
+    conditions = status.get("conditions", ())
+    return all(condition in conditions for condition in written["conditions"]) and all(
+        status.get(name) == value for name, value in written.items() if name != "conditions"
+    )

@@ -13,15 +13,16 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from cachemon.controller.collection import ODD
-from cachemon.controller.decision import Apply, Decision, Delete
+from cachemon.controller.decision import Apply, Decision, Delete, holds
 from cachemon.controller.metrics import Metrics
 from cachemon.controller.presence import Patience, Presence
 from cachemon.controller.rests import Rests
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
+from cachemon.controller.write_client import WriteClient
 from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
@@ -42,7 +43,7 @@ from cachemon.model.errors import (
     KubeUnreachableError,
 )
 
-__all__ = ["Limits", "WriteClient", "Writer"]
+__all__ = ["Limits", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -51,21 +52,6 @@ _GONE_SECONDS = 5.0
 """The watch tells of a deletion before that, and nothing is left to write."""
 
 _CONCERNS_ONE = (KubeInternalError, KubeTimeoutError)
-
-
-class WriteClient(Protocol):
-    """What the writer needs of `cachemon.kube.KubeClient`."""
-
-    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
-        """Server-side apply of an object; answers the object."""
-
-    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
-        """Delete an object if it is this one."""
-
-    async def apply_status(
-        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> dict[str, Any]:
-        """Server-side apply of a status; answers the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +205,7 @@ class Writer:
             await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
         if decision.status is not None:
             answer = await self._put(decision.resource, name, decision.status, OPERATOR_FIELD_MANAGER)
-            if not _holds(answer.get("status", {}), decision.status):
+            if not holds(answer.get("status", {}), decision.status):
                 log.error("%s: the API server keeps another status than was written; is the CRD old?", name)
                 self._rest(name, self._limits.refused_seconds)
             elif decision.rest_seconds:
@@ -311,11 +297,3 @@ class Writer:
     def _rest(self, name: ObjectName, seconds: float) -> None:
         self._resting.add(name)
         self._timers.set(name, self._clock() + seconds)
-
-
-def _holds(status: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
-    """Whether a status has everything that was written; its conditions are a list that others write in too."""
-    conditions = status.get("conditions", ())
-    return all(condition in conditions for condition in written["conditions"]) and all(
-        status.get(name) == value for name, value in written.items() if name != "conditions"
-    )

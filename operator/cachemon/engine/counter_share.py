@@ -1,10 +1,12 @@
 """Gives the machine's assignable MBM counters to the monitoring groups, and tells who has none."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from cachemon.engine.words import Words
 from cachemon.model.assignment import ASSIGNING_MODE, Cells, CounterPool, lacking, share_counters
+from cachemon.model.cells import Wish, ranked
 from cachemon.model.errors import ResctrlBusyError
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
@@ -12,7 +14,7 @@ from cachemon.resctrl.assignment import apply_counters, read_pool
 from cachemon.resctrl.tree import ResctrlTree
 from cachemon.resctrl.tree_reader import Capabilities
 
-__all__ = ["share_counters_out"]
+__all__ = ["complete_groups", "share_counters_out"]
 
 log = logging.getLogger(__name__)
 
@@ -57,3 +59,11 @@ def _told(events: Mapping[str, list[int]], pool: CounterPool, words: Words) -> s
         f"no counter is left for {missing}; of the {words.machine}'s {total} MBM counters {len(pool.ours)} are "
         f"cachemon's, {free} are free; occupancy is monitored; {words.relief}"
     )
+
+
+def complete_groups(
+    cells: Mapping[GroupKey, tuple[MonGroupName, ...]], wishes: Sequence[Wish], own: AbstractSet[MonGroupName]
+) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
+    """The groups all of whose mon_groups are there, best rank first."""
+    by_rank = (wish.key for wish in ranked(wishes))
+    return {key: cells[key] for key in by_rank if key in cells and own >= set(cells[key])}

@@ -3,13 +3,12 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Generic, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from cachemon.engine.counter_share import share_counters_out
+from cachemon.engine.counter_share import complete_groups, share_counters_out
 from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge, presences_of
 from cachemon.engine.layout import (
     Layout,
@@ -23,10 +22,9 @@ from cachemon.engine.layout import (
 )
 from cachemon.engine.rmids import RmidMemory
 from cachemon.engine.words import Words
-from cachemon.model.cells import Cell, Wish, ranked, split
+from cachemon.model.cells import Cell, Wish, split
 from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.groups import GroupKey
-from cachemon.model.mon_groups import Holders, MonGroupName, Observed
+from cachemon.model.mon_groups import Holders, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
@@ -38,6 +36,9 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree
 from cachemon.resctrl.tree_reader import Capabilities
+
+if TYPE_CHECKING:
+    from cachemon.model.groups import GroupKey
 
 __all__ = ["Reconciler"]
 
@@ -176,7 +177,7 @@ class Reconciler(Generic[W]):
         # The mode in force is read at every pass, so another one is noticed at once; counters that another program
         # took from us when the mon_groups are looked at again, after `verify_seconds`.
         if is_fresh or applied.changed or capabilities != self._capabilities:
-            complete = _complete(by_group, wishes, own)
+            complete = complete_groups(by_group, wishes, own)
             self._uncounted = share_counters_out(self._tree, capabilities, complete, own, self._words)
             self._capabilities = capabilities
         count = RmidCount(
@@ -296,11 +297,3 @@ def _cells(
                 wanted.setdefault(qemu.pid, (qemu, []))[1].append(target)
     cells = [cell for qemu, of in wanted.values() for cell in split(qemu, wishes_of(of))]
     return cells, wishes_of(targets)
-
-
-def _complete(
-    cells: Mapping[GroupKey, tuple[MonGroupName, ...]], wishes: Sequence[Wish], own: AbstractSet[MonGroupName]
-) -> Mapping[GroupKey, tuple[MonGroupName, ...]]:
-    """The groups all of whose mon_groups are there, best rank first."""
-    by_rank = (wish.key for wish in ranked(wishes))
-    return {key: cells[key] for key in by_rank if key in cells and own >= set(cells[key])}

@@ -3,18 +3,18 @@
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Self, TypeVar, overload
 
 import aiohttp
 
 from cachemon import __version__
+from cachemon.kube.answers import answer_of, date_of, decode, hang_up
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.failures import failure, message_of
 from cachemon.kube.queries import Selector, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import KubeTimeoutError, KubeUnreachableError
+from cachemon.model.errors import KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
@@ -134,14 +134,14 @@ class KubeClient:
         path, accept = path_of(resource, ObjectName(namespace, "")), _LIST_OF_METADATA if metadata_only else _JSON
         while True:
             response = await self._request("GET", path, query, headers={"Accept": accept}, limit=self._limit)
-            page = _decode(await _answer(response.read()))
+            page = decode(await answer_of(response.read()))
             found, metadata = page["items"] or (), page.get("metadata")  # an empty list of metadata has null
             if not isinstance(metadata, dict):
                 raise KubeUnreachableError(f"the API server's answer is no list: {str(page)[:100]}")
             items += found if keep is None else map(keep, found)
             del page, found  # before the next one comes
             if not metadata.get("continue"):
-                return Listing(items, metadata["resourceVersion"], served_at=_date(response))
+                return Listing(items, metadata["resourceVersion"], served_at=date_of(response))
             query["continue"] = metadata["continue"]
 
     async def watch(
@@ -166,13 +166,13 @@ class KubeClient:
         path = path_of(resource, ObjectName(namespace, ""))
         response = await self._request("GET", path, query, limit=self._watch_limit)
         try:
-            while line := await _answer(response.content.readline()):
-                event = _decode(line)
+            while line := await answer_of(response.content.readline()):
+                event = decode(line)
                 if event["type"] == "ERROR":
                     raise failure(event["object"].get("code", 500), event["object"].get("message", ""), {})
                 yield WatchEvent(event["type"], event["object"])
         finally:
-            _hang_up(response)
+            hang_up(response)
 
     async def create(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -192,7 +192,7 @@ class KubeClient:
         response = await self._request(
             "PATCH", path_of(resource, name_of(body)), query, body, limit=self._limit, headers=headers
         )
-        return _decode(await _answer(response.read()))
+        return decode(await answer_of(response.read()))
 
     async def replace(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -219,7 +219,7 @@ class KubeClient:
     ) -> dict[str, Any]:
         """Server-side apply of a status; fields of this manager that are left out are removed. Answers the object."""
         response = await self._apply_status(resource, name, status, field_manager, accept=_JSON)
-        return _decode(await _answer(response.read()))
+        return decode(await answer_of(response.read()))
 
     async def send_status(
         self,
@@ -231,7 +231,7 @@ class KubeClient:
     ) -> None:
         """The same, for those who do not want the object back: the server sends its metadata, nobody reads them."""
         response = await self._apply_status(resource, name, status, field_manager, accept=_METADATA)
-        await _answer(response.read())
+        await answer_of(response.read())
 
     async def _apply_status(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], field_manager: str, *, accept: str
@@ -256,7 +256,7 @@ class KubeClient:
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         response = await self._request(method, path, query or {}, body, limit=self._limit)
-        return _decode(await _answer(response.read()))
+        return decode(await answer_of(response.read()))
 
     async def _request(
         self,
@@ -269,7 +269,7 @@ class KubeClient:
         limit: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         token = await self._credentials.bearer_token()
-        response: aiohttp.ClientResponse = await _answer(
+        response: aiohttp.ClientResponse = await answer_of(
             self._session.request(
                 method,
                 self._credentials.server + path,
@@ -282,52 +282,10 @@ class KubeClient:
                 allow_redirects=False,
             )
         )
-        if (date := _date(response)) is not None:
+        if (date := date_of(response)) is not None:
             self._ahead_seconds = date - time.time()
         if response.status == 401:
             self._credentials.renew()
         if response.status >= 400:
-            raise failure(response.status, message_of(await _answer(response.read())), response.headers)
+            raise failure(response.status, message_of(await answer_of(response.read())), response.headers)
         return response
-
-
-def _date(response: aiohttp.ClientResponse) -> float | None:
-    """When it was sent, by the sender's clock, in whole seconds; None when it does not say."""
-    try:
-        return parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-async def _answer(call: Any) -> Any:
-    """Await a call of the HTTP client; what goes wrong on the way is KubeUnreachableError."""
-    try:
-        return await call
-    except aiohttp.ConnectionTimeoutError as err:
-        raise KubeUnreachableError("the API server does not take a connection") from err
-    except TimeoutError as err:
-        raise KubeTimeoutError(f"the API server does not answer in time: {str(err) or type(err).__name__}") from err
-    except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as err:
-        raise KubeUnreachableError(f"the API server does not answer: {str(err) or type(err).__name__}") from err
-
-
-def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """Be done with an answer that may not have come to its end, without TLS's farewell.
-
-    Nobody waits for that farewell, and it would keep the socket open beyond the end of the event loop.
-    """
-    connection = response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
-    response.close()
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    """JSON; anything else was cut on the way, or is a proxy's page."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError) as err:
-        raise KubeUnreachableError(f"the API server's answer is no JSON: {body[:100]!r}") from err
-    if not isinstance(answer, dict):
-        raise KubeUnreachableError(f"the API server's answer is no object: {body[:100]!r}")
-    return answer
