@@ -5,9 +5,13 @@ from pathlib import Path
 
 import yaml
 
+from cachemon.agent.reports import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE, WRITES_PER_SECOND
+from cachemon.agent.status_size import MOST_STATUS_BYTES
+from cachemon.daemon.doorkeeper import Limits as Connections
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS
-from cachemon.qemu.discovery import MOST_THREADS
+from cachemon.qemu.command_lines import WAIT_SECONDS
+from cachemon.qemu.discovery import MOST_PROCESSES, MOST_THREADS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
@@ -18,6 +22,31 @@ COUNTS = ("no", "one", "two", "three", "four", "five")
 def test_the_limits_are_those_of_the_code() -> None:
     assert f"At most {MOST_THREADS} threads" in PAGE
     assert f"more than {COUNTS[MOST_QEMUS]} QEMUs" in PAGE
+
+
+def test_what_a_tenant_can_cost_the_others_is_bounded_as_the_code_has_it() -> None:
+    _, _, after = PAGE.partition("## What one tenant can cost the others")
+    section = after.partition("\n## ")[0]
+    for bound in (
+        f"{MOST_GROUPS} groups of a VMI are monitored",
+        f"a node writes {WRITES_PER_SECOND} statuses a second",
+        f"{IN_FLIGHT} writes at a time, at most {IN_FLIGHT_OF_ONE_NAMESPACE} of one namespace",
+        f"a status is cut to {MOST_STATUS_BYTES // 1024} KiB",
+        f"one delay of {WAIT_SECONDS:g} s",
+        f"{MOST_PROCESSES} processes and {MOST_THREADS} threads of a pod",
+    ):
+        assert bound in section
+
+
+def test_what_a_stranger_can_hold_is_bounded_as_the_code_has_it() -> None:
+    _, _, after = PAGE.partition("## What a stranger on the network can see and hold")
+    section, limits = after.partition("\n## ")[0], Connections()
+    for bound in (
+        f"{limits.connections} a port, {limits.connections_of_peer} an address",
+        f"{limits.new_per_second:g} new ones a second",
+        f"{limits.head_seconds:g} s for a request's head, {limits.answer_seconds:g} s for an answer",
+    ):
+        assert bound in section
 
 
 def test_the_rights_of_the_hosts_agent_are_those_of_its_unit() -> None:
