@@ -78,7 +78,7 @@ def test_180_objects_of_64_wide_groups_on_one_vm_leave_the_neighbours_figures_as
 
         for _ in range(3):
             view.until_renewed("vm1")
-        assert view.condition("vm1", "Ready")["status"] == "True"
+        view.until_ready("vm1")
         page = node.metrics()
         assert counted(page, "cachemon_groups", 'state="Refused"') == [MOST_GROUPS * (OBJECTS - 1)]
         assert len(counted(page, "cachemon_group_monitored", f'namespace="{greedy}"')) == MOST_GROUPS
