@@ -44,7 +44,7 @@ def test_it_has_one_capability_no_network_and_one_place_to_write() -> None:
     assert found["IPAddressDeny"] == ["any"]
     assert (found["ProtectSystem"], found["ReadWritePaths"]) == (["strict"], ["-/sys/fs/resctrl"])
     assert (found["Type"], found["NoNewPrivileges"]) == (["notify"], ["yes"])
-    assert (found["MemoryMax"], found["TasksMax"]) == (["256M"], ["64"])
+    assert (found["MemoryMax"], found["TasksMax"]) == (["256M"], ["640"])
     assert "User" not in found, "resctrl belongs to uid 0"
     assert not found.keys() & {"ProtectProc", "ProcSubset", "PrivateUsers", "PrivatePIDs"}, "QEMUs must be seen"
 
