@@ -15,7 +15,7 @@ __all__ = ["MOST", "measure", "patience", "period", "slowness"]
 VARIABLE = "CACHEMON_LAB_SLOWNESS"
 """Of the environment: `FACTOR@SECONDS`, the second by the monotonic clock, which all processes share."""
 
-MOST = 30.0
+MOST = 12.0
 """A machine that is slower than this is treated as one that is just this slow, so that what hangs ends."""
 
 LONGEST_PERIOD_SECONDS = 20
