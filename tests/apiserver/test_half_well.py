@@ -114,7 +114,8 @@ def as_large_as_can_be(control_plane: ControlPlane, namespace: str, name: str) -
         try:
             control_plane.request("POST", f"{path}?fieldManager=somebody", body)
         except ApiRefusedError as err:
-            assert "too large" in str(err), err
+            if "too large" not in str(err):
+                raise
             too_many = count
         else:
             fits = count

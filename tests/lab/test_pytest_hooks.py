@@ -30,8 +30,9 @@ def outcome(folder: Path, tests: str, *options: str) -> str:
     """What pytest prints about some tests."""
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(STARTS + tests)
+    paths = (f"--rootdir={folder}", f"--basetemp={folder / 'temporary'}")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", *options, folder],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths, *options, folder],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), speed.VARIABLE: f"1@{time.monotonic()}"},
         capture_output=True,
         text=True,
