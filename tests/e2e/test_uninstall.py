@@ -83,6 +83,7 @@ def test_figures_are_marked_as_old_by_who_reads_while_operator_and_agent_are_awa
         assert view.condition("vm1", "Ready")["status"] == "True"
         assert cells(cluster, *top)[3:5] == ["-", "-"]
         assert cells(cluster, *top)[6] == "AgentNotReporting"
+        until("the node to be old", lambda: "(old)" in " ".join(cells(cluster, "nodes", "--no-headers")))
         seen = cells(cluster, "nodes", "--no-headers")
         assert (seen[1], seen[-1].endswith("(old)")) == ("Unknown", True)
         diagnosed = plugin(cluster, "diagnose", "node01")

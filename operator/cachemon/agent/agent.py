@@ -67,6 +67,7 @@ class Agent:
             self._targets,
             Periods(config.sample_seconds, config.scan_seconds),
             told=self._sampled,
+            counted=self._page.changed,
             targets_end_in=self._departures.ends_in,
         )
         self._writes, failure_run = Writes(), FailureRun()
@@ -104,7 +105,6 @@ class Agent:
     def _sampled(self) -> None:
         self._wake_publish.set()
         self._wake_heartbeat.set()
-        self._page.changed()
 
     def _targets(self) -> Sequence[BoundTarget]:
         targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)

@@ -14,6 +14,7 @@ from cachemon.model.api import (
     ObjectName,
     parse_cache_monitor_group,
 )
+from cachemon.model.conditions import known_transitions
 from cachemon.model.group_limit import Claim, admitted
 from cachemon.model.numbers import parse_count
 
@@ -41,11 +42,7 @@ BoundLayout = Layout[CacheMonitorGroup]
 def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
     """A CacheMonitorGroup with no more of its conditions than our own needs: when its status last changed."""
     group = parse_cache_monitor_group(obj)
-    ours = tuple(
-        {key: condition[key] for key in ("type", "status", "lastTransitionTime")}
-        for condition in group.raw_conditions
-        if condition["type"] == MONITORED
-    )
+    ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] == MONITORED)
     return replace(group, conditions={}, raw_conditions=ours)
 
 

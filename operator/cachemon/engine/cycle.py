@@ -69,7 +69,8 @@ class Cycle(Generic[W]):
         claim: the right to change the tree: without it nothing is done or told.
         targets: the targets of now; asked before every pass, and never before the tree is ours.
         periods: how often.
-        told: called after every sample.
+        told: called after every sample whose figures go with a layout.
+        counted: called after every sample.
         targets_end_in: seconds until `targets` will answer something else by itself.
         also_sample: called in the sampler's thread after our sample.
 
@@ -88,6 +89,7 @@ class Cycle(Generic[W]):
         periods: Periods,
         *,
         told: Callable[[], None],
+        counted: Callable[[], None] = lambda: None,
         targets_end_in: Callable[[], float] = lambda: math.inf,
         also_sample: Callable[[Layout[W]], None] = lambda _: None,
     ) -> None:
@@ -97,6 +99,7 @@ class Cycle(Generic[W]):
         self._targets = targets
         self._periods = periods
         self._told = told
+        self._counted = counted
         self._targets_end_in = targets_end_in
         self._also_sample = also_sample
         self._layout: Layout[W] = Layout()
@@ -164,6 +167,7 @@ class Cycle(Generic[W]):
                 try:
                     figures = await asyncio.get_running_loop().run_in_executor(thread, self._sample_once, layout)
                     self._note_sample(began)
+                    self._counted()
                     if has_layout and self._is_explained(layout, figures):
                         self.sampled = (layout, figures)
                         self._told()

@@ -61,6 +61,10 @@ class HostAgent:
         self._is_ready = False
         tree, self._claim = ResctrlTree(config.resctrl), Claim(config.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
+        metrics = HostMetrics(
+            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
+        )
+        self._page = RenderedPage(metrics.prepare)
         self._cycle = Cycle(
             Reconciler[WatchedDomain](
                 tree, config.proc, config.sysfs, self._domains, ON_A_HOST, budget=config.rmid_budget
@@ -70,12 +74,9 @@ class HostAgent:
             self._targets,
             Periods(config.sample_seconds, config.scan_seconds),
             told=self._sampled,
+            counted=self._page.changed,
             also_sample=self._sample_monitors,
         )
-        metrics = HostMetrics(
-            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
-        )
-        self._page = RenderedPage(metrics.prepare)
         self._theirs: tuple[DomainLayout, Figures] = (Layout(), Figures())
         self._loop = asyncio.get_running_loop()
         self._watcher = DomainWatcher(connect, self._hear_from_thread)
@@ -225,7 +226,6 @@ class HostAgent:
 
     def _sampled(self) -> None:
         self._has_sampled.set()
-        self._page.changed()
         if self._cycle.sampled[0].incomplete:
             self._watcher.look_again()  # a vCPU may have been unplugged: no event tells of it
 

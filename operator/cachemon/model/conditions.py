@@ -23,6 +23,7 @@ class Condition:
 
 
 _FIELDS = ("type", "status", "reason", "message")
+_TRANSITION_FIELDS = ("type", "status", "lastTransitionTime")
 
 
 def whole_conditions(items: object) -> tuple[Mapping[str, Any], ...]:
@@ -39,6 +40,15 @@ def parse_conditions(items: object) -> dict[str, Condition]:
     return {item["type"]: Condition(*(item[name] for name in _FIELDS)) for item in whole_conditions(items)}
 
 
+def known_transitions(items: object) -> tuple[Mapping[str, str], ...]:
+    """Of `status.conditions` the fields that say when each last changed; all that a transition time is kept by."""
+    return tuple(
+        {name: item[name] for name in _TRANSITION_FIELDS}
+        for item in (items if isinstance(items, list | tuple) else ())
+        if isinstance(item, Mapping) and all(isinstance(item.get(name), str) for name in _TRANSITION_FIELDS)
+    )
+
+
 def render_condition(condition: Condition, *, before: object, generation: int | None, now: str) -> dict[str, Any]:
     """One entry for `status.conditions`.
 
@@ -51,8 +61,8 @@ def render_condition(condition: Condition, *, before: object, generation: int | 
     transition = next(
         (
             old["lastTransitionTime"]
-            for old in whole_conditions(before)
-            if old["type"] == condition.type and old["status"] == condition.status and "lastTransitionTime" in old
+            for old in known_transitions(before)
+            if (old["type"], old["status"]) == (condition.type, condition.status)
         ),
         now,
     )

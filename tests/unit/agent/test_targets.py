@@ -2,10 +2,12 @@ import json
 import math
 import tracemalloc
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cachemon.agent.targets import Departures, limited, parse_bound_group, targets_of
 from cachemon.model.api import CacheMonitorGroup, ObjectName
+from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.stamps import POLICY_LABEL
 from tests.unit.agent.builders import NODE, make_object
 
@@ -92,6 +94,15 @@ def test_of_an_objects_conditions_no_message_is_kept() -> None:
     group = parse_bound_group(make_object(status={"conditions": conditions}))
     assert group.raw_conditions == ({"type": "Monitored", "status": "False", "lastTransitionTime": "t"},)
     assert group.conditions == {}
+
+
+def test_a_condition_keeps_the_time_of_its_last_change_as_the_agent_has_the_object() -> None:
+    monitored = {"type": "Monitored", "status": "True", "reason": "R", "message": "M", "lastTransitionTime": "then"}
+    kept = parse_bound_group(make_object(status={"conditions": [monitored]})).raw_conditions
+    now = Condition("Monitored", "True", "Monitored", "1 group monitored")
+    assert render_condition(now, before=kept, generation=1, now="now")["lastTransitionTime"] == "then"
+    changed = replace(now, status="False")
+    assert render_condition(changed, before=kept, generation=1, now="now")["lastTransitionTime"] == "now"
 
 
 def spec_of(number: int) -> dict[str, Any]:
