@@ -33,7 +33,7 @@ OPERATOR, AGENT, EMULATOR, VIRT_LAUNCHER, PAUSE = (
 _HERE = Path(__file__).parent
 _LAUNCHER_FILES = (
     "__init__.py", "guest/__init__.py", "pod_launcher.py", "qemu_command.py", "qmp.py", "virt_launcher.py",
-    "cgroups.py", "wait.py",
+    "cgroups.py", "speed.py", "wait.py",
 )  # fmt: skip
 _SOURCES = ("pyproject.toml", "README.md", "LICENSE", "operator/cachemon", "requirements")
 

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from lab.prepare import REPOSITORY
 from lab.real.buildah import Recipe
 from lab.real.cgroups import NodeCgroups, remove_left_behind
 from lab.real.guide import guide
-from lab.real.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, recipes
+from lab.real.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
 from lab.real.kind import build_command, engine_of, kind_program
 from lab.real.machine import why_not
 
@@ -157,3 +159,18 @@ def test_the_guide_names_the_kubeconfig_and_commands_that_exist(tmp_path: Path) 
     text = guide(tmp_path / "admin.kubeconfig", "the end")
     assert f"export KUBECONFIG={tmp_path / 'admin.kubeconfig'}" in text
     assert "kubectl cachemon top" in text
+
+
+def test_the_launchers_image_has_every_module_that_the_launcher_imports(tmp_path: Path) -> None:
+    """Alone in its folder, as in the image, which has no other Python package."""
+    with launcher_context() as context:
+        shutil.copytree(context / "lab", tmp_path / "lab")
+    done = subprocess.run(
+        [sys.executable, "-S", tmp_path / "lab/pod_launcher.py", "--help"],
+        env={"PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
