@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.numbers import parse_count
 
 __all__ = ["Address", "Flags", "address", "directory", "number", "whole_number", "word"]
 
@@ -65,9 +66,10 @@ def number(flag: str, text: str, lowest: float, highest: float) -> float:
 
 def whole_number(flag: str, text: str, lowest: int, highest: int) -> int:
     """A whole number in a range."""
-    if not (text.isascii() and text.isdecimal() and lowest <= int(text) <= highest):
+    value = parse_count(text)
+    if value is None or not lowest <= value <= highest:
         raise InvalidInputError(f"{flag} must be a whole number from {lowest} to {highest}, not {text!r}")
-    return int(text)
+    return value
 
 
 def word(flag: str, text: str, words: Sequence[str]) -> str:
@@ -81,7 +83,8 @@ def address(flag: str, text: str) -> Address | None:
     """HOST:PORT; None for an empty text."""
     if not text:
         return None
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    host, colon, digits = text.rpartition(":")
+    port = parse_count(digits)
+    if not colon or port is None or port > 65535:
         raise InvalidInputError(f"{flag} must be HOST:PORT, not {text!r}")
-    return Address(host.strip("[]"), int(port))
+    return Address(host.strip("[]"), port)

@@ -8,6 +8,8 @@ import os
 import socket
 from collections.abc import Mapping
 
+from cachemon.model.numbers import parse_count
+
 __all__ = ["Notifier"]
 
 log = logging.getLogger(__name__)
@@ -31,9 +33,8 @@ class Notifier:
             self._address = ""
         meant = environment.get("WATCHDOG_PID", "")
         is_meant = not meant or meant == str(os.getpid() if pid is None else pid)
-        limit = environment.get("WATCHDOG_USEC", "")
-        known = limit.isascii() and limit.isdecimal() and is_meant and int(limit) > 0
-        self.watchdog_seconds = int(limit) / _MICROSECONDS if known else None
+        limit = parse_count(environment.get("WATCHDOG_USEC", ""))
+        self.watchdog_seconds = limit / _MICROSECONDS if limit and is_meant else None
         """We are killed when we have not told `alive` for so long; None without a watchdog."""
 
     def ready(self, status: str) -> None:

@@ -17,6 +17,7 @@ from cachemon.model.errors import (
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
+from cachemon.model.numbers import parse_count
 
 __all__ = ["failure", "message_of"]
 
@@ -41,8 +42,8 @@ def message_of(body: bytes) -> str:
 
 def _retry_after(text: str) -> float:
     """Seconds, as the API server writes them; what can't be meant is a default."""
-    seconds = int(text) if text.isascii() and text.isdecimal() else _DEFAULT_RETRY_AFTER_SECONDS
-    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
+    seconds = parse_count(text)
+    return _DEFAULT_RETRY_AFTER_SECONDS if seconds is None else min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
 
 _AWAY = 503

@@ -19,6 +19,7 @@ from cachemon.libvirt.failures import of_a_call, of_opening
 from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
+from cachemon.model.numbers import parse_count
 
 __all__ = ["TWENTY_SECONDS", "Connection", "Domain", "KeepAlive", "open_connection"]
 
@@ -191,8 +192,9 @@ class Connection:
         ways: list[tuple[Callable[[Any], Any], int | str]] = [(self._virt.lookupByName, named)]
         with suppress(ValueError):
             ways.insert(0, (self._virt.lookupByUUIDString, str(uuid.UUID(named))))
-        if named.isascii() and named.isdecimal() and int(named) < 2**31:
-            ways.insert(0, (self._virt.lookupByID, int(named)))
+        number = parse_count(named)
+        if number is not None and number < 2**31:
+            ways.insert(0, (self._virt.lookupByID, number))
         return ways
 
     def _described(self, domain: Any) -> Domain:

@@ -14,6 +14,7 @@ from cachemon.libvirt.document import read_document
 from cachemon.libvirt.monitor_rules import MonitorText, Resctrls, TuneKind, WholeProcess
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.numbers import parse_count
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
 
@@ -111,10 +112,10 @@ def _max_vcpus(domain: etree._Element) -> int:
     text = domain.findtext("vcpu")
     if text is None:
         return 1
-    digits = text.strip()
-    if not (digits.isascii() and digits.isdecimal()) or not 0 < int(digits) <= 2**16:
+    number = parse_count(text)
+    if number is None or not 0 < number <= 2**16:
         raise InvalidInputError("XML error: maximum vcpus count must be an integer")
-    return int(digits)
+    return number
 
 
 def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.numbers import parse_count
 from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
 __all__ = ["WHOLE_PROCESS", "Monitor", "MonitorText", "Resctrls", "TuneKind", "WholeProcess"]
@@ -172,13 +173,14 @@ class Resctrls:
 def _check_level(text: str | None) -> None:
     if text is None:
         raise InvalidInputError("XML error: Missing required attribute 'level' in element 'monitor'")
-    if not (text.isascii() and text.isdecimal()):
+    level = parse_count(text)
+    if level is None:
         raise InvalidInputError(
             f"XML error: Invalid value for attribute 'level' in element 'monitor': '{text}'. "
             "Expected non-negative integer value"
         )
-    if int(text) != _CACHE_LEVEL:
-        raise InvalidInputError(f"XML error: Invalid monitor cache level '{int(text)}'")
+    if level != _CACHE_LEVEL:
+        raise InvalidInputError(f"XML error: Invalid monitor cache level '{level}'")
 
 
 def _check_whole_process(kind: TuneKind, resctrl: _Resctrl) -> None:

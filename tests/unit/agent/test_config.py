@@ -37,6 +37,8 @@ BAD = [
     ("--metrics-tls-directory", "/no/such/directory"),
     ("--insecure-metrics", "yes"),
     ("--log-level", "verbose"),
+    ("--rmid-budget", "9" * 5000),
+    ("--metrics-address", ":" + "9" * 5000),
 ]
 
 

@@ -57,8 +57,11 @@ class Sampler:
 
 
 class Claim:
+    def __init__(self, *, is_ours: bool = True) -> None:
+        self._is_ours = is_ours
+
     def hold(self) -> bool:
-        return True
+        return self._is_ours
 
 
 async def play(sampler: Sampler) -> list[tuple[bool, int]]:
@@ -92,3 +95,32 @@ def test_what_a_pass_removes_is_not_told_as_gone_before_the_pass_says_why() -> N
 def test_what_is_gone_although_a_pass_is_over_is_told() -> None:
     told = asyncio.run(play(Sampler(Reconciler(), stays=True)))
     assert told[-1] == (True, 1)
+
+
+async def samples_of_a_second_agent() -> tuple[int, int]:
+    """How many samples were counted, and how many had figures to give out, while another agent works."""
+    counted: list[None] = []
+    told: list[None] = []
+    parts = (Reconciler(), Sampler(Reconciler()), Claim(is_ours=False))
+    reconciler, sampler, claim = (cast("Any", part) for part in parts)
+    cycle: Cycle[Any] = Cycle(
+        reconciler,
+        sampler,
+        claim,
+        lambda: (),
+        Periods(0.01, 60),
+        told=lambda: told.append(None),
+        counted=lambda: counted.append(None),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(cycle.reconcile()), tasks.create_task(cycle.sample())]
+        await eventually("samples", lambda: len(counted) >= 3)
+        for loop in loops:
+            loop.cancel()
+    return len(counted), len(told)
+
+
+def test_an_agent_that_waits_for_another_counts_its_samples_and_gives_no_figures_out() -> None:
+    counted, told = asyncio.run(samples_of_a_second_agent())
+    assert counted >= 3
+    assert told == 0

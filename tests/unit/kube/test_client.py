@@ -274,6 +274,7 @@ def test_an_answer_that_is_no_list_is_an_error_of_ours(body: Any) -> None:
         ("-5", 1),
         ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
         ("99999", 120),
+        ("9" * 5000, 1),
     ],
 )
 def test_a_busy_server_says_how_long_to_wait_within_reason(header: str, seconds: float) -> None:
