@@ -65,5 +65,5 @@ def test_it_starts_its_own_program_as_the_user_it_needs(image: tuple[str, ImageA
 def test_it_is_small(image: tuple[str, ImageArchive]) -> None:
     _, archive = image
     own = sum(size for path, size in archive.sizes.items() if path.startswith("opt/"))
-    assert own < 32 * MIB
+    assert own < 40 * MIB  # cryptography, that makes certificates, is 13 of it
     assert archive.unpacked_bytes < 160 * MIB
