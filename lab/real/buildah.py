@@ -13,6 +13,8 @@ from lab.progress import Say
 __all__ = ["Buildah", "ImageError", "Recipe"]
 
 _KEPT_ARCHIVES = 5
+_IN_A_MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation=private")
+"""A build that is killed leaves its layers mounted, and buildah then keeps the store mounted for ever."""
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -132,7 +134,7 @@ class Buildah:
         self._folder.mkdir(parents=True, exist_ok=True)
         store = [f"--root={self._folder / 'store'}", f"--runroot={self._folder / 'run'}"]
         done = subprocess.run(
-            [program, *store, *arguments],
+            [*_IN_A_MOUNT_NAMESPACE, program, *store, *arguments],
             env={"STORAGE_DRIVER": "overlay", **os.environ, "TMPDIR": str(self._folder)},
             capture_output=True,
             text=True,
