@@ -23,7 +23,7 @@ from lab.server_process import ServerProcess
 from lab.speed import patience
 from lab.wait import until
 
-__all__ = ["Cluster", "Node"]
+__all__ = ["GUARDED_METRICS", "Cluster", "Node"]
 
 NAMESPACE = "cachemon-system"
 MIB = 1024 * 1024
@@ -32,6 +32,10 @@ TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}
 _STOP_SECONDS = 10
 _READY_SECONDS = 30
 _SAMPLES_OF_LAG = 4
+
+GUARDED_METRICS = "--insecure-metrics=false"
+"""A flag for programs of the lab whose /metrics is to be served as in production."""
+_OPEN_METRICS = "--insecure-metrics=true"
 
 
 def program(name: str) -> Path:
@@ -113,7 +117,7 @@ class Node:
                 f"--kubeconfig={self._kubeconfig}",
                 f"--metrics-address={self.address}",
                 f"--health-address={self.health_address}",
-                "--insecure-metrics=true",  # until a test's own flags say otherwise
+                _OPEN_METRICS,  # until a test's own flags say otherwise
                 *([] if writable_home() else ["--pods-by-mounts=true"]),
                 *self._flags,
             ],
@@ -218,7 +222,7 @@ class Cluster:
                 program("cachemon-operator"),
                 f"--kubeconfig={kubeconfig}",
                 f"--metrics-address={self.operator_address}",
-                *(operator_flags or ("--insecure-metrics=true",)),
+                *(operator_flags or (_OPEN_METRICS,)),
             ],
             self.operator_log,
         )
@@ -265,6 +269,10 @@ class Cluster:
         except ApiRefusedError as error:
             if error.status != 409:
                 raise
+
+    def scraper_token(self) -> str:
+        """A token of the service account that the chart makes for Prometheus, for a day."""
+        return self.control_plane.service_account_token(NAMESPACE, "cachemon-scraper", seconds=24 * 3600)
 
     def group(self, namespace: str, name: str) -> dict[str, Any]:
         """A CacheMonitorGroup as it is now."""

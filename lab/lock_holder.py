@@ -1,19 +1,24 @@
 """A process that holds its mmap lock nearly all the time: whoever reads its command line waits.
 
 Its threads move large mappings to and fro by mremap(2), and each move holds the lock while the kernel moves the page
-tables' entries one by one. The pages are all the page of zeros: it costs page tables alone, 2 MiB for each GiB.
+tables' entries one by one. The kernel serves the lock in turn: a reader waits for a move of every thread. The pages
+are all the page of zeros: it costs page tables alone, 2 MiB for each GiB. The threads have the lowest CPU priority:
+what they take from others is not the CPU.
 """
 
 import ctypes
 import mmap
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["LockHolder"]
+__all__ = ["LockHolder", "lock_holders"]
 
 _NO_ACCESS = 0
 _HUGE = 2 * 1024 * 1024
@@ -21,6 +26,7 @@ _PAGE = 4096
 _ANONYMOUS = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _FIXED = 0x10  # linux/mman.h
 _MOVE = 1 | 2 | 4  # MREMAP_MAYMOVE, _FIXED, and _DONTUNMAP: else another mapping could get into the hole
+_LOWEST_PRIORITY = 19
 _NO_HUGE_PAGES, _POPULATE_READ = 15, 22  # linux/mman.h; the second since Linux 5.14
 
 
@@ -67,6 +73,25 @@ class LockHolder:
         self.stop()
 
 
+@contextmanager
+def lock_holders(cgroups: Iterable[Path], *, threads: int = 12, mib: int = 1024) -> Iterator[list[LockHolder]]:
+    """One in each of these cgroups; each holds its lock when this context begins.
+
+    Args:
+        cgroups: that exist.
+        threads: of each process that move mappings.
+        mib: size of each mapping.
+    """
+    with ExitStack() as stack:
+        holders = []
+        for cgroup in cgroups:
+            holders.append(stack.enter_context(LockHolder(threads=threads, mib=mib)))
+            holders[-1].enter(cgroup)
+        for holder in holders:
+            holder.wait_until_it_holds()
+        yield holders
+
+
 def main() -> None:
     """Hold it until killed."""
     name, threads, mib = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -93,6 +118,7 @@ def _move_to_and_fro(size: int, together: threading.Barrier) -> None:
     libc.madvise(here, size, _POPULATE_READ)
     if together.wait() == 0:
         print(flush=True)
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
     while libc.mremap(here, size, size, _MOVE, there) == there:
         here, there = there, here
     raise OSError(ctypes.get_errno(), "mremap failed")

@@ -30,11 +30,6 @@ def c_loop(descriptors: Sequence[int]) -> Callable[[], int]:
     return lambda: int(read_each(array, len(array)))
 
 
-def hostile() -> Path:
-    """The program of `hostile.c`."""
-    return _compiled(HERE / "hostile.c", "hostile")
-
-
 def goresctrl() -> Path:
     """The program of `goresctrl/`, with a Go that is there already: none is downloaded for a comparison."""
     folder = HERE / "goresctrl"

@@ -44,6 +44,9 @@ class StandInVms:
     Args:
         guests: the VMs.
         others: so many processes more that have nothing to do with VMs.
+
+    Attributes:
+        cgroups: of each guest's pod.
     """
 
     def __init__(self, guests: Sequence[Guest], others: int) -> None:
@@ -51,7 +54,7 @@ class StandInVms:
         if home is None:
             raise CannotRunError("no cgroup can be made here: it takes root and a writable cgroup of its own")
         self._home = home
-        self._cgroups = {guest: pod_cgroup(home, guest.pod_uid, container_id(guest.pod_uid)) for guest in guests}
+        self.cgroups = {guest: pod_cgroup(home, guest.pod_uid, container_id(guest.pod_uid)) for guest in guests}
         self._others = others
 
     def __enter__(self) -> Self:
@@ -61,7 +64,7 @@ class StandInVms:
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        orders = [[*guest, str(cgroup)] for guest, cgroup in self._cgroups.items()]
+        orders = [[*guest, str(cgroup)] for guest, cgroup in self.cgroups.items()]
         if self._process.stdin is None or self._process.stdout is None:
             raise ValueError("the process was started without pipes")
         self._process.stdin.write(json.dumps({"guests": orders, "others": self._others}).encode() + b"\n")
@@ -73,7 +76,7 @@ class StandInVms:
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
-        for cgroup in self._cgroups.values():
+        for cgroup in self.cgroups.values():
             remove_pod_cgroup(self._home, cgroup)
 
 

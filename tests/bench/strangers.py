@@ -8,59 +8,70 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["guess_tokens", "half_open", "scrape", "speaks_tls"]
+__all__ = ["guess_tokens", "half_open", "scrape"]
 
-_HALF_A_HEAD = b"GET /metrics HTTP/1.1\r\nHost: node\r\nX-Never-Ends: "
 _HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 """The begin of a TLS record of 512 bytes with a ClientHello (RFC 8446, 4.1.2 and 5.1)."""
 _SPARE_DESCRIPTORS = 200
 _TIMEOUT_SECONDS = 2
-
-
-def speaks_tls(address: str) -> bool:
-    """Whether a server shakes hands.
-
-    Args:
-        address: `HOST:PORT`.
-    """
-    try:
-        with _connect(address, _TIMEOUT_SECONDS) as plain, _anybody().wrap_socket(plain):
-            return True
-    except OSError:
-        return False
+_STRANGERS = 200
+"""Addresses that connections come from: one address is served slowly. Whoever scrapes comes from another."""
 
 
 def scrape(address: str, token: str, seconds: float) -> str:
-    """The page of metrics, as Prometheus with a token takes it; empty where it does not come whole and in time."""
-    status, page = _ask(address, token, tls=speaks_tls(address), seconds=seconds)
+    """The page of metrics, as Prometheus with a token takes it; empty where it does not come whole and in time.
+
+    Args:
+        address: of the server, `HOST:PORT`.
+        token: of somebody who may read it.
+        seconds: the longest wait for the connection, and for each part of the answer.
+    """
+    status, page = _ask(address, token, seconds)
     return page if status == http.client.OK else ""
 
 
 @contextmanager
 def half_open(address: str, number: int) -> Iterator[int]:
-    """Connections that have begun a request and never end it; the answer is how many could be made.
+    """Connections that have begun a TLS handshake and never end it; the answer is how many could be made.
 
     Args:
-        address: of the server, `HOST:PORT`; where it speaks TLS it is the handshake that does not end.
+        address: of the server, `HOST:PORT`.
         number: how many, as far as this process may have descriptors.
     """
-    begin = _HALF_A_HELLO if speaks_tls(address) else _HALF_A_HEAD
     with _descriptors(number + _SPARE_DESCRIPTORS) as most:
         held: list[socket.socket] = []
         try:
-            for _ in range(min(number, most - _SPARE_DESCRIPTORS)):
+            for place in range(min(number, most - _SPARE_DESCRIPTORS)):
                 with suppress(OSError):  # refused, or closed at once: that is the server's right
-                    held.append(_begun(address, begin))
+                    held.append(_begun(address, _stranger(place)))
             yield len(held)
         finally:
             for connection in held:
                 connection.close()
 
 
-def _begun(address: str, begin: bytes) -> socket.socket:
-    connection = _connect(address, _TIMEOUT_SECONDS / 2)
+def guess_tokens(address: str, number: int) -> dict[int, int]:
+    """Ask for the page with another token each time; answers how many answers there were of each HTTP status.
+
+    A connection that breaks, or an answer that takes long, counts as status 0.
+    """
+    answers = dict[int, int]()
+    for place in range(number):
+        status, _page = _ask(address, secrets.token_urlsafe(32), _TIMEOUT_SECONDS, _stranger(place))
+        answers[status] = answers.get(status, 0) + 1
+    return answers
+
+
+def _stranger(place: int) -> str:
+    """An address of this machine that nobody else uses."""
+    return f"127.0.9.{place % _STRANGERS + 1}"
+
+
+def _begun(address: str, source: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    connection = socket.create_connection((host, int(port)), _TIMEOUT_SECONDS / 2, (source, 0))
     try:
-        connection.sendall(begin)
+        connection.sendall(_HALF_A_HELLO)
     except OSError:
         connection.close()
         raise
@@ -79,24 +90,10 @@ def _descriptors(number: int) -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
 
 
-def guess_tokens(address: str, number: int) -> dict[int, int]:
-    """Ask for the page with another token each time; answers how many answers there were of each HTTP status.
-
-    A connection that breaks, or an answer that takes long, counts as status 0.
-    """
-    tls, answers = speaks_tls(address), dict[int, int]()
-    for _ in range(number):
-        status, _page = _ask(address, secrets.token_urlsafe(32), tls=tls, seconds=_TIMEOUT_SECONDS)
-        answers[status] = answers.get(status, 0) + 1
-    return answers
-
-
-def _ask(address: str, token: str, *, tls: bool, seconds: float) -> tuple[int, str]:
+def _ask(address: str, token: str, seconds: float, source: str = "") -> tuple[int, str]:
     """The status and the page; (0, "") without an answer."""
-    connection = (
-        http.client.HTTPSConnection(address, timeout=seconds, context=_anybody())
-        if tls
-        else http.client.HTTPConnection(address, timeout=seconds)
+    connection = http.client.HTTPSConnection(
+        address, timeout=seconds, context=_anybody(), source_address=(source, 0) if source else None
     )
     try:
         connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
@@ -108,13 +105,8 @@ def _ask(address: str, token: str, *, tls: bool, seconds: float) -> tuple[int, s
         connection.close()
 
 
-def _connect(address: str, seconds: float) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=seconds)
-
-
 def _anybody() -> ssl.SSLContext:
     """The server's certificate does not matter here."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from cachemon.model.api import API_VERSION, GROUPS
 from lab.binaries import find
-from lab.cluster import TWO_BLOCKS, Cluster, Node
+from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster, Node
 from lab.wait import until
 from tests.bench.filling import Vm, administrator, for_each, make_vm
 from tests.bench.measure import CannotRunError
@@ -37,15 +37,17 @@ class Scene(NamedTuple):
         cluster: with the VMs' objects.
         node: the only one.
         pods: UID of each VM's pod.
+        token: of somebody who may read pages of metrics.
     """
 
     cluster: Cluster
     node: Node
     pods: dict[Vm, str]
+    token: str
 
     def page(self) -> str:
         """The agent's page of metrics; empty when it does not come in 10 s, as for Prometheus."""
-        return scrape(self.node.address, self.cluster.control_plane.admin_token, SCRAPE_SECONDS)
+        return scrape(self.node.address, self.token, SCRAPE_SECONDS)
 
     def written(self) -> float:
         """How many statuses the agent has written since it started."""
@@ -89,11 +91,12 @@ def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
         with Cluster(folder, binaries) as cluster:
             for namespace in sorted({vm.namespace for vm in vms}):
                 cluster.add_namespace(namespace)
-            node = cluster.add_node(NODE, emulator={"blocks": TWO_BLOCKS, "rmids": RMIDS}, agent_flags=agent_flags)
+            emulator = {"blocks": TWO_BLOCKS, "rmids": RMIDS}
+            node = cluster.add_node(NODE, emulator=emulator, agent_flags=(GUARDED_METRICS, *agent_flags))
             pods = asyncio.run(_make_vms(cluster, vms))
             guests = [Guest(f"{vm.namespace}_{vm.name}", pods[vm], vm.vcpus) for vm in vms]
             with StandInVms(guests, 0):
-                made = Scene(cluster, node, pods)
+                made = Scene(cluster, node, pods, cluster.scraper_token())
                 try:
                     yield made
                 except BaseException:

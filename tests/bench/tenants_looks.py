@@ -13,12 +13,12 @@ from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import parse_vcpus
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.pods import Pods
-from tests.bench.hostile import Deed, HostileProcesses
+from lab.lock_holder import lock_holders
 from tests.bench.measure import Figure, seconds_of
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.unit.model.worlds import pod_uid
 
-HOLDERS, SCANS = 3, 5
+HOLDERS, HOLDER_THREADS, HOLDER_MIB, SCANS = 3, 20, 1024, 5
 THREADS, WISHES, VCPUS = 8192, 640, 4096
 OVERLAPPING = ",".join(["0-16383"] * 16)
 """As long a list as the API takes: 127 of 128 characters."""
@@ -29,12 +29,12 @@ _LONGEST_SCAN_SECONDS = 120.0
 def measure_looks(divisor: int) -> Iterator[Figure]:
     """A tenant whose pod is wanted has processes there that hold their mmap lock; another tenant has a VM."""
     victim, attacker = Guest("victim_vm0", pod_uid(1), 2), Guest("attacker_vm0", pod_uid(2), 2)
-    size_mib = 16384 // divisor
-    with StandInVms([victim, attacker], 0):
+    with StandInVms([victim, attacker], 0) as vms:
         alone, found = _scans(victim, attacker, max(2, SCANS // divisor))
         if not found:
             raise AssertionError("the scan does not find the victim's threads")
-        with HostileProcesses(attacker.name, attacker.pod_uid, [Deed.HOLD_MMAP_LOCK] * HOLDERS, size_mib):
+        cgroups, size_mib = [vms.cgroups[attacker]] * HOLDERS, max(64, HOLDER_MIB // divisor)
+        with lock_holders(cgroups, threads=HOLDER_THREADS, mib=size_mib):
             beside, found = _scans(victim, attacker, max(2, SCANS // divisor))
         if not found:
             print("bench tenants: beside the holders a scan did not find the victim's threads", file=sys.stderr)

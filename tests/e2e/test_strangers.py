@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.cluster import TWO_BLOCKS, Cluster
-from lab.lock_holder import LockHolder
+from lab.lock_holder import lock_holders
 from lab.wait import until
 from tests.e2e.conftest import agent_flags
 
@@ -42,9 +42,7 @@ def test_a_lock_holder_and_odd_groups_take_no_figures_from_another_tenant(
             (root / group).mkdir()
         control.replace_content("/devices/tasks", "iommu_group:17\n")
         control.fail("open", "/locked/tasks", errno.EACCES, times=None)
-        with LockHolder(threads=12) as holder:
-            holder.enter(cgroup)
-            holder.wait_until_it_holds()
+        with lock_holders([cgroup]) as (holder,):
             node.start_agent()
             for vmi in ("vm1", "vm2"):
                 watch(vmi)

@@ -35,7 +35,7 @@ _CONNECTIONS, _TOKENS = 1000, 20
 _FLAPS, _RENEWALS, _HEAVY = 5, 10, 2
 _VCPUS = 8
 _MANAGER = "tenant"
-_FEW_LABELS, _TOO_MANY_LABELS = 4000, 9000
+_FEW_LABELS, _TOO_MANY_LABELS = 4000, 12_000
 _LABEL = "x" * 60
 """A value; the keys are as long. etcd takes objects of 1.5 MiB, managedFields included."""
 _LABELS_TO_SPARE = 4
@@ -116,8 +116,9 @@ class Attacker:
                 self._trouble_the_pages,
             )
             while not self._over.is_set():
-                await self._chance.choice(deeds)(client)
-                await asyncio.sleep(_PAUSE_SECONDS)
+                for deed in takewhile(lambda _: not self._over.is_set(), self._chance.sample(deeds, len(deeds))):
+                    await deed(client)
+                    await asyncio.sleep(_PAUSE_SECONDS)
 
     def _objects(self) -> Sequence[Object]:
         numbers, chance = self._numbers, self._chance
@@ -180,10 +181,11 @@ class Attacker:
 
     async def _trouble_the_pages(self, _: KubeClient) -> None:
         """Half-open requests and guessed tokens, as anybody on the network can send them."""
-        node = self._chance.choice(list(self._world.cluster.nodes.values()))
-        with half_open(node.address, self._numbers.connections) as held:
+        cluster = self._world.cluster
+        address = self._chance.choice([cluster.operator_address, *(node.address for node in cluster.nodes.values())])
+        with half_open(address, self._numbers.connections) as held:
             self.deeds["half-open requests"] += held
-            answers = await asyncio.to_thread(guess_tokens, node.address, _TOKENS)
+            answers = await asyncio.to_thread(guess_tokens, address, _TOKENS)
         self.deeds["guessed tokens"] += _TOKENS
         self.gains["pages with a guessed token"] += answers.get(200, 0)
 

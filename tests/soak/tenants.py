@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lab.speed import measure
 from tests.soak.attacks import Attacker, Numbers
 from tests.soak.soak import SoakFailedError
 from tests.soak.tenants_guard import EndedError, Guard
@@ -27,7 +28,7 @@ def run(
     seed: int,
     say: Callable[[str], object],
     *,
-    slowness: float = 1.0,
+    slowness: float | None = None,
     divisor: int = 1,
 ) -> list[str]:
     """Do it.
@@ -37,7 +38,7 @@ def run(
         seconds: how long the attack lasts.
         seed: of what the attacker does.
         say: gets a line about each thing that is wrong, and now and then the figures.
-        slowness: of the machine; periods are so many times longer.
+        slowness: of the machine, as measured where absent; periods are so many times longer.
         divisor: makes the attack so much smaller, to try whether it runs.
 
     Returns:
@@ -46,7 +47,7 @@ def run(
     Raises:
         SoakFailedError: something was wrong; with the summary and what the programs said.
     """
-    with made(folder, slowness) as world:
+    with made(folder, measure() if slowness is None else slowness) as world:
         say(f"three victims are monitored, with periods of {world.period_seconds} s; the attack begins")
         with Guard(world, say) as guard, Attacker(world, Numbers(divisor), random.Random(seed)) as attacker:
             try:
@@ -97,7 +98,9 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.tenants", description=__doc__)
     parser.add_argument("--seconds", type=float, default=1800.0, help="how long the attack lasts (%(default)g)")
     parser.add_argument("--seed", type=int, help="of what the attacker does; any where absent")
-    parser.add_argument("--slowness", type=float, default=1.0, help="periods are so many times longer (%(default)g)")
+    parser.add_argument(
+        "--slowness", type=float, help="of the machine: periods are so many times longer; as measured where absent"
+    )
     parser.add_argument("--divisor", type=int, default=1, help="makes the attack so much smaller (%(default)d)")
     given = parser.parse_args(argv)
     seed = random.randrange(1 << 32) if given.seed is None else given.seed

@@ -96,7 +96,7 @@ class Guard:
         """Take each agent's page as Prometheus does: in time, and with every victim's figures in it."""
         for node in self._world.cluster.nodes.values():
             began = time.monotonic()
-            page = scrape(node.address, self._world.cluster.control_plane.admin_token, SCRAPE_SECONDS)
+            page = scrape(node.address, self._world.scraper_token, SCRAPE_SECONDS)
             self._page_seconds.append(time.monotonic() - began if page else SCRAPE_SECONDS)
             if not page:
                 self._note(f"no page of metrics from {node.name}")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lab.binaries import find
-from lab.cluster import TWO_BLOCKS, Cluster
+from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster
+from lab.lock_holder import lock_holders
 from lab.vm import Hardware
 from lab.vmi import Vmi
 from lab.wait import until
 from tests.bench.filling import Vm, administrator, make_vm
-from tests.bench.hostile import Deed, HostileProcesses
 from tests.bench.stand_in_vms import Guest, StandInVms
+from tests.soak.forker import forker
 
 __all__ = ["ATTACKER", "GROUPS", "NODES", "Victim", "World", "made"]
 
@@ -27,7 +28,7 @@ RMIDS = 64
 _PERIOD_SECONDS = 5
 _VICTIMS = (("alice", "vm0", "node01"), ("bob", "vm0", "node02"), ("bob", "vm1", "node01"))
 _ATTACKERS_VMS = {"node01": 8, "node02": 4}
-_VCPUS = 8
+_VCPUS, _LOCK_HOLDERS = 8, 3
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -53,6 +54,7 @@ class World:
         victims: all of them monitored.
         vms: the attacker's, by name; processes that look like QEMUs.
         period_seconds: of the victims' objects and of the nodes.
+        scraper_token: of somebody who may read pages of metrics.
         kubeconfig: the attacker's, who may edit CacheMonitorGroups in its namespace and nothing else.
     """
 
@@ -60,6 +62,7 @@ class World:
     victims: Sequence[Victim]
     vms: Mapping[str, Vm]
     period_seconds: int
+    scraper_token: str
     kubeconfig: Path
 
     def status(self, victim: Victim) -> dict[str, Any]:
@@ -85,15 +88,23 @@ def made(folder: Path, slowness: float) -> Iterator[World]:
         slowness: of the machine; periods are so many times longer.
     """
     period = math.ceil(_PERIOD_SECONDS * slowness)
+    agent_flags = (GUARDED_METRICS, f"--node-period={period}")
     with Cluster(folder, find()) as cluster, ExitStack() as lives:
-        cluster.start_operator()
+        cluster.start_operator(operator_flags=(GUARDED_METRICS,))
         for name in NODES:
             emulator = {"blocks": TWO_BLOCKS, "rmids": RMIDS}
-            cluster.add_node(name, emulator=emulator, agent_flags=(f"--node-period={period}",)).start_agent()
+            cluster.add_node(name, emulator=emulator, agent_flags=agent_flags).start_agent()
         for namespace in (ATTACKER, *(namespace for namespace, _, _ in _VICTIMS)):
             cluster.add_namespace(namespace)
         victims = [_victim(cluster, lives, place, period) for place in _VICTIMS]
-        world = World(cluster, victims, _attackers_vms(cluster, lives), period, _attackers_kubeconfig(cluster))
+        world = World(
+            cluster,
+            victims,
+            _attackers_vms(cluster, lives),
+            period,
+            cluster.scraper_token(),
+            _attackers_kubeconfig(cluster),
+        )
         for victim in victims:
             until(f"figures of {victim.name}", lambda victim=victim: _is_ready(world.status(victim)), seconds=90)  # type: ignore[misc]
         yield world
@@ -128,9 +139,9 @@ def _attackers_vms(cluster: Cluster, lives: ExitStack) -> Mapping[str, Vm]:
     vms = [Vm(ATTACKER, f"{node}-vm{number}", node, _VCPUS) for node, number in names]
     pods = asyncio.run(_make_vms(cluster, vms))
     guests = [Guest(f"{vm.namespace}_{vm.name}", pods[vm.name], vm.vcpus) for vm in vms]
-    lives.enter_context(StandInVms(guests, 0))
-    deeds = [*[Deed.HOLD_MMAP_LOCK] * 3, Deed.FORK]
-    lives.enter_context(HostileProcesses(guests[0].name, guests[0].pod_uid, deeds))
+    cgroup = lives.enter_context(StandInVms(guests, 0)).cgroups[guests[0]]
+    lives.enter_context(lock_holders([cgroup] * _LOCK_HOLDERS))
+    lives.enter_context(forker(guests[0].name, cgroup))
     return {vm.name: vm for vm in vms}
 
 

@@ -14,7 +14,7 @@ from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.pods import Pods
 from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
 from lab.launcher import container_id
-from lab.lock_holder import LockHolder
+from lab.lock_holder import lock_holders
 from lab.wait import until
 
 PROC = Path("/proc")
@@ -66,11 +66,7 @@ def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_to
     uid, cgroup = pod(stack)
     pid = start_qemu(stack, tmp_path, cgroup)
     attackers = [pod(stack) for _ in range(HOLDERS)]
-    holders = [stack.enter_context(LockHolder(threads=12)) for _ in attackers]
-    for holder, (_, theirs) in zip(holders, attackers, strict=True):
-        holder.enter(theirs)
-    for holder in holders:
-        holder.wait_until_it_holds()
+    stack.enter_context(lock_holders(theirs for _, theirs in attackers))
     guests = dict.fromkeys((uid, *(their_uid for their_uid, _ in attackers)), GUEST)
     finder = QemuFinder(PROC, Pods(PROC))
     told: set[str] = set()
