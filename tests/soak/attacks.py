@@ -35,9 +35,9 @@ _CONNECTIONS, _TOKENS = 1000, 20
 _FLAPS, _RENEWALS, _HEAVY = 5, 10, 2
 _VCPUS = 8
 _MANAGER = "tenant"
-_FEW_LABELS, _TOO_MANY_LABELS = 4000, 12_000
+_FEW_LABELS, _TOO_MANY_LABELS = 4000, 20_000
 _LABEL = "x" * 60
-"""A value; the keys are as long. etcd takes objects of 1.5 MiB, managedFields included."""
+"""A value; the keys are as long. The API server sends etcd at most 2 MiB at once."""
 _LABELS_TO_SPARE = 4
 """With so few more it would be too large: there is no room for a status."""
 
