@@ -29,13 +29,16 @@ def test_a_minute_of_random_lives_ends_and_faults_comes_right_in_the_end(capsys:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(SECONDS + 300)
+@pytest.mark.timeout(900)
 def test_for_a_minute_one_namespace_does_all_it_can_and_the_others_lose_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As `make soak` for half an hour, with a tenth of the objects."""
+    """As `make soak` for half an hour, with a thirtieth of the objects.
+
+    It takes longer on a slow machine, where its periods are longer.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))  # stays after a failure
-    summary = tenants.run(folder, SECONDS, SEED, lambda _: None, divisor=10)
+    summary = tenants.run(folder, round(SECONDS * (1 + measure()) / 2), SEED, lambda _: None, divisor=30)
     with capsys.disabled():
         print("\n".join(["", f"soak of tenants with seed {SEED}:", *summary]))
     shutil.rmtree(folder, ignore_errors=True)

@@ -37,13 +37,11 @@ class Guard:
 
     Attributes:
         compared: figures of groups that were compared with the books.
-        missing: groups that had no valid figure when they were looked at, by what they said.
         wrong: what is wrong, in order.
     """
 
     def __init__(self, world: World, say: Callable[[str], object]) -> None:
         self.compared = 0
-        self.missing: dict[str, int] = {}
         self.wrong: list[str] = []
         self._say = say
         self._world = world
@@ -125,7 +123,7 @@ class Guard:
             yield f"{name}: at most {memory.peak_mib:.0f} MiB"
         if self._page_seconds:
             yield f"page of metrics: p99 {percentile(self._page_seconds, 0.99) * 1000:.0f} ms"
-        yield f"{self.compared} figures compared with the books, missing: {self.missing or 'none'}"
+        yield f"{self.compared} figures compared with the books"
 
     def _fresh_statuses(self, since: datetime) -> Iterator[tuple[Victim, Mapping[str, Any]]]:
         """Of each victim a status that was read later, as it comes; of one whose status is late nothing."""
@@ -144,8 +142,9 @@ class Guard:
         for group in status["groups"]:
             blocks = group.get("cacheBlocks", ())
             if not blocks or any(block["reading"] != "Valid" for block in blocks):
-                said = f"{victim.name} {group['state']} {group.get('reason', '')}"
-                self.missing[said] = self.missing.get(said, 0) + 1
+                self._note(
+                    f"{victim.name}/{group['name']} has no figures: {group['state']} {group.get('reason', '')}"
+                )
                 continue
             said_bytes = reported_occupancy(status, group["name"])
             try:
