@@ -52,7 +52,8 @@ def _beside_strangers(made: Scene, divisor: int) -> Iterator[Figure]:
 
 def _token_reviews(made: Scene) -> int:
     events = made.cluster.control_plane.audit_events("tokenreviews")
-    return sum(event["verb"] == "create" and ":cachemon-agent" in event["user"]["username"] for event in events)
+    ended = [event for event in events if event["stage"] == "ResponseComplete" and event["verb"] == "create"]
+    return sum(":cachemon-agent" in event["user"]["username"] for event in ended)
 
 
 def _beside_a_crowd(made: Scene, divisor: int) -> Iterator[Figure]:
