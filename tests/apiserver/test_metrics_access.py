@@ -92,7 +92,10 @@ class Program:
         (self.certificates / "tls.crt").write_bytes(begin + certificate)
 
     def serves(self, name: str) -> bool:
-        pem = ssl.get_server_certificate((LOOPBACK, self.port))
+        try:
+            pem = ssl.get_server_certificate((LOOPBACK, self.port))
+        except (ConnectionError, ssl.SSLError):  # too many connections just before
+            return False
         return name.encode() in ssl.PEM_cert_to_DER_cert(pem)
 
 
@@ -190,5 +193,5 @@ def test_a_certificate_that_is_renewed_on_disk_is_served_without_a_restart(runni
     until("the second", lambda: running.serves("second.example.com"), seconds=60)
     (running.certificates / "tls.crt").write_text("half of a fi")
     until("a complaint", lambda: "keeping the certificate before" in running.process.log.read_text(), seconds=60)
-    assert running.serves("second.example.com")
+    until("the second, still", lambda: running.serves("second.example.com"))
     assert running.process.exit_status is None
