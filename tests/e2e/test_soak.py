@@ -30,6 +30,7 @@ def test_a_minute_of_random_lives_ends_and_faults_comes_right_in_the_end(capsys:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # the attacker's heavy objects
 def test_for_a_minute_one_namespace_does_all_it_can_and_the_others_lose_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
