@@ -56,11 +56,8 @@ def test_an_agent_that_died_with_a_clock_ahead_is_not_believed_by_the_next_opera
     tenant.agent_reports_group("g", observed_time=now(600))
     tenant.becomes("g", "ready", lambda s: ready(s) == "True/FiguresFresh")
     operator.stop()
-    time.sleep(2 * 3 + 3)  # nobody may look meanwhile
-    began = time.monotonic()
     operator.start()
     tenant.becomes("g", "silent", lambda s: ready(s) == "Unknown/AgentNotReporting", seconds=STARTED_SECONDS)
-    assert time.monotonic() - began < STARTED_SECONDS
 
 
 def test_an_operator_that_starts_believes_an_agent_whose_clock_is_behind(tenant: Tenant, operator: Operator) -> None:

@@ -2,17 +2,19 @@
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from cachemon.model.api import API_VERSION, GROUPS, NODES
 from lab.cluster_api import ClusterApi
+from tests.bench.background import Background
 
 __all__ = ["AgeWatch", "group_ages", "node_ages"]
 
@@ -32,7 +34,7 @@ def node_ages(api: ClusterApi, name: str, period_seconds: float) -> "AgeWatch":
     return AgeWatch(api, f"/apis/{API_VERSION}/{NODES.plural}", name, period_seconds)
 
 
-class AgeWatch:
+class AgeWatch(Background):
     """Watches one object while this context lasts.
 
     An age begins when a new `status.observedTime` is seen and ends when the next one is.
@@ -59,6 +61,7 @@ class AgeWatch:
         period_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(f"ages of {name}")
         self.name = name
         self.period_seconds = period_seconds
         self.renewals = 0
@@ -70,22 +73,16 @@ class AgeWatch:
         self._since = clock()
         self._worst = 0.0
         self._lock = threading.Lock()
-        self._over = threading.Event()
         self._connection: http.client.HTTPSConnection | None = None
-        self._thread = threading.Thread(target=self._follow, name=f"ages of {name}", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self.over.set()
         if self._connection and self._connection.sock:
             with suppress(OSError):
-                self._connection.sock.shutdown(2)  # wakes the reader
-        self._thread.join(_SILENCE_SECONDS)
+                self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the reader
+        super().__exit__(kind, error, trace)
 
     def restart(self) -> None:
         """Forget what was; the figures that stand now are as old as they are."""
@@ -99,12 +96,13 @@ class AgeWatch:
         with self._lock:
             return max(self._worst, self._clock() - self._since) / self.period_seconds
 
-    def _follow(self) -> None:
-        while not self._over.is_set():
+    def work(self) -> None:
+        """Watch, and begin anew when a watch ends."""
+        while not self.over.is_set():
             try:
                 self._watch_once()
             except (OSError, http.client.HTTPException, ValueError, AttributeError):
-                self._over.wait(_PAUSE_SECONDS)  # AttributeError: http.client, of a connection that was shut down
+                self.over.wait(_PAUSE_SECONDS)  # AttributeError: http.client, of a connection that was shut down
 
     def _watch_once(self) -> None:
         query = {"watch": "true", "fieldSelector": f"metadata.name={self.name}", "timeoutSeconds": "600"}

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
 from lab.host.programs import LibvirtMissingError, find_or_fetch
 from lab.wait import until
-from tests.bench.bench_monitored import percentile
+from tests.bench.bench_monitored import percentile, tids_in
 from tests.bench.measure import Bench, CannotRunError, Figure
 
 STARTS = 100
@@ -24,8 +23,6 @@ _METADATA = (
     '<cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">'
     '<cachemon:resmongroup id="all" vcpus="all"/></cachemon:groups>'
 )
-_POLL_SECONDS = 0.002
-_LONGEST_WAIT_SECONDS = 30.0
 _NANOSECONDS_PER_MS = 1_000_000
 
 
@@ -36,14 +33,7 @@ def monitored_after_ms(host: LibvirtHost, tree: Path, name: str) -> float:
     """
     starting = subprocess.Popen(["virsh", "--quiet", "--connect", host.uri, "start", name], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
-        while True:
-            vcpus = _vcpus(host, name)
-            if len(vcpus) == _VCPUS and set(vcpus.values()) <= _held(tree):
-                break
-            if time.monotonic() > deadline:
-                raise CannotRunError(f"a start was not monitored within {_LONGEST_WAIT_SECONDS:g} s")
-            time.sleep(_POLL_SECONDS)
+        vcpus = until("its vCPU threads to be monitored", lambda: _monitored(host, tree, name), poll_seconds=0.002)
         first = next(tid for thread, tid in vcpus.items() if thread.startswith("CPU 0/"))
         ran = int(Path(f"/proc/{first}/schedstat").read_text().split()[0])
     finally:
@@ -53,22 +43,22 @@ def monitored_after_ms(host: LibvirtHost, tree: Path, name: str) -> float:
     return ran / _NANOSECONDS_PER_MS
 
 
+def _monitored(host: LibvirtHost, tree: Path, name: str) -> dict[str, int] | None:
+    """Names and TIDs of its vCPU threads once all of them are in mon_groups."""
+    vcpus = _vcpus(host, name)
+    return vcpus if len(vcpus) == _VCPUS and set(vcpus.values()) <= _held(tree) else None
+
+
+def _held(tree: Path) -> set[int]:
+    return tids_in(tree / "mon_groups", "cachemon-*")
+
+
 def _vcpus(host: LibvirtHost, name: str) -> dict[str, int]:
     try:
         threads = host.threads_of(name)
     except (OSError, ValueError):  # not there yet, or just gone
         return {}
     return {thread: tid for thread, tid in threads.items() if thread.startswith("CPU ")}
-
-
-def _held(tree: Path) -> set[int]:
-    tids: set[int] = set()
-    for group in tree.glob("mon_groups/cachemon-*"):
-        try:
-            tids.update(map(int, (group / "tasks").read_text().split()))
-        except OSError:
-            continue  # it has just gone
-    return tids
 
 
 def run(divisor: int) -> Iterator[Figure]:

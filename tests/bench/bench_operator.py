@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from cachemon.kube.client import KubeClient
 from cachemon.model.api import (
@@ -25,7 +24,7 @@ from cachemon.model.times import format_time
 from lab.binaries import find
 from lab.cluster import NAMESPACE, Cluster, program
 from lab.server_process import ServerProcess
-from lab.wait import until
+from tests.bench.bindings import await_bindings
 from tests.bench.filling import PARALLEL, Vm, administrator, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
 from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
@@ -36,7 +35,6 @@ REPORTED = 1000
 """So many of the groups are reported, again and again; the others are bound and wait."""
 STEADY_SECONDS = 30
 PERIOD_SECONDS = 60
-_LOOK_SECONDS = 0.5
 TENANT = "bench"
 _MIB = 1 << 20
 
@@ -153,17 +151,6 @@ def start_operator(cluster: Cluster) -> ServerProcess:
     )
 
 
-def all_bound(cluster: Cluster) -> bool:
-    """Whether the API server has no group without a node; it is asked for one, and seldom: all of them are megabytes.
-
-    Asked as fast as it answers, it would have less time for the operator.
-    """
-    time.sleep(_LOOK_SECONDS)
-    query = {"fieldSelector": "status.nodeName=", "limit": "1"}
-    answer = cluster.control_plane.request("GET", f"/apis/{API_VERSION}/{GROUPS.plural}?{urlencode(query)}")
-    return not answer["items"] and not answer["metadata"].get("continue")
-
-
 async def report(cluster: Cluster, vms: Sequence[Vm], operator: ServerProcess, seconds: float) -> float:
     """CPU seconds per second that the operator takes while agents report; they have reported all groups before."""
     async with administrator(cluster.control_plane) as client:
@@ -193,7 +180,7 @@ def run(divisor: int) -> Iterator[Figure]:
         began, server_cpu = time.monotonic(), cpu_seconds(server)
         operator = start_operator(cluster)
         try:
-            until(f"{number} groups to be bound", lambda: all_bound(cluster), seconds=600)
+            await_bindings(cluster.control_plane, seconds=600)
             yield Figure("operator.bind_5000", time.monotonic() - began, "s")
             yield Figure("operator.bind_cpu", cpu_seconds(operator.pid), "s")
             yield Figure("operator.bind_server_cpu", cpu_seconds(server) - server_cpu, "s")

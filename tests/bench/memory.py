@@ -2,17 +2,15 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
 from lab.prepare import REPOSITORY
+from tests.bench.background import Background
 
 __all__ = ["MemoryWatch", "pod_limit_mib", "rss_mib"]
 
@@ -40,7 +38,7 @@ def rss_mib(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
-class MemoryWatch:
+class MemoryWatch(Background):
     """Watches a process as its pod's memory cgroup would; it is killed beyond the limit.
 
     Without it a program that takes all memory would take that of the machine.
@@ -55,22 +53,11 @@ class MemoryWatch:
     """
 
     def __init__(self, pid: Callable[[], int | None], limit_mib: float) -> None:
+        super().__init__("memory watch")
         self._pid = pid
         self._limit = limit_mib
         self.peak_mib = 0.0
         self.killed = False
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="memory watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def mean_mib(self, seconds: float) -> float:
         """Mean of what it takes during the next seconds."""
@@ -84,8 +71,9 @@ class MemoryWatch:
         pid = self._pid()
         return rss_mib(pid) if pid else 0.0
 
-    def _watch(self) -> None:
-        while not self._over.wait(_LOOK_SECONDS):
+    def work(self) -> None:
+        """Look at its memory, and kill it beyond the limit."""
+        while not self.over.wait(_LOOK_SECONDS):
             self.peak_mib = max(self.peak_mib, now := self._now_mib())
             if now > self._limit and (pid := self._pid()):
                 self.killed = True

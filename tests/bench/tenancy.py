@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlencode
 
-from cachemon.model.api import API_VERSION, GROUPS
 from lab.binaries import find
 from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster, Node
-from lab.wait import until
+from tests.bench.bindings import await_bindings
 from tests.bench.filling import Vm, administrator, for_each, make_vm
 from tests.bench.measure import CannotRunError
 from tests.bench.stand_in_vms import Guest, StandInVms
@@ -27,7 +25,6 @@ ATTACKER, VICTIM, NODE = "attacker", "victim", "node01"
 RMIDS = 128
 SCRAPE_SECONDS = 10.0
 """Prometheus's scrape_timeout."""
-_LOOK_SECONDS = 0.5
 
 
 class Scene(NamedTuple):
@@ -58,12 +55,7 @@ class Scene(NamedTuple):
 
     def await_bound(self, seconds: float = 180) -> None:
         """Wait until every group has a node."""
-        until("every group to be bound", self._all_bound, seconds=seconds, poll_seconds=_LOOK_SECONDS)
-
-    def _all_bound(self) -> bool:
-        query = urlencode({"fieldSelector": "status.nodeName=", "limit": "1"})
-        answer = self.cluster.control_plane.request("GET", f"/apis/{API_VERSION}/{GROUPS.plural}?{query}")
-        return not answer["items"] and not answer["metadata"].get("continue")
+        await_bindings(self.cluster.control_plane, seconds)
 
     def last_words(self) -> str:
         """The end of what operator and agent have logged."""

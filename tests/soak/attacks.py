@@ -8,8 +8,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import takewhile
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
@@ -20,6 +19,7 @@ from cachemon.model.errors import (
     KubeNotFoundError,
     KubeRejectedError,
 )
+from tests.bench.background import Background
 from tests.bench.crowds import group_object, subsets, wide_groups
 from tests.bench.filling import for_each
 from tests.bench.strangers import guess_tokens, half_open
@@ -58,7 +58,7 @@ class Numbers:
         self.connections = _CONNECTIONS // divisor
 
 
-class Attacker:
+class Attacker(Background):
     """Makes its objects and then does one thing after the other, in a thread of its own, while this context lasts.
 
     Args:
@@ -75,6 +75,7 @@ class Attacker:
     """
 
     def __init__(self, world: World, numbers: Numbers, chance: Random) -> None:
+        super().__init__("attacker")
         self.deeds: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.gains: Counter[str] = Counter()
@@ -84,20 +85,9 @@ class Attacker:
         self._numbers = numbers
         self._chance = chance
         self._vms = list(world.vms)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="attacker", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def work(self) -> None:
+        """Attack until this context ends."""
         try:
             asyncio.run(self._attack())
         except BaseException as error:  # noqa: BLE001 - the soak's own thread raises it
@@ -105,7 +95,7 @@ class Attacker:
 
     async def _attack(self) -> None:
         async with KubeClient(await load_credentials(self._world.kubeconfig)) as client:
-            objects = takewhile(lambda _: not self._over.is_set(), self._objects())
+            objects = takewhile(lambda _: not self.over.is_set(), self._objects())
             await for_each(objects, lambda body: self._create(client, body), _PARALLEL)
             await self._make_heavy(client)
             self.ready.set()
@@ -115,8 +105,8 @@ class Attacker:
                 self._prioritize,
                 self._trouble_the_pages,
             )
-            while not self._over.is_set():
-                for deed in takewhile(lambda _: not self._over.is_set(), self._chance.sample(deeds, len(deeds))):
+            while not self.over.is_set():
+                for deed in takewhile(lambda _: not self.over.is_set(), self._chance.sample(deeds, len(deeds))):
                     await deed(client)
                     await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -138,7 +128,7 @@ class Attacker:
     async def _make_heavy(self, client: KubeClient) -> None:
         """Objects with so many labels that etcd has no room for a status beside them."""
         few, many = _FEW_LABELS, _TOO_MANY_LABELS
-        while many - few > _LABELS_TO_SPARE and not self._over.is_set():
+        while many - few > _LABELS_TO_SPARE and not self.over.is_set():
             labels = (few + many) // 2
             if await self._ask("create heavy", partial(self._replace_heavy, client, 0, labels)):
                 few = labels
