@@ -22,11 +22,11 @@ from cachemon.agent.status_size import fitted
 from cachemon.agent.targets import BoundLayout, is_handing_over
 from cachemon.agent.write_failures import advice_on, result_of
 from cachemon.agent.write_schedule import WriteSchedule
+from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
-from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS
 from cachemon.model.errors import (
     KubeError,
@@ -123,7 +123,7 @@ class Publisher:
                 if held > 0 or not self._has_due():
                     await wait_for(self._wake, held if held > 0 else self._sample_seconds)
                     continue
-                await asyncio.sleep(self._bucket.take())
+                await asyncio.sleep(self._bucket.reserve())
                 if report := self._take():
                     tasks.create_task(self._write(report))
 

@@ -22,7 +22,7 @@ from cachemon.controller.queue import FairQueue
 from cachemon.controller.stamping import StoredPolicy
 from cachemon.controller.store import Change
 from cachemon.controller.timers import Timers
-from cachemon.kube.pace import TokenBucket
+from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.model.api import (
     EVENTS,
     GROUPS,
@@ -223,7 +223,7 @@ class Announcer:
 
     async def _announce(self, name: ObjectName) -> None:
         """Say what is so when our turn in the token bucket comes."""
-        await asyncio.sleep(self._bucket.take())
+        await asyncio.sleep(self._bucket.reserve())
         known = self._heard.get(name)
         if known is None or known.subject.state.reason in _UNDER_WAY:
             return

@@ -23,7 +23,7 @@ from cachemon.controller.rests import Rests
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
 from cachemon.controller.write_client import WriteClient
-from cachemon.kube.pace import TokenBucket
+from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
     GROUPS,
@@ -181,7 +181,7 @@ class Writer:
     async def _turn(self, name: ObjectName) -> None:
         """Write about one, by what is known when its turn in the token bucket comes."""
         try:
-            await asyncio.sleep(self._bucket.take())
+            await asyncio.sleep(self._bucket.reserve())
             if not self._server.is_open:
                 self._store.mark([name])  # another write has found out meanwhile
                 return
@@ -211,11 +211,11 @@ class Writer:
             elif decision.rest_seconds:
                 self._rest(name, decision.rest_seconds)
         if decision.withdraw and not decision.withdraw_first:
-            await asyncio.sleep(self._bucket.take())
+            await asyncio.sleep(self._bucket.reserve())
             await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
         if decision.stamp is not None:
             if decision.withdraw or decision.status is not None:
-                await asyncio.sleep(self._bucket.take())
+                await asyncio.sleep(self._bucket.reserve())
             await self._stamp(name, decision.stamp)
 
     async def _stamp(self, name: ObjectName, stamp: Apply | Delete) -> None:

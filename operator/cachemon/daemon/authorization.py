@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from cachemon.daemon.allowance import Allowance, Allowances
+from cachemon.daemon.token_buckets import TokenBucket, TokenBuckets
 from cachemon.model.access import Access
 from cachemon.model.errors import KubeError, KubeForbiddenError
 
@@ -128,8 +128,8 @@ class Authorizer:
         self._review_seconds = review_seconds
         self._memory = Memory(clock)
         self._salt = secrets.token_bytes(16)
-        self._of_peer = Allowances(_REVIEWS_PER_SECOND_OF_PEER, _REVIEWS_AT_ONCE_OF_PEER, clock=clock)
-        self._of_strangers = Allowance(_REVIEWS_PER_SECOND_OF_STRANGERS, _REVIEWS_AT_ONCE_OF_STRANGERS, clock)
+        self._of_peer = TokenBuckets(_REVIEWS_PER_SECOND_OF_PEER, _REVIEWS_AT_ONCE_OF_PEER, clock=clock)
+        self._of_strangers = TokenBucket(_REVIEWS_PER_SECOND_OF_STRANGERS, _REVIEWS_AT_ONCE_OF_STRANGERS, clock)
         self._known_peers: OrderedDict[str, float] = OrderedDict()
         self._under_way: dict[bytes, asyncio.Task[Access | None]] = {}
         self._warned_at = float("-inf")

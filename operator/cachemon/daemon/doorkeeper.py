@@ -12,7 +12,7 @@ from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from cachemon.daemon.allowance import Allowances
+from cachemon.daemon.token_buckets import TokenBuckets
 
 __all__ = ["Admission", "Doorkeeper", "Limits", "State", "Visit", "peer_of"]
 
@@ -95,7 +95,7 @@ class Doorkeeper:
         self._limits = limits
         self._clock = clock
         self._visits: dict[Visit, None] = {}  # in the order of their coming
-        self._new = Allowances(limits.new_per_second, limits.new_at_once, clock=clock)
+        self._new = TokenBuckets(limits.new_per_second, limits.new_at_once, clock=clock)
 
     def admit(self, peer: str) -> Admission:
         """Decide about a new connection."""

@@ -13,7 +13,6 @@ from cachemon.agent.status_size import LEAST_STATUS_BYTES
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.engine.layout import GroupState, TargetLayout
-from cachemon.kube.pace import TokenBucket
 from cachemon.model.api import ObjectName
 from cachemon.model.errors import (
     KubeConflictError,
@@ -451,11 +450,3 @@ def test_a_layout_that_is_the_very_same_is_told_as_one_that_only_says_the_same(
     finally:
         ours.close()
         plain.close()
-
-
-def test_writes_come_no_faster_than_the_bucket_fills() -> None:
-    now = 0.0
-    bucket = TokenBucket(per_second=10, burst=3, clock=lambda: now)
-    assert [bucket.take() for _ in range(5)] == pytest.approx([0, 0, 0, 0.1, 0.2])
-    now = 100.0
-    assert [bucket.take() for _ in range(4)] == pytest.approx([0, 0, 0, 0.1])

@@ -1,13 +1,13 @@
-"""How often somebody may do something: token buckets that refuse instead of waiting. Pure but for the clock."""
+"""How often something may be done: token buckets, to wait for a turn or to be refused. Pure but for the clock."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-__all__ = ["Allowance", "Allowances"]
+__all__ = ["TokenBucket", "TokenBuckets"]
 
 
-class Allowance:
+class TokenBucket:
     """One bucket.
 
     Args:
@@ -26,18 +26,27 @@ class Allowance:
         self._filled_at = clock()
 
     def take(self) -> bool:
-        """Whether it may be done once more now."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
-        self._filled_at = now
+        """Take a token if there is one; False otherwise."""
+        self._fill()
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
 
+    def reserve(self) -> float:
+        """Take a token, if need be one of the future: seconds to wait until it is there."""
+        self._fill()
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._per_second)
 
-class Allowances:
-    """A bucket for everybody.
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+
+
+class TokenBuckets:
+    """A bucket for each key.
 
     Args:
         per_second: for one, how often in the mean.
@@ -53,14 +62,14 @@ class Allowances:
         self._burst = burst
         self._most = most
         self._clock = clock
-        self._buckets: OrderedDict[Hashable, Allowance] = OrderedDict()
+        self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
 
-    def take(self, who: Hashable) -> bool:
-        """Whether this one may do it once more now."""
-        bucket = self._buckets.get(who)
+    def take(self, key: Hashable) -> bool:
+        """Take a token from this key's bucket if there is one; False otherwise."""
+        bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[who] = Allowance(self._per_second, self._burst, self._clock)
+            bucket = self._buckets[key] = TokenBucket(self._per_second, self._burst, self._clock)
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)
-        self._buckets.move_to_end(who)
+        self._buckets.move_to_end(key)
         return bucket.take()
