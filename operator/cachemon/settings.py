@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.numbers import parse_count
 
-__all__ = ["Address", "Flags", "address", "directory", "number", "whole_number", "word"]
+__all__ = ["Address", "Flags", "address", "directory", "number", "switch", "whole_number", "word"]
 
 
 class Address(NamedTuple):
@@ -77,6 +77,11 @@ def word(flag: str, text: str, words: Sequence[str]) -> str:
     if text not in words:
         raise InvalidInputError(f"{flag} must be one of {', '.join(words)}, not {text!r}")
     return text
+
+
+def switch(flag: str, text: str) -> bool:
+    """`true` or `false`."""
+    return word(flag, text, ("true", "false")) == "true"
 
 
 def address(flag: str, text: str) -> Address | None:

@@ -10,12 +10,11 @@ from cachemon import __version__
 from cachemon.daemon.serving import Serving, add_serving_flags, serving_of
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Flags, directory, number, whole_number, word
+from cachemon.settings import Flags, directory, number, switch, whole_number, word
 
 __all__ = ["Config", "argument_parser", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
-_YES_NO = ("true", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         node_name=args.node_name,
         resctrl=directory("--resctrl", args.resctrl, must_exist=False),
         proc=directory("--proc", args.proc),
-        pods_by_mounts=word("--pods-by-mounts", args.pods_by_mounts, _YES_NO) == _YES_NO[0],
+        pods_by_mounts=switch("--pods-by-mounts", args.pods_by_mounts),
         sysfs=directory("--sysfs", args.sysfs),
         kubeconfig=Path(args.kubeconfig) if args.kubeconfig else None,
         sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
-from cachemon.agent.pacing import Backoff, Writes, next_in_row
+from cachemon.agent.pacing import Backoff, Writes, jittered, next_in_row
 from cachemon.agent.status import node_condition, node_status
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.cycle import wait_for
@@ -31,7 +30,6 @@ __all__ = ["Heartbeat"]
 
 log = logging.getLogger(__name__)
 
-_JITTER = 0.1
 _REFUSED_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.5
 """Between two writes of a node that changes all the time: it has no other limit, and needs none."""
@@ -48,7 +46,7 @@ class Heartbeat:
         node_name: this node.
         claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
         period_seconds: how often it is renewed.
-        run: told of every success: a server that takes this is not away.
+        run: hears of every success, which proves that the server is there.
         writes: counts, by result.
         clock: monotonic seconds.
         wall_clock: seconds since the epoch.
@@ -124,10 +122,13 @@ class Heartbeat:
 
     def _hold(self, err: KubeError) -> float:
         """The API server is away or busy: it stays due, and is tried again after a while."""
-        wait = err.retry_after_seconds if isinstance(err, KubeThrottledError) else self._backoff.next_seconds()
-        wait *= random.uniform(1.0, 1.0 + _JITTER)
+        if isinstance(err, KubeThrottledError):
+            self._writes.note("throttled")
+            wait = jittered(err.retry_after_seconds)
+        else:
+            self._writes.note("unreachable")
+            wait = jittered(self._backoff.next_seconds())
         self._not_before = self._clock() + wait
-        self._writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
         log.warning("%s %s: %s; next try in %.1f s", NODES.kind, self._node_name, err, wait)
         return wait
 

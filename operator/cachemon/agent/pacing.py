@@ -1,13 +1,15 @@
 """When something is written again: rows of times, growing pauses, and counts of how it went. No I/O."""
 
 import math
+import random
 import zlib
 from dataclasses import dataclass, field
 
-__all__ = ["Backoff", "Writes", "next_in_row"]
+__all__ = ["Backoff", "Writes", "jittered", "next_in_row"]
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _LAST_BACKOFF_SECONDS = 15.0
+_JITTER = 0.1
 _ROUNDING = 1e-9
 
 
@@ -24,6 +26,11 @@ def next_in_row(name: str, period_seconds: float, after: float) -> float:
     phase = zlib.crc32(name.encode()) / 2**32
     begun = math.floor(after / period_seconds - phase + _ROUNDING)
     return (begun + 1 + phase) * period_seconds
+
+
+def jittered(seconds: float) -> float:
+    """A pause made up to a tenth longer: clients that failed together do not return together."""
+    return seconds * random.uniform(1.0, 1.0 + _JITTER)
 
 
 class Backoff:

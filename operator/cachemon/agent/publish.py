@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import math
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from cachemon.agent.pacing import Backoff, Writes, next_in_row
+from cachemon.agent.pacing import Backoff, Writes, jittered, next_in_row
 from cachemon.agent.reports import (
     IN_FLIGHT,
     IN_FLIGHT_OF_ONE_NAMESPACE,
@@ -43,7 +42,6 @@ __all__ = ["Publisher"]
 
 log = logging.getLogger(__name__)
 
-_JITTER = 0.1
 _STRETCH_AGAIN_SECONDS = 10.0
 _OLDEST_PERIODS = 1.5
 _LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by which the next one may be late
@@ -292,5 +290,5 @@ class Publisher:
             return
         else:
             wait = self._backoff.next_seconds()
-        self._hold_until = max(self._hold_until, now + wait * random.uniform(1.0, 1.0 + _JITTER))
+        self._hold_until = max(self._hold_until, now + jittered(wait))
         log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], self._hold_until - now)

@@ -1,12 +1,11 @@
 """What the agent remembers of each object that it reports, and how often each is written. No I/O."""
 
 import math
-import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cachemon.agent.pacing import Backoff
+from cachemon.agent.pacing import Backoff, jittered
 from cachemon.agent.status import Signature
 from cachemon.agent.status_size import LEAST_STATUS_BYTES, MOST_STATUS_BYTES
 from cachemon.agent.targets import BoundTargetLayout
@@ -29,7 +28,6 @@ _LACKING_CALM_SECONDS = 5.0
 """Figures that come and go with every sample are reported no more often than this before their report is due."""
 _FIRST_REST_SECONDS = 1.0
 _LAST_REST_SECONDS = 300.0
-_JITTER = 0.1
 _WEIGHT_OF_THE_NEWEST = 0.5
 _LARGER_AGAIN_SECONDS = 600.0
 _MUCH_SHORTER = 0.9
@@ -93,7 +91,7 @@ class Report:
     def rest(self, now: float) -> float:
         """A write failed: leave the object alone for a while, longer each time. Answers until when."""
         self.rests = True
-        return now + self.backoff.next_seconds() * random.uniform(1.0, 1.0 + _JITTER)
+        return now + jittered(self.backoff.next_seconds())
 
     def shrink(self, now: float) -> bool:
         """The server found the status too large: halve it; False when there is nothing left to leave out."""

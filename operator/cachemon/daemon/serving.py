@@ -14,7 +14,7 @@ from cachemon.daemon.http_server import HttpServer, listen, peer_name
 from cachemon.daemon.page import RenderedPage
 from cachemon.daemon.tls import Certificate, FileCertificate, OwnCertificate
 from cachemon.model.access import Access
-from cachemon.settings import Address, Flags, address, directory, word
+from cachemon.settings import Address, Flags, address, directory, switch
 
 __all__ = [
     "Judge",
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 _TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 _ASK_AGAIN_SECONDS = "10"
 _PART_BYTES = 64 * 1024
-_SWITCH = ("true", "false")
 
 
 class Judge(Protocol):
@@ -82,7 +81,7 @@ def serving_of(args: argparse.Namespace) -> Serving:
         metrics=address("--metrics-address", args.metrics_address),
         health=address("--health-address", args.health_address),
         tls_directory=directory("--metrics-tls-directory", folder) if folder else None,
-        insecure=word("--insecure-metrics", args.insecure_metrics, _SWITCH) == "true",
+        insecure=switch("--insecure-metrics", args.insecure_metrics),
     )
 
 

@@ -10,7 +10,7 @@ from cachemon.daemon.address import is_loopback
 from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.logs import FORMATS, LEVELS
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Address, Flags, address, directory, number, whole_number, word
+from cachemon.settings import Address, Flags, address, directory, number, switch, whole_number, word
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "config_of"]
 
@@ -140,7 +140,7 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
 def _metrics(args: argparse.Namespace) -> Address | None:
     """Figures are for who may read all of them: off the loopback, that takes a token that nobody can listen to."""
     place = address("--metrics", args.metrics)
-    is_insecure = word("--insecure-metrics", args.insecure_metrics, ("true", "false")) == "true"
+    is_insecure = switch("--insecure-metrics", args.insecure_metrics)
     is_guarded = bool(args.metrics_tls_directory and args.metrics_token_file)
     if place and not (is_guarded or is_insecure or is_loopback(place)):
         raise InvalidInputError(
