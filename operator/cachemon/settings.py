@@ -43,7 +43,7 @@ def directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
     """An absolute path.
 
     Raises:
-        InvalidInputError: as all of these, when the text can't be meant; the message names the flag.
+        InvalidInputError: as all of these, when the text is not valid; the message names the flag.
     """
     path = Path(text)
     if not path.is_absolute():

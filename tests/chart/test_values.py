@@ -85,7 +85,7 @@ def test_a_value_of_another_type_is_refused(value: Value) -> None:
         ("prometheus.interval", "15"),
     ],
 )
-def test_a_value_that_can_not_be_meant_is_refused(path: str, wrong: object) -> None:
+def test_a_value_that_is_not_valid_is_refused(path: str, wrong: object) -> None:
     with pytest.raises(helm_python.HelmValuesError, match=f"at '/{path.replace('.', '/')}"):
         render({path: wrong})
 

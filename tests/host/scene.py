@@ -127,7 +127,7 @@ class Scene:
         return until(f"group {group} of {domain} to say {reason}", judged)
 
     def until_problem(self, domain: str) -> str:
-        """Wait until something of a domain can't be meant; answers what."""
+        """Wait until something of a domain is not valid; answers what."""
 
         def problem() -> str:
             told = self.agent.domain(domain)

@@ -148,7 +148,7 @@ def test_no_groups_at_all_leave_no_element_behind_and_other_programs_metadata_al
     assert b"urn:other" in config
 
 
-def test_groups_that_cannot_be_meant_do_not_get_to_libvirt(host: Connection) -> None:
+def test_groups_that_are_not_valid_do_not_get_to_libvirt(host: Connection) -> None:
     with pytest.raises(InvalidInputError, match="two groups are called 'web'"):
         host.write_config(host.domain("test").uuid, [WEB, WEB])
 

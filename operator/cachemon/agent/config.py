@@ -62,7 +62,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         environment: `--node-name` may come from CACHEMON_NODE_NAME, and so on.
 
     Raises:
-        InvalidInputError: a value can't be meant; the message names the flag.
+        InvalidInputError: a value is not valid; the message names the flag.
     """
     args = argument_parser(environment).parse_args(argv)
     if not args.node_name:

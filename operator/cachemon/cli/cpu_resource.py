@@ -15,7 +15,7 @@ def request_of(args: Namespace) -> CpuResourceRequest:
     """What the options ask for.
 
     Raises:
-        InvalidInputError: they can't be meant together.
+        InvalidInputError: they contradict each other.
     """
     return parse_request(
         group_name=args.group_name,

@@ -80,7 +80,7 @@ async def run(args: Namespace, session: Session) -> int:
     """Show, create or destroy monitoring groups of a VMI.
 
     Raises:
-        InvalidInputError: the options can't be meant together, or not for this VMI.
+        InvalidInputError: the options contradict each other, or do not fit this VMI.
     """
     request = request_of(args)
 

@@ -24,7 +24,7 @@ async def run(args: Namespace, session: Session) -> int:
     """Show the table once, or renew it until Ctrl-C.
 
     Raises:
-        InvalidInputError: the options can't be meant together.
+        InvalidInputError: the options contradict each other.
     """
     if args.interval <= 0:
         raise InvalidInputError("--interval must be a number of seconds above 0")

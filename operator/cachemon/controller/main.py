@@ -70,7 +70,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Co
     """Flags win over environment.
 
     Raises:
-        InvalidInputError: a value can't be meant.
+        InvalidInputError: a value is not valid.
         SystemExit: `--help`, `--version`, or an unknown flag.
     """
     given = argument_parser(environment).parse_args(arguments)

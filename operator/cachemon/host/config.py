@@ -109,7 +109,7 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
         environment: `--state-dir` may come from CACHEMON_HOST_STATE_DIR, and so on.
 
     Raises:
-        InvalidInputError: a value can't be meant; the message names the flag.
+        InvalidInputError: a value is not valid; the message names the flag.
     """
 
     def common(name: str, default: str) -> str:

@@ -25,7 +25,7 @@ async def run(args: Namespace, session: HostSession) -> int:
     """Show, create or destroy monitoring groups of a domain.
 
     Raises:
-        InvalidInputError: the options can't be meant together, or not for this domain.
+        InvalidInputError: the options contradict each other, or do not fit this domain.
     """
 
     async def look_up(request: CpuResourceRequest) -> _WatchedDomain:

@@ -45,7 +45,7 @@ class Parsed(NamedTuple):
 
     Attributes:
         runs: by UUID of the domain.
-        problems: what in it could not be meant and is left out.
+        problems: what in it is not valid and was left out.
     """
 
     runs: Mapping[str, KeptRun]
@@ -67,7 +67,7 @@ def render_live(runs: Mapping[str, KeptRun]) -> bytes:
 
 
 def parse_live(content: bytes) -> Parsed:
-    """Read the file, whatever is in it: a part that can't be meant costs no other part anything."""
+    """Read the file, whatever is in it: a part that is not valid costs no other part anything."""
     try:
         document = json.loads(content)
         version, items = document["version"], document["runs"]
@@ -105,7 +105,7 @@ def _groups(uuid: str, items: Iterable[Any], problems: list[str]) -> Iterable[Mo
         try:
             group = parse_group_request(item)
         except InvalidInputError as err:
-            problems.append(f"a group of domain {uuid} can't be meant: {err}")
+            problems.append(f"a group of domain {uuid} is not valid: {err}")
             continue
         if group.name not in names:
             names.add(group.name)

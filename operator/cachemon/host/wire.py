@@ -167,7 +167,7 @@ def parse_group_request(body: Any) -> MonitoringGroup:
     """A group from JSON that anybody may have written.
 
     Raises:
-        InvalidInputError: it can't be meant.
+        InvalidInputError: it is not valid.
     """
     if not isinstance(body, dict):
         raise InvalidInputError("a group must be a JSON object with `name` and `vcpus` or `threads`")

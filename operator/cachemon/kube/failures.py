@@ -41,7 +41,7 @@ def message_of(body: bytes) -> str:
 
 
 def _retry_after(text: str) -> float:
-    """Seconds, as the API server writes them; what can't be meant is a default."""
+    """Seconds, as the API server writes them; a default when they are not valid."""
     seconds = parse_count(text)
     return _DEFAULT_RETRY_AFTER_SECONDS if seconds is None else min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 

@@ -108,7 +108,7 @@ class Connection:
             groups: all that it should have; none removes the element.
 
         Raises:
-            InvalidInputError: these groups can't be meant, or not together.
+            InvalidInputError: a group is not valid, or two contradict each other.
             DomainNotFoundError, LibvirtUnreachableError.
             LibvirtRefusedError: e.g. the domain is transient, or the connection is read-only.
         """
@@ -231,7 +231,7 @@ def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive 
         keep_alive: when a daemon that hangs later counts as gone; calls that wait for it fail then.
 
     Raises:
-        InvalidInputError: the URI can't be meant.
+        InvalidInputError: the URI is not valid.
         LibvirtUnreachableError: nobody answers there.
         LibvirtRefusedError: no right.
     """

@@ -40,7 +40,7 @@ def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
         domain_xml: what virDomainGetXMLDesc gives, live or inactive.
 
     Raises:
-        InvalidInputError: the text is no XML of a domain, or somebody wrote groups there that can't be meant.
+        InvalidInputError: the text is no XML of a domain, or its groups are not valid.
     """
     domain = read_document(domain_xml)
     if domain.tag != "domain":
@@ -50,7 +50,7 @@ def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
         return _groups(found)
     except InvalidInputError as err:
         raise InvalidInputError(
-            f"the domain's metadata has monitoring groups that can't be meant: {err}; mend them with virsh edit"
+            f"the domain's metadata has monitoring groups that are not valid: {err}; correct them with virsh edit"
         ) from err
 
 
@@ -58,7 +58,7 @@ def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
     """The element as virDomainSetMetadata takes it: without the namespace, which libvirt adds to it.
 
     Raises:
-        InvalidInputError: these groups can't be meant, or not together.
+        InvalidInputError: a group is not valid, or two contradict each other.
     """
     return etree.tostring(_element(groups, etree.Element(_ROOT)), encoding="unicode")
 

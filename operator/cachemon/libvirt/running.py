@@ -24,7 +24,7 @@ class RunningDomain:
         vcpu_count: vCPUs that are plugged in; 0 where they are not the first ones in a row, or not told.
         groups: in its metadata.
         own_monitors: what libvirt monitors by itself.
-        problem: what of the XML can't be meant, for people; empty when all can. What can is there all the same.
+        problem: what in the XML is not valid, for people; empty when all is. The valid part is there all the same.
     """
 
     uuid: str

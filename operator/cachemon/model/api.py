@@ -105,8 +105,8 @@ class CacheMonitorGroup:
         created: metadata.creationTimestamp, RFC 3339.
         policy: the policy that stamped it; empty for a person's.
         vmi_name: spec.vmiName.
-        groups: spec.groups; empty when they can't be meant (see `problem`).
-        problem: why spec.groups can't be meant, or None. The API server refuses such objects; this is for
+        groups: spec.groups; empty when they are not valid (see `problem`).
+        problem: why spec.groups is not valid, or None. The API server refuses such objects; this is for
             those that an older schema let in.
         priority: spec.priority.
         status_period_seconds: spec.statusPeriodSeconds.

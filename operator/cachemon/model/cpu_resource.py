@@ -77,7 +77,7 @@ def parse_request(
     """The options as the RFC means them.
 
     Raises:
-        InvalidInputError: they can't be meant together, or one of them can't be meant.
+        InvalidInputError: one of them is not valid, or they contradict each other.
     """
     for one, other, both in (
         ("create", "destroy", create and destroy),

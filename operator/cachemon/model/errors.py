@@ -1,7 +1,7 @@
 """Every error that cachemon raises on purpose.
 
     CachemonError
-    ├── InvalidInputError          what a person wrote can't be meant: a list, a flag, an object
+    ├── InvalidInputError          what a person wrote is not valid: a list, a flag, an object
     ├── MonitoringUnavailableError nothing on this node can be monitored now
     │   ├── ProcUnreadableError        /proc does not show the node's processes
     │   └── ResctrlUnavailableError    resctrl is not mounted, or the CPU offers no monitoring; a ResctrlError too
@@ -39,7 +39,7 @@ class CachemonError(Exception):
 
 
 class InvalidInputError(CachemonError, ValueError):
-    """What a person wrote can't be meant."""
+    """What a person wrote is not valid."""
 
 
 class MonitoringUnavailableError(CachemonError):

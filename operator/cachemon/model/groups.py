@@ -65,7 +65,7 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
     """An item of `spec.groups` as the API server hands it out.
 
     Raises:
-        InvalidInputError: a list or a thread class can't be meant.
+        InvalidInputError: a list or a thread class is not valid.
     """
     return _group(item.get("name"), item.get("vcpus"), tuple(item.get("threads", ())))
 
@@ -137,7 +137,7 @@ def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringG
     """`spec.groups`; absent means one group of all vCPUs.
 
     Raises:
-        InvalidInputError: an item can't be meant, or two have the same name.
+        InvalidInputError: an item is not valid, or two have the same name.
     """
     if items is None:
         return (ALL_VCPUS,)

@@ -218,7 +218,7 @@ def test_the_condition_names_the_groups_that_lack_something(
     assert (condition.status, condition.reason, condition.message) == expected
 
 
-def test_a_spec_that_cant_be_meant_is_told_in_the_condition() -> None:
+def test_a_spec_that_is_not_valid_is_told_in_the_condition() -> None:
     layout = target_layout(spec={"groups": [{"vcpus": "3-1"}]})
     status = group_status(layout, NOTHING_READ, NOW)
     assert list(complaints(GROUP_SCHEMA, status)) == []

@@ -55,7 +55,7 @@ def test_targets_come_oldest_first() -> None:
     assert [target.object.name.name for target in targets_of(NODE, named(*objects))] == ["b", "c", "a"]
 
 
-def test_an_object_that_cant_be_meant_is_a_target_with_a_problem() -> None:
+def test_an_object_that_is_not_valid_is_a_target_with_a_problem() -> None:
     (target,) = targets_of(NODE, named(make_object(spec={"groups": [{"vcpus": "3-1"}]})))
     assert target.object.groups == ()
     assert "backwards" in str(target.object.problem)

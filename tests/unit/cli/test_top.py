@@ -208,7 +208,7 @@ def test_nothing_to_show_is_said() -> None:
     assert Plugin().run("top", "-A").err == ""
 
 
-def test_options_that_can_not_be_meant_are_refused() -> None:
+def test_options_that_are_not_valid_are_refused() -> None:
     assert "--by node is about nodes" in Plugin().run("top", "vm3", "--by", "node").err
     assert "--interval must be" in Plugin().run("top", "--interval", "0").err
 

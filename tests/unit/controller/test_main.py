@@ -51,7 +51,7 @@ def test_metrics_addresses(text: str, address: tuple[str, int] | None) -> None:
         ("--kubeconfig=/no/such/file", "must be a file"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused_with_what_can(
+def test_a_value_that_is_not_valid_is_refused_with_those_that_are(
     flag: str, what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InvalidInputError, match=what):

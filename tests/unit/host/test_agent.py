@@ -258,11 +258,11 @@ def test_a_domain_whose_process_is_not_found_gets_no_live_group(world: World) ->
     asyncio.run(story())
 
 
-def test_metadata_that_can_not_be_meant_is_the_domains_problem(world: World) -> None:
+def test_metadata_that_is_not_valid_is_the_domains_problem(world: World) -> None:
     async def story() -> None:
         world.start(groups='<c:resmongroup id="web" vcpus="x"/>')
         async with world.agent() as client:
-            await becomes(client, "the problem", "vm1", lambda it: it and "mend them with virsh edit" in it.problem)
+            await becomes(client, "the problem", "vm1", lambda it: it and "correct them with" in it.problem)
 
     asyncio.run(story())
 

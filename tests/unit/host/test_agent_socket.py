@@ -116,7 +116,7 @@ def test_groups_are_asked_for_and_given_up(path: Path, backend: Backend) -> None
     [
         (DomainNotFoundError("no domain"), 404),
         (GroupTakenError("is there already"), 409),
-        (InvalidInputError("can't be meant"), 400),
+        (InvalidInputError("no such group"), 400),
         (LiveGroupsUnwritableError("no room"), 507),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
         ("--log-format=xml", "--log-format must be one of"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_with_the_flags_name(tmp_path: Path, word: str, message: str) -> None:
+def test_what_is_not_valid_is_refused_with_the_flags_name(tmp_path: Path, word: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         config(tmp_path, word)
 

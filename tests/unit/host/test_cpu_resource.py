@@ -207,16 +207,16 @@ def test_a_domain_that_is_not_there_is_told_of(host: Host) -> None:
     assert host.run("cpu-resource", "vm9").err == "error: qemu:///system has no domain 'vm9'\n"
 
 
-def test_groups_that_can_not_be_meant_are_told_of_and_do_not_hide_the_others(host: Host) -> None:
+def test_groups_that_are_not_valid_are_told_of_and_do_not_hide_the_others(host: Host) -> None:
     running = host.libvirt.all["vm3"]
     host.libvirt.all["vm3"] = type(running)(running.name, running.uuid, running.id, running.live_xml, JUNK)
     create(host, "--live")
     shown = host.run("cpu-resource", "vm3")
     assert shown.out.endswith("    group name: vcpus_1\n")
-    assert "domain vm3, config: the domain's metadata has monitoring groups that can't be meant" in shown.err
+    assert "domain vm3, config: the domain's metadata has monitoring groups that are not valid" in shown.err
     refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "2", "--config")
     assert refused.code == 1
-    assert "mend them with virsh edit" in refused.err
+    assert "correct them with virsh edit" in refused.err
 
 
 def test_writing_takes_a_connection_that_may_write(host: Host) -> None:

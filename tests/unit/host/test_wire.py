@@ -97,7 +97,7 @@ def test_no_request_makes_the_parser_fail(body: Any) -> None:
         ({"name": "a", "vcpus": "0", "priority": 3}, "no 'priority'"),
     ],
 )
-def test_a_group_that_can_not_be_meant_is_refused_with_words(body: Any, words: str) -> None:
+def test_a_group_that_is_not_valid_is_refused_with_words(body: Any, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words.replace("(", r"\(")):
         parse_group_request(body)
 

@@ -117,7 +117,7 @@ def test_a_domain_without_groups_of_this_namespace_in_its_metadata_has_none(meta
         ),
     ],
 )
-def test_groups_that_cannot_be_meant_are_refused_with_what_to_mend(inside: str, message: str) -> None:
+def test_groups_that_are_not_valid_are_refused_with_what_to_correct(inside: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         read_metadata(groups(inside))
     assert message in str(refused.value)

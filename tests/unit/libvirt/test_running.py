@@ -39,13 +39,13 @@ def test_vcpus_are_counted_if_they_are_the_first_ones_in_a_row(vcpu: str, count:
     assert read_running(UUID, "vm1", xml("", vcpu)).vcpu_count == count
 
 
-def test_groups_that_can_not_be_meant_are_a_problem_and_cost_libvirts_monitors_nothing() -> None:
+def test_groups_that_are_not_valid_are_a_problem_and_cost_libvirts_monitors_nothing() -> None:
     found = read_running(UUID, "vm1", xml(METADATA.format("x") + TUNE.format("0")))
-    assert "mend them with virsh edit" in found.problem
+    assert "correct them with virsh edit" in found.problem
     assert (found.groups, len(found.own_monitors)) == ((), 1)
 
 
-def test_monitors_that_can_not_be_meant_are_a_problem_and_cost_our_groups_nothing() -> None:
+def test_monitors_that_are_not_valid_are_a_problem_and_cost_our_groups_nothing() -> None:
     found = read_running(UUID, "vm1", xml(METADATA.format("0") + TUNE.format("7")))
     assert found.problem == "invalid argument: vcpus is empty"
     assert (len(found.groups), found.own_monitors, found.vcpu_count) == (1, (), 2)

@@ -89,7 +89,7 @@ def test_live_of_a_domain_that_does_not_run_is_refused(flags: tuple[str, ...]) -
         (("create",), {"name": "vcpus_1", "vcpus": "2"}, "resource monitoring group id mismatch"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_in_the_rfcs_words(
+def test_what_is_not_valid_is_refused_in_the_rfcs_words(
     flags: tuple[str, ...], given: dict[str, str], message: str
 ) -> None:
     with pytest.raises(InvalidInputError) as refused:

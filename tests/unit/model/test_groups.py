@@ -50,7 +50,7 @@ def test_an_item_of_the_spec_is_read(
         ({"vcpus": "ALL"}, "must be N, N-M or"),
     ],
 )
-def test_an_item_that_cant_be_meant_is_refused(item: Mapping[str, Any], why: str) -> None:
+def test_an_item_that_is_not_valid_is_refused(item: Mapping[str, Any], why: str) -> None:
     with pytest.raises(InvalidInputError, match=why):
         parse_group(item)
 

@@ -93,7 +93,7 @@ def test_both_selectors_have_to_select() -> None:
     assert not parsed.selects({}, {"v": "1"})
 
 
-def test_a_template_that_can_not_be_meant_is_handed_on_for_the_api_server_to_refuse() -> None:
+def test_a_template_that_is_not_valid_is_handed_on_for_the_api_server_to_refuse() -> None:
     template = parse_cache_monitor_policy(policy(template={"groups": [{"vcpus": "3-1"}]})).template
     assert template.digest == digest_of(())
     assert template.spec("vm3")["groups"] == [{"vcpus": "3-1"}]
