@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from cachemon.emulator.client import Books
 from lab.cluster import Cluster, Node
 from lab.vmi import Vmi
 from lab.wait import until
+from resctrl_emulator.client import Books
 
 __all__ = [
     "MisfitError",

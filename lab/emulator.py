@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cachemon.emulator.client import ControlClient
 from lab import wait
 from lab.program_logs import LOGS
 from lab.speed import patience
+from resctrl_emulator.client import ControlClient
 
 __all__ = ["Emulator", "EmulatorDiedError", "limbo"]
 
@@ -61,7 +61,7 @@ class Emulator:
         profile: str = "7.3",
         closids: int = 0,
         more: Sequence[str] = (),
-        command: Sequence[str] = (sys.executable, "-m", "cachemon.emulator.main"),
+        command: Sequence[str] = (sys.executable, "-m", "resctrl_emulator.main"),
     ) -> None:
         self.mountpoint = directory / "resctrl"
         self.sysfs = directory / "sys"

@@ -8,7 +8,7 @@ compile() {
   .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
     --no-emit-index-url --no-annotate --no-header "$@"
 }
-compile --extra emulator --extra plugin --group dev pyproject.toml -o requirements/dev.txt
+compile --extra plugin --group dev pyproject.toml emulator/pyproject.toml -o requirements/dev.txt
 compile - -o requirements/uv.txt <<<uv
 # What make pictures adds to .venv.
 compile --group pictures -o requirements/pictures.txt
@@ -17,4 +17,4 @@ compile - -c requirements/dev.txt -o requirements/libvirt.txt <<<$'libvirt-pytho
 # What the images install, what builds the wheel in them, and the lab's image of the emulator.
 compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 compile - -c requirements/dev.txt -o requirements/build.txt <<<hatchling
-compile --extra emulator pyproject.toml -c requirements/dev.txt -o requirements/emulator.txt
+compile emulator/pyproject.toml -c requirements/dev.txt -o requirements/emulator.txt

@@ -82,14 +82,14 @@ install_packages() {
 
 make_venv() {
   local stamp=.venv/cachemon-setup wanted
-  wanted=$(cat requirements/uv.txt requirements/dev.txt pyproject.toml | sha256sum)
+  wanted=$(cat requirements/uv.txt requirements/dev.txt pyproject.toml emulator/pyproject.toml | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null && return 0
   say "making .venv with $("$python" --version)"
   [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null || rm -rf .venv
   [ -d .venv ] || "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
   VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
-  VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+  VIRTUAL_ENV=$PWD/.venv .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable . --editable emulator
   printf '%s' "$wanted" >"$stamp"
   rm -f .venv/cachemon-setup-libvirt # the sync has taken them out again
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 PARENT = Path("/host/parent")
 """The folder of the host in which the mount point is: the emulator refuses one on which something is mounted."""
 SOCKET = "/run/emulator/control"
-PROGRAM = "cachemon-resctrl-emulator"
+PROGRAM = "resctrl-emulator"
 
 
 def cache_blocks() -> dict[int, str]:

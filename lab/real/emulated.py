@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cachemon.emulator.client import ControlClient, ControlError
 from lab.real import emulate
 from lab.real.kubectl import Kubectl
+from resctrl_emulator.client import ControlClient, ControlError
 
 __all__ = ["EMULATOR_NAMESPACE", "PodControl", "emulator_objects", "emulator_pods", "on_node"]
 
@@ -17,7 +17,7 @@ _LABELS = {"app.kubernetes.io/name": _NAME}
 _ASK = """\
 import json, sys
 from pathlib import Path, PurePosixPath
-from cachemon.emulator.client import ControlClient, ControlError
+from resctrl_emulator.client import ControlClient, ControlError
 try:
     print(json.dumps(ControlClient(Path({socket!r})).request(json.load(sys.stdin))))
 except ControlError as error:
@@ -36,7 +36,7 @@ def emulator_objects(image: str, host_path: str = "/sys/fs/resctrl") -> list[dic
         "name": "emulator",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/opt/cachemon/bin/python", "-c", Path(emulate.__file__).read_text(encoding="utf-8")],
+        "command": ["/opt/resctrl-emulator/bin/python", "-c", Path(emulate.__file__).read_text(encoding="utf-8")],
         "env": [{"name": "MOUNTPOINT", "value": mountpoint.name}],
         "securityContext": {"privileged": True},
         "volumeMounts": [mount, {"name": "control", "mountPath": str(Path(emulate.SOCKET).parent)}],
@@ -78,7 +78,7 @@ def emulator_pods(kubectl: Kubectl) -> dict[str, str]:
 def on_node(kubectl: Kubectl, pod: str, script: str, given: str = "") -> str:
     """Run Python in the emulator's pod, which sees the processes of its whole node; returns what it printed."""
     where = ("exec", "--stdin", f"--namespace={EMULATOR_NAMESPACE}", pod, "--")
-    return kubectl.run(*where, "/opt/cachemon/bin/python", "-c", script, given=given)
+    return kubectl.run(*where, "/opt/resctrl-emulator/bin/python", "-c", script, given=given)
 
 
 class PodControl(ControlClient):

@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from cachemon.emulator.client import Books
 from lab.real.chart import NAMESPACE
 from lab.real.emulated import on_node
 from lab.real.install import Installation
 from lab.real.vmi import RealVmi
 from lab.wait import GaveUpError, until
+from resctrl_emulator.client import Books
 
 # On the node, by what the kernel says and without the agent's code: QEMU's threads by name, a container's processes.
 THREADS_OF_GUEST = """\

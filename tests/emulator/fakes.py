@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from cachemon.emulator.kernel import Resctrl
-from cachemon.emulator.kernfs import Caller, Directory
-from cachemon.emulator.machine import CacheBlock, Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.profile import PROFILES
-from cachemon.emulator.threads import Identity
-from cachemon.emulator.workload import EVENTS
+from resctrl_emulator.kernel import Resctrl
+from resctrl_emulator.kernfs import Caller, Directory
+from resctrl_emulator.machine import CacheBlock, Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.profile import PROFILES
+from resctrl_emulator.threads import Identity
+from resctrl_emulator.workload import EVENTS
 
 MI = 1 << 20
 SECOND_NS = 1_000_000_000

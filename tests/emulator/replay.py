@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from cachemon.emulator.client import ControlClient
+from resctrl_emulator.client import ControlClient
 from tests.emulator.replay_calls import Calls, emit
 from tests.emulator.replay_features import counters_that_move, event_configs, monitor_counters
 from tests.emulator.replay_groups import (

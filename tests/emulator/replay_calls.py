@@ -9,8 +9,8 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from cachemon.emulator.client import ControlClient
 from lab.wait import until
+from resctrl_emulator.client import ControlClient
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LONGEST_SHOWN_READ, LONGEST_SHOWN_WRITE, LONGEST_SHOWN_NAME = 300, 60, 60

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.emulator.arguments import parse_arguments
+from resctrl_emulator.arguments import parse_arguments
 
 
 def test_the_defaults_are_two_blocks_64_rmids_and_monitoring_only(tmp_path: Path) -> None:

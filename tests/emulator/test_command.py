@@ -38,7 +38,7 @@ def test_a_second_emulator_on_the_same_mountpoint_says_that_it_is_taken(emulator
         Emulator(emulator.mountpoint.parent)
 
 
-COMMAND = [sys.executable, "-m", "cachemon.emulator.main"]
+COMMAND = [sys.executable, "-m", "resctrl_emulator.main"]
 
 
 def test_a_mount_left_by_a_killed_emulator_is_named_and_cleared_by_stop(emulator: Emulator) -> None:

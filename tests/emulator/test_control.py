@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.emulator.client import ControlClient, ControlError
-from cachemon.emulator.control import Control, ControlServer
-from cachemon.emulator.faults import Faults
+from resctrl_emulator.client import ControlClient, ControlError
+from resctrl_emulator.control import Control, ControlServer
+from resctrl_emulator.faults import Faults
 from tests.emulator.fakes import Box
 
 FILE = "/mon_groups/a/mon_data/mon_L3_00/llc_occupancy"

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from cachemon.emulator.client import ControlError
-from cachemon.emulator.faults import Fault, Faults
 from lab.emulator import Emulator
 from lab.wait import until
+from resctrl_emulator.client import ControlError
+from resctrl_emulator.faults import Fault, Faults
 from tests.emulator.fakes import refuses
 
 FILE = "/mon_groups/a/mon_data/mon_L3_01/mbm_total_bytes"

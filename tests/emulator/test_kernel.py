@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from cachemon.emulator.kernfs import Caller
+from resctrl_emulator.kernfs import Caller
 from tests.emulator.fakes import MI, Box, refuses
 
 BOTH = pytest.mark.parametrize("profile", ["6.1", "7.3"])

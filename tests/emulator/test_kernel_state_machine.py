@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from cachemon.emulator.workload import EVENTS
+from resctrl_emulator.workload import EVENTS
 from tests.emulator.fakes import MI, SECOND_NS, Box, refuses
 
 RMIDS = 5

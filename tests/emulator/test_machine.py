@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.emulator.machine import CacheBlock, Machine, online_cpus, write_sysfs
+from resctrl_emulator.machine import CacheBlock, Machine, online_cpus, write_sysfs
 
 
 def blocks(*ids: int) -> list[CacheBlock]:

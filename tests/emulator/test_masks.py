@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.emulator.masks import format_list, format_mask, parse_list, parse_mask
+from resctrl_emulator.masks import format_list, format_mask, parse_list, parse_mask
 from tests.emulator.fakes import refuses
 
 

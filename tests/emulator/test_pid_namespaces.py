@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.emulator.pid_namespaces import PidNamespaces
 from lab.emulator import Emulator
+from resctrl_emulator.pid_namespaces import PidNamespaces
 from tests.emulator.conftest import Worker
 
 INSIDE = """

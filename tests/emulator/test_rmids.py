@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from cachemon.emulator.rmids import OutOfRmidsError, Rmids
+from resctrl_emulator.rmids import OutOfRmidsError, Rmids
 from tests.emulator.fakes import FakeClock
 
 

@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from cachemon.emulator.kernfs import Caller
-from cachemon.emulator.tasks import parse_int
+from resctrl_emulator.kernfs import Caller
+from resctrl_emulator.tasks import parse_int
 from tests.emulator.fakes import Box, refuses
 
 BOTH = pytest.mark.parametrize("profile", ["6.1", "7.3"])

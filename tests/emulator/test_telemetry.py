@@ -3,7 +3,7 @@ import errno
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.emulator.telemetry import FRACTION_BITS, TELEMETRY_EVENTS, format_fixed_point
+from resctrl_emulator.telemetry import FRACTION_BITS, TELEMETRY_EVENTS, format_fixed_point
 from tests.emulator.fakes import Box, refuses
 
 

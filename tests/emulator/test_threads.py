@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.emulator.threads import Identity, ProcThreads
+from resctrl_emulator.threads import Identity, ProcThreads
 from tests.emulator.conftest import Worker
 
 STAT = "{tid} (a ) b) S " + " ".join(str(field) for field in range(4, 53)) + "\n"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.emulator.workload import (
+from resctrl_emulator.workload import (
     LINE_BYTES,
     LLC_OCCUPANCY,
     MBM_LOCAL_BYTES,

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.emulator.client import Books
 from cachemon.host.wire import GroupReport, Report
 from cachemon.model.groups import MonitoringGroup
 from lab.emulator import Emulator
@@ -14,6 +13,7 @@ from lab.host.agent_process import AgentProcess
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost
 from lab.wait import run, until
+from resctrl_emulator.client import Books
 
 __all__ = ["Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.emulator.client import Books
 from cachemon.model.domstats import BlockUse, GroupUse, KeyStyle, keys_of
 from lab.emulator import Emulator
 from lab.host.guest_domain import GuestDomain
 from lab.host.libvirt_host import LibvirtHost, VirshError
 from lab.host.programs import Programs
+from resctrl_emulator.client import Books
 
 CPUTUNE = (
     "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>"

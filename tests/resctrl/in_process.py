@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cachemon.emulator.kernfs import Directory, OpenFile
 from cachemon.resctrl.system_calls import SystemCalls
+from resctrl_emulator.kernfs import Directory, OpenFile
 from tests.emulator.fakes import ROOT, Box
 
 RESCTRL = Path("/sys/fs/resctrl")

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from cachemon.emulator.client import Books
 from lab.books import booked_occupancy, reported_occupancy, wanted_tids
 from lab.wait import GaveUpError, until
+from resctrl_emulator.client import Books
 from tests.soak.world import State, World
 
 __all__ = ["Memory", "compare_figures", "settle", "sweep_up"]

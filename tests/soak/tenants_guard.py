@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from cachemon.emulator.client import Books
 from lab.books import MisfitError, booked_occupancy, reported_occupancy, wanted_tids
 from lab.cluster import Node
+from resctrl_emulator.client import Books
 from tests.bench.ages import AgeWatch, group_ages, node_ages
 from tests.bench.bench_monitored import percentile
 from tests.bench.memory import MemoryWatch, pod_limit_mib

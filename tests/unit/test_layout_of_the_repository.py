@@ -31,24 +31,35 @@ def test_import_operator_from_the_root_is_the_standard_librarys() -> None:
     assert not answer.startswith(str(REPOSITORY / "operator"))
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("distribution", "package", "module"),
+    [(".", "cachemon", "model/plan.py"), ("emulator", "resctrl_emulator", "kernel.py")],
+)
+def test_a_wheel_holds_its_package_and_nothing_else(
+    distribution: str, package: str, module: str, tmp_path: Path
+) -> None:
     build = (
         "import sys; from hatchling.build import build_wheel;"
         "print(build_wheel(sys.argv[1]))"
     )  # fmt: skip
     name = subprocess.run(
-        [sys.executable, "-c", build, str(tmp_path)], cwd=REPOSITORY, check=True, capture_output=True, text=True
+        [sys.executable, "-c", build, str(tmp_path)],
+        cwd=REPOSITORY / distribution,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout.split()[-1]
     with zipfile.ZipFile(tmp_path / name) as wheel:
         tops = {path.split("/")[0] for path in wheel.namelist()}
-        assert "cachemon/model/plan.py" in wheel.namelist()
-    assert tops == {"cachemon", name.split("-py3")[0] + ".dist-info"}
+        assert f"{package}/{module}" in wheel.namelist()
+    assert tops == {package, name.split("-py3")[0] + ".dist-info"}
 
 
 def test_no_module_is_too_long_to_read() -> None:
     lengths = {
         str(path.relative_to(REPOSITORY)): len(path.read_text().splitlines())
-        for path in (REPOSITORY / "operator").rglob("*.py")
+        for folder in ("operator", "emulator")
+        for path in (REPOSITORY / folder).rglob("*.py")
     }
     assert len(lengths) > 30
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}

@@ -3,16 +3,16 @@
 import errno
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.allocation import Allocation
-from cachemon.emulator.counters import Counters
-from cachemon.emulator.event_configs import EventConfigs
-from cachemon.emulator.groups import Group
-from cachemon.emulator.kernfs import Caller, Directory, Kernfs
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.telemetry import TELEMETRY_EVENTS
-from cachemon.emulator.workload import MBM_EVENTS
+from resctrl_emulator.allocation import Allocation
+from resctrl_emulator.counters import Counters
+from resctrl_emulator.event_configs import EventConfigs
+from resctrl_emulator.groups import Group
+from resctrl_emulator.kernfs import Caller, Directory, Kernfs
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
+from resctrl_emulator.workload import MBM_EVENTS
 
 __all__ = ["Info"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cachemon.emulator.kernfs import Directory
+from resctrl_emulator.kernfs import Directory
 
 __all__ = ["Group"]
 

@@ -14,11 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cachemon.emulator.accounting import READING_TEXTS
-from cachemon.emulator.faults import ANY, OPERATIONS, Fault, Faults
-from cachemon.emulator.groups import Group
-from cachemon.emulator.kernel import Resctrl
-from cachemon.emulator.telemetry import TELEMETRY_EVENTS
+from resctrl_emulator.accounting import READING_TEXTS
+from resctrl_emulator.faults import ANY, OPERATIONS, Fault, Faults
+from resctrl_emulator.groups import Group
+from resctrl_emulator.kernel import Resctrl
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["Control", "ControlServer"]
 

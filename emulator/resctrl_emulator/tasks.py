@@ -4,13 +4,13 @@ import errno
 import re
 from collections.abc import Iterator
 
-from cachemon.emulator.accounting import Accounting
-from cachemon.emulator.groups import Group
-from cachemon.emulator.kernfs import Caller
-from cachemon.emulator.membership import Membership
-from cachemon.emulator.profile import Profile
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.threads import Threads
+from resctrl_emulator.accounting import Accounting
+from resctrl_emulator.groups import Group
+from resctrl_emulator.kernfs import Caller
+from resctrl_emulator.membership import Membership
+from resctrl_emulator.profile import Profile
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.threads import Threads
 
 __all__ = ["Tasks", "parse_int"]
 

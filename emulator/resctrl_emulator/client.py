@@ -78,7 +78,7 @@ class InjectedFault:
 
 
 class ControlClient:
-    """Talks to `cachemon-resctrl-emulator --control PATH`. One connection per request.
+    """Talks to `resctrl-emulator --control PATH`. One connection per request.
 
     Args:
         path: the socket.

@@ -9,24 +9,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from cachemon.emulator.accounting import Accounting
-from cachemon.emulator.allocation import Allocation
-from cachemon.emulator.counters import Counters
-from cachemon.emulator.cpus import Cpus
-from cachemon.emulator.event_configs import EventConfigs
-from cachemon.emulator.group_files import GroupFiles
-from cachemon.emulator.group_tree import MONITORING_GROUPS, GroupTree, new_default_group
-from cachemon.emulator.groups import Group
-from cachemon.emulator.info import Info
-from cachemon.emulator.kernfs import Caller, Directory, Kernfs, Node, OpenFile
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.membership import Membership
-from cachemon.emulator.options import Options
-from cachemon.emulator.readings import Readings
-from cachemon.emulator.rmids import Rmids
-from cachemon.emulator.status import CommandStatus, refuse
-from cachemon.emulator.tasks import Tasks
-from cachemon.emulator.threads import Threads
+from resctrl_emulator.accounting import Accounting
+from resctrl_emulator.allocation import Allocation
+from resctrl_emulator.counters import Counters
+from resctrl_emulator.cpus import Cpus
+from resctrl_emulator.event_configs import EventConfigs
+from resctrl_emulator.group_files import GroupFiles
+from resctrl_emulator.group_tree import MONITORING_GROUPS, GroupTree, new_default_group
+from resctrl_emulator.groups import Group
+from resctrl_emulator.info import Info
+from resctrl_emulator.kernfs import Caller, Directory, Kernfs, Node, OpenFile
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.membership import Membership
+from resctrl_emulator.options import Options
+from resctrl_emulator.readings import Readings
+from resctrl_emulator.rmids import Rmids
+from resctrl_emulator.status import CommandStatus, refuse
+from resctrl_emulator.tasks import Tasks
+from resctrl_emulator.threads import Threads
 
 __all__ = ["Resctrl"]
 

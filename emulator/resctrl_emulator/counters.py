@@ -4,13 +4,13 @@ import errno
 import re
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.accounting import Accounting
-from cachemon.emulator.groups import Group
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.transactions import bits_of, default_transactions, names_of
-from cachemon.emulator.workload import MBM_EVENTS
+from resctrl_emulator.accounting import Accounting
+from resctrl_emulator.groups import Group
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.transactions import bits_of, default_transactions, names_of
+from resctrl_emulator.workload import MBM_EVENTS
 
 __all__ = ["Counters"]
 

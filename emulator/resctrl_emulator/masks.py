@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Set as AbstractSet
 
-from cachemon.emulator.status import refuse
+from resctrl_emulator.status import refuse
 
 __all__ = ["format_list", "format_mask", "parse_list", "parse_mask"]
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.allocation import Allocation
-from cachemon.emulator.counters import Counters
-from cachemon.emulator.cpus import Cpus
-from cachemon.emulator.groups import Group
-from cachemon.emulator.kernfs import Caller, Directory, Kernfs
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.readings import Readings
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.tasks import Tasks
-from cachemon.emulator.telemetry import TELEMETRY_EVENTS
+from resctrl_emulator.allocation import Allocation
+from resctrl_emulator.counters import Counters
+from resctrl_emulator.cpus import Cpus
+from resctrl_emulator.groups import Group
+from resctrl_emulator.kernfs import Caller, Directory, Kernfs
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.readings import Readings
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.tasks import Tasks
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["GroupFiles", "block_name"]
 

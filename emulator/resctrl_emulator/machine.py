@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.emulator.masks import format_list
+from resctrl_emulator.masks import format_list
 
 __all__ = ["CacheBlock", "Domain", "Machine", "online_cpus", "write_sysfs"]
 

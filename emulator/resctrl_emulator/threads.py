@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cachemon.emulator.pid_namespaces import PidNamespaces
+from resctrl_emulator.pid_namespaces import PidNamespaces
 
 __all__ = ["Identity", "ProcThreads", "Threads"]
 

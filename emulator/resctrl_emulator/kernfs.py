@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from cachemon.emulator.status import refuse
+from resctrl_emulator.status import refuse
 
 __all__ = ["Caller", "Directory", "File", "Kernfs", "Node", "OpenFile"]
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.membership import Member, Membership
-from cachemon.emulator.threads import Identity, Threads
-from cachemon.emulator.transactions import EVERY_TRANSACTION
-from cachemon.emulator.workload import EVENTS, LINE_BYTES, BlockBooks
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.membership import Member, Membership
+from resctrl_emulator.threads import Identity, Threads
+from resctrl_emulator.transactions import EVERY_TRANSACTION
+from resctrl_emulator.workload import EVENTS, LINE_BYTES, BlockBooks
 
 __all__ = ["ERROR", "READING_TEXTS", "UNASSIGNED", "UNAVAILABLE", "Accounting"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
-from cachemon.emulator.status import refuse
+from resctrl_emulator.status import refuse
 
 __all__ = ["OPERATIONS", "Fault", "Faults"]
 

@@ -1,4 +1,4 @@
-"""The command line of cachemon-resctrl-emulator."""
+"""The command line of resctrl-emulator."""
 
 import argparse
 import re
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.emulator.machine import CacheBlock
-from cachemon.emulator.options import Options
-from cachemon.emulator.profile import PROFILES
-from cachemon.emulator.workload import EVENTS
+from resctrl_emulator.machine import CacheBlock
+from resctrl_emulator.options import Options
+from resctrl_emulator.profile import PROFILES
+from resctrl_emulator.workload import EVENTS
 
 __all__ = ["Arguments", "parse_arguments"]
 
@@ -136,7 +136,7 @@ def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str |
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cachemon-resctrl-emulator",
+        prog="resctrl-emulator",
         description="Mount a resctrl file system that needs no hardware: threads earn cache occupancy and memory "
         "traffic from the CPU time they really use. Runs until SIGTERM or SIGINT, then unmounts.",
     )

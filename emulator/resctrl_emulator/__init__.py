@@ -1,7 +1,7 @@
 """A resctrl file system in user space (FUSE) that answers as the kernel's does.
 
-For tests and for the demo on machines without RDT, QoS or MPAM hardware. It stands alone: it imports nothing
-else of cachemon, so that it cannot share a mistake with what is tested on it.
+For tests on machines without RDT, QoS or MPAM hardware. It stands alone: it imports nothing
+of cachemon, so that it cannot share a mistake with what is tested on it.
 
     arguments <- main -> filesystem -> kernel -> {group_tree, group_files, info}
                       -> control       -> {tasks, cpus, allocation, readings, counters, event_configs}

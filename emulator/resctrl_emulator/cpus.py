@@ -3,10 +3,10 @@
 import errno
 from collections.abc import Iterable
 
-from cachemon.emulator.groups import Group
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.masks import format_list, format_mask, parse_list, parse_mask
-from cachemon.emulator.status import CommandStatus
+from resctrl_emulator.groups import Group
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.masks import format_list, format_mask, parse_list, parse_mask
+from resctrl_emulator.status import CommandStatus
 
 __all__ = ["Cpus"]
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from cachemon.emulator.profile import PROFILES, Profile
-from cachemon.emulator.transactions import EVERY_TRANSACTION
-from cachemon.emulator.workload import EVENTS, LINE_BYTES
+from resctrl_emulator.profile import PROFILES, Profile
+from resctrl_emulator.transactions import EVERY_TRANSACTION
+from resctrl_emulator.workload import EVENTS, LINE_BYTES
 
 __all__ = ["Options"]
 

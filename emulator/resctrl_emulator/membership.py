@@ -15,8 +15,8 @@ A thread that nobody moved and no member made is in the default group and not tr
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from cachemon.emulator.groups import Group
-from cachemon.emulator.threads import Identity, Threads
+from resctrl_emulator.groups import Group
+from resctrl_emulator.threads import Identity, Threads
 
 __all__ = ["Member", "Membership"]
 

@@ -1,4 +1,4 @@
-"""The command cachemon-resctrl-emulator: mount, serve, unmount."""
+"""The command resctrl-emulator: mount, serve, unmount."""
 
 import ctypes
 import os
@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-from cachemon.emulator.arguments import Arguments, parse_arguments
-from cachemon.emulator.control import Control, ControlServer
-from cachemon.emulator.faults import Faults
-from cachemon.emulator.filesystem import FileSystem
-from cachemon.emulator.kernel import Resctrl
-from cachemon.emulator.kernfs import Caller
-from cachemon.emulator.machine import Machine, online_cpus, write_sysfs
-from cachemon.emulator.threads import ProcThreads
+from resctrl_emulator.arguments import Arguments, parse_arguments
+from resctrl_emulator.control import Control, ControlServer
+from resctrl_emulator.faults import Faults
+from resctrl_emulator.filesystem import FileSystem
+from resctrl_emulator.kernel import Resctrl
+from resctrl_emulator.kernfs import Caller
+from resctrl_emulator.machine import Machine, online_cpus, write_sysfs
+from resctrl_emulator.threads import ProcThreads
 
 __all__ = ["main"]
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         mfusepy = _load_fuse()
         _serve(arguments, mfusepy)
     except CannotRunError as error:
-        print(f"cachemon-resctrl-emulator: {error}", file=sys.stderr)
+        print(f"resctrl-emulator: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -146,7 +146,7 @@ def _load_fuse() -> ModuleType:
     try:
         import mfusepy  # noqa: PLC0415 - it fails where libfuse is missing, and that is to be explained
     except ImportError as error:
-        raise CannotRunError(f"{error}; install it: pip install 'cachemon[emulator]'") from error
+        raise CannotRunError(f"{error}; install it: pip install mfusepy") from error
     except (OSError, AttributeError) as error:
         raise CannotRunError(f"{error}; install libfuse 3 (Debian: apt-get install fuse3)") from error
     try:

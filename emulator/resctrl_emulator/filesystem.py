@@ -8,10 +8,10 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cachemon.emulator.faults import Faults
-from cachemon.emulator.kernel import Resctrl
-from cachemon.emulator.kernfs import Caller, Directory, Node, OpenFile
-from cachemon.emulator.status import refuse
+from resctrl_emulator.faults import Faults
+from resctrl_emulator.kernel import Resctrl
+from resctrl_emulator.kernfs import Caller, Directory, Node, OpenFile
+from resctrl_emulator.status import refuse
 
 __all__ = ["FileSystem"]
 

@@ -6,10 +6,10 @@ Masks are kept and checked; they limit no group's occupancy.
 import errno
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.groups import Group
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.status import CommandStatus
+from resctrl_emulator.groups import Group
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.status import CommandStatus
 
 __all__ = ["Allocation"]
 

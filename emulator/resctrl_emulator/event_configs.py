@@ -4,12 +4,12 @@ import errno
 import re
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.accounting import Accounting
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.options import Options
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.transactions import default_transactions
-from cachemon.emulator.workload import MBM_EVENTS
+from resctrl_emulator.accounting import Accounting
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.options import Options
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.transactions import default_transactions
+from resctrl_emulator.workload import MBM_EVENTS
 
 __all__ = ["EventConfigs"]
 

@@ -3,17 +3,17 @@
 import errno
 from collections.abc import Iterator
 
-from cachemon.emulator.accounting import Accounting
-from cachemon.emulator.counters import Counters
-from cachemon.emulator.group_files import GroupFiles
-from cachemon.emulator.groups import Group
-from cachemon.emulator.kernfs import Caller, Directory, Kernfs, Node
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.membership import Membership
-from cachemon.emulator.options import Options
-from cachemon.emulator.rmids import OutOfRmidsError, Rmids
-from cachemon.emulator.status import CommandStatus
-from cachemon.emulator.workload import LLC_OCCUPANCY
+from resctrl_emulator.accounting import Accounting
+from resctrl_emulator.counters import Counters
+from resctrl_emulator.group_files import GroupFiles
+from resctrl_emulator.groups import Group
+from resctrl_emulator.kernfs import Caller, Directory, Kernfs, Node
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.membership import Membership
+from resctrl_emulator.options import Options
+from resctrl_emulator.rmids import OutOfRmidsError, Rmids
+from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.workload import LLC_OCCUPANCY
 
 __all__ = ["MONITORING_GROUPS", "GroupTree", "new_default_group"]
 

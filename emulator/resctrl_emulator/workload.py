@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from cachemon.emulator.transactions import EVERY_TRANSACTION, default_transactions, traffic_quarters
+from resctrl_emulator.transactions import EVERY_TRANSACTION, default_transactions, traffic_quarters
 
 __all__ = [
     "EVENTS",

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 
-from cachemon.emulator.accounting import UNASSIGNED, UNAVAILABLE, Accounting
-from cachemon.emulator.counters import Counters
-from cachemon.emulator.groups import Group
-from cachemon.emulator.machine import Machine
-from cachemon.emulator.telemetry import format_fixed_point, telemetry_value
+from resctrl_emulator.accounting import UNASSIGNED, UNAVAILABLE, Accounting
+from resctrl_emulator.counters import Counters
+from resctrl_emulator.groups import Group
+from resctrl_emulator.machine import Machine
+from resctrl_emulator.telemetry import format_fixed_point, telemetry_value
 
 __all__ = ["Readings"]
 
