@@ -12,19 +12,19 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
-	@$(PYTHON) -m lab.demo
+	@$(PYTHON) -m demo.kubevirt
 
 demo-host: setup-host ## the same on a plain libvirt host: real libvirtd, real domains, in a minute
-	@$(PYTHON) -m lab.demo_host
+	@$(PYTHON) -m demo.libvirt_host
 
 cluster: setup-cluster ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
-	@$(PYTHON) -m lab.real
+	@$(PYTHON) -m lab.nodes
 
 kind: setup ## the same with kind, where there is a container engine
-	@$(PYTHON) -m lab.real.kind
+	@$(PYTHON) -m lab.nodes.kind
 
 test: setup-cluster check ## all checks and all tests
-	@$(PYTHON) -m lab.real prepare
+	@$(PYTHON) -m lab.nodes prepare
 	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster $(IN_PARALLEL)
 	$(PYTEST) tests/docs tests/e2e $(CLUSTERS)
 	$(PYTEST) tests/cluster
@@ -54,21 +54,21 @@ setup-host:
 	@lab/setup.sh host
 
 docs: setup ## docs/reference/ from the programs and CRDs
-	$(PYTHON) -m lab.reference
+	$(PYTHON) -m tools.reference
 
 manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
-	$(PYTHON) -m lab.manifests
+	$(PYTHON) -m tools.manifests
 
 pictures: setup ## docs/pictures/ from a real Prometheus that scrapes virtual machines of changing load, 6 minutes
 	VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --require-hashes -r requirements/pictures.txt
-	$(PYTHON) -m lab.pictures
+	$(PYTHON) -m tools.pictures
 
 format: setup ## format and mend what can be mended
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 lock: setup ## renew requirements/ from pyproject.toml
-	lab/lock.sh
+	tools/lock.sh
 
 clean: ## forget .venv and caches here; what is in the user's cache folder stays
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

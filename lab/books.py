@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from lab.cluster import Cluster, Node
-from lab.vmi import Vmi
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from resctrl_emulator.client import Books
 

@@ -11,16 +11,16 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
-from lab.api_request import ApiRefusedError
-from lab.binaries import Binaries
-from lab.cgroups import writable_home
-from lab.control_plane import ControlPlane
 from lab.emulator import Emulator
-from lab.fault_proxy import FaultProxy
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import Binaries
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.fault_proxy import FaultProxy
+from lab.kubernetes.prepare import make_namespace, prepare
 from lab.ports import LOOPBACK, free_port, free_ports
-from lab.prepare import make_namespace, prepare
 from lab.server_process import ServerProcess
 from lab.speed import patience
+from lab.vms.cgroups import writable_home
 from lab.wait import until
 
 __all__ = ["GUARDED_METRICS", "Cluster", "Node"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from lab.binaries import user_cache
+from lab.kubernetes.binaries import user_cache
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
 from lab.speed import patience

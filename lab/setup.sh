@@ -38,7 +38,7 @@ cluster_packages() {
   [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
-# libvirt's Python bindings are built against the libvirt of this machine. libvirtd itself is not installed: lab.host
+# libvirt's Python bindings are built against the libvirt of this machine. libvirtd itself is not installed: lab.libvirt
 # unpacks it into the user's cache.
 host_packages() {
   pkg-config --exists libvirt 2>/dev/null || echo libvirt-dev pkg-config
@@ -114,4 +114,4 @@ install_packages
 [ -n "$python" ] || { say "Python 3.11 or newer is needed; found $(python3 --version 2>&1)"; exit 1; }
 make_venv
 [ -z "$what" ] || add_libvirt
-.venv/bin/python -m lab.binaries
+.venv/bin/python -m lab.kubernetes.binaries

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.binaries import user_cache
 from lab.kernel import cpio, python_files
 from lab.kernel.cpio import CpioArchive
 from lab.kernel.packages import Kernel, KernelUnavailableError
+from lab.kubernetes.binaries import user_cache
 from lab.program_logs import LOGS
+from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess
 
 __all__ = ["ALLOCATION", "HOST_ADDRESS", "MONITORING", "STARVED", "Guest", "Mode", "cached_parts", "find_qemu"]
 
 QEMU = "qemu-system-x86_64"
-REPOSITORY = Path(__file__).resolve().parents[2]
 HOST_ADDRESS = "10.96.0.1"
 """Where a guest with a network finds the host's 127.0.0.1: an address that the API server's certificate holds."""
 

@@ -11,8 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lab.binaries import user_cache
 from lab.kernel.packages import Kernel
+from lab.kubernetes.binaries import user_cache
 from lab.speed import patience
 
 __all__ = ["ModuleUnbuildableError", "build"]

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.binaries import user_cache
+from lab.kubernetes.binaries import user_cache
 from lab.progress import Progress, Say, say_on_stderr
 from lab.speed import patience
 

@@ -1,3 +1,3 @@
-from lab.pytest_fixtures import control_plane, namespace
+from lab.kubernetes.pytest_fixtures import control_plane, namespace
 
 __all__ = ["control_plane", "namespace"]

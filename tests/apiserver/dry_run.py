@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lab.control_plane import ControlPlane
-from lab.prepare import empty_namespace, make_namespace
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.prepare import empty_namespace, make_namespace
 from tests.apiserver.examples import group_object, groups_path
 
 

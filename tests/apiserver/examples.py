@@ -4,8 +4,8 @@ import copy
 import http.client
 from typing import Any
 
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
 API_VERSION = "cachemon.dev/v1alpha1"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab import kubevirt
 from lab.cluster import program
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
+from lab.vms import kubevirt
 from lab.wait import until
 from tests.apiserver.examples import (
     APPLY,

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from cachemon.model.api import AGENT_FIELD_MANAGER, OPERATOR_FIELD_MANAGER
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane, ControlPlaneError
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from lab.wait import until
 from tests.apiserver.examples import (
     AGENT_STATUS,

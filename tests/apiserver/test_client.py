@@ -12,7 +12,7 @@ from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials, pod_credentials
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError, KubeUnreachableError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from tests.apiserver.examples import group_object
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from lab.api_request import ApiRefusedError
-from lab.binaries import find
 from lab.cluster import Cluster
-from lab.fault_proxy import WATCHES, FaultProxy
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import find
+from lab.kubernetes.fault_proxy import WATCHES, FaultProxy
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.apiserver.examples import groups_path
 

@@ -9,7 +9,7 @@ import pytest
 
 from cachemon.model.api import AGENT_FIELD_MANAGER, OPERATOR_FIELD_MANAGER
 from cachemon.model.times import format_time
-from lab.control_plane import ControlPlane, ControlPlaneError
+from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from lab.wait import until
 from tests.apiserver.examples import (
     AGENT_STATUS,

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from cachemon.model.api import parse_cache_monitor_group
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane, ControlPlaneError
-from lab.prepare import REPOSITORY
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
+from lab.repository import REPOSITORY
 from tests.apiserver.dry_run import dry_run, place
 from tests.apiserver.examples import (
     AGENT_STATUS,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.api_request import ApiRefusedError
 from lab.cluster import NAMESPACE, TWO_BLOCKS, program
-from lab.control_plane import ControlPlane
 from lab.emulator import Emulator
-from lab.prepare import prepare
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.prepare import prepare
 from lab.wait import until
 from tests.apiserver.examples import nodes_path
 from tests.apiserver.test_renewed_token import InPod

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.api_request import ApiEndpoint, ApiRefusedError
-from lab.cluster_api import ClusterApi
-from lab.control_plane import ControlPlane
-from lab.fault_proxy import FaultProxy
+from lab.kubernetes.api_request import ApiEndpoint, ApiRefusedError
+from lab.kubernetes.cluster_api import ClusterApi
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK
 from lab.speed import patience
 from lab.wait import until

@@ -3,7 +3,7 @@
 import secrets
 
 from cachemon.model.stamps import POLICY_LABEL
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.apiserver.examples import MERGE, group_object, groups_path
 from tests.apiserver.operated import START_SECONDS, Object, Tenant, bound, operator, tenant

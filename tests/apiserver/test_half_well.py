@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.prepare import empty_namespace, make_namespace
 from lab.ports import LOOPBACK
-from lab.prepare import empty_namespace, make_namespace
 from lab.wait import until
 from tests.apiserver.examples import MERGE, group_object, groups_path
 from tests.apiserver.operated import Operator, Tenant, bound, operator, ready, tenant

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import yaml
 
-from lab import go_build
-from lab.api_request import ApiRefusedError
-from lab.binaries import ASSETS_VARIABLE
-from lab.control_plane import ControlPlane, ControlPlaneError
-from lab.prepare import REPOSITORY, access_objects, empty_namespace, wait_until_served
+from lab.kubernetes import go_build
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import ASSETS_VARIABLE
+from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
+from lab.kubernetes.prepare import access_objects, empty_namespace, wait_until_served
+from lab.repository import REPOSITORY
 from lab.wait import until
 
 SHARED = REPOSITORY.parent / "shared"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import yaml
 
-from lab.control_plane import ControlPlane
-from lab.prepare import REPOSITORY
+from lab.kubernetes.control_plane import ControlPlane
+from lab.repository import REPOSITORY
 
 
 def test_manifests_and_crds_can_be_applied_as_the_guide_says(control_plane: ControlPlane) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from cachemon.daemon.self_signed import make_certificate
 from lab.cluster import NAMESPACE, program
-from lab.control_plane import ControlPlane
-from lab.fault_proxy import FaultProxy
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK, free_ports
 from lab.server_process import ServerProcess
 from lab.wait import until

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab import kubevirt
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from lab.ports import LOOPBACK
 from lab.speed import patience
+from lab.vms import kubevirt
 from lab.wait import until
 from tests.apiserver.examples import groups_path, nodes_path
 from tests.apiserver.operated import (

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cachemon.model.stamps import POLICY_LABEL
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.apiserver.examples import APPLY, MERGE, group_object, groups_path
 

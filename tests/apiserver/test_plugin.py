@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from cachemon.model.times import format_time
-from lab import kubevirt
-from lab.cluster_api import kubectl_program
-from lab.control_plane import ControlPlane
+from lab.kubernetes.cluster_api import kubectl_program
+from lab.kubernetes.control_plane import ControlPlane
+from lab.vms import kubevirt
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 NOW = "2026-11-23T01:10:23Z"

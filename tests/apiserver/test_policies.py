@@ -8,9 +8,9 @@ import pytest
 
 from cachemon.model.policies import parse_selector
 from cachemon.model.stamps import POLICY_LABEL
-from lab import kubevirt
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.vms import kubevirt
 from lab.wait import until
 from tests.apiserver.examples import MERGE, group_object, groups_path, policies_path, policy_object
 from tests.apiserver.operated import START_SECONDS, Object, Operator, Tenant, bound, operator, reason, tenant

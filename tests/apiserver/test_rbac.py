@@ -2,8 +2,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.apiserver.examples import APPLY, group_object, groups_path, list_when_served
 

@@ -1,12 +1,11 @@
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
+from lab.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
 

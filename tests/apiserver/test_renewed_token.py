@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lab.cluster import NAMESPACE, program
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from lab.server_process import ServerProcess
 from lab.wait import until
 from tests.apiserver.examples import group_object, groups_path, nodes_path

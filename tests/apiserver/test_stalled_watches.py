@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lab.binaries import find
 from lab.cluster import Cluster
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.kubernetes.binaries import find
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 
 NAMESPACE = "stalled"

@@ -16,9 +16,9 @@ from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import KubeNotFoundError, KubeUnreachableError
-from lab.api_request import ApiRefusedError
-from lab.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.apiserver.examples import nodes_path
 

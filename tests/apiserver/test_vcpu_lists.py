@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.vcpus import ALL, MAX_VCPU_ID, format_vcpus, parse_vcpus
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
 from tests.apiserver.dry_run import dry_run, place
 
 __all__ = ["place"]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from cachemon.model.api import API_VERSION, GROUPS, NODES
-from lab.cluster_api import ClusterApi
+from lab.kubernetes.cluster_api import ClusterApi
 from tests.bench.background import Background
 
 __all__ = ["AgeWatch", "group_ages", "node_ages"]

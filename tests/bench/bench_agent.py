@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cachemon.model.api import GROUPS
-from lab.binaries import find
 from lab.cluster import NAMESPACE, TWO_BLOCKS, Cluster, program
 from lab.emulator import Emulator
+from lab.kubernetes.binaries import find
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
 from lab.wait import until

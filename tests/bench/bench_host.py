@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
-from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
+from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.wait import until
 from tests.bench.bench_monitored import percentile, tids_in
 from tests.bench.measure import Bench, CannotRunError, Figure

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lab.binaries import find
 from lab.cluster import Cluster
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.kubernetes.binaries import find
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.bench.measure import Bench, Figure
 

@@ -21,8 +21,8 @@ from cachemon.model.api import (
 )
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.times import format_time
-from lab.binaries import find
 from lab.cluster import NAMESPACE, Cluster, program
+from lab.kubernetes.binaries import find
 from lab.server_process import ServerProcess
 from tests.bench.bindings import await_bindings
 from tests.bench.filling import PARALLEL, Vm, administrator, for_each, make_group, make_vm

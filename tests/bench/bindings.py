@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from cachemon.model.api import API_VERSION, GROUPS
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
 __all__ = ["await_bindings"]

@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab import go_toolchain
-from lab.binaries import user_cache
-from lab.go_build import build_environment
+from lab.kubernetes import go_toolchain
+from lab.kubernetes.binaries import user_cache
+from lab.kubernetes.go_build import build_environment
 from lab.origin import OriginFailedError
 
 HERE = Path(__file__).parent

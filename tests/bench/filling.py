@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
 from cachemon.model.api import API_VERSION, GROUPS, PODS, VMIS
-from lab import kubevirt
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
+from lab.vms import kubevirt
 
 T = TypeVar("T")
 Object = dict[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cachemon.kube.login import SERVICE_ACCOUNT
-from lab.control_plane import ControlPlane
+from lab.kubernetes.control_plane import ControlPlane
 
 __all__ = ["command_in_pod", "environment_in_pod"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from tests.bench.background import Background
 
 __all__ = ["MemoryWatch", "pod_limit_mib", "rss_mib"]

@@ -18,9 +18,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
-from lab.launcher import container_id
-from lab.virt_launcher import disguise
+from lab.vms.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
+from lab.vms.launcher import container_id
+from lab.vms.virt_launcher import disguise
 from tests.bench.measure import CannotRunError
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from lab.binaries import find
 from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster, Node
+from lab.kubernetes.binaries import find
 from tests.bench.bindings import await_bindings
 from tests.bench.filling import Vm, administrator, for_each, make_vm
 from tests.bench.measure import CannotRunError

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from lab.manifests import CHART
+from tools.manifests import CHART
 
 __all__ = ["chart_with_marks", "marks_in"]
 

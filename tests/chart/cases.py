@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lab.documented_values import VALUES, values_of
+from tools.documented_values import VALUES, values_of
 
 __all__ = ["ALL_OF_PROMETHEUS", "CASES", "EVERYTHING", "Case"]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lab import go_toolchain
-from lab.binaries import user_cache
-from lab.go_build import build_environment
+from lab.kubernetes import go_toolchain
+from lab.kubernetes.binaries import user_cache
+from lab.kubernetes.go_build import build_environment
 from lab.origin import OriginFailedError
 from lab.speed import patience
 

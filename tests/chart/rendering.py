@@ -9,7 +9,7 @@ from typing import Any
 import helm_python
 import yaml
 
-from lab.manifests import CHART, NAMESPACE, RELEASE
+from tools.manifests import CHART, NAMESPACE, RELEASE
 
 __all__ = ["documents", "nested", "objects", "one", "render", "rendered_text"]
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import helm_python
 import pytest
 
-from lab.documented_values import VALUES, values_of
-from lab.manifests import CHART
 from tests.chart.branches import chart_with_marks, marks_in, with_marks
 from tests.chart.cases import CASES, EVERYTHING, OTHERWISE, Case
 from tests.chart.rendering import nested, render, rendered_text
+from tools.documented_values import VALUES, values_of
+from tools.manifests import CHART
 
 
 def test_every_branch_of_every_template_is_taken_and_not_taken(tmp_path: Path) -> None:

@@ -12,23 +12,24 @@ import helm_python
 import pytest
 import yaml
 
-from lab.api_request import ApiRefusedError
-from lab.binaries import find
-from lab.cluster_api import ControlPlaneError
-from lab.control_plane import ControlPlane
-from lab.manifests import CHART, NAMESPACE, RELEASE, ROOT
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import find
+from lab.kubernetes.cluster_api import ControlPlaneError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.played_job import when_made
+from lab.kubernetes.prepare import make_namespace, wait_until_served
 from lab.origin import OriginFailedError
-from lab.played_job import when_made
-from lab.prepare import make_namespace, wait_until_served
+from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.apiserver.examples import group_object, groups_path
 from tests.chart.cases import CASES, EVERYTHING
 from tests.chart.foreign_kinds import GROUPS, crd_files
 from tests.chart.rendering import documents, nested, objects, one, render
+from tools.manifests import CHART, NAMESPACE, RELEASE
 
 RETIRE = "cachemon-retire"
 _GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def group_of(text: str) -> str:
@@ -107,9 +108,9 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     documented = re.search(r"^\$ helm install (\S+) (\S+) -n (\S+) --create-namespace$", README, re.MULTILINE)
     assert documented
     release, chart, namespace = documented.groups()
-    assert (release, ROOT / chart, namespace) == (RELEASE, CHART, NAMESPACE)
+    assert (release, REPOSITORY / chart, namespace) == (RELEASE, CHART, NAMESPACE)
 
-    helm.install(ROOT / chart, release, create_namespace=True)
+    helm.install(REPOSITORY / chart, release, create_namespace=True)
     installed = kinds_there(empty)
     assert set(installed) == {
         f"{item['kind']} {item['metadata']['name']}" for item in objects() if item["metadata"]["name"] != RETIRE
@@ -174,7 +175,7 @@ def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm:
 
 
 def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
-    made = ROOT / "manifests/flow-control.yaml"
+    made = REPOSITORY / "manifests/flow-control.yaml"
     empty.apply(made)
     with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
         helm.install(CHART, RELEASE, create_namespace=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.api_request import ApiRefusedError
-from lab.control_plane import ControlPlane
-from lab.prepare import empty_namespace
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.prepare import empty_namespace
 from tests.chart.rendering import one, render
 
 # What Pod Security calls it -> the line of the manifest that it is about.

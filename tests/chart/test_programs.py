@@ -14,9 +14,9 @@ from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import argument_parser as retire_flags
 from cachemon.daemon.serving import Serving
 from cachemon.settings import Address
-from lab.manifests import CHART, NAMESPACE
 from tests.chart.cases import ALL_OF_PROMETHEUS, CASES, DIGEST, EVERYTHING
 from tests.chart.rendering import objects, one, render
+from tools.manifests import CHART, NAMESPACE
 
 KINDS = {"agent": "DaemonSet", "operator": "Deployment"}
 

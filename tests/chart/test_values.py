@@ -8,9 +8,9 @@ import helm_python
 import pytest
 import yaml
 
-from lab.documented_values import VALUES, Value, values_of
-from lab.manifests import CHART
 from tests.chart.rendering import one, render
+from tools.documented_values import VALUES, Value, values_of
+from tools.manifests import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 DOCUMENTED = values_of(VALUES.read_text(encoding="utf-8"))

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from lab.binaries import BinariesError, find
+from lab.kubernetes.binaries import BinariesError, find
+from lab.nodes.buildah import ImageError
+from lab.nodes.chart import LAB_VALUES
+from lab.nodes.cluster import RealCluster
+from lab.nodes.images import EMULATOR, VIRT_LAUNCHER, build_images
+from lab.nodes.install import Installation
+from lab.nodes.kubectl import Kubectl
+from lab.nodes.machine import why_not
+from lab.nodes.programs import node_programs
+from lab.nodes.vmi import RealVmi
 from lab.program_logs import LOGS
-from lab.real.buildah import ImageError
-from lab.real.chart import LAB_VALUES
-from lab.real.cluster import RealCluster
-from lab.real.images import EMULATOR, VIRT_LAUNCHER, build_images
-from lab.real.install import Installation
-from lab.real.kubectl import Kubectl
-from lab.real.machine import why_not
-from lab.real.programs import node_programs
-from lab.real.vmi import RealVmi
 from tests.cluster.view import View
 
 KUBECONFIG_VARIABLE = "CACHEMON_CLUSTER_KUBECONFIG"

@@ -8,10 +8,10 @@ import pytest
 
 from cachemon.cli.main import main as plugin
 from lab.books import booked_occupancy, reported_occupancy
-from lab.real.chart import NAMESPACE
-from lab.real.emulated import EMULATOR_NAMESPACE, emulator_pods
-from lab.real.install import Installation
-from lab.real.kubectl import Kubectl, KubectlError
+from lab.nodes.chart import NAMESPACE
+from lab.nodes.emulated import EMULATOR_NAMESPACE, emulator_pods
+from lab.nodes.install import Installation
+from lab.nodes.kubectl import Kubectl, KubectlError
 from lab.speed import patience
 from lab.wait import until
 from tests.cluster.view import View

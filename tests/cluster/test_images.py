@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.prepare import REPOSITORY
-from lab.real.images import AGENT, OPERATOR
+from lab.nodes.images import AGENT, OPERATOR
+from lab.repository import REPOSITORY
 from tests.cluster.image_files import ImageArchive
 
 MIB = 1 << 20

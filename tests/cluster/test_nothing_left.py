@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.prepare import REPOSITORY
-from lab.real.cgroups import remove_left_behind
-from lab.real.cluster import remove_old_folders
-from lab.real.kubectl import Kubectl
-from lab.real.machine import why_not
+from lab.nodes.cgroups import remove_left_behind
+from lab.nodes.cluster import remove_old_folders
+from lab.nodes.kubectl import Kubectl
+from lab.nodes.machine import why_not
+from lab.repository import REPOSITORY
 from lab.speed import patience
 from lab.wait import run, until
 
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 KINDS = ("mnt", "net", "pid")
 PROGRAM = """\
 import sys
-from lab.binaries import find
-from lab.real.cluster import RealCluster
-from lab.real.programs import node_programs
+from lab.kubernetes.binaries import find
+from lab.nodes.cluster import RealCluster
+from lab.nodes.programs import node_programs
 with RealCluster(find(), node_programs(), {}, ("only",)) as cluster:
     print(cluster.kubeconfig.parent, flush=True)
     sys.stdin.read()
@@ -91,7 +91,7 @@ def own_namespaces(work: Path) -> set[str]:
 
 def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str, Path]) -> None:
     assert images
-    lab = start_lab("-m", "lab.real")
+    lab = start_lab("-m", "lab.nodes")
     try:
         told = read_guide(lab)
         (kubeconfig,) = re.findall(r"export KUBECONFIG=(.+)", told)

@@ -3,8 +3,8 @@
 import copy
 from typing import TYPE_CHECKING
 
-from lab.real.chart import NAMESPACE
-from lab.real.install import Installation
+from lab.nodes.chart import NAMESPACE
+from lab.nodes.install import Installation
 from lab.wait import until
 from tests.cluster.view import View
 

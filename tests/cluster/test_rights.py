@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lab.real.chart import NAMESPACE
-from lab.real.install import Installation
+from lab.nodes.chart import NAMESPACE
+from lab.nodes.install import Installation
 from tests.cluster.view import View
 
 CAPABILITIES = {"DAC_OVERRIDE": 1}  # linux/capability.h

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from lab.real.chart import NAMESPACE
-from lab.real.emulated import on_node
-from lab.real.install import Installation
-from lab.real.vmi import RealVmi
+from lab.nodes.chart import NAMESPACE
+from lab.nodes.emulated import on_node
+from lab.nodes.install import Installation
+from lab.nodes.vmi import RealVmi
 from lab.wait import GaveUpError, until
 from resctrl_emulator.client import Books
 

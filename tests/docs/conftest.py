@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.binaries import find
+from demo.kubevirt import AGENT_FLAGS, EXAMPLES, MACHINES
 from lab.cluster import Cluster
-from lab.demo import AGENT_FLAGS, EXAMPLES, MACHINES
-from lab.host.guest_domain import GuestDomain, has_kvm
-from lab.host.plain_host import PlainHost
-from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.kubernetes.binaries import find
+from lab.libvirt.guest_domain import GuestDomain, has_kvm
+from lab.libvirt.plain_host import PlainHost
+from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.speed import period
-from lab.vmi import Vmi
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.docs.desks import Desk, HostDesk
 

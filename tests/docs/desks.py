@@ -9,8 +9,8 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lab.host.plain_host import PlainHost
-from lab.prepare import REPOSITORY
+from lab.libvirt.plain_host import PlainHost
+from lab.repository import REPOSITORY
 from lab.wait import run
 
 __all__ = ["Desk", "HostDesk"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cachemon.host.arguments import build_parser
 from cachemon.host.places import place_of
-from lab.cluster_api import kubectl_program
-from lab.prepare import REPOSITORY
+from lab.kubernetes.cluster_api import kubectl_program
+from lab.repository import REPOSITORY
 
 __all__ = ["NOT_RUN", "NotRun", "rule_of"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 
 __all__ = ["PAGES", "Command", "File", "Step", "commands", "page_steps", "steps"]
 

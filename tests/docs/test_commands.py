@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from lab.wait import Patience
 from tests.docs.desks import Desk, HostDesk
 from tests.docs.not_run import rule_of

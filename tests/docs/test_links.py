@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from tests.docs.pages import PAGES
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab.binaries import find
 from lab.cluster import Cluster
+from lab.kubernetes.binaries import find
 from lab.speed import period
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.e2e.blinks import Write, since_ready
 from tests.e2e.status_writes import status_writes, writer_of

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lab.binaries import find
-from lab.host.guest_domain import has_kvm
-from lab.host.keeper import processes_of
-from lab.host.programs import LibvirtMissingError, find_or_fetch
+from lab.kubernetes.binaries import find
+from lab.libvirt.guest_domain import has_kvm
+from lab.libvirt.keeper import processes_of
+from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.program_logs import LOGS
+from lab.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DEMO = (sys.executable, "-m", "lab.demo")
-DEMO_HOST = (sys.executable, "-m", "lab.demo_host")
+DEMO = (sys.executable, "-m", "demo.kubevirt")
+DEMO_HOST = (sys.executable, "-m", "demo.libvirt_host")
 ORDINARY_UID = "61234"
 
 
@@ -130,5 +130,5 @@ def hosts_of(pid: int) -> list[str]:
     """Names of the folders of the libvirt hosts that a process has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     commands = (Path(f"/proc/{child}/cmdline").read_text().split("\0") for child in children)
-    keepers = [command for command in commands if "lab.host.keeper" in command]
-    return [Path(command[command.index("lab.host.keeper") + 1]).name for command in keepers]
+    keepers = [command for command in commands if "lab.libvirt.keeper" in command]
+    return [Path(command[command.index("lab.libvirt.keeper") + 1]).name for command in keepers]

@@ -8,7 +8,7 @@ import pytest
 from lab.books import booked_occupancy, frozen_status, frozen_traffic, reported_occupancy
 from lab.cluster import Cluster
 from lab.speed import period
-from lab.vmi import Vmi
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.e2e.blinks import check_no_blink
 

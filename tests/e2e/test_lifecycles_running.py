@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.books import frozen_traffic
-from lab.cgroups import pod_cgroup, writable_home
 from lab.cluster import Cluster
-from lab.launcher import container_id
 from lab.speed import period
-from lab.vmi import Vmi
+from lab.vms.cgroups import pod_cgroup, writable_home
+from lab.vms.launcher import container_id
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.e2e.blinks import check_ready
 

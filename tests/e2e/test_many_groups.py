@@ -10,8 +10,8 @@ import pytest
 
 from cachemon.model.group_limit import MOST_GROUPS
 from lab.cluster import Cluster
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 
 if TYPE_CHECKING:

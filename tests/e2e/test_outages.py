@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.binaries import find
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster, Node
-from lab.fault_proxy import FaultProxy
+from lab.kubernetes.binaries import find
+from lab.kubernetes.fault_proxy import FaultProxy
 from lab.speed import period
 from lab.wait import until
 from tests.e2e.blinks import check_ready

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lab.api_request import ApiRefusedError
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster
+from lab.kubernetes.api_request import ApiRefusedError
 from lab.wait import until
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import pytest
 from lab.cluster import Cluster
 from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
-from lab.reference import QUERIES
 from lab.speed import patience, period
 from lab.wait import until
 from tests.e2e.conftest import Start, View, Watch
 from tests.prometheus.rule_files import ALERTS, alerts, queries
+from tools.reference import QUERIES
 
 SCRAPES = 10
 """In the range of a query."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.cluster import TWO_BLOCKS, Cluster
-from lab.lock_holder import lock_holders
+from lab.vms.lock_holder import lock_holders
 from lab.wait import until
 from tests.e2e.conftest import agent_flags
 

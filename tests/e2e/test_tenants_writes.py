@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachemon.agent.status_size import MOST_STATUS_BYTES
-from lab.binaries import find
 from lab.cluster import MIB, Cluster, Node
-from lab.fault_proxy import FaultProxy
+from lab.kubernetes.binaries import find
+from lab.kubernetes.fault_proxy import FaultProxy
 from lab.speed import period
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.e2e.conftest import View, agent_flags
 

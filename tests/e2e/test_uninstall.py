@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from lab.binaries import find
 from lab.cluster import NAMESPACE, Cluster, program
-from lab.played_job import run_job
+from lab.kubernetes.binaries import find
+from lab.kubernetes.played_job import run_job
 from lab.wait import until
 from tests.chart.rendering import render
 from tests.e2e.conftest import agent_flags

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.binaries import find
 from lab.cluster import Cluster
+from lab.kubernetes.binaries import find
 from lab.wait import until
 from lab.wall_clock import WallClock, wall_clock_library
 from tests.e2e.conftest import agent_flags

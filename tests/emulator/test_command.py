@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.emulator import Emulator, EmulatorDiedError
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.emulator.fakes import MI
 
@@ -112,6 +112,6 @@ def test_it_works_as_root_of_a_user_namespace(place: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[2],
+        cwd=REPOSITORY,
     )
     assert (done.stdout.splitlines(), done.stderr) == (["True", "['/', '/mon_groups/a']", "False"], "")

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 
 from lab.emulator import Emulator
+from lab.repository import REPOSITORY
 from lab.speed import patience
 from tests.emulator.fakes import MI
 from tests.emulator.transcript import Line, lines_of, with_numbered_pids
@@ -30,7 +31,7 @@ from tests.emulator.unfaithful import UNFAITHFUL, as_emulated, unused
 
 HERE = Path(__file__).parent
 FOLDER = Path(os.environ.get("CACHEMON_TRANSCRIPTS") or HERE / "transcripts")
-REPOSITORY = HERE.parents[1]
+
 TRANSCRIPTS = sorted(path.stem for path in FOLDER.glob("*.txt"))
 
 REPLAY_SECONDS = 90

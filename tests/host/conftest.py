@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.libvirt_host import LibvirtHost
-from lab.host.pytest_fixtures import host, kvm, libvirt_host, programs, resctrl
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.libvirt_host import LibvirtHost
+from lab.libvirt.pytest_fixtures import host, kvm, libvirt_host, programs, resctrl
 from tests.host.scene import Scene
 
 __all__ = ["agent", "host", "kvm", "libvirt_host", "module_agent", "programs", "resctrl", "scene"]

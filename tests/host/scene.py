@@ -9,9 +9,9 @@ from typing import NamedTuple
 from cachemon.host.wire import GroupReport, Report
 from cachemon.model.groups import MonitoringGroup
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import run, until
 from resctrl_emulator.client import Books
 

@@ -22,9 +22,9 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed; make set
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError
 from cachemon.model.groups import parse_group
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.ports import free_port
 from lab.prometheus import PrometheusMissingError, find_tools
 from lab.speed import patience

@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import VirshError
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import VirshError
 from lab.wait import until
 from tests.host.scene import Scene, metadata
 

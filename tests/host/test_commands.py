@@ -8,7 +8,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed; make set
 
 from cachemon.libvirt.connection import open_connection
 from cachemon.libvirt.metadata import read_metadata
-from lab.host.guest_domain import GuestDomain
+from lab.libvirt.guest_domain import GuestDomain
 from lab.wait import until
 from tests.host.scene import Scene, metadata
 

@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
 from cachemon.model.groups import parse_group
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import until
 from tests.host.scene import Scene, check_growth, metadata
 

@@ -5,8 +5,8 @@ import pytest
 pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
 from cachemon.model.groups import parse_group
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import Patience, until
 from tests.host.scene import Scene, metadata
 

@@ -8,10 +8,10 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed; make set
 
 from cachemon.model.groups import parse_group
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost, VirshError
-from lab.host.programs import Programs
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost, VirshError
+from lab.libvirt.programs import Programs
 from tests.host.scene import Scene, metadata
 
 TWO = metadata('id="all" vcpus="all"', 'id="first" vcpus="0"')

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import until
 from lab.wall_clock import WallClock, wall_clock_library
 from tests.host.scene import Scene

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from lab import kubevirt
 from lab.cluster import NAMESPACE, Cluster
 from lab.kernel.guest import HOST_ADDRESS, MONITORING, Guest
 from lab.kernel.packages import Kernel
+from lab.vms import kubevirt
 from lab.wait import GaveUpError, until
 
 __all__ = ["AgentNode", "agent_node"]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cachemon.resctrl.tree import ResctrlTree
-from lab.cgroups import pod_cgroup
 from lab.kernel.init import RESCTRL, Report
-from lab.launcher import container_id
 from lab.speed import patience
+from lab.vms.cgroups import pod_cgroup
+from lab.vms.launcher import container_id
 from lab.wait import until
 from tests.kernel.machine import home_by_proc
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.binaries import PROGRAMS, Binaries, BinariesError, find, find_or_make, user_cache
+from lab.kubernetes.binaries import PROGRAMS, Binaries, BinariesError, find, find_or_make, user_cache
 from lab.origin import Origin, OriginFailedError
 from lab.wait import until
 

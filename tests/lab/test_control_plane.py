@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.binaries import Binaries
-from lab.control_plane import ControlPlane, ControlPlaneError
+from lab.kubernetes.binaries import Binaries
+from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 
 
 def a_program(path: Path, script: str) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import go_build, go_toolchain
-from lab.go_build import ETCD, KUBE_APISERVER, GoOutput, Program
+from lab.kubernetes import go_build, go_toolchain
+from lab.kubernetes.go_build import ETCD, KUBE_APISERVER, GoOutput, Program
 from lab.origin import OriginFailedError
 
 

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 from lab.ports import free_port, free_ports
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from lab.wait import until
 
 TAKES = "import sys; from lab.ports import _is_reserved; print(_is_reserved(int(sys.argv[1])), flush=True)"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import speed
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 
 CONFTEST = (REPOSITORY / "tests/conftest.py").read_text()
 STARTS = """

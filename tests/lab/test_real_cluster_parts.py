@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from lab import go_build
-from lab.prepare import REPOSITORY
-from lab.real.buildah import Recipe
-from lab.real.cgroups import NodeCgroups, remove_left_behind
-from lab.real.guide import guide
-from lab.real.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
-from lab.real.kind import build_command, engine_of, kind_program
-from lab.real.machine import why_not
+from lab.kubernetes import go_build
+from lab.nodes.buildah import Recipe
+from lab.nodes.cgroups import NodeCgroups, remove_left_behind
+from lab.nodes.guide import guide
+from lab.nodes.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
+from lab.nodes.kind import build_command, engine_of, kind_program
+from lab.nodes.machine import why_not
+from lab.repository import REPOSITORY
 
 
 def a_hierarchy(folder: Path, *files: str) -> Path:
@@ -123,7 +123,7 @@ def test_kind_takes_the_engine_that_answers(there: set[str], answers: set[str], 
 
 def test_without_an_engine_make_kind_says_so_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [REPOSITORY / ".venv" / "bin" / "python", "-m", "lab.real.kind"],
+        [REPOSITORY / ".venv" / "bin" / "python", "-m", "lab.nodes.kind"],
         env={"PATH": str(tmp_path), "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"},
         capture_output=True,
         text=True,
@@ -166,7 +166,7 @@ def test_the_launchers_image_has_every_module_that_the_launcher_imports(tmp_path
     with launcher_context() as context:
         shutil.copytree(context / "lab", tmp_path / "lab")
     done = subprocess.run(
-        [sys.executable, "-S", tmp_path / "lab/pod_launcher.py", "--help"],
+        [sys.executable, "-S", tmp_path / "lab/vms/pod_launcher.py", "--help"],
         env={"PYTHONPATH": str(tmp_path)},
         cwd=tmp_path,
         capture_output=True,

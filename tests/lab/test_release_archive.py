@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.kubernetes.release_archive import Release, fetch, for_this_machine, unpack
 from lab.origin import OriginFailedError
 from lab.ports import LOOPBACK, free_port
-from lab.release_archive import Release, fetch, for_this_machine, unpack
 
 PROGRAMS = ("etcd", "kube-apiserver")
 GOOD = {f"controller-tools/envtest/{name}": name.encode() for name in (*PROGRAMS, "kubectl")}

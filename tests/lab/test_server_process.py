@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.ports import free_ports
+from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess
 from lab.wait import until
-
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 def a_server(tmp_path: Path, program: str) -> ServerProcess:

@@ -1,3 +1,3 @@
-from lab.host.pytest_fixtures import host, kvm, libvirt_host, programs, resctrl
+from lab.libvirt.pytest_fixtures import host, kvm, libvirt_host, programs, resctrl
 
 __all__ = ["host", "kvm", "libvirt_host", "programs", "resctrl"]

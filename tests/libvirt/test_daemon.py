@@ -18,8 +18,8 @@ from cachemon.model.errors import (
 )
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
 from lab.speed import patience
 from lab.wait import Patience, until
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.emulator import Emulator
-from lab.host.guest_domain import GuestDomain
-from lab.host.keeper import processes_of
-from lab.host.libvirt_host import LibvirtHost, VirshError
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.keeper import processes_of
+from lab.libvirt.libvirt_host import LibvirtHost, VirshError
 from lab.wait import until
 
 MONITORS = (
@@ -88,9 +88,9 @@ def test_no_daemon_no_qemu_and_no_folder_outlive_the_program_that_made_the_host(
     program = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost
-from lab.host.programs import find_or_fetch
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost
+from lab.libvirt.programs import find_or_fetch
 with LibvirtHost(find_or_fetch()) as host:
     host.create(GuestDomain("vm1"))
     print(host.folder, host.pid_of("vm1"), host.daemon.pid, flush=True)

@@ -11,9 +11,9 @@ import pytest
 
 from cachemon.model.domstats import BlockUse, GroupUse, KeyStyle, keys_of
 from lab.emulator import Emulator
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost, VirshError
-from lab.host.programs import Programs
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost, VirshError
+from lab.libvirt.programs import Programs
 from resctrl_emulator.client import Books
 
 CPUTUNE = (

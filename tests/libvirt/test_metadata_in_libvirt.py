@@ -10,9 +10,9 @@ from cachemon.libvirt.metadata import KEY, NAMESPACE, read_metadata, render_meta
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
-from lab.host.guest_domain import GuestDomain
-from lab.host.libvirt_host import LibvirtHost, VirshError
-from lab.host.programs import Programs
+from lab.libvirt.guest_domain import GuestDomain
+from lab.libvirt.libvirt_host import LibvirtHost, VirshError
+from lab.libvirt.programs import Programs
 
 WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 IO = MonitoringGroup("io", None, all_vcpus=False, threads=frozenset({ThreadClass.IO_THREAD, ThreadClass.EMULATOR}))

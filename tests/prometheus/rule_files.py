@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-FILES = Path(__file__).resolve().parents[2] / "charts/cachemon/files"
+from lab.repository import REPOSITORY
+
+FILES = REPOSITORY / "charts/cachemon/files"
 ALERTS = FILES / "alerts.yaml"
 DASHBOARD = FILES / "dashboards/cachemon.json"
 

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from lab.prometheus import PrometheusMissingError, Tools, find_tools
+from lab.repository import REPOSITORY
 from tests.prometheus.rule_files import ALERTS, alerts
 
-ROOT = Path(__file__).resolve().parents[2]
 UNIT_TESTS = Path(__file__).with_name("alerts_test.yaml")
-RUNBOOKS = ROOT / "docs/runbooks"
+RUNBOOKS = REPOSITORY / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 
 

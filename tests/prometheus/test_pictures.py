@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from lab.dashboard import Target, rows
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
+from tools.dashboard import Target, rows
 
 PICTURED = {"node": "node01", "cache_id": "0", "namespace": "tenant-b", "vm": "batch", "__rate_interval": "15s"}
 ROWS = rows(PICTURED)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lab.ports import LOOPBACK, free_ports
-from lab.prepare import REPOSITORY
 from lab.prometheus import Prometheus, PrometheusMissingError, find_tools, running
+from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.chart.cases import ALL_OF_PROMETHEUS
 from tests.chart.rendering import one

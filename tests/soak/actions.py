@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from lab.cluster import Node
-from lab.fault_proxy import WATCHES, FaultProxy
+from lab.kubernetes.fault_proxy import WATCHES, FaultProxy
 from tests.soak.world import GROUPINGS, NODES, State, World
 
 __all__ = ["Action", "draw"]

@@ -24,10 +24,10 @@ from cachemon.libvirt.metadata import read_metadata
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, LibvirtError
 from cachemon.model.groups import MonitoringGroup, parse_group
 from lab.emulator import Emulator
-from lab.host.agent_process import AgentProcess
-from lab.host.guest_domain import GuestDomain, has_kvm
-from lab.host.libvirt_host import LibvirtHost, VirshError
-from lab.host.programs import Programs, find_or_fetch
+from lab.libvirt.agent_process import AgentProcess
+from lab.libvirt.guest_domain import GuestDomain, has_kvm
+from lab.libvirt.libvirt_host import LibvirtHost, VirshError
+from lab.libvirt.programs import Programs, find_or_fetch
 from lab.wait import GaveUpError, until
 from tests.host.scene import Scene
 

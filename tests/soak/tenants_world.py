@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.binaries import find
 from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster
-from lab.lock_holder import lock_holders
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.kubernetes.binaries import find
+from lab.vms.lock_holder import lock_holders
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.bench.filling import Vm, administrator, make_vm
 from tests.bench.stand_in_vms import Guest, StandInVms

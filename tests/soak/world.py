@@ -7,12 +7,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from lab.api_request import ApiRefusedError
-from lab.binaries import find
 from lab.cluster import Cluster, Node
-from lab.fault_proxy import FaultProxy
-from lab.vm import Hardware
-from lab.vmi import Vmi
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import find
+from lab.kubernetes.fault_proxy import FaultProxy
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
 
 AGENT_FLAGS = ("--node-period=1", "--scan-period=0.5", "--rate-window=2")
 NAMESPACE = "soak"

@@ -11,9 +11,9 @@ import pytest
 
 from cachemon.controller.vmi import LauncherPod, Vmi, parse_vmi
 from cachemon.model.api import ObjectName
+from lab.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-KUBEVIRT = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "kubevirt"
+KUBEVIRT = Path(os.environ.get("CACHEMON_SAMPLES", REPOSITORY.parent / "shared")) / "kubevirt"
 
 STEP = re.compile(r"^vmi=(?P<uid>\S+) (?P<phase>\S+) nodeName=(?P<node>\S*) .*?sockets=(?P<spec>\d+)/(?P<now>\d+) ")
 MIGRATION = re.compile(

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from lab.binaries import find
+from lab.kubernetes.binaries import find
 from tests.bench.__main__ import BENCHES, main
 
 FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|%|MiB)")

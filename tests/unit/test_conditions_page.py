@@ -9,10 +9,10 @@ import pytest
 
 from cachemon.model.readings import VALID, Missing
 from cachemon.model.reasons import Reason
+from lab.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/conditions.md"
-SOURCES = ROOT / "operator/cachemon"
+PAGE = REPOSITORY / "docs/conditions.md"
+SOURCES = REPOSITORY / "operator/cachemon"
 MODULES = sorted(
     path
     for path in SOURCES.rglob("*.py")

@@ -21,9 +21,10 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree
+from lab.repository import REPOSITORY
 from tests.unit.qemu.fake_proc import FakeProc
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/files.md"
+PAGE = REPOSITORY / "docs/files.md"
 POD, OTHER = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3", "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 GUEST = "tenant-a_vm1"
 BOTH = {POD: GUEST, OTHER: GUEST}

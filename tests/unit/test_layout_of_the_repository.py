@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from lab.repository import REPOSITORY
+
 LONGEST_MODULE = 300
 
 

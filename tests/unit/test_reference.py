@@ -6,7 +6,7 @@ import pytest
 
 from cachemon.agent.metric_families import FAMILIES
 from cachemon.host.metric_families import FAMILIES as HOST_FAMILIES
-from lab.reference import FOLDER, PAGES, QUERIES
+from tools.reference import FOLDER, PAGES, QUERIES
 
 
 @pytest.mark.pitfall(31)

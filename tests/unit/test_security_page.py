@@ -1,7 +1,6 @@
 """docs/security.md names the limits, roles and rights that there are."""
 
 import re
-from pathlib import Path
 
 import yaml
 
@@ -12,10 +11,10 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.qemu.command_lines import WAIT_SECONDS
 from cachemon.qemu.discovery import MOST_PROCESSES, MOST_THREADS
+from lab.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-UNIT = ROOT / "operator/cachemon/host/cachemon-host.service"
+PAGE = (REPOSITORY / "docs/security.md").read_text(encoding="utf-8")
+UNIT = REPOSITORY / "operator/cachemon/host/cachemon-host.service"
 COUNTS = ("no", "one", "two", "three", "four", "five")
 
 
@@ -61,7 +60,7 @@ def test_the_rights_of_the_hosts_agent_are_those_of_its_unit() -> None:
 
 def test_the_roles_for_people_are_added_to_the_roles_that_the_page_names() -> None:
     prefix = "rbac.authorization.k8s.io/aggregate-to-"
-    objects = yaml.safe_load_all((ROOT / "manifests/rbac.yaml").read_text(encoding="utf-8"))
+    objects = yaml.safe_load_all((REPOSITORY / "manifests/rbac.yaml").read_text(encoding="utf-8"))
     for role in (item["metadata"] for item in objects if item["kind"] == "ClusterRole"):
         added_to = sorted(label.removeprefix(prefix) for label in role["labels"] if label.startswith(prefix))
         line = f"| `{role['name']}` | {', '.join(f'`{name}`' for name in reversed(added_to))} |"

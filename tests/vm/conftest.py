@@ -8,9 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from lab.launcher import Identity, Pod
-from lab.qemu_command import QEMU
-from lab.vm import Hardware, VirtualMachine
+from lab.vms.launcher import Identity, Pod
+from lab.vms.qemu_command import QEMU
+from lab.vms.vm import Hardware, VirtualMachine
 
 MakeVm: TypeAlias = Callable[..., VirtualMachine]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lab.cgroups import _homes
+from lab.vms.cgroups import _homes
 
 V2 = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 HYBRID = """\

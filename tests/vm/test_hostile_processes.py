@@ -12,9 +12,9 @@ import pytest
 
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.pods import Pods
-from lab.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
-from lab.launcher import container_id
-from lab.lock_holder import lock_holders
+from lab.vms.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
+from lab.vms.launcher import container_id
+from lab.vms.lock_holder import lock_holders
 from lab.wait import until
 
 PROC = Path("/proc")

@@ -1,8 +1,8 @@
 import copy
 from typing import Any
 
-from lab import kubevirt
-from lab.launcher import container_id
+from lab.vms import kubevirt
+from lab.vms.launcher import container_id
 
 NOW, LATER = "2026-11-23T01:10:23Z", "2026-11-23T01:10:26Z"
 VMI_UID = "09d22228-7d74-4649-b90d-39b85e4b1496"

@@ -13,15 +13,15 @@ from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.pods import Pods
 from cachemon.qemu.proc_files import ProcFiles
-from lab import guest
-from lab.cgroups import pod_cgroup, writable_home
-from lab.launcher import Identity, LauncherError, container_id
-from lab.live_migration import LiveMigration
-from lab.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
+from lab.repository import REPOSITORY
+from lab.vms import guest
+from lab.vms.cgroups import pod_cgroup, writable_home
+from lab.vms.launcher import Identity, LauncherError, container_id
+from lab.vms.live_migration import LiveMigration
+from lab.vms.vm import Hardware, VirtualMachine, VirtualMachineError, accelerator
 from lab.wait import until
 
 MakeVm = Callable[..., VirtualMachine]
-ROOT = Path(__file__).parents[2]
 GUEST = "tenant-a_vm1"
 PROC = ProcFiles(Path("/proc"))
 TCG = "tcg,thread=multi,tb-size=16"
@@ -31,8 +31,8 @@ PREAMBLE = (  # of programs that play the lab in a process of its own; the pod's
     "from pathlib import Path\n"
     "from cachemon.qemu.discovery import QemuFinder\n"
     "from cachemon.qemu.pods import Pods\n"
-    "from lab.launcher import Identity, Pod\n"
-    "from lab.vm import Hardware, VirtualMachine\n"
+    "from lab.vms.launcher import Identity, Pod\n"
+    "from lab.vms.vm import Hardware, VirtualMachine\n"
     "pod = Pod(sys.argv[1], 'tenant-a', 'vm1', 'vmi-uid')\n"
     "finder = QemuFinder(Path('/proc'), Pods(Path('/proc'), by_mounts=True))\n"
 )
@@ -226,7 +226,7 @@ def test_a_user_namespace_is_enough_for_vms(folder: Path) -> None:
         "    print(len(finder.find({pod.uid: 'tenant-a_vm1'})[pod.uid]), sorted(vm.vcpu_tids))"
     )
     command = [*namespaces, sys.executable, "-c", script, str(uuid4()), str(folder)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.stdout == "1 [0, 1]\n", run.stderr
 
 
@@ -254,7 +254,7 @@ def test_the_moment_of_exec_does_not_hide_a_qemu(make_vm: MakeVm) -> None:
         "print(qemus[0].pid, flush=True)"
     )
     command = [sys.executable, "-c", script, vm.pod.uid]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as watcher:
         try:
             assert watcher.stdout
             assert watcher.stdout.readline() == "on\n"
@@ -300,7 +300,9 @@ def test_a_lab_that_is_killed_takes_its_vms_with_it(folder: Path) -> None:
         "sys.stdin.read()"
     )
     command = [sys.executable, "-c", script, uid, str(folder)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as lab_process:
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as lab_process:
         assert lab_process.stdout
         pids = [int(pid) for pid in lab_process.stdout.readline().split()]
         assert len(pids) == 2
@@ -338,12 +340,12 @@ def test_a_launcher_that_may_not_make_namespaces_says_why(folder: Path) -> None:
     (folder / "unshare").chmod(0o755)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
     script = (
-        "import sys; from pathlib import Path; from lab.launcher import *\n"
+        "import sys; from pathlib import Path; from lab.vms.launcher import *\n"
         "try: Launcher(Pod('u', 'a', 'b', 'c'), ['true'], Path(sys.argv[1]), Identity.MOUNTINFO)\n"
         "except LauncherError as error: print(error)"
     )
     command = [sys.executable, "-c", script, str(folder)]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     assert "unshare: Operation not permitted" in run.stdout
 
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-CRDS = Path(__file__).parents[3] / "crds"
+from lab.repository import REPOSITORY
+
+CRDS = REPOSITORY / "crds"
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "boolean": (bool,), "array": (list,), "object": (dict,),
 }  # fmt: skip

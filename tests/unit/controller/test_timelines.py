@@ -5,7 +5,7 @@ from typing import Any
 
 from cachemon.controller.decision import Decision, decide, parse_stored_group
 from cachemon.controller.vmi import parse_pod, parse_vmi
-from lab import kubevirt
+from lab.vms import kubevirt
 from tests.unit.controller.builders import agent, at, figures, group_object, moment, sighting
 
 Object = dict[str, Any]

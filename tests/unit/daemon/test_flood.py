@@ -16,7 +16,7 @@ import pytest
 
 from cachemon.daemon.doorkeeper import Limits
 from lab.ports import LOOPBACK, free_ports
-from lab.prepare import REPOSITORY
+from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.unit.daemon.serving_process import PAGE
 

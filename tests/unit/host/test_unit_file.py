@@ -10,8 +10,9 @@ import pytest
 from cachemon.host.agent_main import unit
 from cachemon.host.config import ENVIRONMENT_PREFIX
 from cachemon.host.main import main
+from lab.repository import REPOSITORY
 
-SERVICE = Path(__file__).parents[3] / "operator/cachemon/host/cachemon-host.service"
+SERVICE = REPOSITORY / "operator/cachemon/host/cachemon-host.service"
 
 
 def settings(text: str) -> dict[str, list[str]]:

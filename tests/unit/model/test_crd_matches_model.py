@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,8 +13,9 @@ from cachemon.model import api, conditions, readings
 from cachemon.model.groups import ALL_VCPUS
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import MAX_VCPU_ID
+from lab.repository import REPOSITORY
 
-CRDS = Path(__file__).resolve().parents[3] / "crds"
+CRDS = REPOSITORY / "crds"
 
 
 def crd(resource: api.Resource) -> dict[str, Any]:

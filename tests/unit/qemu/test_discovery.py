@@ -17,10 +17,10 @@ from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
 from cachemon.qemu.discovery import MOST_PROCESSES, QemuFinder
 from cachemon.qemu.pods import Pods
 from cachemon.qemu.proc_files import read_file
+from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.unit.qemu.fake_proc import NAME, FakeProc
 
-ROOT = Path(__file__).parents[3]
 POD = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 OTHER_POD = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 GUEST = "tenant-a_vm1"
@@ -344,7 +344,7 @@ def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_
     # Group 0 is let in unless another one is named (fs/proc/base.c has_pid_permissions).
     for option in ("hidepid=2", "hidepid=1,gid=4242", "hidepid=2,gid=4242", "hidepid=ptraceable"):
         command = ["unshare", "--mount", "sh", "-c", mounted, option, sys.executable, script, str(proc)]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         if "mount:" in run.stderr:
             pytest.skip(f"/proc can't be mounted here: {run.stderr.strip()}")
         answers[option] = run.stdout.strip() or run.stderr

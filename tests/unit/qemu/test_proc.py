@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from cachemon.qemu import proc
 from cachemon.qemu.proc_files import ProcFiles
+from lab.repository import REPOSITORY
 
-ROOT = Path(__file__).parents[3]
-SAMPLES = Path(os.environ.get("CACHEMON_SAMPLES", ROOT.parent / "shared")) / "kubevirt" / "mountinfo"
+SAMPLES = Path(os.environ.get("CACHEMON_SAMPLES", REPOSITORY.parent / "shared")) / "kubevirt" / "mountinfo"
 
 UID = "514b34ab-10e8-4c14-ae4a-ca800d5b96c3"
 UID_ = UID.replace("-", "_")

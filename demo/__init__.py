@@ -1,0 +1,1 @@
+"""The two demos and how they tell their story."""

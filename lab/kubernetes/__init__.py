@@ -1,0 +1,1 @@
+"""A real Kubernetes API on loopback, and what the project finds in it."""

@@ -1,0 +1,91 @@
+"""A Job of the chart where nobody runs pods: its command as a process, with a token of its own service account."""
+
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.cluster import program
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.control_plane import ControlPlane
+
+__all__ = ["PlayedJob", "run_job", "when_made"]
+
+_POLL_SECONDS = 0.2
+_RUN_SECONDS = 100
+
+
+def run_job(
+    control_plane: ControlPlane, job: Mapping[str, Any], *more_flags: str
+) -> subprocess.CompletedProcess[str]:
+    """Run what the Job's container would, in the image of the operator, and return when it has ended."""
+    pod, namespace = job["spec"]["template"]["spec"], job["metadata"]["namespace"]
+    (container,) = pod["containers"]
+    token = control_plane.service_account_token(namespace, pod["serviceAccountName"])
+    kubeconfig = control_plane.kubeconfig(job["metadata"]["name"], token)
+    command = [program("cachemon-operator"), *container["args"], f"--kubeconfig={kubeconfig}", *more_flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_RUN_SECONDS)
+
+
+class PlayedJob:
+    """What became of a Job that `when_made` waited for.
+
+    Attributes:
+        ended: how its command ended; None when the Job was never made.
+    """
+
+    def __init__(self) -> None:
+        self.ended: subprocess.CompletedProcess[str] | None = None
+
+
+@contextmanager
+def when_made(
+    control_plane: ControlPlane, namespace: str, name: str, more_flags: Sequence[str] = ()
+) -> Iterator[PlayedJob]:
+    """Wait meanwhile for a new Job of that name; run it, and write into its status how that ended."""
+    played, over = PlayedJob(), threading.Event()
+    path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+
+    def look() -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = control_plane.request("GET", path)
+        except ApiRefusedError:
+            return {"metadata": {"uid": ""}}
+        return found
+
+    uid_before = look()["metadata"]["uid"]
+
+    def play() -> None:
+        while not over.wait(_POLL_SECONDS):
+            job = look()
+            if job["metadata"]["uid"] in ("", uid_before):
+                continue
+            played.ended = run_job(control_plane, job, *more_flags)
+            status = _status(job, succeeded=played.ended.returncode == 0)
+            control_plane.request(
+                "PATCH", f"{path}/status", {"status": status}, content_type="application/merge-patch+json"
+            )
+            return
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        yield played
+    finally:
+        over.set()
+        player.join()
+
+
+def _status(job: Mapping[str, Any], *, succeeded: bool) -> dict[str, Any]:
+    """As the Job controller writes it: batch/v1 validation wants one condition after the other."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kinds = ("SuccessCriteriaMet", "Complete") if succeeded else ("FailureTarget", "Failed")
+    reason = "CompletionsReached" if succeeded else "BackoffLimitExceeded"
+    conditions = [
+        {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now, "lastProbeTime": now}
+        for kind in kinds
+    ]
+    counts = {"succeeded": 1, "completionTime": now} if succeeded else {"failed": job["spec"]["backoffLimit"] + 1}
+    return {"startTime": job["metadata"]["creationTimestamp"], "conditions": conditions, **counts}

@@ -1,0 +1,103 @@
+"""A real cluster: a control plane, two nodes, and the images in both."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from lab.kubernetes.binaries import Binaries
+from lab.nodes.cgroups import remove_left_behind
+from lab.nodes.control_plane import RealControlPlane
+from lab.nodes.node import NodeError, RealNode
+from lab.nodes.programs import NodePrograms
+from lab.progress import Say, say_on_stderr
+from lab.wait import GaveUpError, until
+
+__all__ = ["NODES", "RealCluster", "remove_old_folders"]
+
+NODES = ("node01", "node02")
+_READY_SECONDS = 90
+_PLACE = Path("/var/tmp")
+"""Not /tmp: that may be memory, and images are unpacked here. The path is short, because sockets have 107 bytes."""
+
+_PREFIX = "cachemon-cluster-"
+"""Then comes the process id of the lab, and something random."""
+
+
+def remove_old_folders() -> None:
+    """Remove the files of clusters whose lab was killed."""
+    for folder in _PLACE.glob(f"{_PREFIX}*"):
+        if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class RealCluster:
+    """A context manager: after it no process, namespace, mount or cgroup is left.
+
+    Args:
+        binaries: etcd and API server.
+        programs: what Kubernetes needs beside them.
+        images: archives by name.
+        names: of the nodes.
+        say: told what goes on.
+    """
+
+    def __init__(
+        self,
+        binaries: Binaries,
+        programs: NodePrograms,
+        images: Mapping[str, Path],
+        names: Sequence[str] = NODES,
+        say: Say = say_on_stderr,
+    ) -> None:
+        self._binaries = binaries
+        self._programs = programs
+        self._images = images
+        self._names = names
+        self._say = say
+        self._stack = ExitStack()
+        self.nodes: dict[str, RealNode] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's, for use on this machine."""
+        return self.api.admin_kubeconfig
+
+    def _start(self, stack: ExitStack) -> None:
+        remove_left_behind()
+        remove_old_folders()
+        work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_PLACE))
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        self._say(f"starting a control plane and {len(self._names)} nodes; logs are in {work}")
+        self.api = RealControlPlane(work, self._binaries, self._programs, self._names)
+        stack.enter_context(self.api)
+        for number, name in enumerate(self._names, start=1):
+            node = self.nodes[name] = RealNode(self.api, self._programs, name, number)
+            stack.callback(node.stop)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda node: node.import_images(list(self._images.values())), self.nodes.values()))
+        try:
+            until("both nodes to be Ready", lambda: self._ready() == set(self._names), seconds=_READY_SECONDS)
+        except GaveUpError as error:
+            words = "\n".join(node.last_words() for node in self.nodes.values())
+            raise NodeError(f"{error}; the kubelets say:\n{words}") from error
+
+    def _ready(self) -> set[str]:
+        return {
+            node["metadata"]["name"]
+            for node in self.api.request("GET", "/api/v1/nodes")["items"]
+            if any(item["type"] == "Ready" and item["status"] == "True" for item in node["status"]["conditions"])
+        }

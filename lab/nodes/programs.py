@@ -1,0 +1,42 @@
+"""What a real cluster needs beside etcd and kube-apiserver: built from Go modules once, kept in the user's cache."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.kubernetes import go_build
+from lab.origin import Origin
+from lab.program_cache import ProgramCache, user_cache
+from lab.progress import Say, say_on_stderr
+
+__all__ = ["NodePrograms", "node_programs"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrograms:
+    """Where they are."""
+
+    kubelet: Path
+    kube_controller_manager: Path
+    kube_scheduler: Path
+
+
+def node_programs(say: Say = say_on_stderr) -> NodePrograms:
+    """Find or build them: after a build of the API server that takes 2.5 minutes on 2 cores, else about 9.
+
+    Raises:
+        BinariesError: they could not be built; the message has the end of what Go said.
+    """
+    cache = user_cache()
+
+    def fill(folder: Path) -> None:
+        go_build.build_all(folder, cache / "go", say, go_build.NODE_PROGRAMS)
+
+    names = tuple(program.name for program in go_build.NODE_PROGRAMS)
+    folder = ProgramCache(
+        what=", ".join(names),
+        programs=names,
+        store=cache / "kubernetes",
+        origins=[Origin(go_build.cache_name("node"), fill)],
+        say=say,
+    ).find_or_make()
+    return NodePrograms(*(folder / name for name in names))

@@ -1,0 +1,1 @@
+"""What makes the reference pages, the manifests and the pictures."""

@@ -1,0 +1,278 @@
+"""The reference pages in docs/, made of what the programs and CRDs say of themselves.
+
+`python -m tools.reference` writes them; a test fails when they are not what it would write.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cachemon.agent.config import argument_parser as agent_flags
+from cachemon.agent.metric_families import FAMILIES
+from cachemon.cli.arguments import build_parser as plugin_parser
+from cachemon.cli.shared_arguments import COMMON_OPTIONS
+from cachemon.controller.main import argument_parser as operator_flags
+from cachemon.controller.metrics import Metrics
+from cachemon.controller.retire import argument_parser as retire_flags
+from cachemon.host.arguments import build_parser as host_parser
+from cachemon.host.metric_families import FAMILIES as HOST_FAMILIES
+from lab.repository import REPOSITORY
+from tools.documented_values import VALUES, values_of
+
+__all__ = ["PAGES", "write"]
+
+FOLDER = REPOSITORY / "docs/reference"
+
+_MADE = "This page is made by `make docs`.\n"
+
+
+def metrics_page() -> str:
+    """Every metric of the programs."""
+    lines = [
+        "# Metrics\n",
+        _MADE,
+        "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so that series join with",
+        "`kubevirt_vmi_*` on `namespace, name`. `object` is the CacheMonitorGroup, `group` an item of its groups,",
+        "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when it has gone. A figure that",
+        "can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md) says who",
+        "may read them.\n",
+        "A group takes about 400 bytes of the page for each cache block, more with long names, and a thirtieth of",
+        "that with gzip. The page is rendered once a sample while somebody asks, at most a fifth of the time, and a",
+        "scrape gets the newest one at once.\n",
+        "## Of each agent\n",
+        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
+        "\n## Of the operator\n",
+        *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
+        "\n## Of the agent of a plain libvirt host\n",
+        "Served only where `--metrics` says so. `domain` is libvirt's name of the domain.\n",
+        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
+        "\n## Queries\n",
+        *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+QUERIES: Mapping[str, str] = {
+    "Who fills the caches of a node?": 'topk(5, cachemon_vmi_cache_occupancy_bytes{node="node01"})',
+    "What share of each cache block is in use?": (
+        "cachemon_node_cache_occupancy_bytes / on (node, cache_id) cachemon_cache_capacity_bytes"
+    ),
+    "Which VMs take the most memory bandwidth?": (
+        "topk(5, sum by (namespace, name) (rate(cachemon_vmi_memory_traffic_bytes_total[1m])))"
+    ),
+    "How much of a cache block do VMs hold that nobody monitors, the host included?": (
+        "cachemon_node_cache_occupancy_bytes - cachemon_node_cache_monitored_bytes"
+    ),
+    "How long does a sample take?": (
+        "rate(cachemon_agent_sample_seconds_total[5m]) / rate(cachemon_agent_samples_total[5m])"
+    ),
+}
+
+
+def _agent_metric(family: Any) -> tuple[str, ...]:
+    return f"`{family.name}`", family.kind, ", ".join(family.labels) or "none", family.meaning
+
+
+def _operator_metrics() -> Iterator[tuple[str, ...]]:
+    metrics = Metrics()
+    metrics.show_groups(list)
+    metrics.show_aside(lambda: {"Pod": 0})
+    for family in metrics.registry.collect():
+        sample = family.samples[0]
+        yield f"`{sample.name}`", family.type, ", ".join(sample.labels) or "none", family.documentation + "."
+
+
+def objects_page() -> str:
+    """Every field of every object."""
+    lines = ["# Objects\n", _MADE]
+    for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
+        (version,) = spec["versions"]
+        schema = version["schema"]["openAPIV3Schema"]
+        names = spec["names"]
+        lines += [
+            f"## {names['kind']}\n",
+            f"`{spec['group']}/{version['name']}`, {spec['scope'].lower()}, short name `{names['shortNames'][0]}`.",
+            f"{schema['description']}\n",
+            *_table(("field", "type", "meaning"), _fields(schema, "")),
+            "",
+        ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _fields(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, ...]]:
+    for name, field in schema.get("properties", {}).items():
+        if not path and name in ("apiVersion", "kind", "metadata"):
+            continue
+        where = f"{path}.{name}" if path else name
+        items = field.get("items", {})
+        kind = f"list of {_kind(items)}" if items else _kind(field)
+        yield f"`{where}`", kind, _meaning(field)
+        yield from _fields(items or field, f"{where}[]" if items else where)
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    return "time" if field.get("format") == "date-time" else str(field["type"])
+
+
+def _meaning(field: Mapping[str, Any]) -> str:
+    said = [field.get("description", "")]
+    if values := field.get("enum") or field.get("items", {}).get("enum"):
+        said.append("One of " + ", ".join(f"`{value}`" for value in values) + ".")
+    if field.get("default") not in (None, {}):
+        said.append(f"Default `{field['default']}`.")
+    return " ".join(filter(None, said))
+
+
+def flags_page() -> str:
+    """The flags of both programs."""
+    environment = (
+        "Each can be an environment variable instead, `CACHEMON_` and its name, but for those of `retire`.\n"
+    )
+    lines = ["# Flags\n", _MADE, environment]
+    for parser in (operator_flags({}), agent_flags({}), retire_flags()):
+        rows = (
+            (
+                f"`{action.option_strings[-1]}`",
+                f"`{action.default}`" if action.default not in (None, "", "==SUPPRESS==") else "none",
+                _help(action),
+            )
+            for action in parser._actions  # noqa: SLF001  argparse has no other way to list them
+            if action.option_strings[-1] not in ("--help", "--version")
+        )
+        lines += [f"## {parser.prog}\n", f"{parser.description}\n", *_table(("flag", "default", "meaning"), rows), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def values_page() -> str:
+    """Every value of the chart."""
+    lines = [
+        "# Values of the chart\n",
+        _MADE,
+        "Given to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. What is not here, or of",
+        "another kind, is refused.\n",
+        *_table(
+            ("value", "default", "meaning"),
+            (
+                (f"`{value.path}`", "" if value.is_section else f"`{json.dumps(value.default)}`", value.meaning)
+                for value in values_of(VALUES.read_text(encoding="utf-8"))
+            ),
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def plugin_page() -> str:
+    """Every command of `kubectl cachemon`, with its arguments and options."""
+    introduction = (
+        "`kubectl cachemon COMMAND`, or `kubectl-cachemon COMMAND` without kubectl. Answers go to stdout, everything",
+        "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this",
+        "page.\n",
+    )
+    return _program_page("Plugin", introduction, plugin_parser())
+
+
+def host_page() -> str:
+    """Every command of `cachemon host`, with its arguments and options."""
+    introduction = (
+        "`cachemon host COMMAND`, on a machine with plain libvirt. Answers go to stdout, everything else to stderr.",
+        "The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this page.\n",
+    )
+    return _program_page("Host", introduction, _subcommands(host_parser())["host"])
+
+
+def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    (commands,) = (action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
+    return dict(commands.choices)
+
+
+def _program_page(title: str, introduction: Iterable[str], parser: argparse.ArgumentParser) -> str:
+    lines = [
+        f"# {title}\n",
+        _MADE,
+        *introduction,
+        "## Options of every command\n",
+        *_table(("option", "meaning"), map(_option, _common(parser))),
+    ]
+    for name, command in _subcommands(parser).items():
+        taken = [action for action in command._actions if action.dest not in ("help", *_common_names(parser))]  # noqa: SLF001
+        lines += [f"\n## {name}\n", f"{command.description}\n", *_table(("argument", "meaning"), map(_option, taken))]
+        if command.epilog:
+            lines += ["", *_paragraphs(command.epilog)]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _common(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    (group,) = (group for group in parser._action_groups if group.title == COMMON_OPTIONS)  # noqa: SLF001
+    return group._group_actions  # noqa: SLF001
+
+
+def _common_names(parser: argparse.ArgumentParser) -> set[str]:
+    return {action.dest for action in _common(parser)}
+
+
+def _option(action: argparse.Action) -> tuple[str, ...]:
+    """`-n NAME, --namespace NAME`, as argparse's own help has it."""
+    shown = str(action.metavar or "|".join(map(str, action.choices or ())) or action.dest.upper())
+    value = (
+        ""
+        if action.nargs == 0
+        else f"[{shown}]"
+        if action.nargs == "?"
+        else f"{shown}..."
+        if action.nargs in ("*", "+")
+        else shown
+    )
+    *short, long = action.option_strings or [""]
+    names = [*short, f"{long} {value}".strip()]
+    return ", ".join(f"`{name}`" for name in names), (action.help or "").replace("%%", "%")
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Text that argparse prints as it is: its indented lines are code."""
+    for indented, found in groupby(text.splitlines(), key=lambda line: line.startswith("  ")):
+        lines = [line.strip() for line in found]
+        yield from (["", "```text", *lines, "```", ""] if indented else map(_without_tags, lines))
+
+
+def _without_tags(line: str) -> str:
+    """`<monitor>` outside of code would be a tag to Markdown."""
+    return "`".join(part if number % 2 else part.replace("<", "\\<") for number, part in enumerate(line.split("`")))
+
+
+def _help(action: Any) -> str:
+    return re.sub(r" *\((default: [^)]*|%\(default\)s)\)", "", action.help or "").replace("%%", "%")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "metrics.md": metrics_page,
+    "objects.md": objects_page,
+    "flags.md": flags_page,
+    "values.md": values_page,
+    "plugin.md": plugin_page,
+    "host.md": host_page,
+}
+
+
+def write(folder: Path) -> None:
+    """All pages."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        (folder / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(FOLDER)
