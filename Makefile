@@ -25,9 +25,9 @@ kind: setup ## the same with kind, where there is a container engine
 
 test: setup-cluster check ## all checks and all tests
 	@$(PYTHON) -m lab.nodes prepare
-	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/docs --ignore=tests/cluster $(IN_PARALLEL)
-	$(PYTEST) tests/docs tests/e2e $(CLUSTERS)
-	$(PYTEST) tests/cluster
+	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/integration/docs --ignore=tests/integration/cluster $(IN_PARALLEL)
+	$(PYTEST) tests/integration/docs tests/e2e $(CLUSTERS)
+	$(PYTEST) tests/integration/cluster
 
 check: setup ## format, lint, types, layers
 	.venv/bin/ruff format --check .

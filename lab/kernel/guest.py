@@ -195,7 +195,7 @@ def _write_project(archive: CpioArchive, orders: Mapping[str, Any], modules: lis
         if path.suffix == ".xz":
             content = lzma.decompress(content)
         archive.add_bytes(_module_path(path), content)
-    for folder in ("operator", "lab", "tests/kernel", "tests/resctrl"):
+    for folder in ("operator", "lab", "tests/integration/kernel", "tests/integration/resctrl"):
         python_files.add_sources(archive, f"{_PROJECT}/{folder}", REPOSITORY / folder)
     archive.finish()
 

@@ -16,7 +16,7 @@ from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools
 from lab.speed import patience, period
 from lab.wait import until
 from tests.e2e.conftest import Start, View, Watch
-from tests.prometheus.rule_files import ALERTS, alerts, queries
+from tests.integration.prometheus.rule_files import ALERTS, alerts, queries
 from tools.reference import QUERIES
 
 SCRAPES = 10

@@ -15,8 +15,8 @@ from lab.cluster import NAMESPACE, Cluster, program
 from lab.kubernetes.binaries import find
 from lab.kubernetes.played_job import run_job
 from lab.wait import until
-from tests.chart.rendering import render
 from tests.e2e.conftest import agent_flags
+from tests.integration.chart.rendering import render
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Start, View, Watch

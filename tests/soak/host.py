@@ -29,7 +29,7 @@ from lab.libvirt.guest_domain import GuestDomain, has_kvm
 from lab.libvirt.libvirt_host import LibvirtHost, VirshError
 from lab.libvirt.programs import Programs, find_or_fetch
 from lab.wait import GaveUpError, until
-from tests.host.scene import Scene
+from tests.integration.host.scene import Scene
 
 __all__ = ["HostReport", "HostSoakFailedError", "run"]
 

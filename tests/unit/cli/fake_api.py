@@ -1,4 +1,4 @@
-"""The API server as far as the plugin knows it, in memory; tests/apiserver has the real one do the same."""
+"""The API server as far as the plugin knows it, in memory; tests/integration/apiserver uses the real one."""
 
 import asyncio
 import copy

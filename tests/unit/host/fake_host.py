@@ -1,4 +1,4 @@
-"""A libvirt host as far as the commands know it, in memory; tests/libvirt has the real libvirt do the same."""
+"""A libvirt host as far as the commands know it, in memory; tests/integration/libvirt uses the real libvirt."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""What libvirt 9.0 refuses is compared with libvirt itself in tests/libvirt; here is what that one does not know."""
+"""Domain XML that libvirt 9.0 does not know; tests/integration/libvirt compares with libvirt what it refuses."""
 
 import pytest
 

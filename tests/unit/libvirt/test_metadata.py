@@ -29,7 +29,7 @@ def groups(inside: str) -> bytes:
 
 
 def kept_by_libvirt(element: str) -> bytes:
-    """What virDomainSetMetadata makes of an element; tests/libvirt has the real one do it."""
+    """What virDomainSetMetadata makes of an element; tests/integration/libvirt has the real one do it."""
     assert element.startswith("<groups")
     return domain(f'<metadata><groups xmlns="{NAMESPACE}"{element.removeprefix("<groups")}</metadata>')
 

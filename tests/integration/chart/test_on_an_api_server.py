@@ -1,0 +1,250 @@
+"""The chart as an API server takes it."""
+
+import json
+import re
+import ssl
+import textwrap
+from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import helm_python
+import pytest
+import yaml
+
+from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.binaries import find
+from lab.kubernetes.cluster_api import ControlPlaneError
+from lab.kubernetes.control_plane import ControlPlane
+from lab.kubernetes.played_job import when_made
+from lab.kubernetes.prepare import make_namespace, wait_until_served
+from lab.origin import OriginFailedError
+from lab.repository import REPOSITORY
+from lab.wait import until
+from tests.integration.apiserver.examples import group_object, groups_path
+from tests.integration.chart.cases import CASES, EVERYTHING
+from tests.integration.chart.foreign_kinds import GROUPS, crd_files
+from tests.integration.chart.rendering import documents, nested, objects, one, render
+from tools.manifests import CHART, NAMESPACE, RELEASE
+
+RETIRE = "cachemon-retire"
+_GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def group_of(text: str) -> str:
+    found = _GROUP.search(text)
+    assert found
+    return found[1]
+
+
+def texts_of_all_cases(*, foreign: bool) -> list[str]:
+    """The text of every object that some values give, each once."""
+    cases = [{}, EVERYTHING, *(case.after for case in CASES)]
+    texts = dict.fromkeys(text for values in cases for text in documents(values))
+    return [text for text in texts if (group_of(text) in GROUPS) == foreign]
+
+
+def dry_run(control_plane: ControlPlane, texts: list[str]) -> None:
+    """As `kubectl apply --dry-run=server` does it; unknown fields are refused."""
+    applied = control_plane.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
+        input="---\n".join(texts),
+    )  # fmt: skip
+    assert applied.count("serverside-applied (server dry run)") == len(texts)
+
+
+def test_every_object_of_kubernetes_own_kinds_is_accepted_whatever_is_set(control_plane: ControlPlane) -> None:
+    if "monitoring" not in control_plane.kubectl("get", "namespaces"):
+        make_namespace(control_plane, "monitoring")
+    texts = texts_of_all_cases(foreign=False)
+    assert len(texts) > 50
+    dry_run(control_plane, texts)
+
+
+def test_a_misspelt_field_would_be_refused(control_plane: ControlPlane) -> None:
+    item = one("Deployment")
+    item["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(ControlPlaneError, match="livenesProbe: field not declared in schema"):
+        dry_run(control_plane, [yaml.safe_dump(item)])
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A Kubernetes API that nothing of the project has been applied to."""
+    with ControlPlane(tmp_path_factory.mktemp("empty"), find()) as running:
+        yield running
+
+
+@pytest.fixture
+def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
+    with helm_python.Config(kubeconfig_path=empty.admin_kubeconfig, namespace=NAMESPACE) as config:
+        yield config
+
+
+def uninstall(empty: ControlPlane, helm: helm_python.Config) -> str:
+    """`helm uninstall`, and the Job that it starts; returns what it says of what is kept."""
+    with when_made(empty, NAMESPACE, RETIRE) as retire:
+        said = helm.uninstall(RELEASE)["info"]
+    assert retire.ended
+    assert retire.ended.returncode == 0, retire.ended.stderr
+    return str(said)
+
+
+def kinds_there(empty: ControlPlane) -> dict[str, str]:
+    """From `Kind name` to uid, for all objects of the chart's default rendering that are there."""
+    wanted = []
+    for item in objects():  # the hooks' too
+        group, _, version = item["apiVersion"].rpartition("/")
+        kind = ".".join(filter(None, (item["kind"], version if group else "", group)))
+        wanted.append(f"{kind}/{item['metadata']['name']}")
+    said = empty.kubectl("get", *wanted, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    there = json.loads(said)["items"] if said else []
+    return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["uid"] for item in there}
+
+
+def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Config) -> None:
+    """One story: what helm does to a cluster from the first install to a second."""
+    documented = re.search(r"^\$ helm install (\S+) (\S+) -n (\S+) --create-namespace$", README, re.MULTILINE)
+    assert documented
+    release, chart, namespace = documented.groups()
+    assert (release, REPOSITORY / chart, namespace) == (RELEASE, CHART, NAMESPACE)
+
+    helm.install(REPOSITORY / chart, release, create_namespace=True)
+    installed = kinds_there(empty)
+    assert set(installed) == {
+        f"{item['kind']} {item['metadata']['name']}" for item in objects() if item["metadata"]["name"] != RETIRE
+    }
+    wait_until_served(empty)
+    empty.request("POST", groups_path("default"), group_object("vm3"))
+
+    with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
+        helm.install(CHART, "another")
+
+    helm.upgrade(CHART, release, nested({"agent.logLevel": "DEBUG", "dashboard.enabled": True}))
+    assert kinds_there(empty) == installed, "nothing was made anew"
+    agent = empty.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/cachemon-agent")
+    assert "--log-level=DEBUG" in agent["spec"]["template"]["spec"]["containers"][0]["args"]
+    dashboard = f"/api/v1/namespaces/{namespace}/configmaps/cachemon-dashboard"
+    assert empty.request("GET", dashboard)["data"].keys() == {"cachemon.json"}
+
+    helm.rollback(release)
+    with pytest.raises(ApiRefusedError):
+        empty.request("GET", dashboard)
+
+    said = uninstall(empty, helm)
+    crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
+    until("what is not kept to go", lambda: kinds_there(empty) == crds, seconds=60)
+    assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
+    kept = empty.request("GET", groups_path("default", "vm3"))
+    assert kept["spec"]["vmiName"]
+    (ready,) = kept["status"]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "Unknown", "Uninstalled")
+
+    helm.install(CHART, release)
+    assert kinds_there(empty).items() >= crds.items(), "the CRDs were taken up again as they were"
+    uninstall(empty, helm)
+
+
+def test_a_retirement_that_fails_or_never_ends_does_not_keep_the_release(
+    empty: ControlPlane, helm: helm_python.Config
+) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    with (
+        when_made(empty, NAMESPACE, RETIRE, ["--deadline=never"]) as retire,
+        pytest.raises(helm_python.HelmError, match=r"uninstallation completed with 1 error.*"),
+    ):
+        helm.uninstall(RELEASE)
+    assert retire.ended
+    assert retire.ended.returncode == 2
+    assert helm.list() == []
+
+    helm.install(CHART, RELEASE)
+    with pytest.raises(helm_python.HelmError, match="uninstallation completed with 1 error"):
+        helm.uninstall(RELEASE, timeout=3)
+    assert helm.list() == []
+    helm.install(CHART, RELEASE)
+    uninstall(empty, helm)
+    until("all of the hook to go", lambda: not any(RETIRE in name for name in kinds_there(empty)))
+
+
+def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:
+    helm.install(CHART, RELEASE, nested({"crds.keep": False}), create_namespace=True)
+    helm.uninstall(RELEASE)
+    until("all to go", lambda: not kinds_there(empty), seconds=90)
+
+
+def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.Config) -> None:
+    made = REPOSITORY / "manifests/flow-control.yaml"
+    empty.apply(made)
+    with pytest.raises(helm_python.HelmError, match="cannot be imported into the current release"):
+        helm.install(CHART, RELEASE, create_namespace=True)
+    empty.kubectl("delete", "-f", made)
+
+
+@pytest.mark.parametrize("program", ["agent", "operator"])
+def test_what_a_program_asks_waits_in_the_programs_own_queue(
+    empty: ControlPlane, helm: helm_python.Config, program: str
+) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    token = empty.service_account_token(NAMESPACE, f"cachemon-{program}")
+    flows = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    wanted = [
+        empty.request("GET", f"{flows}/{kind}/cachemon")["metadata"]["uid"]
+        for kind in ("flowschemas", "prioritylevelconfigurations")
+    ]
+    asked = Request(f"{empty.url}/api/v1/pods?limit=1", headers={"Authorization": f"Bearer {token}"})
+
+    def queue() -> list[str | None]:
+        try:
+            answer = urlopen(asked, context=ssl.create_default_context(cafile=empty.ca_file))
+        except HTTPError as refused:  # an agent may not see pods; it waits for that answer all the same
+            answer = refused
+        with answer:
+            return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
+
+    until("the queue", lambda: queue() == wanted)
+    uninstall(empty, helm)
+
+
+def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:
+    helm.install(CHART, RELEASE, create_namespace=True)
+    wait_until_served(empty)
+    empty.request("POST", "/api/v1/namespaces", {"metadata": {"name": "my-namespace"}})
+    notes, example = re.findall(r"(.*?)<<EOF\n(.*?)  EOF\n", render()["NOTES.txt"], re.DOTALL)[0]
+    commands = re.findall(r"^  kubectl (.*)$", notes, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["rollout", "get", "label", "apply"]
+    for command in commands[1:]:
+        empty.kubectl(*command.split(), input=textwrap.dedent(example))
+    assert "my-vm" in empty.kubectl("get", "cachemonitorgroups", "-A")
+    uninstall(empty, helm)
+
+
+@pytest.fixture(scope="module")
+def knows_all_kinds(empty: ControlPlane) -> ControlPlane:
+    """With the kinds of Prometheus' operator, Node Feature Discovery and OpenShift."""
+    try:
+        files = crd_files()
+    except OriginFailedError as err:
+        pytest.skip(str(err))
+    for path in files:
+        empty.apply(path)
+    wait_until_served(empty)
+    return empty
+
+
+def test_every_object_of_other_kinds_is_accepted_whatever_is_set(knows_all_kinds: ControlPlane) -> None:
+    knows_all_kinds.add_service_account(NAMESPACE, "default")
+    texts = texts_of_all_cases(foreign=True)
+    assert len(texts) >= 8
+    dry_run(knows_all_kinds, texts)
+
+
+def test_with_everything_switched_on_helm_installs_everything(
+    knows_all_kinds: ControlPlane, helm: helm_python.Config
+) -> None:
+    helm.install(CHART, RELEASE, nested(EVERYTHING), create_namespace=True)
+    for kind in ("PodMonitor", "ServiceMonitor", "PrometheusRule", "NodeFeatureRule", "SecurityContextConstraints"):
+        name = one(kind, EVERYTHING)["metadata"]["name"]
+        assert name in knows_all_kinds.kubectl("get", kind, "-n", NAMESPACE, "-o", "name")
+    uninstall(knows_all_kinds, helm)

@@ -1,0 +1,140 @@
+"""`cachemon host` as a person types it, before a real libvirtd and a real agent."""
+
+import subprocess
+
+import pytest
+
+pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
+
+from cachemon.libvirt.connection import open_connection
+from cachemon.libvirt.metadata import read_metadata
+from lab.libvirt.guest_domain import GuestDomain
+from lab.wait import until
+from tests.integration.host.scene import Scene, metadata
+
+TITLE = "CPU Resource Monitoring Group Status: "
+MONITORS = (
+    "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/></cachetune>"
+    "<memorytune vcpus='0-1'><monitor vcpus='1'/></memorytune>"
+)
+
+
+def well(scene: Scene, *words: str, stdin: str = "") -> str:
+    """What a command says that must go well."""
+    done = scene.run(*words, stdin=stdin)
+    assert done.code == 0, done
+    return done.out
+
+
+def shown(scene: Scene, *words: str) -> list[str]:
+    """The names of the groups."""
+    return well(scene, "cpu-resource", "vm1", "--output=name", *words).split()
+
+
+def in_metadata(scene: Scene, *, inactive: bool) -> list[str]:
+    with open_connection(scene.host.uri, read_only=True) as connection:
+        domain = connection.domain("vm1")
+    xml = domain.config_xml if inactive else domain.live_xml
+    assert xml is not None
+    return [group.name for group in read_metadata(xml)]
+
+
+def test_groups_of_a_running_domain_live_in_the_configuration_and_both(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1"))
+    scene.until_told("vm1")
+    create = ("cpu-resource", "vm1", "--create")
+    assert well(scene, *create, "--vcpulist=0") == "group vcpus_0 created in domain vm1 (live)\n"
+    assert well(scene, *create, "--vcpulist=1", "--config") == "group vcpus_1 created in domain vm1 (config)\n"
+    well(scene, *create, "--group-name=all", "--vcpulist=all", "--live", "--config")
+    scene.until_monitored("vm1", "all")
+    assert shown(scene) == shown(scene, "--live") == ["vcpus_0", "all"]
+    assert shown(scene, "--config") == in_metadata(scene, inactive=True) == ["vcpus_1", "all"]
+    assert in_metadata(scene, inactive=False) == []
+    scene.until_held(scene.tids("vm1", 0), scene.tids("vm1", 1))
+    scene.compare()
+    scene.host.destroy("vm1")
+    scene.host.start("vm1")
+    scene.until_monitored("vm1", "vcpus_1")
+    assert shown(scene) == ["vcpus_1", "all"], "what was live has ended, what is in the configuration works"
+    assert well(scene, "cpu-resource", "vm1").startswith(TITLE)
+    well(scene, "cpu-resource", "vm1", "--destroy", "--group-name=all")
+    until("it to have gone", lambda: scene.agent.group("vm1", "all") is None)
+    scene.until_held(scene.tids("vm1", 1))
+    assert in_metadata(scene, inactive=True) == ["vcpus_1", "all"], "the configuration was not meant"
+    well(scene, "cpu-resource", "vm1", "--destroy", "--group-name=vcpus_1", "--live", "--config")
+    scene.until_held()
+    assert in_metadata(scene, inactive=True) == ["all"]
+
+
+def test_current_of_a_domain_that_is_shut_off_is_its_configuration_and_live_is_refused(scene: Scene) -> None:
+    scene.host.define(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"')))
+    refused = scene.run("cpu-resource", "vm1", "--create", "--vcpulist=1", "--live")
+    assert (refused.code, refused.out) == (1, "")
+    assert "domain is not running" in refused.err
+    assert well(scene, "cpu-resource", "vm1", "--create", "--vcpulist=1", "--current").endswith("(config)\n")
+    assert shown(scene) == ["web", "vcpus_1"]
+    well(scene, "cpu-resource", "vm1", "--destroy", "--group-name=web", "--config")
+    scene.host.start("vm1")
+    scene.until_held(scene.tids("vm1", 1))
+    assert scene.run("cpu-resource", "vm1", "--create", "--vcpulist=7").code == 1, "there is no such vCPU"
+
+
+def test_live_commands_without_an_agent_say_how_to_start_it_and_config_needs_none(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1"))
+    scene.agent.stop()
+    try:
+        refused = scene.run("cpu-resource", "vm1", "--create", "--vcpulist=1", "--live", "--config")
+        assert refused.code == 1
+        assert "systemctl start cachemon-host" in refused.err
+        assert in_metadata(scene, inactive=True) == [], "both or nothing"
+        well(scene, "cpu-resource", "vm1", "--create", "--vcpulist=1", "--config")
+        assert scene.run("domstats", "vm1").code == 1
+    finally:
+        scene.agent.start()
+    assert in_metadata(scene, inactive=True) == ["vcpus_1"]
+
+
+def test_domstats_has_the_figures_of_the_books(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"', 'id="all" vcpus="all"')))
+    scene.until_monitored("vm1", "all")
+    until("caches to fill", lambda: any(said.occupancy for said, _ in scene.compare().values()))
+    with scene.still() as (_, books):
+        told = well(scene, "domstats", "vm1").splitlines()
+    groups = [group for path, group in books.groups.items() if path != "/"]
+    first = next(group for group in groups if set(group.tids) == scene.tids("vm1", 0))
+    assert told[0] == "Domain: 'vm1'"
+    pairs = dict(line.strip().partition("=")[::2] for line in told[1:])
+    assert pairs["cpu.cacheoccupancy.all.vcpus"] == "0,1"
+    for id_ in first.blocks:
+        total = sum(int(group.blocks[id_]["llc_occupancy"]) for group in groups)
+        assert pairs[f"cpu.cacheoccupancy.web.{id_}.value"] == str(first.blocks[id_]["llc_occupancy"])
+        assert pairs[f"cpu.cacheoccupancy.all.{id_}.value"] == str(total)
+
+
+@pytest.mark.usefixtures("kvm")
+def test_a_domain_with_libvirts_monitors_is_imported_and_goes_back(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", kvm=True, cputune=MONITORS))
+    scene.until_monitored("vm1", "vcpus_0")
+    done = scene.run("import", "vm1")
+    assert done.code == 0, done
+    assert done.out == "domain vm1 configured with vcpus_0, vcpus_1\n"
+    assert "take the <monitor> elements out" in done.err
+    scene.host.destroy("vm1")
+    config = scene.host.virsh("dumpxml", "vm1", "--inactive")
+    scene.host.define(config.replace("<monitor level='3' vcpus='0'/>", "").replace("<monitor vcpus='1'/>", ""))
+    scene.host.start("vm1")
+    for name in ("vcpus_0", "vcpus_1"):
+        assert scene.until_monitored("vm1", name).kept == "config"
+    assert not scene.mon_groups("qemu-")
+    scene.until_held(scene.tids("vm1", 0), scene.tids("vm1", 1))
+    scene.compare()
+    scene.host.destroy("vm1")
+    exported = well(scene, "export", "vm1", "--into=-", stdin=scene.host.virsh("dumpxml", "vm1", "--inactive"))
+    virsh = ["virsh", "--connect", scene.host.uri, "define", "/dev/stdin"]
+    subprocess.run(virsh, input=exported, text=True, check=True, capture_output=True)
+    scene.host.start("vm1")
+    for name in ("vcpus_0", "vcpus_1"):
+        assert scene.until_monitored("vm1", name).kept == "libvirt"
+    assert len(scene.mon_groups("qemu-")) == 2
+    scene.until_held()
+    scene.compare()

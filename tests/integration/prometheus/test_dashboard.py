@@ -1,0 +1,56 @@
+"""The dashboard, as far as it can be judged without data; tests/e2e runs its queries."""
+
+import re
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from cachemon.agent.metric_families import FAMILIES
+from cachemon.controller.metrics import Metrics
+from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels
+
+NAMES = {family.name for family in FAMILIES} | {
+    sample.name for family in Metrics().registry.collect() for sample in family.samples
+}
+
+
+def variables() -> set[str]:
+    return {variable["name"] for variable in dashboard()["templating"]["list"]}
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
+def test_a_panel_asks_for_metrics_that_there_are_by_variables_that_there_are(panel: dict[str, Any]) -> None:
+    assert panel["targets"]
+    for target in panel["targets"]:
+        assert metrics_of(target["expr"])
+        assert metrics_of(target["expr"]) <= NAMES
+        assert set(re.findall(r"\$(\w+)", target["expr"])) <= variables() | {"__rate_interval"}
+        assert target["datasource"]["uid"] == "${datasource}"
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
+def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"] in ("bytes", "Bps", "percentunit", "short", "s")
+
+
+def test_panels_have_ids_of_their_own_and_do_not_lie_upon_each_other() -> None:
+    every = dashboard()["panels"]
+    assert len({panel["id"] for panel in every}) == len(every)
+    for one, other in combinations((panel["gridPos"] for panel in every), 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or above, (one, other)
+    assert max(panel["gridPos"]["x"] + panel["gridPos"]["w"] for panel in every) == 24
+
+
+def test_the_variables_are_filled_by_metrics_that_there_are() -> None:
+    asked = [variable["definition"] for variable in dashboard()["templating"]["list"] if "definition" in variable]
+    assert len(asked) == 4
+    assert all(metrics_of(query) and metrics_of(query) <= NAMES for query in asked)
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
+    assert metrics_of(rule["expr"]) <= NAMES
