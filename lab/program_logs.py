@@ -5,6 +5,7 @@ been removed.
 """
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,33 +32,37 @@ class ProgramLogs:
 
     def __init__(self) -> None:
         self.asked: dict[str, Ask] = {}
+        self._lock = threading.Lock()  # guests and servers are started by threads
         self._descriptors: OrderedDict[Path, int] = OrderedDict()
         self._marks: dict[Path, int] = {}
 
     def add(self, log: Path) -> None:
         """A program appends, or will append, to this file; it is there, or its folder is."""
         log = log.absolute()
-        with suppress(OSError):
-            fresh = os.open(log, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            self._forget(log)
-            self._descriptors[log] = fresh
-        self._marks.pop(log, None)
-        while len(self._descriptors) > MOST_LOGS:
-            self._forget(next(iter(self._descriptors)))
+        with self._lock:
+            with suppress(OSError):
+                fresh = os.open(log, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._forget(log)
+                self._descriptors[log] = fresh
+            self._marks.pop(log, None)
+            while len(self._descriptors) > MOST_LOGS:
+                self._forget(next(iter(self._descriptors)))
 
     def mark(self) -> None:
         """A test begins: what was written before is not its."""
-        self._marks = {log: os.fstat(descriptor).st_size for log, descriptor in self._descriptors.items()}
+        with self._lock:
+            self._marks = {log: os.fstat(descriptor).st_size for log, descriptor in self._descriptors.items()}
 
     def since_mark(self) -> str:
         """The ends of all logs that have grown, and what is asked for; at most about MOST_BYTES."""
-        grown = {
-            log: descriptor
-            for log, descriptor in self._descriptors.items()
-            if os.fstat(descriptor).st_size > self._marks.get(log, 0)
-        }
-        share = MOST_BYTES // max(1, len(grown) + len(self.asked))
-        cited = [_cite(str(log), _end_of(descriptor, share)) for log, descriptor in grown.items()]
+        with self._lock:
+            grown = {
+                log: descriptor
+                for log, descriptor in self._descriptors.items()
+                if os.fstat(descriptor).st_size > self._marks.get(log, 0)
+            }
+            share = MOST_BYTES // max(1, len(grown) + len(self.asked))
+            cited = [_cite(str(log), _end_of(descriptor, share)) for log, descriptor in grown.items()]
         for name, ask in self.asked.items():
             try:
                 said = ask()

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cachemon.host.client import AgentClient
+from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.wire import DomainReport, GroupReport, Report
 from cachemon.model.errors import AgentError
 from cachemon.model.groups import MonitoringGroup
@@ -50,7 +50,7 @@ class AgentProcess:
         self.socket = self.folder / "host.sock"
         self.client = AgentClient(self.socket)
         self.command = [
-            *(*before, sys.executable, "-m", "cachemon.host.main"),
+            *(*before, sys.executable, "-m", "cachemon.host.commands.main"),
             *("host", f"--connect={host.uri}", f"--socket={self.socket}", "agent"),
             *(f"--resctrl={resctrl.mountpoint}", f"--sysfs={resctrl.sysfs}", f"--state-dir={host.state_dir}"),
             *(f"--runtime-dir={self.folder}", "--sample-period=0.2", "--scan-period=1", *flags),

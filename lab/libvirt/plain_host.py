@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cachemon.host.client import AgentClient
+from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.wire import Report
 from cachemon.model.errors import AgentUnreachableError
 from lab.emulator import Emulator

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from tests.bench.measure import Bench, Figure, seconds_of
 from tests.unit.model.worlds import pod_uid
 

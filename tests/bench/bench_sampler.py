@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 
 from cachemon.engine.figures import Figures
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.model.readings import parse_reading
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
 from tests.bench import built

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.resctrl.tree import ResctrlTree
 from tests.bench.trees import Size, layout_of
 

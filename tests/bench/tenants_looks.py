@@ -12,7 +12,7 @@ from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import parse_vcpus
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from lab.vms.lock_holder import lock_holders
 from tests.bench.measure import Figure, seconds_of
 from tests.bench.stand_in_vms import Guest, StandInVms

@@ -12,12 +12,12 @@ from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.domains import Domains
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.domain_processes import Domains
+from cachemon.qemu.pod_processes import Pods
 from cachemon.qemu.proc_files import read_file
-from cachemon.resctrl.assignment import read_pool
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mbm_assignments import read_pool
 from cachemon.resctrl.membership import Memberships
+from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree import ResctrlTree

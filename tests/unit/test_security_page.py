@@ -4,9 +4,9 @@ import re
 
 import yaml
 
-from cachemon.agent.reports import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE, WRITES_PER_SECOND
+from cachemon.agent.object_reports import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE, WRITES_PER_SECOND
 from cachemon.agent.status_size import MOST_STATUS_BYTES
-from cachemon.daemon.doorkeeper import Limits as Connections
+from cachemon.daemon.connection_limits import Limits as Connections
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.qemu.command_lines import WAIT_SECONDS
@@ -14,7 +14,7 @@ from cachemon.qemu.discovery import MOST_PROCESSES, MOST_THREADS
 from lab.repository import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/security.md").read_text(encoding="utf-8")
-UNIT = REPOSITORY / "operator/cachemon/host/cachemon-host.service"
+UNIT = REPOSITORY / "operator/cachemon/host/agent/cachemon-host.service"
 COUNTS = ("no", "one", "two", "three", "four", "five")
 
 

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 from cachemon.agent.config import Config
 from cachemon.agent.heartbeat import Heartbeat
-from cachemon.agent.metrics import Health, MetricsPage
-from cachemon.agent.pacing import Writes
-from cachemon.agent.publish import Publisher
+from cachemon.agent.kubevirt_terms import ON_A_NODE
+from cachemon.agent.metrics_page import Health, MetricsPage
+from cachemon.agent.status_writer import Publisher
 from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
-from cachemon.agent.words import ON_A_NODE
 from cachemon.daemon.authorization import Authorizer
-from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.backoff import Writes
+from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
-from cachemon.engine.reconcile import Reconciler
-from cachemon.engine.sample import Sampler
+from cachemon.engine.reconciler import Reconciler
+from cachemon.engine.sampler import Sampler
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.kube.outage import FailureRun
 from cachemon.kube.reviews import ApiReviews
-from cachemon.kube.token import NodeClaim
+from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS, CacheMonitorGroup
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree import ResctrlTree
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon import __version__
+from cachemon.daemon.logs import FORMATS, LEVELS
 from cachemon.daemon.serving import Serving, add_serving_flags, serving_of
-from cachemon.logs import FORMATS, LEVELS
+from cachemon.daemon.settings import Flags, directory, number, switch, whole_number, word
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Flags, directory, number, switch, whole_number, word
 
 __all__ = ["Config", "argument_parser", "parse_config"]
 

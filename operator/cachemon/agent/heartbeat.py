@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from cachemon.agent.pacing import Backoff, Writes, jittered, next_in_row
-from cachemon.agent.status import node_condition, node_status
+from cachemon.agent.status_fields import node_condition, node_status
 from cachemon.agent.targets import BoundLayout
+from cachemon.daemon.backoff import Backoff, Writes, jittered, next_in_row
 from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
-from cachemon.kube.token import NodeClaim
+from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, NODES, ObjectName
 from cachemon.model.errors import (
     KubeConflictError,

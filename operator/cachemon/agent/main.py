@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from cachemon.agent.agent import Agent
 from cachemon.agent.config import Config, parse_config
-from cachemon.agent.farewell import OwnAccount, is_uninstalled
+from cachemon.agent.uninstall_check import OwnAccount, is_uninstalled
+from cachemon.daemon.logs import configure_logs
 from cachemon.engine.removal import remove_mon_groups
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.login import load_credentials
-from cachemon.kube.token import account_claim, node_claim
-from cachemon.logs import configure_logs
+from cachemon.kube.token_claims import account_claim, node_claim
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
 from cachemon.resctrl.tree import ResctrlTree

@@ -7,7 +7,7 @@ from typing import Any, Self
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
-from cachemon.controller.sighting import Moment, Report, Sighting
+from cachemon.controller.report_times import Moment, Report, Sighting
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import (
     BOUND,
@@ -65,6 +65,12 @@ class StoredGroup:
         """All of it that a policy's wish is compared with."""
         group = self.group
         return self.policy, self.owner_uids, self.digest, group.priority, group.status_period_seconds
+
+    @property
+    def ready(self) -> str:
+        """Status of `Ready`: `True`, `False`, `Unknown`."""
+        condition = self.group.conditions.get(READY)
+        return condition.status if condition else "Unknown"
 
     @property
     def policy(self) -> str:

@@ -15,26 +15,26 @@ from typing import Any
 import kopf
 
 from cachemon import __version__
-from cachemon.controller.announce import Announcer
+from cachemon.controller.events import Announcer
+from cachemon.controller.fair_queue import FairQueue
 from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
-from cachemon.controller.metrics import Metrics
-from cachemon.controller.queue import FairQueue
 from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
 from cachemon.daemon.authorization import Authorizer
-from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.logs import FORMATS, configure_logs
+from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import Serving, add_serving_flags, serve_program, serving_of
+from cachemon.daemon.settings import Flags
 from cachemon.kube.client import KubeClient
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials
 from cachemon.kube.reviews import ApiReviews
-from cachemon.logs import FORMATS, configure_logs
 from cachemon.model.api import OPERATOR_FIELD_MANAGER
 from cachemon.model.errors import CachemonError, InvalidInputError
-from cachemon.settings import Flags
+from cachemon.telemetry.operator_metrics import Metrics
 
 __all__ = ["Config", "argument_parser", "main", "parse_config"]
 
@@ -148,7 +148,7 @@ async def _work(
     store.on_dirty = writer.wake
     store.on_group = announcer.hear_group
     store.on_policy = announcer.hear_policy
-    metrics.show_groups(store.groups.values)
+    metrics.show_groups(lambda: (stored.ready for stored in store.groups.values()))
     metrics.show_aside(lambda: store.aside)
     log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
     await _first(relister.first(), stopped.wait())

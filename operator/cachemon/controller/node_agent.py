@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from cachemon.controller.sighting import Report, Sighting
+from cachemon.controller.report_times import Report, Sighting
 from cachemon.model.api import READY, name_of, text_of, whole_period
 from cachemon.model.clocks import written_at
 from cachemon.model.conditions import Condition, parse_conditions

@@ -10,7 +10,7 @@ A clock that is off makes no figures old (`sighting`): `Ready` stays as it is, a
 from dataclasses import dataclass
 
 from cachemon.controller.binding import Binding
-from cachemon.controller.sighting import Sighting
+from cachemon.controller.report_times import Sighting
 from cachemon.model.api import MONITORED, READY, CacheMonitorGroup
 from cachemon.model.conditions import Condition
 from cachemon.model.reasons import Reason

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, TypeVar
 
-from cachemon.controller.metrics import Metrics
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
 from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
+from cachemon.telemetry.operator_metrics import Metrics
 
 __all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
 

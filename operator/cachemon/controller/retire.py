@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cachemon.controller.retirement import Limits, Retirement
+from cachemon.daemon.logs import FORMATS, configure_logs
 from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
-from cachemon.logs import FORMATS, configure_logs
 from cachemon.model.errors import InvalidInputError
 
 __all__ = ["NAME", "argument_parser", "main"]

@@ -5,10 +5,9 @@ from typing import Any
 
 from cachemon.controller.collection import Change, Collection, Entry, Index
 from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
+from cachemon.controller.fair_queue import FairQueue
 from cachemon.controller.node_agent import NodeAgent, parse_node_agent
-from cachemon.controller.queue import FairQueue
-from cachemon.controller.roster import Roster
-from cachemon.controller.sighting import Moment, Report, Sighting, see
+from cachemon.controller.report_times import Moment, Report, Sighting, see
 from cachemon.controller.stamping import (
     Standing,
     StoredPolicy,
@@ -18,6 +17,7 @@ from cachemon.controller.stamping import (
     standing_of,
 )
 from cachemon.controller.vmi import LauncherPod, Vmi, parse_labels, parse_pod, parse_vmi
+from cachemon.controller.wanted_groups import Roster
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 
 __all__ = ["Change", "Collection", "Store"]

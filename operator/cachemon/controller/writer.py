@@ -15,11 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cachemon.controller.api_availability import Patience, Presence
 from cachemon.controller.collection import ODD
 from cachemon.controller.decision import Apply, Decision, Delete, holds
-from cachemon.controller.metrics import Metrics
-from cachemon.controller.presence import Patience, Presence
-from cachemon.controller.rests import Rests
+from cachemon.controller.object_backoff import Rests
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
 from cachemon.controller.write_client import WriteClient
@@ -42,6 +41,7 @@ from cachemon.model.errors import (
     KubeTimeoutError,
     KubeUnreachableError,
 )
+from cachemon.telemetry.operator_metrics import Metrics
 
 __all__ = ["Limits", "Writer"]
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from cachemon.settings import Address
+from cachemon.daemon.settings import Address
 
 __all__ = ["is_loopback"]
 

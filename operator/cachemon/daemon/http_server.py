@@ -20,9 +20,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from cachemon.daemon.connection import FAREWELL_SECONDS, Connection
-from cachemon.daemon.doorkeeper import Doorkeeper, Limits, Visit, peer_of
+from cachemon.daemon.connection_limits import Doorkeeper, Limits, Visit, peer_of
+from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Address
 
 __all__ = ["HttpServer", "listen", "peer_name"]
 

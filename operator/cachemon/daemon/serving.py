@@ -11,10 +11,10 @@ from typing import Protocol
 from aiohttp import hdrs, web
 
 from cachemon.daemon.http_server import HttpServer, listen, peer_name
-from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.settings import Address, Flags, address, directory, switch
 from cachemon.daemon.tls import Certificate, FileCertificate, OwnCertificate
 from cachemon.model.access import Access
-from cachemon.settings import Address, Flags, address, directory, switch
 
 __all__ = [
     "Judge",

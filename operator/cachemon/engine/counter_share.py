@@ -4,13 +4,13 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from cachemon.engine.words import Words
-from cachemon.model.assignment import ASSIGNING_MODE, Cells, CounterPool, lacking, share_counters
+from cachemon.engine.message_terms import Words
 from cachemon.model.cells import Wish, ranked
 from cachemon.model.errors import ResctrlBusyError
 from cachemon.model.groups import GroupKey
+from cachemon.model.mbm_counters import ASSIGNING_MODE, Cells, CounterPool, lacking, share_counters
 from cachemon.model.mon_groups import MonGroupName
-from cachemon.resctrl.assignment import apply_counters, read_pool
+from cachemon.resctrl.mbm_assignments import apply_counters, read_pool
 from cachemon.resctrl.tree import ResctrlTree
 from cachemon.resctrl.tree_reader import Capabilities
 

@@ -11,9 +11,9 @@ from typing import Generic
 
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, Target, W, Wanted
-from cachemon.engine.reconcile import Reconciler
-from cachemon.engine.sample import Sampler
-from cachemon.model.counters import Gap
+from cachemon.engine.reconciler import Reconciler
+from cachemon.engine.sampler import Sampler
+from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.claim import Claim
 

@@ -1,1 +1,1 @@
-"""A plain libvirt host: the program `cachemon`, its commands and its agent."""
+"""A plain libvirt host: its agent, its commands, and what they say to each other."""

@@ -11,7 +11,7 @@ import aiohttp
 from cachemon import __version__
 from cachemon.kube.answers import answer_of, date_of, decode, hang_up
 from cachemon.kube.credentials import Credentials
-from cachemon.kube.failures import failure, message_of
+from cachemon.kube.http_failures import failure, message_of
 from cachemon.kube.queries import Selector, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeUnreachableError

@@ -15,7 +15,7 @@ from typing import Any, Self
 import libvirt
 
 from cachemon.libvirt import event_loop
-from cachemon.libvirt.failures import of_a_call, of_opening
+from cachemon.libvirt.libvirt_failures import of_a_call, of_opening
 from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from cachemon.libvirt.document import read_document
 from cachemon.libvirt.monitor_rules import MonitorText, Resctrls, TuneKind, WholeProcess
+from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
 from cachemon.model.numbers import parse_count

@@ -16,7 +16,7 @@ from typing import Any
 
 from lxml import etree
 
-from cachemon.libvirt.document import read_document
+from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_unchecked_group, render_group

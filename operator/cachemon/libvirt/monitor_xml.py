@@ -10,10 +10,10 @@ from enum import StrEnum
 
 from lxml import etree
 
-from cachemon.libvirt.document import read_document
 from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitoring_of
 from cachemon.libvirt.metadata import take_groups_out, write_groups
 from cachemon.libvirt.monitor_rules import TuneKind
+from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, default_name
 from cachemon.model.vcpus import VcpuSet, parse_bitmap

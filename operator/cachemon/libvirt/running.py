@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from cachemon.libvirt.document import read_document
 from cachemon.libvirt.domain_xml import OwnMonitor, monitoring_of
 from cachemon.libvirt.metadata import read_metadata
+from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from cachemon.model.cpu_resource import CpuResourceRequest, Scope, describe
+from cachemon.model.cpu_resource_request import CpuResourceRequest, Scope, describe
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet

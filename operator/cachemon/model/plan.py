@@ -15,7 +15,7 @@ from types import MappingProxyType
 from cachemon.model.cells import Cell, Wish
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
-from cachemon.model.ration import Part, Shortage, parts_of, ration
+from cachemon.model.rmids import Part, Shortage, parts_of, ration
 from cachemon.model.threads import Thread
 
 

@@ -1,8 +1,8 @@
 """Which QEMU processes are whose, and what threads they have.
 
-A scan lists /proc and looks only at what may have changed since the last one (`cachemon.qemu.sightings`). The listing
-itself tells a reused PID: the kernel takes inode numbers of /proc from a counter (fs/proc/base.c proc_pid_make_inode,
-get_next_ino) and drops the entry when its task is released (proc_flush_pid).
+A scan lists /proc and looks only at what may have changed since the last one (`cachemon.qemu.scan_times`). The
+listing itself tells a reused PID: the kernel takes inode numbers of /proc from a counter (fs/proc/base.c
+proc_pid_make_inode, get_next_ino) and drops the entry when its task is released (proc_flush_pid).
 
 Of a process that belongs to nobody of whom something is wanted no more is read than what tells so. What it takes
 long to read of the others costs their owner alone: `cachemon.qemu.command_lines`.
@@ -22,7 +22,7 @@ from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, ThreadClass, tell
 from cachemon.qemu import proc
 from cachemon.qemu.command_lines import WAIT_SECONDS, CommandLine, CommandLines, Process
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
-from cachemon.qemu.sightings import Sighting, sighting
+from cachemon.qemu.scan_times import Sighting, sighting
 from cachemon.qemu.thread_table import ThreadTable
 
 __all__ = ["MOST_PROCESSES", "Owners", "QemuFinder"]

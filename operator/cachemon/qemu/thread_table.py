@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from cachemon.model.threads import Thread, classify
 from cachemon.qemu.proc_files import ProcFiles
-from cachemon.qemu.sightings import UNSEEN, Sighting, sighting
+from cachemon.qemu.scan_times import UNSEEN, Sighting, sighting
 
 __all__ = ["ThreadTable"]
 

@@ -13,7 +13,7 @@ from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import argument_parser as retire_flags
 from cachemon.daemon.serving import Serving
-from cachemon.settings import Address
+from cachemon.daemon.settings import Address
 from tests.integration.chart.cases import ALL_OF_PROMETHEUS, CASES, DIGEST, EVERYTHING
 from tests.integration.chart.rendering import objects, one, render
 from tools.manifests import CHART, NAMESPACE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cachemon.cli.main import main as plugin
+from cachemon.plugin.main import main as plugin
 from lab.books import booked_occupancy, reported_occupancy
 from lab.nodes.chart import NAMESPACE
 from lab.nodes.emulated import EMULATOR_NAMESPACE, emulator_pods

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.host.arguments import build_parser
+from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.places import place_of
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
@@ -114,8 +114,8 @@ NOT_RUN = (
     ),
     NotRun(
         r"cachemon host -c qemu\+ssh://\S+ (cpu-resource|--socket) .*|ssh -fnNT -L .*",
-        "there is no second host that takes ssh; tests/unit/host/test_socket.py runs commands over a socket as ssh "
-        "forwards one",
+        "there is no second host that takes ssh; tests/unit/host/agent/test_socket_server.py runs commands over a "
+        "socket as ssh forwards one",
         _names_the_socket_that_ssh_forwards,
     ),
     NotRun(r"export KUBECONFIG=.*", "`make demo` prints it with the paths of that run", _is_bash),

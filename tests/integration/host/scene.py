@@ -72,7 +72,7 @@ class Scene:
 
     def run(self, *words: str, stdin: str = "") -> Done:
         """Run `cachemon host WORDS`."""
-        command = [sys.executable, "-m", "cachemon.host.main", "host", f"--connect={self.host.uri}"]
+        command = [sys.executable, "-m", "cachemon.host.commands.main", "host", f"--connect={self.host.uri}"]
         done = run([*command, f"--socket={self.agent.socket}", *words], seconds=_COMMAND_SECONDS, input=stdin)
         return Done(done.stdout, done.stderr, done.returncode)
 

@@ -36,7 +36,7 @@ ALL = parse_group({"name": "all", "vcpus": "all"})
 IN_METADATA = metadata('id="web" vcpus="0"', 'id="io" threads="IOThread,Emulator"')
 SECOND = parse_group({"name": "second", "vcpus": "1"})
 SEED = 7
-UNIT = Path(str(files("cachemon.host").joinpath("cachemon-host.service")))
+UNIT = Path(str(files("cachemon.host.agent").joinpath("cachemon-host.service")))
 
 
 @pytest.fixture

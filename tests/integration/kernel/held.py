@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import Reading
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mon_data import CounterReader
 from tests.integration.kernel.machine import Machine
 
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")

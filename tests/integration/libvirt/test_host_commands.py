@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
-from cachemon.host.session import Libvirt
+from cachemon.host.commands.host_session import Libvirt
 from cachemon.libvirt.connection import Connection, open_connection
 from cachemon.libvirt.domain_xml import read_domain
-from tests.unit.host.fake_host import Done, FakeAgent, run
+from tests.unit.host.commands.fake_host import Done, FakeAgent, run
 
 MONITORS = "<monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/>"
 CPUTUNE = f"<cputune><cachetune vcpus='0-1'>{MONITORS}</cachetune></cputune>"

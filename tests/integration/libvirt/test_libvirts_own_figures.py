@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.model.domstats import BlockUse, GroupUse, KeyStyle, keys_of
+from cachemon.model.domstats_keys import BlockUse, GroupUse, KeyStyle, keys_of
 from lab.emulator import Emulator
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost, VirshError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.metric_families import FAMILIES
-from cachemon.controller.metrics import Metrics
+from cachemon.telemetry.families import FAMILIES
+from cachemon.telemetry.operator_metrics import Metrics
 from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels
 
 NAMES = {family.name for family in FAMILIES} | {

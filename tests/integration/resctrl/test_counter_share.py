@@ -8,11 +8,11 @@ import pytest
 
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.layout import GroupState
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
-from cachemon.resctrl.assignment import parse_assignments
+from cachemon.resctrl.mbm_assignments import parse_assignments
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads

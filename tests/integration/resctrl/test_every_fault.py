@@ -10,11 +10,11 @@ import pytest
 from cachemon.agent.targets import BoundLayout, BoundTarget
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, NodeFacts
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.model.errors import CachemonError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.integration.emulator.fakes import MI, Box
 from tests.integration.resctrl.in_process import RESCTRL, KernelCalls

@@ -7,15 +7,15 @@ import pytest
 
 from cachemon.engine.figures import OCCUPANCY
 from cachemon.engine.layout import GroupState
-from cachemon.engine.reconcile import Reconciler
-from cachemon.engine.sample import Sampler
-from cachemon.host.domains import DomainLayout, WatchedDomain, targets_of
-from cachemon.host.sample import MonitorSampler
-from cachemon.host.words import ON_A_HOST
+from cachemon.engine.reconciler import Reconciler
+from cachemon.engine.sampler import Sampler
+from cachemon.host.agent.host_terms import ON_A_HOST
+from cachemon.host.agent.monitor_sampler import MonitorSampler
+from cachemon.host.agent.watched_domains import DomainLayout, WatchedDomain, targets_of
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.qemu.domains import Domains
+from cachemon.qemu.domain_processes import Domains
 from cachemon.resctrl.tree import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu

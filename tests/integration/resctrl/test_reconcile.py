@@ -8,8 +8,8 @@ import pytest
 from cachemon.agent.targets import BoundLayout, BoundTarget
 from cachemon.engine.figures import TOTAL_TRAFFIC, Figures
 from cachemon.engine.layout import GroupState
-from cachemon.engine.sample import Sampler
-from cachemon.model.counters import Gap
+from cachemon.engine.sampler import Sampler
+from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.readings import Missing

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.engine.layout import GroupState
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock

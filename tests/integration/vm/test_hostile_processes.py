@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from lab.vms.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
 from lab.vms.launcher import container_id
 from lab.vms.lock_holder import lock_holders

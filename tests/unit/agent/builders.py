@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cachemon.agent.kubevirt_terms import ON_A_NODE
 from cachemon.agent.targets import BoundLayout, BoundTarget
-from cachemon.agent.words import ON_A_NODE
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
-from cachemon.engine.reconcile import Reconciler
+from cachemon.engine.reconciler import Reconciler
 from cachemon.model.api import CacheMonitorGroup, parse_cache_monitor_group
 from cachemon.model.groups import parse_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from cachemon.resctrl.tree import ResctrlTree
 
 NODE = "node01"

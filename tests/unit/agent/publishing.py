@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from cachemon.agent.pacing import Writes
-from cachemon.agent.publish import Publisher
+from cachemon.agent.status_writer import Publisher
 from cachemon.agent.targets import BoundLayout
+from cachemon.daemon.backoff import Writes
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupState
 from cachemon.kube.outage import FailureRun

@@ -5,8 +5,8 @@ import pytest
 
 from cachemon.agent.config import parse_config
 from cachemon.daemon.serving import Serving
+from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Address
 
 NODE = ["--node-name", "node01"]
 

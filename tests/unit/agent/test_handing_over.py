@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from cachemon.agent.kubevirt_terms import ON_A_NODE
 from cachemon.agent.targets import BoundTarget, BoundTargetLayout, is_handing_over
-from cachemon.agent.words import ON_A_NODE
-from cachemon.engine.judgement import Carried, RmidCount, cells_by_group, judge, presences_of
+from cachemon.engine.group_states import Carried, RmidCount, cells_by_group, judge, presences_of
 from cachemon.engine.layout import wishes_of
 from cachemon.model.cells import split
 from cachemon.model.mon_groups import Observed

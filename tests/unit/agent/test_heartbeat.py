@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from cachemon.agent.heartbeat import Heartbeat
-from cachemon.agent.pacing import Writes
 from cachemon.agent.targets import BoundLayout
+from cachemon.daemon.backoff import Writes
 from cachemon.engine.figures import Figures
 from cachemon.kube.outage import FailureRun
-from cachemon.kube.token import NodeClaim
+from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import ObjectName
 from cachemon.model.errors import (
     KubeConflictError,

@@ -13,7 +13,7 @@ import pytest
 
 from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, parse_bound_group, targets_of
 from cachemon.controller.decision import decide, parse_stored_group
-from cachemon.controller.sighting import see
+from cachemon.controller.report_times import see
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import CacheMonitorGroup, ObjectName

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.agent import Agent
-from cachemon.engine.sample import Sampler
+from cachemon.engine.sampler import Sampler
 from cachemon.kube.client import WatchEvent
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree import ResctrlTree
 from tests.unit.agent.builders import make_object
 from tests.unit.agent.test_agent import Server, make_agent, mount

@@ -6,7 +6,7 @@ from typing import Any
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.sighting import Moment, Report, Sighting
+from cachemon.controller.report_times import Moment, Report, Sighting
 from cachemon.controller.store import Store
 from cachemon.controller.vmi import LauncherPod, Migration, Vmi
 from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName, Resource

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cachemon.controller.binding import Binding, bind, find_place
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.sighting import ALLOWANCE_SECONDS, Report
+from cachemon.controller.report_times import ALLOWANCE_SECONDS, Report
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import ObjectName
 from tests.unit.controller.builders import NOW, agent, migration, pod, roles, vmi

@@ -1,7 +1,7 @@
 from typing import Any
 
 from cachemon.controller.decision import Decision, decide, parse_stored_group
-from cachemon.controller.sighting import see
+from cachemon.controller.report_times import see
 from cachemon.controller.vmi import Vmi
 from tests.unit.controller.builders import NOW, agent, at, condition, figures, group_object, moment, pod, vmi
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cachemon.controller.main import Config, main, parse_config
+from cachemon.daemon.logs import configure_logs
 from cachemon.daemon.serving import Serving
-from cachemon.logs import configure_logs
+from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
-from cachemon.settings import Address
 
 
 def test_without_flags_it_runs_as_the_pods_service_account_and_serves_nothing() -> None:

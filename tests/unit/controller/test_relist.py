@@ -4,12 +4,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from cachemon.controller.metrics import Metrics
 from cachemon.controller.relist import Relister
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeGoneError, KubeNotFoundError, KubeUnreachableError
+from cachemon.telemetry.operator_metrics import Metrics
 from tests.unit import virtual_time
 from tests.unit.controller.builders import group_object, moment, pod_object, vmi_object
 

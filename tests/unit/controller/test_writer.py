@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.controller.metrics import Metrics
-from cachemon.controller.queue import FairQueue
+from cachemon.controller.fair_queue import FairQueue
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource, name_of
@@ -20,6 +19,7 @@ from cachemon.model.errors import (
     KubeTimeoutError,
     KubeUnreachableError,
 )
+from cachemon.telemetry.operator_metrics import Metrics
 from tests.unit import virtual_time
 from tests.unit.controller.builders import (
     at,

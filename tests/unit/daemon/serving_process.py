@@ -4,10 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from cachemon.daemon.page import RenderedPage
+from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import Serving, serve_program
+from cachemon.daemon.settings import Address
 from cachemon.model.access import Access
-from cachemon.settings import Address
 
 PAGE = b"# a page\n" * 110_000
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from cachemon.daemon.doorkeeper import Limits
+from cachemon.daemon.connection_limits import Limits
 from lab.ports import LOOPBACK, free_ports
 from lab.repository import REPOSITORY
 from lab.wait import until

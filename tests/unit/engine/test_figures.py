@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.agent.targets import BoundLayout
-from cachemon.engine.accumulate import Accumulator
 from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
 from cachemon.engine.layout import GroupState, NodeFacts
+from cachemon.engine.rates import Accumulator
 from cachemon.engine.reading_plan import compile_plan
-from cachemon.model.counters import Gap
+from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
-from cachemon.resctrl.counters import Sweep
+from cachemon.resctrl.mon_data import Sweep
 from tests.unit.agent.builders import BLOCKS, FACTS, cell, make_group, make_layout, make_object, make_target
 
 ROOT_GROUP = MonGroupName(ROOT, "")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cachemon.engine.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
-from cachemon.host.domains import DomainLayout, WatchedDomain, watch
+from cachemon.host.agent.watched_domains import DomainLayout, WatchedDomain, watch
 from cachemon.libvirt.domain_xml import OwnMonitor
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.groups import MonitoringGroup, parse_group

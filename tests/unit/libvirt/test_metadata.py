@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from cachemon.libvirt.document import read_document
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata, write_groups
+from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.cpu_resource import CpuResourceRequest, Scope, parse_request
+from cachemon.model.cpu_resource_request import CpuResourceRequest, Scope, parse_request
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, parse_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup, plan_creation, plan_removal, scope_of

@@ -8,7 +8,7 @@ from cachemon.model.cells import ranked
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, Release, Remove
-from cachemon.model.ration import Shortage
+from cachemon.model.rmids import Shortage
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.model.worlds import (
     SimulatedKernel,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
 from cachemon.qemu.discovery import MOST_PROCESSES, QemuFinder
-from cachemon.qemu.pods import Pods
+from cachemon.qemu.pod_processes import Pods
 from cachemon.qemu.proc_files import read_file
 from lab.repository import REPOSITORY
 from lab.wait import until
@@ -331,7 +331,7 @@ def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_
         "from pathlib import Path\n"
         "from cachemon.model.errors import ProcUnreadableError\n"
         "from cachemon.qemu.discovery import QemuFinder\n"
-        "from cachemon.qemu.pods import Pods\n"
+        "from cachemon.qemu.pod_processes import Pods\n"
         "root = Path(sys.argv[1])\n"
         "try: print(QemuFinder(root, Pods(root)).find({'x': 'y'}))\n"
         "except ProcUnreadableError as err: print(err.reason)"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cachemon.model.errors import ResctrlError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Missing
-from cachemon.resctrl.counters import CounterReader
+from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.topology import parse_size, read_cache_blocks
 from cachemon.resctrl.tree import Outcome, ResctrlTree
 from cachemon.resctrl.tree_reader import block_directory

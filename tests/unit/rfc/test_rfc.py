@@ -9,9 +9,9 @@ from typing import Protocol
 import pytest
 
 from cachemon.model.groups import parse_groups
-from tests.unit.cli.fake_api import GROUPS, VMIS, Plugin, cmg, group_status, vmi
-from tests.unit.cli.fake_api import block as status_block
-from tests.unit.host.fake_host import Host, block, group
+from tests.unit.host.commands.fake_host import Host, block, group
+from tests.unit.plugin.fake_api import GROUPS, VMIS, Plugin, cmg, group_status, vmi
+from tests.unit.plugin.fake_api import block as status_block
 
 EXAMPLE = {"vcpus_2": "2", "vcpus_1": "1", "vcpus_0,3": "0,3"}
 """The groups of vm3 in the RFC."""

@@ -1,0 +1,298 @@
+"""What the agent writes to the API: figures and states as status fields. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from cachemon import __version__
+from cachemon.agent.targets import BoundLayout, BoundTargetLayout
+from cachemon.agent.top_vmis import exact, heaviest_groups, heaviest_vmis, heaviest_vmis_of_block
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.engine.layout import GroupLayout, GroupState
+from cachemon.model.api import MONITORED, READY
+from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import GroupKey, MonitoringGroup
+from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
+from cachemon.model.reasons import Reason
+from cachemon.model.times import format_time
+from cachemon.model.units import format_bytes, format_rate
+
+__all__ = ["Signature", "group_status", "monitored_condition", "node_condition", "node_status", "signature"]
+
+LONGEST_MESSAGE = 1024
+LONGEST_CONDITION = 4096
+LONGEST_BLOCKS = 256
+LONGEST_CPUS = 1024  # half a list would be wrong
+
+
+def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> Condition:
+    """Whether every group of the object is fully monitored, and if not, which and why.
+
+    Args:
+        layout: how the object's groups stand.
+        period_seconds: how often the figures are renewed; what is longer than the spec asks is explained.
+    """
+    condition = _stand(layout)
+    wanted = layout.target.object.status_period_seconds
+    if period_seconds <= wanted:
+        return condition
+    slow = (
+        f"; renewed every {period_seconds} s instead of {wanted} s: writing the groups of this namespace takes more "
+        "than its share of what the node's agent may write; ask for longer periods (`spec.statusPeriodSeconds`)"
+    )
+    return replace(condition, message=condition.message[: LONGEST_CONDITION - len(slow)] + slow)
+
+
+def _stand(layout: BoundTargetLayout) -> Condition:
+    problem = layout.target.object.problem
+    if problem:
+        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_told(problem)}; correct spec.groups")
+    lacking = [
+        (group.reason, f"{group.group.name}: {group.message}") for group in layout.groups if group.reason is not None
+    ]
+    if refused := layout.target.refused:
+        lacking.insert(0, (Reason.TOO_MANY_GROUPS, _refusal(len(refused), len(layout.groups) + len(refused))))
+    if not lacking:
+        return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
+    told = "; ".join(message for _, message in lacking)
+    return Condition(MONITORED, "False", lacking[0][0], _told(told, LONGEST_CONDITION))
+
+
+def _refusal(refused: int, of: int) -> str:
+    return (
+        f"{refused} of {of} groups are refused: a VMI has at most {MOST_GROUPS} groups over all its "
+        "CacheMonitorGroups, those of policies first, then those of the oldest objects; delete groups that "
+        "nobody needs"
+    )
+
+
+def _told(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """As much as the schema takes; "?" for what no terminal should get: names of others' mon_groups may have it."""
+    return "".join(character if character.isprintable() else "?" for character in text[:longest])
+
+
+class Signature(NamedTuple):
+    """What makes a report urgent when it changes.
+
+    Attributes:
+        state: the states of the groups, and what they are about.
+        lacking: which figures there are none of, and why; no figure itself.
+    """
+
+    state: tuple[object, ...]
+    lacking: tuple[object, ...]
+
+
+def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
+    """Of an object's report. Derives no figure of groups that lack none."""
+    state = tuple(
+        (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
+        for group in layout.groups
+    )
+    refused = tuple(group.name for group in layout.target.refused)
+    return Signature((layout.target.object.generation, refused, *state), tuple(_lacking(layout, figures)))
+
+
+def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
+    for group in layout.groups:
+        key = GroupKey(layout.uid, group.group.name)
+        for block in figures.groups.get(key, ()) if key in figures.lacking else ():
+            if isinstance(block.occupancy, Missing):
+                yield group.group.name, block.block.id, block.occupancy
+            for event, traffic in block.traffic.items():
+                if traffic.bytes_per_second is None:
+                    yield group.group.name, block.block.id, event
+
+
+def group_status(
+    layout: BoundTargetLayout, figures: Figures, now: str, *, period_seconds: int | None = None
+) -> dict[str, Any]:
+    """The agent's part of a CacheMonitorGroup's status, whole: fields left out are removed by the apply.
+
+    Args:
+        layout: how the object's groups stand.
+        figures: the newest sample.
+        now: RFC 3339 time for a condition that changes.
+        period_seconds: how often this is renewed; None for what the spec asks.
+    """
+    obj = layout.target.object
+    period_seconds = period_seconds or obj.status_period_seconds
+    condition = render_condition(
+        monitored_condition(layout, period_seconds), before=obj.raw_conditions, generation=obj.generation, now=now
+    )
+    return {
+        "observedTime": format_time(figures.wall_time),
+        "statusPeriodSeconds": period_seconds,
+        "summary": _summary(layout, figures),
+        "groups": [
+            *(
+                _group(group, figures.groups.get(GroupKey(layout.uid, group.group.name), ()))
+                for group in layout.groups
+            ),
+            *map(_refused_group, layout.target.refused),
+        ],
+        "conditions": [condition],
+    }
+
+
+def _summary(layout: BoundTargetLayout, figures: Figures) -> dict[str, str]:
+    monitored = sum(group.state is GroupState.MONITORED for group in layout.groups)
+    summary = {"groups": f"{monitored}/{len(layout.groups) + len(layout.target.refused)}"}
+    by_block = figures.objects.get(layout.uid, {})
+    if by_block:
+        summary["blocks"] = _blocks(by_block)
+        occupancy = total(by_block.values())
+        if not isinstance(occupancy, Missing):
+            summary["occupancy"] = format_bytes(occupancy)
+    rate = figures.rates.get(layout.uid)
+    if rate is not None:
+        summary["memoryBandwidth"] = format_rate(rate)
+    return summary
+
+
+def _blocks(by_block: Mapping[int, Reading]) -> str:
+    shown = [
+        f"{id_}={reading if isinstance(reading, Missing) else format_bytes(reading)}"
+        for id_, reading in by_block.items()
+    ]
+    while len(",".join(shown)) > LONGEST_BLOCKS:
+        shown = [*shown[:-2], "..."]
+    return ",".join(shown)
+
+
+def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]:
+    status: dict[str, Any] = {"name": layout.group.name, "state": str(layout.state), "threads": layout.threads}
+    if layout.group.wants_vcpus:
+        status["vcpus"] = list(layout.vcpus)
+    if layout.reason:
+        status["reason"] = layout.reason
+        status["message"] = _told(layout.message)
+    figures = [_block_figure(block) for block in blocks]
+    if figures:
+        status["cacheBlocks"] = figures
+    return status
+
+
+def _refused_group(group: MonitoringGroup) -> dict[str, Any]:
+    """As little as can be said: a tenant may have any number of them, and the condition has the message."""
+    return {"name": group.name, "state": str(GroupState.REFUSED), "reason": str(Reason.TOO_MANY_GROUPS)}
+
+
+def _block_figure(figure: BlockFigure) -> dict[str, Any]:
+    status = _block(figure.block)
+    if isinstance(figure.occupancy, Missing):
+        status["reading"] = str(figure.occupancy)
+    else:
+        status["reading"] = VALID
+        if figure.occupancy is not None:
+            status["occupancyBytes"] = exact(figure.occupancy)
+    bandwidth = {
+        field: exact(traffic.bytes_per_second)
+        for event, field in ((TOTAL_TRAFFIC, "totalBytesPerSecond"), (LOCAL_TRAFFIC, "localBytesPerSecond"))
+        if (traffic := figure.traffic.get(event)) and traffic.bytes_per_second is not None
+    }
+    if bandwidth:
+        status["memoryBandwidth"] = bandwidth
+    return status
+
+
+def _block(block: CacheBlock) -> dict[str, Any]:
+    status: dict[str, Any] = {"level": block.level, "id": block.id}
+    if block.capacity_bytes is not None:
+        status["capacityBytes"] = block.capacity_bytes
+    return status
+
+
+def node_condition(layout: BoundLayout) -> Condition:
+    """Whether the node's cache can be monitored."""
+    if layout.node.unavailable:
+        return Condition(READY, "False", layout.node.unavailable.reason, _told(str(layout.node.unavailable)))
+    events = ", ".join(layout.node.events)
+    return Condition(
+        READY, "True", Reason.MONITORING_AVAILABLE, f"{len(layout.node.blocks)} cache blocks, events {events}"
+    )
+
+
+def node_status(
+    layout: BoundLayout,
+    figures: Figures,
+    *,
+    period_seconds: int,
+    before: Iterable[Mapping[str, Any]],
+    now: str,
+) -> dict[str, Any]:
+    """The status of the node's CacheMonitorNode, whole.
+
+    Args:
+        layout: what is monitored, and what the kernel offers.
+        figures: the newest sample.
+        period_seconds: how often this is renewed.
+        before: conditions as they were written last.
+        now: RFC 3339 time for a condition that changes.
+    """
+    node = layout.node
+    status: dict[str, Any] = {
+        "observedTime": format_time(figures.wall_time),
+        "statusPeriodSeconds": period_seconds,
+        "agentVersion": __version__,
+        "conditions": [render_condition(node_condition(layout), before=before, generation=None, now=now)],
+    }
+    if node.unavailable:
+        return status
+    taken = node.own_mon_groups + node.other_rmids
+    status |= {
+        "monitoringEvents": list(node.events),
+        "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
+        "cacheBlocks": _node_blocks(layout, figures),
+        "summary": {
+            "rmids": f"{taken}/{node.num_rmids}",
+            "events": ",".join(node.events),
+            "blocks": _node_summary(figures),
+        },
+    }
+    if vmis := heaviest_vmis(layout, figures):
+        status["heaviestVMIs"] = vmis
+        status["summary"]["heaviestVMI"] = _most(vmis[0])
+    if node.assign_mode:
+        status["counterAssignMode"] = node.assign_mode
+    return status
+
+
+def _most(vmi: Mapping[str, Any]) -> str:
+    return f"{vmi['namespace']}/{vmi['name']}={format_bytes(vmi['occupancyBytes'])}"
+
+
+def _node_summary(figures: Figures) -> str:
+    return ",".join(
+        f"{figure.block.id}="
+        + (str(figure.occupancy) if isinstance(figure.occupancy, Missing) else format_bytes(figure.occupancy))
+        + (f"/{format_bytes(figure.block.capacity_bytes)}" if figure.block.capacity_bytes else "")
+        for figure in figures.node
+    )[:LONGEST_BLOCKS]
+
+
+def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
+    blocks = []
+    for figure in figures.node:
+        worst = total((figure.occupancy, figure.monitored))
+        status = _block(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
+        if 0 < len(figure.block.cpus) <= LONGEST_CPUS:
+            status["cpus"] = figure.block.cpus
+        if not isinstance(figure.occupancy, Missing):
+            status["occupancyBytes"] = exact(figure.occupancy)
+        if not isinstance(figure.monitored, Missing):
+            status["monitoredBytes"] = exact(figure.monitored)
+            if not isinstance(figure.occupancy, Missing):
+                status["unattributedBytes"] = exact(figure.occupancy - figure.monitored)
+        if vmis := heaviest_vmis_of_block(layout, figures, figure.block.id):
+            status["heaviestVMIs"] = vmis
+        if groups := heaviest_groups(layout, figures, figure.block.id):
+            status["heaviestGroups"] = groups
+        blocks.append(status)
+    return blocks
+
+
+def _count(groups: Iterable[object]) -> str:
+    number = len(tuple(groups))
+    return f"{number} group" if number == 1 else f"{number} groups"

@@ -1,0 +1,116 @@
+"""Between libvirt's domain XML and monitoring groups: what `import` and `export` share, wherever groups are kept."""
+
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from cachemon.commands.backend import Terminal
+from cachemon.model.cpu_resource_request import check_name
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import MonitoringGroup, render_group
+from cachemon.model.kept_groups import check_new_group
+
+__all__ = ["STDIN", "chosen_groups", "print_export", "read_content", "read_groups", "where_of"]
+
+STDIN = "-"
+
+
+def where_of(path: str) -> str:
+    """A file, in words."""
+    return "stdin" if path == STDIN else path
+
+
+def read_content(path: str, stdin: TextIO) -> bytes:
+    """A file, or stdin; no more than is looked at.
+
+    Raises:
+        InvalidInputError: it can't be read.
+    """
+    from cachemon.libvirt.xml_document import LARGEST_DOCUMENT_BYTES  # noqa: PLC0415  lxml is an extra, and takes its time
+
+    limit = LARGEST_DOCUMENT_BYTES + 1
+    try:
+        if path == STDIN:
+            buffer = getattr(stdin, "buffer", None)
+            return bytes(buffer.read(limit)) if buffer else stdin.read(limit).encode()
+        with Path(path).open("rb") as file:
+            return file.read(limit)
+    except OSError as err:
+        raise InvalidInputError(f"can't be read: {err.strerror or err}") from err
+
+
+def read_groups(
+    text: bytes, where: str, terminal: Terminal, *, with_metadata: bool = False
+) -> tuple[str, tuple[MonitoringGroup, ...]]:
+    """Name of a domain, and the groups of the monitors in its XML; what was left out is remarked.
+
+    Args:
+        text: the XML.
+        where: it is from.
+        terminal: takes remarks.
+        with_metadata: whether groups in its metadata count too. Of two of the same vCPUs the monitor is left out:
+            the other has the name that a person gave.
+
+    Raises:
+        InvalidInputError: it is no domain XML, its monitors break a rule, or a group has a name that can't be kept.
+    """
+    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  see above
+    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
+
+    try:
+        found = read_domain(text)
+        kept = read_metadata(text) if with_metadata else ()
+        parts = {(group.vcpus, group.all_vcpus, group.threads) for group in kept}
+        groups = (
+            *kept,
+            *(it for it in found.groups if (it.vcpus, it.all_vcpus, it.threads) not in parts),
+        )
+        for group in groups:
+            if "name" in render_group(group):
+                check_name(group.name)
+            check_new_group(group, (other for other in groups if other is not group))
+    except InvalidInputError as err:
+        raise InvalidInputError(f"{where}: {err}") from err
+    for remark in found.remarks:
+        terminal.remark(f"{where}: {remark}")
+    if not groups:
+        what = "monitors and no groups" if with_metadata else "monitors"
+        terminal.remark(f"{where}: domain {found.name} has no {what}; nothing to import")
+    return found.name, groups
+
+
+def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> list[MonitoringGroup]:
+    """The groups of these names, each once; all where no name is given.
+
+    Raises:
+        InvalidInputError: there is none of a name.
+    """
+    found = list(dict.fromkeys(groups))
+    there = {group.name for group in found}
+    if unknown := [name for name in names if name not in there]:
+        raise InvalidInputError(f"there is no group {unknown[0]!r}; there is: {', '.join(sorted(there))}")
+    return [group for group in found if not names or group.name in names]
+
+
+def print_export(
+    groups: Sequence[MonitoringGroup], max_vcpus: int | None, args: Namespace, stdin: TextIO, terminal: Terminal
+) -> None:
+    """Print groups as libvirt's XML: a `<cputune>`, or the domain's XML that `--into` names with them in it.
+
+    Raises:
+        InvalidInputError: libvirt can't have these groups, or the XML can't be read.
+    """
+    from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups  # noqa: PLC0415  see above
+
+    form = Form(args.form)
+    if args.into:
+        try:
+            exported = insert_groups(read_content(args.into, stdin), groups, form)
+        except InvalidInputError as err:
+            raise InvalidInputError(f"{args.into}: {err}") from err
+    else:
+        exported = export_groups(groups, max_vcpus, form)
+    for remark in exported.remarks:
+        terminal.remark(remark)
+    terminal.say(exported.xml)

@@ -1,0 +1,1 @@
+"""The agent of a plain libvirt host: cachemon host agent."""

@@ -1,0 +1,264 @@
+"""The agent of a plain libvirt host: what libvirt and the commands want goes into the engine's loops."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from cachemon import __version__
+from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.secret_token import SecretToken
+from cachemon.daemon.serving import health_route, serve_metrics
+from cachemon.daemon.tls import FileCertificate
+from cachemon.engine.cycle import Cycle, Periods
+from cachemon.engine.figures import Figures
+from cachemon.engine.layout import Layout
+from cachemon.engine.reconciler import Reconciler
+from cachemon.engine.sampler import Sampler
+from cachemon.host.agent.config import Config
+from cachemon.host.agent.domain_watcher import Connect, DomainWatcher, Listing
+from cachemon.host.agent.host_metrics import HostMetrics
+from cachemon.host.agent.host_terms import ON_A_HOST
+from cachemon.host.agent.live_groups import LiveGroups
+from cachemon.host.agent.monitor_sampler import MonitorSampler
+from cachemon.host.agent.report import Snapshot, report_of
+from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
+from cachemon.host.agent.systemd_notify import Notifier
+from cachemon.host.agent.watched_domains import (
+    DomainLayout,
+    DomainTarget,
+    WatchedDomain,
+    check_live_group,
+    targets_of,
+    watch,
+)
+from cachemon.host.wire import Report
+from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
+from cachemon.model.groups import MonitoringGroup
+from cachemon.qemu.domain_processes import Domains
+from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.tree import ResctrlTree
+
+__all__ = ["HostAgent"]
+
+log = logging.getLogger(__name__)
+
+_ALIVE_SECONDS = 10.0
+
+
+class HostAgent:
+    """One host's agent.
+
+    Args:
+        config: settings.
+        connect: opens a connection to libvirt.
+        notifier: tells the service manager.
+    """
+
+    def __init__(self, config: Config, connect: Connect, notifier: Notifier) -> None:
+        self._config = config
+        self._notifier = notifier
+        self._domains = Domains(config.proc, config.state_dir)
+        self._live = LiveGroups(config.runtime_dir, self._domains)
+        self._listing = Listing()
+        self._heard = asyncio.Event()
+        self._was_told = asyncio.Event()
+        self._has_sampled = asyncio.Event()
+        self._is_ready = False
+        tree, self._claim = ResctrlTree(config.resctrl), Claim(config.resctrl)
+        self._monitors = MonitorSampler(tree, config.rate_window_seconds)
+        metrics = HostMetrics(
+            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
+        )
+        self._page = RenderedPage(metrics.prepare)
+        self._cycle = Cycle(
+            Reconciler[WatchedDomain](
+                tree, config.proc, config.sysfs, self._domains, ON_A_HOST, budget=config.rmid_budget
+            ),
+            Sampler(tree, config.rate_window_seconds),
+            self._claim,
+            self._targets,
+            Periods(config.sample_seconds, config.scan_seconds),
+            told=self._sampled,
+            counted=self._page.changed,
+            also_sample=self._sample_monitors,
+        )
+        self._theirs: tuple[DomainLayout, Figures] = (Layout(), Figures())
+        self._loop = asyncio.get_running_loop()
+        self._watcher = DomainWatcher(connect, self._hear_from_thread)
+
+    async def run(self) -> None:
+        """Work until cancelled; mon_groups and --live groups stay for the next agent."""
+        with suppress(ResctrlError):  # told when it is tried again
+            if self._claim.hold():
+                self._live.load()
+        listener = listen(self._config.socket, self._config.socket_group)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                serve_socket(listener, self, tasks)
+                self._serve_metrics(tasks)
+                self._watcher.start()
+                for loop in (self._reconcile, self._cycle.sample, self._tell_that_ready, self._tell_that_alive):
+                    tasks.create_task(loop())
+        finally:
+            self._notifier.stopping()
+            self._watcher.stop()
+            self._monitors.close()
+            listener.close()
+            self._config.socket.unlink(missing_ok=True)
+
+    def _serve_metrics(self, tasks: asyncio.TaskGroup) -> None:
+        config = self._config
+        if config.metrics is None:
+            return
+        serve_metrics(
+            config.metrics,
+            self._page,
+            tasks,
+            judge=SecretToken(config.metrics_token_file) if config.metrics_token_file else None,
+            certificate=FileCertificate(config.metrics_tls_directory) if config.metrics_tls_directory else None,
+            flag="--metrics",
+            also=[health_route(self._sickness)],
+        )
+
+    def report(self) -> Report:
+        """All that is known of the running domains."""
+        runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._listing.domains})
+        live = self._live.by_domain()
+        domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._listing.domains]
+        return report_of(domains, self._snapshot, runs, self._waiting or self._problem)
+
+    def status(self) -> Mapping[str, Any]:
+        """How the agent is."""
+        node, pulse = self._snapshot.layout.node, self._cycle.pulse
+        return {
+            "version": __version__,
+            "libvirt": self._config.connect,
+            "resctrl": str(self._config.resctrl),
+            "problem": self._waiting or self._problem or self._sickness() or str(node.unavailable or ""),
+            "domains": len(self._listing.domains),
+            "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
+            "reconciles": pulse.reconciles,
+            "samples": pulse.samples,
+        }
+
+    def create_live(self, uuid: str, group: MonitoringGroup) -> None:
+        """Keep a group for the run of a domain; see HostBackend."""
+        self._check_has_begun()
+        domain = self._running(uuid)
+        run = self._domains.runs_of({uuid: domain.guest_name}).get(uuid)
+        if run is None:
+            raise DomainNotFoundError(
+                f"the QEMU of domain {domain.guest_name} is not found by libvirt's pid file in "
+                f"{self._config.state_dir}; --state-dir of the agent says where libvirt keeps them"
+            )
+        try:
+            check_live_group(domain, group)
+        except InvalidInputError as err:
+            raise GroupTakenError(str(err)) from err
+        self._live.add(uuid, run, group)
+        log.info("domain %s has --live group %s", domain.guest_name, group.name)
+        self._cycle.targets_changed()
+
+    def destroy_live(self, uuid: str, name: str) -> None:
+        """End such a group; see HostBackend."""
+        self._check_has_begun()
+        domain = self._running(uuid)
+        if not self._live.remove(uuid, name):
+            names = ", ".join(sorted(domain.live_names)) or "none"
+            raise DomainNotFoundError(f"domain {domain.guest_name} has no --live group {name!r}; there is: {names}")
+        log.info("domain %s has --live group %s no longer", domain.guest_name, name)
+        self._cycle.targets_changed()
+
+    @property
+    def _waiting(self) -> str:
+        """What a second agent has to say: the first may still write what this one is to take up."""
+        if not self._cycle.is_second:
+            return ""
+        return f"another agent works on {self._config.resctrl}, and this one waits for its end; ask that one"
+
+    def _check_has_begun(self) -> None:
+        if not self._live.is_loaded:
+            raise NotYetError(self._waiting or self._problem or "the agent has just started; try again")
+
+    def _running(self, uuid: str) -> WatchedDomain:
+        for domain in self._listing.domains:
+            if domain.uuid == uuid:
+                return watch(domain, self._live.by_domain().get(uuid, ()))
+        why = f" ({self._problem})" if self._problem else ""
+        raise DomainNotFoundError(f"the agent knows of no running domain with UUID {uuid}{why}; see `virsh list`")
+
+    @property
+    def _problem(self) -> str:
+        if self._listing.problem or self._listing.was_told:
+            return self._listing.problem
+        return "libvirt has not answered yet"
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(*self._cycle.sampled, *self._theirs)
+
+    def _hear_from_thread(self, listing: Listing) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._hear, listing)
+
+    def _hear(self, listing: Listing) -> None:
+        """In the event loop: the watcher has a new listing."""
+        self._listing = listing
+        self._heard.set()
+        if listing.was_told:
+            self._was_told.set()
+            self._cycle.targets_changed()
+        if self._is_ready:
+            self._notifier.status(self._in_a_line())
+
+    def _targets(self) -> Sequence[DomainTarget]:
+        if not self._live.is_loaded:  # an agent before us has written until its end
+            self._live.load()
+        return targets_of(self._listing.domains, self._live.by_domain())
+
+    async def _reconcile(self) -> None:
+        """Never before libvirt has answered: what is not yet known to be wanted would be removed."""
+        await self._was_told.wait()
+        await self._cycle.reconcile()
+
+    def _sample_monitors(self, layout: DomainLayout) -> None:
+        """In the sampler's thread."""
+        try:
+            self._theirs = self._monitors.sample(layout)
+        except Exception:
+            log.exception("sampling libvirt's own monitors failed; trying again")
+            self._theirs = (Layout(), Figures())
+
+    def _sampled(self) -> None:
+        self._has_sampled.set()
+        if self._cycle.sampled[0].incomplete:
+            self._watcher.look_again()  # a vCPU may have been unplugged: no event tells of it
+
+    def _sickness(self) -> str:
+        """Why /healthz should fail, and the watchdog's word stay out. libvirt's absence is no fault of ours."""
+        return self._cycle.sickness(has_begun=self._was_told.is_set())
+
+    async def _tell_that_ready(self) -> None:
+        """Once all that was wanted has been tried: after the first sample, or when libvirt turns out to be away."""
+        await self._heard.wait()
+        if self._was_told.is_set():
+            await self._has_sampled.wait()
+        self._is_ready = True
+        self._notifier.ready(self._in_a_line())
+        log.info("ready: %s", self._in_a_line())
+
+    async def _tell_that_alive(self) -> None:
+        """To the watchdog, unless a loop stands still."""
+        if self._notifier.watchdog_seconds is None:
+            return
+        while True:
+            if not self._sickness():
+                self._notifier.alive()
+            await asyncio.sleep(min(_ALIVE_SECONDS, self._notifier.watchdog_seconds / 3))
+
+    def _in_a_line(self) -> str:
+        status = self.status()
+        problem = f"; {status['problem']}" if status["problem"] else ""
+        return f"{status['domains']} domains run{problem}"

@@ -1,0 +1,93 @@
+"""libvirt's own monitors: their mon_groups are read, and nothing else is ever done with them.
+
+libvirt makes them when a domain starts, calls them `<machine>-<monitor>` with a machine name of its own
+(`qemu-1-vm1-vcpus_0-2`), puts each vCPU's thread into one and looks at neither again. So a name says nothing for
+sure: a mon_group counts as a monitor's when its threads are exactly the monitor's vCPUs. A monitor of all the vCPUs
+of an allocation has no mon_group: for it libvirt reads the control group.
+"""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from cachemon.engine.layout import GroupLayout, GroupState, Layout, TargetLayout
+from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout
+from cachemon.libvirt.domain_xml import OwnMonitor
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.reasons import Reason
+from cachemon.model.threads import vcpus_of
+
+__all__ = ["Tids", "layout_of_monitors"]
+
+Tids = Callable[[MonGroupName], AbstractSet[int] | None]
+"""The threads in a group; None when it has gone."""
+
+_MACHINE = "qemu-"
+_LONGEST_LIST = 8
+
+
+def layout_of_monitors(layout: DomainLayout, groups: Sequence[MonGroupName], tids: Tids) -> DomainLayout:
+    """What there is to read for libvirt's own monitors, as a layout of its own.
+
+    Args:
+        layout: ours: domains, and the threads of their QEMUs.
+        groups: every control group and mon_group that there is.
+        tids: reads one; asked of those alone that may be libvirt's for such a domain.
+    """
+    theirs = [group for group in groups if not group.is_ours and group != MonGroupName(ROOT, "")]
+    return Layout(
+        node=replace(layout.node, control_groups=()),
+        targets=tuple(_of_domain(it, theirs, tids) for it in layout.targets if it.target.object.own_monitors),
+    )
+
+
+def _of_domain(layout: DomainTargetLayout, theirs: Sequence[MonGroupName], tids: Tids) -> DomainTargetLayout:
+    number = layout.target.object.number
+    likely = [group for group in theirs if f"-{number}-" in (group.name or group.control_group)]
+    held: dict[MonGroupName, AbstractSet[int]] = {}
+    for group in likely:
+        found = tids(group) if (group.name or group.control_group).startswith(_MACHINE) else None
+        if found is not None:
+            held[group] = found
+    return TargetLayout(
+        target=layout.target,
+        groups=tuple(_of_monitor(own, layout, held) for own in layout.target.object.own_monitors),
+        qemus=layout.qemus,
+        has_all_vcpus=layout.has_all_vcpus,
+    )
+
+
+def _of_monitor(
+    own: OwnMonitor, layout: DomainTargetLayout, held: dict[MonGroupName, AbstractSet[int]]
+) -> GroupLayout:
+    threads = {thread.tid: thread for qemu in layout.qemus for thread in qemu.threads if own.group.wants(thread)}
+    vcpus = vcpus_of(threads.values())
+
+    def stands(state: GroupState, reason: Reason | None, message: str, *cells: MonGroupName) -> GroupLayout:
+        return GroupLayout(own.group, state, reason, message, vcpus, len(threads), cells)
+
+    if not layout.qemus:
+        return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, "the domain's QEMU was not found")
+    if not threads:
+        return stands(GroupState.WAITING, Reason.NO_SUCH_THREAD, "none of its vCPUs is plugged in now")
+    kind = "mon_group" if own.has_mon_group else "control group"
+    likely = {group: found for group, found in held.items() if bool(group.name) == own.has_mon_group}
+    exact = sorted(group for group, found in likely.items() if found == threads.keys())
+    if exact:
+        return stands(GroupState.MONITORED, None, "", exact[0])
+    called = [group for group in likely if (group.name or group.control_group).endswith(f"-{own.group.name}")]
+    if not called:
+        return stands(
+            GroupState.WAITING,
+            Reason.LIBVIRT_GROUP_MISSING,
+            f"libvirt has no {kind} for it: it was removed, or resctrl was mounted after the domain's start; libvirt "
+            "makes it anew when the domain is started again",
+        )
+    odd = sorted(likely[called[0]] ^ threads.keys())[:_LONGEST_LIST]
+    return stands(
+        GroupState.DEGRADED,
+        Reason.LIBVIRT_GROUP_DIFFERS,
+        f"libvirt's {kind} {called[0].name or called[0].control_group} does not hold exactly the threads of the "
+        f"vCPUs (not in both: {', '.join(map(str, odd))}), so its numbers are not the monitor's; libvirt makes it "
+        "anew when the domain is started again",
+    )

@@ -1,0 +1,124 @@
+"""What the agent tells of the domains: from the snapshots of the engine to the report of its socket. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.engine.layout import GroupLayout, GroupState, Layout
+from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
+from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import GroupKey, MonitoringGroup
+from cachemon.model.readings import VALID, Missing
+from cachemon.model.reasons import Reason
+from cachemon.model.times import format_time
+from cachemon.qemu.domain_processes import Run
+
+__all__ = ["Snapshot", "report_of"]
+
+_NOT_YET = "the agent has not looked at it yet; it does so within a second"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One sample.
+
+    Attributes:
+        layout, figures: of our groups.
+        their_layout, their_figures: of libvirt's own monitors.
+    """
+
+    layout: DomainLayout = Layout()  # noqa: RUF009  # immutable
+    figures: Figures = Figures()  # noqa: RUF009
+    their_layout: DomainLayout = Layout()  # noqa: RUF009
+    their_figures: Figures = Figures()  # noqa: RUF009
+
+    @property
+    def groups(self) -> Iterator[tuple[WatchedDomain, GroupLayout, Kept, tuple[BlockFigure, ...]]]:
+        """Every group of every domain as it stands, with its figures; libvirt's last."""
+        for target in self.layout.targets:
+            for group in target.groups:
+                kept = target.target.object.kept(group.group.name)
+                yield target.target.object, group, kept, _figures(target, group, self.figures)
+        for target in self.their_layout.targets:
+            for group in target.groups:
+                yield target.target.object, group, "libvirt", _figures(target, group, self.their_figures)
+
+
+def report_of(domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mapping[str, Run], problem: str) -> Report:
+    """The report.
+
+    Args:
+        domains: the running ones as they are wanted now, which may be newer than the snapshot.
+        snapshot: the newest.
+        runs: by UUID the domains' QEMUs, where they are found.
+        problem: what keeps the agent from its work, or empty.
+    """
+    found: dict[tuple[str, MonitoringGroup, Kept], GroupReport] = {}
+    for domain, group, kept, figures in snapshot.groups:
+        found[domain.uuid, group.group, kept] = _group(group, kept, figures)
+    wall_time = snapshot.figures.wall_time
+    return Report(
+        domains=tuple(
+            DomainReport(
+                name=domain.guest_name,
+                uuid=domain.uuid,
+                pid=runs[domain.uuid].pid if domain.uuid in runs else None,
+                groups=tuple(_wanted(domain, found)),
+                problem=domain.problem,
+            )
+            for domain in sorted(domains, key=lambda it: it.guest_name)
+        ),
+        observed_time=format_time(wall_time) if wall_time else "",
+        problem=problem or (str(snapshot.layout.node.unavailable) if snapshot.layout.node.unavailable else ""),
+    )
+
+
+def _wanted(
+    domain: WatchedDomain, found: Mapping[tuple[str, MonitoringGroup, Kept], GroupReport]
+) -> Iterator[GroupReport]:
+    """Every group that the domain should have, also one that is newer than the snapshot."""
+    wanted: list[tuple[MonitoringGroup, Kept]] = [(group, domain.kept(group.name)) for group in domain.groups]
+    wanted += [(own.group, "libvirt") for own in domain.own_monitors]
+    for group in domain.refused:
+        yield GroupReport(
+            group,
+            () if group.wants_vcpus else None,
+            domain.kept(group.name),
+            GroupState.REFUSED,
+            Reason.TOO_MANY_GROUPS,
+            f"a domain has at most {MOST_GROUPS} groups, those of its metadata first; destroy one that nobody needs",
+        )
+    for group, kept in wanted:
+        not_yet = GroupReport(group, () if group.wants_vcpus else None, kept, GroupState.WAITING, "", _NOT_YET)
+        yield found.get((domain.uuid, group, kept), not_yet)
+
+
+def _figures(target: DomainTargetLayout, group: GroupLayout, figures: Figures) -> tuple[BlockFigure, ...]:
+    return figures.groups.get(GroupKey(target.uid, group.group.name), ())
+
+
+def _group(layout: GroupLayout, kept: Kept, figures: Iterable[BlockFigure]) -> GroupReport:
+    return GroupReport(
+        group=layout.group,
+        vcpus=layout.vcpus if layout.group.wants_vcpus else None,
+        kept=kept,
+        state=layout.state,
+        reason=layout.reason or "",
+        message=layout.message,
+        blocks=tuple(map(_block, figures)),
+    )
+
+
+def _block(figure: BlockFigure) -> BlockReport:
+    def traffic(event: str) -> int | None:
+        return figure.traffic[event].total_bytes if event in figure.traffic else None
+
+    occupancy = figure.occupancy
+    return BlockReport(
+        id=figure.block.id,
+        occupancy_bytes=None if isinstance(occupancy, Missing) else occupancy,
+        local_bytes=traffic(LOCAL_TRAFFIC),
+        total_bytes=traffic(TOTAL_TRAFFIC),
+        reading=str(occupancy) if isinstance(occupancy, Missing) else VALID,
+    )

@@ -1,0 +1,182 @@
+"""The agent's socket: HTTP with JSON on a unix socket, whose mode and group say who may ask."""
+
+import asyncio
+import grp
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from cachemon.daemon.connection_limits import Limits
+from cachemon.daemon.http_server import HttpServer
+from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
+from cachemon.host.wire import Report, parse_group_request, render_report
+from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
+from cachemon.model.groups import MonitoringGroup
+
+__all__ = ["GroupTakenError", "HostBackend", "NotYetError", "listen", "serve_socket"]
+
+log = logging.getLogger(__name__)
+
+_MODE = 0o660
+_BACKLOG = 64
+_LIMITS = Limits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
+"""A peer is a user of this host here."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class GroupTakenError(InvalidInputError):
+    """A group can't be had beside those that are there."""
+
+
+class NotYetError(CachemonError):
+    """The agent does not look after the host yet: what it was told now could be lost."""
+
+
+class HostBackend(Protocol):
+    """What the server asks of the agent."""
+
+    def report(self) -> Report:
+        """All that is known."""
+
+    def status(self) -> Mapping[str, Any]:
+        """How the agent is, as JSON."""
+
+    def create_live(self, uuid: str, group: MonitoringGroup) -> None:
+        """Keep a group for the domain's run.
+
+        Raises:
+            DomainNotFoundError: no such domain runs.
+            GroupTakenError: not beside the groups that are there.
+            LiveGroupsUnwritableError: it would not survive.
+            NotYetError: another agent works.
+        """
+
+    def destroy_live(self, uuid: str, name: str) -> None:
+        """End such a group.
+
+        Raises:
+            DomainNotFoundError: there is none.
+            LiveGroupsUnwritableError: it would come back.
+            NotYetError: another agent works.
+        """
+
+
+def listen(path: Path, group: str) -> socket.socket:
+    """A listening socket; one that an agent before us has left is replaced in one step.
+
+    Args:
+        path: where.
+        group: whose members may ask, besides root; empty for our own group.
+
+    Raises:
+        InvalidInputError: it can't be had.
+    """
+    if _somebody_answers(path):
+        raise InvalidInputError(f"another agent answers at {path}; stop that first: systemctl stop cachemon-host")
+    new = path.with_name(f".{path.name}.new")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        new.unlink(missing_ok=True)
+        listener.bind(os.fspath(new))
+        if group:
+            os.chown(new, -1, _gid(group))
+        new.chmod(_MODE)
+        listener.listen(_BACKLOG)
+        new.replace(path)
+    except OSError as err:
+        listener.close()
+        raise InvalidInputError(f"--socket {path}: {err.strerror or err}{_advice(err, group)}") from err
+    except InvalidInputError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.TaskGroup) -> None:
+    """Answer until the task group ends.
+
+    Args:
+        listener: from `listen`; closed at the end.
+        backend: has the answers.
+        tasks: the group that the server's clean-up belongs to.
+    """
+
+    async def show_domains(_: web.Request) -> web.Response:
+        return web.json_response(render_report(backend.report()))
+
+    async def show_status(_: web.Request) -> web.Response:
+        return web.json_response(dict(backend.status()))
+
+    async def create(request: web.Request) -> web.Response:
+        try:
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError) as err:
+            raise InvalidInputError(f"the body must be JSON: {err}") from err
+        backend.create_live(request.match_info["uuid"].lower(), parse_group_request(body))
+        return web.json_response({}, status=201)
+
+    async def destroy(request: web.Request) -> web.Response:
+        backend.destroy_live(request.match_info["uuid"].lower(), request.match_info["name"])
+        return web.Response(status=204)
+
+    routes = [
+        web.get("/v1/domains", show_domains),
+        web.get("/v1/status", show_status),
+        web.post("/v1/domains/{uuid}/live", create),
+        web.delete("/v1/domains/{uuid}/live/{name}", destroy),
+    ]
+    tasks.create_task(HttpServer([listener], routes, limits=_LIMITS, middlewares=[_refuse_in_json]).run())
+
+
+@web.middleware
+async def _refuse_in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as err:
+        return _refusal(err.status, f"{request.method} {request.path}: {err.reason}")
+    except DomainNotFoundError as err:
+        return _refusal(404, str(err))
+    except GroupTakenError as err:
+        return _refusal(409, str(err))
+    except InvalidInputError as err:
+        return _refusal(400, str(err))
+    except NotYetError as err:
+        return _refusal(503, str(err))
+    except LiveGroupsUnwritableError as err:
+        log.warning("%s", err)
+        return _refusal(507, str(err))
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status)
+
+
+def _somebody_answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe, suppress(OSError):
+        probe.settimeout(1)
+        probe.connect(os.fspath(path))
+        return True
+    return False
+
+
+def _gid(group: str) -> int:
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError as err:
+        raise InvalidInputError(f"--socket-group: there is no group {group!r}; make it with groupadd") from err
+
+
+def _advice(err: OSError, group: str) -> str:
+    if isinstance(err, PermissionError) and group:
+        return f"; the agent must be a member of {group}: SupplementaryGroups={group} in its unit"
+    if isinstance(err, FileNotFoundError):
+        return "; the directory must exist: the unit makes /run/cachemon with RuntimeDirectory="
+    return ""

@@ -1,0 +1,145 @@
+"""What is wanted of the running domains: the groups of their metadata, and those that the agent keeps. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cachemon.engine.layout import Layout, Target, TargetLayout
+from cachemon.host.wire import Kept
+from cachemon.libvirt.domain_xml import OwnMonitor
+from cachemon.libvirt.running import RunningDomain
+from cachemon.model.cpu_resource_request import Scope
+from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import MonitoringGroup
+from cachemon.model.kept_groups import Keeper, KeptGroup, check_new_group, check_threads
+
+__all__ = [
+    "DomainLayout",
+    "DomainTarget",
+    "DomainTargetLayout",
+    "WatchedDomain",
+    "check_live_group",
+    "targets_of",
+    "watch",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedDomain:
+    """A running domain, and what is wanted of it: an object of the engine (`cachemon.engine.layout.Wanted`).
+
+    Attributes:
+        uuid: lower case with dashes.
+        guest_name: the domain's name.
+        vcpu_count: see RunningDomain.
+        groups: those in force.
+        live_names: names of those that the agent keeps; the others are in the domain's metadata.
+        number: see RunningDomain.
+        own_monitors: what libvirt monitors by itself.
+        problem: see RunningDomain.
+        refused: groups beyond what a domain may have: the last of those that the agent keeps.
+    """
+
+    uuid: str
+    guest_name: str
+    vcpu_count: int
+    groups: tuple[MonitoringGroup, ...]
+    live_names: frozenset[str]
+    number: int | None
+    own_monitors: tuple[OwnMonitor, ...]
+    problem: str
+    refused: tuple[MonitoringGroup, ...] = ()
+
+    @property
+    def uid(self) -> str:
+        """There is one object for each domain."""
+        return self.uuid
+
+    @property
+    def namespace(self) -> str:
+        """Domains take turns when RMIDs are short."""
+        return self.uuid
+
+    @property
+    def priority(self) -> int:
+        """All domains are alike."""
+        return 0
+
+    @property
+    def created(self) -> str:
+        """All domains are alike."""
+        return ""
+
+    def without_news(self) -> Self:
+        """All of it matters."""
+        return self
+
+    def kept(self, group: str) -> Kept:
+        """Who keeps a group that is in force."""
+        return "live" if group in self.live_names else "config"
+
+
+DomainTarget = Target[WatchedDomain]
+"""For annotations, as with cachemon.agent.targets: values are made by the class itself."""
+DomainTargetLayout = TargetLayout[WatchedDomain]
+DomainLayout = Layout[WatchedDomain]
+
+
+def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDomain:
+    """What is wanted of a domain.
+
+    Args:
+        domain: as libvirt has it.
+        live: groups that the agent keeps for this run. Of two of one name this is the later word, and counts.
+    """
+    live_names = frozenset(group.name for group in live)
+    groups = (*(group for group in domain.groups if group.name not in live_names), *live)
+    return WatchedDomain(
+        uuid=domain.uuid,
+        guest_name=domain.name,
+        vcpu_count=domain.vcpu_count,
+        groups=groups[:MOST_GROUPS],
+        live_names=live_names,
+        number=domain.number,
+        own_monitors=domain.own_monitors,
+        problem=domain.problem,
+        refused=groups[MOST_GROUPS:],
+    )
+
+
+def targets_of(
+    domains: Iterable[RunningDomain], live: Mapping[str, Sequence[MonitoringGroup]]
+) -> tuple[DomainTarget, ...]:
+    """The engine's targets: domains of which something is wanted, or that libvirt monitors, in order of their UUIDs.
+
+    Args:
+        domains: those that run.
+        live: groups that the agent keeps, by UUID.
+    """
+    watched = (watch(domain, live.get(domain.uuid, ())) for domain in sorted(domains, key=lambda it: it.uuid))
+    return tuple(
+        Target(it, (it.uuid,), reports=True, refused=it.refused) for it in watched if it.groups or it.own_monitors
+    )
+
+
+def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
+    """Refuse a group that a domain can't have beside what it has.
+
+    Raises:
+        InvalidInputError: its name is taken, libvirt's own monitor holds threads of it, or there are too many.
+    """
+    if len(domain.groups) >= MOST_GROUPS:
+        raise InvalidInputError(
+            f"domain {domain.guest_name} has {MOST_GROUPS} groups already, and no domain may have more; "
+            "--destroy one first"
+        )
+    home = f"domain {domain.guest_name}"
+    remedy = f"take the <monitor> out with `virsh edit {domain.guest_name}`"
+    theirs = [
+        KeptGroup(own.group, Scope.LIVE, Keeper.LIBVIRT, home, remedy=remedy, holds_threads=True)
+        for own in domain.own_monitors
+        if own.has_mon_group
+    ]
+    check_threads(group, theirs)
+    check_new_group(group, domain.groups)

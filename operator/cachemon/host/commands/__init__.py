@@ -1,0 +1,1 @@
+"""The program cachemon: commands for a plain libvirt host."""

@@ -1,0 +1,108 @@
+"""The command line of the program `cachemon`."""
+
+import argparse
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+
+from cachemon import __version__
+from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
+from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
+
+__all__ = ["build_parser"]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of everything; main.py has the function of each command."""
+    parser = Parser(
+        prog="cachemon",
+        description="Who holds the last-level cache of a machine with VMs, and who takes its memory bandwidth.",
+        epilog="On Kubernetes with KubeVirt the program for people is `kubectl cachemon`.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    places = parser.add_subparsers(required=True, metavar="PLACE", dest="place", parser_class=Parser)
+    host = places.add_parser(
+        "host",
+        help="a machine with plain libvirt",
+        description="Monitoring groups of libvirt's domains, and what they hold.",
+        epilog="Options may stand before or after the command.",
+        allow_abbrev=False,
+    )
+    _add_common(host)
+    commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
+    for add in (_domstats, _cpu_resource, _import, _export, _agent, _completion):
+        add(commands)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = partial(add_option, parser.add_argument_group(COMMON_OPTIONS))
+    add("-c", "--connect", metavar="URI", says=f"of libvirt (default {DEFAULT_URI})")
+    add(
+        "--socket",
+        metavar="PATH",
+        says=f"of the agent of that host (default, for a URI of this host, {DEFAULT_SOCKET})",
+    )
+
+
+_HOST = FrontEnd(
+    program="cachemon host",
+    kind="DOMAIN",
+    called="domain",
+    names="name, id or UUID of the domain",
+    several="names, ids or UUIDs of domains (default: all that run)",
+    live="of the running domain: the group ends with its run",
+    config="of the configuration: the group is there from the next start on",
+    add_common=_add_common,
+)
+
+
+def _domstats(commands: Commands) -> None:
+    _HOST.domstats(
+        commands,
+        "The figures are those of the agent. Of a group without figures stderr says why.\n"
+        "With --format libvirt the bytes of memory.bandwidth.* are counted since the agent watches the group.",
+    )
+
+
+def _cpu_resource(commands: Commands) -> None:
+    _HOST.cpu_resource(commands)
+
+
+def _import(commands: Commands) -> None:
+    parser = _HOST.command(
+        commands,
+        "import",
+        "keep groups for the monitors that libvirt's XML of a domain has",
+        outputs=("json", "yaml", "name"),
+        details="Read are <cachetune><monitor>, <memorytune><monitor> and the RFC's <resmongroup>, by their rules.\n"
+        "libvirt drops a <resmongroup> from what is defined: give the file that has it. Of a file the groups in\n"
+        "the metadata are read, too: they come from another host with cachemon.\n"
+        "With -o json or yaml the groups are printed and nothing is written.",
+    )
+    parser.add_argument("domain", metavar="DOMAIN", help="name, id or UUID of the domain; its configuration is read")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="XML to read instead; - is stdin")
+    parser.add_argument("--overwrite", action="store_true", help="replace the groups that the domain has")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
+
+
+def _export(commands: Commands) -> None:
+    _HOST.export(
+        commands,
+        "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap. With --into\n"
+        "the groups that are written are taken out of the metadata, so that libvirt has them from the next start:\n"
+        "  virsh dumpxml --inactive --security-info vm3 |\n"
+        "    cachemon host export vm3 --into - | virsh define /dev/stdin\n"
+        "With --form metadata it is the other way round: the monitors are taken out.",
+    )
+
+
+def _agent(commands: Commands) -> None:
+    if find_spec("cachemon.host.agent.main"):
+        parser = _HOST.command(commands, "agent", "run the agent of this host, as its service does")
+        import_module("cachemon.host.agent.main").add_arguments(parser)
+
+
+def _completion(commands: Commands) -> None:
+    _HOST.completion(commands, "cachemon", "  source <(cachemon host completion bash)")

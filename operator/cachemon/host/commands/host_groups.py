@@ -1,0 +1,202 @@
+"""`cpu-resource` on a libvirt host: `--config` is kept in the domain's metadata, `--live` by the agent.
+
+In force while a domain runs are the groups in the metadata of its live XML, which it was started with, and those that
+the agent keeps. libvirt's own monitors are shown, and never touched.
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
+
+from cachemon.commands.backend import Created
+from cachemon.commands.cpu_resource import handle, request_of
+from cachemon.commands.output import render_data
+from cachemon.host.commands.host_session import Domain, HostSession, unknown_to_agent
+from cachemon.host.wire import DomainReport, GroupReport, Kept
+from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
+from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
+from cachemon.model.groups import MonitoringGroup, render_group
+from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup, scope_of
+
+__all__ = ["run"]
+
+
+async def run(args: Namespace, session: HostSession) -> int:
+    """Show, create or destroy monitoring groups of a domain.
+
+    Raises:
+        InvalidInputError: the options contradict each other, or do not fit this domain.
+    """
+
+    async def look_up(request: CpuResourceRequest) -> _WatchedDomain:
+        return await _look_up(args.domain, request, session)
+
+    return await handle(request_of(args), look_up, args.output, session)
+
+
+async def _look_up(named: str, request: CpuResourceRequest, session: HostSession) -> "_WatchedDomain":
+    domain = await session.ask(lambda libvirt: libvirt.domain(named))
+    scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
+    report = await _report(domain, request, scope, session) if domain.runs else None
+    kept: list[KeptGroup] = []
+    vcpus: dict[Scope, int] = {}
+    for state, xml in ((Scope.LIVE, domain.live_xml), (Scope.CONFIG, domain.config_xml)):
+        if xml is None:
+            continue
+        try:
+            found, vcpus[state] = _kept_in_xml(domain, state, xml, report, session)
+            kept += found
+        except InvalidInputError as err:
+            if scope.includes(state) and request.action is not Action.SHOW:
+                raise
+            session.remark(f"domain {domain.name}, {state}: {err}")
+    kept += _kept_by_agent(domain, report)
+    return _WatchedDomain(
+        domain, DomainGroups(domain.runs, tuple(kept), persistent=domain.persistent, vcpus=vcpus), session
+    )
+
+
+async def _report(
+    domain: Domain, request: CpuResourceRequest, scope: Scope, session: HostSession
+) -> DomainReport | None:
+    """What the agent says of the domain; None where that is not needed.
+
+    To change groups that work now it takes the agent; without it those that libvirt knows of can be seen, unless
+    --live asks for all.
+    """
+    if not scope.has_live and request.action is not Action.DESTROY:
+        return None
+    try:
+        report = await session.agent.domains()
+    except AgentUnreachableError as err:
+        if scope.has_live and (request.action is not Action.SHOW or request.scope is not None):
+            raise
+        if scope.has_live:
+            session.remark(f"groups made with --live are not shown: {err}")
+        return None
+    found = next((found for found in report.domains if found.uuid == domain.uuid), None)
+    if scope.has_live and found is None:
+        session.remark(f"{unknown_to_agent(domain, session)}. Groups made with --live are not seen")
+    elif scope.has_live and (problem := report.problem or (found.problem if found else "")):
+        session.remark(problem)
+    return found
+
+
+def _kept_in_xml(
+    domain: Domain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
+) -> tuple[list[KeptGroup], int]:
+    """The groups in an XML, ours and libvirt's, and how many vCPUs a domain of it may have."""
+    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  lxml is an extra, and takes its time
+    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
+
+    told = _told(report) if scope is Scope.LIVE else {}
+    home = _home(domain)
+    ours = [
+        KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+        for group in read_metadata(xml)
+    ]
+    remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
+    read = read_domain(xml)
+    libvirts = [
+        KeptGroup(
+            own.group,
+            scope,
+            Keeper.LIBVIRT,
+            home,
+            _state(told.get((own.group.name, "libvirt"))),
+            remedy,
+            holds_threads=own.has_mon_group,
+        )
+        for own in read.own_monitors
+    ]
+    return ours + libvirts, read.max_vcpus
+
+
+def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
+    for told in report.groups if report else ():
+        if told.kept == "live":
+            yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
+
+
+def _told(report: DomainReport | None) -> Mapping[tuple[str, Kept], GroupReport]:
+    return {(told.group.name, told.kept): told for told in report.groups} if report else {}
+
+
+def _state(told: GroupReport | None) -> str:
+    return "" if told is None else told.reason or told.state
+
+
+def _home(domain: Domain) -> str:
+    return f"domain {domain.name}"
+
+
+class _WatchedDomain:
+    """A domain and its groups.
+
+    Args:
+        domain: as libvirt has it.
+        groups: all that it has, of both states.
+        session: where libvirt and the agent are.
+    """
+
+    detail_headings: tuple[str, ...] = ()
+
+    def __init__(self, domain: Domain, groups: DomainGroups, session: HostSession) -> None:
+        self._domain = domain
+        self._session = session
+        self.groups = groups
+
+    def details(self, _: KeptGroup) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def render(self, shown: Sequence[KeptGroup], output: str) -> str:
+        """The domain with its groups; by name one group a line."""
+        if output == "name":
+            return "\n".join(kept.group.name for kept in shown)
+        groups = [
+            {
+                "name": kept.group.name,
+                **render_group(kept.group),
+                "kept": str(kept.keeper),
+                **({"state": kept.state} if kept.state else {}),
+            }
+            for kept in shown
+        ]
+        return render_data({"domain": self._domain.name, "uuid": self._domain.uuid, "groups": groups}, output)
+
+    async def create(self, group: MonitoringGroup, scope: Scope) -> Created:
+        """First where it may be refused for want of an RMID or of the agent."""
+        if scope.has_live:
+            await self._session.agent.create_live(self._domain.uuid, group)
+        if scope.has_config:
+            try:
+                await self._write(Scope.CONFIG, [*self._of_metadata(Scope.CONFIG), group])
+            except CachemonError:
+                if scope.has_live:  # both or nothing
+                    await self._session.agent.destroy_live(self._domain.uuid, group.name)
+                raise
+        remarks: tuple[str, ...] = ()
+        if self._domain.runs and not scope.has_live:
+            remarks = (
+                f"domain {self._domain.name} is without it until its next start; with --live it has one at once",
+            )
+        return Created(_home(self._domain), remarks)
+
+    async def destroy(self, kept: KeptGroup) -> None:
+        """From where it is kept: the agent, or the metadata of one of both XMLs."""
+        if kept.keeper is Keeper.LIVE:
+            await self._session.agent.destroy_live(self._domain.uuid, kept.group.name)
+        else:
+            left = [group for group in self._of_metadata(kept.scope) if group.name != kept.group.name]
+            await self._write(kept.scope, left)
+
+    def _of_metadata(self, scope: Scope) -> list[MonitoringGroup]:
+        return [kept.group for kept in self.groups.kept if kept.keeper is Keeper.CONFIG and kept.scope is scope]
+
+    async def _write(self, scope: Scope, groups: Sequence[MonitoringGroup]) -> None:
+        uuid = self._domain.uuid
+        if scope is Scope.LIVE:
+            await self._session.ask(lambda libvirt: libvirt.write_live(uuid, groups), writes=True)
+        else:
+            await self._session.ask(lambda libvirt: libvirt.write_config(uuid, groups), writes=True)

@@ -1,0 +1,290 @@
+"""`diagnose NODE`: what of a node works, what does not, and the command to type next."""
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cachemon.commands.output import render_data
+from cachemon.model.age import format_age
+from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
+from cachemon.model.clocks import clock_problem, written_at
+from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
+from cachemon.model.mbm_counters import ASSIGNING_MODE
+from cachemon.model.readings import VALID
+from cachemon.model.reasons import Reason
+from cachemon.model.times import read_time
+from cachemon.plugin.advice import ADVICE
+from cachemon.plugin.node_usage import NodeRow, node_rows
+from cachemon.plugin.session import Session
+from cachemon.plugin.usage import group_age
+
+__all__ = ["Evidence", "Finding", "Verdict", "examine", "run"]
+
+_KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+_AGENT_PODS = "app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent"
+_TRAFFIC_EVENTS = ("mbm_total_bytes", "mbm_local_bytes")
+_FEW_RMIDS = 0.1
+_PROBLEMS_SHOWN = 10
+
+
+class Verdict(StrEnum):
+    """How a thing stands."""
+
+    WORKS = "ok"
+    NOTE = "note"
+    FAILS = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        verdict: how it stands.
+        what: the thing, in a word or two.
+        told: what is so.
+        next: what to do about it, a command where there is one; empty when there is nothing to do.
+    """
+
+    verdict: Verdict
+    what: str
+    told: str
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the API says about a node.
+
+    Attributes:
+        name: of the node.
+        exists: whether Kubernetes has the node; None where we may not ask.
+        pods: the agent's pods there; None where we may not ask.
+        node: its CacheMonitorNode, or None.
+        groups: CacheMonitorGroups bound to it.
+    """
+
+    name: str
+    exists: bool | None
+    pods: Sequence[Mapping[str, Any]] | None
+    node: Mapping[str, Any] | None
+    groups: Sequence[Mapping[str, Any]]
+
+
+_NO_OPERATOR = (
+    "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator; timedatectl"
+)
+
+
+async def run(args: Namespace, session: Session) -> int:
+    """Print the findings.
+
+    Returns:
+        0 when everything works, 1 when something does not.
+    """
+    findings = examine(await _collect(args.node, session), session.clock())
+    if args.output in ("json", "yaml"):
+        data = [
+            {"verdict": str(item.verdict), "what": item.what, "told": item.told, "next": item.next}
+            for item in findings
+        ]
+        session.say(render_data({"node": args.node, "findings": data}, args.output))
+    else:
+        session.say(f"Node {args.node}")
+        for finding in findings:
+            session.say(f"  {finding.verdict:<4}  {finding.what}: {finding.told}")
+            if finding.next:
+                session.say(f"        -> {finding.next}")
+    return int(any(finding.verdict is Verdict.FAILS for finding in findings))
+
+
+async def _collect(name: str, session: Session) -> Evidence:
+    from cachemon.kube.client import Selector  # noqa: PLC0415  see Session.groups
+
+    exists: bool | None = True
+    try:
+        await session.api.get(_KUBERNETES_NODES, ObjectName("", name))
+    except KubeNotFoundError:
+        exists = False
+    except KubeForbiddenError:
+        exists = None
+    try:
+        selector = Selector(fields=f"spec.nodeName={name}", labels=_AGENT_PODS)
+        pods: list[dict[str, Any]] | None = (await session.api.list(PODS, selector)).items
+    except KubeForbiddenError:
+        pods = None
+    try:
+        node: dict[str, Any] | None = await session.api.get(NODES, ObjectName("", name))
+    except KubeNotFoundError:
+        node = None
+    return Evidence(name, exists, pods, node, await session.groups(node=name))
+
+
+def examine(evidence: Evidence, now: float) -> list[Finding]:
+    """What the evidence says, the causes before what follows from them.
+
+    Args:
+        evidence: what is known.
+        now: seconds since the epoch.
+    """
+    findings = [*_existence(evidence), *_agent(evidence, now)]
+    if evidence.node is not None and not any(finding.verdict is Verdict.FAILS for finding in findings):
+        findings += [*_events(evidence.node), *_rmids(evidence.node), *_blocks(evidence.node)]
+    return [*findings, *_groups(evidence, now)]
+
+
+def _existence(evidence: Evidence) -> Iterable[Finding]:
+    if evidence.exists is False:
+        yield Finding(Verdict.FAILS, "node", "Kubernetes has no node of this name", "kubectl get nodes")
+
+
+def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
+    pods = evidence.pods
+    running = [pod for pod in pods or () if pod.get("status", {}).get("phase") == "Running"]
+    look = _look_at_pods(evidence)
+    if evidence.node is None:
+        if pods:
+            told = f"its pod is {_phase(pods[0])}, and it has never reported"
+            yield Finding(Verdict.FAILS, "agent", told, look)
+        else:
+            where = "node selector and tolerations of the DaemonSet must let a pod run here: "
+            yield Finding(Verdict.FAILS, "agent", "it has never reported from this node", where + look)
+        return
+    row: NodeRow = node_rows([evidence.node], now)[0]
+    age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
+    version = evidence.node.get("status", {}).get("agentVersion", "unknown")
+    if row.reason == Reason.UNINSTALLED:
+        told = f"{_ready(evidence.node)['message']}; it reported {age}"
+        yield Finding(Verdict.FAILS, "agent", told, ADVICE[Reason.UNINSTALLED])
+        return
+    if row.ready == "Unknown":
+        state = (
+            ""
+            if pods is None or running
+            else f", and {'no pod of it is here' if not pods else 'its pod is ' + _phase(pods[0])}"
+        )
+        yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", look)
+        yield from _clock(evidence, row)
+        return
+    yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
+    yield from _clock(evidence, row)
+    ready = _ready(evidence.node)
+    if row.ready != "True":
+        told = f"{ready.get('reason', '')}: {ready.get('message', '')}"
+        yield Finding(Verdict.FAILS, "resctrl", told, ADVICE.get(row.reason, look))
+    else:
+        yield Finding(Verdict.WORKS, "resctrl", str(ready.get("message", "mounted")))
+
+
+def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
+    """The node's clock, by the API server's: what the one wrote, and when the other took it."""
+    node = evidence.node or {}
+    observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
+    if observed_time is None or taken is None:
+        if row.age is not None and row.age.is_ahead:
+            yield Finding(Verdict.FAILS, "clock", row.age.problem, "on the node: timedatectl")
+        return
+    observed = read_time(observed_time)
+    problem = clock_problem(evidence.name, None if observed is None else observed - taken)
+    if problem:
+        told, _, advice = problem.partition("; ")
+        slow = ", or its agent takes long to write" if observed is not None and observed < taken else ""
+        yield Finding(Verdict.NOTE, "clock", f"{told}{slow}; figures are right, times are not", advice)
+
+
+def _look_at_pods(evidence: Evidence) -> str:
+    if evidence.pods:
+        pod = evidence.pods[0]["metadata"]
+        return f"kubectl -n {pod['namespace']} logs {pod['name']} --tail=50"
+    return f"kubectl get pods -A -l {_AGENT_PODS} --field-selector spec.nodeName={evidence.name}"
+
+
+def _phase(pod: Mapping[str, Any]) -> str:
+    """The pod's phase, or what its container waits for, as `kubectl get pods` says."""
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses", ()):
+        if reason := container.get("state", {}).get("waiting", {}).get("reason"):
+            return str(reason)
+    return str(status.get("phase", "Unknown"))
+
+
+def _ready(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next((item for item in obj.get("status", {}).get("conditions", ()) if item["type"] == READY), {})
+
+
+def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
+    events = node["status"].get("monitoringEvents", ())
+    if "llc_occupancy" not in events:
+        yield Finding(Verdict.NOTE, "occupancy", "this CPU does not count it: there is memory bandwidth only")
+    if missing := [event for event in _TRAFFIC_EVENTS if event not in events]:
+        yield Finding(Verdict.NOTE, "bandwidth", f"this CPU does not count {' and '.join(missing)}")
+    if node["status"].get("counterAssignMode") == ASSIGNING_MODE:
+        told = "this CPU counts traffic for a limited number of groups; the others say NoBandwidthCounter"
+        yield Finding(Verdict.NOTE, "bandwidth", told)
+
+
+def _rmids(node: Mapping[str, Any]) -> Iterable[Finding]:
+    rmids = node["status"].get("rmids")
+    if not rmids:
+        return
+    free = rmids["total"] - rmids["ours"] - rmids["others"]
+    told = (
+        f"{rmids['total']} in all, {rmids['ours']} ours, {rmids['others']} others', {free} free or waiting for reuse"
+    )
+    few = free <= rmids["total"] * _FEW_RMIDS
+    yield Finding(
+        Verdict.NOTE if few else Verdict.WORKS,
+        "RMIDs",
+        told,
+        "on the node: ls -d /sys/fs/resctrl/mon_groups/* /sys/fs/resctrl/*/mon_groups/*" if few else "",
+    )
+
+
+def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
+    blocks = node["status"].get("cacheBlocks", ())
+    bad = [block for block in blocks if block["reading"] != VALID]
+    for block in bad:
+        yield Finding(
+            Verdict.NOTE, f"cache block {block['id']}", f"reads {block['reading']}", "docs/conditions.md, Readings"
+        )
+    if blocks and not bad:
+        yield Finding(Verdict.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")
+
+
+def _wrong_age(obj: Mapping[str, Any], now: float) -> str:
+    """What the age of the figures says against a Ready that is True; empty when nothing."""
+    age = group_age(obj, now)
+    if age is None or _ready(obj).get("status") != "True":
+        return ""
+    return f"{age.problem}, yet Ready is True: the operator does not run" if age.is_stale else age.problem
+
+
+def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
+    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True" or _wrong_age(obj, now)]
+    if not evidence.groups:
+        yield Finding(
+            Verdict.NOTE,
+            "groups",
+            "no VMI here is watched",
+            "kubectl cachemon cpu-resource VMI -n NAMESPACE --create --vcpulist all --config",
+        )
+    elif not lacking:
+        ages = [age for obj in evidence.groups if (age := group_age(obj, now)) is not None]
+        oldest = f", figures at most {max(ages).words} old" if ages else ""
+        yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
+    for obj in lacking[:_PROBLEMS_SHOWN]:
+        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+        ready = _ready(obj)
+        told = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
+        advice = ADVICE.get(ready.get("reason", ""), "")
+        if wrong := _wrong_age(obj, now):
+            told, advice = wrong, _NO_OPERATOR
+        command = f"kubectl -n {namespace} describe cmg {name}"
+        yield Finding(Verdict.FAILS, f"group {namespace}/{name}", told, "; ".join(filter(None, (advice, command))))
+    if len(lacking) > _PROBLEMS_SHOWN:
+        told = f"{len(lacking) - _PROBLEMS_SHOWN} more are not Ready"
+        yield Finding(
+            Verdict.FAILS, "groups", told, f"kubectl get cmg -A --field-selector status.nodeName={evidence.name}"
+        )

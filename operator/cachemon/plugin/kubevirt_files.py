@@ -1,0 +1,118 @@
+"""`import` and `export` on KubeVirt: between libvirt's domain XML and CacheMonitorGroups."""
+
+import re
+from argparse import Namespace
+from typing import Any, NamedTuple
+
+from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
+from cachemon.commands.output import render_objects
+from cachemon.model.api import API_VERSION, GROUPS, ObjectName, name_of
+from cachemon.model.errors import InvalidInputError, KubeNotFoundError
+from cachemon.model.groups import parse_groups, render_group
+from cachemon.plugin.session import FIELD_MANAGER, Session
+
+__all__ = ["export_domain", "import_domains"]
+
+_VMI_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""As crds/cachemonitorgroups.yaml has it."""
+
+
+class _Named(NamedTuple):
+    namespace: str
+    vmi: str
+
+
+async def import_domains(args: Namespace, session: Session) -> int:
+    """Write a CacheMonitorGroup for each domain, or print it.
+
+    All files are read and checked before anything is written.
+
+    Raises:
+        InvalidInputError: a file is no domain XML, its monitors break a rule, or its object is there and differs.
+    """
+    if args.vmi and len(args.file) > 1:
+        raise InvalidInputError("--vmi names one VMI, and there is more than one file")
+    objects = [obj for path in args.file if (obj := _object_of(path, args, session))]
+    if args.output in ("json", "yaml"):
+        session.say(render_objects(objects, args.output))
+        return 0
+    for obj in objects:
+        done = await _write(obj, args, session)
+        name = f"cachemonitorgroup.cachemon.dev/{obj['metadata']['name']}"
+        mode = {"none": "", "client": " (dry run)", "server": " (server dry run)"}[args.dry_run]
+        session.say(name if args.output == "name" else f"{name} {done}{mode}")
+    return 0
+
+
+def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] | None:
+    where = where_of(path)
+    try:
+        text = read_content(path, session.stdin)
+    except InvalidInputError as err:
+        raise InvalidInputError(f"{where}: {err}") from err
+    domain, groups = read_groups(text, where, session, with_metadata=True)
+    if not groups:
+        return None
+    named = _vmi_of(domain, args, session, where)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": GROUPS.kind,
+        "metadata": {"name": args.name or named.vmi, "namespace": named.namespace},
+        "spec": {"vmiName": named.vmi, "groups": [render_group(group) for group in groups]},
+    }
+
+
+def _vmi_of(domain: str, args: Namespace, session: Session, where: str) -> _Named:
+    """KubeVirt calls a domain NAMESPACE_VMI; on a plain host its name is the VMI's, if it can be one."""
+    namespace, underscore, vmi = domain.partition("_")
+    if args.vmi:
+        return _Named(session.namespace, args.vmi)
+    if underscore and _VMI_NAME.fullmatch(vmi) and _VMI_NAME.fullmatch(namespace):
+        return _Named(session.namespace if args.namespace else namespace, vmi)
+    if not _VMI_NAME.fullmatch(domain):
+        raise InvalidInputError(f"{where}: a VMI can't be called {domain!r} as the domain is; say which with --vmi")
+    return _Named(session.namespace, domain)
+
+
+async def _write(obj: dict[str, Any], args: Namespace, session: Session) -> str:
+    if args.dry_run == "client":
+        return "created"
+    dry_run = args.dry_run == "server"
+    try:
+        there = await session.api.get(GROUPS, name_of(obj))
+    except KubeNotFoundError:
+        await session.api.create(GROUPS, obj, field_manager=FIELD_MANAGER, dry_run=dry_run)
+        return "created"
+    if there["spec"]["vmiName"] == obj["spec"]["vmiName"] and _same(there, obj):
+        return "unchanged"
+    if not args.overwrite:
+        raise InvalidInputError(
+            f"CacheMonitorGroup `{name_of(obj)}` is there with other groups; --overwrite replaces them, "
+            "--name makes another object"
+        )
+    body = {key: value for key, value in there.items() if key != "status"}
+    body["spec"] = {**there["spec"], **obj["spec"]}
+    await session.api.replace(GROUPS, body, field_manager=FIELD_MANAGER, dry_run=dry_run)
+    return "configured"
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return set(parse_groups(one["spec"].get("groups"))) == set(parse_groups(other["spec"].get("groups")))
+
+
+async def export_domain(args: Namespace, session: Session) -> int:
+    """Print libvirt's XML for the groups of a VMI.
+
+    Raises:
+        InvalidInputError: nobody watches the VMI, or libvirt can't have its groups.
+    """
+    objects = await session.groups(vmi=args.vmi)
+    if not objects:
+        where = ObjectName(session.namespace, args.vmi)
+        raise InvalidInputError(f"no CacheMonitorGroup watches VMI {where}; see `kubectl get cmg -A`")
+    groups = chosen_groups(
+        (group for obj in objects for group in parse_groups(obj["spec"].get("groups"))), args.group
+    )
+    count = max((obj.get("status", {}).get("vcpuCount", 0) for obj in objects), default=0)
+    print_export(groups, count or None, args, session.stdin, session)
+    return 0

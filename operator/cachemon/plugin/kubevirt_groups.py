@@ -1,0 +1,233 @@
+"""`cpu-resource` on KubeVirt: the groups are kept in CacheMonitorGroups.
+
+The configuration of a VMI is every CacheMonitorGroup of it that nothing owns: it outlives the VMI, and it works while
+the VMI runs. What is only live is in a group that the running VMI owns, so that it ends with it.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachemon.commands.backend import Created
+from cachemon.commands.cpu_resource import handle, request_of
+from cachemon.commands.output import render_objects
+from cachemon.model.api import API_VERSION, GROUPS, VMIS, ObjectName, name_of
+from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
+from cachemon.model.errors import InvalidInputError, KubeConflictError, KubeNotFoundError
+from cachemon.model.groups import MonitoringGroup, parse_groups, render_group
+from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup
+from cachemon.model.stamps import POLICY_LABEL
+from cachemon.plugin.session import FIELD_MANAGER, Session
+from cachemon.plugin.usage import group_age
+
+__all__ = ["run"]
+
+_PHASES_THAT_RUN = frozenset({"Scheduling", "Scheduled", "Running"})
+_ATTEMPTS = 3
+_GROUP = "cachemonitorgroup.cachemon.dev"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """One CacheMonitorGroup of the VMI.
+
+    Attributes:
+        obj: as the API server hands it out.
+        groups: its monitoring groups.
+        keeper: LIVE where the VMI owns it, POLICY where a policy does, CONFIG where nothing does.
+    """
+
+    obj: dict[str, Any]
+    groups: tuple[MonitoringGroup, ...]
+    keeper: Keeper
+
+    @property
+    def name(self) -> str:
+        """Of the object."""
+        return str(self.obj["metadata"]["name"])
+
+    @property
+    def where(self) -> str:
+        """The object, as kubectl names it."""
+        return f"{_GROUP}/{self.name}"
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """`spec.groups` as written; the one group of all vCPUs that an absent list means is written out."""
+        return list(self.obj["spec"].get("groups") or map(render_group, self.groups))
+
+    @property
+    def described(self) -> Iterator[KeptGroup]:
+        """The groups, for decisions."""
+        remedy = ""
+        if self.keeper is Keeper.POLICY:
+            policy = self.obj["metadata"]["labels"][POLICY_LABEL]
+            remedy = f"which CacheMonitorPolicy `{policy}` keeps; change the policy"
+        scope = Scope.CONFIG if self.keeper is Keeper.CONFIG else Scope.LIVE
+        for group in self.groups:
+            told = self.told(group.name)
+            state = told.get("reason") or told.get("state", "")
+            yield KeptGroup(group, scope, self.keeper, self.where, state, remedy)
+
+    def told(self, group: str) -> dict[str, Any]:
+        """The status of a group; empty where there is none."""
+        items = self.obj.get("status", {}).get("groups", ())
+        return next((item for item in items if item["name"] == group), {})
+
+
+async def run(args: Namespace, session: Session) -> int:
+    """Show, create or destroy monitoring groups of a VMI.
+
+    Raises:
+        InvalidInputError: the options contradict each other, or do not fit this VMI.
+    """
+    request = request_of(args)
+
+    async def look_up(request: CpuResourceRequest) -> _Domain:
+        return await _look_up(ObjectName(session.namespace, args.vmi), request, session)
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            return await handle(request, look_up, args.output, session)
+        except KubeConflictError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+async def _look_up(name: ObjectName, request: CpuResourceRequest, session: Session) -> "_Domain":
+    try:
+        vmi: dict[str, Any] | None = await session.api.get(VMIS, name)
+    except KubeNotFoundError:
+        vmi = None
+    uid = vmi["metadata"]["uid"] if vmi else ""
+    kept = [_kept(obj, uid) for obj in await session.groups(vmi=name.name)]
+    domain = _Domain(name, vmi, tuple(one for one in kept if one), session)
+    if request.action is Action.SHOW and vmi is None and not domain.kept:
+        raise InvalidInputError(
+            f"there is no VirtualMachineInstance `{name.name}` in namespace `{name.namespace}`, "
+            "and no group is kept for one; see `kubectl get vmi -A`"
+        )
+    return domain
+
+
+def _kept(obj: dict[str, Any], vmi_uid: str) -> _Kept | None:
+    """None for what an earlier VMI of this name owned: the garbage collector is about to take it."""
+    metadata = obj["metadata"]
+    owners = [owner["uid"] for owner in metadata.get("ownerReferences", ()) if owner["kind"] == VMIS.kind]
+    if owners and vmi_uid not in owners:
+        return None
+    policy = POLICY_LABEL in metadata.get("labels", {})
+    keeper = Keeper.POLICY if policy else Keeper.LIVE if owners else Keeper.CONFIG
+    return _Kept(obj, parse_groups(obj["spec"].get("groups")), keeper)
+
+
+class _Domain:
+    """A VMI and what is kept for it.
+
+    Args:
+        name: of the VMI.
+        obj: the VMI; None while there is none.
+        kept: the objects that watch it.
+        session: where the API server is.
+    """
+
+    detail_headings = ("THREADS", "OBJECT", "AGE")
+
+    def __init__(
+        self, name: ObjectName, obj: dict[str, Any] | None, kept: tuple[_Kept, ...], session: Session
+    ) -> None:
+        self.name = name
+        self.obj = obj
+        self.kept = kept
+        self._session = session
+
+    @property
+    def groups(self) -> DomainGroups:
+        """All groups are in force while it runs, those of the configuration as well."""
+        runs = self.obj is not None and self.obj.get("status", {}).get("phase", "") in _PHASES_THAT_RUN
+        return DomainGroups(runs, tuple(group for one in self.kept for group in one.described), config_works_now=True)
+
+    def details(self, kept: KeptGroup) -> tuple[str, ...]:
+        """How many threads it has, the name of its object, and how old that one's figures are."""
+        home = self._home(kept)
+        age = group_age(home.obj, self._session.clock())
+        return str(home.told(kept.group.name).get("threads", "")), home.name, age.words if age else ""
+
+    def render(self, shown: Sequence[KeptGroup], output: str) -> str:
+        """The objects that the groups are in."""
+        homes = {kept.home for kept in shown}
+        return render_objects([one.obj for one in self.kept if one.where in homes], output)
+
+    def _home(self, kept: KeptGroup) -> _Kept:
+        return next(one for one in self.kept if one.where == kept.home)
+
+    async def create(self, group: MonitoringGroup, scope: Scope) -> Created:
+        """What is kept for whenever the VMI runs works now as well, so LIVE and CONFIG together are CONFIG."""
+        live = scope is Scope.LIVE
+        keeper, make = (Keeper.LIVE, self._live_object) if live else (Keeper.CONFIG, self._config_object)
+        homes = [one for one in self.kept if one.keeper is keeper]
+        made = await self._add(homes, render_group(group), make)
+        if self.obj is not None:
+            return Created(f"{_GROUP}/{made}")
+        remark = (
+            f"there is no VirtualMachineInstance `{self.name.name}` in namespace `{self.name.namespace}` now; "
+            "the group starts when one appears"
+        )
+        return Created(f"{_GROUP}/{made}", (remark,))
+
+    async def _add(self, homes: Sequence[_Kept], item: dict[str, Any], make: Callable[[str], dict[str, Any]]) -> str:
+        """Put a group into the object that is there for it (of several that of the usual name) or into a new one."""
+        usual = make("")["metadata"]["name"]
+        if homes:
+            home = next((one for one in homes if one.name == usual), homes[0])
+            await self._write(home, [*home.items, item])
+            return home.name
+        for suffix in ("", "-cachemon"):
+            fresh = make(suffix)
+            fresh["spec"]["groups"] = [item]
+            try:
+                await self._session.api.create(GROUPS, fresh, field_manager=FIELD_MANAGER)
+            except KubeConflictError:  # the name has one for another VMI, or one that the garbage collector will take
+                continue
+            return str(fresh["metadata"]["name"])
+        raise InvalidInputError(
+            f"the names `{usual}` and `{usual}-cachemon` are taken by groups of other VMIs; "
+            "make a CacheMonitorGroup by hand, with a name of its own"
+        )
+
+    def _config_object(self, suffix: str) -> dict[str, Any]:
+        return {
+            "apiVersion": API_VERSION,
+            "kind": GROUPS.kind,
+            "metadata": {"name": f"{self.name.name}{suffix}", "namespace": self.name.namespace},
+            "spec": {"vmiName": self.name.name},
+        }
+
+    def _live_object(self, suffix: str) -> dict[str, Any]:
+        assert self.obj is not None
+        fresh = self._config_object(f"-live{suffix}")
+        fresh["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": VMIS.api_version,
+                "kind": VMIS.kind,
+                "name": self.name.name,
+                "uid": self.obj["metadata"]["uid"],
+            }
+        ]
+        return fresh
+
+    async def destroy(self, kept: KeptGroup) -> None:
+        """With its last group an object goes."""
+        home = self._home(kept)
+        left = [item for item, one in zip(home.items, home.groups, strict=True) if one.name != kept.group.name]
+        if left:
+            await self._write(home, left)
+        else:
+            await self._session.api.delete(GROUPS, name_of(home.obj), uid=home.obj["metadata"]["uid"])
+
+    async def _write(self, home: _Kept, items: list[dict[str, Any]]) -> None:
+        body = {key: value for key, value in home.obj.items() if key != "status"}
+        body["spec"] = {**home.obj["spec"], "groups": items}
+        await self._session.api.replace(GROUPS, body, field_manager=FIELD_MANAGER)

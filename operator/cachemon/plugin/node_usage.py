@@ -1,0 +1,124 @@
+"""How full nodes and their cache blocks are: rows for `nodes` and `top`, from CacheMonitorNodes. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cachemon.model.age import Age, age_of
+from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS
+from cachemon.model.clocks import written_at
+from cachemon.model.reasons import Reason
+from cachemon.plugin.usage import Filled, missing_reading, ready_condition, sum_known, why_not_believed
+
+__all__ = ["BlockRow", "NodeRow", "block_rows", "node_rows"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow(Filled):
+    """One cache block of a node.
+
+    Attributes:
+        node, id: which.
+        monitored: bytes that monitored VMs hold of it, None where there is no number.
+        reason: why a number is missing.
+        heaviest: who holds most of it, `NAMESPACE/VMI`, and how many bytes; None when nobody monitored does.
+    """
+
+    node: str
+    id: int
+    monitored: int | None
+    reason: str
+    heaviest: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow(Filled):
+    """One node.
+
+    Attributes:
+        node: its name.
+        ready: `True`, `False`, or `Unknown` when its agent is silent.
+        reason: of that, or why a cache block has no number; empty when all is well.
+        rmids: in use and in total, or None.
+        heaviest: as of BlockRow, over all blocks.
+    """
+
+    node: str
+    ready: str
+    reason: str
+    rmids: tuple[int, int] | None
+    heaviest: tuple[str, int] | None
+
+
+def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
+    """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
+    return [
+        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=_node_age(node, now))
+        for node in nodes
+        for block in _blocks(node)
+    ]
+
+
+def _blocks(node: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = node.get("status", {}).get("cacheBlocks", [])
+    return found
+
+
+def _block_row(node: str, block: Mapping[str, Any], *, silent: str, age: Age | None) -> BlockRow:
+    return BlockRow(
+        node=node,
+        id=block["id"],
+        occupancy=None if silent else block.get("occupancyBytes"),
+        capacity=block.get("capacityBytes"),
+        monitored=None if silent else block.get("monitoredBytes"),
+        reason=silent or missing_reading([block]),
+        age=age,
+        heaviest=None if silent else _heaviest(block),
+    )
+
+
+def _heaviest(status: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The first VMI of a node's list, or of a cache block's."""
+    found = next(iter(status.get("heaviestVMIs", ())), None)
+    return (f"{found['namespace']}/{found['name']}", found["occupancyBytes"]) if found else None
+
+
+def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
+    """Some CacheMonitorNodes.
+
+    Args:
+        nodes: as the API server hands them out.
+        now: seconds since the epoch: an agent that is silent for three of its periods is not believed.
+    """
+    return [_node_row(node, now) for node in nodes]
+
+
+def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
+    ready = ready_condition(node)
+    silent = _why_silent(node, now)
+    blocks = [] if silent else _blocks(node)
+    rmids = node.get("status", {}).get("rmids")
+    status = "Unknown" if silent else ready.get("status", "Unknown")
+    reason = missing_reading(blocks) if status == "True" else ready.get("reason", "")
+    return NodeRow(
+        node=node["metadata"]["name"],
+        ready=status,
+        reason=silent or reason,
+        occupancy=sum_known(block.get("occupancyBytes") for block in blocks),
+        capacity=sum_known(block.get("capacityBytes") for block in _blocks(node)),
+        rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
+        age=_node_age(node, now),
+        heaviest=None if silent else _heaviest(node.get("status", {})),
+    )
+
+
+def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
+    status = node.get("status", {})
+    period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
+    return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
+
+
+def _why_silent(node: Mapping[str, Any], now: float) -> str:
+    """Why what a node's agent said last does not hold now; empty when it does."""
+    age = _node_age(node, now)
+    return Reason.AGENT_NOT_REPORTING if age is None else why_not_believed(ready_condition(node), age)

@@ -1,0 +1,197 @@
+"""`top`: who holds the caches, heaviest first; a table once, or live."""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from cachemon.commands.output import NO_VALUE, bar, render_data, render_table
+from cachemon.model.age import Age
+from cachemon.model.api import NODES
+from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.model.units import format_bytes, format_rate
+from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
+from cachemon.plugin.session import Session
+from cachemon.plugin.top_table import TopRow, TopTable
+from cachemon.plugin.usage import Filled, GroupRow, VmiRow, group_rows, vmi_rows
+
+__all__ = ["forgiving", "run"]
+
+_PLAIN_WIDTH = 79
+_OBJECT_FIELDS_LEFT_OUT = ("threads",)
+
+
+async def run(args: Namespace, session: Session) -> int:
+    """Show the table once, or renew it until Ctrl-C.
+
+    Raises:
+        InvalidInputError: the options contradict each other.
+    """
+    if args.interval <= 0:
+        raise InvalidInputError("--interval must be a number of seconds above 0")
+    if args.vmi and args.by not in ("vmi", "group"):
+        raise InvalidInputError(f"--by {args.by} is about nodes: leave the VMI out")
+
+    async def look() -> TopTable:
+        return await _look(args, session)
+
+    if args.output in ("json", "yaml"):
+        session.say(render_data(list((await look()).data), args.output))
+        return 0
+    if args.once or not session.out.isatty():
+        table = await look()
+        session.say(render_plain(table, headings=not args.no_headers))
+        for remark in table.remarks:
+            session.remark(remark)
+        if not table.rows and not session.everywhere:
+            session.remark(f"looked in namespace {session.namespace} only; -A looks in all")
+        return 0
+    from cachemon.plugin.top_live import show_live  # noqa: PLC0415  rich is an extra, and takes its time
+
+    await show_live(forgiving(look), title=f"cachemon top, by {args.by}", interval_seconds=args.interval)
+    return 0
+
+
+def forgiving(look: Callable[[], Any]) -> Callable[[], Any]:
+    """The first look may fail; later ones tell of the error and keep the table."""
+    last: list[TopTable] = []
+
+    async def again() -> tuple[TopTable, str]:
+        try:
+            table = await look()
+        except CachemonError as err:
+            if not last:
+                raise
+            return last[0], str(err)
+        last[:] = [table]
+        return table, ""
+
+    return again
+
+
+async def _look(args: Namespace, session: Session) -> TopTable:
+    if args.by in ("block", "node"):
+        nodes = (await session.api.list(NODES)).items
+        if args.by == "block":
+            return _table(
+                block_rows(nodes, session.clock()),
+                _block_cells,
+                ("NODE", "BLOCK", "HELD", "OF", "WATCHED", "MOST", "AGE"),
+                args,
+            )
+        rows = node_rows(nodes, session.clock())
+        return _table(rows, _node_cells, ("NODE", "HELD", "OF", "RMIDS", "MOST", "AGE"), args)
+    groups = group_rows(await session.groups(vmi=args.vmi or ""), session.clock())
+    if args.by == "group":
+        headers = ("NAMESPACE", "VMI", "GROUP", "NODE", "HELD", "BANDWIDTH", "AGE")
+        return _table([row for row in groups if row.group], _group_cells, headers, args)
+    return _table(vmi_rows(groups), _vmi_cells, ("NAMESPACE", "VMI", "NODE", "HELD", "BANDWIDTH", "AGE"), args)
+
+
+def _table(
+    rows: Sequence[Any], cells: Callable[[Any], tuple[str, ...]], headers: tuple[str, ...], args: Namespace
+) -> TopTable:
+    ordered = sorted(rows, key=_SORT_KEYS[args.sort_by])
+    return TopTable(
+        headers,
+        tuple(TopRow((*cells(row), _age(row.age)), row.share, row.reason) for row in ordered),
+        tuple(_as_data(row) for row in ordered),
+        tuple(_remarks(ordered)),
+    )
+
+
+def _remarks(rows: Iterable[Any]) -> Iterator[str]:
+    """Whose figures have a time that is yet to come, each VMI or node once."""
+    ahead = {getattr(row, "vmi", row.node): row.age for row in rows if row.age is not None and row.age.is_ahead}
+    return (f"{name}: {age.problem}" for name, age in ahead.items())
+
+
+def _by_occupancy(row: Filled) -> tuple[Any, ...]:
+    return (row.occupancy is None, -(row.occupancy or 0), _identity(row))
+
+
+def _by_bandwidth(row: Filled) -> tuple[Any, ...]:
+    rate = getattr(row, "bandwidth", None)
+    return (rate is None, -(rate or 0), *_by_occupancy(row))
+
+
+def _by_share(row: Filled) -> tuple[Any, ...]:
+    return (row.share is None, -(row.share or 0.0), _identity(row))
+
+
+def _identity(row: Filled) -> tuple[Any, ...]:
+    return tuple(
+        getattr(row, name) for name in ("namespace", "vmi", "object", "group", "node", "id") if hasattr(row, name)
+    )
+
+
+_SORT_KEYS = {"occupancy": _by_occupancy, "bandwidth": _by_bandwidth, "share": _by_share, "name": _identity}
+
+
+def _bytes(value: int | None) -> str:
+    return NO_VALUE if value is None else format_bytes(value)
+
+
+def _age(age: Age | None) -> str:
+    return NO_VALUE if age is None else age.words
+
+
+def _rate(value: int | None) -> str:
+    return NO_VALUE if value is None else format_rate(value)
+
+
+def _vmi_cells(row: VmiRow) -> tuple[str, ...]:
+    held = f">{_bytes(row.occupancy)}" if row.at_least and row.occupancy is not None else _bytes(row.occupancy)
+    return row.namespace, row.vmi, row.node, held, _rate(row.bandwidth)
+
+
+def _group_cells(row: GroupRow) -> tuple[str, ...]:
+    return row.namespace, row.vmi, row.group, row.node, _bytes(row.occupancy), _rate(row.bandwidth)
+
+
+def _block_cells(row: BlockRow) -> tuple[str, ...]:
+    most = f"{row.heaviest[0]} {format_bytes(row.heaviest[1])}" if row.heaviest else NO_VALUE
+    return row.node, str(row.id), _bytes(row.occupancy), _bytes(row.capacity), _bytes(row.monitored), most
+
+
+def _node_cells(row: NodeRow) -> tuple[str, ...]:
+    rmids = "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE
+    return row.node, _bytes(row.occupancy), _bytes(row.capacity), rmids, row.heaviest[0] if row.heaviest else NO_VALUE
+
+
+def _as_data(row: Any) -> dict[str, Any]:
+    """The row's fields in the API's spelling; what has no value is left out."""
+    data: dict[str, Any] = {}
+    for name in row.__dataclass_fields__:
+        value = getattr(row, name)
+        if value is None or value == "" or name in _OBJECT_FIELDS_LEFT_OUT:
+            continue
+        if isinstance(value, Age):
+            value = round(value.seconds)
+        data[_DATA_NAMES.get(name, name)] = list(value) if isinstance(value, tuple) else value
+    return data
+
+
+_DATA_NAMES = {
+    "occupancy": "occupancyBytes",
+    "capacity": "capacityBytes",
+    "monitored": "monitoredBytes",
+    "bandwidth": "totalBytesPerSecond",
+    "vmi": "vmiName",
+    "node": "nodeName",
+    "at_least": "atLeast",
+    "age": "ageSeconds",
+}
+
+
+def render_plain(table: TopTable, *, headings: bool) -> str:
+    """The table in 79 columns: what is too wide is cut."""
+    if not table.rows:
+        return "nothing is monitored here"
+    rows = [(*row.cells, _last(row)) for row in table.rows]
+    return render_table((*table.headers, "CACHE"), rows, headings=headings, width=_PLAIN_WIDTH)
+
+
+def _last(row: TopRow) -> str:
+    """The bar, or why there is none; a reason beside a number is that the number is not all."""
+    shown = "" if row.share is None else f"{bar(row.share, 5)}{row.share:4.0%}"
+    return " ".join(part for part in (shown, row.reason) if part)

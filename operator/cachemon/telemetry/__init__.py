@@ -1,0 +1,1 @@
+"""Prometheus families of groups, VMs, nodes and processes, and their text."""

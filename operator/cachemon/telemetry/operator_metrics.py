@@ -1,0 +1,98 @@
+"""The operator's own metrics."""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+__all__ = ["Metrics"]
+
+_RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused", "failed")
+_RELIST_RESULTS = ("ok", "failed")
+_EVENT_RESULTS = ("ok", "failed")
+
+
+class Metrics:
+    """What the operator counts.
+
+    Attributes:
+        registry: all of it.
+        decisions: how often a group or a policy was looked at.
+        relists: complete lists, by result.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "cachemon_operator_decisions", "Looks at a group or a policy", registry=self.registry
+        )
+        self.relists = Counter(
+            "cachemon_operator_relists", "Complete lists of all resources", ["result"], registry=self.registry
+        )
+        self._writes = Counter(
+            "cachemon_operator_writes",
+            "Writes of statuses and stamped groups by result",
+            ["result"],
+            registry=self.registry,
+        )
+        self._events = Counter(
+            "cachemon_operator_events", "Events posted by result", ["result"], registry=self.registry
+        )
+        for result in _RESULTS:
+            self._writes.labels(result)
+        for result in _RELIST_RESULTS:
+            self.relists.labels(result)
+        for result in _EVENT_RESULTS:
+            self._events.labels(result)
+
+    def count_write(self, result: str) -> None:
+        """One write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused, failed."""
+        self._writes.labels(result).inc()
+
+    def count_event(self, result: str) -> None:
+        """One Event; `result` is ok or failed."""
+        self._events.labels(result).inc()
+
+    def show_groups(self, ready: Callable[[], Iterable[str]]) -> None:
+        """Groups by the status of Ready (`True`, `False`, `Unknown`), counted when asked."""
+        self.registry.register(_Groups(ready))
+
+    def show_aside(self, aside: Callable[[], Mapping[str, int]]) -> None:
+        """Objects that can't be read, by kind, counted when asked."""
+        self.registry.register(_Aside(aside))
+
+    def prepare(self) -> Callable[[], bytes]:
+        """Gives the page of now. It is small, and is made here: groups come and go in this thread."""
+        page = generate_latest(self.registry)
+        return lambda: page
+
+
+class _Groups(Collector):
+    def __init__(self, ready: Callable[[], Iterable[str]]) -> None:
+        self._ready = ready
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        tally = Tally(self._ready())
+        family = GaugeMetricFamily(
+            "cachemon_operator_groups", "CacheMonitorGroups by the status of Ready", labels=["ready"]
+        )
+        for status in ("True", "False", "Unknown"):
+            family.add_metric([status], tally[status])
+        yield family
+
+
+class _Aside(Collector):
+    def __init__(self, aside: Callable[[], Mapping[str, int]]) -> None:
+        self._aside = aside
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "cachemon_operator_unreadable_objects",
+            "Objects that are left out, as they can't be read; the log names them",
+            labels=["kind"],
+        )
+        for kind, count in sorted(self._aside().items()):
+            family.add_metric([kind], count)
+        yield family

@@ -1,0 +1,147 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from cachemon.agent.metrics_page import Health, MetricsPage
+from cachemon.agent.targets import BoundLayout
+from cachemon.engine.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.layout import GroupState, unavailable_layout
+from cachemon.model.counter_totals import Gap
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.groups import GroupKey
+from cachemon.model.readings import Missing, Reading
+from cachemon.model.reasons import Reason
+from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
+
+GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
+HEALTH = Health(
+    samples=7, sample_seconds=0.5, overruns=1, gaps=GAPS, reconciles=3, writes={"written": 4, "refused": 1}
+)
+
+
+def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
+    figure = BlockFigure(BLOCKS[1], occupancy, {TOTAL_TRAFFIC: Traffic(123_456, 100)})
+    return Figures(
+        wall_time=1.8e9,
+        groups={GroupKey(t.uid, g.group.name): (figure,) for t in layout.targets for g in t.groups if g.cells},
+        node=tuple(NodeBlockFigure(block, 300, occupancy) for block in BLOCKS),
+    )
+
+
+def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
+    page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).prepare()().decode()
+    return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+
+
+def values(samples: Sequence[Sample], name: str) -> list[float]:
+    return [sample.value for sample in samples if sample.name == name]
+
+
+LAYOUT = make_layout(
+    (make_target(make_object("vm3", spec={"vmiName": "db"})), [make_group("a", [cell(0)])]),
+    (make_target(make_object("vm4")), [make_group("b", [], GroupState.WAITING)]),
+)
+
+
+def test_a_groups_series_carry_the_labels_of_kubevirt_and_ours() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, 4096))
+    (occupancy,) = [sample for sample in samples if sample.name == "cachemon_cache_occupancy_bytes"]
+    assert occupancy.value == 4096
+    assert occupancy.labels == {
+        "node": NODE, "namespace": "tenant-a", "name": "db", "object": "vm3", "group": "a", "cache_id": "8",
+    }  # fmt: skip
+    assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
+    assert values(samples, "cachemon_group_monitored") == [1, 0]
+
+
+def test_groups_are_counted_by_state_and_reason() -> None:
+    counted = [sample for sample in scrape(LAYOUT, Figures()) if sample.name == "cachemon_groups"]
+    assert [(sample.labels["state"], sample.labels["reason"], sample.value) for sample in counted] == [
+        ("Monitored", "", 1),
+        ("Waiting", "VCPUThreadMissing", 1),
+    ]
+
+
+def test_refused_groups_are_counted_and_have_no_series() -> None:
+    (target, groups) = (make_target(make_object("vm3")), [make_group("a", [cell(0)])])
+    refused = replace(target, refused=(make_group("b", []).group, make_group("c", []).group))
+    samples = scrape(make_layout((refused, groups)), Figures())
+    counted = [sample for sample in samples if sample.name == "cachemon_groups"]
+    assert [(sample.labels["state"], sample.labels["reason"], sample.value) for sample in counted] == [
+        ("Monitored", "", 1),
+        ("Refused", "TooManyGroups", 2),
+    ]
+    assert not [sample for sample in samples if sample.labels.get("group") in ("b", "c")]
+
+
+LARGEST = 2**64 - 1
+
+
+@pytest.mark.pitfall(18)
+@given(value=st.one_of(st.integers(0, LARGEST), st.just(LARGEST), st.just(2**53 + 1)))
+def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
+    figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
+    figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).prepare()().decode().splitlines()
+    for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
+        (line,) = [line for line in page if line.startswith(f"{name}{{")]
+        assert line.rpartition(" ")[2] == str(value)
+
+
+def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers() -> None:
+    page = MetricsPage(NODE, lambda: (LAYOUT, figures_of(LAYOUT, 4096)), lambda: HEALTH)
+    theirs = CollectorRegistry(auto_describe=False)
+    theirs.register(page)
+    told = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
+    expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
+    assert told == expected
+
+
+def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, Missing.UNAVAILABLE))
+    assert values(samples, "cachemon_cache_occupancy_bytes") == []
+    assert values(samples, "cachemon_node_cache_monitored_bytes") == []
+    assert values(samples, "cachemon_node_cache_occupancy_bytes") == [300, 300]
+    assert values(samples, "cachemon_memory_traffic_bytes_total") == [123_456]
+
+
+@pytest.mark.pitfall(30)
+def test_series_of_groups_that_are_gone_disappear() -> None:
+    snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
+    page = MetricsPage(NODE, lambda: snapshots[0], lambda: HEALTH)
+    assert b'name="db"' in page.prepare()()
+    snapshots.pop(0)
+    assert b'name="db"' not in page.prepare()()
+    assert b"cachemon_agent_objects" in page.prepare()()
+
+
+def test_the_agents_own_figures_are_there() -> None:
+    samples = scrape(LAYOUT, figures_of(LAYOUT, 1))
+    assert values(samples, "cachemon_agent_samples_total") == [7]
+    gaps = [sample for sample in samples if sample.name == "cachemon_agent_traffic_gaps_total"]
+    assert {sample.labels["reason"]: sample.value for sample in gaps} == {"Restarted": 2, "Offline": 0}
+    assert values(samples, "cachemon_agent_api_writes_total") == [1, 4]
+    assert values(samples, "cachemon_rmids") == [64, 2, 1]
+    assert values(samples, "cachemon_monitoring_available") == [1]
+    assert values(samples, "cachemon_cache_capacity_bytes") == [64 << 20] * 2
+
+
+@pytest.mark.pitfall(28)
+def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
+    layout = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
+    samples = scrape(layout, Figures(wall_time=1.8e9))
+    assert values(samples, "cachemon_monitoring_available") == [0]
+    assert values(samples, "cachemon_rmids") == []
+    assert values(samples, "cachemon_group_monitored") == [0]
+
+
+def test_odd_names_do_not_break_the_page() -> None:
+    layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [cell(0)])]))
+    samples = scrape(layout, figures_of(layout, 5))
+    assert [s.labels["group"] for s in samples if s.name == "cachemon_group_monitored"] == ['gr"oup\n']

@@ -1,0 +1,318 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.agent.status_fields import group_status, monitored_condition, node_status, signature
+from cachemon.agent.targets import BoundLayout, BoundTargetLayout
+from cachemon.agent.top_vmis import LARGEST_INTEGER
+from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
+from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.groups import GroupKey, parse_groups
+from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.reasons import Reason
+from tests.unit.agent.builders import (
+    BLOCKS,
+    FACTS,
+    NOTHING_READ,
+    cell,
+    make_group,
+    make_layout,
+    make_object,
+    make_target,
+)
+from tests.unit.agent.crd_schema import complaints, status_schema
+
+NOW = "2026-11-22T08:00:00Z"
+GROUP_SCHEMA, NODE_SCHEMA = status_schema("cachemonitorgroups"), status_schema("cachemonitornodes")
+READINGS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from(Missing))
+MOST_GROUPS = 64  # of spec.groups in the CRD
+RATES = st.one_of(st.none(), st.integers(0, 2**70))
+
+
+def figures_of(
+    layout: BoundTargetLayout, occupancy: Reading, rate: int | None, blocks: tuple[CacheBlock, ...] = BLOCKS
+) -> Figures:
+    traffic = {TOTAL_TRAFFIC: Traffic(10**12, rate)}
+    return Figures(
+        wall_time=1.8e9,
+        groups={
+            GroupKey(layout.uid, group.group.name): tuple(BlockFigure(block, occupancy, traffic) for block in blocks)
+            for group in layout.groups
+            if group.cells
+        },
+        objects={layout.uid: {block.id: occupancy for block in blocks}},
+        rates={layout.uid: rate},
+        node=tuple(NodeBlockFigure(block, occupancy, occupancy) for block in blocks),
+        lacking=frozenset(
+            GroupKey(layout.uid, group.group.name)
+            for group in layout.groups
+            if rate is None or isinstance(occupancy, Missing)
+        ),
+    )
+
+
+def target_layout(*groups: GroupLayout, **changes: Any) -> BoundTargetLayout:
+    return TargetLayout(make_target(make_object(**changes)), groups, (), has_all_vcpus=True)
+
+
+BOTH = (make_group("a", [cell(0)]), make_group("b", [], GroupState.WAITING))
+
+
+@given(READINGS, RATES)
+def test_a_groups_status_keeps_to_the_schema(occupancy: Reading, rate: int | None) -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, occupancy, rate), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+
+
+@given(READINGS, RATES)
+def test_a_nodes_status_keeps_to_the_schema(occupancy: Reading, rate: int | None) -> None:
+    layout = make_layout((make_target(), BOTH))
+    figures = figures_of(layout.targets[0], occupancy, rate)
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+
+
+def test_the_widest_status_keeps_to_the_schema() -> None:
+    blocks = tuple(CacheBlock(3, id_ * 7, 2**53 - 1, "0," * 700) for id_ in range(128))
+    names = [f"vcpus_{'0-1,' * 31}{n:04d}" for n in range(64)]
+    (group,) = parse_groups([{"vcpus": "0"}])
+    groups = [
+        GroupLayout(group, GroupState.DEGRADED, max(Reason, key=len), "m" * 5000, (0,), 1, (cell(n),))
+        for n in range(64)
+    ]
+    renamed = [
+        GroupLayout(
+            parse_groups([{"name": name, "vcpus": "0"}])[0], g.state, g.reason, g.message, g.vcpus, 1, g.cells
+        )
+        for name, g in zip(names, groups, strict=True)
+    ]
+    layout = make_layout((make_target(), renamed), node=FACTS)
+    figures = figures_of(layout.targets[0], 2**64 - 1, 2**64, blocks)
+    assert list(complaints(GROUP_SCHEMA, group_status(layout.targets[0], figures, NOW))) == []
+    assert list(complaints(NODE_SCHEMA, node_status(layout, figures, period_seconds=60, before=[], now=NOW))) == []
+
+
+def refusing(refused: int, *groups: GroupLayout) -> BoundTargetLayout:
+    """An object some of whose groups are beyond what its VMI may have."""
+    layout = target_layout(*groups)
+    beyond = parse_groups([{"name": f"g{number}", "vcpus": "0-16383"} for number in range(refused)])
+    return replace(layout, target=replace(layout.target, refused=beyond))
+
+
+def test_a_refused_group_says_so_in_few_words_and_the_condition_names_the_limit() -> None:
+    layout = refusing(2, *BOTH)
+    status = group_status(layout, figures_of(layout, 5, 5), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert [group["name"] for group in status["groups"]] == ["a", "b", "g0", "g1"]
+    assert status["groups"][2] == {"name": "g0", "state": "Refused", "reason": "TooManyGroups"}
+    assert status["summary"]["groups"] == "1/4"
+    (condition,) = status["conditions"]
+    assert (condition["status"], condition["reason"]) == ("False", "TooManyGroups")
+    assert condition["message"].startswith("2 of 4 groups are refused: a VMI has at most 64 groups")
+    assert "b: vCPU 1 has no thread yet" in condition["message"]
+
+
+def test_an_object_whose_groups_are_all_refused_has_a_small_status() -> None:
+    status = group_status(refusing(64), NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert status["summary"] == {"groups": "0/64"}
+    assert len(json.dumps(status)) < 64 * 80
+
+
+def test_a_group_that_is_refused_or_no_longer_makes_the_report_urgent() -> None:
+    one, other = (signature(refusing(number, *BOTH), NOTHING_READ) for number in (1, 2))
+    assert one.state != other.state
+
+
+def test_the_check_against_the_schema_does_complain() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 5, 5), NOW)
+    broken = [
+        {**status, "extra": 1},
+        {**status, "observedTime": 5},
+        {**status, "groups": [{"name": "x" * 141, "state": "Good"}]},
+        {**status, "groups": [{"state": "Waiting"}]},
+        {**status, "conditions": [{**status["conditions"][0], "reason": "two words"}]},
+    ]
+    assert [len(list(complaints(GROUP_SCHEMA, each))) for each in broken] == [1, 1, 2, 1, 1]
+
+
+def test_a_node_without_resctrl_says_why_and_nothing_else() -> None:
+    err = ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it " * 1000)
+    layout = unavailable_layout([make_target()], err)
+    status = node_status(layout, NOTHING_READ, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert "cacheBlocks" not in status
+    assert (status["conditions"][0]["status"], status["conditions"][0]["reason"]) == ("False", "ResctrlNotMounted")
+    group = group_status(layout.targets[0], NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, group)) == []
+    assert [item["reason"] for item in group["groups"]] == ["ResctrlNotMounted"]
+
+
+@given(st.text(st.characters(), max_size=3000))
+def test_whatever_a_message_quotes_the_status_can_be_sent_and_shown(text: str) -> None:
+    quoting = GroupLayout(make_group("a", []).group, GroupState.WAITING, Reason.RESCTRL_REFUSED, text, (), 0, ())
+    status = group_status(target_layout(quoting), NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    for message in (status["groups"][0]["message"], status["conditions"][0]["message"]):
+        assert message.isprintable()
+        assert message.encode().decode() == message
+
+
+def test_a_name_that_would_steer_a_terminal_is_told_without_its_means_to() -> None:
+    name = "mon_group \x1b[31m\udcff\n is another's"
+    quoting = GroupLayout(make_group("a", []).group, GroupState.WAITING, Reason.RESCTRL_REFUSED, name, (), 0, ())
+    status = group_status(target_layout(quoting), NOTHING_READ, NOW)
+    assert status["groups"][0]["message"] == "mon_group ?[31m?? is another's"
+
+
+def test_exact_integers_go_into_fields_and_short_ones_into_the_summary() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 53_796_864, 900_000_000), NOW)
+    assert status["summary"] == {
+        "groups": "1/2", "blocks": "0=51Mi,8=51Mi", "occupancy": "103Mi", "memoryBandwidth": "900M",
+    }  # fmt: skip
+    first, second = status["groups"]
+    assert first["cacheBlocks"][0] == {
+        "level": 3, "id": 0, "capacityBytes": 64 << 20, "reading": "Valid", "occupancyBytes": 53_796_864,
+        "memoryBandwidth": {"totalBytesPerSecond": 900_000_000},
+    }  # fmt: skip
+    assert (first["state"], first["vcpus"], first["threads"]) == ("Monitored", [0, 1], 2)
+    assert (second["state"], second["reason"]) == ("Waiting", "VCPUThreadMissing")
+    assert "cacheBlocks" not in second
+
+
+def test_what_was_not_read_is_no_number_anywhere() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, Missing.UNAVAILABLE, None), NOW)
+    (block, _) = status["groups"][0]["cacheBlocks"]
+    assert block == {"level": 3, "id": 0, "capacityBytes": 64 << 20, "reading": "Unavailable"}
+    assert status["summary"] == {"groups": "1/2", "blocks": "0=Unavailable,8=Unavailable"}
+
+
+def test_integers_stay_exact_for_readers_with_floats() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, figures_of(layout, 2**64 - 1, None), NOW)
+    assert status["groups"][0]["cacheBlocks"][0]["occupancyBytes"] == LARGEST_INTEGER
+    assert float(LARGEST_INTEGER) == LARGEST_INTEGER
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ((make_group("a", [cell(0)]),), ("True", "Monitored", "1 group monitored")),
+        ((make_group("a", [cell(0)]), make_group("b", [cell(1)])), ("True", "Monitored", "2 groups monitored")),
+        (BOTH, ("False", "VCPUThreadMissing", "b: vCPU 1 has no thread yet")),
+    ],
+)
+def test_the_condition_names_the_groups_that_lack_something(
+    groups: tuple[GroupLayout, ...], expected: tuple[str, str, str]
+) -> None:
+    condition = monitored_condition(target_layout(*groups))
+    assert (condition.status, condition.reason, condition.message) == expected
+
+
+def test_a_spec_that_is_not_valid_is_told_in_the_condition() -> None:
+    layout = target_layout(spec={"groups": [{"vcpus": "3-1"}]})
+    status = group_status(layout, NOTHING_READ, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert status["conditions"][0]["reason"] == "InvalidSpec"
+    assert "correct spec.groups" in status["conditions"][0]["message"]
+
+
+def test_the_transition_time_of_the_condition_is_kept_from_the_object() -> None:
+    old = {
+        "type": "Monitored",
+        "status": "True",
+        "reason": "x",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    layout = target_layout(BOTH[0], status={"conditions": [old]})
+    (condition,) = group_status(layout, NOTHING_READ, NOW)["conditions"]
+    assert condition["lastTransitionTime"] == "2026-01-01T00:00:00Z"
+
+
+def test_a_signature_changes_with_states_and_not_with_figures() -> None:
+    layout = target_layout(*BOTH)
+    mark = signature(layout, figures_of(layout, 5, 100))
+    assert signature(layout, figures_of(layout, 999, 7)) == mark
+    assert signature(layout, figures_of(layout, Missing.ERROR, 7)) != mark
+    assert signature(layout, figures_of(layout, 5, None)) != mark
+    assert signature(target_layout(*BOTH, generation=2), figures_of(layout, 5, 100)) != mark
+    assert (
+        signature(target_layout(make_group("a", [cell(0)], GroupState.DEGRADED), BOTH[1]), figures_of(layout, 5, 1))
+        != mark
+    )
+
+
+@pytest.mark.pitfall(29)
+def test_the_largest_status_is_one_that_etcd_takes() -> None:
+    groups = [replace(make_group(f"{n:0>63}", [cell(n)]), vcpus=tuple(range(256))) for n in range(MOST_GROUPS)]
+    layout = target_layout(*groups)
+    blocks = tuple(CacheBlock(3, 1000 + number, 1 << 40, "") for number in range(64))  # two sockets have 32 at most
+    figures = figures_of(layout, 2**64, 2**60, blocks)
+    status = group_status(layout, figures, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert len(status["groups"]) == MOST_GROUPS
+    assert len(json.dumps(status)) < 1_500_000
+
+
+def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:
+    groups = [make_group(name, [cell(name)]) for name in "abcdefg"]
+    layout = make_layout((make_target(), groups))
+    sizes = dict(zip("abcdefg", (3, 9, 0, 7, 7, 1, 2), strict=True))
+    uid = layout.targets[0].uid
+    figures = Figures(
+        wall_time=1.8e9,
+        groups={GroupKey(uid, name): (BlockFigure(BLOCKS[0], size, {}),) for name, size in sizes.items()},
+        node=(NodeBlockFigure(BLOCKS[0], 50, 29), NodeBlockFigure(BLOCKS[1], 50, Missing.ERROR)),
+    )
+    first, second = node_status(layout, figures, period_seconds=60, before=[], now=NOW)["cacheBlocks"]
+    assert [(item["group"], item["occupancyBytes"]) for item in first["heaviestGroups"]] == [
+        ("b", 9), ("d", 7), ("e", 7), ("a", 3), ("g", 2),
+    ]  # fmt: skip
+    assert (first["occupancyBytes"], first["monitoredBytes"], first["unattributedBytes"]) == (50, 29, 21)
+    assert (second["reading"], second["occupancyBytes"]) == ("Error", 50)
+    assert "unattributedBytes" not in second
+    assert "heaviestGroups" not in second
+
+
+def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[BoundLayout, Figures]:
+    """VMIs that are watched by an object each, and what they hold of the two cache blocks."""
+    layout = make_layout(*((make_target(make_object(name)), [make_group("g", [cell(name)])]) for name in sizes))
+    blocks = {name: tuple(map(BlockFigure, BLOCKS, held, ({}, {}))) for name, held in sizes.items()}
+    guests = {target.target.object.guest_name: blocks[target.target.object.vmi_name] for target in layout.targets}
+    return layout, Figures(wall_time=1.8e9, guests=guests, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
+
+
+def test_the_heaviest_vmi_is_named_of_each_block_and_of_the_node() -> None:
+    layout, figures = vmi_figures(left=(9, 0), both=(6, 7), idle=(0, 0))
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    named = [[(item["name"], item["occupancyBytes"]) for item in it["heaviestVMIs"]] for it in status["cacheBlocks"]]
+    assert named == [[("left", 9), ("both", 6)], [("both", 7)]]
+    assert [(item["name"], item["occupancyBytes"]) for item in status["heaviestVMIs"]] == [("both", 13), ("left", 9)]
+    assert status["summary"]["heaviestVMI"] == "tenant-a/both=13"
+
+
+def test_no_vmi_is_called_the_nodes_heaviest_while_one_can_not_be_judged() -> None:
+    layout, figures = vmi_figures(known=(9, 9), unknown=(1, Missing.UNAVAILABLE))
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert "heaviestVMIs" not in status
+    assert "heaviestVMI" not in status["summary"]
+    assert [item["name"] for item in status["cacheBlocks"][0]["heaviestVMIs"]] == ["known", "unknown"]
+
+
+def test_a_kernel_without_occupancy_still_has_a_node_status() -> None:
+    facts = NodeFacts(num_rmids=9, events=(TOTAL_TRAFFIC,), blocks=BLOCKS, assign_mode="mbm_event")
+    status = node_status(make_layout(node=facts), NOTHING_READ, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert status["counterAssignMode"] == "mbm_event"
+    assert OCCUPANCY not in status["monitoringEvents"]

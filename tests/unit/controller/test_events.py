@@ -1,0 +1,311 @@
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.controller.events import Announcer, State, group_subject, news
+from cachemon.controller.store import Store
+from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
+from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
+from cachemon.telemetry.operator_metrics import Metrics
+from tests.unit import virtual_time
+from tests.unit.controller.builders import NOW, at, condition, group, group_object, policy_object
+
+Object = dict[str, Any]
+
+
+class Events:
+    """Takes Events as an API server would."""
+
+    def __init__(self) -> None:
+        self.posted: list[Object] = []
+        self.errors: list[KubeError] = []
+
+    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
+        assert resource == EVENTS
+        assert field_manager == "cachemon-operator"
+        if self.errors:
+            raise self.errors.pop(0)
+        self.posted.append(dict(body))
+        return dict(body)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(event["type"], event["reason"]) for event in self.posted]
+
+
+class Story:
+    """An announcer at a store, in virtual time."""
+
+    def __init__(self) -> None:
+        self.events = Events()
+        self.metrics = Metrics()
+        self.wall_ahead = 0.0
+        self.announcer = Announcer(
+            self.events,
+            self.metrics,
+            instance="pod-1",
+            wall_clock=lambda: NOW + virtual_time.time() + self.wall_ahead,
+        )
+        self.store = Store()
+        self.store.on_group = self.announcer.hear_group
+        self.store.on_policy = self.announcer.hear_policy
+        self._version = 0
+
+    def group(
+        self,
+        status: str = "",
+        reason: str = "",
+        *,
+        node: str = "a",
+        name: str = "g",
+        namespace: str = "tenant",
+        uid: str = "",
+        **more: Any,
+    ) -> None:
+        """The group stands so now; without a status nobody has judged it yet."""
+        self._version += 1
+        conditions = [condition("Ready", status, reason)] if status else []
+        obj = group_object(name, version=self._version, status={"nodeName": node, "conditions": conditions, **more})
+        obj["metadata"]["namespace"] = namespace
+        if uid:
+            obj["metadata"]["uid"] = uid
+        self.store.hear(GROUPS, "MODIFIED", obj)
+
+    def policy(self, status: str, reason: str) -> None:
+        """The policy stands so now."""
+        self._version += 1
+        ready = condition("Ready", status, reason) | {"message": "what to do"}
+        self.store.hear(POLICIES, "MODIFIED", policy_object(version=self._version, status={"conditions": [ready]}))
+
+    def delete(self) -> None:
+        self._version += 1
+        self.store.hear(GROUPS, "DELETED", group_object("g", version=self._version))
+
+
+def play(story: Callable[[Story], Coroutine[Any, Any, None]]) -> Story:
+    async def run() -> Story:
+        stage = Story()
+        task = asyncio.create_task(stage.announcer.run())
+        try:
+            await story(stage)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+        return stage
+
+    return virtual_time.run(run())
+
+
+def test_a_vm_that_starts_is_one_event_though_it_goes_through_many_states() -> None:
+    async def story(stage: Story) -> None:
+        stage.group()
+        for reason in ("VMINotFound", "VMINotRunning", "WaitingForAgent", "QEMUNotFound", "VCPUThreadMissing"):
+            stage.group("False", reason)
+            await asyncio.sleep(0.5)
+        stage.group("True", "FiguresFresh")
+        await asyncio.sleep(1000)
+
+    assert play(story).events.told == [("Normal", "FiguresFresh")]
+
+
+def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_message() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "OutOfRMIDs")
+        await asyncio.sleep(10)
+
+    stage = play(story)
+    assert stage.events.told == [("Warning", "OutOfRMIDs")]
+    [event] = stage.events.posted
+    assert event["regarding"] == {
+        "apiVersion": "cachemon.dev/v1alpha1",
+        "kind": "CacheMonitorGroup",
+        "namespace": "tenant",
+        "name": "g",
+        "uid": "uid-g",
+        "resourceVersion": "2",
+    }
+
+
+def test_a_policy_that_lacks_a_group_is_a_warning_on_the_policy() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "GroupsStamped")
+        stage.policy("False", "NameTaken")
+        await asyncio.sleep(70)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(70)
+
+    stage = play(story)
+    assert stage.events.told == [("Warning", "NameTaken"), ("Normal", "GroupsStamped")]
+    event = stage.events.posted[0]
+    assert event["metadata"]["namespace"] == "default", "where Events on objects without a namespace have to be"
+    assert event["note"] == "what to do"
+    assert event["regarding"] == {
+        "apiVersion": "cachemon.dev/v1alpha1",
+        "kind": "CacheMonitorPolicy",
+        "name": "gold",
+        "uid": "uid-gold",
+        "resourceVersion": "2",
+    }
+
+
+def test_a_policy_at_work_is_no_news_only_what_becomes_of_it() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "NoVMIMatches")
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(100)
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+        stage.policy("True", "GroupsStamped")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == [("Normal", "GroupsStamped")]
+
+
+def test_what_is_being_mended_when_its_turn_comes_is_not_told() -> None:
+    async def story(stage: Story) -> None:
+        stage.policy("True", "GroupsStamped")
+        stage.policy("False", "GroupsRefused")
+        await asyncio.sleep(3)
+        stage.policy("False", "Stamping")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == []
+
+
+def test_a_state_that_passes_is_no_news() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        stage.group("Unknown", "AgentNotReporting")
+        await asyncio.sleep(3)
+        stage.group("True", "FiguresFresh")
+        await asyncio.sleep(1000)
+
+    assert play(story).events.told == []
+
+
+def test_figures_that_change_are_no_news() -> None:
+    async def story(stage: Story) -> None:
+        for _ in range(1000):
+            stage.group("True", "FiguresFresh", observedTime="2026-11-22T08:00:00Z")
+            await asyncio.sleep(1)
+
+    assert play(story).events.told == []
+
+
+def test_a_move_is_news_even_when_nothing_else_changed() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh", node="a")
+        stage.group("True", "FiguresFresh", node="b")
+        await asyncio.sleep(10)
+
+    stage = play(story)
+    assert stage.events.told == [("Normal", "Moved")]
+    assert "from node `a` to node `b`" in stage.events.posted[0]["note"]
+
+
+def test_a_group_that_flaps_is_told_at_most_once_a_minute() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        for turn in range(60):
+            stage.group("False" if turn % 2 else "True", "OutOfRMIDs" if turn % 2 else "FiguresFresh")
+            await asyncio.sleep(10)
+
+    assert 1 <= len(play(story).events.told) <= 10
+
+
+def test_what_stood_when_the_operator_came_is_no_news_but_what_it_finds_out_is() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("False", "NodeUnsupported")
+        stage.group("True", "FiguresFresh", name="other")
+        await asyncio.sleep(100)
+        assert stage.events.told == []
+        stage.group("True", "FiguresFresh")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == [("Normal", "FiguresFresh")]
+
+
+def test_a_deleted_group_is_not_spoken_of() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "OutOfRMIDs")
+        stage.delete()
+        await asyncio.sleep(100)
+        stage.group("True", "FiguresFresh", uid="another")
+        await asyncio.sleep(100)
+
+    assert play(story).events.told == []
+
+
+def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -> None:
+    async def story(stage: Story) -> None:
+        stage.events.errors = [KubeForbiddenError("namespace is being deleted"), KubeUnreachableError("away")]
+        stage.group("True", "FiguresFresh")
+        for reason in ("OutOfRMIDs", "NoAgent", "NodeUnsupported"):
+            stage.group("False", reason)
+            await asyncio.sleep(100)
+
+    stage = play(story)
+    assert stage.events.told == [("Warning", "NodeUnsupported")]
+    failed = stage.metrics.registry.get_sample_value("cachemon_operator_events_total", {"result": "failed"})
+    assert failed == 2
+
+
+STATES = st.builds(
+    State,
+    ready=st.sampled_from(["True", "False", "Unknown"]),
+    reason=st.sampled_from(["FiguresFresh", "OutOfRMIDs", "VMINotFound"]),
+    node_name=st.sampled_from(["", "a", "b"]),
+)
+
+
+@given(STATES, STATES)
+def test_there_is_news_exactly_when_the_state_of_a_placed_group_is_another(before: State, after: State) -> None:
+    status = {"nodeName": after.node_name, "conditions": [condition("Ready", after.ready, after.reason)]}
+    now = group_subject(group(status))
+    assert now.state == after
+    moved = bool(before.node_name and after.node_name) and before.node_name != after.node_name
+    judged = (before.ready, before.reason) != (after.ready, after.reason)
+    assert len(tuple(news(before, now))) == moved + judged
+
+
+def test_a_namespace_whose_events_hang_holds_up_nobody_elses() -> None:
+    async def story(stage: Story) -> None:
+        create = stage.events.create
+
+        async def slow(resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
+            if body["metadata"]["namespace"] == "bad":
+                await asyncio.sleep(30)
+                raise KubeUnreachableError("a webhook hangs")
+            return await create(resource, body, field_manager=field_manager)
+
+        stage.events.create = slow  # type: ignore[method-assign]
+        for number in range(100):
+            stage.group("True", "FiguresFresh", name=f"g{number}", namespace="bad")
+            stage.group("False", "NoAgent", name=f"g{number}", namespace="bad")
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "NoAgent")
+        await asyncio.sleep(8)
+        assert stage.events.told == [("Warning", "NoAgent")]
+
+    play(story)
+
+
+def test_a_wall_clock_that_is_set_back_delays_no_event() -> None:
+    async def story(stage: Story) -> None:
+        stage.group("True", "FiguresFresh")
+        stage.group("False", "NoAgent")
+        stage.wall_ahead = -3600.0
+        await asyncio.sleep(8)
+        assert stage.events.told == [("Warning", "NoAgent")]
+        assert stage.events.posted[0]["eventTime"] < at(0)
+
+    play(story)

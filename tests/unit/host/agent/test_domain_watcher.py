@@ -1,0 +1,169 @@
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from cachemon.host.agent.domain_watcher import DomainWatcher, Listing
+from cachemon.model.errors import LibvirtUnreachableError
+from lab.speed import patience
+from lab.wait import until
+from tests.unit.host.builders import UUID
+
+SECONDS = 10
+AWAY = LibvirtUnreachableError("libvirt does not answer; start it")
+
+
+@dataclass(frozen=True)
+class FakeDomain:
+    name: str
+    live_xml: bytes | None
+    uuid: str = UUID
+
+
+def domain(name: str = "vm1", current: int = 2, *, runs: bool = True) -> FakeDomain:
+    xml = f"<domain id='3'><name>{name}</name><vcpu current='{current}'>8</vcpu></domain>".encode()
+    return FakeDomain(name, xml if runs else None)
+
+
+@dataclass
+class FakeLibvirt:
+    """A daemon: `all` are its domains; `error` is what every call raises."""
+
+    all: list[FakeDomain] = field(default_factory=list)
+    error: Exception | None = None
+    lists: int = 0
+    opened: int = 0
+    closed: int = 0
+    told: Callable[[], None] = lambda: None
+
+    def connect(self) -> "FakeLibvirt":
+        self.opened += 1
+        if self.error:
+            raise self.error
+        return self
+
+    def domains(self) -> list[FakeDomain]:
+        self.lists += 1
+        if self.error:
+            raise self.error
+        return list(self.all)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        self.told = told
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Watch:
+    def __init__(self, libvirt: FakeLibvirt) -> None:
+        self.listings: queue.Queue[Listing] = queue.Queue()
+        self.now = 100.0
+        self.watcher = DomainWatcher(libvirt.connect, self.listings.put, relist_seconds=3600, clock=lambda: self.now)
+        self.watcher.start()
+
+    def next(self) -> Listing:
+        return self.listings.get(timeout=patience(SECONDS))
+
+
+@pytest.fixture
+def libvirt() -> FakeLibvirt:
+    return FakeLibvirt([domain()])
+
+
+@pytest.fixture
+def watch(libvirt: FakeLibvirt) -> Iterator[Watch]:
+    watch = Watch(libvirt)
+    yield watch
+    watch.watcher.stop(patience(SECONDS))
+    assert libvirt.closed == libvirt.opened or libvirt.error
+
+
+def names(listing: Listing) -> list[str]:
+    return [it.name for it in listing.domains]
+
+
+def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvirt, watch: Watch) -> None:
+    first = watch.next()
+    assert (names(first), first.problem, first.was_told) == (["vm1"], "", True)
+    libvirt.all = [domain(), FakeDomain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
+    libvirt.told()
+    assert names(watch.next()) == ["vm1", "vm2"]
+    libvirt.all = []
+    libvirt.told()
+    assert names(watch.next()) == []
+
+
+def test_an_event_that_changes_nothing_tells_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
+    watch.next()
+    lists = libvirt.lists
+    libvirt.told()
+    until("another look", lambda: libvirt.lists > lists)
+    libvirt.all = [domain(current=3)]
+    libvirt.told()
+    assert watch.next().domains[0].vcpu_count == 3
+
+
+def test_while_libvirt_is_away_what_it_said_last_stands(libvirt: FakeLibvirt, watch: Watch) -> None:
+    before = watch.next()
+    libvirt.error = AWAY
+    libvirt.told()
+    assert watch.next() == Listing(before.domains, str(AWAY), was_told=True)
+    libvirt.all = []
+    libvirt.error = None
+    assert watch.next() == Listing((), was_told=True)
+
+
+def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
+    libvirt = FakeLibvirt([domain()], error=AWAY)
+    watch = Watch(libvirt)
+    assert watch.next() == Listing((), str(AWAY), was_told=False)
+    libvirt.error = None
+    assert names(watch.next()) == ["vm1"]
+    watch.watcher.stop(patience(SECONDS))
+
+
+def test_an_error_that_nobody_thought_of_ends_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
+    watch.next()
+    libvirt.error = RuntimeError("odd")
+    libvirt.told()
+    assert "odd" in watch.next().problem
+    libvirt.error = None
+    assert watch.next().problem == ""
+
+
+def test_looks_for_unplugged_vcpus_get_rarer_while_they_change_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
+    watch.next()
+
+    def looks_after(seconds: float) -> bool:
+        watch.now += seconds
+        return watch.watcher.look_again()
+
+    moments = (0, 0.5, 0.6, 1, 1.1, 2, 2.1)
+    assert [looks_after(seconds) for seconds in moments] == [True, False, True, False, True, False, True]
+    libvirt.all = [domain(current=3)]
+    assert looks_after(100)
+    watch.next()
+    assert looks_after(100)
+    assert looks_after(1.1), "a change makes them frequent again"
+
+
+def test_the_end_does_not_wait_for_a_libvirt_that_hangs() -> None:
+    hangs, entered = threading.Event(), threading.Event()
+
+    class Hanging(FakeLibvirt):
+        def domains(self) -> list[FakeDomain]:
+            entered.set()
+            hangs.wait()
+            return []
+
+    watcher = DomainWatcher(Hanging().connect, lambda _: None)
+    watcher.start()
+    assert entered.wait(patience(SECONDS))
+    watcher.stop(0.05)
+    assert watcher._thread.is_alive()
+    hangs.set()
+    watcher.stop(patience(SECONDS))
+    assert not watcher._thread.is_alive()

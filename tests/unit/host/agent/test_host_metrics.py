@@ -1,0 +1,86 @@
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from cachemon.engine.cycle import Pulse
+from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.layout import GroupLayout, GroupState
+from cachemon.host.agent.host_metrics import HostMetrics
+from cachemon.host.agent.report import Snapshot
+from cachemon.host.agent.watched_domains import watch
+from cachemon.model.counter_totals import Gap
+from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from cachemon.model.readings import Missing
+from cachemon.model.reasons import Reason
+from cachemon.telemetry.host_families import FAMILIES
+from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, cell, layout_of, own_monitor, running, well
+
+MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
+READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
+
+
+def snapshot() -> Snapshot:
+    own = own_monitor("0")
+    domain = watch(running(WEB, own=[own], name='v"m'), [IO])
+    waits = GroupLayout(IO, GroupState.WAITING, Reason.NO_SUCH_THREAD, "none", (), 0, ())
+    theirs = layout_of(domain, well(own.group, MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")))
+    return Snapshot(
+        layout_of(domain, well(WEB, cell(1)), waits),
+        Figures(
+            wall_time=1.8e9,
+            groups={GroupKey(UUID, "web"): READ},
+            guests={'v"m': READ},
+            node=(NodeBlockFigure(BLOCKS[0], 8192, 4096), NodeBlockFigure(BLOCKS[1], Missing.ERROR, 0)),
+        ),
+        theirs,
+        Figures(groups={GroupKey(UUID, "vcpus_0"): READ[:1]}),
+    )
+
+
+def scrape(what: Snapshot, *, is_connected: bool = True) -> list[Sample]:
+    pulse = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
+    metrics = HostMetrics(lambda: what, lambda: pulse, lambda: {Gap.REGROUPED: 2}, lambda: is_connected)
+    return [it for family in text_string_to_metric_families(metrics.prepare()().decode()) for it in family.samples]
+
+
+def values(samples: list[Sample], name: str) -> dict[tuple[str, ...], float]:
+    return {tuple(it.labels.values()): it.value for it in samples if it.name == name}
+
+
+def test_groups_are_told_with_their_domain_and_who_keeps_them() -> None:
+    samples = scrape(snapshot())
+    assert values(samples, "cachemon_host_cache_occupancy_bytes") == {
+        ('v"m', "web", "config", "0"): 4096,
+        ('v"m', "vcpus_0", "libvirt", "0"): 4096,
+    }
+    assert values(samples, "cachemon_host_group_monitored") == {
+        ('v"m', "web", "config"): 1,
+        ('v"m', "io", "live"): 0,
+        ('v"m', "vcpus_0", "libvirt"): 1,
+    }
+    assert values(samples, "cachemon_host_groups") == {("Monitored", ""): 2, ("Waiting", "NoSuchThread"): 1}
+    assert len(values(samples, "cachemon_host_memory_traffic_bytes_total")) == 3
+
+
+def test_domains_and_the_host_are_told_as_wholes() -> None:
+    samples = scrape(snapshot())
+    assert values(samples, "cachemon_host_domain_cache_occupancy_bytes") == {('v"m', "0"): 4096}
+    assert len(values(samples, "cachemon_host_domain_memory_traffic_bytes_total")) == 2
+    assert values(samples, "cachemon_host_cache_used_bytes") == {("0",): 8192}
+    assert values(samples, "cachemon_host_rmids") == {("total",): 64, ("ours",): 2, ("others",): 1}
+    assert values(samples, "cachemon_host_monitoring_available") == {(): 1}
+
+
+def test_counters_keep_every_digit() -> None:
+    page = HostMetrics(snapshot, lambda: Pulse(0, 0), dict, lambda: True).prepare()().decode()
+    assert f" {2**63 + 1}\n" in page
+
+
+def test_libvirts_absence_is_a_metric() -> None:
+    assert values(scrape(Snapshot(), is_connected=False), "cachemon_host_libvirt_connected") == {(): 0}
+
+
+def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
+    documented = {family.name: family.labels for family in FAMILIES}
+    told = {it.name: tuple(it.labels) for it in scrape(snapshot())}
+    assert told == documented

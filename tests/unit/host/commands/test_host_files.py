@@ -1,0 +1,183 @@
+import json
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.libvirt.domain_xml import read_domain
+from cachemon.libvirt.metadata import read_metadata
+from tests.unit.host.commands.fake_host import Host, domain_xml, group
+
+MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor level='3' vcpus='3'/></cachetune>"
+ALLOCATION = (
+    "<cachetune vcpus='0-1'><cache id='0' level='3' type='both' size='3' unit='MiB'/>"
+    "<monitor level='3' vcpus='0-1'/></cachetune>"
+)
+
+
+@pytest.fixture
+def host() -> Host:
+    """A domain that has monitors of libvirt's own."""
+    made = Host()
+    made.libvirt.put(cputune=MONITORS)
+    return made
+
+
+def test_monitors_become_groups_of_the_configuration(host: Host) -> None:
+    done = host.run("import", "vm3")
+    assert (done.code, done.out) == (0, "domain vm3 configured with vcpus_0-2, vcpus_3\n")
+    assert (host.config(), host.started_with(), host.live()) == (["vcpus_0-2", "vcpus_3"], [], [])
+    assert done.err == (
+        "libvirt still monitors vcpus_0-2, vcpus_3 by itself, and a thread can be in one mon_group only: take the "
+        "<monitor> elements out with `virsh edit vm3`; from the next start of the domain its threads are free for "
+        "the groups\n"
+    )
+
+
+def test_a_monitor_that_reads_an_allocation_stands_in_nobodys_way() -> None:
+    host = Host()
+    host.libvirt.put(cputune=ALLOCATION)
+    done = host.run("import", "vm3")
+    assert (done.out, done.err) == ("domain vm3 configured with vcpus_0-1\n", "")
+
+
+def test_the_configuration_is_read_and_not_the_running_domain(host: Host) -> None:
+    host.libvirt.put("vm4", runs=False, cputune=MONITORS)
+    assert host.run("import", "vm4").code == 0
+    assert host.config("vm4") == ["vcpus_0-2", "vcpus_3"]
+    host.libvirt.put("passing", persistent=False, cputune=MONITORS)
+    refused = host.run("import", "passing")
+    assert refused.err.startswith("error: domain passing is transient, and has no configuration to keep groups in")
+
+
+def test_the_rfcs_groups_come_from_a_file_as_libvirt_keeps_none(host: Host) -> None:
+    xml = domain_xml("vm3", "<resmongroup vcpus='0-1' id='web'/><resmongroup vcpus='2'/>").decode()
+    assert host.run("import", "vm3", "-", stdin=xml).out == "domain vm3 configured with web, vcpus_2\n"
+    assert "stdin: the XML can't be read" in host.run("import", "vm3", "-", stdin="<domain").err
+    assert "none.xml: can't be read: No such file" in host.run("import", "vm3", "none.xml").err
+
+
+def test_importing_again_changes_nothing_and_other_groups_need_a_word(host: Host) -> None:
+    assert host.run("import", "vm3").code == 0
+    assert host.run("import", "vm3").out == "domain vm3 unchanged\n"
+    assert host.libvirt.writes == [("config", "vm3")]
+    other = domain_xml("vm3", "<resmongroup vcpus='0' id='web'/>").decode()
+    refused = host.run("import", "vm3", "-", stdin=other)
+    assert refused.err == (
+        "error: domain vm3 has groups already: vcpus_0-2, vcpus_3; --overwrite replaces them by web\n"
+    )
+    assert host.run("import", "vm3", "-", "--overwrite", stdin=other).code == 0
+    assert host.config() == ["web"]
+
+
+@pytest.mark.parametrize("words", [["--dry-run"], ["-o", "json"], ["-o", "yaml"]])
+def test_what_would_be_written_is_said_and_nothing_is_written(host: Host, words: list[str]) -> None:
+    assert host.run("import", "vm3", *words).code == 0
+    assert host.libvirt.writes == []
+    assert host.run("import", "vm3", "--dry-run").out == ("domain vm3 configured with vcpus_0-2, vcpus_3 (dry run)\n")
+
+
+def test_groups_are_printed_as_json_and_yaml(host: Host) -> None:
+    found = json.loads(host.run("import", "vm3", "-o", "json").out)
+    assert found["domain"] == "vm3"
+    assert found["groups"] == [{"name": "vcpus_0-2", "vcpus": "0-2"}, {"name": "vcpus_3", "vcpus": "3"}]
+    assert yaml.safe_load(host.run("import", "vm3", "-o", "yaml").out) == found
+    assert host.run("import", "vm3", "-o", "name").out == "vm3\n"
+
+
+def test_a_domain_without_monitors_is_told_of() -> None:
+    host = Host()
+    host.libvirt.put()
+    done = host.run("import", "vm3")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "the configuration: domain vm3 has no monitors; nothing to import\n"
+
+
+def test_what_is_exported_is_a_cputune_and_how_to_go_back_is_said() -> None:
+    host = Host()
+    host.libvirt.put(groups=[group("web", "0-1"), group("io", threads=["IOThread"])])
+    done = host.run("export", "vm3")
+    assert done.out == (
+        '<cputune>\n  <cachetune vcpus="0-1">\n    <monitor level="3" vcpus="0-1"/>\n  </cachetune>\n'
+        '  <memorytune vcpus="0-1">\n    <monitor vcpus="0-1"/>\n  </memorytune>\n</cputune>\n'
+    )
+    assert "group 'io' is left out" in done.err
+    assert "`virsh edit vm3`, and take the same groups out of <cachemon:groups> there" in done.err
+    assert '<resmongroup vcpus="0-1" id="web"/>' in host.run("export", "vm3", "--form", "resmongroup").out
+
+
+def test_the_number_of_vcpus_is_known() -> None:
+    host = Host()
+    host.libvirt.put(groups=[group("all", "all"), group("half", "0-1")], vcpus=8)
+    assert "'all' and 'half' share vCPU 0-1" in host.run("export", "vm3").err
+    assert 'vcpus="0-7"' in host.run("export", "vm3", "--group", "all").out
+
+
+def test_a_domain_that_is_given_gets_the_groups_and_they_leave_its_metadata() -> None:
+    host = Host()
+    kept = [group("web", "0-1"), group("db", "2"), group("io", threads=["IOThread"])]
+    host.libvirt.put(groups=kept)
+    xml = domain_xml("vm3", MONITORS, kept).decode()
+    into = host.run("export", "vm3", "--group", "web", "--group", "io", "--into", "-", stdin=xml)
+    assert [left.name for left in read_metadata(into.out.encode())] == ["db", "io"]
+    assert [own.group.name for own in read_domain(into.out.encode()).own_monitors] == ["vcpus_0-1"]
+    assert "virsh edit" not in into.err
+    every = host.run(
+        "export",
+        "vm3",
+        "--group",
+        "web",
+        "--group",
+        "db",
+        "--into",
+        "-",
+        stdin=domain_xml("vm3", "", kept[:2]).decode(),
+    )
+    assert "metadata" not in every.out
+
+
+def test_a_domain_without_groups_has_nothing_to_export(host: Host) -> None:
+    assert host.run("export", "vm3").err == (
+        "error: domain vm3 has no groups in its metadata; see `cachemon host cpu-resource vm3 --config`. "
+        "Groups made with --live are not exported, as they end with its run\n"
+    )
+
+
+@given(st.lists(st.integers(-1, 3), min_size=1, max_size=4).filter(lambda homes: max(homes) >= 0))
+def test_groups_make_the_round_trip_through_libvirts_xml(homes: list[int]) -> None:
+    lists = [",".join(str(id_) for id_, home in enumerate(homes) if home == number) for number in range(4)]
+    groups = [group(f"g{number}", text) for number, text in enumerate(lists) if text]
+    host = Host()
+    host.libvirt.put(groups=groups)
+    fresh = Host()
+    fresh.libvirt.put()
+    xml = host.run("export", "vm3", "--into", "-", stdin=domain_xml("vm3").decode()).out
+    assert fresh.run("import", "vm3", "-", stdin=xml).code == 0
+    config = fresh.libvirt.all["vm3"].config_xml
+    assert config is not None
+    assert {found.vcpus for found in read_metadata(config)} == {wanted.vcpus for wanted in groups}
+
+
+def test_the_groups_of_another_host_come_from_its_xml_as_they_are() -> None:
+    there, here = Host(), Host()
+    there.libvirt.put(groups=[group("web", "0-1"), group("half", "0"), group("io", threads=["IOThread"])])
+    here.libvirt.put()
+    xml = there.libvirt.all["vm3"].config_xml
+    assert xml is not None
+    assert here.run("import", "vm3", "-", stdin=xml.decode()).out == "domain vm3 configured with web, half, io\n"
+    assert here.config() == ["web", "half", "io"]
+
+
+def test_with_the_form_of_the_metadata_libvirts_monitors_are_taken_out(host: Host) -> None:
+    assert host.run("import", "vm3").code == 0
+    xml = host.libvirt.all["vm3"].config_xml
+    assert xml is not None
+    done = host.run("export", "vm3", "--into", "-", "--form", "metadata", stdin=xml.decode())
+    assert (done.err, read_domain(done.out.encode()).own_monitors) == ("", ())
+    assert [group.name for group in read_metadata(done.out.encode())] == ["vcpus_0-2", "vcpus_3"]
+    alone = host.run("export", "vm3", "--form", "metadata")
+    assert alone.err == ""
+    assert alone.out.startswith(
+        '<metadata>\n  <cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">\n'
+    )

@@ -1,0 +1,138 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from cachemon.commands.program import run_command
+from cachemon.host.commands.main import main
+from lab.speed import patience
+
+WAIT_SECONDS = 30
+
+
+def exit_code(*words: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert isinstance(left.value.code, int)
+    return left.value.code
+
+
+def python(code: str, words: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("host",),
+        ("nonsense",),
+        ("host", "nonsense"),
+        ("host", "domstats", "--nonsense"),
+        ("host", "cpu-resource"),
+    ],
+)
+def test_bad_usage_is_told_on_stderr_with_code_1(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*words) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert "--help' for usage." in said.err
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("host",), ("host", "cpu-resource"), ("host", "domstats"), ("host", "import"), ("host", "export")]
+)
+def test_help_and_version_go_to_stdout(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*words, "--help") == 0
+    assert exit_code("--version") == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("usage: cachemon")
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    "words", [("-c", "qemu+ssh://node7/system", "domstats"), ("domstats", "-c", "qemu+ssh://node7/system")]
+)
+def test_options_stand_before_or_after_the_command(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["host", *words]) == 1
+    assert "error: figures and --live groups are with the agent on node7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("heavy", ["aiohttp", "kubernetes", "libvirt", "lxml", "rich"])
+def test_help_loads_nothing_heavy(heavy: str) -> None:
+    code = (
+        "import sys; from cachemon.host.commands.main import COMMANDS, load;"
+        "from cachemon.host.commands.host_arguments import build_parser;"
+        f"build_parser(); [load(name) for name in COMMANDS]; sys.exit({heavy!r} in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    async def lacking() -> int:
+        raise ModuleNotFoundError("no", name="libvirt")
+
+    assert run_command(lacking, "domstats", "libvirt", frozenset({"libvirt"})) == 1
+    assert capsys.readouterr().err == ("error: domstats needs the package libvirt: pip install 'cachemon[libvirt]'\n")
+
+
+def test_a_module_that_no_extra_brings_is_a_bug_and_not_hidden() -> None:
+    async def lacking() -> int:
+        raise ModuleNotFoundError("no", name="other")
+
+    with pytest.raises(ModuleNotFoundError):
+        run_command(lacking, "domstats", "libvirt", frozenset({"libvirt"}))
+
+
+HANGS = """\
+import signal, sys, threading
+from cachemon.commands.program import run_command
+from cachemon.host.commands.host_session import HostSession
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
+
+def connect(*, read_only):
+    print("asked")
+    threading.Event().wait()
+
+async def command():
+    await HostSession(connect, None).ask(lambda libvirt: libvirt.domains())
+
+sys.exit(run_command(command, "domstats", "libvirt", frozenset()))
+"""
+
+
+def test_ctrl_c_ends_it_though_libvirt_hangs() -> None:
+    with python(HANGS) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "asked\n"
+        program.send_signal(signal.SIGINT)
+        assert program.wait(patience(WAIT_SECONDS)) == 130
+        assert program.stderr is not None
+        assert program.stderr.read() == ""
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    code = "import sys; from cachemon.host.commands.main import main; sys.exit(main())"
+    run = f"{sys.executable} -c '{code}' host completion bash | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", run], check=False, capture_output=True, text=True, timeout=patience(WAIT_SECONDS)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_completion_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["host", "completion", "bash"]) == 0
+    assert "complete -F _cachemon cachemon" in capsys.readouterr().out

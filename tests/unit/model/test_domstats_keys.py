@@ -1,0 +1,61 @@
+from cachemon.model.domstats_keys import BlockUse, GroupUse, KeyStyle, keys_of, render_keys
+
+GROUPS = (
+    GroupUse("vcpus_0-2", (0, 1, 2), (BlockUse(0, 59 * 2**20, 7, 9), BlockUse(8, 5 * 2**30, None, 3))),
+    GroupUse("io", None, (BlockUse(0, 4096), BlockUse(8, None))),
+    GroupUse("vcpus_5", (5,), ()),
+)
+
+
+def test_the_rfcs_keys_have_expanded_lists_and_block_ids() -> None:
+    assert keys_of(GROUPS, KeyStyle.RFC) == [
+        ("cpu.cacheoccupancy.vcpus_0-2.vcpus", "0,1,2"),
+        ("cpu.cacheoccupancy.vcpus_0-2.0.value", "61865984"),
+        ("cpu.cacheoccupancy.vcpus_0-2.8.value", "5368709120"),
+        ("cpu.cacheoccupancy.io.0.value", "4096"),
+        ("cpu.cacheoccupancy.vcpus_5.vcpus", "5"),
+    ]
+
+
+def test_libvirts_keys_count_and_a_block_without_a_number_is_not_counted() -> None:
+    pairs = dict(keys_of(GROUPS, KeyStyle.LIBVIRT))
+    assert {key: value for key, value in pairs.items() if key.startswith("cpu.cache.")} == {
+        "cpu.cache.monitor.count": "3",
+        "cpu.cache.monitor.0.name": "vcpus_0-2",
+        "cpu.cache.monitor.0.vcpus": "0-2",
+        "cpu.cache.monitor.0.bank.count": "2",
+        "cpu.cache.monitor.0.bank.0.id": "0",
+        "cpu.cache.monitor.0.bank.0.bytes": "61865984",
+        "cpu.cache.monitor.0.bank.1.id": "8",
+        "cpu.cache.monitor.0.bank.1.bytes": "5368709120",
+        "cpu.cache.monitor.1.name": "io",
+        "cpu.cache.monitor.1.vcpus": "",
+        "cpu.cache.monitor.1.bank.count": "1",
+        "cpu.cache.monitor.1.bank.0.id": "0",
+        "cpu.cache.monitor.1.bank.0.bytes": "4096",
+        "cpu.cache.monitor.2.name": "vcpus_5",
+        "cpu.cache.monitor.2.vcpus": "5",
+        "cpu.cache.monitor.2.bank.count": "0",
+    }
+
+
+def test_libvirts_memory_keys_are_there_where_traffic_is_counted() -> None:
+    pairs = [(key, value) for key, value in keys_of(GROUPS, KeyStyle.LIBVIRT) if key.startswith("memory.")]
+    assert pairs == [
+        ("memory.bandwidth.monitor.count", "1"),
+        ("memory.bandwidth.monitor.0.name", "vcpus_0-2"),
+        ("memory.bandwidth.monitor.0.vcpus", "0-2"),
+        ("memory.bandwidth.monitor.0.node.count", "2"),
+        ("memory.bandwidth.monitor.0.node.0.id", "0"),
+        ("memory.bandwidth.monitor.0.node.0.bytes.local", "7"),
+        ("memory.bandwidth.monitor.0.node.0.bytes.total", "9"),
+        ("memory.bandwidth.monitor.0.node.1.id", "8"),
+        ("memory.bandwidth.monitor.0.node.1.bytes.total", "3"),
+    ]
+    assert keys_of((), KeyStyle.LIBVIRT) == [("cpu.cache.monitor.count", "0")]
+
+
+def test_the_layout_is_that_of_virsh_domstats() -> None:
+    assert (
+        render_keys("vm3", keys_of(GROUPS[2:], KeyStyle.RFC)) == "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_5.vcpus=5"
+    )

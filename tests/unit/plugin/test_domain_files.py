@@ -1,0 +1,198 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cachemon.libvirt.domain_xml import read_domain
+from cachemon.model.api import ObjectName
+from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
+from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
+from tests.unit.plugin.fake_api import GROUPS, Plugin, cmg
+
+MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor level='3' vcpus='3'/></cachetune>"
+
+
+def domain(cputune: str = MONITORS, name: str = "vm3", vcpus: int = 4) -> str:
+    return f"<domain><name>{name}</name><vcpu>{vcpus}</vcpu><cputune>{cputune}</cputune></domain>"
+
+
+@st.composite
+def whole_groups(draw: st.DrawFn) -> MonitoringGroup:
+    """A group as any object may have it."""
+    vcpus = draw(st.just(ALL) | st.none() | st.sets(st.integers(0, 9), min_size=1).map(format_vcpus))
+    threads = draw(st.sets(st.sampled_from(["IOThread", "Emulator", "Vhost"]), min_size=0 if vcpus else 1))
+    name = draw(st.from_regex(r"\A[a-z][a-z0-9]{0,9}\Z"))
+    item = {"name": name, "vcpus": vcpus, "threads": sorted(threads)}
+    return parse_group({key: value for key, value in item.items() if value})
+
+
+def test_monitors_become_a_group_object() -> None:
+    plugin = Plugin()
+    done = plugin.run("import", "-", stdin=domain())
+    assert done.out == "cachemonitorgroup.cachemon.dev/vm3 created\n"
+    made = plugin.api.objects["CacheMonitorGroup"][ObjectName("ns", "vm3")]
+    assert made["spec"] == {"vmiName": "vm3", "groups": [{"vcpus": "0-2"}, {"vcpus": "3"}]}
+
+
+def test_the_objects_are_printed_and_nothing_is_written() -> None:
+    plugin = Plugin()
+    listing = yaml.safe_load(plugin.run("import", "-", "-o", "yaml", stdin=domain()).out)
+    assert listing["items"][0]["spec"]["groups"] == [{"vcpus": "0-2"}, {"vcpus": "3"}]
+    assert json.loads(plugin.run("import", "-", "-o", "json", stdin=domain()).out) == listing
+    assert plugin.api.writes == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "writes"),
+    [
+        (["--dry-run"], "created (dry run)", []),
+        (["--dry-run=client"], "created (dry run)", []),
+        (["--dry-run=server"], "created (server dry run)", [("create", "vm3", True)]),
+        (["--dry-run=none"], "created", [("create", "vm3", False)]),
+    ],
+)
+def test_a_dry_run_says_what_would_be_written(
+    words: list[str], told: str, writes: list[tuple[str, str, bool]]
+) -> None:
+    plugin = Plugin()
+    done = plugin.run("import", "-", *words, stdin=domain())
+    assert done.out == f"cachemonitorgroup.cachemon.dev/vm3 {told}\n"
+    assert plugin.api.writes == writes
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "expected"),
+    [
+        ("vm3", [], ("ns", "vm3")),
+        ("tenant-b_vm3", [], ("tenant-b", "vm3")),
+        ("tenant-b_vm3", ["-n", "other"], ("other", "vm3")),
+        ("Big VM", ["--vmi", "vm7"], ("ns", "vm7")),
+    ],
+)
+def test_the_domains_name_says_which_vmi_is_meant(name: str, words: list[str], expected: tuple[str, str]) -> None:
+    plugin = Plugin()
+    assert plugin.run("import", "-", *words, stdin=domain(name=name)).code == 0
+    ((key, made),) = plugin.api.objects["CacheMonitorGroup"].items()
+    assert (key.namespace, made["spec"]["vmiName"]) == expected
+
+
+def test_a_domain_whose_name_no_vmi_can_have_needs_one() -> None:
+    refused = Plugin().run("import", "-", stdin=domain(name="Big VM"))
+    assert refused.err == "error: stdin: a VMI can't be called 'Big VM' as the domain is; say which with --vmi\n"
+
+
+def test_importing_again_changes_nothing_and_other_groups_need_a_word() -> None:
+    plugin = Plugin()
+    assert plugin.run("import", "-", stdin=domain()).code == 0
+    assert plugin.run("import", "-", stdin=domain()).out.endswith("unchanged\n")
+    other = domain("<resmongroup vcpus='0' id='web'/>")
+    refused = plugin.run("import", "-", stdin=other)
+    assert "`ns/vm3` is there with other groups; --overwrite replaces them" in refused.err
+    assert plugin.run("import", "-", "--overwrite", stdin=other).out.endswith("configured\n")
+    made = plugin.api.objects["CacheMonitorGroup"][ObjectName("ns", "vm3")]
+    assert made["spec"]["groups"] == [{"name": "web", "vcpus": "0"}]
+    assert (
+        plugin.run(
+            "import",
+            "-",
+            "--name",
+            "second",
+            stdin=domain(),
+        ).code
+        == 0
+    )
+
+
+def test_all_files_are_checked_before_any_is_written(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.xml", tmp_path / "bad.xml"
+    good.write_text(domain())
+    bad.write_text(domain("<cachetune vcpus='0'><monitor level='3' vcpus='1'/></cachetune>", "vm4"))
+    plugin = Plugin()
+    refused = plugin.run("import", str(good), str(bad))
+    assert refused.err == f"error: {bad}: invalid argument: Monitor vcpus conflicts with allocation\n"
+    assert plugin.api.writes == []
+    assert "can't be read: No such file" in plugin.run("import", str(tmp_path / "none.xml")).err
+    assert "--vmi names one VMI" in plugin.run("import", str(good), str(bad), "--vmi", "a").err
+
+
+def test_a_domain_without_monitors_is_told_of() -> None:
+    done = Plugin().run("import", "-", stdin=domain(""))
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "stdin: domain vm3 has no monitors and no groups; nothing to import\n"
+
+
+def test_a_name_that_the_api_does_not_take_is_refused_here() -> None:
+    refused = Plugin().run("import", "-", stdin=domain("<resmongroup vcpus='0' id='_web'/>"))
+    assert "bad resource monitoring group ID '_web'" in refused.err
+
+
+def test_what_is_exported_is_a_cputune() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "0-1"}, {"name": "io", "threads": ["IOThread"]}]))
+    done = plugin.run("export", "vm3")
+    assert done.out == (
+        '<cputune>\n  <cachetune vcpus="0-1">\n    <monitor level="3" vcpus="0-1"/>\n  </cachetune>\n'
+        '  <memorytune vcpus="0-1">\n    <monitor vcpus="0-1"/>\n  </memorytune>\n</cputune>\n'
+    )
+    assert "group 'io' is left out" in done.err
+
+
+def test_groups_that_overlap_have_to_be_chosen() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"name": "all", "vcpus": "all"}, {"name": "half", "vcpus": "0-1"}]))
+    assert "'all' and 'half' share vCPU 0-1" in plugin.run("export", "vm3").err
+    assert 'vcpus="0-3"' in plugin.run("export", "vm3", "--group", "all").out
+    assert "there is no group 'x'; there is: all, half" in plugin.run("export", "vm3", "--group", "x").err
+
+
+def test_groups_go_into_a_domain_that_is_given() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"name": "web", "vcpus": "0-1"}]))
+    done = plugin.run("export", "vm3", "--into", "-", "--form", "resmongroup", stdin=domain())
+    assert '<resmongroup vcpus="0-1" id="web"/>' in done.out
+    assert "monitor " not in done.out
+    assert "error: -: the XML can't be read" in plugin.run("export", "vm3", "--into", "-", stdin="<domain").err
+
+
+def test_a_vmi_that_nobody_watches_has_nothing_to_export() -> None:
+    assert "no CacheMonitorGroup watches VMI ns/vm9" in Plugin().run("export", "vm9").err
+
+
+@given(st.lists(st.integers(-1, 3), min_size=1, max_size=8).filter(lambda homes: max(homes) >= 0))
+def test_groups_make_the_round_trip_through_libvirts_xml(homes: list[int]) -> None:
+    lists = [",".join(str(id_) for id_, home in enumerate(homes) if home == number) for number in range(4)]
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"vcpus": text} for text in lists if text]))
+    xml = plugin.run("export", "vm3", "--into", "-", stdin=domain(vcpus=8)).out
+    fresh = Plugin()
+    assert fresh.run("import", "-", stdin=xml).code == 0
+    (made,) = fresh.api.objects["CacheMonitorGroup"].values()
+    sets = {group.vcpus for group in parse_groups(made["spec"]["groups"])}
+    assert sets == {parse_vcpus(text) for text in lists if text}
+    assert sets == {group.vcpus for group in read_domain(xml.encode()).groups}
+
+
+@given(st.lists(whole_groups(), min_size=1, max_size=8, unique_by=lambda group: group.name))
+def test_groups_make_the_round_trip_through_the_metadata_of_a_host_whatever_they_are(
+    groups: list[MonitoringGroup],
+) -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=list(map(render_group, groups))))
+    xml = plugin.run("export", "vm3", "--into", "-", "--form", "metadata", stdin=domain()).out
+    assert read_domain(xml.encode()).groups == ()
+    fresh = Plugin()
+    assert fresh.run("import", "-", stdin=xml).code == 0
+    (made,) = fresh.api.objects["CacheMonitorGroup"].values()
+    assert set(parse_groups(made["spec"]["groups"])) == set(groups)
+
+
+def test_a_group_of_a_host_keeps_its_name_where_libvirt_has_a_monitor_of_the_same_vcpus() -> None:
+    kept = "<metadata><c:groups xmlns:c='https://cachemon.dev/xmlns/libvirt/1.0'>{}</c:groups></metadata>"
+    xml = domain().replace("<vcpu>", kept.format("<c:resmongroup id='web' vcpus='0-2'/>") + "<vcpu>")
+    listing = yaml.safe_load(Plugin().run("import", "-", "-o", "yaml", stdin=xml).out)
+    assert listing["items"][0]["spec"]["groups"] == [{"name": "web", "vcpus": "0-2"}, {"vcpus": "3"}]
+    other = domain().replace("<vcpu>", kept.format("<c:resmongroup id='vcpus_3' vcpus='all'/>") + "<vcpu>")
+    assert "group 'vcpus_3' is there already" in Plugin().run("import", "-", stdin=other).err
