@@ -7,7 +7,7 @@ The 2018 RFC "x86 RDT CMT", second version and its follow-up, as cachemon prints
 
 and after them, under a prefix that neither has,
 
-    cachemon.age.<group>                         seconds since the figures were read, by the reader's clock
+    cachemon.age.<group>                         seconds since the figures were read, as `cachemon.model.age` has it
 
 What libvirt has shipped since 4.10 and 6.0 (qemuDomainGetStatsCpuCache, qemuDomainGetStatsMemoryBandwidth), where
 <i> and <j> only count:
