@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.agent.status import LONGEST_CPUS
+from cachemon.model.assignment import ASSIGNING_MODE
+from cachemon.model.errors import ProcUnreadableError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.qemu.discovery import QemuFinder
@@ -125,6 +127,26 @@ def scanned(end: str) -> Callable[[Path, Fault], str]:
     return outcome
 
 
+def viewed(end: str) -> Callable[[Path, Fault], str]:
+    """What the agent looks at first, in a pod of the node: its own process, and the first one."""
+
+    def outcome(folder: Path, fault: Fault) -> str:
+        fake = FakeProc(folder)
+        fake.process(1, "systemd", ["/sbin/init"])
+        fake.process(50, "cachemon-agent", ["cachemon-agent"], pod=OTHER)
+        (fake.root / "self").unlink()
+        (fake.root / "self").symlink_to("50")
+        fake.qemu(60, POD)
+        read = faulty_read(end, fault)
+        try:
+            found = QemuFinder(fake.root, Pods(fake.root, in_pod=True, read=read), read=read).find({POD: GUEST})
+        except ProcUnreadableError:
+            return "node"
+        return "nothing" if found[POD] else "process"
+
+    return outcome
+
+
 def pid_file(folder: Path, fault: Fault) -> str:
     (folder / "proc").mkdir()
     for name in ("vm1", "vm2"):
@@ -171,12 +193,14 @@ def capable(folder: Path, fault: Fault, name: str) -> str:
         capabilities = tree.capabilities()
     except ResctrlUnavailableError:
         return "node"
-    return "nothing" if capabilities.events else "node"  # the engine says MonitoringUnsupported then
+    if not capabilities.events:  # the engine says MonitoringUnsupported then
+        return "node"
+    return "nothing" if capabilities.assign_mode == ASSIGNING_MODE else "counters"
 
 
 def counted(folder: Path, fault: Fault, name: str) -> str:
     pool = read_pool(tree_of(folder, FaultyCalls(f"/{name}", fault)), [OURS])
-    return "nothing" if pool and pool.free and pool.ours else "counters"
+    return "nothing" if pool and pool.free and pool.ours and pool.total else "counters"
 
 
 def grouped(folder: Path, fault: Fault) -> str:
@@ -225,7 +249,7 @@ def cached(folder: Path, fault: Fault, name: str) -> str:
     calls = FaultyCalls(f"/index3/{name}", fault)
     tree_of(folder, calls)
     block = read_cache_blocks(folder / "sys", calls).get(0)
-    return "nothing" if block and block.capacity_bytes else "cache"
+    return "nothing" if block and block.capacity_bytes and 0 < len(block.cpus) <= LONGEST_CPUS else "cache"
 
 
 L3, CACHE = "info/L3_MON", "/sys/devices/system/cpu/cpuN/cache/indexN"
@@ -236,11 +260,16 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     "/proc/PID/mountinfo": scanned("/60/mountinfo"),
     "/proc/PID/task/TID/stat": scanned("/task/62/stat"),
     "/proc/TID/cpu_resctrl_groups": membered,
+    "/proc/self/stat": viewed("/self/stat"),
+    "/proc/1/stat": viewed("/proc/1/stat"),
+    "/proc/self/cgroup": viewed("/self/cgroup"),
+    "/proc/1/cgroup": viewed("/proc/1/cgroup"),
     "/run/libvirt/qemu/NAME.pid": pid_file,
     f"{L3}/num_rmids": lambda folder, fault: capable(folder, fault, "num_rmids"),
     f"{L3}/mon_features": lambda folder, fault: capable(folder, fault, "mon_features"),
     f"{L3}/mbm_assign_mode": lambda folder, fault: capable(folder, fault, "mbm_assign_mode"),
     f"{L3}/available_mbm_cntrs": lambda folder, fault: counted(folder, fault, "available_mbm_cntrs"),
+    f"{L3}/num_mbm_cntrs": lambda folder, fault: counted(folder, fault, "num_mbm_cntrs"),
     "GROUP/mbm_L3_assignments": lambda folder, fault: counted(folder, fault, "mbm_L3_assignments"),
     "GROUP/tasks": grouped,
     "GROUP/mode": moded,
@@ -249,6 +278,7 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     f"{CACHE}/id": lambda folder, fault: cached(folder, fault, "id"),
     f"{CACHE}/level": lambda folder, fault: cached(folder, fault, "level"),
     f"{CACHE}/size": lambda folder, fault: cached(folder, fault, "size"),
+    f"{CACHE}/shared_cpu_list": lambda folder, fault: cached(folder, fault, "shared_cpu_list"),
 }
 
 
