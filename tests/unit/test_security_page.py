@@ -31,8 +31,8 @@ def test_what_a_tenant_can_cost_the_others_is_bounded_as_the_code_has_it() -> No
         f"a node writes {WRITES_PER_SECOND} statuses a second",
         f"{IN_FLIGHT} writes at a time, at most {IN_FLIGHT_OF_ONE_NAMESPACE} of one namespace",
         f"a status is cut to {MOST_STATUS_BYTES // 1024} KiB",
-        f"one delay of {WAIT_SECONDS:g} s",
-        f"{MOST_PROCESSES} processes and {MOST_THREADS} threads of a pod",
+        f"one scan is {WAIT_SECONDS:g} s late",
+        f"{MOST_PROCESSES} processes of a pod, and {MOST_THREADS} threads of its QEMUs",
     ):
         assert bound in section
 
