@@ -17,9 +17,15 @@ ADVICE: Mapping[str, str] = {
         "else keep the agent off this node"
     ),
     Reason.TOO_MANY_GROUPS: "delete groups of this VM that nobody needs; `kubectl get cmg` shows them",
-    Reason.OUT_OF_RMIDS: "raise spec.priority of what matters, delete groups, or end what other programs hold",
+    Reason.OUT_OF_RMIDS: (
+        "raise spec.priority of what matters (above 0 needs the verb prioritize), delete groups, or end what other "
+        "programs hold"
+    ),
     Reason.THREADS_IN_FOREIGN_GROUP: "stop the other program (pqos, libvirt's <cachetune>) from monitoring this VM",
-    Reason.NO_BANDWIDTH_COUNTER: "raise spec.priority, or have fewer groups on the node; occupancy is complete",
+    Reason.NO_BANDWIDTH_COUNTER: (
+        "raise spec.priority (above 0 needs the verb prioritize), or have fewer groups on the node; occupancy is "
+        "complete"
+    ),
     Reason.VCPUS_NOT_IN_VM: "correct the vCPU list in spec.groups",
     Reason.VCPUS_SHARE_ONE_THREAD: "use `vcpus: all` in spec.groups",
     Reason.THREADS_NOT_IDENTIFIABLE: "QEMU must run with -name debug-threads=on, as libvirt starts it",
