@@ -42,7 +42,7 @@ def metrics_page() -> str:
         "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when it has gone. A figure that",
         "can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md) says who",
         "may read them.\n",
-        "A group takes about 400 bytes of the page for each cache block, more with long names, and a thirtieth of",
+        "A group takes about 400 bytes of the page for each cache block, more with long names, and about a tenth of",
         "that with gzip. The page is rendered once a sample while somebody asks, at most a fifth of the time, and a",
         "scrape gets the newest one at once.\n",
         "## Of each agent\n",
@@ -247,7 +247,7 @@ def _without_tags(line: str) -> str:
 
 
 def _help(action: Any) -> str:
-    return re.sub(r" *\((default: [^)]*|%\(default\)s)\)", "", action.help or "").replace("%%", "%")
+    return re.sub(r" *\((default: [^)]*|%\(default\)[a-z])\)", "", action.help or "").replace("%%", "%")
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -102,8 +102,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flag(
         "--pods-by-mounts",
         "false",
-        "true: the mounts of a process tell its pod where its cgroup does not. For labs without cgroups only: any "
-        "process that may mount can forge this",
+        "true: find the pod of a process by its mounts where its cgroup names none. Only for labs without cgroups: "
+        "any process that may mount can forge this",
     )
     flag("--sysfs", "/sys", "the host's /sys")
     flag("--kubeconfig", "", "credentials file; the pod's service account when absent")

@@ -49,14 +49,14 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         type=float,
         default=limits.wait_seconds,
-        help="wait so long for their pods to go; one on a dead node stays (%(default)g)",
+        help="seconds to wait for their pods to end; a pod on a dead node does not end (%(default)g)",
     )
     parser.add_argument(
         "--deadline",
         metavar="SECONDS",
         type=float,
         default=limits.deadline_seconds,
-        help="give up after so long, with exit code 1 (%(default)g)",
+        help="seconds after which it gives up, with exit code 1 (%(default)g)",
     )
     parser.add_argument(
         "--log-format",
