@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.status import LONGEST_CPUS
-from cachemon.model.assignment import ASSIGNING_MODE
+from cachemon.agent.status_fields import LONGEST_CPUS
 from cachemon.model.errors import ProcUnreadableError, ResctrlUnavailableError
+from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.qemu.discovery import QemuFinder

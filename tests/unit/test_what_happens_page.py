@@ -35,7 +35,7 @@ def test_every_line_names_tests_that_there_are() -> None:
     lines = [line for line in lines if not line.startswith("| event |")]
     assert len(lines) > 20
     assert lines_without_tests(lines) == []
-    assert named(PAGE) - names_in_folders("e2e", "apiserver", "cluster", *UNITS) == set()
+    assert named(PAGE) - names_in_folders("e2e", "integration/apiserver", "integration/cluster", *UNITS) == set()
 
 
 def test_every_line_of_the_plain_host_names_tests_that_there_are() -> None:
@@ -43,7 +43,7 @@ def test_every_line_of_the_plain_host_names_tests_that_there_are() -> None:
     lines = [line for line in table.partition("\n\n")[0].splitlines() if line.startswith("| ")]
     assert len(lines) >= 10
     assert lines_without_tests(lines) == []
-    assert named(HOST_PAGE) - names_in_folders("host", "resctrl") == set()
+    assert named(HOST_PAGE) - names_in_folders("integration/host", "integration/resctrl") == set()
 
 
 def test_every_lifecycle_has_a_line() -> None:
