@@ -59,8 +59,7 @@ docs: setup ## docs/reference/ from the programs and CRDs
 manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 	$(PYTHON) -m tools.manifests
 
-pictures: setup ## docs/pictures/ from a real Prometheus that scrapes virtual machines of changing load, 6 minutes
-	VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --require-hashes -r requirements/pictures.txt
+pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual machines, 3 minutes
 	$(PYTHON) -m tools.pictures
 
 format: setup ## format and mend what can be mended

@@ -72,10 +72,6 @@ def _unpack(folder: Path) -> None:
         Path(name, "whole").rename(folder)
 
 
-def _run(*command: str, folder: str) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-
-
 class Prometheus:
     """One that runs.
 

@@ -10,8 +10,6 @@ compile() {
 }
 compile --extra plugin --group dev pyproject.toml emulator/pyproject.toml -o requirements/dev.txt
 compile - -o requirements/uv.txt <<<uv
-# What make pictures adds to .venv.
-compile --group pictures -o requirements/pictures.txt
 # What make setup-host adds to .venv; setuptools builds it.
 compile - -c requirements/dev.txt -o requirements/libvirt.txt <<<$'libvirt-python\nsetuptools'
 # What the images install, what builds the wheel in them, and the lab's image of the emulator.

@@ -30,6 +30,17 @@ def panels() -> list[dict[str, Any]]:
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """The panels of each row, by the first word of the row's title."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for panel in dashboard()["panels"]:
+        if panel["type"] == "row":
+            found[panel["title"].split()[0]] = members = []
+        else:
+            members.append(panel)
+    return found
+
+
 def queries(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Title of a panel and each of its queries, with the dashboard's variables replaced."""
     for panel in panels():

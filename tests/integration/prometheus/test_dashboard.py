@@ -8,11 +8,13 @@ import pytest
 
 from cachemon.telemetry.families import FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
-from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels
+from lab.repository import REPOSITORY
+from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels, rows
 
 NAMES = {family.name for family in FAMILIES} | {
     sample.name for family in Metrics().registry.collect() for sample in family.samples
 }
+PAGE = (REPOSITORY / "docs/dashboard.md").read_text(encoding="utf-8")
 
 
 def variables() -> set[str]:
@@ -49,6 +51,18 @@ def test_the_variables_are_filled_by_metrics_that_there_are() -> None:
     asked = [variable["definition"] for variable in dashboard()["templating"]["list"] if "definition" in variable]
     assert len(asked) == 4
     assert all(metrics_of(query) and metrics_of(query) <= NAMES for query in asked)
+
+
+def test_the_dashboard_has_three_rows() -> None:
+    assert list(rows()) == ["Fleet", "Node", "VM"]
+
+
+@pytest.mark.parametrize("row", rows())
+def test_the_page_explains_every_panel_of_a_row_and_no_other(row: str) -> None:
+    section = PAGE.split(f"## {row}\n")[1].split("\n## ")[0]
+    explained = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", section, re.MULTILINE)
+    titles = [re.sub(r"( of| on)? \$\w+", "", panel["title"]) for panel in rows()[row]]
+    assert explained == ["panel", *titles]
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
