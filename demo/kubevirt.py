@@ -13,7 +13,7 @@ from demo.stage import FAILURES, check_machine, has_the_machine, perform, stay_u
 from demo.story import Story
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster, Node, program
-from lab.kubernetes.binaries import BinariesError
+from lab.program_cache import BinariesError
 from lab.repository import REPOSITORY
 from lab.vms.vm import Hardware, accelerator
 from lab.vms.vmi import Vmi

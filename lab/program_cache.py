@@ -5,12 +5,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.origin import Origin, OriginFailedError
 from lab.progress import Say
 
 __all__ = ["BinariesError", "ProgramCache", "locked", "user_cache"]
@@ -19,7 +18,7 @@ _SUMS = "SHA256SUMS"
 
 
 class BinariesError(Exception):
-    """Programs are not there and could not be made."""
+    """Programs are missing and could not be made."""
 
 
 def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
@@ -30,59 +29,57 @@ def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class ProgramCache:
-    """One set of programs, all of them from the same origin.
+    """One set of programs in a folder of the cache.
 
     Attributes:
         what: the programs, in messages.
         programs: names of the files.
-        store: folder that has a folder for each origin.
-        origins: ways of making them, the best first.
-        say: told what takes long or goes wrong.
+        folder: where they are kept. Its name contains every pinned version, so a new pin is a new folder.
+        make: puts the programs into an empty folder, or raises BinariesError.
+        say: reports what takes long or goes wrong.
     """
 
     what: str
     programs: Sequence[str]
-    store: Path
-    origins: Sequence[Origin]
+    folder: Path
+    make: Callable[[Path], None]
     say: Say
 
     def find(self) -> Path | None:
-        """The folder with the programs, if they are kept.
+        """The folder with the programs; None if it is missing or damaged.
 
-        They are compared with their checksums on every use: that takes 0.1 to 0.4 s for 130 MB, against the 3 s
-        that servers need to start, and it also notices what size and time of a file don't show.
+        Every use compares the checksums. This takes 0.1 to 0.4 s for 130 MB; servers need 3 s to start. It also
+        notices changes that leave a file's size and time as they were.
         """
-        for origin in self.origins:
-            folder = self.store / origin.folder
-            if not folder.exists():
-                continue
-            if self._sums_hold(folder):
-                return folder
-            self.say(f"{folder} is damaged (checksums differ): making it again")
+        if not self.folder.exists():
+            return None
+        if self._sums_hold():
+            return self.folder
+        self.say(f"{self.folder} is damaged (checksums differ): making it again")
         return None
 
     def find_or_make(self) -> Path:
-        """The folder with the programs, made where it is missing.
+        """The folder with the programs, made if it is missing.
 
         Raises:
-            BinariesError: no way of making them worked; the message has the reason of each.
+            BinariesError: the programs could not be made; the message has the reason.
         """
         found = self.find()
         if found is not None:
             return found
-        self.store.mkdir(parents=True, exist_ok=True)
-        with locked(self.store / "lock", self.what, self.say):
-            # Who waited for the lock finds what the other made.
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder.parent / "lock", self.what, self.say):
+            # After waiting for the lock, the other process has made them.
             return self.find() or self._make()
 
-    def _sums_hold(self, folder: Path) -> bool:
+    def _sums_hold(self) -> bool:
         try:
-            return (folder / _SUMS).read_text(encoding="ascii") == self._sums_of(folder)
+            return (self.folder / _SUMS).read_text(encoding="ascii") == self._sums_of(self.folder)
         except OSError:
             return False
 
     def _sums_of(self, folder: Path) -> str:
-        """In the form of sha256sum(1), so that a person can check it as well."""
+        """The checksums in the form of sha256sum(1), so that a person can check them too."""
         lines = []
         for program in self.programs:
             with (folder / program).open("rb") as content:
@@ -90,33 +87,28 @@ class ProgramCache:
         return "".join(lines)
 
     def _make(self) -> Path:
-        failures = []
-        for origin in self.origins:
-            # Made beside its place and renamed into it: nobody ever sees half of it.
-            with tempfile.TemporaryDirectory(dir=self.store, prefix="making-") as temporary:
-                made = Path(temporary) / origin.folder
-                made.mkdir()
-                try:
-                    origin.fill(made)
-                except OriginFailedError as error:
-                    self.say(str(error))
-                    failures.append(str(error))
-                    continue
-                (made / _SUMS).write_text(self._sums_of(made), encoding="ascii")
-                shutil.rmtree(self.store / origin.folder, ignore_errors=True)
-                made.rename(self.store / origin.folder)
-            return self.store / origin.folder
-        raise BinariesError(f"{self.what} could not be made:\n" + "\n".join(failures))
+        # Made beside its place and renamed into it: nobody ever sees half of it.
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix="making-") as temporary:
+            made = Path(temporary) / self.folder.name
+            made.mkdir()
+            try:
+                self.make(made)
+            except BinariesError as error:
+                raise BinariesError(f"{self.what} could not be made:\n{error}") from error
+            (made / _SUMS).write_text(self._sums_of(made), encoding="ascii")
+            shutil.rmtree(self.folder, ignore_errors=True)
+            made.rename(self.folder)
+        return self.folder
 
 
 @contextmanager
 def locked(path: Path, what: str, say: Say) -> Iterator[None]:
-    """Be the only process that makes something.
+    """Let one process at a time make something.
 
     Args:
         path: of the lock.
-        what: is made, for who has to wait.
-        say: told that it waits.
+        what: the thing that is made, for the message of a process that waits.
+        say: reports that this process waits.
     """
     with path.open("w") as lock:
         try:

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from lab.kubernetes.binaries import user_cache
 from lab.ports import LOOPBACK, free_port
+from lab.program_cache import user_cache
 from lab.server_process import ServerProcess
 from lab.speed import patience
 from lab.wait import until

@@ -14,7 +14,7 @@ from typing import Any
 from lab.kernel import cpio, python_files
 from lab.kernel.cpio import CpioArchive
 from lab.kernel.packages import Kernel, KernelUnavailableError
-from lab.kubernetes.binaries import user_cache
+from lab.program_cache import user_cache
 from lab.program_logs import LOGS
 from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess

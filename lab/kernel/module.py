@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from lab.kernel.packages import Kernel
-from lab.kubernetes.binaries import user_cache
+from lab.program_cache import user_cache
 from lab.speed import patience
 
 __all__ = ["ModuleUnbuildableError", "build"]

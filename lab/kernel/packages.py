@@ -5,7 +5,6 @@ beside the machine's: nothing is installed, and nothing outside the cache folder
 that this machine's apt uses.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,12 +14,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kubernetes.binaries import user_cache
+from lab.program_cache import locked, user_cache
 from lab.progress import Progress, Say, say_on_stderr
 from lab.speed import patience
 
@@ -92,7 +90,7 @@ def find_or_fetch(
         raise KernelUnavailableError(f"the kernel is for x86_64, this machine is {platform.machine()}")
     store = (user_cache() if cache is None else cache) / "kernel"
     store.mkdir(parents=True, exist_ok=True)
-    with _locked(store / "lock"):
+    with locked(store / "lock", "the kernel", say):
         kernel = _remembered(store)
         if kernel is None:
             _forbid_trying_again_soon(store)
@@ -241,10 +239,3 @@ def _unpack(packages: Sequence[Path], content: Path, release: str) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

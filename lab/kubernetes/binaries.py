@@ -1,23 +1,22 @@
-"""Where etcd and kube-apiserver come from: found, or made once and kept in the user's cache folder.
+"""Where etcd and kube-apiserver come from: found, or built once and kept in the user's cache folder.
 
-The order: `$KUBEBUILDER_ASSETS` (a folder with both, as controller-runtime's setup-envtest makes it), the
-cache, the official release (`lab.kubernetes.release_archive`), a build from Go modules (`lab.kubernetes.go_build`).
+The order: `$KUBEBUILDER_ASSETS` (a folder with both, as controller-runtime's setup-envtest makes it), the cache, a
+build from Go modules (`lab.kubernetes.go_build`).
 
 `python -m lab.kubernetes.binaries` does all of that and prints where they are; `make setup` runs it.
 """
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kubernetes import go_build, release_archive
-from lab.origin import Origin
+from lab.kubernetes import go_build
 from lab.program_cache import BinariesError, ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
-__all__ = ["ASSETS_VARIABLE", "PROGRAMS", "Binaries", "BinariesError", "find", "find_or_make", "user_cache"]
+__all__ = ["ASSETS_VARIABLE", "PROGRAMS", "Binaries", "built", "find", "find_or_make"]
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 PROGRAMS = ("etcd", "kube-apiserver")
@@ -37,56 +36,37 @@ class Binaries:
         return cls(*(folder / program for program in PROGRAMS))
 
 
-def find(
-    cache: Path | None = None,
-    origins: Sequence[Origin] | None = None,
-    environment: Mapping[str, str] = os.environ,
-    say: Say = say_on_stderr,
-) -> Binaries:
+def built(cache: Path | None = None, say: Say = say_on_stderr) -> ProgramCache:
+    """The programs in the user's cache, which a build from Go modules fills."""
+    cache = user_cache() if cache is None else cache
+    return ProgramCache(
+        what=_WHAT,
+        programs=PROGRAMS,
+        folder=cache / "kubernetes" / go_build.cache_name(),
+        make=lambda folder: go_build.build_all(folder, cache / "go", say),
+        say=say,
+    )
+
+
+def find(programs: ProgramCache | None = None, environment: Mapping[str, str] = os.environ) -> Binaries:
     """The programs from `$KUBEBUILDER_ASSETS` or the cache.
 
     Raises:
         BinariesError: they are in neither place, or `$KUBEBUILDER_ASSETS` names a folder without them.
     """
-    found = _from_assets(environment) or _kept(cache, origins, say).find()
+    found = _from_assets(environment) or (programs or built()).find()
     if found is None:
         raise BinariesError(f"no {_WHAT} in the cache; `make setup` puts them there")
     return Binaries.in_folder(found)
 
 
-def find_or_make(
-    cache: Path | None = None,
-    origins: Sequence[Origin] | None = None,
-    environment: Mapping[str, str] = os.environ,
-    say: Say = say_on_stderr,
-) -> Binaries:
-    """As `find`, and where they are missing they are downloaded or built; that takes up to ten minutes.
+def find_or_make(programs: ProgramCache | None = None, environment: Mapping[str, str] = os.environ) -> Binaries:
+    """As `find`, and builds the programs where they are missing; that takes up to ten minutes.
 
     Raises:
-        BinariesError: no way of making them worked; the message has the reason of each.
+        BinariesError: the build failed; the message has the reason.
     """
-    return Binaries.in_folder(_from_assets(environment) or _kept(cache, origins, say).find_or_make())
-
-
-def all_origins(cache: Path, say: Say) -> list[Origin]:
-    """The release download where there is one for this machine, then the build."""
-    origins = []
-    release = release_archive.for_this_machine()
-    if release is not None:
-        origins.append(Origin(release.name, lambda folder: release_archive.fetch(release, PROGRAMS, folder, say)))
-    built = Origin(go_build.cache_name(), lambda folder: go_build.build_all(folder, cache / "go", say))
-    return [*origins, built]
-
-
-def _kept(cache: Path | None, origins: Sequence[Origin] | None, say: Say) -> ProgramCache:
-    cache = user_cache() if cache is None else cache
-    return ProgramCache(
-        what=_WHAT,
-        programs=PROGRAMS,
-        store=cache / "kubernetes",
-        origins=all_origins(cache, say) if origins is None else origins,
-        say=say,
-    )
+    return Binaries.in_folder(_from_assets(environment) or (programs or built()).find_or_make())
 
 
 def _from_assets(environment: Mapping[str, str]) -> Path | None:
@@ -96,14 +76,18 @@ def _from_assets(environment: Mapping[str, str]) -> Path | None:
     missing = [program for program in PROGRAMS if not os.access(Path(folder) / program, os.X_OK)]
     if missing:
         raise BinariesError(
-            f"{ASSETS_VARIABLE}={folder} has no {' and no '.join(missing)} that can be run; "
-            "name a folder that has, or unset the variable"
+            f"{ASSETS_VARIABLE}={folder} has no executable {' and no '.join(missing)}; "
+            "name a folder that has both, or unset the variable"
         )
     return Path(folder).absolute()
 
 
 def main() -> int:
-    """Make sure the programs are there and print where."""
+    """Make sure that the programs are there, and print where.
+
+    Returns:
+        The exit status: 1 if they could not be made.
+    """
     try:
         found = find_or_make()
     except BinariesError as error:

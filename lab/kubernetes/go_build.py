@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lab.kubernetes import go_toolchain
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError
 from lab.progress import Progress, Say
 
 _MODULES = Path(__file__).parent / "sources"
@@ -52,7 +52,7 @@ class Program:
         go_mod = (self.module / "go.mod").read_text(encoding="utf-8")
         match = re.search(rf"^(?:require)?\s*{re.escape(self.pinned)} (v\S+)", go_mod, re.MULTILINE)
         if match is None:
-            raise OriginFailedError(f"{self.module}/go.mod does not require {self.pinned}")
+            raise BinariesError(f"{self.module}/go.mod does not require {self.pinned}")
         return match[1]
 
     def linker_flags(self) -> str:
@@ -102,7 +102,7 @@ def build_all(folder: Path, toolchains: Path, say: Say, programs: Sequence[Progr
     """Build programs into `folder`.
 
     Raises:
-        OriginFailedError: no Go toolchain, or a build failed; the message has the end of what Go said.
+        BinariesError: no Go toolchain, or a build failed; the message has the end of what Go said.
     """
     go = go_toolchain.find_or_install(toolchains, say)
     for program in programs:
@@ -118,7 +118,7 @@ def build(program: Program, go: Path, folder: Path) -> None:
     """Build one program.
 
     Raises:
-        OriginFailedError: the build failed.
+        BinariesError: the build failed.
     """
     command: list[str | Path] = [
         go, "build", "-v", "-trimpath", "-buildvcs=false",
@@ -140,7 +140,7 @@ def build(program: Program, go: Path, folder: Path) -> None:
             process.kill()
             raise
     if process.returncode != 0:
-        raise OriginFailedError(f"building {program.name} failed:\n" + "\n".join(output.tail))
+        raise BinariesError(f"building {program.name} failed:\n" + "\n".join(output.tail))
 
 
 def build_environment(inherited: Mapping[str, str]) -> dict[str, str]:

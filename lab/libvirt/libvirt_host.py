@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.kubernetes.binaries import user_cache
 from lab.libvirt.daemon import Daemon
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.programs import LibvirtMissingError, Programs
+from lab.program_cache import user_cache
 from lab.program_logs import LOGS
 from lab.wait import run, until
 

@@ -10,8 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.kubernetes.binaries import user_cache
-from lab.program_cache import locked
+from lab.program_cache import locked, user_cache
 from lab.progress import Say, say_on_stderr
 
 __all__ = ["LibvirtMissingError", "Programs", "find_or_fetch"]

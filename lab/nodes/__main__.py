@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab.kubernetes.binaries import Binaries, BinariesError, find_or_make
+from lab.kubernetes.binaries import Binaries, find_or_make
 from lab.nodes.buildah import ImageError
 from lab.nodes.chart import LAB_VALUES
 from lab.nodes.cluster import NODES, RealCluster
@@ -18,6 +18,7 @@ from lab.nodes.images import EMULATOR, VIRT_LAUNCHER, build_images
 from lab.nodes.install import Installation
 from lab.nodes.machine import why_not
 from lab.nodes.programs import NodePrograms, node_programs
+from lab.program_cache import BinariesError
 from lab.progress import say_on_stderr
 
 

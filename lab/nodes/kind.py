@@ -21,7 +21,6 @@ from lab.nodes.demo_vms import start_vms
 from lab.nodes.guide import guide
 from lab.nodes.images import EMULATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
 from lab.nodes.install import Installation
-from lab.origin import Origin
 from lab.program_cache import BinariesError, ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
@@ -68,11 +67,11 @@ def kind_program(say: Say = say_on_stderr, which: Callable[[str], str | None] = 
         return Path(on_path)
     cache = user_cache()
 
-    def fill(folder: Path) -> None:
+    def build(folder: Path) -> None:
         go_build.build_all(folder, cache / "go", say, [go_build.KIND])
 
-    origin = Origin(f"kind-{go_build.KIND.version}", fill)
-    return ProgramCache("kind", ["kind"], cache / "kind", [origin], say).find_or_make() / "kind"
+    folder = cache / "kind" / f"kind-{go_build.KIND.version}"
+    return ProgramCache("kind", ["kind"], folder, build, say).find_or_make() / "kind"
 
 
 def build_command(engine: str, recipe: Recipe) -> list[str | Path]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.kubernetes import go_build
-from lab.origin import Origin
 from lab.program_cache import ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
@@ -27,16 +26,12 @@ def node_programs(say: Say = say_on_stderr) -> NodePrograms:
         BinariesError: they could not be built; the message has the end of what Go said.
     """
     cache = user_cache()
-
-    def fill(folder: Path) -> None:
-        go_build.build_all(folder, cache / "go", say, go_build.NODE_PROGRAMS)
-
     names = tuple(program.name for program in go_build.NODE_PROGRAMS)
     folder = ProgramCache(
         what=", ".join(names),
         programs=names,
-        store=cache / "kubernetes",
-        origins=[Origin(go_build.cache_name("node"), fill)],
+        folder=cache / "kubernetes" / go_build.cache_name("node"),
+        make=lambda folder: go_build.build_all(folder, cache / "go", say, go_build.NODE_PROGRAMS),
         say=say,
     ).find_or_make()
     return NodePrograms(*(folder / name for name in names))

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from lab.kubernetes.binaries import user_cache
+from lab.program_cache import user_cache
 from lab.speed import patience
 from lab.vms import guest
 from lab.vms.launcher import Identity, Launcher, Pod

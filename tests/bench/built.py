@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.kubernetes import go_toolchain
-from lab.kubernetes.binaries import user_cache
 from lab.kubernetes.go_build import build_environment
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError, user_cache
 
 HERE = Path(__file__).parent
 BUILD_SECONDS = 300
@@ -37,7 +36,7 @@ def goresctrl() -> Path:
     def build(target: Path) -> None:
         try:
             go = go_toolchain.find_or_install(user_cache() / "go", _say_nothing, install=_refuse)
-        except OriginFailedError as error:
+        except BinariesError as error:
             raise NotBuiltError(str(error)) from error
         where = "-X github.com/intel/goresctrl/pkg/rdt.mountInfoPath=mounts"
         _run(
@@ -60,7 +59,7 @@ def _say_nothing(_line: str) -> None:
 
 
 def _refuse(_target: Path) -> None:
-    raise OriginFailedError("no Go 1.26 or newer on PATH")
+    raise BinariesError("no Go 1.26 or newer on PATH")
 
 
 def _built(name: str, sources: Sequence[Path], build: Callable[[Path], None]) -> Path:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.kubernetes import go_toolchain
-from lab.kubernetes.binaries import user_cache
 from lab.kubernetes.go_build import build_environment
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError, user_cache
 from lab.speed import patience
 
 __all__ = ["GROUPS", "crd_files"]
@@ -60,7 +59,7 @@ def crd_files() -> list[Path]:
     """All of them.
 
     Raises:
-        OriginFailedError: there is no Go 1.26, or the modules can't be had; the message says why.
+        BinariesError: there is no Go 1.26, or the modules can't be had; the message says why.
     """
     return list(_files())
 
@@ -78,11 +77,11 @@ def _files() -> Iterator[Path]:
             timeout=patience(DOWNLOAD_SECONDS),
         )
         if done.returncode != 0:
-            raise OriginFailedError(f"{source.module}: {done.stdout.strip()} {done.stderr.strip()}")
+            raise BinariesError(f"{source.module}: {done.stdout.strip()} {done.stderr.strip()}")
         answer = json.loads(done.stdout)
         assert answer["Sum"] == source.sum, f"{source.module} is not what it was"
         yield from (Path(answer["Dir"]) / file for file in source.files)
 
 
 def _refuse(_target: Path) -> None:
-    raise OriginFailedError("no Go 1.26 or newer on PATH")
+    raise BinariesError("no Go 1.26 or newer on PATH")

@@ -18,7 +18,7 @@ from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.played_job import when_made
 from lab.kubernetes.prepare import make_namespace, wait_until_served
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError
 from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.integration.apiserver.examples import group_object, groups_path
@@ -225,7 +225,7 @@ def knows_all_kinds(empty: ControlPlane) -> ControlPlane:
     """With the kinds of Prometheus' operator, Node Feature Discovery and OpenShift."""
     try:
         files = crd_files()
-    except OriginFailedError as err:
+    except BinariesError as err:
         pytest.skip(str(err))
     for path in files:
         empty.apply(path)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.kubernetes.binaries import BinariesError, find
+from lab.kubernetes.binaries import find
 from lab.nodes.buildah import ImageError
 from lab.nodes.chart import LAB_VALUES
 from lab.nodes.cluster import RealCluster
@@ -24,6 +24,7 @@ from lab.nodes.kubectl import Kubectl
 from lab.nodes.machine import why_not
 from lab.nodes.programs import node_programs
 from lab.nodes.vmi import RealVmi
+from lab.program_cache import BinariesError
 from lab.program_logs import LOGS
 from tests.integration.cluster.view import View
 

@@ -7,7 +7,7 @@ import pytest
 
 from lab.kubernetes import go_build, go_toolchain
 from lab.kubernetes.go_build import ETCD, KUBE_APISERVER, GoOutput, Program
-from lab.origin import OriginFailedError
+from lab.program_cache import BinariesError
 
 
 def a_fake_go(folder: Path, script: str) -> Path:
@@ -39,7 +39,7 @@ def test_every_module_that_is_built_has_its_checksums_committed() -> None:
 
 def test_a_module_without_the_pin_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("module other\n", encoding="utf-8")
-    with pytest.raises(OriginFailedError, match="does not require example"):
+    with pytest.raises(BinariesError, match="does not require example"):
         assert Program("x", tmp_path, "example/x", "example", "a while").version
 
 
@@ -80,7 +80,7 @@ open(sys.argv[sys.argv.index('-o') + 1], 'w').write('\\n'.join(words))
 def test_a_failed_build_says_what_go_said(tmp_path: Path) -> None:
     go = a_fake_go(tmp_path, "print('verifying example: checksum mismatch', file=sys.stderr); sys.exit(1)")
     program = Program("x", tmp_path, "example/cmd/x", "example", "a while")
-    with pytest.raises(OriginFailedError, match="building x failed:\nverifying example: checksum mismatch"):
+    with pytest.raises(BinariesError, match="building x failed:\nverifying example: checksum mismatch"):
         go_build.build(program, go, tmp_path)
 
 
