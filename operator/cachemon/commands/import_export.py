@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TextIO
 
 from cachemon.commands.backend import Terminal
-from cachemon.model.cpu_resource_request import check_name
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, render_group
+from cachemon.model.groups import MonitoringGroup, check_name, render_group
 from cachemon.model.kept_groups import check_new_group
 
 __all__ = ["STDIN", "chosen_groups", "print_export", "read_content", "read_groups", "where_of"]

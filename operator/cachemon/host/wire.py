@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_group, parse_unchecked_group, render_group
+from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
 from cachemon.model.readings import VALID
 
 __all__ = [
@@ -176,13 +176,7 @@ def parse_group_request(body: Any) -> MonitoringGroup:
         raise InvalidInputError(
             f"a group has no {unknown[0][:_LONGEST_QUOTE]!r}; it has `name`, `vcpus` and `threads`"
         )
-    name, vcpus, threads = body.get("name"), body.get("vcpus"), body.get("threads", [])
-    if not isinstance(name, str) or not GROUP_NAME.fullmatch(name):
-        quoted = repr(name)[:_LONGEST_QUOTE]
-        raise InvalidInputError(
-            f"bad resource monitoring group ID {quoted}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
-            "with a letter or digit at both ends"
-        )
+    name, vcpus, threads = check_name(body.get("name")), body.get("vcpus"), body.get("threads", [])
     if not (vcpus is None or isinstance(vcpus, str)):
         raise InvalidInputError('`vcpus` must be a list in libvirt\'s syntax, as "0-3,^1", or "all"')
     if not isinstance(threads, list) or not all(isinstance(word, str) for word in threads):

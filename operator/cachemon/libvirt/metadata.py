@@ -19,7 +19,7 @@ from lxml import etree
 from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_limit import MOST_GROUPS
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup, parse_unchecked_group, render_group
+from cachemon.model.groups import MonitoringGroup, check_name, parse_unchecked_group, render_group
 
 __all__ = ["KEY", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
 
@@ -97,10 +97,7 @@ def _element(groups: Sequence[MonitoringGroup], root: etree._Element) -> etree._
     for group in groups:
         item = render_group(group)
         element = etree.SubElement(root, etree.QName(etree.QName(root).namespace, _GROUP))
-        try:
-            element.set("id", group.name)
-        except ValueError as err:  # a character that XML has no way to write
-            raise InvalidInputError(_bad_name(group.name)) from err
+        element.set("id", check_name(group.name))
         if "vcpus" in item:
             element.set("vcpus", item["vcpus"])
         if "threads" in item:
@@ -176,13 +173,5 @@ def _group(element: etree._Element) -> MonitoringGroup:
         raise InvalidInputError(f"{called}: {err}") from err
     if name is None and not group.wants_vcpus:
         raise InvalidInputError(f"a group of {', '.join(sorted(group.threads))} threads must have an id")
-    if name == "" or GROUP_NAME.fullmatch(group.name) is None:
-        raise InvalidInputError(_bad_name(group.name if name is None else name))
+    check_name(group.name if name is None else name)
     return group
-
-
-def _bad_name(name: str) -> str:
-    return (
-        f"bad resource monitoring group ID {name[:_LONGEST_QUOTE]!r}: up to 63 letters, digits, '-', '_', '.', "
-        "',' and '^', with a letter or digit at both ends"
-    )

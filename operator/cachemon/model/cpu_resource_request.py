@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup, default_name
+from cachemon.model.groups import MonitoringGroup, check_name, default_name
 from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 
-__all__ = ["Action", "CpuResourceRequest", "Scope", "check_name", "describe", "parse_request", "render_status"]
+__all__ = ["Action", "CpuResourceRequest", "Scope", "describe", "parse_request", "render_status"]
 
 
 class Action(StrEnum):
@@ -130,19 +130,6 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
         return MonitoringGroup(name or default_name(ALL), None, all_vcpus=True, threads=frozenset())
     vcpus = wanted if isinstance(wanted, VcpuSet) else None
     return MonitoringGroup(name or default_name(str(vcpus or "")), vcpus, all_vcpus=False, threads=frozenset())
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that no group can have.
-
-    Raises:
-        InvalidInputError: it has other characters than those of group names.
-    """
-    if GROUP_NAME.fullmatch(name) is None:
-        raise InvalidInputError(
-            f"bad resource monitoring group ID {name!r}: up to 63 letters, digits, '-', '_', '.', ',' and '^', "
-            "with a letter or digit at both ends"
-        )
 
 
 def _vcpus_of_name(name: str | None) -> VcpuSet | str | None:

@@ -14,6 +14,8 @@ from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 """`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
+_LONGEST_QUOTE = 128
+
 _OTHER_CLASSES = tuple(name for name in ThreadClass if name is not ThreadClass.VCPU)
 _MOST_CLASSES = len(_OTHER_CLASSES)
 _LONGEST_CLASS = 16
@@ -59,6 +61,21 @@ class MonitoringGroup:
 
 
 ALL_VCPUS = MonitoringGroup(name=f"vcpus_{ALL}", vcpus=None, all_vcpus=True, threads=frozenset())
+
+
+def check_name(name: object) -> str:
+    """The name, if a group can have it.
+
+    Raises:
+        InvalidInputError: it is no string, or has other characters than group names have.
+    """
+    if isinstance(name, str) and GROUP_NAME.fullmatch(name):
+        return name
+    quoted = repr(name[:_LONGEST_QUOTE] if isinstance(name, str) else name)[: _LONGEST_QUOTE + 2]
+    raise InvalidInputError(
+        f"bad resource monitoring group ID {quoted}: use up to 63 letters, digits, '-', '_', '.', ',' and '^', "
+        "with a letter or digit at both ends"
+    )
 
 
 def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
