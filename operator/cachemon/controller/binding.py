@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.vmi import LauncherPod, Vmi
-from cachemon.model.api import BOUND, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
+from cachemon.model.api import BOUND, PHASES_WITH_QEMU, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
 from cachemon.model.conditions import Condition
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
@@ -17,9 +17,6 @@ __all__ = [
     "bound_condition",
     "find_place",
 ]
-
-_PHASES_WITH_QEMU = frozenset({"Scheduling", "Scheduled", "Running"})
-"""QEMU exists seconds before phase Running: the agent looks for it as soon as the pod has a node."""
 
 _LONGEST_QUOTE = 3000
 """Characters of somebody else's message that are passed on; the schema takes 4096 in all."""
@@ -74,7 +71,7 @@ def find_place(vmi: Vmi, pods: Collection[LauncherPod]) -> Place:
         vmi: the VMI.
         pods: any launcher pods; those of another VMI, or of an earlier one of this name, do not count.
     """
-    if vmi.phase not in _PHASES_WITH_QEMU or not vmi.uid:
+    if vmi.phase not in PHASES_WITH_QEMU or not vmi.uid:
         return Place(None)
     own = [pod for pod in pods if pod.vmi_uid == vmi.uid and pod.uid and pod.node_name and pod.is_live]
     own.sort(key=_age_order)
@@ -188,7 +185,7 @@ def _since(agent: NodeAgent) -> str:
 
 def _not_running(vmi: Vmi) -> Condition:
     name = vmi.name.name
-    if vmi.phase in _PHASES_WITH_QEMU:
+    if vmi.phase in PHASES_WITH_QEMU:
         message = f"VirtualMachineInstance `{name}` is {vmi.phase} but has no virt-launcher pod that runs"
     else:
         message = f"VirtualMachineInstance `{name}` is {vmi.phase or 'new'}"

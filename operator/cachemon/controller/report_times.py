@@ -15,14 +15,11 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from cachemon.model.api import STALE_AFTER_PERIODS
+from cachemon.model.age import ALLOWANCE_SECONDS, stale_after
 from cachemon.model.clocks import clock_problem
 from cachemon.model.times import read_time
 
-__all__ = ["ALLOWANCE_SECONDS", "Moment", "Report", "Sighting", "see"]
-
-ALLOWANCE_SECONDS = 2.0
-"""On top of the periods: times in the API have whole seconds, and a write takes its time."""
+__all__ = ["Moment", "Report", "Sighting", "see"]
 
 _OFFSETS_KEPT = 3
 _STEADY_SECONDS = 3.0
@@ -84,7 +81,7 @@ class Sighting:
 
     def silent_from(self, period_seconds: float) -> float:
         """When an agent that promises a report each period counts as silent, monotonic seconds."""
-        return self.since + STALE_AFTER_PERIODS * period_seconds + ALLOWANCE_SECONDS
+        return self.since + stale_after(period_seconds)
 
     @property
     def clock_problem(self) -> str | None:

@@ -7,13 +7,14 @@ is wrong shows as an age that is wrong, or below zero.
 
 from dataclasses import dataclass
 
-from cachemon.model.api import STALE_AFTER_PERIODS
 from cachemon.model.times import parse_time
 
-__all__ = ["Age", "age_of", "format_age"]
+__all__ = ["ALLOWANCE_SECONDS", "Age", "age_of", "format_age", "stale_after"]
 
-_LATE_SECONDS = 2.0
-"""On top of the periods: times in the API have whole seconds, and a write takes its time."""
+ALLOWANCE_SECONDS = 2.0
+"""Times in the API have whole seconds, and a write takes its time."""
+
+_STALE_AFTER_PERIODS = 3
 
 _AHEAD_SECONDS = 5.0
 """Clocks that are kept by NTP differ by less."""
@@ -34,7 +35,7 @@ class Age:
     @property
     def is_stale(self) -> bool:
         """Whether they should have been renewed several times since."""
-        return self.seconds > STALE_AFTER_PERIODS * self.period_seconds + _LATE_SECONDS
+        return self.seconds > stale_after(self.period_seconds)
 
     @property
     def is_ahead(self) -> bool:
@@ -59,6 +60,11 @@ class Age:
             period = f"{self.period_seconds:g} s"
             return f"the figures are {format_age(self.seconds)} old and should be renewed every {period}"
         return ""
+
+
+def stale_after(period_seconds: float) -> float:
+    """Age in seconds from which figures are stale, and an agent that renews them each period counts as silent."""
+    return _STALE_AFTER_PERIODS * period_seconds + ALLOWANCE_SECONDS
 
 
 def age_of(observed_time: str, period_seconds: float, now: float, *, taken: float | None = None) -> Age | None:

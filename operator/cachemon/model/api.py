@@ -23,8 +23,8 @@ READY = "Ready"
 ROLE_ACTIVE = "Active"
 ROLE_MIGRATION_TARGET = "MigrationTarget"
 
-STALE_AFTER_PERIODS = 3
-"""An agent that has not reported for so many of its periods is not believed any longer."""
+PHASES_WITH_QEMU = frozenset({"Scheduling", "Scheduled", "Running"})
+"""Of a VMI. QEMU exists seconds before phase Running: the agent looks for it as soon as the pod has a node."""
 
 DEFAULT_STATUS_PERIOD_SECONDS = 60
 LONGEST_STATUS_PERIOD_SECONDS = 3600

@@ -12,7 +12,7 @@ from typing import Any
 from cachemon.commands.backend import Created
 from cachemon.commands.cpu_resource import handle, request_of
 from cachemon.commands.output import render_objects
-from cachemon.model.api import API_VERSION, GROUPS, VMIS, ObjectName, name_of
+from cachemon.model.api import API_VERSION, GROUPS, PHASES_WITH_QEMU, VMIS, ObjectName, name_of
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import InvalidInputError, KubeConflictError, KubeNotFoundError
 from cachemon.model.groups import MonitoringGroup, parse_groups, render_group
@@ -23,7 +23,6 @@ from cachemon.plugin.usage import group_age
 
 __all__ = ["run"]
 
-_PHASES_THAT_RUN = frozenset({"Scheduling", "Scheduled", "Running"})
 _ATTEMPTS = 3
 _GROUP = "cachemonitorgroup.cachemon.dev"
 
@@ -146,7 +145,7 @@ class _Domain:
     @property
     def groups(self) -> DomainGroups:
         """All groups are in force while it runs, those of the configuration as well."""
-        runs = self.obj is not None and self.obj.get("status", {}).get("phase", "") in _PHASES_THAT_RUN
+        runs = self.obj is not None and self.obj.get("status", {}).get("phase", "") in PHASES_WITH_QEMU
         return DomainGroups(runs, tuple(group for one in self.kept for group in one.described), config_works_now=True)
 
     def details(self, kept: KeptGroup) -> tuple[str, ...]:

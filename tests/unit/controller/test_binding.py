@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from cachemon.controller.binding import Binding, bind, find_place
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.report_times import ALLOWANCE_SECONDS, Report
+from cachemon.controller.report_times import Report
 from cachemon.controller.vmi import LauncherPod, Vmi
+from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.api import ObjectName
 from tests.unit.controller.builders import NOW, agent, migration, pod, roles, vmi
 

@@ -5,7 +5,8 @@ import pytest
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
-from cachemon.controller.report_times import ALLOWANCE_SECONDS, Sighting
+from cachemon.controller.report_times import Sighting
+from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.api import ObjectName
 from tests.unit.controller.builders import NOW, agent, figures, group, pod, sighting, vmi
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.report_times import ALLOWANCE_SECONDS, Report, Sighting, see
+from cachemon.controller.report_times import Report, Sighting, see
+from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.times import format_time
 from tests.unit.controller.builders import NOW, at, moment
 
