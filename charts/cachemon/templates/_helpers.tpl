@@ -94,3 +94,15 @@ helm.sh/hook: post-delete
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
+
+{{/* Whom the policies for agents concern: see admission.yaml. */}}
+{{- define "cachemon.byAnAgent" -}}
+- name: by-a-service-account
+  expression: request.userInfo.username.startsWith('system:serviceaccount:')
+- name: by-an-agent
+  expression: >-
+    request.userInfo.username.endsWith(':cachemon-agent') || authorizer.group('cachemon.dev')
+    .resource('cachemonitornodes').check('report').allowed()
+- name: not-by-an-administrator
+  expression: "!authorizer.group('cachemon.dev').resource('cachemonitornodes').check('administer').allowed()"
+{{- end }}

@@ -35,7 +35,7 @@ RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
         ("", "namespaces"): {"list", "watch"},
         (CACHEMON, "cachemonitorpolicies"): {"list", "watch"},
         (CACHEMON, "cachemonitorpolicies/status"): {"patch"},
-        (CACHEMON, "cachemonitorgroups"): {"list", "watch", "create", "patch", "delete", "prioritize"},
+        (CACHEMON, "cachemonitorgroups"): {"list", "watch", "create", "patch", "delete", "prioritize", "stamp"},
         (CACHEMON, "cachemonitornodes"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
         ("events.k8s.io", "events"): {"create"},
@@ -44,7 +44,7 @@ RIGHTS: dict[str, dict[tuple[str, str], set[str]]] = {
     AGENT: {
         (CACHEMON, "cachemonitorgroups"): {"list", "watch"},
         (CACHEMON, "cachemonitorgroups/status"): {"patch"},
-        (CACHEMON, "cachemonitornodes"): {"get", "create"},
+        (CACHEMON, "cachemonitornodes"): {"get", "create", "report"},
         (CACHEMON, "cachemonitornodes/status"): {"patch"},
         **REVIEWS,
     },

@@ -7,7 +7,7 @@ from lab.repository import REPOSITORY
 from tests.integration.chart.rendering import objects
 from tools.manifests import CHART, made_files
 
-BY_HAND = {"kustomization.yaml", "namespace.yaml"}
+BY_HAND = {"configurations", "kustomization.yaml", "namespace.yaml"}
 KEEP = {"helm.sh/resource-policy": "keep"}
 MADE = dict(made_files())
 
@@ -34,7 +34,7 @@ def test_the_folders_hold_no_other_files() -> None:
 def test_the_kustomization_has_every_file() -> None:
     kustomization = yaml.safe_load((REPOSITORY / "manifests/kustomization.yaml").read_text(encoding="utf-8"))
     files = {path.name for path in (REPOSITORY / "manifests").iterdir()} - {"kustomization.yaml"}
-    assert set(kustomization["resources"]) == files | {"../crds"}
+    assert set(kustomization["resources"]) == files - {"configurations"} | {"../crds"}
 
 
 def test_the_manifests_are_the_charts_default_rendering() -> None:

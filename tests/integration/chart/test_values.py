@@ -43,7 +43,7 @@ def test_the_schema_has_no_value_that_values_yaml_has_not() -> None:
                 yield from named(child, f"{prefix}{key}.")
 
     sections = {value.path for value in DOCUMENTED if value.is_section}
-    assert set(named(SCHEMA, "")) == {value.path for value in DOCUMENTED} | {"global"}
+    assert set(named(SCHEMA, "")) == {value.path for value in DOCUMENTED} | {"enabled", "global"}
 
 
 @pytest.mark.parametrize("section", ["", *(value.path for value in DOCUMENTED if value.is_section)])
@@ -103,11 +103,18 @@ def test_another_chart_can_depend_on_this_one(tmp_path: Path) -> None:
     (archive,) = tmp_path.glob("cachemon-*.tgz")
     (tmp_path / "ours/charts").mkdir(parents=True)
     archive.rename(tmp_path / "ours/charts" / archive.name)
-    about = {"apiVersion": "v2", "name": "ours", "version": "1.0.0"}
+    dependency = {"name": "cachemon", "version": "0.1.0", "condition": "cachemon.enabled"}
+    about = {"apiVersion": "v2", "name": "ours", "version": "1.0.0", "dependencies": [dependency]}
     (tmp_path / "ours/Chart.yaml").write_text(yaml.safe_dump(about), encoding="utf-8")
+    agent = "ours/charts/cachemon/templates/agent.yaml"
+    for enabled in ({}, {"enabled": True}):
+        with helm_python.Chart.load(tmp_path / "ours") as chart:
+            rendered = chart.render(
+                {"global": {"team": "vms"}, "cachemon": {"agent": {"logLevel": "DEBUG"}, **enabled}}
+            )
+        assert "--log-level=DEBUG" in rendered[agent]
     with helm_python.Chart.load(tmp_path / "ours") as chart:
-        rendered = chart.render({"global": {"team": "vms"}, "cachemon": {"agent": {"logLevel": "DEBUG"}}})
-    assert "--log-level=DEBUG" in rendered["ours/charts/cachemon/templates/agent.yaml"]
+        assert chart.render({"cachemon": {"enabled": False}}) == {}
 
 
 def test_a_packed_chart_renders_as_the_folder_does(tmp_path: Path) -> None:
