@@ -232,11 +232,11 @@ def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: s
 @pytest.mark.parametrize(
     ("field", "says"),
     [
-        ("cmg", "CacheMonitorGroup watches how much last-level cache"),
-        ("cmg.spec.groups", "The monitoring groups; they may overlap"),
+        ("cmg", "CacheMonitorGroup measures the last-level cache"),
+        ("cmg.spec.groups", "The monitoring groups. They may overlap"),
         ("cmg.spec.groups.vcpus", "vCPU ids as libvirt writes them"),
-        ("cmg.status.groups.cacheBlocks", "The figures by cache block"),
-        ("cmn.status.cacheBlocks.unattributedBytes", "What nobody monitored holds of it"),
+        ("cmg.status.groups.cacheBlocks", "The figures of each cache block"),
+        ("cmn.status.cacheBlocks.unattributedBytes", "Bytes of it that no monitored VM holds"),
     ],
 )
 def test_kubectl_explains_fields(control_plane: ControlPlane, field: str, says: str) -> None:
