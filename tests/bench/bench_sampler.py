@@ -19,7 +19,7 @@ from cachemon.engine.figures import Figures
 from cachemon.engine.sampler import Sampler
 from cachemon.model.readings import parse_reading
 from cachemon.resctrl.mon_data import CounterReader
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.bench import built
 from tests.bench.measure import Bench, CannotRunError, Figure, seconds_of

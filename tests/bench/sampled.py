@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cachemon.engine.sampler import Sampler
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.bench.trees import Size, layout_of
 
 BEGIN, END = "/cachemon-bench-begin", "/cachemon-bench-end"

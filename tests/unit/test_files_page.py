@@ -22,7 +22,7 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.repository import REPOSITORY
 from tests.unit.qemu.fake_proc import FakeProc
 

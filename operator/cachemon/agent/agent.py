@@ -25,7 +25,7 @@ from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS, CacheMonitorGroup
 from cachemon.qemu.pod_processes import Pods
 from cachemon.resctrl.claim import Claim
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Agent"]
 

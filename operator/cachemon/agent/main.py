@@ -18,7 +18,7 @@ from cachemon.kube.login import load_credentials
 from cachemon.kube.token_claims import account_claim, node_claim
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["main"]
 

@@ -10,9 +10,10 @@ from cachemon.model.errors import ResctrlBusyError
 from cachemon.model.groups import GroupKey
 from cachemon.model.mbm_counters import ASSIGNING_MODE, Cells, CounterPool, lacking, share_counters
 from cachemon.model.mon_groups import MonGroupName
-from cachemon.resctrl.mbm_assignments import apply_counters, read_pool
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.apply import apply_counters
+from cachemon.resctrl.mbm_assignments import read_pool
 from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["complete_groups", "share_counters_out"]
 

@@ -151,7 +151,7 @@ class NodeFacts:
         unavailable: why nothing can be monitored, or None.
         num_rmids: of the hardware.
         events: counters that there are.
-        assign_mode: see resctrl.tree.Capabilities.
+        assign_mode: see resctrl.tree_reader.Capabilities.
         blocks: cache blocks with a mon_data directory.
         own_mon_groups: how many mon_groups are ours. RMIDs in limbo are nobody's: of all RMIDs some may be neither
             ours nor others' nor to be had.

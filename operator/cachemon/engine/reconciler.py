@@ -34,8 +34,8 @@ from cachemon.qemu.proc_files import ProcFiles
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree import ResctrlTree
 from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 if TYPE_CHECKING:
     from cachemon.model.groups import GroupKey

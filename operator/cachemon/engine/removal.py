@@ -1,9 +1,9 @@
-"""Taking our mon_groups along when nobody is to work on the tree after us."""
+"""Removes all cachemon mon_groups when the agent is uninstalled."""
 
 import logging
 
 from cachemon.model.errors import ResctrlError
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["remove_mon_groups"]
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def remove_mon_groups(tree: ResctrlTree) -> None:
-    """Remove all that are ours; the kernel moves their threads to the group above. What fails stays, and is told."""
+    """Remove every mon_group of ours; the kernel moves its threads to the control group."""
     try:
         with tree.locked():
             for where in filter(lambda group: group.is_ours, tree.groups()):

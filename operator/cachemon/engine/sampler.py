@@ -11,7 +11,7 @@ from cachemon.engine.reading_plan import ReadingPlan, compile_plan
 from cachemon.model.counter_totals import Gap
 from cachemon.model.readings import Missing, Reading
 from cachemon.resctrl.mon_data import CounterReader
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Sampler"]
 

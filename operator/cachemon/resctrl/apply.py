@@ -1,16 +1,16 @@
-"""Carrying out a plan: the only code that changes anything under resctrl."""
+"""Carries out plans on the tree: mon_groups with their threads, and MBM counters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlError
+from cachemon.model.mbm_counters import CounterPlan, MbmCounter
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.plan import Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Thread
-from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 
-__all__ = ["Applied", "apply_plan"]
-
+__all__ = ["Applied", "apply_counters", "apply_plan"]
 
 _PROBLEMS = {
     Outcome.VANISHED: "the kernel knows no thread {tid}, which /proc shows; the agent must run with hostPID: true",
@@ -20,24 +20,22 @@ _PROBLEMS = {
         "lacks rights: it must run as uid 0 with a writable mount"
     ),
 }
-
-
 _TAKEN_AWAY = "another program took thread {tid} out of {group} as soon as it was there; it is now in {now_in}"
 
 
 @dataclass(slots=True)
 class Applied:
-    """What came of a plan.
+    """The result of carrying out a plan.
 
     Attributes:
         changed: whether the tree was written to at all.
         created: mon_groups made.
         removed: mon_groups removed.
-        without_rmid: mon_groups that could not be made now.
-        refused_outright: those of them for which there was not even an RMID in limbo to wait for (ENOSPC).
+        without_rmid: mon_groups that no RMID was free for.
+        refused_outright: those of them that were refused with ENOSPC: no RMID is in limbo either.
         failed: mon_groups that could not be made, filled or removed for another reason, with what a person can do.
-        moved: threads written into mon_groups.
-        vanished: threads that had ended before they could be.
+        moved: number of threads written into mon_groups.
+        vanished: number of threads that ended before they could be written.
     """
 
     changed: bool = False
@@ -51,7 +49,7 @@ class Applied:
 
 
 def _unknown(_tid: int) -> None:
-    """Nothing is known of where threads are."""
+    """The default of `where_is`: no thread's mon_group is known."""
 
 
 def apply_plan(
@@ -62,20 +60,21 @@ def apply_plan(
     where_is: Callable[[int], MonGroupName | None] = _unknown,
     may_create: bool = True,
 ) -> Applied:
-    """Carry out a plan as far as it goes; what fails is told and the rest goes on.
+    """Carry out a plan; an action that fails is reported, and the rest goes on.
 
     Args:
-        tree: where.
-        plan: what.
-        is_alive: whether the TID still means the thread that it meant (start time): asked before every write
-            and again after it, so that a TID reused in between is put back.
-        where_is: the mon_group that a thread says it is in, or None where that can't be told: asked after every
-            write.
-        may_create: False while mkdir would only fail again for want of RMIDs, unless we free some ourselves.
+        tree: the tree to change.
+        plan: the actions.
+        is_alive: whether a TID still is the same thread (by start time). Asked before every write and again after
+            it, so that a TID reused in between is put back.
+        where_is: the mon_group of a thread, or None if unknown. Asked after every write.
+        may_create: False while mkdir would only fail again for want of RMIDs; then only RMIDs that this plan frees
+            are used.
 
     Raises:
         ResctrlBusyError: another program holds the lock.
-        ResctrlUnavailableError: resctrl has gone.
+        ResctrlUnavailableError: resctrl is no longer mounted.
+        ResctrlError: the plan moves threads into a mon_group that is not ours.
     """
     applied = Applied()
     if not plan.actions:
@@ -92,7 +91,7 @@ def apply_plan(
                         _move(tree, action, is_alive, where_is, applied)
                 case Release(control_group, threads):
                     for thread in filter(is_alive, threads):
-                        tree.write_tid(MonGroupName(control_group, ""), thread.tid)
+                        tree.release_tid(control_group, thread.tid)
                     applied.changed = True
                 case Remove(where):
                     _remove(tree, where, applied)
@@ -134,7 +133,7 @@ def _move(
         outcome = tree.write_tid(where, thread.tid) if is_alive(thread) else Outcome.VANISHED
         if not is_alive(thread):
             if outcome is Outcome.MOVED:  # the TID belongs to another thread by now, or to none
-                tree.write_tid(MonGroupName(where.control_group, ""), thread.tid)
+                tree.release_tid(where.control_group, thread.tid)
             applied.vanished += 1
         elif outcome is Outcome.MOVED:
             applied.moved += 1
@@ -143,3 +142,23 @@ def _move(
                 applied.failed[where] = _TAKEN_AWAY.format(tid=thread.tid, group=where.name, now_in=now_in.path)
         else:
             applied.failed[where] = _PROBLEMS[outcome].format(tid=thread.tid, group=where.name)
+
+
+def apply_counters(tree: ResctrlTree, plan: CounterPlan) -> tuple[MbmCounter, ...]:
+    """Carry out a plan for MBM counters; what the kernel refuses is left.
+
+    Returns:
+        Counters that could not be assigned: ENOSPC when another program was faster, EINVAL when the mode or the
+        cache block has just gone, ENOENT and ENODEV when the group has.
+
+    Raises:
+        ResctrlBusyError: another program holds the lock.
+        ResctrlUnavailableError: resctrl is no longer mounted.
+        ResctrlError: a group is not ours.
+    """
+    if not (plan.release or plan.assign):
+        return ()
+    with tree.locked():
+        for counter in plan.release:
+            tree.unassign_counter(counter)
+        return tuple(counter for counter in plan.assign if not tree.assign_counter(counter))

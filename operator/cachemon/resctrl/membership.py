@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.system_calls import SystemCalls
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Memberships", "parse_membership"]
 

@@ -12,14 +12,23 @@ from cachemon.model.numbers import parse_count
 from cachemon.model.reasons import Reason
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
-__all__ = ["GONE", "Capabilities", "TreeReader", "block_directory", "block_ids"]
+__all__ = [
+    "GONE",
+    "NOT_CONTROL_GROUPS",
+    "Capabilities",
+    "TreeReader",
+    "assignments_file",
+    "block_directory",
+    "block_ids",
+]
 
 log = logging.getLogger(__name__)
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 """What the kernel answers of a group that was removed."""
 
-_NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
+NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
+"""Directories of the root that are not control groups."""
 _L3_PREFIX = "mon_L3_"
 _LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
 _DEFAULT = MonGroupName(ROOT, "")
@@ -160,7 +169,7 @@ class TreeReader:
         """The groups, and the control groups whose mon_groups can't be listed."""
         found: list[MonGroupName] = []
         closed: set[str] = set()
-        control_groups = (name for name in self._listed(self.root) if name not in _NOT_CONTROL_GROUPS)
+        control_groups = (name for name in self._listed(self.root) if name not in NOT_CONTROL_GROUPS)
         for control_group in (ROOT, *control_groups):
             where = MonGroupName(control_group, "")
             try:
@@ -244,3 +253,8 @@ def block_ids(names: Iterable[str]) -> tuple[int, ...]:
 def block_directory(group: Path, block_id: int) -> Path:
     """Where a group's counters of one cache block are; the kernel writes at least two digits."""
     return group / "mon_data" / f"{_L3_PREFIX}{block_id:02d}"
+
+
+def assignments_file(group: Path) -> Path:
+    """The file that shows and sets the MBM counters of a group (Linux 6.18)."""
+    return group / "mbm_L3_assignments"

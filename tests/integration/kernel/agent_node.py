@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.kernel.init import RESCTRL, Report
 from lab.speed import patience
 from lab.vms.cgroups import pod_cgroup

@@ -2,7 +2,7 @@
 
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.apply import apply_plan
-from cachemon.resctrl.tree import Outcome
+from cachemon.resctrl.tree_writer import Outcome
 from tests.integration.kernel.machine import Machine, Vm, carry_out, plan_for
 from tests.integration.resctrl.busy_threads import is_alive
 
@@ -11,7 +11,7 @@ A = MonGroupName(ROOT, "cachemon-a")
 
 def test_a_thread_of_another_control_group_is_refused(machine: Machine) -> None:
     gold, tid = machine.make("gold"), machine.threads.start()
-    assert machine.tree.write_tid(gold, tid) is Outcome.MOVED
+    machine.put(gold, tid)
     machine.tree.create(A)
     assert machine.tree.write_tid(A, tid) is Outcome.REFUSED
     assert machine.home_of(tid) == gold
@@ -26,7 +26,7 @@ def test_groups_under_control_groups_are_observed_with_their_threads(machine: Ma
     ours, foreign = machine.make("gold", "cachemon-a"), machine.make("gold", "libvirt")
     in_ours, in_foreign = machine.threads.start(), machine.threads.start()
     for where, tid in ((gold, in_ours), (gold, in_foreign), (ours, in_ours), (foreign, in_foreign)):
-        assert machine.tree.write_tid(where, tid) is Outcome.MOVED
+        machine.put(where, tid)
     observed = machine.tree.observe()
     assert observed.mon_groups == {ours: {in_ours}, foreign: {in_foreign}}
     assert observed.control_groups == {gold.control_group: {in_ours, in_foreign}, silver.control_group: set()}
@@ -34,7 +34,7 @@ def test_groups_under_control_groups_are_observed_with_their_threads(machine: Ma
 
 def test_a_cell_gets_a_mon_group_under_every_control_group_that_its_threads_are_in(machine: Machine) -> None:
     gold, vm = machine.make("gold"), Vm(machine, vcpus=3)
-    machine.tree.write_tid(gold, vm.tids[0])
+    machine.put(gold, vm.tids[0])
     applied = carry_out(machine, vm, "all")
     assert (applied.moved, applied.failed) == (3, {})
     homes = [machine.home_of(tid) for tid in vm.tids[:3]]
@@ -47,7 +47,7 @@ def test_a_thread_that_was_put_into_another_control_group_is_followed(machine: M
     gold, vm = machine.make("gold"), Vm(machine, vcpus=2)
     carry_out(machine, vm, "all")
     stayed = machine.home_of(vm.tids[1])
-    machine.tree.write_tid(gold, vm.tids[0])
+    machine.put(gold, vm.tids[0])
     assert machine.home_of(vm.tids[0]) == gold
     assert carry_out(machine, vm, "all").moved == 1
     moved = machine.home_of(vm.tids[0])
@@ -60,7 +60,7 @@ def test_a_thread_whose_control_group_changes_before_the_write_is_refused_and_fo
 ) -> None:
     gold, vm = machine.make("gold"), Vm(machine, vcpus=2)
     plan = plan_for(machine, vm, "0", "1")
-    machine.tree.write_tid(gold, vm.tids[0])
+    machine.put(gold, vm.tids[0])
     applied = apply_plan(machine.tree, plan, is_alive)
     assert len(applied.failed) == 1
     assert machine.home_of(vm.tids[0]) == gold
@@ -73,7 +73,7 @@ def test_a_thread_whose_control_group_changes_before_the_write_is_refused_and_fo
 def test_own_orphans_under_control_groups_go_and_their_threads_keep_their_allocation(machine: Machine) -> None:
     gold, vm, tid = machine.make("gold"), Vm(machine, vcpus=1), machine.threads.start()
     orphan, foreign = machine.make("gold", "cachemon-orphan"), machine.make("gold", "theirs")
-    machine.tree.write_tid(gold, tid)
+    machine.put(gold, tid)
     machine.tree.write_tid(orphan, tid)
     carry_out(machine, vm, "0")
     assert orphan not in machine.own_groups()
@@ -83,7 +83,7 @@ def test_own_orphans_under_control_groups_go_and_their_threads_keep_their_alloca
 
 def test_a_control_group_that_goes_takes_its_mon_groups_along_and_the_next_plan_repairs_it(machine: Machine) -> None:
     gold, vm = machine.make("gold"), Vm(machine, vcpus=1)
-    machine.tree.write_tid(gold, vm.tids[0])
+    machine.put(gold, vm.tids[0])
     carry_out(machine, vm, "0")
     machine.tree.directory(gold).rmdir()
     assert machine.own_groups() == {}

@@ -15,7 +15,7 @@ from cachemon.model.plan import Create, Move, Plan, Remove
 from cachemon.model.readings import Missing
 from cachemon.resctrl.apply import apply_plan
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.integration.kernel.held import EVENTS, Held, reader_of
 from tests.integration.kernel.machine import Machine, Vm, carry_out, plan_for, raised
 from tests.integration.resctrl.busy_threads import as_thread, is_alive
@@ -66,7 +66,7 @@ def test_every_thread_is_where_it_was_written_and_nowhere_else(machine: Machine)
     homes = {tid: machine.home_of(tid) for tid in (in_a, also_in_a, in_b, elsewhere)}
     assert homes == {in_a: A, also_in_a: A, in_b: B, elsewhere: DEFAULT}
     assert machine.own_groups() == {A: {in_a, also_in_a}, B: {in_b}}
-    assert tree.write_tid(DEFAULT, in_a) is Outcome.MOVED
+    assert tree.release_tid(ROOT, in_a) is Outcome.MOVED
     assert machine.home_of(in_a) == DEFAULT
     tree.remove(B)
     assert machine.home_of(in_b) == DEFAULT
@@ -122,7 +122,7 @@ def test_own_orphans_go_and_what_others_made_stays(machine: Machine) -> None:
     machine.tree.create(A)
     tid, their_tid = machine.threads.start(), machine.threads.start()
     machine.tree.write_tid(A, tid)
-    machine.tree.write_tid(theirs, their_tid)
+    machine.put(theirs, their_tid)
     vm = Vm(machine, vcpus=1)
     carry_out(machine, vm, "0")
     assert A not in machine.own_groups()
@@ -135,7 +135,7 @@ def test_own_orphans_go_and_what_others_made_stays(machine: Machine) -> None:
 def test_a_thread_in_anothers_mon_group_is_left_there_and_told(machine: Machine) -> None:
     theirs = machine.make(ROOT, "theirs")
     vm = Vm(machine, vcpus=2)
-    machine.tree.write_tid(theirs, vm.tids[0])
+    machine.put(theirs, vm.tids[0])
     plan = plan_for(machine, vm, "0", "1")
     assert set(plan.foreign.values()) == {theirs}
     apply_plan(machine.tree, plan, is_alive)
@@ -154,7 +154,7 @@ def test_a_thread_that_ends_before_the_write_stops_nothing(machine: Machine) -> 
 
 def test_a_tid_that_means_another_thread_by_now_is_left_where_it_is(machine: Machine) -> None:
     theirs, tid = machine.make(ROOT, "theirs"), machine.threads.start()
-    machine.tree.write_tid(theirs, tid)
+    machine.put(theirs, tid)
     earlier = replace(as_thread(tid), start_time=as_thread(tid).start_time - 1)
     applied = apply_plan(machine.tree, Plan((Create(A), Move(A, (earlier,))), {}, {}, {}), is_alive)
     assert (applied.moved, applied.vanished) == (0, 1)
@@ -251,11 +251,15 @@ class Mortal(ResctrlTree):
         self._live()
         return super().write_tid(where, tid)
 
+    def release_tid(self, control_group: str, tid: int) -> Outcome:
+        self._live()
+        return super().release_tid(control_group, tid)
+
 
 def test_a_crash_before_any_change_is_repaired_by_the_next_plan(machine: Machine) -> None:
     vm = Vm(machine, vcpus=5)
     theirs, their_tid = machine.make(ROOT, "theirs"), machine.threads.start()
-    machine.tree.write_tid(theirs, their_tid)
+    machine.put(theirs, their_tid)
     cpu0, cpu1, cpu2, cpu3, cpu4, _ = vm.tids
     before, after = ("0", "1", "2-4"), ("0-1", "3", "4")
     for change in count():

@@ -26,9 +26,9 @@ def test_this_is_a_resctrl_of_the_kernel(machine: Machine) -> None:
 def test_a_thread_is_born_into_the_mon_group_of_its_maker_and_the_next_plan_puts_it_right(machine: Machine) -> None:
     vm = Vm(machine, vcpus=2)
     carry_out(machine, vm, "all")
-    machine.tree.write_tid(machine.home_of(vm.tids[0]), threading.get_native_id())
+    machine.put(machine.home_of(vm.tids[0]), threading.get_native_id())
     helper = machine.threads.start("worker")
-    machine.tree.write_tid(DEFAULT, threading.get_native_id())
+    machine.tree.release_tid(ROOT, threading.get_native_id())
     assert machine.home_of(helper) == machine.home_of(vm.tids[0])
     vm.tids.append(helper)
     carry_out(machine, vm, "all")
@@ -44,7 +44,7 @@ def test_a_child_process_is_born_into_the_mon_group_of_its_maker(machine: Machin
     if child == 0:
         os.read(ended, 1)
         os._exit(0)
-    machine.tree.write_tid(DEFAULT, threading.get_native_id())
+    machine.tree.release_tid(ROOT, threading.get_native_id())
     try:
         assert machine.home_of(child) == A
     finally:

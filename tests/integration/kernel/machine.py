@@ -14,9 +14,9 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Plan, make_plan
 from cachemon.model.threads import Qemu, Thread, classify
 from cachemon.resctrl.apply import Applied, apply_plan
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.wait import until
-from tests.integration.resctrl.busy_threads import PROC, BusyThreads, is_alive
+from tests.integration.resctrl.busy_threads import PROC, BusyThreads, is_alive, put_thread
 
 __all__ = [
     "Check",
@@ -63,6 +63,10 @@ class Machine:
         where = MonGroupName(control_group, name)
         self.tree.directory(where).mkdir()
         return where
+
+    def put(self, where: MonGroupName, tid: int) -> None:
+        """Move a thread into any group, as other programs do."""
+        put_thread(self.tree, where, tid)
 
     def end(self, tid: int) -> None:
         """End a thread, and wait until the kernel has buried it: Python's join returns before."""

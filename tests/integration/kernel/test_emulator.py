@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.kernel import allocation, engine, hotplug, rmids
 from tests.integration.kernel.machine import Check, Machine, checks_of, home_by_tasks_files

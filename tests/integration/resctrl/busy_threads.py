@@ -8,8 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.threads import Thread, ThreadClass
 from cachemon.qemu.proc_files import ProcFiles
+from cachemon.resctrl.tree_reader import TreeReader
 from lab.wait import until
 
 _PR_SET_NAME = 15  # linux/prctl.h
@@ -83,6 +85,11 @@ def as_thread(tid: int) -> Thread:
     stat = PROC.stat(tid)
     assert stat
     return Thread(tid, stat.start_time, ThreadClass.EMULATOR, None)
+
+
+def put_thread(tree: TreeReader, where: MonGroupName, tid: int) -> None:
+    """Move a thread into any group, as other programs do."""
+    (tree.directory(where) / "tasks").write_text(f"{tid}\n")
 
 
 def is_alive(thread: Thread) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator, limbo
 from tests.integration.resctrl.busy_threads import BusyThreads
 

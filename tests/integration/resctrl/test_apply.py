@@ -7,9 +7,9 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Action, Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Thread
 from cachemon.resctrl.apply import apply_plan
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads, as_thread, is_alive
+from tests.integration.resctrl.busy_threads import BusyThreads, as_thread, is_alive, put_thread
 from tests.integration.resctrl.test_tree import fill, held_by_another, mkdir
 
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
@@ -57,7 +57,7 @@ def test_a_tid_that_was_reused_before_the_write_is_not_written(tree: ResctrlTree
     tid = threads.start()
     theirs = MonGroupName(ROOT, "theirs")
     mkdir(tree, theirs)
-    tree.write_tid(theirs, tid)
+    put_thread(tree, theirs, tid)
     applied = apply_plan(tree, plan(Create(A), move(A, [tid])), lambda _: False)
     assert tree.observe().mon_groups == {A: set(), theirs: {tid}}
     assert (applied.moved, applied.vanished) == (0, 1)

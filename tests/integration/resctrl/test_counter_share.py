@@ -13,7 +13,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.resctrl.mbm_assignments import parse_assignments
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
 from tests.integration.resctrl.test_reconcile import WELL, Node, states, wanting

@@ -10,10 +10,10 @@ import pytest
 from cachemon.agent.targets import BoundTarget
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
-from cachemon.resctrl.tree import Outcome, ResctrlTree
 from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads
+from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
 from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
 from tests.integration.resctrl.test_tree import mkdir
 
@@ -75,6 +75,10 @@ class FailingTree(ResctrlTree):
         self._step()
         return super().write_tid(where, tid)
 
+    def release_tid(self, control_group: str, tid: int) -> Outcome:
+        self._step()
+        return super().release_tid(control_group, tid)
+
     def block_ids(self) -> tuple[int, ...]:
         self._step()
         return super().block_ids()
@@ -103,10 +107,10 @@ class Scene:
         if self.tree.directory(GOLD).exists():
             self.tree.directory(GOLD).rmdir()
         for tid in (*self.vcpus, self.node.main, self.bystander):
-            assert self.tree.write_tid(DEFAULT, tid) is Outcome.MOVED
+            assert self.tree.release_tid(ROOT, tid) is Outcome.MOVED
         mkdir(self.tree, GOLD, THEIRS, THEIRS_IN_GOLD)
-        self.tree.write_tid(THEIRS, self.bystander)
-        self.tree.write_tid(GOLD, self.vcpus[4])
+        put_thread(self.tree, THEIRS, self.bystander)
+        put_thread(self.tree, GOLD, self.vcpus[4])
         self.use(self.tree)
         assert states(self.node.run(BEFORE)) == [WELL] * 2
         low = next(name for name, tids in self.tree.observe().mon_groups.items() if self.vcpus[0] in tids)

@@ -15,7 +15,7 @@ from cachemon.model.errors import CachemonError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
 from cachemon.resctrl.mon_data import CounterReader
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.integration.emulator.fakes import MI, Box
 from tests.integration.resctrl.in_process import RESCTRL, KernelCalls
 from tests.integration.resctrl.test_reconcile import POD, states, wanting

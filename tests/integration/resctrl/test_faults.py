@@ -12,9 +12,9 @@ import pytest
 from cachemon.model.errors import CachemonError, ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.membership import Memberships
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads
+from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
 from tests.integration.resctrl.test_crash import AFTER, Scene, undisturbed
 from tests.integration.resctrl.test_reconcile import WELL, states
 
@@ -64,7 +64,7 @@ def test_a_thread_that_cant_be_asked_is_not_taken_for_one_that_ended(
 ) -> None:
     tid, where = threads.start(), MonGroupName(ROOT, "theirs")
     tree.directory(where).mkdir()
-    tree.write_tid(where, tid)
+    put_thread(tree, where, tid)
     (tmp_path / str(tid)).mkdir()
     word = tmp_path / str(tid) / "cpu_resctrl_groups"
     word.write_text("res:/\nmon:theirs\n")

@@ -16,9 +16,9 @@ from cachemon.libvirt.running import RunningDomain
 from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.qemu.domain_processes import Domains
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu
+from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu, put_thread
 from tests.integration.resctrl.test_tree import mkdir
 from tests.unit.host.builders import ALL, UUID, WEB, own_monitor, running
 
@@ -113,7 +113,7 @@ def test_a_process_with_a_domains_words_but_without_its_pid_file_gets_nothing(ho
 def test_a_thread_in_a_mon_group_of_libvirts_is_left_there(host: Host) -> None:
     host.start("vm1", UUID, PID)
     mkdir(host.tree, THEIRS)
-    host.tree.write_tid(THEIRS, host.vcpus["vm1"][0])
+    put_thread(host.tree, THEIRS, host.vcpus["vm1"][0])
     layout = host.run(running(WEB, parse_group({"name": "one", "vcpus": "1"})))
     assert states(layout) == {
         ("vm1", "web"): (GroupState.DEGRADED, "ThreadsInForeignGroup"),
@@ -127,7 +127,7 @@ def test_libvirts_own_monitor_has_the_figures_of_its_mon_group_while_that_is_exa
 ) -> None:
     host.start("vm1", UUID, PID)
     mkdir(host.tree, THEIRS)
-    host.tree.write_tid(THEIRS, host.vcpus["vm1"][0])
+    put_thread(host.tree, THEIRS, host.vcpus["vm1"][0])
     threads.burn(host.vcpus["vm1"][0], 0.1)
     emulator.control.freeze()
     layout = host.run(running(own=[own_monitor("0")]))
@@ -136,7 +136,7 @@ def test_libvirts_own_monitor_has_the_figures_of_its_mon_group_while_that_is_exa
     books = next(book for path, book in emulator.control.books().groups.items() if path.endswith(THEIRS.name))
     for figure in figures.groups[GroupKey(UUID, "vcpus_0")]:
         assert figure.occupancy == int(books.blocks[figure.block.id][OCCUPANCY])
-    host.tree.write_tid(THEIRS, host.vcpus["vm1"][1])
+    put_thread(host.tree, THEIRS, host.vcpus["vm1"][1])
     assert states(host.monitors.sample(layout)[0]) == {("vm1", "vcpus_0"): WELL}, "believed for a while"
     host.now += 31
     theirs, figures = host.monitors.sample(layout)
@@ -152,7 +152,7 @@ def test_libvirts_own_monitor_has_the_figures_of_its_mon_group_while_that_is_exa
 def test_a_mon_group_of_libvirts_that_goes_is_missed_at_once_and_told_a_second_later(host: Host) -> None:
     host.start("vm1", UUID, PID)
     mkdir(host.tree, THEIRS)
-    host.tree.write_tid(THEIRS, host.vcpus["vm1"][0])
+    put_thread(host.tree, THEIRS, host.vcpus["vm1"][0])
     layout = host.run(running(own=[own_monitor("0")]))
     assert states(host.monitors.sample(layout)[0]) == {("vm1", "vcpus_0"): WELL}
     host.tree.directory(THEIRS).rmdir()

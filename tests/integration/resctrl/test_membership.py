@@ -12,9 +12,9 @@ from cachemon.engine.layout import GroupState
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.membership import Memberships, parse_membership
 from cachemon.resctrl.system_calls import SystemCalls
-from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads
+from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
 from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
 from tests.integration.resctrl.test_tree import mkdir
 
@@ -76,6 +76,11 @@ class TellingTree(ResctrlTree):
         self.tell()
         return outcome
 
+    def release_tid(self, control_group: str, tid: int) -> Outcome:
+        outcome = super().release_tid(control_group, tid)
+        self.tell()
+        return outcome
+
     def tell(self) -> None:
         observed = super().observe()
         homes = {tid: MonGroupName(name, "") for name, tids in observed.control_groups.items() for tid in tids}
@@ -128,11 +133,13 @@ def test_a_thread_that_another_program_took_is_noticed_at_the_next_verification(
     for _ in range(2):
         node.run(target)
     mkdir(tree, THEIRS)
-    tree.write_tid(THEIRS, taken)
+    put_thread(tree, THEIRS, taken)
+    tree.tell()
     walks = tree.walks
     assert states(node.reconciler.run([target])) == [WELL] * 2  # believed for verify_seconds
     assert states(node.run(target)) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
-    tree.write_tid(DEFAULT, taken)
+    put_thread(tree, DEFAULT, taken)
+    tree.tell()
     assert states(node.run(target)) == [WELL] * 2
     assert tree.walks == walks
     assert node.ours() == {frozenset({taken}), frozenset({stays})}
@@ -215,7 +222,7 @@ def test_a_thread_that_is_taken_away_right_after_the_write_is_told(telling: tupl
     mkdir(tree, THEIRS)
     more = node.plug("CPU 1/KVM")
     tree.tell()
-    tree.after_write = lambda: ResctrlTree.write_tid(tree, THEIRS, more)
+    tree.after_write = lambda: put_thread(tree, THEIRS, more)
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [(GroupState.DEGRADED, "ResctrlRefused")]
     assert f"took thread {more}" in layout.targets[0].groups[0].message
@@ -240,7 +247,8 @@ def test_threads_are_followed_into_another_control_group(
     for _ in range(2):
         assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
     assert node.reconciler._memberships.believed == tells
-    tree.write_tid(gold, vcpus[0])  # this takes it out of our mon_group
+    put_thread(tree, gold, vcpus[0])  # this takes it out of our mon_group
+    tree.tell()
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [WELL]
     ours = {name.control_group: tids for name, tids in tree.observe().mon_groups.items() if name.is_ours}

@@ -14,10 +14,10 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.readings import Missing
 from cachemon.model.threads import MOST_QEMUS
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator, limbo
 from lab.wait import until
-from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu
+from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu, put_thread
 from tests.integration.resctrl.test_tree import held_by_another, mkdir
 from tests.unit.agent.builders import make_object, make_reconciler, make_target
 from tests.unit.model.worlds import pod_uid
@@ -173,7 +173,7 @@ def test_threads_in_another_programs_group_are_left_there(node: Node) -> None:
     tid = node.plug("CPU 0/KVM")
     theirs = MonGroupName(ROOT, "libvirt")
     mkdir(node.tree, theirs)
-    node.tree.write_tid(theirs, tid)
+    put_thread(node.tree, theirs, tid)
     layout = node.run(wanting(ALL, {"name": "io", "threads": ["Emulator"]}, vcpus=1))
     assert states(layout) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     assert node.tree.observe().mon_groups[theirs] == {tid}

@@ -2,9 +2,9 @@ import pytest
 
 from cachemon.engine.removal import remove_mon_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads
+from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
 from tests.integration.resctrl.test_tree import held_by_another, mkdir
 
 OURS, THEIRS = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "theirs")
@@ -14,7 +14,7 @@ def test_an_uninstalled_agent_removes_its_mon_groups_and_no_others(tree: Resctrl
     tid, other = threads.start(), threads.start()
     for where, member in ((OURS, tid), (THEIRS, other)):
         mkdir(tree, where)
-        tree.write_tid(where, member)
+        put_thread(tree, where, member)
     remove_mon_groups(tree)
     assert tree.observe().mon_groups == {THEIRS: {other}}
     remove_mon_groups(tree)

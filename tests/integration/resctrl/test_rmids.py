@@ -8,7 +8,7 @@ import pytest
 from cachemon.engine.layout import GroupState
 from cachemon.model.errors import OutOfRmidsError
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator, limbo
 from lab.wait import until
 from tests.integration.resctrl.busy_threads import BusyThreads

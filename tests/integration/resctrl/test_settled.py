@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.targets import BoundLayout, BoundTarget
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
 from tests.integration.resctrl.test_reconcile import ALL, LOW, WELL, Node, states, wanting

@@ -10,7 +10,7 @@ import pytest
 
 from cachemon.engine.layout import GroupState
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
 from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting

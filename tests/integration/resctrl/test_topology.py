@@ -12,7 +12,7 @@ from cachemon.engine.sampler import Sampler
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
 from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting

@@ -9,9 +9,9 @@ import pytest
 
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
-from tests.integration.resctrl.busy_threads import BusyThreads
+from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
 
 A = MonGroupName(ROOT, "cachemon-a")
 
@@ -58,7 +58,7 @@ def test_a_written_thread_is_in_the_group(tree: ResctrlTree, threads: BusyThread
     assert tree.write_tid(A, tid) is Outcome.MOVED
     assert tree.observe().mon_groups[A] == {tid}
     assert tree.write_tid(A, other) is Outcome.MOVED
-    assert tree.write_tid(MonGroupName(ROOT, ""), tid) is Outcome.MOVED
+    assert tree.release_tid(ROOT, tid) is Outcome.MOVED
     assert tree.observe().mon_groups[A] == {other}
 
 
@@ -98,7 +98,7 @@ def allocating(mount: Callable[..., Emulator]) -> ResctrlTree:
 @pytest.mark.pitfall(5)
 def test_a_thread_of_another_control_group_is_refused(allocating: ResctrlTree, threads: BusyThreads) -> None:
     tid = threads.start()
-    assert allocating.write_tid(MonGroupName("gold", ""), tid) is Outcome.MOVED
+    put_thread(allocating, MonGroupName("gold", ""), tid)
     allocating.create(A)
     assert allocating.write_tid(A, tid) is Outcome.REFUSED
     under_gold = MonGroupName("gold", "cachemon-a")
@@ -111,9 +111,9 @@ def test_everything_is_observed_ours_and_others(allocating: ResctrlTree, threads
     mkdir(allocating, gold, foreign, A)
     in_gold, in_foreign, in_a = threads.start(), threads.start(), threads.start()
     for tid in (in_gold, in_foreign):
-        allocating.write_tid(MonGroupName("gold", ""), tid)
+        put_thread(allocating, MonGroupName("gold", ""), tid)
     allocating.write_tid(gold, in_gold)
-    allocating.write_tid(foreign, in_foreign)
+    put_thread(allocating, foreign, in_foreign)
     allocating.write_tid(A, in_a)
     observed = allocating.observe()
     assert observed.mon_groups == {A: {in_a}, gold: {in_gold}, foreign: {in_foreign}}

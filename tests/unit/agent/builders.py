@@ -15,7 +15,7 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
 from cachemon.qemu.pod_processes import Pods
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 NODE = "node01"
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")

@@ -17,9 +17,9 @@ from cachemon.controller.report_times import see
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import CacheMonitorGroup, ObjectName
-from cachemon.model.mon_groups import MonGroupName, Observed
-from cachemon.resctrl.tree import Outcome, ResctrlTree
+from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.unit.agent.builders import make_reconciler
 from tests.unit.controller.builders import agent, at, figures, moment
 from tests.unit.model.worlds import SimulatedKernel
@@ -63,10 +63,12 @@ class SimulatedTree(ResctrlTree):
         self.kernel.mon_groups.pop(where)
 
     def write_tid(self, where: MonGroupName, tid: int) -> Outcome:
-        if where.name:
-            self.kernel.move(where, tid)
-        else:
-            self.kernel.leave(tid)
+        self.kernel.move(where, tid)
+        return Outcome.MOVED
+
+    def release_tid(self, control_group: str, tid: int) -> Outcome:
+        assert control_group == ROOT
+        self.kernel.leave(tid)
         return Outcome.MOVED
 
 

@@ -10,7 +10,7 @@ from cachemon.agent.agent import Agent
 from cachemon.engine.sampler import Sampler
 from cachemon.kube.client import WatchEvent
 from cachemon.resctrl.mon_data import CounterReader
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.unit.agent.builders import make_object
 from tests.unit.agent.test_agent import Server, make_agent, mount
 from tests.unit.eventually import eventually

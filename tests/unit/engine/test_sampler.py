@@ -18,7 +18,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing
 from cachemon.model.reasons import Reason
 from cachemon.resctrl.mon_data import CounterReader
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
 from tests.unit.resctrl.preads import Preads
 

@@ -16,8 +16,8 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Missing
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.topology import parse_size, read_cache_blocks
-from cachemon.resctrl.tree import Outcome, ResctrlTree
 from cachemon.resctrl.tree_reader import block_directory
+from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.unit.resctrl.preads import Preads
 
 FEATURES = "llc_occupancy\nmbm_total_bytes\nmbm_local_bytes\n"

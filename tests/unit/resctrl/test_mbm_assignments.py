@@ -5,8 +5,9 @@ import pytest
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mbm_counters import CounterPlan, MbmCounter
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.resctrl.mbm_assignments import apply_counters, parse_assignments, parse_counts, read_pool
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.apply import apply_counters
+from cachemon.resctrl.mbm_assignments import parse_assignments, parse_counts, read_pool
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName("gold", "cachemon-b")
 TOTAL, LOCAL = "mbm_total_bytes", "mbm_local_bytes"
@@ -80,7 +81,7 @@ def test_a_group_that_has_gone_is_told_and_the_rest_goes_on(tree: ResctrlTree) -
 def test_counters_of_others_are_never_touched(tree: ResctrlTree) -> None:
     theirs = MonGroupName(ROOT, "theirs")
     for plan in (CounterPlan((MbmCounter(theirs, TOTAL, 0),), ()), CounterPlan((), (MbmCounter(theirs, TOTAL, 0),))):
-        with pytest.raises(ResctrlError, match="/mon_groups/theirs are not ours"):
+        with pytest.raises(ResctrlError, match="/mon_groups/theirs is not ours"):
             apply_counters(tree, plan)
 
 

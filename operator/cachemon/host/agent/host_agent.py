@@ -38,7 +38,7 @@ from cachemon.model.errors import DomainNotFoundError, InvalidInputError, Resctr
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domain_processes import Domains
 from cachemon.resctrl.claim import Claim
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["HostAgent"]
 

@@ -11,7 +11,7 @@ from cachemon.host.agent.own_monitors import layout_of_monitors
 from cachemon.host.agent.watched_domains import DomainLayout
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import MonGroupName
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["MonitorSampler"]
 

@@ -15,7 +15,7 @@ from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.libvirt.connection import open_connection
 from cachemon.model.errors import InvalidInputError
 from cachemon.resctrl.claim import Claim
-from cachemon.resctrl.tree import ResctrlTree
+from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["remove", "serve"]
 
