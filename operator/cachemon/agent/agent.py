@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from cachemon.agent.config import Config
@@ -11,7 +12,6 @@ from cachemon.agent.metrics_page import Health, MetricsPage
 from cachemon.agent.status_writer import Publisher
 from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
 from cachemon.daemon.authorization import Authorizer
-from cachemon.daemon.backoff import Writes
 from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
@@ -70,7 +70,7 @@ class Agent:
             counted=self._page.changed,
             targets_end_in=self._departures.ends_in,
         )
-        self._writes, failure_run = Writes(), FailureRun()
+        self._writes, failure_run = Counter[str](), FailureRun()
         self._publisher = Publisher(
             client, sample_seconds=config.sample_seconds, run=failure_run, writes=self._writes
         )
@@ -134,7 +134,7 @@ class Agent:
             overruns=pulse.overruns,
             gaps=self._cycle.gaps,
             reconciles=pulse.reconciles,
-            writes=self._writes.results,
+            writes=self._writes,
         )
 
     def _sickness(self) -> str:

@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from cachemon.agent.status_fields import node_condition, node_status
 from cachemon.agent.targets import BoundLayout
-from cachemon.daemon.backoff import Backoff, Writes, jittered, next_in_row
+from cachemon.agent.write_schedule import next_write_time
 from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
 from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, NODES, ObjectName
+from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -60,7 +62,7 @@ class Heartbeat:
         period_seconds: int,
         *,
         run: FailureRun,
-        writes: Writes,
+        writes: Counter[str],
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -111,22 +113,22 @@ class Heartbeat:
         except (KubeUnreachableError, KubeThrottledError) as err:
             return self._hold(err)
         except KubeError as err:
-            self._writes.note("failed")
+            self._writes["failed"] += 1
             log.warning("status of %s %s can't be written: %s", NODES.kind, self._node_name, err)
             written = False
         now = self._clock()
         self._mark = mark
-        self._due = next_in_row(self._node_name, self._period, now) if written else now + _REFUSED_SECONDS
+        self._due = next_write_time(self._node_name, self._period, now) if written else now + _REFUSED_SECONDS
         self._not_before = now + (_SHORTEST_PAUSE_SECONDS if written else _REFUSED_SECONDS)
         return self._due - now
 
     def _hold(self, err: KubeError) -> float:
         """The API server is away or busy: it stays due, and is tried again after a while."""
         if isinstance(err, KubeThrottledError):
-            self._writes.note("throttled")
+            self._writes["throttled"] += 1
             wait = jittered(err.retry_after_seconds)
         else:
-            self._writes.note("unreachable")
+            self._writes["unreachable"] += 1
             wait = jittered(self._backoff.next_seconds())
         self._not_before = self._clock() + wait
         log.warning("%s %s: %s; next try in %.1f s", NODES.kind, self._node_name, err, wait)
@@ -178,13 +180,13 @@ class Heartbeat:
         try:
             await self._client.send_status(NODES, name, status, field_manager=AGENT_FIELD_MANAGER)
         except KubeNotFoundError:
-            self._writes.note("gone")
+            self._writes["gone"] += 1
             return None
         except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
-            self._writes.note("refused")
+            self._writes["refused"] += 1
             log.warning("status of %s %s was refused: %s", NODES.kind, name, err)
             return False
         self._backoff.reset()
         self._failure_run.succeeded()
-        self._writes.note("written")
+        self._writes["written"] += 1
         return True

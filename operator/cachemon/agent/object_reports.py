@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from cachemon.agent.status_fields import Signature
 from cachemon.agent.status_size import LEAST_STATUS_BYTES, MOST_STATUS_BYTES
 from cachemon.agent.targets import BoundTargetLayout
-from cachemon.daemon.backoff import Backoff, jittered
 from cachemon.model.api import ObjectName
+from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.write_budget import stretched_period, stretches
 
 __all__ = ["IN_FLIGHT", "IN_FLIGHT_OF_ONE_NAMESPACE", "SLOW_SECONDS", "WRITES_PER_SECOND", "Report", "Stretches"]

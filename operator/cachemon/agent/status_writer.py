@@ -19,14 +19,14 @@ from cachemon.agent.status_fields import group_status, signature
 from cachemon.agent.status_size import fitted
 from cachemon.agent.targets import BoundLayout, is_handing_over
 from cachemon.agent.write_failures import advice_on, result_of
-from cachemon.agent.write_schedule import WriteSchedule
-from cachemon.daemon.backoff import Backoff, Writes, jittered, next_in_row
+from cachemon.agent.write_schedule import WriteSchedule, next_write_time
 from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.engine.cycle import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
 from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS
+from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.errors import (
     KubeError,
     KubeInternalError,
@@ -66,7 +66,7 @@ class Publisher:
         *,
         sample_seconds: float,
         run: FailureRun,
-        writes: Writes,
+        writes: Counter[str],
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -200,7 +200,7 @@ class Publisher:
         period = self._stretches.period_of(report)
         written_for = report.due if now < report.due <= self._horizon else now
         latest = now + _OLDEST_PERIODS * period - _LATE_SAMPLES * self._sample_seconds
-        return min(next_in_row(report.uid, period, written_for), latest)
+        return min(next_write_time(report.uid, period, written_for), latest)
 
     async def _write(self, report: Report) -> None:
         """One object: whatever happens, it is planned again, and others are not held up."""
@@ -238,7 +238,7 @@ class Publisher:
             report.signature = before
             return self._judge(err, report, began)
         self._note_answer()
-        self._writes.note("written")
+        self._writes["written"] += 1
         self._backoff.reset()
         if report.rests:
             log.info("status of %s %s is written again", GROUPS.kind, report.name)
@@ -260,7 +260,7 @@ class Publisher:
         now = self._clock()
         no_answer = isinstance(err, KubeUnreachableError)
         if isinstance(err, KubeThrottledError | KubeUnauthorizedError) or (no_answer and self._answered_at <= began):
-            self._writes.note("throttled" if isinstance(err, KubeThrottledError) else "unreachable")
+            self._writes["throttled" if isinstance(err, KubeThrottledError) else "unreachable"] += 1
             self._hold(err)
             return now
         if isinstance(err, KubeInternalError):
@@ -268,7 +268,7 @@ class Publisher:
                 self._hold(err)
         elif not no_answer:
             self._note_answer()
-        self._writes.note(result_of(err))
+        self._writes[result_of(err)] += 1
         if isinstance(err, KubeTooLargeError) and report.shrink(now):
             return now
         is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch tells of what is deleted

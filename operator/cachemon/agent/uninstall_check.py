@@ -14,12 +14,12 @@ missed, the mon_groups stay for the next agent; a person can remove them with rm
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.token_claims import AccountClaim
 from cachemon.model.api import SERVICE_ACCOUNTS
+from cachemon.model.backoff import jittered
 from cachemon.model.errors import (
     KubeError,
     KubeForbiddenError,
@@ -37,6 +37,7 @@ _FOR_SECONDS = 1.0
 _PAUSE_SECONDS = 0.2
 _WATCH_SECONDS = 300
 _AGAIN_SECONDS = 15.0
+_JITTER = (1.0, 1.2)
 
 
 class OwnAccount:
@@ -64,14 +65,14 @@ class OwnAccount:
                 await self._list_and_watch()
             except KubeError as err:
                 log.debug("watching our service account: %s", err)
-                await asyncio.sleep(self._again_seconds * random.uniform(1.0, 1.2))
+                await asyncio.sleep(jittered(self._again_seconds, _JITTER))
 
     async def _list_and_watch(self) -> None:
         selector = Selector(fields=f"metadata.name={self._account.name}")
         namespace = self._account.namespace
         listing = await self._client.list(SERVICE_ACCOUNTS, selector, namespace, metadata_only=True)
         self._note(is_gone=not listing.items)
-        seconds = round(_WATCH_SECONDS * random.uniform(1.0, 1.2))
+        seconds = round(jittered(_WATCH_SECONDS, _JITTER))
         async for event in self._client.watch(
             SERVICE_ACCOUNTS, selector, listing.resource_version, seconds=seconds, namespace=namespace
         ):

@@ -9,16 +9,35 @@ A step takes time for what is due, not for what there is.
 """
 
 import heapq
+import math
+import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["CHANGES_ONE_IN", "WriteSchedule"]
+__all__ = ["CHANGES_ONE_IN", "WriteSchedule", "next_write_time"]
 
 CHANGES_ONE_IN = 5
 """Of so many writes one is for changes while both lanes have something due."""
 
 _STALE_ENTRIES = 16
+_ROUNDING = 1e-9
+
+
+def next_write_time(name: str, period_seconds: float, after: float) -> float:
+    """The next periodic write of an object, in monotonic seconds.
+
+    The times of each object are a period apart, and begin anywhere within the period. So writes of many objects
+    spread over the period, however many began at once.
+
+    Args:
+        name: of the object; decides where in the period its times are.
+        period_seconds: time between two writes.
+        after: the answer is later than this.
+    """
+    phase = zlib.crc32(name.encode()) / 2**32
+    begun = math.floor(after / period_seconds - phase + _ROUNDING)
+    return (begun + 1 + phase) * period_seconds
 
 
 class _Entry(NamedTuple):

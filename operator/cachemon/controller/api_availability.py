@@ -3,21 +3,23 @@
 import asyncio
 import logging
 import math
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from cachemon.kube.outage import FailureRun
 from cachemon.model.api import ObjectName
+from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeThrottledError
 
-__all__ = ["Patience", "Presence"]
+__all__ = ["Presence", "WaitLimits"]
 
 log = logging.getLogger(__name__)
 
+_JITTER = (0.8, 1.2)
+
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WaitLimits:
     """How long to wait.
 
     Attributes:
@@ -42,20 +44,20 @@ class Presence:
 
     Args:
         relist: lists everything; raises KubeError.
-        patience: how long to wait.
+        waits: how long to wait.
         clock: monotonic seconds.
     """
 
-    def __init__(self, relist: Callable[[], Awaitable[None]], patience: Patience, clock: Callable[[], float]) -> None:
+    def __init__(self, relist: Callable[[], Awaitable[None]], waits: WaitLimits, clock: Callable[[], float]) -> None:
         self._relist = relist
-        self._patience = patience
+        self._waits = waits
         self._clock = clock
         self._run = FailureRun()
         self._away = False
         self._throttled_until = -math.inf
-        self._backoff_seconds = patience.first_backoff_seconds
+        self._backoff = Backoff(waits.first_backoff_seconds, waits.last_backoff_seconds, jitter=_JITTER)
         self._relisted_at = -math.inf
-        self._spacing_seconds = patience.first_spacing_seconds
+        self._spacing_seconds = waits.first_spacing_seconds
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +67,7 @@ class Presence:
     def succeeded(self) -> None:
         """A write has worked."""
         self._run.succeeded()
-        self._backoff_seconds = self._patience.first_backoff_seconds
+        self._backoff.reset()
 
     def throttled(self, seconds: float) -> None:
         """The server asks to wait."""
@@ -86,8 +88,7 @@ class Presence:
         """Return when a write may be tried."""
         await asyncio.sleep(max(0.0, self._throttled_until - self._clock()))
         while self._away:
-            await asyncio.sleep(self._backoff_seconds * random.uniform(0.8, 1.2))
-            self._backoff_seconds = min(self._patience.last_backoff_seconds, self._backoff_seconds * 2)
+            await asyncio.sleep(self._backoff.next_seconds())
             try:
                 await self._make_complete()
                 self._away = False
@@ -98,9 +99,9 @@ class Presence:
 
     async def _make_complete(self) -> None:
         calm_seconds = self._clock() - self._relisted_at
-        if calm_seconds > 2 * self._patience.last_spacing_seconds:
-            self._spacing_seconds = self._patience.first_spacing_seconds
+        if calm_seconds > 2 * self._waits.last_spacing_seconds:
+            self._spacing_seconds = self._waits.first_spacing_seconds
         if calm_seconds >= self._spacing_seconds:
             await self._relist()
             self._relisted_at = self._clock()
-            self._spacing_seconds = min(self._patience.last_spacing_seconds, self._spacing_seconds * 2)
+            self._spacing_seconds = min(self._waits.last_spacing_seconds, self._spacing_seconds * 2)

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 from cachemon.controller.store import Store
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
+from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
 from cachemon.telemetry.operator_metrics import Metrics
 
@@ -105,14 +106,14 @@ class Relister:
 
     async def first(self) -> None:
         """List everything, however long the API server or a CRD lets us wait."""
-        wait = _FIRST_TRY_SECONDS
+        backoff = Backoff(_FIRST_TRY_SECONDS, _LAST_TRY_SECONDS)
         while True:
             try:
                 await self.once()
             except KubeError as err:
+                wait = backoff.next_seconds()
                 log.warning("the first list failed: %s; next try in %g s", err, wait)
                 await asyncio.sleep(wait)
-                wait = min(_LAST_TRY_SECONDS, wait * 2)
             else:
                 return
 

@@ -15,10 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachemon.controller.api_availability import Patience, Presence
+from cachemon.controller.api_availability import Presence, WaitLimits
 from cachemon.controller.collection import ODD
 from cachemon.controller.decision import Apply, Decision, Delete, holds
-from cachemon.controller.object_backoff import Rests
+from cachemon.controller.object_backoff import ObjectBackoff
 from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
 from cachemon.controller.write_client import WriteClient
@@ -65,7 +65,7 @@ class Limits:
         refused_seconds: how long a group rests after the API server refused what we wrote.
         first_rest_seconds: how long it rests after the API server failed at it; doubled up to the last.
         last_rest_seconds: the longest such rest.
-        patience: how long all wait when the API server is away.
+        waits: how long all wait when the API server is away.
     """
 
     parallel: int = 16
@@ -74,7 +74,7 @@ class Limits:
     refused_seconds: float = 60.0
     first_rest_seconds: float = 5.0
     last_rest_seconds: float = 160.0
-    patience: Patience = field(default_factory=Patience)
+    waits: WaitLimits = field(default_factory=WaitLimits)
 
 
 class Writer:
@@ -105,13 +105,13 @@ class Writer:
         self._clock = asyncio.get_running_loop().time
         self._limits = limits
         self._timers = Timers()
-        self._rests = Rests(limits.first_rest_seconds, limits.last_rest_seconds)
+        self._backoff = ObjectBackoff(limits.first_rest_seconds, limits.last_rest_seconds)
         self._resting: set[ObjectName] = set()
         self._busy: set[ObjectName] = set()
         self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(limits.parallel)
         self._bucket = TokenBucket(limits.writes_per_second, limits.burst, clock=self._clock)
-        self._server = Presence(relist, limits.patience, self._clock)
+        self._server = Presence(relist, limits.waits, self._clock)
 
     def wake(self) -> None:
         """Something may be dirty; give this to the store."""
@@ -167,7 +167,7 @@ class Writer:
             return None
         self._timers.set(name, None if decision is None else decision.look_again_at)
         if decision is None:
-            self._rests.end(name)
+            self._backoff.end(name)
         return decision
 
     async def _nap(self) -> None:
@@ -189,7 +189,7 @@ class Writer:
             decision = self._look(name)
             if decision is not None:
                 await self._apply(name, decision)
-                if self._rests.end(name):
+                if self._backoff.end(name):
                     log.info("%s is written again", name)
         except KubeError as err:
             self._failed(name, err)
@@ -269,7 +269,7 @@ class Writer:
             self._rest(name, _CONFLICT_SECONDS)
         else:
             self._metrics.count_write("refused")
-            if self._rests.is_news(name, str(err)):
+            if self._backoff.is_news(name, str(err)):
                 log.error("writing %s: %s; tried again every %g s", name, err, self._limits.refused_seconds)
             self._rest(name, self._limits.refused_seconds)
 
@@ -277,8 +277,8 @@ class Writer:
         """The API server failed at this object; whether at others as well, the next ones show."""
         self._metrics.count_write("failed")
         self._queue.note(name.namespace, failed=True)
-        self._rest(name, self._rests.fail(name))
-        if self._rests.is_news(name, str(err)):
+        self._rest(name, self._backoff.fail(name))
+        if self._backoff.is_news(name, str(err)):
             log.error(
                 "writing %s: %s; the others go on, and it is tried again with growing pauses. See which admission "
                 "webhooks select its namespace, and whether the object is too large to be stored",
@@ -290,8 +290,8 @@ class Writer:
     def _is_odd(self, name: ObjectName, err: Exception) -> None:
         """It makes no sense to us; that must not end the process. Call where the error is handled."""
         self._metrics.count_write("failed")
-        self._rest(name, self._rests.fail(name))
-        if self._rests.is_news(name, f"{type(err).__name__}: {err}"):
+        self._rest(name, self._backoff.fail(name))
+        if self._backoff.is_news(name, f"{type(err).__name__}: {err}"):
             log.error("%s can't be judged and is left as it is; correct or delete it", name, exc_info=err)
 
     def _rest(self, name: ObjectName, seconds: float) -> None:

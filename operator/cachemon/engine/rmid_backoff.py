@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from cachemon.model.backoff import Backoff
 from cachemon.model.mon_groups import Observed
 from cachemon.resctrl.apply import Applied
 
@@ -22,7 +23,7 @@ class RmidMemory:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._wait = 0.0
+        self._backoff = Backoff(_FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS)
         self._create_again_at = 0.0
         self._others = 0
         self._rooms: dict[str, tuple[int, float]] = {}
@@ -61,8 +62,7 @@ class RmidMemory:
         if applied.removed or not unexplained:
             self._start_anew()
         elif tried:
-            self._wait = min(_LAST_WAIT_SECONDS, 2 * self._wait or _FIRST_WAIT_SECONDS)
-            self._create_again_at = self._clock() + self._wait
+            self._create_again_at = self._clock() + self._backoff.next_seconds()
 
     def _note_rooms(self, applied: Applied, observed: Observed) -> set[str]:
         """ENOSPC while the node's count says that there are RMIDs: the control group itself is full."""
@@ -76,4 +76,5 @@ class RmidMemory:
         return full
 
     def _start_anew(self) -> None:
-        self._wait = self._create_again_at = 0.0
+        self._backoff.reset()
+        self._create_again_at = 0.0

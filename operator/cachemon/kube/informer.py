@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from cachemon.kube.client import KubeClient, Selector, WatchEvent
 from cachemon.model.api import ObjectName, Resource, name_of
+from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
 
 __all__ = ["Informer"]
@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LAST_BACKOFF_SECONDS = 15.0
+_JITTER = (1.0, 1.2)
+_CALM_SECONDS = 15.0
+"""Failures that are further apart are not in a row."""
 _SHORTEST_WATCH_SECONDS = 0.5
 
 
@@ -32,7 +34,7 @@ class Informer(Generic[T]):
         parse: from an object as the API has it to the value that is kept.
         changed: called after every change of `objects` that matters, in the event loop.
         watch_seconds: how long one watch lasts before the next; jitter is added.
-        backoff_seconds: how long to wait after the first failure; it doubles with each.
+        backoff: how long to wait after a failure; jitter is added.
         matters: what of a value must change for `changed` to be called.
         clock: monotonic seconds.
     """
@@ -46,7 +48,7 @@ class Informer(Generic[T]):
         changed: Callable[[], None],
         *,
         watch_seconds: int = 300,
-        backoff_seconds: float = 0.5,
+        backoff: Backoff | None = None,
         matters: Callable[[T], object] = lambda value: value,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,7 +58,7 @@ class Informer(Generic[T]):
         self._parse = parse
         self._changed = changed
         self._watch_seconds = watch_seconds
-        self._backoff_seconds = backoff_seconds
+        self._backoff = backoff or Backoff()
         self._matters = matters
         self._clock = clock
         self._objects: dict[ObjectName, T] = {}
@@ -69,18 +71,18 @@ class Informer(Generic[T]):
 
     async def run(self) -> None:
         """List and watch until cancelled."""
-        backoff = self._backoff_seconds
         while True:
             began = self._clock()
             try:
                 await self._list_and_watch()
             except KubeError as err:
-                if self._clock() - began > _LAST_BACKOFF_SECONDS:
-                    backoff = self._backoff_seconds
-                wait = max(backoff, err.retry_after_seconds) if isinstance(err, KubeThrottledError) else backoff
+                if self._clock() - began > _CALM_SECONDS:
+                    self._backoff.reset()
+                wait = self._backoff.next_seconds()
+                if isinstance(err, KubeThrottledError):
+                    wait = max(wait, err.retry_after_seconds)
                 log.warning("watching %s: %s; listing again in %.1f s", self._resource.plural, err, wait)
-                await asyncio.sleep(wait * random.uniform(1.0, 1.2))
-                backoff = min(_LAST_BACKOFF_SECONDS, backoff * 2)
+                await asyncio.sleep(jittered(wait, _JITTER))
 
     async def _list_and_watch(self) -> NoReturn:
         resource_version = await self._list()
@@ -100,7 +102,7 @@ class Informer(Generic[T]):
         return listing.resource_version
 
     async def _watch(self, resource_version: str) -> str:
-        seconds = round(self._watch_seconds * random.uniform(1.0, 1.2))
+        seconds = round(jittered(self._watch_seconds, _JITTER))
         async for event in self._client.watch(self._resource, self._selector, resource_version, seconds=seconds):
             resource_version = event.object["metadata"]["resourceVersion"]
             if event.type == "BOOKMARK":

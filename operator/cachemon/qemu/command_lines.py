@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cachemon.model.backoff import Backoff
+
 __all__ = ["MOST_READERS", "WAIT_SECONDS", "CommandLine", "CommandLines", "Process"]
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,7 @@ class _Rest:
     """An owner that was slow rests until then before another read of it is begun, and longer the next time."""
 
     until: float
-    seconds: float
+    backoff: Backoff
 
 
 class CommandLines:
@@ -153,12 +155,12 @@ class CommandLines:
                     del self._rests[owner]
                     log.info("command lines of %s can be read again", owner)
                 elif owner in self._rests:
-                    self._rest_longer(owner)
+                    self._rest(owner, self._rests[owner].backoff)
         return answers
 
     def _note_slow(self, owners: Iterable[str]) -> None:
         for owner in owners:
-            self._rests[owner] = _Rest(self._clock() + _FIRST_REST_SECONDS, _FIRST_REST_SECONDS)
+            self._rest(owner, Backoff(_FIRST_REST_SECONDS, _LAST_REST_SECONDS))
             log.warning(
                 "the command line of process %d of %s could not be read in %g s: the process may be holding its mmap "
                 "lock; it is put aside and tried again",
@@ -172,6 +174,5 @@ class CommandLines:
             if owner not in self._readers:
                 del self._rests[owner]
 
-    def _rest_longer(self, owner: str) -> None:
-        seconds = min(_LAST_REST_SECONDS, 2 * self._rests[owner].seconds)
-        self._rests[owner] = _Rest(self._clock() + seconds, seconds)
+    def _rest(self, owner: str, backoff: Backoff) -> None:
+        self._rests[owner] = _Rest(self._clock() + backoff.next_seconds(), backoff)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from cachemon.agent.status_writer import Publisher
 from cachemon.agent.targets import BoundLayout
-from cachemon.daemon.backoff import Writes
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupState
 from cachemon.kube.outage import FailureRun
@@ -92,7 +91,7 @@ class Scene:
         self._loop = VirtualLoop(now=1000.0)
         self.server = Server(self._loop.time)
         self.wall_seconds = 1.8e9
-        self.writes = Writes()
+        self.writes = Counter[str]()
         self.failure_run = FailureRun()
         self.publisher = Publisher(
             self.server,  # type: ignore[arg-type]

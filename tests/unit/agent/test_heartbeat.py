@@ -1,4 +1,5 @@
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -7,7 +8,6 @@ import pytest
 
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.targets import BoundLayout
-from cachemon.daemon.backoff import Writes
 from cachemon.engine.figures import Figures
 from cachemon.kube.outage import FailureRun
 from cachemon.kube.token_claims import NodeClaim
@@ -32,7 +32,7 @@ class Setting:
     def __init__(self, *, period: int = 60, claim: NodeClaim | None = None) -> None:
         self.now = 1000.0
         self.server = Server(lambda: self.now)
-        self.writes = Writes()
+        self.writes = Counter[str]()
         self.failure_run = FailureRun()
         self.heartbeat = Heartbeat(
             self.server,  # type: ignore[arg-type]

@@ -303,7 +303,7 @@ def test_an_object_that_is_gone_is_let_go(scene: Scene) -> None:
     refusing(scene, "vm1", KubeNotFoundError("vm1"))
     scene.sample(layout_of("vm1", "vm2"))
     assert scene.server.names() == ["vm2"]
-    assert scene.writes.results == {"gone": 1, "written": 1}
+    assert scene.writes == {"gone": 1, "written": 1}
 
 
 def test_an_object_that_comes_back_is_written_at_once_and_nothing_is_kept_of_one_that_went(scene: Scene) -> None:

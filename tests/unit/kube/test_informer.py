@@ -8,6 +8,7 @@ import pytest
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.model.api import GROUPS
+from cachemon.model.backoff import Backoff
 from tests.unit.eventually import eventually
 from tests.unit.kube.api_server import ApiServer, failure, make_object, serving
 
@@ -29,7 +30,7 @@ class Watched:
             Selector(fields="status.nodeName=n"),
             dict,
             self._changed,
-            backoff_seconds=0.01,
+            backoff=Backoff(0.01),
             clock=lambda: self.now,
             **settings,
         )

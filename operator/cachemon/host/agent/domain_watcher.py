@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cachemon.libvirt.running import RunningDomain, read_running
+from cachemon.model.backoff import Backoff
 from cachemon.model.errors import CachemonError
 
 __all__ = ["Connect", "DomainWatcher", "Libvirt", "Listing"]
@@ -102,7 +103,7 @@ class DomainWatcher:
         self._listing = Listing()
         self._known: dict[str, tuple[bytes, RunningDomain]] = {}
         self._look_again_at = -math.inf
-        self._pause = _LOOK_AGAIN_SECONDS
+        self._relist_backoff = Backoff(_LOOK_AGAIN_SECONDS, relist_seconds)
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
@@ -114,8 +115,7 @@ class DomainWatcher:
         now = self._clock()
         if now < self._look_again_at:
             return False
-        self._look_again_at = now + self._pause
-        self._pause = min(self._relist_seconds, 2 * self._pause)
+        self._look_again_at = now + self._relist_backoff.next_seconds()
         self._changed.set()
         return True
 
@@ -127,22 +127,21 @@ class DomainWatcher:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS)
         while not self._ending.is_set():
             try:
                 connection = self._connect()
             except Exception as err:  # noqa: BLE001  # whatever it is, the next try may succeed
                 self._lose(err)
             else:
-                pause = _FIRST_PAUSE_SECONDS
+                backoff.reset()
                 try:
                     self._listen(connection)
                 except Exception as err:  # noqa: BLE001
                     self._lose(err)
                 finally:
                     connection.close()
-            self._ending.wait(pause)
-            pause = min(_LAST_PAUSE_SECONDS, 2 * pause)
+            self._ending.wait(backoff.next_seconds())
 
     def _listen(self, connection: Libvirt) -> None:
         """List and wait, until the connection has ended."""
@@ -184,5 +183,5 @@ class DomainWatcher:
             if self._listing.problem and not listing.problem:
                 log.info("libvirt answers again")
             self._listing = listing
-            self._pause = _LOOK_AGAIN_SECONDS
+            self._relist_backoff.reset()
             self._tell(listing)
