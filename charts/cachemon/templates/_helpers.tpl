@@ -1,6 +1,6 @@
 {{/*
-Names are the same whatever the release is called. There can be one installation a cluster: the operator writes in
-every namespace, and two agents on a node would take each other's mon_groups. A second release is refused by Helm.
+Names are the same whatever the release is called. There can be one installation per cluster: the operator writes in
+every namespace, and two agents on a node would take each other's mon_groups. Helm refuses a second release.
 */}}
 
 {{- define "cachemon.labels" -}}
@@ -8,7 +8,7 @@ app.kubernetes.io/name: cachemon
 app.kubernetes.io/part-of: cachemon
 {{- end }}
 
-{{/* Of the objects of one program: (dict "program" "agent" "root" $). */}}
+{{/* Labels of the objects of one program: (dict "program" "agent" "root" $). */}}
 {{- define "cachemon.programLabels" -}}
 {{ include "cachemon.labels" .root }}
 app.kubernetes.io/component: {{ .program }}
@@ -20,7 +20,7 @@ app.kubernetes.io/name: cachemon
 app.kubernetes.io/component: {{ .program }}
 {{- end }}
 
-{{/* A digest wins over the tag: it names one image for ever. */}}
+{{/* The image. A digest wins over the tag, because it names one image for ever. */}}
 {{- define "cachemon.image" -}}
 {{- $common := .root.Values.image }}
 {{- $own := (index .root.Values .program).image }}
@@ -28,7 +28,7 @@ app.kubernetes.io/component: {{ .program }}
 {{- if $own.digest }}@{{ $own.digest }}{{ else }}:{{ $common.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* To ask whose the token of a scrape is, and whether its owner may read /metrics. */}}
+{{/* Rights to ask whose the token of a scrape is, and whether its owner may read /metrics. */}}
 {{- define "cachemon.reviewRules" -}}
 {{- if not .Values.metrics.insecure }}
 - apiGroups: [authentication.k8s.io]
@@ -61,13 +61,13 @@ tlsConfig:
   serverName: {{ . }}
   {{- end }}
   {{- else }}
-  # Each pod has a certificate of its own making.
+  # Each pod makes its own certificate.
   insecureSkipVerify: true
   {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The node is in the token, which is what the admission policies go by, and it ends with the pod. */}}
+{{/* The token of a pod. It has the node's name, which the admission policies check, and ends with the pod. */}}
 {{- define "cachemon.tokenVolume" -}}
 - name: api-access
   projected:
@@ -88,14 +88,14 @@ tlsConfig:
   readOnly: true
 {{- end }}
 
-{{/* Of what runs after `helm uninstall`: made in the order of the weight, and gone when all is done. */}}
+{{/* Annotations of hooks after `helm uninstall`. Helm makes the objects by weight, and deletes them at the end. */}}
 {{- define "cachemon.retireHook" -}}
 helm.sh/hook: post-delete
 helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
-{{/* Whom the policies for agents concern: see admission.yaml. */}}
+{{/* Conditions by which policies know an agent: see admission.yaml. */}}
 {{- define "cachemon.byAnAgent" -}}
 - name: by-a-service-account
   expression: request.userInfo.username.startsWith('system:serviceaccount:')
