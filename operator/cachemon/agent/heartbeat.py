@@ -10,7 +10,7 @@ from typing import Any
 from cachemon.agent.status_fields import node_condition, node_status
 from cachemon.agent.targets import BoundLayout
 from cachemon.agent.write_schedule import next_write_time
-from cachemon.engine.cycle import wait_for
+from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun

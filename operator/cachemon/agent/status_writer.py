@@ -21,7 +21,7 @@ from cachemon.agent.targets import BoundLayout, is_handing_over
 from cachemon.agent.write_failures import advice_on, result_of
 from cachemon.agent.write_schedule import WriteSchedule, next_write_time
 from cachemon.daemon.token_buckets import TokenBucket
-from cachemon.engine.cycle import wait_for
+from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun

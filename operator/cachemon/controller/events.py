@@ -7,9 +7,7 @@ is lost: the conditions of the object are the truth.
 """
 
 import asyncio
-import contextlib
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from cachemon.controller.stamping import StoredPolicy
 from cachemon.controller.store import Change
 from cachemon.controller.timers import Timers
 from cachemon.daemon.token_buckets import TokenBucket
+from cachemon.daemon.waiting import wait_for
 from cachemon.model.api import (
     EVENTS,
     GROUPS,
@@ -208,10 +207,7 @@ class Announcer:
             if (due := self._queue.take()) is not None:
                 return due
             self._woken.clear()
-            first = self._timers.first
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(None if math.isinf(first) else first):
-                    await self._woken.wait()
+            await wait_for(self._woken, self._timers.first - self._clock())
 
     async def _turn(self, name: ObjectName) -> None:
         try:

@@ -6,7 +6,6 @@ So then we list, too, but names only: of 5,000 VMs and their pods, the whole obj
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, TypeVar
 
 from cachemon.controller.store import Store
+from cachemon.daemon.waiting import wait_for
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
 from cachemon.model.backoff import Backoff
@@ -123,9 +123,7 @@ class Relister:
         everything_at = now() + self._spacing_seconds + self._period_seconds
         while True:
             await asyncio.sleep(self._spacing_seconds)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(everything_at):
-                    await self._wanted.wait()
+            await wait_for(self._wanted, everything_at - now())
             self._wanted.clear()
             asked, self._listed_again = self._listed_again, set()
             try:

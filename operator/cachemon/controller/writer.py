@@ -8,9 +8,7 @@ reached, or objects of several namespaces fail in a row, does the writer wait as
 """
 
 import asyncio
-import contextlib
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +21,7 @@ from cachemon.controller.store import Store
 from cachemon.controller.timers import Timers
 from cachemon.controller.write_client import WriteClient
 from cachemon.daemon.token_buckets import TokenBucket
+from cachemon.daemon.waiting import wait_for
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
     GROUPS,
@@ -173,10 +172,7 @@ class Writer:
     async def _nap(self) -> None:
         """Wait for news or for the next timer."""
         self._woken.clear()
-        first = self._timers.first
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(None if math.isinf(first) else first):
-                await self._woken.wait()
+        await wait_for(self._woken, self._timers.first - self._clock())
 
     async def _turn(self, name: ObjectName) -> None:
         """Write about one, by what is known when its turn in the token bucket comes."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic
 
+from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, Target, W, Wanted
 from cachemon.engine.reconciler import Reconciler
@@ -17,7 +18,7 @@ from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.claim import Claim
 
-__all__ = ["Cycle", "Periods", "Pulse", "scan_pause", "wait_for"]
+__all__ = ["Cycle", "Periods", "Pulse", "scan_pause"]
 
 log = logging.getLogger(__name__)
 
@@ -239,12 +240,3 @@ def scan_pause(scan_seconds: float, waited: float | None, spent: float = 0.0) ->
 def _what_is_read(layout: Layout[Wanted]) -> object:
     """What makes a sample urgent when it changes; what is only told of an object does not."""
     return str(layout.node.unavailable), layout.node.blocks, tuple((t.uid, t.groups) for t in layout.targets)
-
-
-async def wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Return when the event is set, after so many seconds at the latest."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
