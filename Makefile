@@ -1,10 +1,10 @@
-# Everything a developer does. `make demo` and `make test` need nothing set up by hand.
+# The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
 .PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-# One for each processor: with more, what the tests start pauses for long. A cluster alone fills a processor.
+# One for each processor: with more, the programs that tests start pause for long. A cluster alone fills a processor.
 IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile
 CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 
@@ -38,7 +38,7 @@ check: setup ## format, lint, types, layers
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
 
-soak: setup-host ## random lifecycles, kills, faults and hostile tenants for an hour; make soak SECONDS=60 SEED=1 repeats
+soak: setup-host ## random lifecycles, kills, faults and hostile tenants for an hour; repeat with make soak SECONDS=60 SEED=1
 	@$(PYTHON) -m tests.soak --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))
 	@$(PYTHON) -m tests.soak.host --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 	@$(PYTHON) -m tests.soak.tenants --seconds $(or $(SECONDS),1800) $(if $(SEED),--seed $(SEED))
@@ -62,12 +62,12 @@ manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual machines, 3 minutes
 	$(PYTHON) -m tools.pictures
 
-format: setup ## format and mend what can be mended
+format: setup ## format, and correct what ruff can correct
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
 lock: setup ## renew requirements/ from pyproject.toml
 	tools/lock.sh
 
-clean: ## forget .venv and caches here; what is in the user's cache folder stays
+clean: ## remove .venv and caches here; the user's cache folder stays
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
