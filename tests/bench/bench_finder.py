@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from tests.bench.measure import Bench, Figure, seconds_of
 from tests.unit.model.worlds import pod_uid
 
@@ -44,13 +44,15 @@ def run(divisor: int) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place:
         root = Path(place)
         make_proc(root, max(QEMUS, PROCESSES // divisor))
-        settled = QemuFinder(root, Pods(root), clock=lambda: now)
+        settled = QemuFinder(root, PodProcesses(root), clock=lambda: now)
         for now in (0.0, 10.0, 50.0, 60.0):  # noqa: B007 - the clock reads it; long known, seen a moment ago
             found = settled.find(pods)
         if sum(len(qemu.threads) for qemus in found.values() for qemu in qemus) != QEMUS * THREADS:
             raise AssertionError("the scan does not find what was put there")
         cached, cold = seconds_of(
-            lambda: settled.find(pods), lambda: QemuFinder(root, Pods(root)).find(pods), rounds=max(2, 21 // divisor)
+            lambda: settled.find(pods),
+            lambda: QemuFinder(root, PodProcesses(root)).find(pods),
+            rounds=max(2, 21 // divisor),
         )
     yield Figure("finder.cached_vs_cold", cached / cold, "ratio")
 

@@ -12,7 +12,7 @@ from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import parse_vcpus
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from lab.vms.lock_holder import lock_holders
 from tests.bench.measure import Figure, seconds_of
 from tests.bench.stand_in_vms import Guest, StandInVms
@@ -47,7 +47,7 @@ def _scans(victim: Guest, attacker: Guest, rounds: int) -> tuple[float, bool]:
     """The longest of several scans by a finder that knows nothing yet, and whether all found the victim."""
     longest, found = 0.0, True
     for _ in range(rounds):
-        finder = QemuFinder(_PROC, Pods(_PROC))
+        finder = QemuFinder(_PROC, PodProcesses(_PROC))
         began, seen = time.monotonic(), list[int]()
 
         def scan(finder: QemuFinder = finder, seen: list[int] = seen) -> None:

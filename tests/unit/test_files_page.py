@@ -14,8 +14,8 @@ from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.domain_processes import Domains
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.domain_processes import DomainProcesses
+from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.qemu.proc_files import read_file
 from cachemon.resctrl.mbm_assignments import read_pool
 from cachemon.resctrl.membership import Memberships
@@ -119,7 +119,7 @@ def scanned(end: str) -> Callable[[Path, Fault], str]:
             root = f"/var/lib/kubelet/pods/{pod}/volumes/kubernetes.io~empty-dir/sockets"
             (fake.root / str(pid) / "mountinfo").write_text(f"9 1 0:1 {root} /run/sockets rw - tmpfs tmpfs rw\n")
         read = faulty_read(end, fault)
-        found = QemuFinder(fake.root, Pods(fake.root, by_mounts=by_mounts, read=read), read=read).find(BOTH)
+        found = QemuFinder(fake.root, PodProcesses(fake.root, by_mounts=by_mounts, read=read), read=read).find(BOTH)
         assert [len(qemu.threads) for qemu in found[OTHER]] == [2], "its neighbour"
         qemus = [qemu for qemu in found[POD] if qemu.guest_name == GUEST]
         return "process" if not qemus else "thread" if len(qemus[0].threads) < 2 else "nothing"
@@ -139,7 +139,9 @@ def viewed(end: str) -> Callable[[Path, Fault], str]:
         fake.qemu(60, POD)
         read = faulty_read(end, fault)
         try:
-            found = QemuFinder(fake.root, Pods(fake.root, in_pod=True, read=read), read=read).find({POD: GUEST})
+            found = QemuFinder(fake.root, PodProcesses(fake.root, in_pod=True, read=read), read=read).find(
+                {POD: GUEST}
+            )
         except ProcUnreadableError:
             return "node"
         return "nothing" if found[POD] else "process"
@@ -151,8 +153,8 @@ def pid_file(folder: Path, fault: Fault) -> str:
     (folder / "proc").mkdir()
     for name in ("vm1", "vm2"):
         (folder / f"{name}.pid").write_text("60" if name == "vm1" else "70")
-    domains = Domains(folder / "proc", folder, read=faulty_read("/vm1.pid", fault))
-    owned = domains.owned({60: 1, 70: 2}, {POD: "vm1", OTHER: "vm2"}, 0.0)
+    domains = DomainProcesses(folder / "proc", folder, read=faulty_read("/vm1.pid", fault))
+    owned = domains.owners_by_pid({60: 1, 70: 2}, {POD: "vm1", OTHER: "vm2"}, 0.0)
     assert owned[70] == OTHER
     return "nothing" if 60 in owned else "domain"
 

@@ -23,7 +23,7 @@ from cachemon.kube.outage import FailureRun
 from cachemon.kube.reviews import ApiReviews
 from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS, CacheMonitorGroup
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree_writer import ResctrlTree
 
@@ -56,7 +56,7 @@ class Agent:
             tree,
             config.proc,
             config.sysfs,
-            Pods(config.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
+            PodProcesses(config.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
             ON_A_NODE,
             budget=config.rmid_budget,
         )

@@ -81,7 +81,7 @@ class Target(Generic[W_co]):
 
     Attributes:
         object: what is wanted, and by whom.
-        owner_uids: whose the QEMUs of the guest are here; see `cachemon.qemu.discovery.Owners`.
+        owner_uids: whose the QEMUs of the guest are here; see `cachemon.qemu.discovery.ProcessOwners`.
         reports: whether this machine is the one that tells of it.
         refused: groups beyond what one VM may have (`model.group_limit`). They are not among the object's here: no
             pass looks at them.

@@ -29,7 +29,7 @@ from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, Thread, each_once
-from cachemon.qemu.discovery import Owners, QemuFinder
+from cachemon.qemu.discovery import ProcessOwners, QemuFinder
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.membership import Memberships
@@ -86,7 +86,7 @@ class Reconciler(Generic[W]):
         tree: ResctrlTree,
         proc: Path,
         sysfs: Path,
-        owners: Owners,
+        owners: ProcessOwners,
         words: Words,
         *,
         budget: int | None = None,

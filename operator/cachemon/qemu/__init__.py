@@ -1,1 +1,1 @@
-"""From the UID of a pod to the threads of its QEMU, by /proc."""
+"""Finds the QEMU of a pod or a libvirt domain, and its threads, in /proc."""

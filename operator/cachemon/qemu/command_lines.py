@@ -1,9 +1,9 @@
-"""Command lines, read under a deadline.
+"""Reads command lines under a deadline.
 
 The kernel copies a command line out of the memory of its process, and takes the mmap lock of the process for that. A
-process that goes on moving its memory about holds this lock for as long as it likes, and a reader of its command
-line waits in the kernel meanwhile. So each read is made in a thread that nobody has to wait for, and one owner has
-one such thread at most: it holds up nobody but itself.
+process that keeps remapping its memory can hold this lock for as long as it likes. A reader of its command line waits
+in the kernel meanwhile. So a thread per owner makes the reads, and no other thread has to wait for it: a slow owner
+delays itself alone.
 """
 
 import logging
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 CommandLine = tuple[str, ...]
 
 WAIT_SECONDS = 0.2
-"""Longest that all reads of one scan together are waited for. A read takes microseconds."""
+"""Longest wait for all reads of one scan together. A read takes microseconds."""
 MOST_READERS = 256
-"""Threads that may hang in reads: more than the pods that a kubelet takes (110, --max-pods)."""
-_FIRST_REST_SECONDS = 1.0
-_LAST_REST_SECONDS = 60.0
+"""Limit of threads that hang in reads: more than the pods that a kubelet accepts (110, --max-pods)."""
+_FIRST_BACKOFF_SECONDS = 1.0
+_LAST_BACKOFF_SECONDS = 60.0
 _FORGOTTEN_SECONDS = 600.0
 
 
 class Process(NamedTuple):
-    """Which process: with its start time a PID has one meaning."""
+    """A PID with the start time that distinguishes it from a later process of the same PID."""
 
     pid: int
     start_time: int
@@ -41,9 +41,9 @@ class _Reader:
     """A thread that reads the command lines of one owner's processes, one after the other.
 
     Attributes:
-        answers: what was read so far; None of a process that has gone.
-        at: what it reads now.
-        seconds: how long all took, once it is done.
+        answers: the command lines read so far; None for a process that has gone.
+        at: the process that it reads now.
+        seconds: the time that all reads took, once they are done.
         done: set at the end.
     """
 
@@ -62,7 +62,7 @@ class _Reader:
             for process in self._processes:
                 self.at = process
                 self.answers[process] = self._read(process.pid)
-        except OSError as err:  # no descriptors left: the rest is asked for again
+        except OSError as err:  # no descriptors left: a later scan reads the rest
             log.warning("the command line of process %d can't be read now: %s", self.at.pid, err)
         finally:
             self.seconds = time.monotonic() - began
@@ -70,18 +70,18 @@ class _Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rest:
-    """An owner that was slow rests until then before another read of it is begun, and longer the next time."""
+class _SlowOwner:
+    """An owner whose last read was slow, and when the next one may start."""
 
-    until: float
+    retry_at: float
     backoff: Backoff
 
 
 class CommandLines:
-    """Reads command lines for whoever scans. Not safe for use by several threads at once.
+    """Reads command lines for a scan. Not safe for use by several threads at once.
 
     Args:
-        read: reads one, by PID; may block.
+        read: reads the command line of a PID; may block.
         clock: seconds that never go back.
         wait_seconds: see WAIT_SECONDS.
         most_readers: see MOST_READERS.
@@ -100,42 +100,42 @@ class CommandLines:
         self._wait_seconds = wait_seconds
         self._most_readers = most_readers
         self._readers: dict[str, _Reader] = {}
-        self._rests: dict[str, _Rest] = {}
+        self._slow: dict[str, _SlowOwner] = {}
 
     def read(self, wanted: Mapping[str, Sequence[Process]]) -> dict[Process, CommandLine | None]:
-        """Read command lines; those that don't come in time may come with a later call.
+        """Read command lines; a later call returns those that are not read in time.
 
         Args:
-            wanted: by owner the processes; the first ones are read first.
+            wanted: processes by owner, in the order in which they are read.
 
         Returns:
-            What was read, by this call or by threads that earlier calls began. None for a process that has gone. A
-            process that is missing has to be asked for again.
+            The command lines that this call or threads of earlier calls read; None for a process that has gone. The
+            caller has to ask again for a process that is missing.
         """
-        self._forget_long_rested()
+        self._forget_old_slow_owners()
         answers = self._collect()
         begun: list[_Reader] = []
         for owner, processes in wanted.items():
-            rest = [process for process in processes if process not in answers]
-            reader = self._begin(owner, rest) if rest else None
-            if reader and owner not in self._rests:
+            unread = [process for process in processes if process not in answers]
+            reader = self._begin(owner, unread) if unread else None
+            if reader and owner not in self._slow:
                 begun.append(reader)
         deadline = time.monotonic() + self._wait_seconds
         for reader in begun:
             reader.done.wait(max(0.0, deadline - time.monotonic()))
         answers |= self._collect()
-        self._note_slow(owner for owner in self._readers if owner not in self._rests)
+        self._note_slow(owner for owner in self._readers if owner not in self._slow)
         return answers
 
     def held_up_by(self, owner: str) -> int | None:
-        """The process at which the reader of an owner hangs; None when it does not."""
+        """Return the PID at which the reader of an owner hangs; None if there is no such reader."""
         reader = self._readers.get(owner)
         return reader.at.pid if reader else None
 
     def _begin(self, owner: str, processes: Sequence[Process]) -> _Reader | None:
         if owner in self._readers or len(self._readers) >= self._most_readers:
             return None
-        if owner in self._rests and self._clock() < self._rests[owner].until:
+        if owner in self._slow and self._clock() < self._slow[owner].retry_at:
             return None
         try:
             self._readers[owner] = _Reader(processes, self._read)
@@ -144,35 +144,35 @@ class CommandLines:
         return self._readers.get(owner)
 
     def _collect(self) -> dict[Process, CommandLine | None]:
-        """Take what all readers have, and forget those that are done."""
+        """Take the answers of all readers, and drop readers that are done."""
         answers: dict[Process, CommandLine | None] = {}
         for owner, reader in list(self._readers.items()):
             is_done = reader.done.is_set()  # before its answers are taken: none comes after it
             answers |= dict(reader.answers)
             if is_done:
                 del self._readers[owner]
-                if owner in self._rests and reader.seconds <= self._wait_seconds:
-                    del self._rests[owner]
+                if owner in self._slow and reader.seconds <= self._wait_seconds:
+                    del self._slow[owner]
                     log.info("command lines of %s can be read again", owner)
-                elif owner in self._rests:
-                    self._rest(owner, self._rests[owner].backoff)
+                elif owner in self._slow:
+                    self._back_off(owner, self._slow[owner].backoff)
         return answers
 
     def _note_slow(self, owners: Iterable[str]) -> None:
         for owner in owners:
-            self._rest(owner, Backoff(_FIRST_REST_SECONDS, _LAST_REST_SECONDS))
+            self._back_off(owner, Backoff(_FIRST_BACKOFF_SECONDS, _LAST_BACKOFF_SECONDS))
             log.warning(
-                "the command line of process %d of %s could not be read in %g s: the process may be holding its mmap "
-                "lock; it is put aside and tried again",
+                "the command line of process %d of %s could not be read in %g s: the process may hold its mmap lock; "
+                "trying again later",
                 self._readers[owner].at.pid, owner, self._wait_seconds,
             )  # fmt: skip
 
-    def _forget_long_rested(self) -> None:
+    def _forget_old_slow_owners(self) -> None:
         now = self._clock()
-        forgotten = [owner for owner, rest in self._rests.items() if now > rest.until + _FORGOTTEN_SECONDS]
+        forgotten = [owner for owner, slow in self._slow.items() if now > slow.retry_at + _FORGOTTEN_SECONDS]
         for owner in forgotten:
             if owner not in self._readers:
-                del self._rests[owner]
+                del self._slow[owner]
 
-    def _rest(self, owner: str, backoff: Backoff) -> None:
-        self._rests[owner] = _Rest(self._clock() + backoff.next_seconds(), backoff)
+    def _back_off(self, owner: str, backoff: Backoff) -> None:
+        self._slow[owner] = _SlowOwner(self._clock() + backoff.next_seconds(), backoff)

@@ -1,10 +1,10 @@
-"""QEMUs of a plain libvirt host: whose a process is by libvirt's pid file of the domain.
+"""Processes of libvirt domains on a plain host: libvirt's pid file names the QEMU of a domain.
 
-libvirt starts QEMU with `-uuid` and `-name guest=` of its domain. Anybody may start a process with these words, but
-libvirt alone writes `NAME.pid` into its state directory, before the process becomes QEMU (src/util/vircommand.c,
-virExec). So only the processes that pid files name are looked at, and their words confirm that the file is not one of
-an earlier run. libvirt-python gives no TIDs (raw QMP would, and taints the domain): they are those of
-/proc/PID/task, told by their names.
+libvirt starts QEMU with `-uuid` and `-name guest=` of its domain. Anybody may start a process with these arguments,
+but libvirt alone writes `NAME.pid` into its state directory, before the process becomes QEMU (src/util/vircommand.c,
+virExec). So this module reads only processes that pid files name. Their arguments confirm that the file is not of an
+earlier run. libvirt-python gives no TIDs (raw QMP would, and taints the domain). They come from /proc/PID/task, and
+the names of threads distinguish vCPUs.
 """
 
 import os
@@ -18,7 +18,7 @@ from cachemon.qemu import proc
 from cachemon.qemu.command_lines import CommandLines, Process
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 
-__all__ = ["Domains", "Run"]
+__all__ = ["DomainProcesses", "Run"]
 
 _PID_BYTES = 32
 _LONGEST_PID = 10
@@ -36,11 +36,11 @@ class Run(NamedTuple):
     start_time: int
 
 
-class Domains:
-    """Owners by the UUID of the libvirt domain that a process runs, lower case with dashes.
+class DomainProcesses:
+    """Finds the process of a libvirt domain. The owner's UID is the domain's UUID, lower case with dashes.
 
     Args:
-        root: the /proc that is read.
+        root: the /proc to read.
         state_dir: where libvirt keeps its pid files: `/run/libvirt/qemu`; of a session
             `$XDG_RUNTIME_DIR/libvirt/qemu/run`.
         read: reads a file.
@@ -62,24 +62,24 @@ class Domains:
         self._runs: dict[tuple[str, str], Run] = {}
 
     def check_view(self) -> None:
-        """The host's /proc needs no more than that it shows its processes."""
+        """Check nothing: on a plain host there is no container whose /proc this could be."""
 
-    def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:  # noqa: ARG002
-        """See `cachemon.qemu.discovery.Owners`; pid files are read anew each time."""
+    def owners_by_pid(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:  # noqa: ARG002
+        """See `cachemon.qemu.discovery.ProcessOwners`. Reads the pid files at each call."""
         pids = ((self._pid_of(name), uuid) for uuid, name in guests.items())
         return {pid: uuid for pid, uuid in pids if pid is not None and pid in entries}
 
     def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:
-        """Whether the process runs the domain that the pid file is of."""
+        """Whether the process runs the domain that its pid file belongs to."""
         return (proc.domain_uuid(argv), proc.guest_name(argv)) == (uid, guest)
 
     def runs_of(self, guests: Mapping[str, str]) -> dict[str, Run]:
-        """The runs of domains, by UUID; one that has no process now is left out.
+        """Find the runs of domains, by UUID; leaves out a domain that has no process now.
 
-        Blocks for 0.2 s at most, when a process can't be read. Not for the thread of the finder.
+        Blocks for at most 0.2 s if a process can't be read. Not for use in the finder's thread.
 
         Args:
-            guests: by UUID the names of the domains.
+            guests: the names of the domains by UUID.
         """
         runs = {(uuid, name): run for uuid, name in guests.items() if (run := self._process_of(name))}
         known = {domain: run for domain, run in runs.items() if self._runs.get(domain) == run}
@@ -94,7 +94,7 @@ class Domains:
         return {uuid: run for (uuid, _), run in self._runs.items()}
 
     def goes_on(self, run: Run) -> bool:
-        """Whether the process is still there."""
+        """Whether the process is still alive."""
         stat = self._files.stat(run.pid)
         return stat is not None and not stat.dead and stat.start_time == run.start_time
 

@@ -1,4 +1,4 @@
-"""QEMUs of pods: whose a process is by its cgroup."""
+"""Processes of pods: the cgroup of a process names its pod."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,27 +7,27 @@ from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.reasons import Reason
 from cachemon.qemu import proc
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
-from cachemon.qemu.scan_times import UNSEEN, Sighting, sighting
+from cachemon.qemu.scan_times import NEVER_SCANNED, ScanTimes, scan_times
 
-__all__ = ["MOST_LOOKS", "Pods"]
+__all__ = ["MOST_CGROUPS", "PodProcesses"]
 
-MOST_LOOKS = 8192
-"""Processes whose cgroup is read in one scan: about 0.1 s. The others' turn comes at the next scans."""
+MOST_CGROUPS = 8192
+"""Limit of cgroups read in one scan, which takes about 0.1 s. Later scans read the others."""
 
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _ALONE = "{root} shows the agent's own container and nothing of the node; its pod must have hostPID: true"
-_NOT_KNOWN: tuple[Sighting, str | None] = (UNSEEN, None)
+_UNKNOWN: tuple[ScanTimes, str | None] = (NEVER_SCANNED, None)
 
 
-class Pods:
-    """Owners by the UID of the pod that a process runs in, lower case with dashes.
+class PodProcesses:
+    """Finds the pod of a process. The owner's UID is the pod's, lower case with dashes.
 
     Args:
-        root: the /proc that is read.
-        in_pod: whether this program runs in a pod: then PID 1 must be of another container.
-        by_mounts: whether the mounts of a process whose cgroup names no pod tell its pod. Any process that may mount
-            can show what it likes there: for labs only.
-        most_looks: processes whose cgroup is read in one scan.
+        root: the /proc to read.
+        in_pod: whether this program runs in a pod; PID 1 must then be of another container.
+        by_mounts: whether to take the pod from the mounts of a process whose cgroup names none. For labs only: any
+            process that may mount can forge these.
+        most_cgroups: limit of cgroups read in one scan.
         read: reads a file.
     """
 
@@ -37,25 +37,25 @@ class Pods:
         *,
         in_pod: bool = False,
         by_mounts: bool = False,
-        most_looks: int = MOST_LOOKS,
+        most_cgroups: int = MOST_CGROUPS,
         read: Read = read_file,
     ) -> None:
         self._files = ProcFiles(root, read)
         self._in_pod = in_pod
         self._by_mounts = by_mounts
-        self._most_looks = most_looks
-        self._seen: dict[int, tuple[Sighting, str | None]] = {}
-        self._looked_last = 0
-        # Whatever pods this program is in, the node is in: they have no QEMU.
+        self._most_cgroups = most_cgroups
+        self._known: dict[int, tuple[ScanTimes, str | None]] = {}
+        self._last_new_pid = 0
+        # If this program is in a pod of an outer cluster, so is the whole node. That pod is not the owner.
         self._around = proc.pod_uids_of_cgroup(self._files.cgroup("self") or "")
         own_mounts = (self._files.mountinfo("self") or "") if by_mounts else ""
         self._around_mounts = proc.pod_uids_of_mountinfo(own_mounts)
 
     def check_view(self) -> None:
-        """Whether /proc shows the node, and not our own container alone.
+        """Check that /proc shows the node, and not only our own container.
 
         Raises:
-            ProcUnreadableError: it does not.
+            ProcUnreadableError: it shows only our container.
         """
         root = self._files.root
         cgroup = self._files.cgroup("self") if self._in_pod else None
@@ -63,32 +63,32 @@ class Pods:
         if alone and Path(root, "self/ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
             raise ProcUnreadableError(Reason.HOST_PID_MISSING, _ALONE.format(root=root))
 
-    def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:
-        """See `cachemon.qemu.discovery.Owners`. Cgroups are read anew as `cachemon.qemu.scan_times` says."""
-        self._seen = {pid: seen for pid, seen in self._seen.items() if entries.get(pid) == seen[0].inode}
+    def owners_by_pid(self, entries: Mapping[int, int], guests: Mapping[str, str], now: float) -> dict[int, str]:
+        """See `cachemon.qemu.discovery.ProcessOwners`. `cachemon.qemu.scan_times` says when a cgroup is due."""
+        self._known = {pid: known for pid, known in self._known.items() if entries.get(pid) == known[0].inode}
         for pid in self._due(entries, now):
-            inode, (seen, _) = entries[pid], self._seen.get(pid, _NOT_KNOWN)
-            first = now if seen is UNSEEN else seen.first
-            self._seen[pid] = sighting(inode, first, now), self._owner_of(pid)
-        return {pid: owner for pid, (_, owner) in self._seen.items() if owner is not None and owner in guests}
+            inode, (times, _) = entries[pid], self._known.get(pid, _UNKNOWN)
+            first = now if times is NEVER_SCANNED else times.first
+            self._known[pid] = scan_times(inode, first, now), self._owner_of(pid)
+        return {pid: owner for pid, (_, owner) in self._known.items() if owner is not None and owner in guests}
 
-    def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # a pod's owner made argv up
-        """Whatever a process of a pod says, it is the pod's."""
+    def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # argv proves nothing
+        """Always true: the cgroup alone decides the pod of a process."""
         return True
 
     def _due(self, entries: Mapping[int, int], now: float) -> Iterator[int]:
-        """What is looked at in this scan: newcomers after the last one, and a quarter for those of before.
+        """Yield the PIDs to read in this scan: new ones after the last new one, and known ones that are due.
 
-        A pod that starts processes faster than this looks at them delays the others' newcomers by no more scans than
-        PIDs take to come round.
+        Known ones get at least a quarter of the limit. Some pod may start processes faster than scans read them. It
+        delays new processes of other pods only until the PIDs have wrapped around.
         """
-        newcomers = [pid for pid in entries if pid not in self._seen]
-        again = sorted((seen.due, pid) for pid, (seen, _) in self._seen.items() if seen.due <= now)
-        for_again = min(len(again), max(self._most_looks // 4, self._most_looks - len(newcomers)))
-        if len(newcomers) > self._most_looks - for_again:
-            newcomers.sort(key=lambda pid: (pid <= self._looked_last, pid))
-            newcomers = newcomers[: self._most_looks - for_again]
-            self._looked_last = newcomers[-1]
+        newcomers = [pid for pid in entries if pid not in self._known]
+        again = sorted((times.due, pid) for pid, (times, _) in self._known.items() if times.due <= now)
+        for_again = min(len(again), max(self._most_cgroups // 4, self._most_cgroups - len(newcomers)))
+        if len(newcomers) > self._most_cgroups - for_again:
+            newcomers.sort(key=lambda pid: (pid <= self._last_new_pid, pid))
+            newcomers = newcomers[: self._most_cgroups - for_again]
+            self._last_new_pid = newcomers[-1]
         yield from newcomers
         yield from (pid for _, pid in again[:for_again])
 

@@ -1,6 +1,6 @@
-"""What files of /proc tell of a process: parsers.
+"""Parsers of files of /proc.
 
-They are pure and total: whatever a process wrote into its name or command line, the answer is a value or None,
+They are pure and total: whatever a process writes into its name or command line, the result is a value or None,
 never an exception.
 """
 
@@ -35,7 +35,7 @@ _ROOT_FIELD = 3  # of a mountinfo line, counted from 0
 
 
 class Stat(NamedTuple):
-    """What cachemon needs of /proc/PID/stat or /proc/PID/task/TID/stat."""
+    """The fields of /proc/PID/stat or /proc/PID/task/TID/stat that cachemon uses."""
 
     name: str
     state: str
@@ -44,15 +44,15 @@ class Stat(NamedTuple):
 
     @property
     def dead(self) -> bool:
-        """Whether only the entry is left of it: a zombie that nobody has waited for."""
+        """Whether it is a zombie: it has ended, and its parent has not called wait yet."""
         return self.state in "ZXx"
 
 
 def parse_stat(text: str) -> Stat | None:
     """Parse `1735 (qemu-system-x86) S 1700 ... 428349 ...`; None for anything else.
 
-    The name is whatever the process chose, spaces, parentheses and line ends included: it ends at the
-    last `)` of the text.
+    The process chooses the name, which may contain spaces, parentheses and line ends. It ends at the last `)` of the
+    text.
     """
     before, opening, rest = text.partition("(")
     name, closing, after = rest.rpartition(")")
@@ -69,7 +69,7 @@ def parse_cmdline(content: bytes) -> tuple[str, ...]:
 
 
 def guest_name(argv: Iterable[str]) -> str | None:
-    """The guest's name from QEMU's `-name`; None where there is none.
+    """Return the guest's name from QEMU's `-name`; None if there is none.
 
     >>> guest_name(["qemu-kvm", "-name", "guest=tenant-a_db-0,debug-threads=on"])
     'tenant-a_db-0'
@@ -83,19 +83,19 @@ def guest_name(argv: Iterable[str]) -> str | None:
 
 
 def domain_uuid(argv: Iterable[str]) -> str | None:
-    """The domain's UUID from QEMU's `-uuid`, lower case with dashes; None where there is none, or no UUID.
+    """Return the domain's UUID from QEMU's `-uuid`, lower case with dashes; None if there is none or it is not valid.
 
-    The last one counts, as it does to QEMU (system/vl.c, QEMU_OPTION_uuid).
+    The last `-uuid` counts, as in QEMU (system/vl.c, QEMU_OPTION_uuid).
 
     >>> domain_uuid(["qemu-kvm", "-uuid", "C7A5FDBD-EDAF-9455-926A-D65C16DB1809"])
     'c7a5fdbd-edaf-9455-926a-d65c16db1809'
     """
     uuid = None
-    words = iter(argv)
-    next(words, None)
-    for word in words:
-        if word in ("-uuid", "--uuid"):
-            uuid = next(words, "").lower()
+    arguments = iter(argv)
+    next(arguments, None)
+    for argument in arguments:
+        if argument in ("-uuid", "--uuid"):
+            uuid = next(arguments, "").lower()
     return uuid if uuid and _DOMAIN_UUID.fullmatch(uuid) else None
 
 
@@ -109,50 +109,50 @@ def names_its_threads(argv: Iterable[str]) -> bool:
 
 
 def pod_uid_of_cgroup(text: str, around: AbstractSet[str] = frozenset()) -> str | None:
-    """The UID of the pod that /proc/PID/cgroup names; lower case with dashes, None where it names none.
+    """Return the UID of the pod that /proc/PID/cgroup names, lower case with dashes; None if it names none.
 
-    Knows systemd's form (`kubepods-burstable-pod<uid with _>.slice/...`), cgroupfs's
-    (`kubepods/burstable/pod<uid>/...`), prefixes in front of either (nested nodes), paths out of a private
-    cgroup namespace (`/../../kubepods...`) and names below (`/container`, `/housekeeping`). The hash UIDs of
-    static pods are no match.
+    Accepts the form of systemd (`kubepods-burstable-pod<uid with _>.slice/...`) and of cgroupfs
+    (`kubepods/burstable/pod<uid>/...`), with a prefix (nested nodes), relative to a private cgroup namespace
+    (`/../../kubepods...`) and with names below (`/container`, `/housekeeping`). The UIDs of static pods are hashes
+    and do not match.
 
-    The outermost pod counts: a container can't leave its cgroup, but where cgroups are delegated it can make
-    some below of any name. Lines that differ (cgroup v1) name no pod.
+    The outermost pod counts. A container can't leave its cgroup, but with delegated cgroups it can create others of
+    any name below. Lines that name different pods (cgroup v1) count as none.
 
     Args:
-        text: of the file.
+        text: the content of the file.
         around: pods that the node itself runs in; they don't count.
     """
     return _only(_first(_POD_IN_CGROUP, path, around) for path in _cgroup_paths(text))
 
 
 def pod_uid_of_mountinfo(text: str, around: AbstractSet[str] = frozenset()) -> str | None:
-    """The UID of the pod whose volumes and files /proc/PID/mountinfo shows; None where it shows none, or several.
+    """Return the UID of the pod whose volumes /proc/PID/mountinfo shows; None if it shows none or several.
 
-    Only a mount's root is looked at (`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~empty-dir/sockets`),
-    not where it is mounted, and of several UIDs in it the outermost: whoever owns a volume makes folders of any
-    name in it and may have them mounted (`subPath`). A process that may mount or chroot can show what it
-    likes: ask /proc/PID/cgroup first.
+    Only the root of a mount counts (`/var/lib/kubelet/pods/<uid>/volumes/kubernetes.io~empty-dir/sockets`), not its
+    mount point. Of several UIDs in it the outermost counts: the owner of a volume can create folders of any name in
+    it and mount them (`subPath`). A process that may mount or chroot can forge all of this: read /proc/PID/cgroup
+    first.
 
     Args:
-        text: of the file.
+        text: the content of the file.
         around: pods that the node itself runs in; they don't count.
     """
     return _only(_first(_POD_IN_MOUNT, root, around) for root in _mount_roots(text))
 
 
 def pod_uids_of_cgroup(text: str) -> frozenset[str]:
-    """Every pod that /proc/PID/cgroup names: that of the process, those around it and those below."""
+    """Return every pod that /proc/PID/cgroup names: that of the process, pods around it and pods below."""
     return frozenset(_dashed(uid) for path in _cgroup_paths(text) for uid in _POD_IN_CGROUP.findall(path))
 
 
 def pod_uids_of_mountinfo(text: str) -> frozenset[str]:
-    """Every pod that the roots of /proc/PID/mountinfo name."""
+    """Return every pod that the roots of mounts in /proc/PID/mountinfo name."""
     return frozenset(_dashed(uid) for root in _mount_roots(text) for uid in _POD_IN_MOUNT.findall(root))
 
 
 def _cgroup_paths(text: str) -> Iterator[str]:
-    """The path of every line. Only a line feed ends one: a cgroup's name may have other line ends in it."""
+    """Yield the path of every line. Only a line feed ends a line: names of cgroups may contain other line ends."""
     for line in text.split("\n"):
         _, _, rest = line.partition(":")
         yield rest.partition(":")[2]
@@ -174,22 +174,22 @@ def _dashed(uid: str) -> str:
 
 
 def _only(found: Iterable[str | None]) -> str | None:
-    """What all that say anything agree upon."""
+    """Return the one value that is not None; None if there are several or none."""
     uids = {uid for uid in found if uid}
     return uids.pop() if len(uids) == 1 else None
 
 
 def _name_options(argv: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(key, value) of every `-name` option; the first item's key may be missing and is then empty.
+    """Yield (key, value) of every `-name` option; the first item's key may be missing and is then empty.
 
-    A comma inside a value is written twice (QEMU util/keyval.c and qemu-option.c, get_opt_value).
+    A comma inside a value is doubled (QEMU util/keyval.c and qemu-option.c, get_opt_value).
     """
-    words = iter(argv)
-    next(words, None)
-    for word in words:
-        if word not in ("-name", "--name"):
+    arguments = iter(argv)
+    next(arguments, None)
+    for argument in arguments:
+        if argument not in ("-name", "--name"):
             continue
-        for position, item in enumerate(_split_at_single_commas(next(words, ""))):
+        for position, item in enumerate(_split_at_single_commas(next(arguments, ""))):
             key, equals, value = item.partition("=")
             if equals:
                 yield key, value

@@ -1,22 +1,22 @@
-"""When something of /proc was looked at, and when it has to be looked at again.
+"""When an entry of /proc was read, and when it is due again.
 
-What an entry of /proc is can change while its PID and start time stay: libvirt forks, waits and then calls exec; a
-thread is named after it was created; a process is moved to its cgroup. So everything is looked at again: at every
-scan while it is young, and later after a quarter of the time that it has been known, a minute at the most.
+An entry can change while its PID and start time stay. libvirt forks, waits and then calls exec; a thread gets its
+name after its creation; a process moves to its cgroup. So a scan reads every entry again: each time while the entry
+is young, later after a quarter of the time since its first scan, and at least once a minute.
 """
 
 from typing import NamedTuple
 
-__all__ = ["UNSEEN", "Sighting", "sighting"]
+__all__ = ["NEVER_SCANNED", "ScanTimes", "scan_times"]
 
 _QUARTER = 0.25
-_LONGEST_UNSEEN_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 60.0
 
 
-class Sighting(NamedTuple):
-    """When an entry of /proc was first looked at, and when it has to be again, in seconds of the finder's clock.
+class ScanTimes(NamedTuple):
+    """When an entry of /proc was first read, and when it is due again, in seconds of the finder's clock.
 
-    The inode tells it from a later entry of the same number.
+    The inode distinguishes the entry from a later one of the same number.
     """
 
     inode: int
@@ -24,9 +24,9 @@ class Sighting(NamedTuple):
     due: float
 
 
-UNSEEN = Sighting(-1, 0.0, 0.0)
+NEVER_SCANNED = ScanTimes(-1, 0.0, 0.0)
 
 
-def sighting(inode: int, first: float, now: float) -> Sighting:
-    """Of an entry that was looked at now."""
-    return Sighting(inode, first, now + min(_LONGEST_UNSEEN_SECONDS, (now - first) * _QUARTER))
+def scan_times(inode: int, first: float, now: float) -> ScanTimes:
+    """Return the times of an entry that is read now."""
+    return ScanTimes(inode, first, now + min(_LONGEST_PAUSE_SECONDS, (now - first) * _QUARTER))

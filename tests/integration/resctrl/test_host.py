@@ -15,7 +15,7 @@ from cachemon.host.agent.watched_domains import DomainLayout, WatchedDomain, tar
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.qemu.domain_processes import Domains
+from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu, put_thread
@@ -47,7 +47,7 @@ class Host:
 
     def restart(self) -> None:
         """Another agent takes over."""
-        domains = Domains(self.proc, self.state)
+        domains = DomainProcesses(self.proc, self.state)
         self.reconciler = Reconciler[WatchedDomain](
             self.tree, self.proc, self.sysfs, domains, ON_A_HOST, clock=lambda: self.now
         )

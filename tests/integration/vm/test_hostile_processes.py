@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from lab.vms.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
 from lab.vms.launcher import container_id
 from lab.vms.lock_holder import lock_holders
@@ -68,7 +68,7 @@ def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_to
     attackers = [pod(stack) for _ in range(HOLDERS)]
     stack.enter_context(lock_holders(theirs for _, theirs in attackers))
     guests = dict.fromkeys((uid, *(their_uid for their_uid, _ in attackers)), GUEST)
-    finder = QemuFinder(PROC, Pods(PROC))
+    finder = QemuFinder(PROC, PodProcesses(PROC))
     told: set[str] = set()
     took: list[float] = []
 
@@ -98,6 +98,6 @@ def test_a_process_outside_of_pods_whose_mounts_name_a_pod_is_not_its(stack: Exi
     )
     mountinfo = PROC / str(forger) / "mountinfo"
     until("the forged mount", lambda: uid in mountinfo.read_text())
-    lab = QemuFinder(PROC, Pods(PROC, by_mounts=True))
+    lab = QemuFinder(PROC, PodProcesses(PROC, by_mounts=True))
     until("a lab to believe it", lambda: [qemu.pid for qemu in lab.find({uid: GUEST})[uid]] == [forger])
-    assert QemuFinder(PROC, Pods(PROC)).find({uid: GUEST}) == {uid: ()}
+    assert QemuFinder(PROC, PodProcesses(PROC)).find({uid: GUEST}) == {uid: ()}

@@ -11,7 +11,7 @@ import pytest
 from cachemon.model.threads import Qemu, ThreadClass
 from cachemon.qemu import proc
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.qemu.proc_files import ProcFiles
 from lab.repository import REPOSITORY
 from lab.vms import guest
@@ -30,16 +30,16 @@ PREAMBLE = (  # of programs that play the lab in a process of its own; the pod's
     "import sys; sys.path[:0] = ['operator', '.']\n"
     "from pathlib import Path\n"
     "from cachemon.qemu.discovery import QemuFinder\n"
-    "from cachemon.qemu.pod_processes import Pods\n"
+    "from cachemon.qemu.pod_processes import PodProcesses\n"
     "from lab.vms.launcher import Identity, Pod\n"
     "from lab.vms.vm import Hardware, VirtualMachine\n"
     "pod = Pod(sys.argv[1], 'tenant-a', 'vm1', 'vmi-uid')\n"
-    "finder = QemuFinder(Path('/proc'), Pods(Path('/proc'), by_mounts=True))\n"
+    "finder = QemuFinder(Path('/proc'), PodProcesses(Path('/proc'), by_mounts=True))\n"
 )
 
 
 def new_finder() -> QemuFinder:
-    return QemuFinder(Path("/proc"), Pods(Path("/proc"), by_mounts=True))
+    return QemuFinder(Path("/proc"), PodProcesses(Path("/proc"), by_mounts=True))
 
 
 def found(finder: QemuFinder, vm: VirtualMachine) -> Qemu:

@@ -14,7 +14,7 @@ from cachemon.model.groups import parse_groups
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 NODE = "node01"
@@ -52,7 +52,7 @@ def make_target(obj: Mapping[str, Any] | None = None, *, reports: bool = True) -
 def make_reconciler(
     tree: ResctrlTree, proc: Path, sysfs: Path, clock: Callable[[], float]
 ) -> Reconciler[CacheMonitorGroup]:
-    return Reconciler[CacheMonitorGroup](tree, proc, sysfs, Pods(proc), ON_A_NODE, clock=clock)
+    return Reconciler[CacheMonitorGroup](tree, proc, sysfs, PodProcesses(proc), ON_A_NODE, clock=clock)
 
 
 def cell(name: object) -> MonGroupName:

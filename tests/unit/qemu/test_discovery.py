@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.threads import MOST_QEMUS, Qemu, Thread, ThreadClass
 from cachemon.qemu.discovery import MOST_PROCESSES, QemuFinder
-from cachemon.qemu.pod_processes import Pods
+from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.qemu.proc_files import read_file
 from lab.repository import REPOSITORY
 from lab.wait import until
@@ -48,7 +48,7 @@ def clock() -> Clock:
 
 
 def finder_of(root: Path, *, in_pod: bool = False, by_mounts: bool = False, **settings: Any) -> QemuFinder:
-    return QemuFinder(root, Pods(root, in_pod=in_pod, by_mounts=by_mounts), **settings)
+    return QemuFinder(root, PodProcesses(root, in_pod=in_pod, by_mounts=by_mounts), **settings)
 
 
 @pytest.fixture
@@ -331,9 +331,9 @@ def test_a_real_proc_with_hidepid_is_noticed_by_a_root_without_capabilities(tmp_
         "from pathlib import Path\n"
         "from cachemon.model.errors import ProcUnreadableError\n"
         "from cachemon.qemu.discovery import QemuFinder\n"
-        "from cachemon.qemu.pod_processes import Pods\n"
+        "from cachemon.qemu.pod_processes import PodProcesses\n"
         "root = Path(sys.argv[1])\n"
-        "try: print(QemuFinder(root, Pods(root)).find({'x': 'y'}))\n"
+        "try: print(QemuFinder(root, PodProcesses(root)).find({'x': 'y'}))\n"
         "except ProcUnreadableError as err: print(err.reason)"
     )
     proc = tmp_path / "proc"
@@ -419,7 +419,7 @@ def test_of_processes_of_others_no_command_line_is_read(fake: FakeProc) -> None:
     fake.qemu(60, POD)
     fake.qemu(70, OTHER_POD)
     fake.qemu(80, None)
-    QemuFinder(fake.root, Pods(fake.root, read=reading), read=reading).find(WANTED)
+    QemuFinder(fake.root, PodProcesses(fake.root, read=reading), read=reading).find(WANTED)
     assert {path for path in read if path.split("/")[0] in ("70", "80")} == {"70/cgroup", "80/cgroup"}
     assert "60/cmdline" in read
 
@@ -505,7 +505,7 @@ def test_processes_that_no_scan_has_time_for_are_looked_at_in_the_next_ones(fake
     for pid in range(100, 150):
         fake.process(pid, "sh", ["sh"])
     fake.qemu(149, POD)
-    finder = QemuFinder(fake.root, Pods(fake.root, most_looks=20), clock=clock)
+    finder = QemuFinder(fake.root, PodProcesses(fake.root, most_cgroups=20), clock=clock)
     scans = 0
     while not finder.find(WANTED)[POD]:
         scans, clock.now = scans + 1, clock.now + 0.05
@@ -522,7 +522,7 @@ def test_a_file_that_can_not_be_read_costs_its_process_alone(fake: FakeProc, nam
 
     fake.qemu(60, POD)
     fake.qemu(70, OTHER_POD)
-    finder = QemuFinder(fake.root, Pods(fake.root, read=reading), read=reading)
+    finder = QemuFinder(fake.root, PodProcesses(fake.root, read=reading), read=reading)
     found = finder.find(BOTH)
     assert ([qemu.pid for qemu in found[POD]], found[OTHER_POD]) == ([60], ())
 
@@ -587,7 +587,7 @@ class Own:
     def check_view(self) -> None:
         """It shows them."""
 
-    def owned(self, entries: Mapping[int, int], guests: Mapping[str, str], _now: float) -> dict[int, str]:
+    def owners_by_pid(self, entries: Mapping[int, int], guests: Mapping[str, str], _now: float) -> dict[int, str]:
         return {pid: uid for uid in guests for pid in self.pids if pid in entries}
 
     def confirms(self, _uid: str, _guest: str, _argv: Sequence[str]) -> bool:
@@ -632,4 +632,4 @@ def test_a_real_reused_pid_is_noticed_from_the_listing_alone() -> None:
         return second.pid == first.pid
 
     until("a second process with the same PID", again, seconds=20)
-    assert finder._processes[first.pid].sighting.inode != known.sighting.inode
+    assert finder._processes[first.pid].scan.inode != known.scan.inode

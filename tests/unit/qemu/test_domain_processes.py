@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.qemu.discovery import QemuFinder
-from cachemon.qemu.domain_processes import Domains, Run
+from cachemon.qemu.domain_processes import DomainProcesses, Run
 from tests.unit.qemu.fake_proc import FakeProc
 
 UUID = "c7a5fdbd-edaf-9455-926a-d65c16db1809"
@@ -18,7 +18,7 @@ class Host:
         self.state = folder / "libvirt"
         self.state.mkdir()
         self.now = 1000.0
-        self.domains = Domains(self.proc.root, self.state)
+        self.domains = DomainProcesses(self.proc.root, self.state)
         self.finder = QemuFinder(self.proc.root, self.domains, clock=lambda: self.now)
 
     def qemu(self, pid: int, uuid: str = UUID, name: str = "vm1", start_time: int = 100) -> None:

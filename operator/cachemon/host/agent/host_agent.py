@@ -36,7 +36,7 @@ from cachemon.host.agent.watched_domains import (
 from cachemon.host.wire import Report
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
-from cachemon.qemu.domain_processes import Domains
+from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.resctrl.claim import Claim
 from cachemon.resctrl.tree_writer import ResctrlTree
 
@@ -59,7 +59,7 @@ class HostAgent:
     def __init__(self, config: Config, connect: Connect, notifier: Notifier) -> None:
         self._config = config
         self._notifier = notifier
-        self._domains = Domains(config.proc, config.state_dir)
+        self._domains = DomainProcesses(config.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
         self._listing = Listing()
         self._heard = asyncio.Event()

@@ -17,7 +17,7 @@ from cachemon.host.wire import parse_group_request, render_group_request
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
-from cachemon.qemu.domain_processes import Domains, Run
+from cachemon.qemu.domain_processes import DomainProcesses, Run
 
 __all__ = ["KeptRun", "LiveGroups", "LiveGroupsUnwritableError", "parse_live", "render_live"]
 
@@ -123,7 +123,7 @@ class LiveGroups:
         is_loaded: whether `load` was called.
     """
 
-    def __init__(self, directory: Path, domains: Domains) -> None:
+    def __init__(self, directory: Path, domains: DomainProcesses) -> None:
         self._path = directory / _FILE
         self._domains = domains
         self._runs: dict[str, KeptRun] = {}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.host.agent.live_groups import KeptRun, LiveGroups, LiveGroupsUnwritableError, parse_live, render_live
-from cachemon.qemu.domain_processes import Domains, Run
+from cachemon.qemu.domain_processes import DomainProcesses, Run
 from tests.unit.host.builders import ALL, IO, UUID, WEB
 from tests.unit.host.test_wire import JSON, monitoring_groups
 from tests.unit.qemu.fake_proc import FakeProc
@@ -68,7 +68,7 @@ class Keeper:
         self.live = self.next_agent()
 
     def next_agent(self) -> LiveGroups:
-        live = LiveGroups(self.folder, Domains(self.proc.root, self.folder))
+        live = LiveGroups(self.folder, DomainProcesses(self.proc.root, self.folder))
         live.load()
         return live
 
