@@ -50,7 +50,7 @@ def metrics_page() -> str:
         "\n## Of the operator\n",
         *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
         "\n## Of the agent of a plain libvirt host\n",
-        "Served only where `--metrics` says so. `domain` is libvirt's name of the domain.\n",
+        "Served only where `--metrics-address` says so. `domain` is libvirt's name of the domain.\n",
         *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
         "\n## Queries\n",
         *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
@@ -132,11 +132,9 @@ def _meaning(field: Mapping[str, Any]) -> str:
 
 def flags_page() -> str:
     """The flags of both programs."""
-    environment = (
-        "Each can be an environment variable instead, `CACHEMON_` and its name, but for those of `retire`.\n"
-    )
+    environment = "Each can be an environment variable instead: `--log-level` is `CACHEMON_LOG_LEVEL`.\n"
     lines = ["# Flags\n", _MADE, environment]
-    for parser in (operator_flags({}), agent_flags({}), retire_flags()):
+    for parser in (operator_flags({}), agent_flags({}), retire_flags({})):
         rows = (
             (
                 f"`{action.option_strings[-1]}`",

@@ -44,35 +44,35 @@ class Agent:
     """
 
     def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
-        self._config = config
+        self._config, machine = config, config.machine
         self._client = client
         self._wake_publish, self._wake_heartbeat = asyncio.Event(), asyncio.Event()
         page = MetricsPage(config.node_name, lambda: self._cycle.sampled, self._health)
         self._page = RenderedPage(page.prepare)
         self._departures = Departures(_WATCHES_DIFFER_SECONDS)
-        tree = ResctrlTree(config.resctrl)
+        tree = ResctrlTree(machine.resctrl)
         in_pod = config.kubeconfig is None
         reconciler = Reconciler[CacheMonitorGroup](
             tree,
-            config.proc,
-            config.sysfs,
-            PodProcesses(config.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
+            machine.proc,
+            machine.sysfs,
+            PodProcesses(machine.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
             ON_A_NODE,
-            budget=config.rmid_budget,
+            budget=machine.rmid_budget,
         )
         self._cycle = Cycle(
             reconciler,
             Sampler(tree, config.rate_window_seconds),
-            Claim(config.resctrl),
+            Claim(machine.resctrl),
             self._targets,
-            Periods(config.sample_seconds, config.scan_seconds),
+            Periods(machine.sample_seconds, machine.scan_seconds),
             told=self._sampled,
             counted=self._page.changed,
             targets_end_in=self._departures.ends_in,
         )
         self._writes, failure_run = Counter[str](), FailureRun()
         self._publisher = Publisher(
-            client, sample_seconds=config.sample_seconds, run=failure_run, writes=self._writes
+            client, sample_seconds=machine.sample_seconds, run=failure_run, writes=self._writes
         )
         self._heartbeat = Heartbeat(
             client, config.node_name, claim, config.node_period_seconds, run=failure_run, writes=self._writes

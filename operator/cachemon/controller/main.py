@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
@@ -24,10 +23,11 @@ from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
 from cachemon.controller.writer import Limits, Writer
 from cachemon.daemon.authorization import Authorizer
-from cachemon.daemon.logs import FORMATS, configure_logs
+from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
+from cachemon.daemon.process import EXIT_FAILED, on_end_signal, run_program
 from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import Serving, add_serving_flags, serve_program, serving_of
-from cachemon.daemon.settings import Flags
+from cachemon.daemon.settings import Flags, file
 from cachemon.kube.client import KubeClient
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials
@@ -44,9 +44,6 @@ _REQUEST_SECONDS = 40.0
 """The API server itself gives up on a write after 34 s (k8s.io/apiserver pkg/endpoints/handlers/rest.go,
 requestTimeoutUpperBound), a webhook after 30 s at most: it answers, and what it says names the object's webhook."""
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-
 _PAGE_SECONDS = 1.0
 _NOT_YET = "the first lists are not in, or kopf does not watch yet"
 
@@ -58,12 +55,12 @@ class Config:
     Attributes:
         kubeconfig: file to log in with; None for the service account of the pod.
         serving: where /metrics and /healthz are served, and to whom.
-        log_format: `text` or `json`.
+        logs: level and format.
     """
 
     kubeconfig: Path | None
     serving: Serving
-    log_format: str
+    logs: LogSettings
 
 
 def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -74,34 +71,27 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Co
         SystemExit: `--help`, `--version`, or an unknown flag.
     """
     given = argument_parser(environment).parse_args(arguments)
-    if given.log_format not in FORMATS:
-        raise InvalidInputError(f"--log-format {given.log_format!r}: must be one of {', '.join(FORMATS)}")
-    kubeconfig = Path(given.kubeconfig) if given.kubeconfig else None
-    if kubeconfig is not None and not kubeconfig.is_file():
-        raise InvalidInputError(f"--kubeconfig {kubeconfig}: must be a file that is there")
-    return Config(kubeconfig, serving_of(given), given.log_format)
+    return Config(file("--kubeconfig", given.kubeconfig), serving_of(given), log_settings_of(given))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the operator until SIGTERM or SIGINT, or the command `retire` to its end.
 
     Returns:
-        0 after a signal, 1 when it failed, 2 when it was started wrongly.
+        0 after a signal, 1 when it failed, 2 when settings are not valid.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == [RETIRE]:
         return retire(arguments[1:])
-    try:
-        config = parse_config(arguments, os.environ)
-    except InvalidInputError as err:
-        print(f"cachemon-operator: {err}", file=sys.stderr)
-        return EXIT_USAGE
-    configure_logs(config.log_format, quiet=("kopf",))  # it logs every event
+    return run_program("cachemon-operator", lambda: _run(parse_config(arguments, os.environ)))
+
+
+def _run(config: Config) -> int:
+    configure_logs(config.logs, quiet=("kopf",))  # it logs every event
     try:
         asyncio.run(operate(config))
-    except InvalidInputError as err:
-        log.error("%s", err)  # noqa: TRY400  a person's mistake needs no traceback
-        return EXIT_USAGE
+    except InvalidInputError:
+        raise
     except (CachemonError, OSError) as err:
         log.error("%s", err)  # noqa: TRY400  says what to do; a traceback would hide it
         return EXIT_FAILED
@@ -116,7 +106,7 @@ async def operate(config: Config) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report)
     stopped = asyncio.Event()
-    _hear_signals(stopped)
+    on_end_signal(stopped.set)
     credentials = await load_credentials(config.kubeconfig)
     metrics = Metrics()
     watching = asyncio.Event()
@@ -183,15 +173,10 @@ async def _leave_with_kopf(gave_up: asyncio.Event, stopped: asyncio.Event) -> No
         os._exit(EXIT_FAILED)
 
 
-def _hear_signals(stopped: asyncio.Event) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-
-
 async def _stop(watching: asyncio.Event, stopped: asyncio.Event) -> None:
     """Return when a signal came. kopf takes the signals when it starts: it would take its time then, 5 s."""
     await watching.wait()
-    _hear_signals(stopped)
+    on_end_signal(stopped.set)
     await stopped.wait()
 
 
@@ -220,13 +205,13 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         prog="cachemon-operator",
         description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
         "and stamps groups for policies.",
-        epilog="Every flag can be an environment variable instead: CACHEMON_KUBECONFIG and so on. "
+        epilog="Every flag can be given as an environment variable: --kubeconfig as CACHEMON_KUBECONFIG. "
         f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled.",
+        allow_abbrev=False,
     )
-
     flags = Flags(parser, "CACHEMON_", environment)
     flags.add("--kubeconfig", "", "log in with this file; without it, as the pod's service account")
     add_serving_flags(flags, metrics="")
-    flags.add("--log-format", FORMATS[0], f"form of the lines on standard error: {' or '.join(FORMATS)}")
-    parser.add_argument("--version", action="version", version=f"cachemon {__version__}")
+    add_log_flags(flags)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -2,69 +2,83 @@
 
 import argparse
 import asyncio
-import logging
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from cachemon import __version__
 from cachemon.controller.retirement import Limits, Retirement
-from cachemon.daemon.logs import FORMATS, configure_logs
+from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
+from cachemon.daemon.process import EXIT_FAILED, run_program
+from cachemon.daemon.settings import Flags, file, number
 from cachemon.kube.client import KubeClient
 from cachemon.kube.login import load_credentials
-from cachemon.model.errors import InvalidInputError
 
-__all__ = ["NAME", "argument_parser", "main"]
-
-log = logging.getLogger(__name__)
+__all__ = ["NAME", "RetireConfig", "argument_parser", "main", "parse_config"]
 
 NAME = "retire"
 
-_EXIT_FAILED = 1
-_EXIT_USAGE = 2
+_LONGEST_SECONDS = 86400.0
 
 
-def argument_parser() -> argparse.ArgumentParser:
-    """The flags."""
+@dataclass(frozen=True, slots=True)
+class RetireConfig:
+    """Checked settings.
+
+    Attributes:
+        kubeconfig: file to log in with; None for the service account of the pod.
+        namespace: where operator and agents run.
+        limits: how long to wait.
+        logs: level and format.
+    """
+
+    kubeconfig: Path | None
+    namespace: str
+    limits: Limits
+    logs: LogSettings
+
+
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> RetireConfig:
+    """Read flags and environment; a flag wins over its variable.
+
+    Raises:
+        InvalidInputError: a value is not valid; the message names the flag.
+    """
+    args = argument_parser(environment).parse_args(arguments)
+    return RetireConfig(
+        kubeconfig=file("--kubeconfig", args.kubeconfig),
+        namespace=args.namespace,
+        limits=Limits(
+            wait_seconds=number("--wait", args.wait, 0, _LONGEST_SECONDS),
+            deadline_seconds=number("--deadline", args.deadline, 0, _LONGEST_SECONDS),
+        ),
+        logs=log_settings_of(args),
+    )
+
+
+def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The flags; defaults from the environment."""
     limits = Limits()
     parser = argparse.ArgumentParser(
         prog=f"cachemon-operator {NAME}",
         description="Sets Ready of every CacheMonitorGroup, CacheMonitorNode and CacheMonitorPolicy to Unknown with "
         "reason Uninstalled, once the pods of operator and agents have gone. Figures stay, with their time. "
         "cachemon that is installed again judges everything anew.",
+        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--kubeconfig",
-        metavar="FILE",
-        type=Path,
-        help="log in with this file; without it, as the pod's service account",
-    )
-    parser.add_argument(
-        "--namespace",
-        metavar="NAME",
-        default="cachemon-system",
-        help="where operator and agents run (%(default)s)",
-    )
-    parser.add_argument(
+    flags = Flags(parser, "CACHEMON_", environment)
+    flags.add("--kubeconfig", "", "log in with this file; without it, as the pod's service account")
+    flags.add("--namespace", "cachemon-system", "where operator and agents run")
+    flags.add(
         "--wait",
-        metavar="SECONDS",
-        type=float,
-        default=limits.wait_seconds,
-        help="seconds to wait for their pods to end; a pod on a dead node does not end (%(default)g)",
+        f"{limits.wait_seconds:g}",
+        "seconds to wait for their pods to end; a pod on a dead node does not end",
     )
-    parser.add_argument(
-        "--deadline",
-        metavar="SECONDS",
-        type=float,
-        default=limits.deadline_seconds,
-        help="seconds after which it gives up, with exit code 1 (%(default)g)",
-    )
-    parser.add_argument(
-        "--log-format",
-        metavar="|".join(FORMATS),
-        choices=FORMATS,
-        default=FORMATS[0],
-        help="form of the lines on standard error (%(default)s)",
-    )
+    flags.add("--deadline", f"{limits.deadline_seconds:g}", "seconds after which it gives up, with exit code 1")
+    add_log_flags(flags)
+    parser.add_argument("--version", action="version", version=f"cachemon-operator {__version__}")
     return parser
 
 
@@ -72,17 +86,14 @@ def main(arguments: Sequence[str]) -> int:
     """Run it.
 
     Returns:
-        0 when every object is marked, 1 when some are not, 2 when it was started wrongly.
+        0 when every object is marked, 1 when some are not, 2 when settings are not valid.
     """
-    given = argument_parser().parse_args(arguments)
-    configure_logs(given.log_format)
-    try:
-        limits = Limits(wait_seconds=given.wait, deadline_seconds=given.deadline)
-        marked = asyncio.run(_retire(given.kubeconfig, given.namespace, limits))
-    except InvalidInputError as err:
-        log.error("%s", err)  # noqa: TRY400  a person's mistake needs no traceback
-        return _EXIT_USAGE
-    return 0 if marked else _EXIT_FAILED
+    return run_program(f"cachemon-operator {NAME}", lambda: _run(parse_config(arguments, os.environ)))
+
+
+def _run(config: RetireConfig) -> int:
+    configure_logs(config.logs)
+    return 0 if asyncio.run(_retire(config.kubeconfig, config.namespace, config.limits)) else EXIT_FAILED
 
 
 async def _retire(kubeconfig: Path | None, namespace: str, limits: Limits) -> bool:

@@ -1,17 +1,53 @@
 """Log lines of the programs: for people, or one JSON object each."""
 
+import argparse
 import json
 import logging
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ["FORMATS", "LEVELS", "configure_logs"]
+from cachemon.daemon.settings import Flags, one_of
 
-FORMATS = ("text", "json")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+__all__ = ["LogSettings", "add_log_flags", "configure_logs", "log_settings_of"]
+
+_FORMATS = ("text", "json")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Checked settings.
+
+    Attributes:
+        level: of the standard library's logging.
+        format: `text` or `json`.
+    """
+
+    level: str = "INFO"
+    format: str = "text"
+
+
+def add_log_flags(flags: Flags) -> None:
+    """Add the flags."""
+    default = LogSettings()
+    flags.add("--log-level", default.level, f"least level to log: {', '.join(_LEVELS)}")
+    flags.add("--log-format", default.format, f"format of the log lines on standard error: {' or '.join(_FORMATS)}")
+
+
+def log_settings_of(args: argparse.Namespace) -> LogSettings:
+    """Check the values.
+
+    Raises:
+        InvalidInputError: a value is not valid; the message names the flag.
+    """
+    return LogSettings(
+        level=one_of("--log-level", args.log_level, _LEVELS),
+        format=one_of("--log-format", args.log_format, _FORMATS),
+    )
 
 
 class JsonFormatter(logging.Formatter):
@@ -30,16 +66,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
-def configure_logs(form: str, *, level: str = "INFO", quiet: Iterable[str] = ()) -> None:
+def configure_logs(settings: LogSettings, *, quiet: Iterable[str] = ()) -> None:
     """Log to standard error.
 
     Args:
-        form: one of `FORMATS`.
-        level: one of `LEVELS`.
-        quiet: names of libraries' loggers that tell too much; of these only warnings are logged.
+        settings: level and format.
+        quiet: names of chatty loggers of libraries; only their warnings are logged.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else logging.Formatter(_TEXT))
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    handler.setFormatter(JsonFormatter() if settings.format == "json" else logging.Formatter(_TEXT))
+    logging.basicConfig(handlers=[handler], level=settings.level, force=True)
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)

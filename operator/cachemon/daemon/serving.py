@@ -110,7 +110,6 @@ def serve_program(
             tasks,
             judge=None if settings.insecure else judge,
             certificate=None if settings.insecure else certificate_of(settings.tls_directory),
-            flag="--metrics-address",
         )
 
 
@@ -138,7 +137,6 @@ def serve_metrics(
     *,
     judge: Judge | None,
     certificate: Certificate | None,
-    flag: str,
     also: Sequence[web.RouteDef] = (),
 ) -> None:
     """Serve /metrics until the task group ends.
@@ -149,14 +147,14 @@ def serve_metrics(
         tasks: the group that the server runs in.
         judge: says who may read; None for everybody.
         certificate: to serve HTTPS with; None for plain HTTP.
-        flag: that the address came from.
         also: other routes.
 
     Raises:
         InvalidInputError: the address can't be had; the group raises it for the certificate.
     """
     routes = [_metrics_route(page, judge), *also]
-    server = HttpServer([listen(place, flag)], routes, tls=certificate.context if certificate else None)
+    listener = listen(place, "--metrics-address")
+    server = HttpServer([listener], routes, tls=certificate.context if certificate else None)
 
     async def serve() -> None:
         if certificate is None:

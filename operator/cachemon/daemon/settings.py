@@ -1,6 +1,7 @@
 """Settings of the programs: flags, each with an environment variable, checked once."""
 
 import argparse
+import ipaddress
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from typing import NamedTuple
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.numbers import parse_count
 
-__all__ = ["Address", "Flags", "address", "directory", "number", "switch", "whole_number", "word"]
+__all__ = ["Address", "Flags", "address", "directory", "file", "number", "one_of", "switch", "whole_number"]
 
 
 class Address(NamedTuple):
@@ -17,13 +18,21 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody outside this machine reaches it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
 
 class Flags:
     """Adds flags to a parser; their defaults come from the environment.
 
     Args:
-        parser: to be added to.
-        prefix: begins the names of the variables: with `CACHEMON_`, `--node-name` is CACHEMON_NODE_NAME.
+        parser: gets the flags.
+        prefix: of the names of the variables: with `CACHEMON_`, `--node-name` is CACHEMON_NODE_NAME.
         environment: of the process.
     """
 
@@ -33,14 +42,14 @@ class Flags:
         self._environment = environment
 
     def add(self, name: str, default: str, explanation: str) -> None:
-        """Add one; its value is a text, to be checked by the functions below."""
+        """Add one; its value is text, for the functions below to check."""
         variable = self._prefix + name.strip("-").replace("-", "_").upper()
         shown = f" (default: {default})" if default else ""
         self._parser.add_argument(name, default=self._environment.get(variable, default), help=explanation + shown)
 
 
 def directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
-    """An absolute path.
+    """An absolute path of a directory.
 
     Raises:
         InvalidInputError: as all of these, when the text is not valid; the message names the flag.
@@ -51,6 +60,13 @@ def directory(flag: str, text: str, *, must_exist: bool = True) -> Path:
     if must_exist and not path.is_dir():
         raise InvalidInputError(f"{flag}: {text} is no directory")
     return path
+
+
+def file(flag: str, text: str) -> Path | None:
+    """An existing file; None for an empty text."""
+    if text and not Path(text).is_file():
+        raise InvalidInputError(f"{flag} must be a file that exists, not {text!r}")
+    return Path(text) if text else None
 
 
 def number(flag: str, text: str, lowest: float, highest: float) -> float:
@@ -72,16 +88,16 @@ def whole_number(flag: str, text: str, lowest: int, highest: int) -> int:
     return value
 
 
-def word(flag: str, text: str, words: Sequence[str]) -> str:
-    """One of these words."""
-    if text not in words:
-        raise InvalidInputError(f"{flag} must be one of {', '.join(words)}, not {text!r}")
+def one_of(flag: str, text: str, values: Sequence[str]) -> str:
+    """One of these values."""
+    if text not in values:
+        raise InvalidInputError(f"{flag} must be one of {', '.join(values)}, not {text!r}")
     return text
 
 
 def switch(flag: str, text: str) -> bool:
     """`true` or `false`."""
-    return word(flag, text, ("true", "false")) == "true"
+    return one_of(flag, text, ("true", "false")) == "true"
 
 
 def address(flag: str, text: str) -> Address | None:

@@ -18,7 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Options may stand before or after the command.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"kubectl-cachemon {__version__}")
     _add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
     for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion):

@@ -49,6 +49,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "operator.nodePlacement.nodeSelector": [{"node-role.kubernetes.io/infra": ""}],
     "operator.nodePlacement.affinity": [SELECTOR],
     "operator.nodePlacement.tolerations": [[TOLERATION]],
+    "operator.logLevel": ["DEBUG"],
     "operator.extraArgs": [["--kubeconfig=/etc/kubeconfig"]],
     "operator.priorityClassName": ["system-cluster-critical"],
     "operator.resources": [{"limits": {"memory": "2Gi"}}],

@@ -3,6 +3,8 @@
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from cachemon.agent.config import ENVIRONMENT_PREFIX, Config
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
-from cachemon.controller.retire import argument_parser as retire_flags
+from cachemon.controller.retire import parse_config as retire_config
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
 from tests.integration.chart.cases import ALL_OF_PROMETHEUS, CASES, DIGEST, EVERYTHING
@@ -40,28 +42,29 @@ def agent_settings(values: dict[str, Any]) -> Config:
 @pytest.mark.parametrize(
     ("value", "set_to", "field", "expected"),
     [
-        ("agent.samplePeriodSeconds", 0.5, "sample_seconds", 0.5),
-        ("agent.scanPeriodSeconds", 2, "scan_seconds", 2),
+        ("agent.samplePeriodSeconds", 0.5, "machine.sample_seconds", 0.5),
+        ("agent.scanPeriodSeconds", 2, "machine.scan_seconds", 2),
         ("agent.nodePeriodSeconds", 30, "node_period_seconds", 30),
         ("agent.rateWindowSeconds", 60, "rate_window_seconds", 60),
-        ("agent.rmidBudget", 0, "rmid_budget", 0),
-        ("agent.rmidBudget", 1000000, "rmid_budget", 1000000),
-        ("agent.logLevel", "DEBUG", "log_level", "DEBUG"),
-        ("logFormat", "json", "log_format", "json"),
+        ("agent.rmidBudget", 0, "machine.rmid_budget", 0),
+        ("agent.rmidBudget", 1000000, "machine.rmid_budget", 1000000),
+        ("agent.logLevel", "DEBUG", "logs.level", "DEBUG"),
+        ("logFormat", "json", "logs.format", "json"),
         ("listenAddress", "[::]", "serving", Serving(Address("::", 9820), Address("::", 9822))),
     ],
 )
 def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: str, expected: object) -> None:
-    assert getattr(agent_settings({value: set_to}), field) == expected
+    assert attrgetter(field)(agent_settings({value: set_to})) == expected
 
 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
     told, own = agent_settings({}), agent_config(["--node-name=node01"], {})
     different = {name for name in Config.__slots__ if getattr(told, name) != getattr(own, name)}
-    assert different == {"resctrl", "serving"}
+    assert different == {"machine", "serving"}
+    assert replace(told.machine, resctrl=own.machine.resctrl) == own.machine
     assert not told.serving.insecure
     mounts = {mount["name"]: mount["mountPath"] for mount in container("agent")["volumeMounts"]}
-    assert str(told.resctrl) == mounts["resctrl"]
+    assert str(told.machine.resctrl) == mounts["resctrl"]
     assert not mounts["resctrl"].startswith("/sys")
 
 
@@ -109,9 +112,9 @@ def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> N
         assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Job" else "-1")
     job = one("Job")["spec"]
     (started,) = job["template"]["spec"]["containers"]
-    told = retire_flags().parse_args(started["args"][1:])
+    told = retire_config(started["args"][1:], {})
     assert (started["args"][0], told.namespace) == ("retire", NAMESPACE)
-    assert told.deadline < job["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
+    assert told.limits.deadline_seconds < job["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
     assert job["template"]["spec"]["serviceAccountName"] == "cachemon-retire"
     assert started["image"] == container("operator")["image"]
 

@@ -106,7 +106,8 @@ def test_kubectl_logs_exec_and_the_plugin_work(
     (agent,) = (pod["metadata"]["name"] for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
     assert f"node {node}, resctrl /host/resctrl" in kubectl.run("logs", agent, where)
     assert "watching" in kubectl.run("logs", "deployment/cachemon-operator", where)
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", kubectl.run("exec", agent, where, "--", "cachemon-agent", "--version"))
+    version = kubectl.run("exec", agent, where, "--", "cachemon-agent", "--version")
+    assert re.fullmatch(r"cachemon-agent \d+\.\d+\.\d+\n", version)
     with pytest.raises(KubectlError, match=r"use a kubeconfig, pip install 'cachemon\[kubeconfig\]'"):
         kubectl.run("exec", agent, where, "--", "cachemon-agent", "--node-name=x", "--kubeconfig=/etc/hostname")
     vmi = start("vm1", node)

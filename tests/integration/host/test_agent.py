@@ -230,7 +230,7 @@ def test_the_rights_that_the_unit_gives_are_enough(host: LibvirtHost, resctrl: E
 
 def test_metrics_are_the_figures_of_the_report(host: LibvirtHost, resctrl: Emulator) -> None:
     address = f"127.0.0.1:{free_port()}"
-    with AgentProcess(host, resctrl, f"--metrics={address}") as agent:
+    with AgentProcess(host, resctrl, f"--metrics-address={address}") as agent:
         agent.start()
         scene = Scene(host, resctrl, agent)
         scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"', 'id="all" vcpus="all"')))

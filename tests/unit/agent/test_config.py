@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.config import parse_config
+from cachemon.daemon.machine_settings import MachineSettings
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
@@ -37,6 +38,7 @@ BAD = [
     ("--metrics-tls-directory", "/no/such/directory"),
     ("--insecure-metrics", "yes"),
     ("--log-level", "verbose"),
+    ("--kubeconfig", "/no/such/file"),
     ("--rmid-budget", "9" * 5000),
     ("--metrics-address", ":" + "9" * 5000),
 ]
@@ -76,25 +78,26 @@ def test_an_unknown_flag_ends_the_program_with_a_message(
 def test_defaults_are_those_of_a_node() -> None:
     config = parse_config(NODE, {})
     assert config.node_name == "node01"
-    assert (config.resctrl, config.proc, config.sysfs) == (Path("/sys/fs/resctrl"), Path("/proc"), Path("/sys"))
-    assert (config.sample_seconds, config.scan_seconds, config.node_period_seconds) == (1, 5, 60)
-    assert (config.kubeconfig, config.rmid_budget) == (None, None)
+    assert config.machine == MachineSettings(Path("/sys/fs/resctrl"), Path("/proc"), Path("/sys"), 1, 5, None)
+    assert (config.kubeconfig, config.node_period_seconds) == (None, 60)
     assert config.serving == Serving(Address("127.0.0.1", 9820), None)
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.touch()
     environment = {
         "CACHEMON_NODE_NAME": "from-environment",
         "CACHEMON_SAMPLE_PERIOD": "5",
         "CACHEMON_RMID_BUDGET": "0",
         "CACHEMON_RESCTRL": str(tmp_path / "not-there-yet"),
-        "CACHEMON_KUBECONFIG": "/etc/kubeconfig",
+        "CACHEMON_KUBECONFIG": str(kubeconfig),
     }
     config = parse_config(["--node-name", "from-flag"], environment)
     assert config.node_name == "from-flag"
-    assert (config.sample_seconds, config.rmid_budget) == (5, 0)
-    assert config.resctrl == tmp_path / "not-there-yet"
-    assert config.kubeconfig == Path("/etc/kubeconfig")
+    assert (config.machine.sample_seconds, config.machine.rmid_budget) == (5, 0)
+    assert config.machine.resctrl == tmp_path / "not-there-yet"
+    assert config.kubeconfig == kubeconfig
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from cachemon.controller.main import Config, main, parse_config
-from cachemon.daemon.logs import configure_logs
+from cachemon.daemon.logs import LogSettings, configure_logs
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
 
 
 def test_without_flags_it_runs_as_the_pods_service_account_and_serves_nothing() -> None:
-    assert parse_config([], {}) == Config(None, Serving(None, None), "text")
+    assert parse_config([], {}) == Config(None, Serving(None, None), LogSettings())
 
 
 def test_flags_win_over_environment(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_flags_win_over_environment(tmp_path: Path) -> None:
     flags = ["--metrics-address=127.0.0.1:8081", "--health-address=0.0.0.0:8080", "--insecure-metrics=true"]
     config = parse_config(flags, environment)
     serving = Serving(Address("127.0.0.1", 8081), Address("0.0.0.0", 8080), insecure=True)
-    assert config == Config(kubeconfig, serving, "json")
+    assert config == Config(kubeconfig, serving, LogSettings(format="json"))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_metrics_addresses(text: str, address: tuple[str, int] | None) -> None:
         ("--insecure-metrics=yes", "must be one of true, false"),
         ("--metrics-tls-directory=/no/such/folder", "is no directory"),
         ("--log-format=xml", "must be one of text, json"),
+        ("--log-level=verbose", "must be one of DEBUG, INFO, WARNING, ERROR"),
         ("--kubeconfig=/no/such/file", "must be a file"),
     ],
 )
@@ -73,7 +74,7 @@ def test_json_logs_are_one_object_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     handlers, level = root.handlers[:], root.level
     monkeypatch.setattr(sys, "stderr", output)
     try:
-        configure_logs("json")
+        configure_logs(LogSettings(format="json"))
         logging.getLogger("cachemon").info("bound %s", "a/b")
         try:
             int("odd\nvalue")

@@ -1,4 +1,4 @@
-"""What the host's agent is told at its start: flags, each with an environment variable, checked once."""
+"""Settings of the agent of a libvirt host: flags, each with an environment variable, checked once."""
 
 import argparse
 import os
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.daemon.address import is_loopback
-from cachemon.daemon.logs import FORMATS, LEVELS
-from cachemon.daemon.settings import Address, Flags, address, directory, number, switch, whole_number, word
+from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
+from cachemon.daemon.machine_settings import MachineSettings, add_machine_flags, machine_settings_of
+from cachemon.daemon.settings import Address, Flags, address, directory, file, switch
 from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["ENVIRONMENT_PREFIX", "Config", "add_flags", "config_of"]
+__all__ = ["ENVIRONMENT_PREFIX", "Config", "MetricsSettings", "add_flags", "config_of"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_HOST_"
 
@@ -21,68 +21,66 @@ _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107, and the name beside i
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Where /metrics and /healthz are served, and to whom.
+
+    Attributes:
+        address: to listen on.
+        tls_directory: has tls.crt and tls.key; None for plain HTTP.
+        token_file: has the bearer token that may read /metrics; None for everybody.
+    """
+
+    address: Address
+    tls_directory: Path | None
+    token_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Checked settings.
 
     Attributes:
         connect: libvirt's URI.
-        socket: where the commands ask.
-        socket_group: whose members may ask, besides root; empty for our own group.
-        resctrl: mount point of the resctrl file system.
-        proc: the host's /proc.
-        sysfs: the host's /sys.
+        socket: path of the socket for the commands.
+        socket_group: its members may use the socket, as root may; empty for the group of the process.
+        machine: kernel files, and how often they are read.
         state_dir: where libvirt keeps the pid files of its QEMUs.
         runtime_dir: where --live groups are kept.
-        sample_seconds: time between two readings of all counters.
-        scan_seconds: time between two looks at the threads.
-        rmid_budget: at most so many mon_groups; None for all that the hardware has.
-        metrics: where /metrics and /healthz are served; None for nowhere.
-        metrics_tls_directory: has tls.crt and tls.key for it; None for plain HTTP.
-        metrics_token_file: has the bearer token that may read /metrics; None for everybody.
-        remove: to remove every mon_group of ours and end, instead of working.
-        log_level: of the standard library's logging.
-        log_format: `text` or `json`.
+        metrics: None when nothing is served.
+        remove: whether to remove every mon_group of cachemon and end, instead of working.
+        logs: level and format.
     """
 
     connect: str
     socket: Path
     socket_group: str
-    resctrl: Path
-    proc: Path
-    sysfs: Path
+    machine: MachineSettings
     state_dir: Path
     runtime_dir: Path
-    sample_seconds: float
-    scan_seconds: float
-    rmid_budget: int | None
-    metrics: Address | None
-    metrics_tls_directory: Path | None
-    metrics_token_file: Path | None
+    metrics: MetricsSettings | None
     remove: bool
-    log_level: str
-    log_format: str
+    logs: LogSettings
 
     @property
     def rate_window_seconds(self) -> float:
-        """Bandwidths are means over this time; here they are for people who look at them later."""
+        """Bandwidths are means over this time."""
         return _RATE_WINDOW_SECONDS
 
 
 def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = os.environ) -> None:
     """Add the flags of the agent but --connect and --socket, which every command has."""
-    flag = Flags(parser, ENVIRONMENT_PREFIX, environment).add
+    flags = Flags(parser, ENVIRONMENT_PREFIX, environment)
+    flag = flags.add
     parser.epilog = (
         "Every option can be given as an environment variable: --state-dir as CACHEMON_HOST_STATE_DIR.\n"
         "SIGTERM ends it. What it monitors stays for the next agent to take up."
     )
-    flag("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
-    flag("--proc", "/proc", "the host's /proc")
-    flag("--sysfs", "/sys", "the host's /sys")
+    add_machine_flags(flags)
     flag("--state-dir", "/run/libvirt/qemu", "where libvirt keeps the pid files of its QEMUs")
     flag("--runtime-dir", "/run/cachemon", "where groups made with --live are kept")
     flag("--socket-group", "", "group whose members may use the socket, as root may; none other when absent")
     flag(
-        "--metrics",
+        "--metrics-address",
         "",
         "HOST:PORT of /metrics and /healthz; nowhere when absent. Addresses that other machines reach need "
         "--metrics-tls-directory and --metrics-token-file",
@@ -90,11 +88,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
     flag("--metrics-tls-directory", "", "has tls.crt and tls.key to serve them by HTTPS; plain HTTP when absent")
     flag("--metrics-token-file", "", "has the bearer token that may read /metrics; everybody may when absent")
     flag("--insecure-metrics", "false", "true: /metrics at any address, by plain HTTP and for everybody if so set")
-    flag("--sample-period", "1", "seconds between two readings of the counters")
-    flag("--scan-period", "5", "seconds between two looks at the threads")
-    flag("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
-    flag("--log-level", "INFO", f"how much to log: {', '.join(LEVELS)}")
-    flag("--log-format", FORMATS[0], f"form of the log lines: {' or '.join(FORMATS)}")
+    add_log_flags(flags)
     parser.add_argument(
         "--remove", action="store_true", help="remove every mon_group that cachemon has made, and end: to uninstall"
     )
@@ -120,38 +114,30 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
         connect=common("connect", DEFAULT_URI),
         socket=_socket(common("socket", DEFAULT_SOCKET)),
         socket_group=args.socket_group,
-        resctrl=directory("--resctrl", args.resctrl, must_exist=False),
-        proc=directory("--proc", args.proc),
-        sysfs=directory("--sysfs", args.sysfs),
+        machine=machine_settings_of(args),
         state_dir=directory("--state-dir", args.state_dir, must_exist=False),
         runtime_dir=directory("--runtime-dir", args.runtime_dir, must_exist=not args.remove),
-        sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),
-        scan_seconds=number("--scan-period", args.scan_period, 0.1, 60),
-        rmid_budget=whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
         metrics=_metrics(args),
-        metrics_tls_directory=_optional_directory("--metrics-tls-directory", args.metrics_tls_directory),
-        metrics_token_file=Path(args.metrics_token_file) if args.metrics_token_file else None,
         remove=args.remove,
-        log_level=word("--log-level", args.log_level, LEVELS),
-        log_format=word("--log-format", args.log_format, FORMATS),
+        logs=log_settings_of(args),
     )
 
 
-def _metrics(args: argparse.Namespace) -> Address | None:
-    """Figures are for who may read all of them: off the loopback, that takes a token that nobody can listen to."""
-    place = address("--metrics", args.metrics)
+def _metrics(args: argparse.Namespace) -> MetricsSettings | None:
+    """Check that addresses which other machines reach have a certificate and a token, or an explicit waiver."""
+    place = address("--metrics-address", args.metrics_address)
     is_insecure = switch("--insecure-metrics", args.insecure_metrics)
-    is_guarded = bool(args.metrics_tls_directory and args.metrics_token_file)
-    if place and not (is_guarded or is_insecure or is_loopback(place)):
+    folder, token_file = args.metrics_tls_directory, file("--metrics-token-file", args.metrics_token_file)
+    tls_directory = directory("--metrics-tls-directory", folder) if folder else None
+    if place is None:
+        return None
+    if not (tls_directory and token_file) and not (is_insecure or place.is_loopback):
         raise InvalidInputError(
-            f"--metrics {args.metrics}: other machines reach this address, so it needs --metrics-tls-directory and "
-            "--metrics-token-file; --insecure-metrics=true serves the figures to everybody"
+            f"--metrics-address {args.metrics_address}: other machines reach this address, so it needs "
+            "--metrics-tls-directory and --metrics-token-file; "
+            "--insecure-metrics=true serves the figures to everybody"
         )
-    return place
-
-
-def _optional_directory(flag: str, text: str) -> Path | None:
-    return directory(flag, text) if text else None
+    return MetricsSettings(place, tls_directory, token_file)
 
 
 def _socket(text: str) -> Path:

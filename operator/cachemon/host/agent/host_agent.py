@@ -57,16 +57,16 @@ class HostAgent:
     """
 
     def __init__(self, config: Config, connect: Connect, notifier: Notifier) -> None:
-        self._config = config
+        self._config, machine = config, config.machine
         self._notifier = notifier
-        self._domains = DomainProcesses(config.proc, config.state_dir)
+        self._domains = DomainProcesses(machine.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
         self._listing = Listing()
         self._heard = asyncio.Event()
         self._was_told = asyncio.Event()
         self._has_sampled = asyncio.Event()
         self._is_ready = False
-        tree, self._claim = ResctrlTree(config.resctrl), Claim(config.resctrl)
+        tree, self._claim = ResctrlTree(machine.resctrl), Claim(machine.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
         metrics = HostMetrics(
             lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
@@ -74,12 +74,17 @@ class HostAgent:
         self._page = RenderedPage(metrics.prepare)
         self._cycle = Cycle(
             Reconciler[WatchedDomain](
-                tree, config.proc, config.sysfs, self._domains, ON_A_HOST, budget=config.rmid_budget
+                tree,
+                machine.proc,
+                machine.sysfs,
+                self._domains,
+                ON_A_HOST,
+                budget=machine.rmid_budget,
             ),
             Sampler(tree, config.rate_window_seconds),
             self._claim,
             self._targets,
-            Periods(config.sample_seconds, config.scan_seconds),
+            Periods(machine.sample_seconds, machine.scan_seconds),
             told=self._sampled,
             counted=self._page.changed,
             also_sample=self._sample_monitors,
@@ -109,16 +114,15 @@ class HostAgent:
             self._config.socket.unlink(missing_ok=True)
 
     def _serve_metrics(self, tasks: asyncio.TaskGroup) -> None:
-        config = self._config
-        if config.metrics is None:
+        settings = self._config.metrics
+        if settings is None:
             return
         serve_metrics(
-            config.metrics,
+            settings.address,
             self._page,
             tasks,
-            judge=SecretToken(config.metrics_token_file) if config.metrics_token_file else None,
-            certificate=FileCertificate(config.metrics_tls_directory) if config.metrics_tls_directory else None,
-            flag="--metrics",
+            judge=SecretToken(settings.token_file) if settings.token_file else None,
+            certificate=FileCertificate(settings.tls_directory) if settings.tls_directory else None,
             also=[health_route(self._sickness)],
         )
 
@@ -135,7 +139,7 @@ class HostAgent:
         return {
             "version": __version__,
             "libvirt": self._config.connect,
-            "resctrl": str(self._config.resctrl),
+            "resctrl": str(self._config.machine.resctrl),
             "problem": self._waiting or self._problem or self._sickness() or str(node.unavailable or ""),
             "domains": len(self._listing.domains),
             "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
@@ -176,7 +180,7 @@ class HostAgent:
         """What a second agent has to say: the first may still write what this one is to take up."""
         if not self._cycle.is_second:
             return ""
-        return f"another agent works on {self._config.resctrl}, and this one waits for its end; ask that one"
+        return f"another agent works on {self._config.machine.resctrl}, and this one waits for its end; ask that one"
 
     def _check_has_begun(self) -> None:
         if not self._live.is_loaded:

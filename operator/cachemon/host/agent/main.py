@@ -8,12 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from cachemon.daemon.logs import configure_logs
+from cachemon.daemon.process import EXIT_FAILED, run_program
 from cachemon.host.agent.config import Config, add_flags, config_of
 from cachemon.model.errors import CachemonError, InvalidInputError
 
-__all__ = ["EXIT_BAD_SETTINGS", "add_arguments", "run", "unit"]
-
-EXIT_BAD_SETTINGS = 2
+__all__ = ["add_arguments", "run", "unit"]
 
 _UNIT = "cachemon-host.service"
 _PROGRAM = "/usr/local/bin/cachemon"
@@ -28,22 +27,12 @@ def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT. The mon_groups stay for the next agent.
 
     Returns:
-        The exit code: 0 after a signal, 2 for settings that can't be used; with --remove 1 when it can't be done.
+        The exit code: 0 after a signal, 2 when settings are not valid; with --remove 1 when it fails.
     """
     if args.print_unit:
         print(unit(sys.argv[0], sys.executable), end="")
         return 0
-    try:
-        config = config_of(args)
-        configure_logs(config.log_format, level=config.log_level)
-        return _remove(config) if config.remove else _work(config)
-    except InvalidInputError as err:
-        return _refuse(err)
-    except ExceptionGroup as group:
-        settings, rest = group.split(InvalidInputError)
-        if settings is None or rest is not None:
-            raise
-        return _refuse(settings.exceptions[0])
+    return run_program("cachemon host agent", lambda: _run(config_of(args)))
 
 
 def unit(program: str, interpreter: str) -> str:
@@ -59,23 +48,14 @@ def unit(program: str, interpreter: str) -> str:
     return text.replace(f"={_PROGRAM} ", f"={command} ")
 
 
-def _work(config: Config) -> int:
-    # Most of the program, and no command needs it.
-    code: int = import_module("cachemon.host.agent.service").serve(config)
-    return code
-
-
-def _remove(config: Config) -> int:
+def _run(config: Config) -> int:
+    configure_logs(config.logs)
+    service = import_module("cachemon.host.agent.service")  # most of the program, and no command needs it
     try:
-        import_module("cachemon.host.agent.service").remove(config)
-    except InvalidInputError:
-        raise
+        code: int = service.remove(config) if config.remove else service.serve(config)
     except CachemonError as err:
+        if isinstance(err, InvalidInputError) or not config.remove:
+            raise
         print(f"cachemon host agent: {err}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _refuse(err: BaseException) -> int:
-    print(f"cachemon host agent: {err}", file=sys.stderr)
-    return EXIT_BAD_SETTINGS
+        return EXIT_FAILED
+    return code

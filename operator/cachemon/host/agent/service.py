@@ -1,12 +1,10 @@
-"""The process of the host's agent: signals, descriptors, its end, and its removal."""
+"""The process of the host's agent: its work, its end, and the removal of its mon_groups."""
 
 import asyncio
-import gc
 import logging
-import resource
-import signal
 from urllib.parse import urlsplit
 
+from cachemon.daemon.process import on_end_signal, prepare_agent_process
 from cachemon.engine.removal import remove_mon_groups
 from cachemon.host.agent.config import Config
 from cachemon.host.agent.domain_watcher import Connect, Libvirt
@@ -36,28 +34,28 @@ def serve(config: Config, connect: Connect | None = None) -> int:
     def to_libvirt() -> Libvirt:
         return open_connection(config.connect, read_only=not _is_session(config.connect))
 
-    _allow_many_descriptors()
-    gc.freeze()  # what the imports made lasts: no collection has to go through it again
+    prepare_agent_process()
     asyncio.run(_run(config, connect or to_libvirt))
     return 0
 
 
-def remove(config: Config) -> None:
+def remove(config: Config) -> int:
     """Remove every mon_group of ours, and what --live groups there are on record.
 
     Raises:
         InvalidInputError: an agent works on the tree.
         ResctrlError: it can't be told whether one does.
     """
-    claim = Claim(config.resctrl)
+    claim = Claim(config.machine.resctrl)
     if not claim.hold():
         raise InvalidInputError("an agent works on these mon_groups; stop it first: systemctl stop cachemon-host")
     try:
-        remove_mon_groups(ResctrlTree(config.resctrl))
+        remove_mon_groups(ResctrlTree(config.machine.resctrl))
         for file in config.runtime_dir.glob("live.*"):
             file.unlink(missing_ok=True)
     finally:
         claim.release()
+    return 0
 
 
 def _is_session(uri: str) -> bool:
@@ -66,17 +64,10 @@ def _is_session(uri: str) -> bool:
 
 
 async def _run(config: Config, connect: Connect) -> None:
-    log.info("libvirt %s, resctrl %s, socket %s", config.connect, config.resctrl, config.socket)
+    log.info("libvirt %s, resctrl %s, socket %s", config.connect, config.machine.resctrl, config.socket)
     work = asyncio.create_task(HostAgent(config, connect, Notifier()).run())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    on_end_signal(work.cancel)
     try:
         await work
     except asyncio.CancelledError:
         log.info("stopping; mon_groups stay for the next agent")
-
-
-def _allow_many_descriptors() -> None:
-    """300 mon_groups in 8 cache blocks with 3 events keep 7200 descriptors; the usual soft limit is 1024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

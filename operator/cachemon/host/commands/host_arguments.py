@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="On Kubernetes with KubeVirt the program for people is `kubectl cachemon`.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     places = parser.add_subparsers(required=True, metavar="PLACE", dest="place", parser_class=Parser)
     host = places.add_parser(
         "host",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.daemon.settings import Address
-from cachemon.host.agent.config import Config, add_flags, config_of
+from cachemon.host.agent.config import Config, MetricsSettings, add_flags, config_of
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.model.errors import InvalidInputError
 
@@ -27,19 +27,19 @@ def test_without_flags_it_is_the_hosts_own_libvirt_and_no_network(tmp_path: Path
         Path("/run/cachemon/host.sock"),
         Path("/run/libvirt/qemu"),
     )
-    assert (found.metrics, found.rmid_budget, found.socket_group, found.remove) == (None, None, "", False)
+    assert (found.metrics, found.machine.rmid_budget, found.socket_group, found.remove) == (None, None, "", False)
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
     environment = {
         "CACHEMON_HOST_CONNECT": "qemu:///session",
         "CACHEMON_HOST_SOCKET": "/run/a.sock",
-        "CACHEMON_HOST_METRICS": "[::1]:9",
+        "CACHEMON_HOST_METRICS_ADDRESS": "[::1]:9",
         "CACHEMON_HOST_RMID_BUDGET": "5",
     }
     found = config(tmp_path, "--socket=/run/b.sock", "--rmid-budget=7", environment=environment)
-    assert (found.connect, found.socket, found.rmid_budget) == ("qemu:///session", Path("/run/b.sock"), 7)
-    assert found.metrics == Address("::1", 9)
+    assert (found.connect, found.socket, found.machine.rmid_budget) == ("qemu:///session", Path("/run/b.sock"), 7)
+    assert found.metrics == MetricsSettings(Address("::1", 9), None, None)
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
         ("--runtime-dir=/no/such", "--runtime-dir: /no/such is no directory"),
         ("--socket=host.sock", "--socket must be an absolute path"),
         (f"--socket=/{'a' * 120}", "the path of a unix socket has at most"),
-        ("--metrics=9821", "--metrics must be HOST:PORT"),
-        ("--metrics=0.0.0.0:9821", "needs --metrics-tls-directory and --metrics-token-file"),
-        ("--metrics=[::]:9821", "needs --metrics-tls-directory and --metrics-token-file"),
-        ("--metrics=host.example.com:9821", "needs --metrics-tls-directory and --metrics-token-file"),
+        ("--metrics-address=9821", "--metrics-address must be HOST:PORT"),
+        ("--metrics-address=0.0.0.0:9821", "needs --metrics-tls-directory and --metrics-token-file"),
+        ("--metrics-address=[::]:9821", "needs --metrics-tls-directory and --metrics-token-file"),
+        ("--metrics-address=host.example.com:9821", "needs --metrics-tls-directory and --metrics-token-file"),
         ("--metrics-tls-directory=/no/such/folder", "is no directory"),
         ("--insecure-metrics=yes", "must be one of true, false"),
         ("--sample-period=0", "--sample-period must be a number from 0.1"),

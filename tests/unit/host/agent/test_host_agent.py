@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cachemon.daemon.logs import LogSettings
+from cachemon.daemon.machine_settings import MachineSettings
 from cachemon.daemon.settings import Address
-from cachemon.host.agent.config import Config
+from cachemon.host.agent.config import Config, MetricsSettings
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.host.commands.agent_client import AgentClient
@@ -75,20 +77,19 @@ class World:
                 "connect": "test:///default",
                 "socket": path,
                 "socket_group": "",
-                "resctrl": self.folder / "resctrl",
-                "proc": self.proc.root,
-                "sysfs": self.folder / "sys",
+                "machine": MachineSettings(
+                    resctrl=self.folder / "resctrl",
+                    proc=self.proc.root,
+                    sysfs=self.folder / "sys",
+                    sample_seconds=0.1,
+                    scan_seconds=60.0,
+                    rmid_budget=None,
+                ),
                 "state_dir": self.folder / "state",
                 "runtime_dir": self.folder / "run",
-                "sample_seconds": 0.1,
-                "scan_seconds": 60.0,
-                "rmid_budget": None,
                 "metrics": None,
-                "metrics_tls_directory": None,
-                "metrics_token_file": None,
                 "remove": False,
-                "log_level": "INFO",
-                "log_format": "text",
+                "logs": LogSettings(),
                 **changes,
             }
         )
@@ -270,7 +271,7 @@ def test_metadata_that_is_not_valid_is_the_domains_problem(world: World) -> None
 def test_metrics_are_served_where_asked_for_alone(world: World) -> None:
     async def story() -> None:
         port = free_port()
-        async with world.agent(metrics=Address("127.0.0.1", port)):
+        async with world.agent(metrics=MetricsSettings(Address("127.0.0.1", port), None, None)):
             await eventually("readiness", world.is_ready)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -285,9 +286,10 @@ def test_metrics_are_served_where_asked_for_alone(world: World) -> None:
 def test_an_address_that_is_taken_ends_the_agent_with_the_flags_name(world: World) -> None:
     async def story() -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
+            metrics = MetricsSettings(Address("127.0.0.1", taken.getsockname()[1]), None, None)
             with pytest.raises(ExceptionGroup) as caught:
-                async with world.agent(metrics=Address("127.0.0.1", taken.getsockname()[1])):
+                async with world.agent(metrics=metrics):
                     await eventually("its end", lambda: not (world.folder / "host.sock").exists())
-            assert caught.group_contains(InvalidInputError, match="--metrics 127.0.0.1")
+            assert caught.group_contains(InvalidInputError, match="--metrics-address 127.0.0.1")
 
     asyncio.run(story())

@@ -56,7 +56,7 @@ def test_its_remarks_name_real_settings() -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={"COLUMNS": "200", "PYTHONPATH": str(SERVICE.parents[2])},
+        env={"COLUMNS": "200", "PYTHONPATH": str(SERVICE.parents[3])},
     ).stdout
     named = [word for word in SERVICE.read_text().split() if word.startswith(f"Environment={ENVIRONMENT_PREFIX}")]
     assert len(named) == 2
