@@ -37,20 +37,20 @@ def metrics_page() -> str:
     lines = [
         "# Metrics\n",
         _MADE,
-        "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so that series join with",
+        "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so series join with",
         "`kubevirt_vmi_*` on `namespace, name`. `object` is the CacheMonitorGroup, `group` an item of its groups,",
-        "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when it has gone. A figure that",
-        "can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md) says who",
-        "may read them.\n",
-        "A group takes about 400 bytes of the page for each cache block, more with long names, and about a tenth of",
-        "that with gzip. The page is rendered once a sample while somebody asks, at most a fifth of the time, and a",
-        "scrape gets the newest one at once.\n",
+        "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when the VM has gone. A figure",
+        "that can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md)",
+        "shows who may read them.\n",
+        "A group takes about 400 bytes of the page for each cache block, and more with long names. With gzip it",
+        "takes about a tenth of that. While somebody scrapes, the agent renders the page once a sample, at most a",
+        "fifth of the time. A scrape gets the newest page at once.\n",
         "## Of each agent\n",
         *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
         "\n## Of the operator\n",
         *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
         "\n## Of the agent of a plain libvirt host\n",
-        "Served only where `--metrics-address` says so. `domain` is libvirt's name of the domain.\n",
+        "Served only with `--metrics-address`. `domain` is libvirt's name of the domain.\n",
         *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
         "\n## Queries\n",
         *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
@@ -153,8 +153,8 @@ def values_page() -> str:
     lines = [
         "# Values of the chart\n",
         _MADE,
-        "Given to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. What is not here, or of",
-        "another kind, is refused.\n",
+        "Pass a value to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. Helm refuses a",
+        "value that is not here, or of another type.\n",
         *_table(
             ("value", "default", "meaning"),
             (
@@ -170,7 +170,7 @@ def plugin_page() -> str:
     """Every command of `kubectl cachemon`, with its arguments and options."""
     introduction = (
         "`kubectl cachemon COMMAND`, or `kubectl-cachemon COMMAND` without kubectl. Answers go to stdout, everything",
-        "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this",
+        "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` prints the same as this",
         "page.\n",
     )
     return _program_page("Plugin", introduction, plugin_parser())
@@ -180,7 +180,7 @@ def host_page() -> str:
     """Every command of `cachemon host`, with its arguments and options."""
     introduction = (
         "`cachemon host COMMAND`, on a machine with plain libvirt. Answers go to stdout, everything else to stderr.",
-        "The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` says the same as this page.\n",
+        "The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` prints the same as this page.\n",
     )
     return _program_page("Host", introduction, _subcommands(host_parser())["host"])
 
