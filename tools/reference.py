@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from cachemon.agent.config import argument_parser as agent_flags
+from cachemon.agent.metrics_page import FAMILIES
 from cachemon.commands.arguments import COMMON_OPTIONS
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.retire import argument_parser as retire_flags
+from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from cachemon.host.commands.host_arguments import build_parser as host_parser
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
-from cachemon.telemetry.families import FAMILIES
-from cachemon.telemetry.host_families import FAMILIES as HOST_FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
 from lab.repository import REPOSITORY
 from tools.documented_values import VALUES, values_of

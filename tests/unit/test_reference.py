@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from cachemon.telemetry.families import FAMILIES
-from cachemon.telemetry.host_families import FAMILIES as HOST_FAMILIES
+from cachemon.agent.metrics_page import FAMILIES
+from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from tools.reference import FOLDER, PAGES, QUERIES
 
 

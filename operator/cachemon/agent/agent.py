@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cachemon.agent.config import Config
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import ON_A_NODE
-from cachemon.agent.metrics_page import Health, MetricsPage
+from cachemon.agent.metrics_page import MetricsPage
 from cachemon.agent.status_writer import Publisher
 from cachemon.agent.targets import BoundTarget, Departures, limited, parse_bound_group, targets_of
 from cachemon.daemon.authorization import Authorizer
@@ -47,7 +47,13 @@ class Agent:
         self._config, machine = config, config.machine
         self._client = client
         self._wake_publish, self._wake_heartbeat = asyncio.Event(), asyncio.Event()
-        page = MetricsPage(config.node_name, lambda: self._cycle.sampled, self._health)
+        page = MetricsPage(
+            config.node_name,
+            lambda: self._cycle.sampled,
+            lambda: self._cycle.pulse,
+            lambda: self._cycle.gaps,
+            lambda: self._writes,
+        )
         self._page = RenderedPage(page.prepare)
         self._departures = Departures(_WATCHES_DIFFER_SECONDS)
         tree = ResctrlTree(machine.resctrl)
@@ -125,17 +131,6 @@ class Agent:
                 self._publisher.take_in(*self._cycle.sampled)
             except Exception:
                 log.exception("publishing failed; trying again")
-
-    def _health(self) -> Health:
-        pulse = self._cycle.pulse
-        return Health(
-            samples=pulse.samples,
-            sample_seconds=pulse.sample_seconds,
-            overruns=pulse.overruns,
-            gaps=self._cycle.gaps,
-            reconciles=pulse.reconciles,
-            writes=self._writes,
-        )
 
     def _sickness(self) -> str:
         """Why /healthz should fail; empty when all is well. An absent API server is no fault of ours."""

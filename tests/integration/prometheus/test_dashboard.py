@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.telemetry.families import FAMILIES
+from cachemon.agent.metrics_page import FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
 from lab.repository import REPOSITORY
 from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels, rows

@@ -90,7 +90,7 @@ def test_nothing_is_said_of_the_node_before_it_was_looked_at(tmp_path: Path) -> 
         server = Server()
         agent = make_agent(tmp_path, server)
         work = asyncio.create_task(agent.run())
-        await eventually("samples", lambda: agent._health().samples >= 3)
+        await eventually("samples", lambda: agent._cycle.pulse.samples >= 3)
         assert server.statuses == {}
         server.listed.set()
         await eventually("the node's status", lambda: NODE in server.statuses)
@@ -137,9 +137,9 @@ def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goe
         await eventually("both statuses", lambda: {NODE, "vm3"} <= server.statuses.keys())
         for name in (NODE, "vm3"):
             assert condition_of(server.statuses[name][-1]) == ("False", "MonitoringUnsupported")
-        passes = agent._health().reconciles
+        passes = agent._cycle.pulse.reconciles
         agent._cycle.targets_changed()
-        await eventually("another pass", lambda: agent._health().reconciles > passes)
+        await eventually("another pass", lambda: agent._cycle.pulse.reconciles > passes)
         assert agent._sickness() == ""
         mount(tmp_path)
         agent._cycle.targets_changed()
@@ -196,15 +196,15 @@ def test_what_agents_write_does_not_start_another_pass(tmp_path: Path) -> None:
         agent = make_agent(tmp_path, server)
         work = asyncio.create_task(agent.run())
         await eventually("both statuses", lambda: {"vm3", "vm4"} <= server.statuses.keys())
-        passes = agent._health().reconciles
+        passes = agent._cycle.pulse.reconciles
         written = {"observedTime": "2026-11-22T09:00:00Z", "groups": []}
         server.events.put_nowait(WatchEvent("MODIFIED", make_object(version=102, spec=settled, status=written)))
-        samples = agent._health().samples
-        await eventually("some samples", lambda: server.events.empty() and agent._health().samples > samples + 3)
-        assert agent._health().reconciles == passes
+        samples = agent._cycle.pulse.samples
+        await eventually("some samples", lambda: server.events.empty() and agent._cycle.pulse.samples > samples + 3)
+        assert agent._cycle.pulse.reconciles == passes
         server.events.put_nowait(WatchEvent("DELETED", make_object("vm4", version=103)))
-        await eventually("a pass for the deletion", lambda: agent._health().reconciles > passes)
-        assert agent._health().reconciles == passes + 1
+        await eventually("a pass for the deletion", lambda: agent._cycle.pulse.reconciles > passes)
+        assert agent._cycle.pulse.reconciles == passes + 1
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from cachemon.agent.metrics_page import Health, MetricsPage
+from cachemon.agent.metrics_page import FAMILIES, MetricsPage
 from cachemon.agent.targets import BoundLayout
-from cachemon.engine.figures import TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.cycle import Pulse
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.engine.layout import GroupState, unavailable_layout
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import ResctrlUnavailableError
@@ -20,9 +21,7 @@ from cachemon.model.reasons import Reason
 from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
-HEALTH = Health(
-    samples=7, sample_seconds=0.5, overruns=1, gaps=GAPS, reconciles=3, writes={"written": 4, "refused": 1}
-)
+PULSE = Pulse(0, 0, samples=7, sample_seconds=0.5, overruns=1, reconciles=3)
 
 
 def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
@@ -34,8 +33,12 @@ def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
     )
 
 
+def page_of(snapshot: Callable[[], tuple[BoundLayout, Figures]]) -> MetricsPage:
+    return MetricsPage(NODE, snapshot, lambda: PULSE, lambda: GAPS, lambda: {"written": 4, "refused": 1})
+
+
 def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
-    page = MetricsPage(NODE, lambda: (layout, figures), lambda: HEALTH).prepare()().decode()
+    page = page_of(lambda: (layout, figures)).prepare()().decode()
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 
 
@@ -88,19 +91,19 @@ LARGEST = 2**64 - 1
 def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
     figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
     figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
-    page = MetricsPage(NODE, lambda: (LAYOUT, figures), lambda: HEALTH).prepare()().decode().splitlines()
+    page = page_of(lambda: (LAYOUT, figures)).prepare()().decode().splitlines()
     for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
         (line,) = [line for line in page if line.startswith(f"{name}{{")]
         assert line.rpartition(" ")[2] == str(value)
 
 
 def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers() -> None:
-    page = MetricsPage(NODE, lambda: (LAYOUT, figures_of(LAYOUT, 4096)), lambda: HEALTH)
+    page = page_of(lambda: (LAYOUT, figures_of(LAYOUT, 4096)))
     theirs = CollectorRegistry(auto_describe=False)
     theirs.register(page)
-    told = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
+    ours = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
     expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
-    assert told == expected
+    assert ours == expected
 
 
 def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
@@ -114,7 +117,7 @@ def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
 @pytest.mark.pitfall(30)
 def test_series_of_groups_that_are_gone_disappear() -> None:
     snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
-    page = MetricsPage(NODE, lambda: snapshots[0], lambda: HEALTH)
+    page = page_of(lambda: snapshots[0])
     assert b'name="db"' in page.prepare()()
     snapshots.pop(0)
     assert b'name="db"' not in page.prepare()()
@@ -145,3 +148,14 @@ def test_odd_names_do_not_break_the_page() -> None:
     layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [cell(0)])]))
     samples = scrape(layout, figures_of(layout, 5))
     assert [s.labels["group"] for s in samples if s.name == "cachemon_group_monitored"] == ['gr"oup\n']
+
+
+def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
+    documented = {family.name: family.labels for family in FAMILIES}
+    traffic = {event: Traffic(1, None) for event in (TOTAL_TRAFFIC, LOCAL_TRAFFIC)}
+    figures = (BlockFigure(BLOCKS[0], 1, traffic),)
+    sampled = figures_of(LAYOUT, 1)
+    guests = {target.target.object.guest_name: figures for target in LAYOUT.targets}
+    groups = dict.fromkeys(sampled.groups, figures)
+    samples = scrape(LAYOUT, replace(sampled, groups=groups, guests=guests))
+    assert {sample.name: tuple(sample.labels) for sample in samples} == documented

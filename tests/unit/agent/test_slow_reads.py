@@ -32,8 +32,8 @@ class Stuck:
 
 def next_pass(agent: Agent) -> Callable[[], bool]:
     """Tells whether a reconcile came round since."""
-    passes = agent._health().reconciles
-    return lambda: agent._health().reconciles > passes
+    passes = agent._cycle.pulse.reconciles
+    return lambda: agent._cycle.pulse.reconciles > passes
 
 
 @pytest.mark.pitfall(26)
@@ -53,9 +53,9 @@ def test_a_read_that_hangs_piles_up_no_samples_and_does_not_hold_up_reconcile(tm
             server.events.put_nowait(WatchEvent("MODIFIED", make_object(generation=version, version=version)))
             await eventually("a pass", another_pass)
         assert stuck.calls == 1
-        samples = agent._health().samples
+        samples = agent._cycle.pulse.samples
         stuck.let_go.set()
-        await eventually("samples again", lambda: agent._health().samples > samples + 1)
+        await eventually("samples again", lambda: agent._cycle.pulse.samples > samples + 1)
         await eventually("a status", lambda: "vm3" in server.statuses)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):

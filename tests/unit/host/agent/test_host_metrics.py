@@ -4,7 +4,7 @@ from prometheus_client.samples import Sample
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
-from cachemon.host.agent.host_metrics import HostMetrics
+from cachemon.host.agent.host_metrics import FAMILIES, HostMetrics
 from cachemon.host.agent.report import Snapshot
 from cachemon.host.agent.watched_domains import watch
 from cachemon.model.counter_totals import Gap
@@ -12,7 +12,6 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.model.reasons import Reason
-from cachemon.telemetry.host_families import FAMILIES
 from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, cell, layout_of, own_monitor, running, well
 
 MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
@@ -47,7 +46,7 @@ def values(samples: list[Sample], name: str) -> dict[tuple[str, ...], float]:
     return {tuple(it.labels.values()): it.value for it in samples if it.name == name}
 
 
-def test_groups_are_told_with_their_domain_and_who_keeps_them() -> None:
+def test_series_of_groups_carry_their_domain_and_who_keeps_them() -> None:
     samples = scrape(snapshot())
     assert values(samples, "cachemon_host_cache_occupancy_bytes") == {
         ('v"m', "web", "config", "0"): 4096,
@@ -62,7 +61,7 @@ def test_groups_are_told_with_their_domain_and_who_keeps_them() -> None:
     assert len(values(samples, "cachemon_host_memory_traffic_bytes_total")) == 3
 
 
-def test_domains_and_the_host_are_told_as_wholes() -> None:
+def test_domains_and_the_host_have_series_of_their_own() -> None:
     samples = scrape(snapshot())
     assert values(samples, "cachemon_host_domain_cache_occupancy_bytes") == {('v"m', "0"): 4096}
     assert len(values(samples, "cachemon_host_domain_memory_traffic_bytes_total")) == 2
@@ -82,5 +81,4 @@ def test_libvirts_absence_is_a_metric() -> None:
 
 def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
     documented = {family.name: family.labels for family in FAMILIES}
-    told = {it.name: tuple(it.labels) for it in scrape(snapshot())}
-    assert told == documented
+    assert {it.name: tuple(it.labels) for it in scrape(snapshot())} == documented
