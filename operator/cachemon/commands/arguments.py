@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
+from cachemon.commands.completers import AskNames, Completer, complete_files, complete_names, set_completer
+
 __all__ = ["COMMON_OPTIONS", "EXIT_FAILED", "Commands", "FrontEnd", "Parser", "add_option"]
 
 EXIT_FAILED = 1
@@ -13,10 +15,10 @@ COMMON_OPTIONS = "options of every command"
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong as kubectl does: on stderr, with exit code 1."""
+    """Reports a usage error as kubectl does: on stderr, with exit code 1."""
 
     def error(self, message: str) -> NoReturn:
-        """Tell it and leave."""
+        """Print the message and exit."""
         print(f"error: {message}\nSee '{self.prog} --help' for usage.", file=sys.stderr)
         sys.exit(EXIT_FAILED)
 
@@ -26,17 +28,19 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  argp
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """One of both, in its own words.
+    """What one of both programs has of its own.
 
     Attributes:
-        program: as it is called: `kubectl cachemon`.
-        kind: what a command is about: VMI. In lower case it is the attribute of the parsed arguments that names it.
+        program: how a person calls it: `kubectl cachemon`.
+        kind: what commands are about: VMI. In lower case it is the attribute of the parsed arguments that has its
+            name, and the kind of name to ask for.
         called: the same in a sentence: `VMI`, `domain`.
-        names: what can be given as its name.
-        several: what can be given where several may be named.
-        live: what --live means.
-        config: what --config means.
+        names: what identifies one, for help texts.
+        several: the same where a command takes several.
+        live: help of --live.
+        config: help of --config.
         add_common: adds the options of every command.
+        ask: knows names, for completion.
     """
 
     program: str
@@ -47,11 +51,17 @@ class FrontEnd:
     live: str
     config: str
     add_common: Callable[[argparse.ArgumentParser], None]
+    ask: AskNames
 
     @property
     def dest(self) -> str:
         """The attribute of the parsed arguments that has the name."""
         return self.kind.lower()
+
+    def add_name(self, parser: argparse.ArgumentParser, **more: Any) -> None:
+        """The argument that names what a command is about."""
+        argument = parser.add_argument(self.dest, metavar=self.kind, **more)
+        set_completer(argument, complete_names(self.dest, self.ask))
 
     def command(
         self, commands: Commands, name: str, summary: str, *, outputs: Sequence[str] = (), details: str = ""
@@ -71,7 +81,7 @@ class FrontEnd:
         return parser
 
     def domstats(self, commands: Commands, details: str) -> Parser:
-        """The figures."""
+        """`domstats`: figures."""
         parser = self.command(
             commands,
             "domstats",
@@ -79,7 +89,7 @@ class FrontEnd:
             outputs=("json", "yaml", "name"),
             details=details,
         )
-        parser.add_argument(self.dest, metavar=self.kind, nargs="*", help=self.several)
+        self.add_name(parser, nargs="*", help=self.several)
         parser.add_argument(
             "--format", choices=("rfc", "libvirt", "json"), default="rfc", help="whose keys; json: the RFC's as JSON"
         )
@@ -92,7 +102,7 @@ class FrontEnd:
         return parser
 
     def cpu_resource(self, commands: Commands) -> Parser:
-        """The RFC's command."""
+        """`cpu-resource`: the RFC's command."""
         parser = self.command(
             commands,
             "cpu-resource",
@@ -104,8 +114,9 @@ class FrontEnd:
             f"  {self.program} cpu-resource vm3 --create --group-name web --vcpulist 0,2 --live\n"
             f"  {self.program} cpu-resource vm3 --destroy --group-name web",
         )
-        parser.add_argument(self.dest, metavar=self.kind, help=self.names)
-        parser.add_argument("--group-name", metavar="NAME", help="group to manipulate (default: vcpus_LIST)")
+        self.add_name(parser, help=self.names)
+        group = parser.add_argument("--group-name", metavar="NAME", help="group to manipulate (default: vcpus_LIST)")
+        set_completer(group, complete_names("group", self.ask))
         parser.add_argument("--vcpulist", metavar="LIST", help="vCPUs of the group: 0-3,^1, or all")
         parser.add_argument("--create", action="store_true", help="create a group")
         parser.add_argument("--destroy", action="store_true", help="destroy a group")
@@ -117,15 +128,17 @@ class FrontEnd:
         return parser
 
     def export(self, commands: Commands, details: str) -> Parser:
-        """Back to libvirt."""
+        """`export`: from groups to libvirt's XML."""
         parser = self.command(
             commands, "export", f"print the groups of a {self.called} as libvirt's XML", details=details
         )
-        parser.add_argument(self.dest, metavar=self.kind, help=self.names)
-        parser.add_argument(
+        self.add_name(parser, help=self.names)
+        group = parser.add_argument(
             "--group", action="append", default=[], metavar="NAME", help="only this group; may be repeated"
         )
-        parser.add_argument("--into", metavar="FILE", help="domain XML whose monitors are to be replaced; - is stdin")
+        set_completer(group, complete_names("group", self.ask))
+        into = parser.add_argument("--into", metavar="FILE", help="domain XML to replace the monitors of; - is stdin")
+        set_completer(into, complete_files)
         parser.add_argument(
             "--form",
             choices=("monitor", "resmongroup", "metadata"),
@@ -135,7 +148,7 @@ class FrontEnd:
         return parser
 
     def completion(self, commands: Commands, program_file: str, details: str) -> Parser:
-        """For shells."""
+        """`completion`: a script for a shell."""
         parser = self.command(
             commands, "completion", f"print a script that completes {program_file} in a shell", details=details
         )
@@ -143,6 +156,8 @@ class FrontEnd:
         return parser
 
 
-def add_option(options: Any, *flags: str, says: str, **more: Any) -> None:
+def add_option(options: Any, *flags: str, says: str, completer: Completer | None = None, **more: Any) -> None:
     """Before or after the command: an option that is not given leaves what is there."""
-    options.add_argument(*flags, help=says, default=argparse.SUPPRESS, **more)
+    option = options.add_argument(*flags, help=says, default=argparse.SUPPRESS, **more)
+    if completer:
+        set_completer(option, completer)

@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import TextIO
 
 from cachemon.commands.backend import Terminal
+from cachemon.libvirt.domain_xml import read_domain
+from cachemon.libvirt.metadata import read_metadata
+from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups
+from cachemon.libvirt.xml_document import LARGEST_DOCUMENT_BYTES
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, check_name, render_group
 from cachemon.model.kept_groups import check_new_group
@@ -16,18 +20,16 @@ STDIN = "-"
 
 
 def where_of(path: str) -> str:
-    """A file, in words."""
+    """A file, for messages."""
     return "stdin" if path == STDIN else path
 
 
 def read_content(path: str, stdin: TextIO) -> bytes:
-    """A file, or stdin; no more than is looked at.
+    """A file, or stdin; at most one byte more than a document may have.
 
     Raises:
         InvalidInputError: it can't be read.
     """
-    from cachemon.libvirt.xml_document import LARGEST_DOCUMENT_BYTES  # noqa: PLC0415  lxml is an extra, and takes its time
-
     limit = LARGEST_DOCUMENT_BYTES + 1
     try:
         if path == STDIN:
@@ -36,7 +38,7 @@ def read_content(path: str, stdin: TextIO) -> bytes:
         with Path(path).open("rb") as file:
             return file.read(limit)
     except OSError as err:
-        raise InvalidInputError(f"can't be read: {err.strerror or err}") from err
+        raise InvalidInputError(f"{where_of(path)}: can't be read: {err.strerror or err}") from err
 
 
 def read_groups(
@@ -54,9 +56,6 @@ def read_groups(
     Raises:
         InvalidInputError: it is no domain XML, its monitors break a rule, or a group has a name that can't be kept.
     """
-    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  see above
-    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
-
     try:
         found = read_domain(text)
         kept = read_metadata(text) if with_metadata else ()
@@ -100,14 +99,13 @@ def print_export(
     Raises:
         InvalidInputError: libvirt can't have these groups, or the XML can't be read.
     """
-    from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups  # noqa: PLC0415  see above
-
     form = Form(args.form)
     if args.into:
+        content = read_content(args.into, stdin)
         try:
-            exported = insert_groups(read_content(args.into, stdin), groups, form)
+            exported = insert_groups(content, groups, form)
         except InvalidInputError as err:
-            raise InvalidInputError(f"{args.into}: {err}") from err
+            raise InvalidInputError(f"{where_of(args.into)}: {err}") from err
     else:
         exported = export_groups(groups, max_vcpus, form)
     for remark in exported.remarks:

@@ -3,15 +3,32 @@
 import asyncio
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from cachemon.commands.arguments import EXIT_FAILED
 from cachemon.model.errors import CachemonError
 
-__all__ = ["EXIT_INTERRUPTED", "run_command"]
+__all__ = ["EXIT_INTERRUPTED", "answer_shell", "print_script", "run_command"]
 
 EXIT_INTERRUPTED = 130
+
+
+def answer_shell(parser: ArgumentParser) -> None:
+    """Complete a line and end the process, where a shell's completion has started this program."""
+    if "_ARGCOMPLETE" in os.environ:
+        from cachemon.commands.completion import complete_in_shell  # noqa: PLC0415  argcomplete takes its time
+
+        complete_in_shell(parser)
+
+
+def print_script(shell: str, program: str) -> int:
+    """Print what makes a shell complete a program."""
+    from cachemon.commands.completion import script  # noqa: PLC0415  see above
+
+    print(script(shell, program))
+    return 0
 
 
 def run_command(
@@ -22,7 +39,7 @@ def run_command(
     Args:
         command: does the work and gives the exit code.
         name: of the command, for messages.
-        extra: what of this package brings what the command stands on.
+        extra: of this package; it brings what the command needs.
         packages: modules that the extra brings.
 
     Returns:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from cachemon.commands.output import render_data
+from cachemon.kube.client import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
 from cachemon.model.clocks import clock_problem, written_at
@@ -101,8 +102,6 @@ async def run(args: Namespace, session: Session) -> int:
 
 
 async def _collect(name: str, session: Session) -> Evidence:
-    from cachemon.kube.client import Selector  # noqa: PLC0415  see Session.groups
-
     exists: bool | None = True
     try:
         await session.api.get(_KUBERNETES_NODES, ObjectName("", name))

@@ -46,11 +46,7 @@ async def import_domains(args: Namespace, session: Session) -> int:
 
 def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] | None:
     where = where_of(path)
-    try:
-        text = read_content(path, session.stdin)
-    except InvalidInputError as err:
-        raise InvalidInputError(f"{where}: {err}") from err
-    domain, groups = read_groups(text, where, session, with_metadata=True)
+    domain, groups = read_groups(read_content(path, session.stdin), where, session, with_metadata=True)
     if not groups:
         return None
     named = _vmi_of(domain, args, session, where)
@@ -68,7 +64,7 @@ def _vmi_of(domain: str, args: Namespace, session: Session, where: str) -> _Name
     if args.vmi:
         return _Named(session.namespace, args.vmi)
     if underscore and _VMI_NAME.fullmatch(vmi) and _VMI_NAME.fullmatch(namespace):
-        return _Named(session.namespace if args.namespace else namespace, vmi)
+        return _Named(session.namespace if getattr(args, "namespace", None) else namespace, vmi)
     if not _VMI_NAME.fullmatch(domain):
         raise InvalidInputError(f"{where}: a VMI can't be called {domain!r} as the domain is; say which with --vmi")
     return _Named(session.namespace, domain)

@@ -1,21 +1,18 @@
 """The program kubectl-cachemon, found by kubectl on the PATH as `kubectl cachemon`."""
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
-from cachemon.commands.program import run_command
+from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.plugin.plugin_arguments import build_parser
-from cachemon.plugin.plugin_completion import script
-from cachemon.plugin.session import Session, Where, default_kubeconfig, open_session, parse_timeout
+from cachemon.plugin.plugin_completion import ask_api
 
 __all__ = ["main"]
 
-_EXTRAS = frozenset({"lxml", "rich"})
-
-Command = Callable[[Namespace, Session], Awaitable[int]]
+_EXTRAS = frozenset({"argcomplete", "lxml", "rich"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("kubevirt_figures", "run"),
@@ -26,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("kubevirt_files", "import_domains"),
     "export": ("kubevirt_files", "export_domain"),
 }
-"""Module and function of each command; only the one that runs is loaded."""
+"""Module and function of each command. Help loads none of them: aiohttp and kubernetes take most of a start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,30 +32,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 with a message when there is no answer, and where a command says so; 130 after Ctrl-C.
     """
-    args = build_parser().parse_args(argv)
-    if args.command == "completion":
-        print(script(args.shell))
-        return 0
-    return run_command(lambda: _run(args, os.environ), args.command, "plugin", _EXTRAS)
+    parser = build_parser(ask_api)
+    answer_shell(parser)
+    args = parser.parse_args(argv)
+    return run_command(lambda: _run(args), args.command, "plugin", _EXTRAS)
 
 
-def load(name: str) -> Command:
-    """The function of a command."""
+def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:
+    """The function of a command, which takes its arguments and a Session."""
     module, function = COMMANDS[name]
-    command: Command = getattr(import_module(f"cachemon.plugin.{module}"), function)
+    command: Callable[[Namespace, Any], Awaitable[int]]
+    command = getattr(import_module(f"cachemon.plugin.{module}"), function)
     return command
 
 
-async def _run(args: Namespace, environment: Mapping[str, str]) -> int:
+async def _run(args: Namespace) -> int:
+    if args.command == "completion":
+        return print_script(args.shell, "kubectl-cachemon")
+    from cachemon.plugin.session import open_session  # noqa: PLC0415  see COMMANDS
+
     command = load(args.command)
-    where = Where(
-        kubeconfig=getattr(args, "kubeconfig", None) or default_kubeconfig(environment),
-        context=getattr(args, "context", None),
-        timeout_seconds=parse_timeout(getattr(args, "request_timeout", "30s")),
-    )
-    args.namespace = getattr(args, "namespace", None)
-    everywhere = getattr(args, "all_namespaces", False)
-    async with open_session(where, args.namespace, everywhere=everywhere) as session:
+    async with open_session(args) as session:
         return await command(args, session)
 
 

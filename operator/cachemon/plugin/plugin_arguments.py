@@ -6,52 +6,67 @@ from pathlib import Path
 
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
+from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
 
 __all__ = ["build_parser"]
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of everything; each command's `run` names its function (see main.py)."""
+def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
+    """The parser of the whole command line; main.py has the function of each command.
+
+    Args:
+        ask: knows names, for completion: of the kinds vmi, group, node, namespace.
+    """
+    plugin = _front_end(ask)
     parser = Parser(
-        prog=_PLUGIN.program,
+        prog=plugin.program,
         description="Who holds the last-level cache of your VMs' nodes, and who takes their memory bandwidth.",
         epilog="Options may stand before or after the command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"kubectl-cachemon {__version__}")
-    _add_common(parser)
+    plugin.add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
     for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion):
-        add(commands)
+        add(plugin, commands)
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
+def _add_common(ask: AskNames, parser: argparse.ArgumentParser) -> None:
     add = partial(add_option, parser.add_argument_group(COMMON_OPTIONS))
-    add("-n", "--namespace", metavar="NAME", says="namespace (default: that of the context)")
-    add("--context", metavar="NAME", says="which context of the kubeconfig (default: its current one)")
-    add("--kubeconfig", metavar="FILE", type=Path, says="credentials (default: $KUBECONFIG or ~/.kube/config)")
-    add("--request-timeout", metavar="TIME", says="how long a request may take: 5s, 2m; 0 is for ever (default 30s)")
+    namespaces = complete_names("namespace", ask)
+    add("-n", "--namespace", metavar="NAME", completer=namespaces, says="namespace (default: that of the context)")
+    add("--context", metavar="NAME", says="context of the kubeconfig (default: its current one)")
+    add(
+        "--kubeconfig",
+        metavar="FILE",
+        type=Path,
+        completer=complete_files,
+        says="credentials (default: $KUBECONFIG or ~/.kube/config)",
+    )
+    add("--request-timeout", metavar="TIME", says="limit of a request: 5s, 2m; 0 is none (default 30s)")
 
 
-_PLUGIN = FrontEnd(
-    program="kubectl cachemon",
-    kind="VMI",
-    called="VMI",
-    names="name of the VirtualMachineInstance",
-    several="VirtualMachineInstances (default: all that are watched)",
-    live="of the running VMI: the group ends with it",
-    config="for whenever the VMI runs, now included",
-    add_common=_add_common,
-)
+def _front_end(ask: AskNames) -> FrontEnd:
+    return FrontEnd(
+        program="kubectl cachemon",
+        kind="VMI",
+        called="VMI",
+        names="name of the VirtualMachineInstance",
+        several="VirtualMachineInstances (default: all that have groups)",
+        live="of the running VMI: the group ends with it",
+        config="for whenever the VMI runs, now included",
+        add_common=partial(_add_common, ask),
+        ask=ask,
+    )
 
 
 def _everywhere(parser: Parser) -> None:
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces, not only one")
 
 
-def _domstats(commands: Commands) -> None:
-    parser = _PLUGIN.domstats(
+def _domstats(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.domstats(
         commands,
         "With --format libvirt memory.bandwidth.* is left out: libvirt counts bytes since the start, and\n"
         "the API has bytes per second. The agents' /metrics count bytes.",
@@ -59,12 +74,12 @@ def _domstats(commands: Commands) -> None:
     _everywhere(parser)
 
 
-def _cpu_resource(commands: Commands) -> None:
-    _PLUGIN.cpu_resource(commands)
+def _cpu_resource(plugin: FrontEnd, commands: Commands) -> None:
+    plugin.cpu_resource(commands)
 
 
-def _top(commands: Commands) -> None:
-    parser = _PLUGIN.command(
+def _top(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
         commands,
         "top",
         "who holds the caches, heaviest first",
@@ -73,7 +88,7 @@ def _top(commands: Commands) -> None:
         "CACHE is the part of all caches that the groups are measured in.",
     )
     _everywhere(parser)
-    parser.add_argument("vmi", metavar="VMI", nargs="?", help="only this one")
+    plugin.add_name(parser, nargs="?", help="only this one")
     parser.add_argument("--by", choices=("vmi", "group", "block", "node"), default="vmi", help="what a row is")
     parser.add_argument(
         "--sort-by",
@@ -88,27 +103,29 @@ def _top(commands: Commands) -> None:
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
-def _nodes(commands: Commands) -> None:
-    parser = _PLUGIN.command(
+def _nodes(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
         commands, "nodes", "how full the caches of the nodes are", outputs=("wide", "json", "yaml", "name")
     )
-    parser.add_argument("node", metavar="NODE", nargs="*", help="only these")
+    nodes = parser.add_argument("node", metavar="NODE", nargs="*", help="only these")
+    set_completer(nodes, complete_names("node", plugin.ask))
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
-def _diagnose(commands: Commands) -> None:
-    parser = _PLUGIN.command(
+def _diagnose(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
         commands,
         "diagnose",
         "what works on a node, what does not, and what to do",
         outputs=("json", "yaml"),
         details="Exit code 0 when everything works, 1 when something does not.",
     )
-    parser.add_argument("node", metavar="NODE", help="name of the node")
+    node = parser.add_argument("node", metavar="NODE", help="name of the node")
+    set_completer(node, complete_names("node", plugin.ask))
 
 
-def _import(commands: Commands) -> None:
-    parser = _PLUGIN.command(
+def _import(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
         commands,
         "import",
         "make CacheMonitorGroups of the monitors in libvirt's domain XML",
@@ -118,8 +135,10 @@ def _import(commands: Commands) -> None:
         "With -o json or yaml the objects are printed and nothing is written:\n"
         "  virsh dumpxml vm3 | kubectl cachemon import - -o yaml",
     )
-    parser.add_argument("file", metavar="FILE", nargs="+", help="XML of a domain; - is stdin")
-    parser.add_argument("--vmi", metavar="NAME", help="VMI that it is for (default: by the domain's name)")
+    files = parser.add_argument("file", metavar="FILE", nargs="+", help="XML of a domain; - is stdin")
+    set_completer(files, complete_files)
+    vmi = parser.add_argument("--vmi", metavar="NAME", help="VMI of the groups (default: by the domain's name)")
+    set_completer(vmi, complete_names("vmi", plugin.ask))
     parser.add_argument("--name", help="name of the CacheMonitorGroup (default: that of the VMI)")
     parser.add_argument("--overwrite", action="store_true", help="replace the groups of one that is there")
     parser.add_argument(
@@ -132,14 +151,14 @@ def _import(commands: Commands) -> None:
     )
 
 
-def _export(commands: Commands) -> None:
-    _PLUGIN.export(
+def _export(plugin: FrontEnd, commands: Commands) -> None:
+    plugin.export(
         commands, "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap."
     )
 
 
-def _completion(commands: Commands) -> None:
-    _PLUGIN.completion(
+def _completion(plugin: FrontEnd, commands: Commands) -> None:
+    plugin.completion(
         commands,
         "kubectl-cachemon",
         "  source <(kubectl cachemon completion bash)\n"

@@ -1,42 +1,31 @@
-"""What a command of the plugin works with: the API server, the namespace that is meant, the streams, the time."""
+"""What a command of the plugin works with: the API server, the namespace, the streams, the time."""
 
 import os
 import re
 import sys
 import time
+from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from cachemon.kube.client import KubeClient, Selector
+from cachemon.kube.login import load_credentials
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
-from cachemon.plugin.kube_api import Api
 
-__all__ = [
-    "FIELD_MANAGER",
-    "Session",
-    "Where",
-    "default_kubeconfig",
-    "open_session",
-    "parse_timeout",
-]
+__all__ = ["FIELD_MANAGER", "Session", "default_kubeconfig", "open_session", "parse_timeout"]
 
 FIELD_MANAGER = "kubectl-cachemon"
+
+_ATTEMPTS = 10
+"""Of a request that is answered 429, as client-go has it (rest/with_retry.go)."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _FOREVER_SECONDS = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Which API server, as whom, and how long to wait for an answer."""
-
-    kubeconfig: Path
-    context: str | None
-    timeout_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +34,15 @@ class Session:
 
     Attributes:
         api: the API server.
-        namespace: the one that is meant, of -n or of the context.
-        everywhere: whether all namespaces are meant (-A).
+        namespace: from -n or from the context.
+        everywhere: whether the command is for all namespaces (-A).
         out: where figures go.
         err: where everything else goes.
         clock: seconds since the epoch; by the API server's clock, once that has answered.
         stdin: where a file called `-` is read.
     """
 
-    api: Api
+    api: KubeClient
     namespace: str
     everywhere: bool = False
     out: TextIO = sys.stdout
@@ -67,40 +56,35 @@ class Session:
         return "" if self.everywhere else self.namespace
 
     def say(self, text: str) -> None:
-        """A figure, a row, an object."""
+        """Print a figure, a row, an object."""
         print(text, file=self.out)
 
     def remark(self, text: str) -> None:
-        """Whatever is no answer."""
+        """Print what is no answer."""
         print(text, file=self.err)
 
     async def groups(self, *, vmi: str = "", node: str = "") -> list[dict[str, Any]]:
         """CacheMonitorGroups in scope, of one VMI or on one node if named, by namespace and name."""
-        from cachemon.kube.client import Selector  # noqa: PLC0415  the commands that need no API server start without it
-
         fields = [*([f"spec.vmiName={vmi}"] if vmi else []), *([f"status.nodeName={node}"] if node else [])]
         listing = await self.api.list(GROUPS, Selector(fields=",".join(fields)), "" if node else self.scope)
         return sorted(listing.items, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]))
 
 
 @asynccontextmanager
-async def open_session(where: Where, namespace: str | None, *, everywhere: bool) -> AsyncIterator[Session]:
-    """Log in.
+async def open_session(args: Namespace, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Session]:
+    """Log in as the options of every command say; those that were not given are not in `args`.
 
     Raises:
-        InvalidInputError: the kubeconfig can't be used.
+        InvalidInputError: the kubeconfig or an option is not valid.
     """
-    # aiohttp and kubernetes take most of the time of a start, and help or a bad option need neither
-    from cachemon.kube.client import KubeClient  # noqa: PLC0415
-    from cachemon.kube.login import load_credentials  # noqa: PLC0415
-    from cachemon.plugin.throttled_api import PatientApi  # noqa: PLC0415
-
-    credentials = await load_credentials(where.kubeconfig, where.context)
-    async with KubeClient(credentials, request_seconds=where.timeout_seconds) as client:
+    kubeconfig = getattr(args, "kubeconfig", None) or default_kubeconfig(environment)
+    request_seconds = parse_timeout(getattr(args, "request_timeout", "30s"))
+    credentials = await load_credentials(kubeconfig, getattr(args, "context", None))
+    async with KubeClient(credentials, request_seconds=request_seconds, attempts=_ATTEMPTS) as client:
         yield Session(
-            PatientApi(client),
-            namespace or credentials.namespace,
-            everywhere=everywhere,
+            client,
+            getattr(args, "namespace", None) or credentials.namespace,
+            everywhere=getattr(args, "all_namespaces", False),
             out=sys.stdout,
             err=sys.stderr,
             clock=client.server_time,

@@ -142,7 +142,9 @@ def test_figures_are_printed_and_ranked(kubectl: Kubectl, control_plane: Control
 
 
 def test_kubectl_completes_by_the_plugin(kubectl: Kubectl) -> None:
-    assert kubectl.run("__complete", "cachemon", "do").stdout.splitlines() == ["domstats", ":4"]
+    described = "domstats\tcache occupancy of VMIs under the keys of libvirt's RFC"
+    assert kubectl.run("__complete", "cachemon", "do").stdout.splitlines() == [described, ":4"]
+    assert kubectl.run("__completeNoDesc", "cachemon", "do").stdout.splitlines() == ["domstats", ":4"]
     kubectl.cachemon("import", "-", input=XML)
     words = ("__complete", "cachemon", "cpu-resource", "-n", kubectl.groups()["vm3"]["metadata"]["namespace"], "")
     assert kubectl.run(*words).stdout.splitlines() == ["vm3", ":4"]

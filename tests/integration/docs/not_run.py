@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon.host.commands.host_arguments import build_parser
-from cachemon.host.places import place_of
+from cachemon.host.libvirt_uri import host_of_uri
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
 
@@ -52,10 +52,10 @@ def _names_the_socket_that_ssh_forwards(command: str) -> str:
     words = shlex.split(command)
     if words[0] == "ssh":
         uri = f"qemu+ssh://{words[-1]}/system"
-        return "" if command in place_of(uri).advice(OWN) else "the program advises something else"
+        return "" if command in host_of_uri(uri).advice(OWN) else "the program advises something else"
     args = build_parser().parse_args(words[1:])
     socket = getattr(args, "socket", "")
-    return "" if socket in place_of(args.connect).advice(OWN) else "this socket is another host's"
+    return "" if socket in host_of_uri(args.connect).advice(OWN) else "this socket is another host's"
 
 
 def _is_bash(command: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
-from cachemon.host.commands.host_session import Libvirt
+from cachemon.host.commands.host_session import HostLibvirt
 from cachemon.libvirt.connection import Connection, open_connection
 from cachemon.libvirt.domain_xml import read_domain
 from tests.unit.host.commands.fake_host import Done, FakeAgent, run
@@ -50,7 +50,7 @@ class _LeftOpen:
 def command(host: Connection) -> Run:
     agent = FakeAgent(host.domains)
 
-    def connect(*, read_only: bool) -> Libvirt:
+    def connect(*, read_only: bool) -> HostLibvirt:
         assert read_only in (True, False)
         return _LeftOpen(host)
 

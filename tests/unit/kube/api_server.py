@@ -131,7 +131,7 @@ def failure(status: int, message: str, **headers: str) -> Handler:
 
 
 @asynccontextmanager
-async def serving(**settings: float) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
+async def serving(**settings: Any) -> AsyncIterator[tuple[ApiServer, KubeClient]]:
     """A running server and a client of it."""
     server = ApiServer()
     await server.start()

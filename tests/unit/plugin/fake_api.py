@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachemon.kube.client import Listing, Selector
+from cachemon.kube.client import KubeClient, Listing, Selector
 from cachemon.model.api import GROUPS, NODES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import CachemonError, KubeConflictError, KubeError, KubeNotFoundError
 from cachemon.plugin.main import COMMANDS, load
@@ -20,7 +20,7 @@ THEN = "2026-09-21T14:13:18Z"
 """Two seconds before NOW."""
 
 
-class FakeApi:
+class FakeApi(KubeClient):
     """Objects by kind and name.
 
     Attributes:
@@ -57,7 +57,12 @@ class FakeApi:
         resource: Resource,
         selector: Selector = Selector(),  # noqa: B008
         namespace: str = "",
-    ) -> Listing[dict[str, Any]]:
+        *,
+        keep: Any = None,
+        metadata_only: bool = False,
+    ) -> Listing[Any]:
+        assert keep is None
+        assert not metadata_only
         self._fail(resource)
         wanted = dict(part.split("=", 1) for part in selector.fields.split(",") if part)
         labels = dict(part.split("=", 1) for part in selector.labels.split(",") if part)
@@ -136,11 +141,10 @@ class Plugin:
 
     async def _run(self, words: tuple[str, ...], stdin: str) -> Done:
         args = build_parser().parse_args(words)
-        args.namespace = getattr(args, "namespace", None)
         out, err = io.StringIO(), io.StringIO()
         session = Session(
             self.api,
-            args.namespace or self.namespace,
+            getattr(args, "namespace", None) or self.namespace,
             everywhere=getattr(args, "all_namespaces", False),
             out=out,
             err=err,

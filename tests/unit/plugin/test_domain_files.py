@@ -154,7 +154,7 @@ def test_groups_go_into_a_domain_that_is_given() -> None:
     done = plugin.run("export", "vm3", "--into", "-", "--form", "resmongroup", stdin=domain())
     assert '<resmongroup vcpus="0-1" id="web"/>' in done.out
     assert "monitor " not in done.out
-    assert "error: -: the XML can't be read" in plugin.run("export", "vm3", "--into", "-", stdin="<domain").err
+    assert "error: stdin: the XML can't be read" in plugin.run("export", "vm3", "--into", "-", stdin="<domain").err
 
 
 def test_a_vmi_that_nobody_watches_has_nothing_to_export() -> None:

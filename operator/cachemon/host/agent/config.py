@@ -9,7 +9,7 @@ from pathlib import Path
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
 from cachemon.daemon.machine_settings import MachineSettings, add_machine_flags, machine_settings_of
 from cachemon.daemon.settings import Address, Flags, address, directory, file, switch
-from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
+from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.model.errors import InvalidInputError
 
 __all__ = ["ENVIRONMENT_PREFIX", "Config", "MetricsSettings", "add_flags", "config_of"]

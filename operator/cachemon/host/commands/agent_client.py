@@ -1,14 +1,15 @@
-"""The agent's socket, from the side of the commands."""
+"""The client of the agent's socket."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 
-from cachemon.host.places import DEFAULT_SOCKET
+from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI, LibvirtHost, host_of_uri
+from cachemon.host.own_directory import own_directory
 from cachemon.host.wire import Report, parse_report, render_group_request
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
@@ -24,20 +25,33 @@ class AgentClient:
     """Asks the agent of a host, each time over a connection of its own.
 
     Args:
-        socket: where it listens; of another host's agent, where ssh forwards it to.
+        socket: where it listens; of another host's agent, where ssh forwards it to. None is the usual one, which is
+            known on this host alone: for another one the error says how to forward it.
+        host: whose agent it is.
+        own_folder: gives the place for a forwarded socket.
         seconds: how long to wait for an answer.
     """
 
-    def __init__(self, socket: Path = Path(DEFAULT_SOCKET), *, seconds: float = _SECONDS) -> None:
-        self._socket = socket
+    def __init__(
+        self,
+        socket: Path | None = None,
+        host: LibvirtHost = host_of_uri(DEFAULT_URI),  # noqa: B008  immutable
+        *,
+        own_folder: Callable[[], Path] = own_directory,
+        seconds: float = _SECONDS,
+    ) -> None:
+        self._is_known = host.is_here or socket is not None
+        self._socket = socket or Path(DEFAULT_SOCKET)
+        self._host = host
+        self._own_folder = own_folder
         self._seconds = seconds
 
     async def domains(self) -> Report:
         """What the agent knows of every running domain.
 
         Raises:
-            AgentUnreachableError: no agent answers; the message says how to start it.
-            AgentRefusedError: it can't answer, or who answers is no agent of this version.
+            AgentUnreachableError: no agent answers; the message says how to start or reach it.
+            AgentRefusedError: it refuses, or an agent of another version answers.
         """
         answer = await self._ask("GET", "/v1/domains")
         try:
@@ -64,6 +78,8 @@ class AgentClient:
         await self._ask("DELETE", f"/v1/domains/{quote(uuid, safe='')}/live/{quote(name, safe='')}")
 
     async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        if not self._is_known:
+            raise AgentUnreachableError(self._host.advice(self._own_folder()))
         timeout = aiohttp.ClientTimeout(total=self._seconds)
         try:
             async with (

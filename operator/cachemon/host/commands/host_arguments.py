@@ -7,13 +7,18 @@ from importlib.util import find_spec
 
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
-from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI
+from cachemon.commands.completers import AskNames, complete_files, no_names, set_completer
+from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 
 __all__ = ["build_parser"]
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of everything; main.py has the function of each command."""
+def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
+    """The parser of the whole command line; main.py has the function of each command.
+
+    Args:
+        ask: knows names, for completion: of the kinds domain and group.
+    """
     parser = Parser(
         prog="cachemon",
         description="Who holds the last-level cache of a machine with VMs, and who takes its memory bandwidth.",
@@ -21,8 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    places = parser.add_subparsers(required=True, metavar="PLACE", dest="place", parser_class=Parser)
-    host = places.add_parser(
+    kinds = parser.add_subparsers(required=True, metavar="KIND", dest="kind", parser_class=Parser)
+    host = kinds.add_parser(
         "host",
         help="a machine with plain libvirt",
         description="Monitoring groups of libvirt's domains, and what they hold.",
@@ -32,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
     for add in (_domstats, _cpu_resource, _import, _export, _agent, _completion):
-        add(commands)
+        add(_front_end(ask), commands)
     return parser
 
 
@@ -42,36 +47,39 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add(
         "--socket",
         metavar="PATH",
+        completer=complete_files,
         says=f"of the agent of that host (default, for a URI of this host, {DEFAULT_SOCKET})",
     )
 
 
-_HOST = FrontEnd(
-    program="cachemon host",
-    kind="DOMAIN",
-    called="domain",
-    names="name, id or UUID of the domain",
-    several="names, ids or UUIDs of domains (default: all that run)",
-    live="of the running domain: the group ends with its run",
-    config="of the configuration: the group is there from the next start on",
-    add_common=_add_common,
-)
+def _front_end(ask: AskNames) -> FrontEnd:
+    return FrontEnd(
+        program="cachemon host",
+        kind="DOMAIN",
+        called="domain",
+        names="name, id or UUID of the domain",
+        several="names, ids or UUIDs of domains (default: all that run)",
+        live="of the running domain: the group ends with its run",
+        config="of the configuration: the group is there from the next start on",
+        add_common=_add_common,
+        ask=ask,
+    )
 
 
-def _domstats(commands: Commands) -> None:
-    _HOST.domstats(
+def _domstats(host: FrontEnd, commands: Commands) -> None:
+    host.domstats(
         commands,
         "The figures are those of the agent. Of a group without figures stderr says why.\n"
         "With --format libvirt the bytes of memory.bandwidth.* are counted since the agent watches the group.",
     )
 
 
-def _cpu_resource(commands: Commands) -> None:
-    _HOST.cpu_resource(commands)
+def _cpu_resource(host: FrontEnd, commands: Commands) -> None:
+    host.cpu_resource(commands)
 
 
-def _import(commands: Commands) -> None:
-    parser = _HOST.command(
+def _import(host: FrontEnd, commands: Commands) -> None:
+    parser = host.command(
         commands,
         "import",
         "keep groups for the monitors that libvirt's XML of a domain has",
@@ -81,14 +89,15 @@ def _import(commands: Commands) -> None:
         "the metadata are read, too: they come from another host with cachemon.\n"
         "With -o json or yaml the groups are printed and nothing is written.",
     )
-    parser.add_argument("domain", metavar="DOMAIN", help="name, id or UUID of the domain; its configuration is read")
-    parser.add_argument("file", metavar="FILE", nargs="?", help="XML to read instead; - is stdin")
+    host.add_name(parser, help="name, id or UUID of the domain; its configuration is read")
+    file = parser.add_argument("file", metavar="FILE", nargs="?", help="XML to read instead; - is stdin")
+    set_completer(file, complete_files)
     parser.add_argument("--overwrite", action="store_true", help="replace the groups that the domain has")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
 
 
-def _export(commands: Commands) -> None:
-    _HOST.export(
+def _export(host: FrontEnd, commands: Commands) -> None:
+    host.export(
         commands,
         "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap. With --into\n"
         "the groups that are written are taken out of the metadata, so that libvirt has them from the next start:\n"
@@ -98,11 +107,11 @@ def _export(commands: Commands) -> None:
     )
 
 
-def _agent(commands: Commands) -> None:
+def _agent(host: FrontEnd, commands: Commands) -> None:
     if find_spec("cachemon.host.agent.main"):
-        parser = _HOST.command(commands, "agent", "run the agent of this host, as its service does")
+        parser = host.command(commands, "agent", "run the agent of this host, as its service does")
         import_module("cachemon.host.agent.main").add_arguments(parser)
 
 
-def _completion(commands: Commands) -> None:
-    _HOST.completion(commands, "cachemon", "  source <(cachemon host completion bash)")
+def _completion(host: FrontEnd, commands: Commands) -> None:
+    host.completion(commands, "cachemon", "  source <(cachemon host completion bash)")

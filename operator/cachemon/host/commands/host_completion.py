@@ -1,47 +1,37 @@
-"""Completion of `cachemon`: the scripts for shells run `cachemon __complete WORD... PART`."""
+"""Names that libvirt and the host's agent know, for completion."""
 
-import asyncio
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from cachemon.commands import completion as candidates
-from cachemon.commands.completion import Completed, said
-from cachemon.host.commands.host_arguments import build_parser
-from cachemon.host.commands.host_session import HostSession, open_session
 from cachemon.model.errors import CachemonError
 
-__all__ = ["ASK", "answer", "script"]
+if TYPE_CHECKING:
+    from cachemon.host.commands.host_session import HostSession
 
-ASK = "__complete"
-_TIMEOUT_SECONDS = 2.0
-_PROGRAM = Completed("cachemon", "_cachemon", f"cachemon {ASK}")
-
-
-def script(shell: str) -> str:
-    """What to source in bash, zsh or fish."""
-    return candidates.script(shell, _PROGRAM)
+__all__ = ["ask_host", "names"]
 
 
-async def answer(words: Sequence[str], part: str) -> str:
-    """What may stand where `part` does, after `words`."""
-    return await candidates.answer(build_parser(), words, part, _look_up)
+async def ask_host(kind: str, args: Namespace) -> Sequence[str]:
+    """Names on the host that the line has so far.
+
+    Args:
+        kind: domain or group.
+        args: options that the line has so far.
+    """
+    from cachemon.host.commands.host_session import open_session  # noqa: PLC0415  aiohttp takes its time
+
+    async with open_session(getattr(args, "connect", None), getattr(args, "socket", None)) as session:
+        return await names(kind, session)
 
 
-async def _look_up(what: str, words: Sequence[str]) -> list[str]:
-    options = said(words)
-    uri = options.get("-c") or options.get("--connect")
-    with suppress(TimeoutError, ModuleNotFoundError):
-        async with asyncio.timeout(_TIMEOUT_SECONDS), open_session(uri, options.get("--socket")) as session:
-            return await names(what, session)
-    return []
-
-
-async def names(what: str, session: HostSession) -> list[str]:
+async def names(kind: str, session: "HostSession") -> Sequence[str]:
     """Names of domains, or of their groups."""
-    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415  lxml is an extra, and takes its time
+    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415  lxml is an extra
 
     domains = await session.ask(lambda libvirt: libvirt.domains())
-    if what == "domain":
+    if kind == "domain":
         return [domain.name for domain in domains]
     found = []
     for xml in (xml for domain in domains for xml in (domain.config_xml, domain.live_xml) if xml):

@@ -6,7 +6,9 @@ from shlex import quote
 
 from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
 from cachemon.commands.output import render_data
-from cachemon.host.commands.host_session import Domain, HostSession
+from cachemon.host.commands.host_session import HostDomain, HostSession
+from cachemon.libvirt.domain_xml import read_domain
+from cachemon.libvirt.metadata import read_metadata
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
 
@@ -20,17 +22,11 @@ async def import_domain(args: Namespace, session: HostSession) -> int:
         InvalidInputError: its monitors break a rule, it has other groups, or it has no configuration.
         DomainNotFoundError: there is no such domain.
     """
-    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415  lxml is an extra, and takes its time
-
     domain = await session.ask(lambda libvirt: libvirt.domain(args.domain))
     config = _configuration(domain)
     where, text = "the configuration", config
     if args.file:
-        where = where_of(args.file)
-        try:
-            text = read_content(args.file, session.stdin)
-        except InvalidInputError as err:
-            raise InvalidInputError(f"{where}: {err}") from err
+        where, text = where_of(args.file), read_content(args.file, session.stdin)
     _, groups = read_groups(text, where, session, with_metadata=bool(args.file))
     if args.output in ("json", "yaml"):
         items = [{"name": group.name, **render_group(group)} for group in groups]
@@ -60,7 +56,7 @@ def _names(groups: Iterable[MonitoringGroup]) -> str:
     return ", ".join(group.name for group in groups)
 
 
-def _configuration(domain: Domain) -> bytes:
+def _configuration(domain: HostDomain) -> bytes:
     if domain.config_xml is None:
         raise InvalidInputError(
             f"domain {domain.name} is transient, and has no configuration to keep groups in; make it persistent with "
@@ -69,9 +65,7 @@ def _configuration(domain: Domain) -> bytes:
     return domain.config_xml
 
 
-def _remark_own_monitors(domain: Domain, config: bytes, session: HostSession) -> None:
-    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  see above
-
+def _remark_own_monitors(domain: HostDomain, config: bytes, session: HostSession) -> None:
     own = [monitor.group for monitor in read_domain(config).own_monitors if monitor.has_mon_group]
     if own:
         session.remark(
@@ -88,9 +82,6 @@ async def export_domain(args: Namespace, session: HostSession) -> int:
         InvalidInputError: it has no groups, or libvirt can't have them.
         DomainNotFoundError: there is no such domain.
     """
-    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  see above
-    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
-
     domain = await session.ask(lambda libvirt: libvirt.domain(args.domain))
     xml = domain.config_xml or domain.live_xml
     assert xml is not None  # a domain that neither runs nor is defined is no domain

@@ -11,8 +11,10 @@ from shlex import quote
 from cachemon.commands.backend import Created
 from cachemon.commands.cpu_resource import handle, request_of
 from cachemon.commands.output import render_data
-from cachemon.host.commands.host_session import Domain, HostSession, unknown_to_agent
+from cachemon.host.commands.host_session import HostDomain, HostSession, unknown_to_agent
 from cachemon.host.wire import DomainReport, GroupReport, Kept
+from cachemon.libvirt.domain_xml import read_domain
+from cachemon.libvirt.metadata import read_metadata
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
@@ -57,7 +59,7 @@ async def _look_up(named: str, request: CpuResourceRequest, session: HostSession
 
 
 async def _report(
-    domain: Domain, request: CpuResourceRequest, scope: Scope, session: HostSession
+    domain: HostDomain, request: CpuResourceRequest, scope: Scope, session: HostSession
 ) -> DomainReport | None:
     """What the agent says of the domain; None where that is not needed.
 
@@ -83,12 +85,9 @@ async def _report(
 
 
 def _kept_in_xml(
-    domain: Domain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
+    domain: HostDomain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
 ) -> tuple[list[KeptGroup], int]:
     """The groups in an XML, ours and libvirt's, and how many vCPUs a domain of it may have."""
-    from cachemon.libvirt.domain_xml import read_domain  # noqa: PLC0415  lxml is an extra, and takes its time
-    from cachemon.libvirt.metadata import read_metadata  # noqa: PLC0415
-
     told = _told(report) if scope is Scope.LIVE else {}
     home = _home(domain)
     ours = [
@@ -112,7 +111,7 @@ def _kept_in_xml(
     return ours + libvirts, read.max_vcpus
 
 
-def _kept_by_agent(domain: Domain, report: DomainReport | None) -> Iterator[KeptGroup]:
+def _kept_by_agent(domain: HostDomain, report: DomainReport | None) -> Iterator[KeptGroup]:
     for told in report.groups if report else ():
         if told.kept == "live":
             yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
@@ -126,7 +125,7 @@ def _state(told: GroupReport | None) -> str:
     return "" if told is None else told.reason or told.state
 
 
-def _home(domain: Domain) -> str:
+def _home(domain: HostDomain) -> str:
     return f"domain {domain.name}"
 
 
@@ -141,7 +140,7 @@ class _WatchedDomain:
 
     detail_headings: tuple[str, ...] = ()
 
-    def __init__(self, domain: Domain, groups: DomainGroups, session: HostSession) -> None:
+    def __init__(self, domain: HostDomain, groups: DomainGroups, session: HostSession) -> None:
         self._domain = domain
         self._session = session
         self.groups = groups

@@ -11,28 +11,16 @@ from pathlib import Path
 from shlex import quote
 from typing import Protocol, TextIO, TypeVar, cast
 
-from cachemon.host.own_directory import own_directory
-from cachemon.host.places import DEFAULT_SOCKET, DEFAULT_URI, Place, place_of
-from cachemon.host.wire import Report
-from cachemon.model.errors import AgentUnreachableError
+from cachemon.host.commands.agent_client import AgentClient
+from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = [
-    "Agent",
-    "AgentAt",
-    "AgentElsewhere",
-    "Connect",
-    "Domain",
-    "HostSession",
-    "Libvirt",
-    "open_session",
-    "unknown_to_agent",
-]
+__all__ = ["Connect", "HostDomain", "HostLibvirt", "HostSession", "open_session", "unknown_to_agent"]
 
 Answer = TypeVar("Answer")
 
 
-class Domain(Protocol):
+class HostDomain(Protocol):
     """What commands need of `cachemon.libvirt.connection.Domain`."""
 
     @property
@@ -60,13 +48,13 @@ class Domain(Protocol):
         """As it will start next; None for a transient domain."""
 
 
-class Libvirt(Protocol):
+class HostLibvirt(Protocol):
     """What commands need of `cachemon.libvirt.connection.Connection`. Calls block."""
 
-    def domains(self) -> Sequence[Domain]:
+    def domains(self) -> Sequence[HostDomain]:
         """All domains."""
 
-    def domain(self, named: str, /) -> Domain:
+    def domain(self, named: str, /) -> HostDomain:
         """One by its id, UUID or name."""
 
     def write_config(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
@@ -82,70 +70,8 @@ class Libvirt(Protocol):
 class Connect(Protocol):
     """Opens a connection to libvirt."""
 
-    def __call__(self, *, read_only: bool) -> Libvirt:
+    def __call__(self, *, read_only: bool) -> HostLibvirt:
         """A new one."""
-
-
-class Agent(Protocol):
-    """What commands need of `cachemon.host.commands.agent_client.AgentClient`."""
-
-    async def domains(self) -> Report:
-        """All that is in force, and its figures."""
-
-    async def create_live(self, uuid: str, group: MonitoringGroup, /) -> None:
-        """Make a group that ends with the run of the domain."""
-
-    async def destroy_live(self, uuid: str, name: str, /) -> None:
-        """Remove such a group."""
-
-
-class AgentElsewhere:
-    """The agent of a host whose socket nobody has named: whatever is asked, it says how to reach it.
-
-    Args:
-        place: the host.
-        own_folder: gives the place for a forwarded socket.
-    """
-
-    def __init__(self, place: Place, own_folder: Callable[[], Path] = own_directory) -> None:
-        self._place = place
-        self._own_folder = own_folder
-
-    async def domains(self) -> Report:
-        """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice(self._own_folder()))
-
-    async def create_live(self, _uuid: str, _group: MonitoringGroup, /) -> None:
-        """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice(self._own_folder()))
-
-    async def destroy_live(self, _uuid: str, _name: str, /) -> None:
-        """Raises AgentUnreachableError."""
-        raise AgentUnreachableError(self._place.advice(self._own_folder()))
-
-
-class AgentAt:
-    """The agent at a socket. Its client is loaded when it is asked."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-
-    async def domains(self) -> Report:
-        """As the agent has it."""
-        return await self._client().domains()
-
-    async def create_live(self, uuid: str, group: MonitoringGroup, /) -> None:
-        """As the agent has it."""
-        await self._client().create_live(uuid, group)
-
-    async def destroy_live(self, uuid: str, name: str, /) -> None:
-        """As the agent has it."""
-        await self._client().destroy_live(uuid, name)
-
-    def _client(self) -> Agent:
-        from cachemon.host.commands.agent_client import AgentClient  # noqa: PLC0415  aiohttp takes its time
-
-        return AgentClient(self._socket)
 
 
 @dataclass(slots=True)
@@ -163,19 +89,14 @@ class HostSession:
     """
 
     connect: Connect
-    agent: Agent
+    agent: AgentClient
     uri: str = DEFAULT_URI
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
     clock: Callable[[], float] = time.time
-    _reader: Libvirt | None = None
-    _writer: Libvirt | None = None
-
-    @property
-    def place(self) -> Place:
-        """The host that is meant."""
-        return place_of(self.uri)
+    _reader: HostLibvirt | None = None
+    _writer: HostLibvirt | None = None
 
     @property
     def virsh(self) -> str:
@@ -188,21 +109,21 @@ class HostSession:
         return "cachemon host" if self.uri == DEFAULT_URI else f"cachemon host -c {quote(self.uri)}"
 
     def say(self, text: str) -> None:
-        """A figure, a row, an object."""
+        """Print a figure, a row, an object."""
         print(text, file=self.out)
 
     def remark(self, text: str) -> None:
-        """Whatever is no answer."""
+        """Print what is no answer."""
         print(text, file=self.err)
 
-    async def ask(self, question: Callable[[Libvirt], Answer], *, writes: bool = False) -> Answer:
-        """Ask libvirt. The connection is read-only as long as nothing is to be written.
+    async def ask(self, question: Callable[[HostLibvirt], Answer], *, writes: bool = False) -> Answer:
+        """Ask libvirt. The connection is read-only until something has to be written.
 
         libvirt's calls block, for as long as its daemon or an ssh does: they run in a thread that Ctrl-C leaves.
         """
         return await _in_a_thread(lambda: question(self._connection(writes=writes)))
 
-    def _connection(self, *, writes: bool) -> Libvirt:
+    def _connection(self, *, writes: bool) -> HostLibvirt:
         if self._writer is None and writes:
             self._writer = self.connect(read_only=False)
         if self._writer is not None:
@@ -219,7 +140,7 @@ class HostSession:
             await _in_a_thread(connection.close)
 
 
-def unknown_to_agent(domain: Domain, session: HostSession) -> str:
+def unknown_to_agent(domain: HostDomain, session: HostSession) -> str:
     """Why an agent may say nothing of a domain that runs."""
     return (
         f"domain {domain.name} runs, and the agent that answers does not know of it: it has started just now, or "
@@ -232,7 +153,7 @@ async def _in_a_thread(work: Callable[[], Answer]) -> Answer:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Answer] = loop.create_future()
 
-    def tell(answer: Answer | None, error: BaseException | None) -> None:
+    def settle(answer: Answer | None, error: BaseException | None) -> None:
         if future.done():  # nobody waits any more
             return
         if error is not None:
@@ -248,7 +169,7 @@ async def _in_a_thread(work: Callable[[], Answer]) -> Answer:
         except BaseException as err:  # noqa: BLE001  it is raised where the answer is awaited
             error = err
         with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(tell, answer, error)
+            loop.call_soon_threadsafe(settle, answer, error)
 
     threading.Thread(target=run, name="libvirt", daemon=True).start()
     return await future
@@ -256,17 +177,16 @@ async def _in_a_thread(work: Callable[[], Answer]) -> Answer:
 
 @asynccontextmanager
 async def open_session(uri: str | None, socket: str | None) -> AsyncIterator[HostSession]:
-    """What a command works with; libvirt and the agent are only asked when one of them is needed.
+    """What a command works with; it connects to libvirt and to the agent when it needs them.
 
     Args:
         uri: of libvirt; None for this host.
         socket: of the agent; None for the usual one, which is the right one for this host alone.
     """
     uri = DEFAULT_URI if uri is None else uri
-    place = place_of(uri)
-    agent = AgentElsewhere(place) if socket is None and not place.is_here else AgentAt(Path(socket or DEFAULT_SOCKET))
+    agent = AgentClient(None if socket is None else Path(socket), host_of_uri(uri))
 
-    def connect(*, read_only: bool) -> Libvirt:
+    def connect(*, read_only: bool) -> HostLibvirt:
         from cachemon.libvirt.connection import open_connection  # noqa: PLC0415  libvirt is an extra
 
         return open_connection(uri, read_only=read_only)

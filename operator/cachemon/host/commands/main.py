@@ -1,21 +1,18 @@
 """The program `cachemon`: `cachemon host COMMAND`."""
 
-import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
-from cachemon.commands.program import run_command
+from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.host.commands.host_arguments import build_parser
-from cachemon.host.commands.host_completion import ASK, answer, script
-from cachemon.host.commands.host_session import HostSession, open_session
+from cachemon.host.commands.host_completion import ask_host
 
 __all__ = ["main"]
 
-_EXTRAS = frozenset({"libvirt", "lxml"})
-
-Command = Callable[[Namespace, HostSession], Awaitable[int]]
+_EXTRAS = frozenset({"argcomplete", "libvirt", "lxml"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("host_figures", "run"),
@@ -23,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("host_files", "import_domain"),
     "export": ("host_files", "export_domain"),
 }
-"""Module and function of each command; only the one that runs is loaded."""
+"""Module and function of each command. Help loads none of them: aiohttp and lxml take most of a start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,27 +29,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 with a message when there is no answer; 130 after Ctrl-C.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
-    if words[:1] == [ASK]:
-        print(asyncio.run(answer(words[1:-1], words[-1] if words[1:] else "")))
-        return 0
-    args = build_parser().parse_args(words)
+    parser = build_parser(ask_host)
+    answer_shell(parser)
+    args = parser.parse_args(argv)
     if args.command == "agent":
         return _run_agent(args)
     return run_command(lambda: _run(args), args.command, "libvirt", _EXTRAS)
 
 
-def load(name: str) -> Command:
-    """The function of a command."""
+def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:
+    """The function of a command, which takes its arguments and a HostSession."""
     module, function = COMMANDS[name]
-    command: Command = getattr(import_module(f"cachemon.host.commands.{module}"), function)
+    command: Callable[[Namespace, Any], Awaitable[int]]
+    command = getattr(import_module(f"cachemon.host.commands.{module}"), function)
     return command
 
 
 async def _run(args: Namespace) -> int:
     if args.command == "completion":
-        print(script(args.shell))
-        return 0
+        return print_script(args.shell, "cachemon")
+    from cachemon.host.commands.host_session import open_session  # noqa: PLC0415  see COMMANDS
+
     command = load(args.command)
     async with open_session(getattr(args, "connect", None), getattr(args, "socket", None)) as session:
         return await command(args, session)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from cachemon.host.commands.host_session import AgentAt
+from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.wire import parse_group_request, render_report
 from cachemon.model.errors import CachemonError
 from tests.unit.host.commands.fake_host import Done, Host, block, group, run_here
@@ -45,7 +45,7 @@ def typed(host: Host, socket: Path, lines: Sequence[Sequence[str]], uri: str = R
         await runner.setup()
         await web.UnixSite(runner, str(socket)).start()
         try:
-            return [await run_here(words, host.libvirt.connect, AgentAt(socket), uri) for words in lines]
+            return [await run_here(words, host.libvirt.connect, AgentClient(socket), uri) for words in lines]
         finally:
             await runner.cleanup()
 
@@ -93,6 +93,6 @@ def test_a_refusal_of_the_agent_is_told_in_its_words(host: Host, tmp_path: Path)
 
 
 def test_a_socket_that_nobody_serves_is_told_of(host: Host, tmp_path: Path) -> None:
-    done = asyncio.run(run_here(["domstats"], host.libvirt.connect, AgentAt(tmp_path / "none"), REMOTE))
+    done = asyncio.run(run_here(["domstats"], host.libvirt.connect, AgentClient(tmp_path / "none"), REMOTE))
     assert done.code == 1
     assert done.err.startswith(f"error: no agent of cachemon answers at {tmp_path / 'none'}")

@@ -4,11 +4,13 @@ import asyncio
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.commands.host_arguments import build_parser
-from cachemon.host.commands.host_session import Agent, Connect, Domain, HostSession
+from cachemon.host.commands.host_session import Connect, HostDomain, HostSession
 from cachemon.host.commands.main import COMMANDS, load
-from cachemon.host.places import DEFAULT_URI
+from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
 from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
@@ -151,8 +153,8 @@ class FakeConnection:
         self._host.closed += 1
 
 
-class FakeAgent:
-    """As cachemon.host.commands.agent_client.AgentClient before an agent of this host.
+class FakeAgent(AgentClient):
+    """The client of an agent of this host.
 
     Args:
         libvirt: the domains that it watches.
@@ -167,7 +169,7 @@ class FakeAgent:
         knows: whether it knows of any domain; that of another host would not.
     """
 
-    def __init__(self, libvirt: Callable[[], Iterable[Domain]]) -> None:
+    def __init__(self, libvirt: Callable[[], Iterable[HostDomain]]) -> None:
         self._domains = libvirt
         self.live: Keeps = {}
         self.blocks: dict[str, tuple[BlockReport, ...]] = {}
@@ -184,7 +186,7 @@ class FakeAgent:
         found = [self._domain(domain) for domain in self._domains() if domain.runs and self.knows]
         return Report(tuple(found), self.observed_time, self.problem)
 
-    def _domain(self, domain: Domain) -> DomainReport:
+    def _domain(self, domain: HostDomain) -> DomainReport:
         assert domain.live_xml is not None
         kept: list[tuple[MonitoringGroup, Kept]] = []
         kept += [(group, "config") for group in read_metadata(domain.live_xml)]
@@ -215,6 +217,11 @@ class FakeAgent:
             raise AgentUnreachableError("nobody answers at /run/cachemon/host.sock")
 
 
+def elsewhere(uri: str) -> AgentClient:
+    """The client of an agent whose socket nobody has forwarded."""
+    return AgentClient(None, host_of_uri(uri), own_folder=lambda: Path("/run/user/7"))
+
+
 @dataclass
 class Done:
     """What a command said."""
@@ -224,13 +231,13 @@ class Done:
     err: str
 
 
-def run(words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
+def run(words: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
     """`cachemon host` with these words."""
     return asyncio.run(run_here(words, connect, agent, uri, stdin))
 
 
 async def run_here(
-    words: Sequence[str], connect: Connect, agent: Agent, uri: str = DEFAULT_URI, stdin: str = ""
+    words: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = ""
 ) -> Done:
     """The same in the loop that there is."""
     args = build_parser().parse_args(["host", *words])
@@ -253,7 +260,7 @@ class Host:
     libvirt: FakeLibvirt = field(default_factory=FakeLibvirt)
     agent: FakeAgent = field(init=False)
     uri: str = DEFAULT_URI
-    other_agent: Callable[[], Agent] | None = None
+    other_agent: Callable[[], AgentClient] | None = None
 
     def __post_init__(self) -> None:
         self.agent = FakeAgent(self.libvirt.all.values)

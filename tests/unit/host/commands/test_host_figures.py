@@ -1,13 +1,10 @@
 import json
-from pathlib import Path
 
 import pytest
 import yaml
 
-from cachemon.host.commands.host_session import AgentElsewhere
-from cachemon.host.places import place_of
 from cachemon.host.wire import BlockReport
-from tests.unit.host.commands.fake_host import Host, block, group
+from tests.unit.host.commands.fake_host import Host, block, elsewhere, group
 
 MONITOR = "<cachetune vcpus='0-1'><monitor level='3' vcpus='0-1'/></cachetune>"
 
@@ -181,7 +178,7 @@ def test_without_an_agent_there_are_no_figures(host: Host) -> None:
 
 def test_the_figures_of_another_host_need_its_agent_and_libvirt_is_not_even_asked() -> None:
     uri = "qemu+ssh://node7/system"
-    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri), lambda: Path("/run/user/7")))
+    host = Host(uri=uri, other_agent=lambda: elsewhere(uri))
     done = host.run("domstats")
     assert done.code == 1
     assert "ssh -fnNT -L /run/user/7/cachemon-node7.sock:/run/cachemon/host.sock node7`" in done.err

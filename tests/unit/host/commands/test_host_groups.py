@@ -1,13 +1,10 @@
 import json
-from pathlib import Path
 
 import pytest
 import yaml
 
-from cachemon.host.commands.host_session import AgentElsewhere
-from cachemon.host.places import place_of
 from cachemon.model.errors import LibvirtRefusedError
-from tests.unit.host.commands.fake_host import Host, domain_xml, group
+from tests.unit.host.commands.fake_host import Host, domain_xml, elsewhere, group
 
 MONITOR = "<cachetune vcpus='0-1'><monitor level='3' vcpus='0-1'/></cachetune>"
 ALLOCATION = (
@@ -253,7 +250,7 @@ def test_other_outputs_say_more(host: Host) -> None:
 
 def test_on_another_host_the_configuration_works_and_live_says_how_to_reach_the_agent() -> None:
     uri = "qemu+ssh://root@node7/system"
-    host = Host(uri=uri, other_agent=lambda: AgentElsewhere(place_of(uri), lambda: Path("/run/user/7")))
+    host = Host(uri=uri, other_agent=lambda: elsewhere(uri))
     host.libvirt.put(cputune=MONITOR)
     create(host, "--config", vcpus="2")
     advice = (

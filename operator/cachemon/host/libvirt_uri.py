@@ -1,4 +1,4 @@
-"""Which host a libvirt URI means, and how to reach what is on it. Pure."""
+"""Which host a libvirt URI names, and how to reach the agent there. Pure."""
 
 import re
 from pathlib import PurePath
@@ -6,23 +6,23 @@ from shlex import quote
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["DEFAULT_SOCKET", "DEFAULT_URI", "Place", "place_of"]
+__all__ = ["DEFAULT_SOCKET", "DEFAULT_URI", "LibvirtHost", "host_of_uri"]
 
 DEFAULT_URI = "qemu:///system"
 DEFAULT_SOCKET = "/run/cachemon/host.sock"
 
 _ELSEWHERE = "that host"
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""What may stand in a command that people are to copy."""
+"""Safe in a command that people copy."""
 
 
-class Place(NamedTuple):
-    """The host that a URI means.
+class LibvirtHost(NamedTuple):
+    """The host that a URI names.
 
     Attributes:
         is_here: whether it is surely this one: the agent at the usual socket is then the right one.
-        host: how ssh calls it; `that host` where the URI does not say.
-        ssh_options: what ssh needs beside, as `-p 2222`.
+        host: its name for ssh; `that host` where the URI does not say.
+        ssh_options: options that ssh needs, as `-p 2222`.
     """
 
     is_here: bool
@@ -45,8 +45,8 @@ class Place(NamedTuple):
         )
 
 
-def place_of(uri: str) -> Place:
-    """What host a URI means, by libvirt's uri.html: `driver[+transport]://[user@][host][:port]/path[?parameters]`.
+def host_of_uri(uri: str) -> LibvirtHost:
+    """The host of a URI, by libvirt's uri.html: `driver[+transport]://[user@][host][:port]/path[?parameters]`.
 
     An alias of libvirt.conf has no `://`, a socket of one's own may lead anywhere: neither is surely here.
     """
@@ -54,17 +54,17 @@ def place_of(uri: str) -> Place:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError:
-        return Place(is_here=False, host=_ELSEWHERE)
+        return LibvirtHost(is_here=False, host=_ELSEWHERE)
     if not parts.netloc:
         is_here = "://" in uri and not re.search(r"(^|&)socket=", parts.query)
-        return Place(is_here=is_here, host="this host" if is_here else _ELSEWHERE)
+        return LibvirtHost(is_here=is_here, host="this host" if is_here else _ELSEWHERE)
     host = parts.netloc.rpartition("@")[2]
     if port is not None:
         host = host.rpartition(":")[0]
     if not re.fullmatch(rf"{_WORD}|\[[0-9A-Fa-f:.%]+\]", host):
-        return Place(is_here=False, host=_ELSEWHERE)
+        return LibvirtHost(is_here=False, host=_ELSEWHERE)
     host = host.strip("[]")
     by_ssh = "ssh" in parts.scheme
     user = parts.username if by_ssh and re.fullmatch(_WORD, parts.username or "") else ""
     options = f"-p {port}" if by_ssh and port is not None else ""
-    return Place(is_here=False, host=f"{user}@{host}" if user else host, ssh_options=options)
+    return LibvirtHost(is_here=False, host=f"{user}@{host}" if user else host, ssh_options=options)
