@@ -16,7 +16,13 @@ import kopf
 from cachemon import __version__
 from cachemon.controller.events import Announcer
 from cachemon.controller.fair_queue import FairQueue
-from cachemon.controller.handlers import Login, operator_settings, registry_of_handlers
+from cachemon.controller.handlers import registry_of_handlers
+from cachemon.controller.kopf_adaptations import (
+    Login,
+    exit_after_kopf,
+    omit_unfinished_watches,
+    wait_for_signal,
+)
 from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
@@ -103,8 +109,7 @@ def _run(config: Config) -> int:
 
 async def operate(config: Config) -> None:
     """Bind, judge and write until a signal comes; raises what made it fail."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_report)
+    asyncio.get_running_loop().set_exception_handler(omit_unfinished_watches)
     stopped = asyncio.Event()
     on_end_signal(stopped.set)
     credentials = await load_credentials(config.kubeconfig)
@@ -112,11 +117,11 @@ async def operate(config: Config) -> None:
     watching = asyncio.Event()
     async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
         serving = _serve(config.serving, metrics, watching, client)
-        await _first(serving, _work(credentials, client, metrics, watching, stopped))
+        await _until_first_ends(serving, _work(credentials, client, metrics, watching, stopped))
 
 
 async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, client: KubeClient) -> None:
-    """Answer probes and scrapes. All is well once kopf watches; it ends the process when it can't go on."""
+    """Answer probes and scrapes. The operator is healthy once kopf watches; it exits when it can't go on."""
     page = RenderedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
     authorizer = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER))
     try:
@@ -125,7 +130,7 @@ async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, c
     except ExceptionGroup as group:
         wrong, _ = group.split(InvalidInputError)
         raise (wrong or group).exceptions[0] from group
-    await asyncio.Event().wait()  # nothing is to be served
+    await asyncio.Event().wait()  # no address is configured
 
 
 async def _work(
@@ -140,48 +145,27 @@ async def _work(
     store.on_policy = announcer.hear_policy
     metrics.show_groups(lambda: (stored.ready for stored in store.groups.values()))
     metrics.show_aside(lambda: store.aside)
-    log.info("cachemon-operator %s: listing what is there on %s", __version__, credentials.server)
-    await _first(relister.first(), stopped.wait())
+    log.info("cachemon-operator %s lists all objects on %s", __version__, credentials.server)
+    await _until_first_ends(relister.first(), stopped.wait())
     if stopped.is_set():
         return
-    log.info("%d groups; watching", len(store.groups))
-    gave_up = asyncio.Event()
-    kopf_operator = kopf.operator(
-        registry=registry_of_handlers(store, Login(credentials), relister.find_vanished, gave_up.set),
-        settings=operator_settings(),
-        clusterwide=True,
-        standalone=True,
-        ready_flag=watching,
+    log.info("%d CacheMonitorGroups listed; starting to watch", len(store.groups))
+    ended = asyncio.Event()
+    registry = registry_of_handlers(store, Login(credentials), relister.find_vanished, ended.set)
+    await _until_first_ends(
+        writer.run(),
+        announcer.run(),
+        relister.run(),
+        kopf.operator(registry=registry, clusterwide=True, ready_flag=watching),
+        wait_for_signal(watching, stopped),
+        exit_after_kopf(ended, stopped),
     )
-    leaving = _leave_with_kopf(gave_up, stopped)
-    stopping = _stop(watching, stopped)
-    await _first(writer.run(), announcer.run(), relister.run(), kopf_operator, stopping, leaving)
     if watching.is_set() and not stopped.is_set():
         raise CachemonError("kopf ended by itself; the lines above may say why")
 
 
-async def _leave_with_kopf(gave_up: asyncio.Event, stopped: asyncio.Event) -> None:
-    """End the process when kopf gives up: over a list that got too old (410), say, or an error inside a watch.
-
-    It cancels every task that is younger than itself then, and can wait for its own without end: one that is
-    cancelled in `streaming_block` goes on (kopf 1.45 _cogs/clients/watching.py). Started again, we lose nothing.
-    """
-    await gave_up.wait()
-    if not stopped.is_set():
-        log.error("kopf gave up watching, the lines above say why; ending, to be started again")
-        logging.shutdown()
-        os._exit(EXIT_FAILED)
-
-
-async def _stop(watching: asyncio.Event, stopped: asyncio.Event) -> None:
-    """Return when a signal came. kopf takes the signals when it starts: it would take its time then, 5 s."""
-    await watching.wait()
-    on_end_signal(stopped.set)
-    await stopped.wait()
-
-
-async def _first(*work: Coroutine[Any, Any, Any]) -> None:
-    """Do all of it until the first ends, end the others, and raise what made it fail."""
+async def _until_first_ends(*work: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first ends, cancel the others, and raise what made it fail."""
     tasks = [asyncio.create_task(item) for item in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -191,12 +175,6 @@ async def _first(*work: Coroutine[Any, Any, Any]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
-
-
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leave out what kopf's watches have to say about being ended halfway."""
-    if "asyncgen" not in context:
-        loop.default_exception_handler(context)
 
 
 def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:

@@ -3,9 +3,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+import kopf
 import pytest
 
-from cachemon.controller.handlers import Backoffs, Login, operator_settings, registry_of_handlers
+from cachemon.controller.handlers import registry_of_handlers
+from cachemon.controller.kopf_adaptations import Backoffs, Login, configure
 from cachemon.controller.store import Store
 from cachemon.kube.credentials import ClientCertificate, Credentials
 from cachemon.model.api import GROUPS, VMIS, Resource
@@ -61,10 +63,12 @@ def test_kopf_never_gives_up_on_a_request() -> None:
 
 
 def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
-    settings = operator_settings()
+    settings = kopf.OperatorSettings()
+    configure(settings)
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
+    assert settings.persistence.finalizer != kopf.OperatorSettings().persistence.finalizer
     registry = registry_of_handlers(Store(), Login(credentials()), lambda _: None, lambda: None)
     assert len(registry._watching.get_all_handlers()) == 6
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
