@@ -6,7 +6,7 @@ import yaml
 
 from cachemon.agent.object_reports import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE, WRITES_PER_SECOND
 from cachemon.agent.status_size import MOST_STATUS_BYTES
-from cachemon.daemon.connection_limits import Limits as Connections
+from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.qemu.command_lines import WAIT_SECONDS
@@ -39,7 +39,7 @@ def test_what_a_tenant_can_cost_the_others_is_bounded_as_the_code_has_it() -> No
 
 def test_what_a_stranger_can_hold_is_bounded_as_the_code_has_it() -> None:
     _, _, after = PAGE.partition("## What a stranger on the network can see and hold")
-    section, limits = after.partition("\n## ")[0], Connections()
+    section, limits = after.partition("\n## ")[0], ServerLimits()
     for bound in (
         f"{limits.connections} a port, {limits.connections_of_peer} an address",
         f"{limits.new_per_second:g} new ones a second",

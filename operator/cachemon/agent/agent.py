@@ -101,7 +101,7 @@ class Agent:
         serving = self._config.serving
         authorizer = Authorizer(ApiReviews(self._client, AGENT_FIELD_MANAGER))
         async with asyncio.TaskGroup() as tasks:
-            serve_program(serving, self._page, self._sickness, authorizer, tasks)
+            serve_program(serving, self._page, self._health_problem, authorizer, tasks)
             for loop in (self._bound.run, self._incoming.run, self._reconcile, self._cycle.sample):
                 tasks.create_task(loop())
             tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
@@ -132,6 +132,6 @@ class Agent:
             except Exception:
                 log.exception("publishing failed; trying again")
 
-    def _sickness(self) -> str:
+    def _health_problem(self) -> str:
         """Why /healthz should fail; empty when all is well. An absent API server is no fault of ours."""
         return self._cycle.sickness(has_begun=self._bound.synced.is_set() and self._incoming.synced.is_set())

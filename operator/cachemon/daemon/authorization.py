@@ -58,7 +58,7 @@ class Recalled(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Entry:
+class _RememberedAccess:
     access: Access
     confirmed_at: float
     ask_at: float
@@ -73,8 +73,8 @@ class Memory:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._allowed: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._others: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._allowed: OrderedDict[bytes, _RememberedAccess] = OrderedDict()
+        self._others: OrderedDict[bytes, _RememberedAccess] = OrderedDict()
 
     def recall(self, key: bytes) -> Recalled:
         """What is known of a token now."""
@@ -94,7 +94,7 @@ class Memory:
         self._allowed.pop(key, None)
         self._others.pop(key, None)
         entries = self._allowed if access is Access.ALLOWED else self._others
-        entries[key] = _Entry(access, now, now + _BELIEVED_SECONDS[access])
+        entries[key] = _RememberedAccess(access, now, now + _BELIEVED_SECONDS[access])
         if len(entries) > _MOST_REMEMBERED:
             entries.popitem(last=False)
 
@@ -195,4 +195,4 @@ class Authorizer:
         advice = (
             "; may we `create` tokenreviews and subjectaccessreviews?" if isinstance(err, KubeForbiddenError) else ""
         )
-        log.warning("can't tell who may read /metrics: %s%s", str(err) or "the API server does not answer", advice)
+        log.warning("no answer to who may read /metrics: %s%s", str(err) or "the API server does not answer", advice)

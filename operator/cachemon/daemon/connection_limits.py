@@ -1,7 +1,7 @@
 """Which connections a server keeps, and which it ends. Pure but for the clock.
 
-Connections are few, so that strangers can't make a program hold many. A new one is always let in while an older one
-waits for nothing but its own client: that one ends. So connections that send no request keep nobody out.
+The number of connections is limited, so that strangers can't make a program hold many. When the limit is reached, a
+new connection replaces an older one that waits for its client. So connections without a request keep nobody out.
 """
 
 import time
@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from cachemon.daemon.token_buckets import TokenBuckets
 
-__all__ = ["Admission", "Doorkeeper", "Limits", "State", "Visit", "peer_of"]
+__all__ = ["Acceptance", "ConnectionLimiter", "ConnectionState", "OpenConnection", "ServerLimits", "peer_of"]
 
 _PREFIX_OF_ONE_MACHINE_BITS = 64
 """An IPv6 host chooses its addresses freely below its prefix (RFC 4291 section 2.5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """What clients may cost a server.
 
     Attributes:
@@ -45,7 +45,7 @@ class Limits:
     body_bytes: int = 1024
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """What a connection waits for."""
 
     NEW = auto()
@@ -57,109 +57,109 @@ class State(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Visit:
-    """A connection that was let in.
+class OpenConnection:
+    """A connection that was accepted.
 
     Attributes:
-        peer: who.
+        peer: the client, as `peer_of` names it.
         state: what it waits for.
-        since: the monotonic time when that began.
+        since: when that state began, in monotonic seconds.
     """
 
     peer: str
-    state: State
+    state: ConnectionState
     since: float
 
 
-class Admission(NamedTuple):
-    """Answer to a new connection.
+class Acceptance(NamedTuple):
+    """What to do with a new connection.
 
     Attributes:
-        visit: the connection as it is kept; None when it is to be closed.
-        ended: another connection, to be ended in its favour.
+        connection: the new one; None when it has to be closed.
+        replaced: another one that has to be ended for it.
     """
 
-    visit: Visit | None
-    ended: Visit | None = None
+    connection: OpenConnection | None
+    replaced: OpenConnection | None = None
 
 
-class Doorkeeper:
-    """Decides about connections.
+class ConnectionLimiter:
+    """Decides which connections to keep.
 
     Args:
         limits: what clients may cost.
         clock: monotonic seconds.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: ServerLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
-        self._visits: dict[Visit, None] = {}  # in the order of their coming
+        self._connections: dict[OpenConnection, None] = {}  # in order of arrival
         self._new = TokenBuckets(limits.new_per_second, limits.new_at_once, clock=clock)
 
-    def admit(self, peer: str) -> Admission:
+    def accept(self, peer: str) -> Acceptance:
         """Decide about a new connection."""
         if not self._new.take(peer):
-            return Admission(None)
-        ended: Visit | None = None
-        of_peer = [visit for visit in self._visits if visit.peer == peer]
+            return Acceptance(None)
+        replaced: OpenConnection | None = None
+        of_peer = [connection for connection in self._connections if connection.peer == peer]
         if len(of_peer) >= self._limits.connections_of_peer:
-            ended = _oldest_that_waits(of_peer)
-        elif len(self._visits) >= self._limits.connections:
-            ended = self._cheapest()
+            replaced = _oldest_that_waits(of_peer)
+        elif len(self._connections) >= self._limits.connections:
+            replaced = self._cheapest()
         else:
-            return Admission(self._add(peer))
-        if ended is None:
-            return Admission(None)
-        self._visits.pop(ended, None)
-        return Admission(self._add(peer), ended)
+            return Acceptance(self._add(peer))
+        if replaced is None:
+            return Acceptance(None)
+        self._connections.pop(replaced, None)
+        return Acceptance(self._add(peer), replaced)
 
-    def answering(self, visit: Visit) -> None:
-        """A complete request has come."""
-        visit.state, visit.since = State.ANSWERING, self._clock()
+    def answering(self, connection: OpenConnection) -> None:
+        """Note that a complete request has arrived."""
+        connection.state, connection.since = ConnectionState.ANSWERING, self._clock()
 
-    def answered(self, visit: Visit) -> None:
-        """The answer has gone out."""
-        visit.state, visit.since = State.IDLE, self._clock()
+    def answered(self, connection: OpenConnection) -> None:
+        """Note that the answer is sent."""
+        connection.state, connection.since = ConnectionState.IDLE, self._clock()
 
-    def left(self, visit: Visit) -> None:
-        """The connection has ended; it may have been forgotten before."""
-        self._visits.pop(visit, None)
+    def remove(self, connection: OpenConnection) -> None:
+        """Forget a connection that has ended; it may have been removed before."""
+        self._connections.pop(connection, None)
 
-    def overdue(self) -> list[Visit]:
-        """Connections that have had their time; they are forgotten."""
+    def overdue(self) -> list[OpenConnection]:
+        """Remove and return the connections that exceed the limit of their state."""
         now = self._clock()
         seconds = {
-            State.NEW: self._limits.head_seconds,
-            State.ANSWERING: self._limits.answer_seconds,
-            State.IDLE: self._limits.idle_seconds,
+            ConnectionState.NEW: self._limits.head_seconds,
+            ConnectionState.ANSWERING: self._limits.answer_seconds,
+            ConnectionState.IDLE: self._limits.idle_seconds,
         }
-        late = [visit for visit in self._visits if now - visit.since > seconds[visit.state]]
-        for visit in late:
-            del self._visits[visit]
+        late = [connection for connection in self._connections if now - connection.since > seconds[connection.state]]
+        for connection in late:
+            del self._connections[connection]
         return late
 
-    def _add(self, peer: str) -> Visit:
-        visit = Visit(peer, State.NEW, self._clock())
-        self._visits[visit] = None
-        return visit
+    def _add(self, peer: str) -> OpenConnection:
+        connection = OpenConnection(peer, ConnectionState.NEW, self._clock())
+        self._connections[connection] = None
+        return connection
 
-    def _cheapest(self) -> Visit | None:
-        """Of the address with the most connections: who comes with one is not pushed out by who comes with many."""
-        numbers = Tally(visit.peer for visit in self._visits)
-        for state in (State.NEW, State.IDLE):
-            waiting = [visit for visit in self._visits if visit.state is state]
+    def _cheapest(self) -> OpenConnection | None:
+        """The one to give up, of the peer with the most connections: a flood does not displace a single scraper."""
+        numbers = Tally(connection.peer for connection in self._connections)
+        for state in (ConnectionState.NEW, ConnectionState.IDLE):
+            waiting = [connection for connection in self._connections if connection.state is state]
             if waiting:
-                return min(waiting, key=lambda visit: (-numbers[visit.peer], visit.since))
+                return min(waiting, key=lambda connection: (-numbers[connection.peer], connection.since))
         return None
 
 
-def _oldest_that_waits(visits: list[Visit]) -> Visit | None:
+def _oldest_that_waits(connections: list[OpenConnection]) -> OpenConnection | None:
     """The oldest without a request, else the oldest that is idle."""
-    for state in (State.NEW, State.IDLE):
-        waiting = [visit for visit in visits if visit.state is state]
+    for state in (ConnectionState.NEW, ConnectionState.IDLE):
+        waiting = [connection for connection in connections if connection.state is state]
         if waiting:
-            return min(waiting, key=lambda visit: visit.since)
+            return min(waiting, key=lambda connection: connection.since)
     return None
 
 

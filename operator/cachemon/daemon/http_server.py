@@ -2,7 +2,8 @@
 
 aiohttp has one limit of time on heads, `keepalive_timeout`, which is the limit of idle connections as well
 (aiohttp 3.14 web_protocol.py, `connection_made`: "there's no other protection against a dead connection"), and none
-on the number of connections. So connections are accepted here, counted by `Doorkeeper`, and then handed over.
+on the number of connections. So connections are accepted here, counted by `ConnectionLimiter`, and then passed to
+aiohttp.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from cachemon.daemon.connection import FAREWELL_SECONDS, Connection
-from cachemon.daemon.connection_limits import Doorkeeper, Limits, Visit, peer_of
+from cachemon.daemon.accepted_connection import TLS_CLOSE_SECONDS, AcceptedConnection
+from cachemon.daemon.connection_limits import ConnectionLimiter, OpenConnection, ServerLimits, peer_of
 from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
 
@@ -91,16 +92,16 @@ class HttpServer:
         listeners: Iterable[socket.socket],
         routes: Sequence[web.RouteDef],
         *,
-        limits: Limits | None = None,
+        limits: ServerLimits | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
         self._listeners = list(listeners)
-        self._limits = limits or Limits()
+        self._limits = limits or ServerLimits()
         self._tls = tls
-        self._keeper = Doorkeeper(self._limits)
-        self._connections: dict[Visit, Connection] = {}
-        self._visits: dict[object, Visit] = {}
+        self._limiter = ConnectionLimiter(self._limits)
+        self._accepted: dict[OpenConnection, AcceptedConnection] = {}
+        self._by_protocol: dict[object, OpenConnection] = {}
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -120,7 +121,7 @@ class HttpServer:
             max_line_size=_LONGEST_LINE_BYTES,
             max_field_size=_LONGEST_FIELD_BYTES,
             max_headers=_MOST_FIELDS,
-            shutdown_timeout=FAREWELL_SECONDS,
+            shutdown_timeout=TLS_CLOSE_SECONDS,
         )
 
     async def run(self) -> None:
@@ -134,8 +135,8 @@ class HttpServer:
                 tasks.create_task(self._sweep())
         finally:
             self.close()
-            for connection in list(self._connections.values()):
-                connection.end()
+            for accepted in list(self._accepted.values()):
+                accepted.end()
             await self._runner.cleanup()
 
     def close(self) -> None:
@@ -153,54 +154,55 @@ class HttpServer:
                     log.warning("can't accept a connection: %s", err.strerror)
                     await asyncio.sleep(_NO_DESCRIPTOR_SECONDS)
                 continue  # else the client has gone meanwhile (accept(2)): strangers could choose how often
-            self._let_in(accepted, _peer(accepted, address))
+            self._take(accepted, _peer(accepted, address))
             await asyncio.sleep(0)  # sock_accept does not when one is waiting: others have their turn
 
-    def _let_in(self, accepted: socket.socket, peer: str) -> None:
-        visit, ended = self._keeper.admit(peer)
-        if ended is not None:
-            self._end(ended)
-        if visit is None:
+    def _take(self, accepted: socket.socket, peer: str) -> None:
+        connection, replaced = self._limiter.accept(peer)
+        if replaced is not None:
+            self._end(replaced)
+        if connection is None:
             accepted.close()
             return
         assert self._runner.server is not None
         inner = self._runner.server()
-        connection = self._connections[visit] = Connection(inner, lambda: self._forget(visit, inner))
-        self._visits[inner] = visit
-        connection.begin(accepted, self._tls() if self._tls else None)
+        handler = AcceptedConnection(inner, lambda: self._forget(connection, inner))
+        self._accepted[connection] = handler
+        self._by_protocol[inner] = connection
+        handler.begin(accepted, self._tls() if self._tls else None)
 
-    def _end(self, visit: Visit) -> None:
-        connection = self._connections.get(visit)
-        if connection is not None:
-            connection.end()
+    def _end(self, connection: OpenConnection) -> None:
+        accepted = self._accepted.get(connection)
+        if accepted is not None:
+            accepted.end()
 
-    def _forget(self, visit: Visit, inner: object) -> None:
-        self._keeper.left(visit)
-        self._connections.pop(visit, None)
-        self._visits.pop(inner, None)
+    def _forget(self, connection: OpenConnection, inner: object) -> None:
+        self._limiter.remove(connection)
+        self._accepted.pop(connection, None)
+        self._by_protocol.pop(inner, None)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            for visit in self._keeper.overdue():
-                self._end(visit)
+            for connection in self._limiter.overdue():
+                self._end(connection)
 
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Around every request; the answer is sent in here, so that its time counts as well."""
-        visit = self._visits.get(request.protocol)
-        if visit is None:  # ended while its request was on the way
+        connection = self._by_protocol.get(request.protocol)
+        if connection is None:  # ended while its request was on the way
             raise ConnectionResetError
-        request[_PEER] = visit.peer
-        self._keeper.answering(visit)
+        request[_PEER] = connection.peer
+        self._limiter.answering(connection)
         try:
             async with asyncio.timeout(self._limits.answer_seconds):
                 response = await self._answer(request, handler)
         except TimeoutError as err:
-            self._end(visit)
+            self._end(connection)
             raise ConnectionResetError from err
         await response.prepare(request)
         await response.write_eof()
-        self._keeper.answered(visit)
+        self._limiter.answered(connection)
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:

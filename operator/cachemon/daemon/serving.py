@@ -86,14 +86,14 @@ def serving_of(args: argparse.Namespace) -> Serving:
 
 
 def serve_program(
-    settings: Serving, page: RenderedPage, sickness: Callable[[], str], judge: Judge, tasks: asyncio.TaskGroup
+    settings: Serving, page: RenderedPage, health_problem: Callable[[], str], judge: Judge, tasks: asyncio.TaskGroup
 ) -> None:
     """Serve what the settings say until the task group ends.
 
     Args:
         settings: where, and how.
         page: of /metrics.
-        sickness: why /healthz should fail, empty when all is well.
+        health_problem: why /healthz fails; empty when it does not.
         judge: says who may read /metrics, unless the settings let everybody.
         tasks: the group that the servers run in.
 
@@ -101,7 +101,7 @@ def serve_program(
         InvalidInputError: an address can't be had; the group raises it for the certificate.
     """
     if settings.health:
-        server = HttpServer([listen(settings.health, "--health-address")], [health_route(sickness)])
+        server = HttpServer([listen(settings.health, "--health-address")], [health_route(health_problem)])
         tasks.create_task(server.run())
     if settings.metrics:
         serve_metrics(
@@ -113,17 +113,17 @@ def serve_program(
         )
 
 
-def health_route(sickness: Callable[[], str]) -> web.RouteDef:
-    """`/healthz`: 200 and `ok`, or 503 and `unwell`."""
+def health_route(health_problem: Callable[[], str]) -> web.RouteDef:
+    """`/healthz`: 200 and `ok`, or 503 and `unhealthy`."""
     logged = ""
 
     async def show(_: web.Request) -> web.Response:
         nonlocal logged
-        reason = sickness()
+        reason = health_problem()
         if bool(reason) != bool(logged):
-            log.log(logging.WARNING if reason else logging.INFO, "health: %s", reason or "well again")
+            log.log(logging.WARNING if reason else logging.INFO, "health: %s", reason or "ok again")
         logged = reason
-        response = web.Response(text="unwell\n" if reason else "ok\n", status=503 if reason else 200)
+        response = web.Response(text="unhealthy\n" if reason else "ok\n", status=503 if reason else 200)
         response.force_close()
         return response
 

@@ -55,9 +55,9 @@ async def answer_of(call: Any) -> Any:
 
 
 def hang_up(response: aiohttp.ClientResponse) -> None:
-    """Be done with an answer that may not have come to its end, without TLS's farewell.
+    """Drop the connection of an answer, which may not be complete, without closing TLS in order.
 
-    Nobody waits for that farewell, and it would keep the socket open beyond the end of the event loop.
+    Closing in order would keep the socket open beyond the end of the event loop.
     """
     connection = response.connection
     if connection is not None and connection.transport is not None:

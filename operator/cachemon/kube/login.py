@@ -31,7 +31,7 @@ async def load_credentials(
         kubeconfig: the file, or None for the service account of the pod.
         context: which context of the file; None for its current one.
         service_account: where a pod's token and certificate are.
-        environment: where a pod is told the API server's address.
+        environment: of the process; in a pod it has the address of the API server.
 
     Raises:
         InvalidInputError: the file can't be used, or we are in no pod.

@@ -1,4 +1,4 @@
-"""Whether failures of single objects mean that the API server as a whole is unwell. No I/O."""
+"""Whether failures of single objects mean that the whole API server is away. No I/O."""
 
 from cachemon.model.api import ObjectName
 

@@ -140,7 +140,7 @@ def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goe
         passes = agent._cycle.pulse.reconciles
         agent._cycle.targets_changed()
         await eventually("another pass", lambda: agent._cycle.pulse.reconciles > passes)
-        assert agent._sickness() == ""
+        assert agent._health_problem() == ""
         mount(tmp_path)
         agent._cycle.targets_changed()
         await eventually("monitoring", lambda: condition_of(server.statuses[NODE][-1])[0] == "True")
@@ -215,14 +215,14 @@ def test_what_agents_write_does_not_start_another_pass(tmp_path: Path) -> None:
 def test_health_fails_when_a_loop_stands_still_and_not_when_the_api_server_is_away(tmp_path: Path) -> None:
     async def story() -> None:
         agent = make_agent(tmp_path, Server())
-        assert agent._sickness() == ""
+        assert agent._health_problem() == ""
         agent._cycle.pulse.reconciled_at -= 100
-        assert agent._sickness() == ""
+        assert agent._health_problem() == ""
         agent._bound.synced.set()
         agent._incoming.synced.set()
-        assert "no reconcile" in agent._sickness()
+        assert "no reconcile" in agent._health_problem()
         agent._cycle.pulse.reconciled_at += 100
         agent._cycle.pulse.sampled_at -= 100
-        assert "no sample" in agent._sickness()
+        assert "no sample" in agent._health_problem()
 
     asyncio.run(story())

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from cachemon.daemon.connection_limits import Limits
+from cachemon.daemon.connection_limits import ServerLimits
 from lab.ports import LOOPBACK, free_ports
 from lab.repository import REPOSITORY
 from lab.wait import until
@@ -114,7 +114,7 @@ def test_ten_thousand_half_open_connections_cost_little_and_keep_no_scraper_out(
                 began = time.monotonic()
                 assert server.scrape() == (200, PAGE)
                 slowest = max(slowest, time.monotonic() - began)
-        until("the connections over the limit to end", lambda: server.sockets <= Limits().connections + 10)
+        until("the connections over the limit to end", lambda: server.sockets <= ServerLimits().connections + 10)
         assert server.scrape() == (200, PAGE)
         growth = server.rss_mib - before
     print(f"growth {growth:.1f} MiB, slowest scrape {slowest:.2f} s")
@@ -123,7 +123,7 @@ def test_ten_thousand_half_open_connections_cost_little_and_keep_no_scraper_out(
 
 def test_connections_of_its_own_address_that_are_held_do_not_keep_a_scraper_out(server: Server) -> None:
     with ExitStack() as stack:
-        for _ in range(Limits().connections_of_peer):
+        for _ in range(ServerLimits().connections_of_peer):
             stack.enter_context(server.half_open(SCRAPER))
         assert server.scrape() == (200, PAGE)
 
@@ -133,7 +133,7 @@ def test_who_sends_no_request_in_time_is_hung_up_on(server: Server, *, health: b
     port = server.health_port if health else server.port
     with socket.create_connection((LOOPBACK, port), 5) as connection:
         connection.sendall(b"GET")
-        connection.settimeout(Limits().head_seconds + 30)
+        connection.settimeout(ServerLimits().head_seconds + 30)
         with suppress(ConnectionResetError):
             assert connection.recv(100) == b""
 

@@ -123,7 +123,7 @@ class HostAgent:
             tasks,
             judge=SecretToken(settings.token_file) if settings.token_file else None,
             certificate=FileCertificate(settings.tls_directory) if settings.tls_directory else None,
-            also=[health_route(self._sickness)],
+            also=[health_route(self._health_problem)],
         )
 
     def report(self) -> Report:
@@ -140,7 +140,7 @@ class HostAgent:
             "version": __version__,
             "libvirt": self._config.connect,
             "resctrl": str(self._config.machine.resctrl),
-            "problem": self._waiting or self._problem or self._sickness() or str(node.unavailable or ""),
+            "problem": self._waiting or self._problem or self._health_problem() or str(node.unavailable or ""),
             "domains": len(self._listing.domains),
             "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
             "reconciles": pulse.reconciles,
@@ -240,7 +240,7 @@ class HostAgent:
         if self._cycle.sampled[0].incomplete:
             self._watcher.look_again()  # a vCPU may have been unplugged: no event tells of it
 
-    def _sickness(self) -> str:
+    def _health_problem(self) -> str:
         """Why /healthz should fail, and the watchdog's word stay out. libvirt's absence is no fault of ours."""
         return self._cycle.sickness(has_begun=self._was_told.is_set())
 
@@ -258,7 +258,7 @@ class HostAgent:
         if self._notifier.watchdog_seconds is None:
             return
         while True:
-            if not self._sickness():
+            if not self._health_problem():
                 self._notifier.alive()
             await asyncio.sleep(min(_ALIVE_SECONDS, self._notifier.watchdog_seconds / 3))
 

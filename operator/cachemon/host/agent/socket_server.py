@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from cachemon.daemon.connection_limits import Limits
+from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.daemon.http_server import HttpServer
 from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
 from cachemon.host.wire import Report, parse_group_request, render_report
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _MODE = 0o660
 _BACKLOG = 64
-_LIMITS = Limits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
+_LIMITS = ServerLimits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
 """A peer is a user of this host here."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["FAREWELL_SECONDS", "Connection"]
+__all__ = ["TLS_CLOSE_SECONDS", "AcceptedConnection"]
 
 log = logging.getLogger(__name__)
 
-FAREWELL_SECONDS = 1.0
-"""For the other side to confirm the end of TLS."""
+TLS_CLOSE_SECONDS = 1.0
+"""Time for the client to confirm the end of TLS."""
 
 _HANDSHAKE_SECONDS = 5.0
 _RECORD_HEADER_BYTES = 5
@@ -21,27 +21,27 @@ _LONGEST_RECORD_BYTES = 2**14
 """RFC 8446 section 5.1: TLSPlaintext."""
 
 
-class Connection(asyncio.Protocol):
-    """Hands everything to another protocol, and tells of the end.
+class AcceptedConnection(asyncio.Protocol):
+    """Passes everything to another protocol, and reports the end.
 
     Args:
-        inner: the other one.
-        ended: called at the end, at least once.
+        inner: the other protocol.
+        on_end: called at the end, at least once.
     """
 
-    def __init__(self, inner: asyncio.Protocol, ended: Callable[[], None]) -> None:
+    def __init__(self, inner: asyncio.Protocol, on_end: Callable[[], None]) -> None:
         self._inner = inner
-        self._ended = ended
+        self._on_end = on_end
         self._transport: asyncio.Transport | None = None
         self._beginning: asyncio.Task[None] | None = None
 
     def begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Shake hands, then serve."""
+        """Do the TLS handshake, then serve."""
         self._beginning = asyncio.create_task(self._begin(accepted, context))
         self._beginning.add_done_callback(lambda task: self._begun(task, accepted))
 
     def end(self) -> None:
-        """At once, whatever is on the way."""
+        """End the connection at once, also in the middle of an answer."""
         if self._transport is not None:
             self._transport.abort()
         elif self._beginning is not None:
@@ -50,8 +50,8 @@ class Connection(asyncio.Protocol):
     async def _begin(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
         limits: dict[str, Any] = {}
         if context is not None:
-            await _hello_is_there(accepted)
-            limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": FAREWELL_SECONDS}
+            await _wait_for_hello(accepted)
+            limits = {"ssl_handshake_timeout": _HANDSHAKE_SECONDS, "ssl_shutdown_timeout": TLS_CLOSE_SECONDS}
         await asyncio.get_running_loop().connect_accepted_socket(lambda: self, accepted, ssl=context, **limits)
 
     def _begun(self, task: "asyncio.Task[None]", accepted: socket.socket) -> None:
@@ -62,41 +62,41 @@ class Connection(asyncio.Protocol):
             log.error("a connection could not begin", exc_info=error)
         if error is not None or task.cancelled():  # no TLS, too slow a handshake, a client that has gone, or `end`
             accepted.close()
-            self._ended()
+            self._on_end()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what can end it."""
+        """Keep the transport, which `end` needs."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand it on, as all that follows."""
+        """Pass it on."""
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        """Hand it on."""
+        """Pass it on."""
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        """Hand it on."""
+        """Pass it on."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand it on."""
+        """Pass it on."""
         self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand it on, and tell of it."""
+        """Pass it on, and report the end."""
         self._inner.connection_lost(exc)
-        self._ended()
+        self._on_end()
 
 
-async def _hello_is_there(accepted: socket.socket) -> None:
-    """Wait until the client's first record is there as a whole; ConnectionError when it is none of TLS.
+async def _wait_for_hello(accepted: socket.socket) -> None:
+    """Wait for the whole first record of the client; ConnectionError when it is no TLS handshake.
 
-    Only then is there a TLS connection in memory: asyncio gives each one 256 KiB at once (CPython 3.11 sslproto.py,
-    `SSLProtocol.max_size`), and a client that sends nothing, or half of it, is to cost a socket alone.
+    asyncio allocates 256 KiB for each TLS connection at once (CPython 3.11 sslproto.py, `SSLProtocol.max_size`). A
+    client that sends nothing, or half a record, costs a socket only.
     """
     header = await _peek(accepted, _RECORD_HEADER_BYTES)
     length = int.from_bytes(header[3:], "big")
@@ -107,8 +107,8 @@ async def _hello_is_there(accepted: socket.socket) -> None:
 
 
 async def _peek(accepted: socket.socket, number: int) -> bytes:
-    """The next bytes, which stay unread; ConnectionError when the connection ends before."""
-    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, number)  # poll(2) heeds it: no looking at each byte
+    """Return the next bytes and leave them unread; ConnectionError when the connection ends before."""
+    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, number)  # poll(2) heeds it: no wake-up per byte
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(accepted, readable.set)
     try:

@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from cachemon.daemon.connection import Connection
+from cachemon.daemon.accepted_connection import AcceptedConnection
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -15,12 +15,12 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 
 @pytest.mark.parametrize("when", ["before it has begun", "while it waits", "while it serves"])
-def test_a_connection_can_be_ended_at_any_time_and_tells_of_it(when: str) -> None:
+def test_a_connection_can_be_ended_at_any_time_and_reports_it(when: str) -> None:
     async def story() -> None:
         ours, theirs = pair()
         ended = asyncio.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if when == "while it waits" else None
-        connection = Connection(asyncio.Protocol(), ended.set)
+        connection = AcceptedConnection(asyncio.Protocol(), ended.set)
         connection.begin(ours, context)
         if when != "before it has begun":
             for _ in range(5):
@@ -41,7 +41,7 @@ def test_what_is_no_whole_tls_record_is_hung_up_on_before_tls_begins(sent: bytes
     async def story() -> None:
         ours, theirs = pair()
         ended = asyncio.Event()
-        Connection(asyncio.Protocol(), ended.set).begin(ours, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        AcceptedConnection(asyncio.Protocol(), ended.set).begin(ours, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         theirs.sendall(sent)
         theirs.shutdown(socket.SHUT_WR)
         async with asyncio.timeout(10):
