@@ -82,7 +82,7 @@ def _agent_metric(family: Any) -> tuple[str, ...]:
 def _operator_metrics() -> Iterator[tuple[str, ...]]:
     metrics = Metrics()
     metrics.show_groups(list)
-    metrics.show_aside(lambda: {"Pod": 0})
+    metrics.show_unreadable(lambda: {"Pod": 0})
     for family in metrics.registry.collect():
         sample = family.samples[0]
         yield f"`{sample.name}`", family.type, ", ".join(sample.labels) or "none", family.documentation + "."

@@ -1,4 +1,4 @@
-"""Whether the API server is there for writes, and the wait until it is."""
+"""Whether the API server accepts writes, and the wait until it does."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeThrottledError
 
-__all__ = ["Presence", "WaitLimits"]
+__all__ = ["ApiAvailability", "OutagePauses"]
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +19,14 @@ _JITTER = (0.8, 1.2)
 
 
 @dataclass(frozen=True, slots=True)
-class WaitLimits:
-    """How long to wait.
+class OutagePauses:
+    """Pauses while the API server is away.
 
     Attributes:
-        first_backoff_seconds: the first wait when the API server is away; doubled until a write has worked.
-        last_backoff_seconds: the longest such wait.
+        first_backoff_seconds: before the first try; doubled until a write has worked.
+        last_backoff_seconds: the longest such pause.
         first_spacing_seconds: from one list of everything to the next; doubled with each.
-        last_spacing_seconds: the longest; after twice as long without a list the first counts again.
+        last_spacing_seconds: the longest; after twice that time without a list, the first counts again.
     """
 
     first_backoff_seconds: float = 0.5
@@ -35,29 +35,31 @@ class WaitLimits:
     last_spacing_seconds: float = 300.0
 
 
-class Presence:
-    """Hears how requests end, and lets nobody write while the server is away or asks to wait.
+class ApiAvailability:
+    """Counts how requests end, and allows no write while the server is away or asks to wait.
 
-    After an outage everything is listed before anything is decided from what may have changed meanwhile. But
-    lists of everything cost the API server more than all else that we do. When it answers them and yet takes no
-    write, the next write shows whether it is back, and lists are made ever less often.
+    After an outage, everything is listed before anything is decided from what may have changed meanwhile. But lists
+    of everything cost the API server more than all else that we do. A server may answer them and yet take no write.
+    Then the next write shows whether it is back, and lists become rarer and rarer.
 
     Args:
         relist: lists everything; raises KubeError.
-        waits: how long to wait.
+        pauses: how long to wait.
         clock: monotonic seconds.
     """
 
-    def __init__(self, relist: Callable[[], Awaitable[None]], waits: WaitLimits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, relist: Callable[[], Awaitable[None]], pauses: OutagePauses, clock: Callable[[], float]
+    ) -> None:
         self._relist = relist
-        self._waits = waits
+        self._pauses = pauses
         self._clock = clock
         self._run = FailureRun()
         self._away = False
         self._throttled_until = -math.inf
-        self._backoff = Backoff(waits.first_backoff_seconds, waits.last_backoff_seconds, jitter=_JITTER)
+        self._backoff = Backoff(pauses.first_backoff_seconds, pauses.last_backoff_seconds, jitter=_JITTER)
         self._relisted_at = -math.inf
-        self._spacing_seconds = waits.first_spacing_seconds
+        self._spacing_seconds = pauses.first_spacing_seconds
 
     @property
     def is_open(self) -> bool:
@@ -78,9 +80,9 @@ class Presence:
         self._away = True
 
     def failed(self, name: ObjectName) -> None:
-        """It failed at this object; at several of several namespaces in a row, and it counts as away."""
+        """A write of this object failed; after failures in several namespaces in a row the server counts as away."""
         if self._run.failed(name):
-            log.warning("the API server fails at objects of several namespaces: it counts as away")
+            log.warning("the API server fails at objects of several namespaces; it counts as away")
             self._run = FailureRun()
             self._away = True
 
@@ -90,18 +92,18 @@ class Presence:
         while self._away:
             await asyncio.sleep(self._backoff.next_seconds())
             try:
-                await self._make_complete()
+                await self._list_everything()
                 self._away = False
             except KubeThrottledError as err:
                 await asyncio.sleep(err.retry_after_seconds)
             except KubeError as err:
-                log.warning("listing everything before the next write: %s", err)
+                log.warning("the API server is away: %s", err)
 
-    async def _make_complete(self) -> None:
+    async def _list_everything(self) -> None:
         calm_seconds = self._clock() - self._relisted_at
-        if calm_seconds > 2 * self._waits.last_spacing_seconds:
-            self._spacing_seconds = self._waits.first_spacing_seconds
+        if calm_seconds > 2 * self._pauses.last_spacing_seconds:
+            self._spacing_seconds = self._pauses.first_spacing_seconds
         if calm_seconds >= self._spacing_seconds:
             await self._relist()
             self._relisted_at = self._clock()
-            self._spacing_seconds = min(self._waits.last_spacing_seconds, self._spacing_seconds * 2)
+            self._spacing_seconds = min(self._pauses.last_spacing_seconds, self._spacing_seconds * 2)

@@ -12,19 +12,19 @@ from cachemon.model.times import format_time
 
 __all__ = [
     "Binding",
-    "Place",
+    "VmiLocation",
     "bind",
     "bound_condition",
-    "find_place",
+    "locate_vmi",
 ]
 
 _LONGEST_QUOTE = 3000
-"""Characters of somebody else's message that are passed on; the schema takes 4096 in all."""
+"""Longest quote of another message, in characters; the schema allows 4096 in all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a VMI runs.
+class VmiLocation:
+    """The pods that a VMI runs in.
 
     Attributes:
         active: the pod that runs the guest, or None while it runs nowhere.
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What the operator says about a group's place.
+    """The binding of a group to a node and pods.
 
     Attributes:
         node_name: the node whose agent reports; empty while the VMI runs nowhere.
@@ -64,7 +64,7 @@ class Binding:
     changes_at: float | None = None
 
 
-def find_place(vmi: Vmi, pods: Collection[LauncherPod]) -> Place:
+def locate_vmi(vmi: Vmi, pods: Collection[LauncherPod]) -> VmiLocation:
     """Where the VMI runs, by its status and the pods that are there.
 
     Args:
@@ -72,21 +72,21 @@ def find_place(vmi: Vmi, pods: Collection[LauncherPod]) -> Place:
         pods: any launcher pods; those of another VMI, or of an earlier one of this name, do not count.
     """
     if vmi.phase not in PHASES_WITH_QEMU or not vmi.uid:
-        return Place(None)
+        return VmiLocation(None)
     own = [pod for pod in pods if pod.vmi_uid == vmi.uid and pod.uid and pod.node_name and pod.is_live]
     own.sort(key=_age_order)
     active = _target_that_runs_the_guest(vmi, own) or _newest_on(vmi.node_name, own)
     if active is None:
-        return Place(None)
+        return VmiLocation(None)
     targets = [pod for pod in own if _may_take_over(pod, active, vmi)]
-    return Place(active, targets[-1] if targets else None)
+    return VmiLocation(active, targets[-1] if targets else None)
 
 
 def _may_take_over(pod: LauncherPod, active: LauncherPod, vmi: Vmi) -> bool:
-    """Whether a pod is there to be migrated to: newer than the active one, and no left-over of a migration.
+    """Whether a pod is a migration target: newer than the active one, and not left from an earlier migration.
 
-    `migrationState` names the target about 4 s after its pod was created, so most of the time the pod alone tells.
-    Creation times have whole seconds, hence the second look at who the source was.
+    `migrationState` names the target about 4 s after its pod was created, so usually only the pod shows it.
+    Creation times have whole seconds, so the source is excluded by its name, too.
     """
     if pod.node_name == active.node_name or pod.created < active.created:
         return False
@@ -127,7 +127,7 @@ def bind(
     Args:
         wanted: namespace and name of the VMI that the group is for.
         vmi: that VMI, or None while there is none.
-        pods: launcher pods of that VMI; others do no harm.
+        pods: launcher pods of that VMI; others are ignored.
         agents: node agents by node name.
         now: monotonic seconds.
     """
@@ -137,15 +137,15 @@ def bind(
             "the group starts when one appears"
         )
         return Binding("", "", (), "", 0, _unbound(Reason.VMI_NOT_FOUND, message))
-    place = find_place(vmi, pods)
-    if place.active is None:
+    location = locate_vmi(vmi, pods)
+    if location.active is None:
         return Binding("", "", (), vmi.uid, vmi.vcpu_count, _not_running(vmi))
-    node_name = place.active.node_name
+    node_name = location.active.node_name
     bound, changes_at = bound_condition(vmi, node_name, agents.get(node_name), now)
     return Binding(
         node_name=node_name,
-        migration_target_node_name=place.migration_target.node_name if place.migration_target else "",
-        placements=place.placements,
+        migration_target_node_name=location.migration_target.node_name if location.migration_target else "",
+        placements=location.placements,
         vmi_uid=vmi.uid,
         vcpu_count=vmi.vcpu_count,
         bound=bound,
@@ -158,13 +158,13 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
     if agent is None:
         message = (
             f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`, which has no cachemon agent; "
-            "see that the DaemonSet's node selector and tolerations let one run there"
+            "check that the DaemonSet's node selector and tolerations allow one there"
         )
         return _unbound(Reason.NO_AGENT, message), None
     if now >= agent.silent_from:
         message = (
             f"the cachemon agent of node `{node_name}` has been silent {_since(agent)}; "
-            f"look at its pod and at CacheMonitorNode `{node_name}`"
+            f"check its pod and CacheMonitorNode `{node_name}`"
         )
         return _unbound(Reason.NO_AGENT, message), None
     if agent.ready is not None and agent.ready.status == "False":
@@ -176,7 +176,7 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
 
 
 def _since(agent: NodeAgent) -> str:
-    """By the API server's clock if it says: the node's own may be wrong."""
+    """By the API server's clock where it is known, as the node's own may be wrong."""
     report = agent.report
     if report.written_at is not None:
         return f"since {format_time(report.written_at)}"
@@ -186,7 +186,7 @@ def _since(agent: NodeAgent) -> str:
 def _not_running(vmi: Vmi) -> Condition:
     name = vmi.name.name
     if vmi.phase in PHASES_WITH_QEMU:
-        message = f"VirtualMachineInstance `{name}` is {vmi.phase} but has no virt-launcher pod that runs"
+        message = f"VirtualMachineInstance `{name}` is {vmi.phase} but has no running virt-launcher pod"
     else:
         message = f"VirtualMachineInstance `{name}` is {vmi.phase or 'new'}"
     return _unbound(Reason.VMI_NOT_RUNNING, f"{message}; the group starts when it runs")

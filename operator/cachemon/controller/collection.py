@@ -1,12 +1,11 @@
 """The objects of one resource as values, by name, and indices of them.
 
-News comes in any order: from a watch, from a watch that lists again, from our own lists, from answers to our own
-writes. Every object carries the resourceVersion of its last change; within one resource these can be compared as
-numbers (KEP-5504; every API server that stores in etcd has done so before). Older news is ignored, so a collection
-ends up the same in whatever order it hears.
+Objects arrive in any order: from watches, from lists, and from answers to our own writes. Every object carries the
+resourceVersion of its last change. Within one resource these can be compared as numbers (KEP-5504; every API server
+that stores in etcd has done so before). Older objects are ignored, so any order leads to the same collection.
 
-An object that can't be read is put aside: it counts as absent, and the others as ever. The API server checks what it
-stores, but an older schema may have let an object in, and not every server is as strict.
+An object that can't be read counts as absent, and the log names it. The API server checks what it stores, but an
+older schema may have let an object in, and not every server is as strict.
 """
 
 import logging
@@ -18,12 +17,12 @@ from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
 
-__all__ = ["ODD", "Change", "Collection", "Entry", "Index", "Parsed", "Unreadable"]
+__all__ = ["PARSE_ERRORS", "Change", "Collection", "Entry", "Index", "ParsedObject", "UnreadableObject"]
 
 log = logging.getLogger(__name__)
 
-ODD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What code that reads an object raises when the object is not as it should be."""
+PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What code that reads an object raises when the object is not valid."""
 
 _LONGEST_QUOTE = 300
 
@@ -32,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
-    """An object before and after; None where it was not, or is no more."""
+    """An object before and after; None where it did not exist."""
 
     name: ObjectName
     before: T | None
@@ -40,8 +39,8 @@ class Change(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed(Generic[T]):
-    """An object as it was at a resourceVersion, as a value."""
+class ParsedObject(Generic[T]):
+    """An object at a resourceVersion, as a value."""
 
     name: ObjectName
     version: int
@@ -49,14 +48,14 @@ class Parsed(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An object that is not as it should be, and what is wrong with it."""
+class UnreadableObject:
+    """An object that can't be read, and why."""
 
     name: ObjectName
     problem: str
 
 
-Entry = Parsed[T] | Unreadable
+Entry = ParsedObject[T] | UnreadableObject
 
 
 class Collection(Generic[T]):
@@ -64,14 +63,14 @@ class Collection(Generic[T]):
 
     Args:
         parse: from the object as the API has it to the value.
-        kind: what the log calls the objects.
+        kind: the objects' kind, for the log.
     """
 
     def __init__(self, parse: Callable[[Mapping[str, Any]], T], kind: str = "object") -> None:
         self._parse = parse
         self._kind = kind
-        self._aside: dict[ObjectName, str] = {}
-        self._items: dict[ObjectName, Parsed[T]] = {}
+        self._unreadable: dict[ObjectName, str] = {}
+        self._items: dict[ObjectName, ParsedObject[T]] = {}
         self._removed: dict[ObjectName, int] = {}
         self._listed = 0
 
@@ -92,22 +91,22 @@ class Collection(Generic[T]):
         return [item.value for item in list(self._items.values())]
 
     @property
-    def aside(self) -> int:
-        """How many objects can't be read; may be asked for from another thread."""
-        return len(self._aside)
+    def unreadable(self) -> int:
+        """Number of objects that can't be read; may be called from another thread."""
+        return len(self._unreadable)
 
     def put(self, obj: Mapping[str, Any]) -> Change[T] | None:
-        """An object as it is now; None when that is old news, or can't be read and was not known."""
+        """Store an object as it is now; None when it is older than the stored one, or unreadable and unknown."""
         name = _name_of(obj)
         if name is None:
             return None
-        with suppress(*ODD):  # then `read` says so
+        with suppress(*PARSE_ERRORS):  # then `read` says so
             if _version_of(obj) <= self._newest(name):
                 return None
         return self._take(self.read(obj))
 
     def read(self, obj: Mapping[str, Any]) -> "Entry[T] | None":
-        """An object as `replace` takes it; what is known of this very version is not parsed again.
+        """An object as `replace` takes it; a version that is stored already is not parsed again.
 
         None for what has no name, and so is no object.
         """
@@ -116,50 +115,50 @@ class Collection(Generic[T]):
             return None
         try:
             version, known = _version_of(obj), self._items.get(name)
-            return known if known and known.version == version else Parsed(name, version, self._parse(obj))
-        except ODD as err:
-            return Unreadable(name, f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE])
+            return known if known and known.version == version else ParsedObject(name, version, self._parse(obj))
+        except PARSE_ERRORS as err:
+            return UnreadableObject(name, f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE])
 
     def _take(self, entry: "Entry[T] | None") -> Change[T] | None:
         if entry is None:
             return None
-        return self._put_aside(entry) if isinstance(entry, Unreadable) else self._put(entry)
+        return self._put_unreadable(entry) if isinstance(entry, UnreadableObject) else self._put(entry)
 
     def _newest(self, name: ObjectName) -> int:
         known = self._items.get(name)
         return known.version if known else max(self._listed, self._removed.get(name, 0))
 
-    def _put(self, item: Parsed[T]) -> Change[T] | None:
+    def _put(self, item: ParsedObject[T]) -> Change[T] | None:
         if item.version <= self._newest(item.name):
             return None
         known = self._items.get(item.name)
-        self._aside.pop(item.name, None)
+        self._unreadable.pop(item.name, None)
         self._removed.pop(item.name, None)
         self._items[item.name] = item
         return Change(item.name, known.value if known else None, item.value)
 
-    def _put_aside(self, odd: Unreadable) -> Change[T] | None:
-        if self._aside.get(odd.name) != odd.problem:
-            self._aside[odd.name] = odd.problem
+    def _put_unreadable(self, entry: UnreadableObject) -> Change[T] | None:
+        if self._unreadable.get(entry.name) != entry.problem:
+            self._unreadable[entry.name] = entry.problem
             log.error(
-                "%s %s is left out, it can't be read (%s); correct or delete it", self._kind, odd.name, odd.problem
+                "%s %s can't be read and is left out: %s; correct or delete it", self._kind, entry.name, entry.problem
             )
-        known = self._items.pop(odd.name, None)
-        return None if known is None else Change(odd.name, known.value, None)
+        known = self._items.pop(entry.name, None)
+        return None if known is None else Change(entry.name, known.value, None)
 
     def remove(self, obj: Mapping[str, Any]) -> Change[T] | None:
-        """An object as it was deleted, with the resourceVersion of that; None when that is old news."""
+        """Remove a deleted object, given with the resourceVersion of its deletion; None when that is older."""
         name = _name_of(obj)
         if name is None:
             return None
         known = self._items.get(name)
         try:
             version = _version_of(obj)
-        except ODD:
+        except PARSE_ERRORS:
             version = known.version if known else 0
         if known and version < known.version:
             return None
-        self._aside.pop(name, None)
+        self._unreadable.pop(name, None)
         self._removed[name] = max(version, self._removed.get(name, 0))
         if known is None:
             return None
@@ -167,14 +166,14 @@ class Collection(Generic[T]):
         return Change(name, known.value, None)
 
     def replace(self, objects: "Iterable[Entry[T] | None]", version: int) -> list[Change[T]]:
-        """A complete list, as of `version`: what is not in it is gone, unless we heard of it later.
+        """Take over a complete list, as of `version`: what is not in it is gone, unless it is newer.
 
-        Lists are made one after another, so a version that goes down means another history (etcd restored from
-        a backup): then the list is all that is known.
+        Lists are made one after another. So a version that goes down means another history (etcd restored from
+        a backup), and only the list counts.
         """
         if version < self._listed:
             self._removed.clear()
-            self._items = {name: Parsed(name, 0, item.value) for name, item in self._items.items()}
+            self._items = {name: ParsedObject(name, 0, item.value) for name, item in self._items.items()}
         self._listed = 0  # what the list has may have changed long before the list before it
         entries = [entry for entry in objects if entry is not None]
         changes = [change for entry in entries if (change := self._take(entry)) is not None]
@@ -184,10 +183,9 @@ class Collection(Generic[T]):
         return changes
 
     def retain(self, names: Iterable[ObjectName], version: int) -> list[Change[T]] | None:
-        """The names of a complete list, as of `version`: what is not among them is gone.
+        """Take over the names of a complete list, as of `version`: what is not among them is gone.
 
-        What is new is left to whoever tells of it. None when the version goes down: only a list of whole objects
-        helps then.
+        New objects come by the watch. None when the version goes down: only a list of whole objects helps then.
         """
         if version < self._listed:
             return None
@@ -197,15 +195,15 @@ class Collection(Generic[T]):
 
     def _drop_absent(self, names: Iterable[ObjectName], version: int) -> list[Change[T]]:
         there = set(names)
-        for name in self._aside.keys() - there:
-            del self._aside[name]
+        for name in self._unreadable.keys() - there:
+            del self._unreadable[name]
         absent = self._items.keys() - there
         gone = sorted(name for name in absent if self._items[name].version <= version)
         return [Change(name, self._items.pop(name).value, None) for name in gone]
 
 
 class Index:
-    """Names of objects by something that they name."""
+    """Names of objects by something that they refer to."""
 
     def __init__(self) -> None:
         self._names: defaultdict[object, set[ObjectName]] = defaultdict(set)
@@ -214,7 +212,7 @@ class Index:
         return self._names.get(key, ())
 
     def move(self, name: ObjectName, before: object, after: object) -> None:
-        """The object named `before` and names `after` now; None is nothing."""
+        """The object referred to `before` and refers to `after` now; None is nothing."""
         if before is not None:
             self._names[before].discard(name)
             if not self._names[before]:
@@ -224,10 +222,10 @@ class Index:
 
 
 def _name_of(obj: Mapping[str, Any]) -> ObjectName | None:
-    """Where it is; None for what has no name, and so is no object."""
+    """Namespace and name; None for what has no name, and so is no object."""
     try:
         name = name_of(obj)
-    except ODD:
+    except PARSE_ERRORS:
         return None
     return name if isinstance(name.name, str) and isinstance(name.namespace, str) else None
 

@@ -1,4 +1,4 @@
-"""From what is known of a group, its VMI, its pods and its node's agent to what has to be written. Pure."""
+"""Decides what to write about a group, by its VMI, its pods and its node's agent. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -7,7 +7,7 @@ from typing import Any, Self
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
-from cachemon.controller.report_times import Moment, Report, Sighting
+from cachemon.controller.report_times import AgentReport, LatestReport, Moment
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import (
     BOUND,
@@ -43,13 +43,13 @@ class StoredGroup:
     """A CacheMonitorGroup as the API server has it.
 
     Attributes:
-        group: what everybody reads of it, but for its spec.groups: there may be many, and nothing is decided by them.
-        own_status: the operator's fields of its status, as they stand there.
-        has_figures: whether there is anything of an agent in its status.
-        digest: of a stamped one, of its spec.groups.
-        owner_uids: of a stamped one, the uids of its owners.
-        report: what it says about its agent's last write.
-        is_ending: of a stamped one, whether it is deleted already and waits for somebody's finalizer.
+        group: the group without its spec.groups: there may be many, and no decision needs them.
+        own_status: the operator's fields of its status.
+        has_figures: whether its status has any field of an agent.
+        digest: of its spec.groups, if it is stamped.
+        owner_uids: the uids of its owners, if it is stamped.
+        report: its agent's last write.
+        is_ending: if it is stamped, whether it was deleted and waits for somebody's finalizer.
     """
 
     group: CacheMonitorGroup
@@ -57,12 +57,12 @@ class StoredGroup:
     has_figures: bool
     digest: bytes = b""
     owner_uids: frozenset[str] = frozenset()
-    report: Report = field(default_factory=lambda: Report(""))
+    report: AgentReport = field(default_factory=lambda: AgentReport(""))
     is_ending: bool = False
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
-        """All of it that a policy's wish is compared with."""
+        """The parts that are compared with what a policy wants."""
         group = self.group
         return self.policy, self.owner_uids, self.digest, group.priority, group.status_period_seconds
 
@@ -80,14 +80,14 @@ class StoredGroup:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A stamped group to make, or to bring in line: the whole object, without its status."""
+    """Create or correct a stamped group: the whole object, without its status."""
 
     body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A stamped group that nobody wants any longer: its uid."""
+    """Delete a stamped group that no policy wants any longer, by its uid."""
 
     uid: str
 
@@ -98,13 +98,13 @@ class Decision:
 
     Attributes:
         status: the operator's fields, for a server-side apply; None when the object has them already. It is written
-            before `stamp`: what is there has its binding whatever becomes of the rest.
-        withdraw: whether the agent's figures have to go.
-        withdraw_first: whether they have to be gone before `status` is written: the next agent may write at once.
+            before `stamp`, so that the group has its binding even if the stamp fails.
+        withdraw: whether to remove the agent's figures.
+        withdraw_first: whether to remove them before `status` is written: the next agent may write at once.
         look_again_at: when the decision may change without any event, monotonic seconds; None for never.
-        stamp: what to do about the object itself, if a policy has a say in it.
-        resource: whose status it is.
-        rest_seconds: how long the object is left alone after a write.
+        stamp: what to do about the object itself, if a policy wants it or wanted it.
+        resource: the kind of the object.
+        rest_seconds: how long the object rests after a write.
     """
 
     status: Mapping[str, Any] | None
@@ -117,7 +117,7 @@ class Decision:
 
     @classmethod
     def of_stamp(cls, stamp: Apply | Delete) -> Self:
-        """A group that is not there yet, or should not be: its status is nobody's care."""
+        """A group that does not exist yet, or should not: it needs no status."""
         return cls(None, withdraw=False, withdraw_first=False, look_again_at=None, stamp=stamp)
 
     @property
@@ -145,8 +145,8 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     return StoredGroup(bare, own, has_figures, digest_of(group.groups), owners, _report(bare, obj), is_ending)
 
 
-def _report(group: CacheMonitorGroup, obj: Mapping[str, Any]) -> Report:
-    return Report(group.observed_time, written_at(obj), group.node_name)
+def _report(group: CacheMonitorGroup, obj: Mapping[str, Any]) -> AgentReport:
+    return AgentReport(group.observed_time, written_at(obj), group.node_name)
 
 
 def decide(
@@ -156,23 +156,23 @@ def decide(
     agents: Mapping[str, NodeAgent],
     moment: Moment,
     *,
-    sighting: Sighting | None = None,
+    latest: LatestReport | None = None,
     stamp: Apply | Delete | None = None,
 ) -> Decision:
     """What to write about a group.
 
-    The agent's figures are withdrawn when the group is bound to no node, and when they are those of no binding
-    or of an earlier VMI: `status.nodeName` and `status.vmiUID` say what they were made for. They stay through
-    a migration and while the agent is silent. A VMI that runs nowhere yet gets its UID written once they are gone.
+    The agent's figures are withdrawn when the group is bound to no node, and when they belong to no binding or to
+    an earlier VMI (`status.nodeName`, `status.vmiUID`). They stay through a migration and while the agent is silent.
+    The UID of a VMI that runs nowhere yet is written once they are gone.
 
     Args:
         stored: the group.
         vmi: as for `binding.bind`; `pods` and `agents` too.
         pods: its launcher pods.
-        agents: by node, with what the operator saw of them.
+        agents: by node, with their latest heartbeats.
         moment: now.
-        sighting: when the operator saw the group's figures.
-        stamp: what `stamping.stamp_of` said.
+        latest: the latest report of the group's figures.
+        stamp: the result of `stamping.stamp_of`.
     """
     group = stored.group
     binding = bind(stored.group.vmi, vmi, pods, agents, moment.monotonic)
@@ -182,11 +182,11 @@ def decide(
         group,
         binding,
         moment.monotonic,
-        sighting=sighting,
+        latest=latest,
         figures_count=not withdraw,
-        clock_problem=_clock_problem(binding.node_name, agents.get(binding.node_name), sighting),
+        clock_problem=_clock_problem(binding.node_name, agents.get(binding.node_name), latest),
     )
-    # While the last VMI's figures are still there nobody shall take them for the next one's.
+    # The last VMI's figures must not pass for the next one's.
     is_between = withdraw and not binding.node_name and bool(binding.vmi_uid)
     vmi_uid = group.vmi_uid if is_between else binding.vmi_uid
     status = _render(stored, binding, vmi_uid, readiness.ready, moment.wall)
@@ -200,10 +200,10 @@ def decide(
     )
 
 
-def _clock_problem(node_name: str, agent: NodeAgent | None, figures: Sighting | None) -> str | None:
-    """By the heartbeat, which is written in time whatever else the agent has to write; else by the figures."""
-    heartbeat = agent.sighting if agent else None
-    problems = (seen.clock_problem for seen in (heartbeat, figures) if seen and seen.node_name == node_name)
+def _clock_problem(node_name: str, agent: NodeAgent | None, figures: LatestReport | None) -> str | None:
+    """By the heartbeat, which never waits for other writes of the agent; else by the figures."""
+    heartbeat = agent.latest if agent else None
+    problems = (report.clock_problem for report in (heartbeat, figures) if report and report.node_name == node_name)
     return next(filter(None, problems), None)
 
 

@@ -43,7 +43,7 @@ def registry_of_handlers(
     def feed(resource: Resource) -> None:
         @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
         async def feed_store(event: kopf.RawEvent, **_: Any) -> None:
-            store.hear(resource, event["type"], event["object"])
+            store.apply_event(resource, event["type"], event["object"])
             trim_object(event["object"])
             if event["type"] is None:
                 on_list(resource)

@@ -14,8 +14,7 @@ from typing import Any
 import kopf
 
 from cachemon import __version__
-from cachemon.controller.events import Announcer
-from cachemon.controller.fair_queue import FairQueue
+from cachemon.controller.events import EventRecorder
 from cachemon.controller.handlers import registry_of_handlers
 from cachemon.controller.kopf_adaptations import (
     Login,
@@ -27,7 +26,8 @@ from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
-from cachemon.controller.writer import Limits, Writer
+from cachemon.controller.work_queue import WorkQueue
+from cachemon.controller.writer import Writer, WriterLimits
 from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
 from cachemon.daemon.process import EXIT_FAILED, on_end_signal, run_program
@@ -136,25 +136,24 @@ async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, c
 async def _work(
     credentials: Credentials, client: KubeClient, metrics: Metrics, watching: asyncio.Event, stopped: asyncio.Event
 ) -> None:
-    store = Store(queue=FairQueue(Limits().parallel))
+    store = Store(queue=WorkQueue(WriterLimits().parallel))
     relister = Relister(client, store, metrics)
     writer = Writer(store, client, relister.once, metrics)
-    announcer = Announcer(client, metrics, instance=socket.gethostname())
-    store.on_dirty = writer.wake
-    store.on_group = announcer.hear_group
-    store.on_policy = announcer.hear_policy
-    metrics.show_groups(lambda: (stored.ready for stored in store.groups.values()))
-    metrics.show_aside(lambda: store.aside)
+    recorder = EventRecorder(client, metrics, instance=socket.gethostname())
+    store.on_group = recorder.group_changed
+    store.on_policy = recorder.policy_changed
+    metrics.show_groups(lambda: (stored.ready for stored in store.objects.groups.values()))
+    metrics.show_unreadable(lambda: store.objects.unreadable)
     log.info("cachemon-operator %s lists all objects on %s", __version__, credentials.server)
     await _until_first_ends(relister.first(), stopped.wait())
     if stopped.is_set():
         return
-    log.info("%d CacheMonitorGroups listed; starting to watch", len(store.groups))
+    log.info("%d CacheMonitorGroups listed; starting to watch", len(store.objects.groups))
     ended = asyncio.Event()
     registry = registry_of_handlers(store, Login(credentials), relister.find_vanished, ended.set)
     await _until_first_ends(
         writer.run(),
-        announcer.run(),
+        recorder.run(),
         relister.run(),
         kopf.operator(registry=registry, clusterwide=True, ready_flag=watching),
         wait_for_signal(watching, stopped),

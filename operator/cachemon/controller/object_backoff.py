@@ -1,4 +1,4 @@
-"""How long an object waits after its write failed: longer each time, and logged once. No I/O."""
+"""How long an object rests after its write failed. No I/O."""
 
 from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff
@@ -22,19 +22,19 @@ class ObjectBackoff:
         self._backoffs: dict[ObjectName, Backoff] = {}
         self._messages: dict[ObjectName, str] = {}
 
-    def fail(self, name: ObjectName) -> float:
-        """Count one more failure; returns how long the object waits, in seconds."""
+    def next_seconds(self, name: ObjectName) -> float:
+        """The rest after one more failure."""
         backoff = self._backoffs.get(name)
         if backoff is None:
             backoff = self._backoffs[name] = Backoff(self._first_seconds, self._most_seconds, jitter=_JITTER)
         return backoff.next_seconds()
 
-    def is_news(self, name: ObjectName, message: str) -> bool:
-        """Whether this message is another than the last one about the object."""
+    def is_new_failure(self, name: ObjectName, message: str) -> bool:
+        """Whether this message differs from the last one about the object, so that it is worth a log line."""
         before, self._messages[name] = self._messages.get(name, ""), message
         return before != message
 
-    def end(self, name: ObjectName) -> bool:
-        """Forget an object that is well or gone; returns whether it had failed."""
+    def reset(self, name: ObjectName) -> bool:
+        """Forget the failures of an object; answers whether there were any."""
         had_backoff = self._backoffs.pop(name, None) is not None
         return self._messages.pop(name, None) is not None or had_backoff

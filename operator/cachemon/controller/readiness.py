@@ -1,16 +1,16 @@
 """`Ready`: bound, monitored, and fresh. Pure.
 
-A live migration changes the node of a group and nothing else: the source's last figures stay, and stay believed,
-until the target's come or time makes them stale. So a migration does not blink. Whenever the group was bound
-to no node, or to another VMI, the old figures are withdrawn (`decision`) and the group waits for new ones.
+A live migration changes the node of a group and nothing else. The source's last figures stay, and stay valid, until
+the target's arrive or time makes them stale, so a migration causes no gap. Whenever the group was bound to no node,
+or to another VMI, the old figures are withdrawn (`decision`) and the group waits for new ones.
 
-A clock that is off makes no figures old (`sighting`): `Ready` stays as it is, and its message names the clock.
+A clock that is off makes no figures old (`report_times`). `Ready` stays as it is, and its message names the clock.
 """
 
 from dataclasses import dataclass
 
 from cachemon.controller.binding import Binding
-from cachemon.controller.report_times import Sighting
+from cachemon.controller.report_times import LatestReport
 from cachemon.model.api import MONITORED, READY, CacheMonitorGroup
 from cachemon.model.conditions import Condition
 from cachemon.model.reasons import Reason
@@ -33,37 +33,37 @@ def judge(
     binding: Binding,
     now: float,
     *,
-    sighting: Sighting | None,
+    latest: LatestReport | None,
     figures_count: bool = True,
     clock_problem: str | None = None,
 ) -> Readiness:
-    """Whether the group's figures can be believed now.
+    """Whether the group's figures are complete and fresh now.
 
     Args:
         group: the object as stored.
         binding: its binding, as decided now.
         now: monotonic seconds.
-        sighting: when the operator saw the figures; None when there are none.
+        latest: the latest report of figures that the operator received; None when there is none.
         figures_count: False when the figures in the object are not those of this binding.
-        clock_problem: what there is to say about the node's clock.
+        clock_problem: what is wrong with the node's clock, for the message.
     """
     bound, period_seconds = binding.bound, group.period_in_force
     monitored = group.conditions.get(MONITORED) if figures_count else None
-    sighting = sighting if figures_count else None
-    silent_at = None if sighting is None else sighting.silent_from(period_seconds)
-    had_figures = monitored is not None and sighting is not None
+    latest = latest if figures_count else None
+    silent_at = None if latest is None else latest.silent_from(period_seconds)
+    had_figures = monitored is not None and latest is not None
     if not bound.is_true and not (bound.reason == Reason.NO_AGENT and had_figures):
         return Readiness(_copy(bound))
     if monitored is None:
         message = (
-            f"bound to node `{binding.node_name}`, whose agent has not reported this group yet; "
-            "if it stays so, look at that agent's log"
+            f"bound to node `{binding.node_name}`; its agent has not reported this group yet. "
+            "If it stays so, look at that agent's log"
         )
         return Readiness(Condition(READY, "False", Reason.WAITING_FOR_AGENT, message))
     if silent_at is not None and (now >= silent_at or not bound.is_true):
         message = (
             f"no figures from the agent of node `{binding.node_name}` since {group.observed_time}; "
-            "those that are kept here are of that time. Look at the agent's pod"
+            "the figures here are of that time. Look at the agent's pod"
         )
         return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, _with(message, clock_problem)))
     if not monitored.is_true:

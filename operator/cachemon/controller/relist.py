@@ -1,8 +1,7 @@
 """Complete lists of everything, so that no missed event costs more than some minutes.
 
-kopf watches, and lists again when its watch is too old, but it does not tell what vanished in between
-(kopf 1.45 _cogs/clients/watching.py: the objects of a list come as events of type None, and that is all).
-So then we list, too, but names only: of 5,000 VMs and their pods, the whole objects are 90 MB of JSON.
+When kopf lists again, it does not report what vanished before (`kopf_adaptations`). Then names are listed here. Whole
+objects would be 90 MB of JSON for 5,000 VMs and their pods.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ LAUNCHER_PODS = "kubevirt.io=virt-launcher"
 """Label selector (KubeVirt v1.9.0 pkg/virt-controller/services/template.go podLabels)."""
 
 _ORDER = ((GROUPS, ""), (NODES, ""), (POLICIES, ""), (NAMESPACES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
-"""What is named by others is listed after them: a group's VMI is there if it is, and a VMI's pod too."""
+"""What others refer to is listed after them, so a group's VMI is found if it exists, and a VMI's pods, too."""
 
 _FIRST_TRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 15.0
@@ -41,7 +40,7 @@ def _named(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class ListClient(Protocol):
-    """What the relister needs of `cachemon.kube.KubeClient`."""
+    """The part of `cachemon.kube.client.KubeClient` that lists."""
 
     async def list(
         self,
@@ -62,7 +61,7 @@ class Relister:
         store: gets the lists.
         metrics: counts.
         period_seconds: at least this often.
-        spacing_seconds: at most this often, when asked for: kopf, that asks, takes its time for a long list.
+        spacing_seconds: at most this often on request: kopf hands out a long list object by object.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Relister:
         self._one_at_a_time = asyncio.Lock()
 
     def find_vanished(self, resource: Resource) -> None:
-        """Objects of this resource may have vanished unheard: look soon."""
+        """List the names of this resource soon, as objects may have vanished unnoticed."""
         self._listed_again.add(resource)
         self._wanted.set()
 
@@ -95,9 +94,9 @@ class Relister:
             try:
                 for resource, labels in _ORDER:
                     listing = await self._client.list(
-                        resource, Selector(labels=labels), keep=self._store.reader(resource)
+                        resource, Selector(labels=labels), keep=self._store.parser(resource)
                     )
-                    self._store.hear_all(resource, listing.items, _version_of(listing), served_at=listing.served_at)
+                    self._store.apply_list(resource, listing.items, _version_of(listing), served_at=listing.served_at)
             except KubeError:
                 self._metrics.relists.labels("failed").inc()
                 raise
@@ -105,20 +104,20 @@ class Relister:
             log.debug("listed everything in %.2f s", time.monotonic() - started)
 
     async def first(self) -> None:
-        """List everything, however long the API server or a CRD lets us wait."""
+        """List everything; wait for the API server and the CRDs without end."""
         backoff = Backoff(_FIRST_TRY_SECONDS, _LAST_TRY_SECONDS)
         while True:
             try:
                 await self.once()
             except KubeError as err:
                 wait = backoff.next_seconds()
-                log.warning("the first list failed: %s; next try in %g s", err, wait)
+                log.warning("the first list failed: %s; retrying in %g s", err, wait)
                 await asyncio.sleep(wait)
             else:
                 return
 
     async def run(self) -> None:
-        """List everything every period, and names when asked to, until cancelled."""
+        """List everything every period, and names on request, until cancelled."""
         now = asyncio.get_running_loop().time
         everything_at = now() + self._spacing_seconds + self._period_seconds
         while True:
@@ -134,23 +133,23 @@ class Relister:
                 everything_at = now() + self._spacing_seconds + self._period_seconds
             except KubeError as err:
                 if not isinstance(err, KubeGoneError):
-                    log.warning("listing what is there: %s", err)
+                    log.warning("listing failed: %s", err)
                 self._listed_again |= asked
                 self._wanted.set()
 
     async def _drop_vanished(self, asked: AbstractSet[Resource]) -> bool:
-        """List names of these resources; False when that is of no use, and everything has to be listed."""
+        """List names of these resources; False when whole objects have to be listed."""
         for resource, labels in _ORDER:
             if resource in asked:
                 listing = await self._client.list(resource, Selector(labels=labels), keep=_named, metadata_only=True)
                 names = map(name_of, listing.items)
-                if not self._store.hear_names(resource, names, _version_of(listing)):
+                if not self._store.apply_names(resource, names, _version_of(listing)):
                     return False
         return True
 
 
 def _version_of(listing: Listing[Any]) -> int:
-    """Of the list as a whole; what is newer and what older can't be told without."""
+    """The resourceVersion of the list: it decides which objects are newer."""
     try:
         return int(listing.resource_version)
     except (TypeError, ValueError) as err:

@@ -1,30 +1,33 @@
-"""When the operator saw the time in a status change: what the age of figures is judged by. Pure.
+"""When the operator received an agent's latest report: the age of figures is judged by that. Pure.
 
-A node's clock may be wrong, and so may ours, so no wall clock decides whether an agent is alive. Whoever writes
-a new `observedTime` is alive when the operator sees that, and counts as silent some periods later by the
-operator's monotonic clock, as client-go's leader election judges a lease (tools/leaderelection, `observedTime`).
+A node's clock may be wrong, and so may ours, so no wall clock decides whether an agent is alive. An agent that writes
+a new `observedTime` is alive when the operator receives it. It counts as silent some periods later by the operator's
+monotonic clock. client-go's leader election judges a lease in the same way (tools/leaderelection, `observedTime`).
 
-A change may be old when it is seen: the operator has just started, or was cut off for a while. Then it is as old
-as the API server says, which notes when an agent last wrote, by its own clock (`cachemon.model.clocks`), and answers
-a list with the time that it has. So an operator that starts believes no agent that has long been dead, whatever is
-in its status, and doubts none whose clock is off. Where the server does not say, the change is as old as our
-wall clock makes it; a time in the future is of now, and is believed for its periods and no longer.
+A report may be old when it is received: the operator has just started, or was cut off for a while. Then its age is
+what the API server says. The server notes by its own clock when an agent last wrote (`cachemon.model.clocks`), and
+its answer to a list has the server's time. So an operator that starts believes no agent that has long been dead,
+whatever the status says, and doubts none whose clock is off. Where the server does not say, the age is that by our
+wall clock. A time in the future counts as now, so it is believed for its periods and no longer.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from cachemon.controller.collection import Change
 from cachemon.model.age import ALLOWANCE_SECONDS, stale_after
+from cachemon.model.api import ObjectName, Resource
 from cachemon.model.clocks import clock_problem
 from cachemon.model.times import read_time
 
-__all__ = ["Moment", "Report", "Sighting", "see"]
+__all__ = ["AgentReport", "LatestReport", "LatestReports", "Moment", "receive_report"]
 
 _OFFSETS_KEPT = 3
 _STEADY_SECONDS = 3.0
 _STEADY_SHARE = 0.1
-"""A clock's error is said anew only when it has changed by more: whoever reads it wants no write a second."""
+"""A clock's error in a message changes only when it differs by more, so that it causes no write a second."""
 
 
 class Moment(NamedTuple):
@@ -40,12 +43,12 @@ class Moment(NamedTuple):
 
     @classmethod
     def now(cls) -> Self:
-        """This one."""
+        """The present moment."""
         return cls(time.monotonic(), time.time())
 
 
-class Report(NamedTuple):
-    """What an object says about its agent's last write.
+class AgentReport(NamedTuple):
+    """An agent's last write, by what the object says.
 
     Attributes:
         observed_time: RFC 3339 by the node's clock; empty when there is none.
@@ -59,22 +62,22 @@ class Report(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """The latest time that an agent has written into an object.
+class LatestReport:
+    """The latest report of an agent in an object, as the operator received it.
 
     Attributes:
         observed_time: as written.
         node_name: by whose clock.
-        seen: when the operator saw it first, monotonic seconds.
-        since: when it was written, as far as is known, monotonic seconds; at most `seen`.
+        received_at: when the operator first received it, monotonic seconds.
+        since: when it was written, as far as is known, monotonic seconds; at most `received_at`.
         offsets: by how much the last few times lay ahead of the API server's clock, latest last, in seconds.
-        ahead_seconds: the node's clock by them, kept while they change little; None when `observed_time` is
-            no time.
+        ahead_seconds: by how much the node's clock is ahead, kept while it changes little; None when
+            `observed_time` is not a time.
     """
 
     observed_time: str
     node_name: str
-    seen: float
+    received_at: float
     since: float
     offsets: tuple[float, ...] = ()
     ahead_seconds: float | None = 0.0
@@ -85,9 +88,9 @@ class Sighting:
 
     @property
     def clock_problem(self) -> str | None:
-        """What to say about the node's clock; None while it is right.
+        """What is wrong with the node's clock, for a message; None while it is right.
 
-        A clock seems to be behind when an agent takes long to write. So one such time proves nothing.
+        A clock seems to be behind when an agent takes long to write, so one such time proves nothing.
         """
         ahead = self.ahead_seconds
         if ahead is not None and ahead < 0 and len(self.offsets) < _OFFSETS_KEPT - 1:
@@ -95,13 +98,44 @@ class Sighting:
         return clock_problem(self.node_name, ahead)
 
 
-def see(
-    before: Sighting | None, report: Report, moment: Moment, *, listed: bool = False, served_at: float | None = None
-) -> Sighting | None:
-    """What is known after an object has been heard of.
+class LatestReports:
+    """The latest report in each object.
 
     Args:
-        before: what was known before.
+        clock: both clocks.
+    """
+
+    def __init__(self, clock: Callable[[], Moment]) -> None:
+        self._clock = clock
+        self._latest: dict[tuple[Resource, ObjectName], LatestReport] = {}
+
+    def get(self, resource: Resource, name: ObjectName) -> LatestReport | None:
+        """The latest report in an object; None while no agent has reported."""
+        return self._latest.get((resource, name))
+
+    def update(self, resource: Resource, change: Change[Any], *, listed: bool, served_at: float | None) -> None:
+        """Take over the report of an object that has changed; arguments as for `receive_report`."""
+        key = resource, change.name
+        report = change.after.report if change.after else AgentReport("")
+        latest = receive_report(self.get(*key), report, self._clock(), listed=listed, served_at=served_at)
+        if latest is None:
+            self._latest.pop(key, None)
+        else:
+            self._latest[key] = latest
+
+
+def receive_report(
+    before: LatestReport | None,
+    report: AgentReport,
+    moment: Moment,
+    *,
+    listed: bool = False,
+    served_at: float | None = None,
+) -> LatestReport | None:
+    """The latest report after an object was received.
+
+    Args:
+        before: the latest report before that.
         report: what the object says.
         moment: now.
         listed: whether it comes from a list: what is new in it may have been written long ago.
@@ -122,10 +156,10 @@ def see(
     if observed is not None:
         by = moment.wall - age if report.written_at is None else report.written_at
         offsets = (*offsets, observed - by)[-_OFFSETS_KEPT:]
-    return Sighting(
+    return LatestReport(
         observed_time=report.observed_time,
         node_name=report.node_name,
-        seen=moment.monotonic,
+        received_at=moment.monotonic,
         since=moment.monotonic - age,
         offsets=offsets,
         ahead_seconds=None if observed is None else _steady(before, max(offsets)),
@@ -133,15 +167,15 @@ def see(
 
 
 def _age(
-    before: Sighting | None,
-    report: Report,
+    before: LatestReport | None,
+    report: AgentReport,
     observed: float | None,
     moment: Moment,
     *,
     listed: bool,
     served_at: float | None,
 ) -> float:
-    """For how long the report has been there when it is seen first, seconds."""
+    """How old the report is when it is first received, in seconds."""
     if listed and served_at is not None and report.written_at is not None:
         return max(0.0, served_at - report.written_at)
     if before is not None:
@@ -149,19 +183,19 @@ def _age(
     return max(0.0, moment.wall - observed) if listed and observed is not None else 0.0
 
 
-def _lag(before: Sighting, observed: float | None, moment: Moment) -> float:
-    """How much less time has gone by on the node than here: a watch that was cut off brings what is old.
+def _lag(before: LatestReport, observed: float | None, moment: Moment) -> float:
+    """How much less time has gone by on the node than here: a watch that was cut off brings old reports.
 
-    A time that went back, or jumped, is that of a clock that was set: it says nothing.
+    A time that went back, or jumped, is that of a clock that was set, and says nothing.
     """
     earlier = read_time(before.observed_time)
     if observed is None or earlier is None or observed < earlier:
         return 0.0
-    here = moment.monotonic - before.seen
+    here = moment.monotonic - before.received_at
     return max(0.0, here - (observed - earlier) - ALLOWANCE_SECONDS)
 
 
-def _steady(before: Sighting | None, ahead: float) -> float:
+def _steady(before: LatestReport | None, ahead: float) -> float:
     """A new estimate, or the one before when it is much the same."""
     known = before.ahead_seconds if before else None
     if known is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon import __version__
-from cachemon.controller.retirement import Limits, Retirement
+from cachemon.controller.retirement import Retirement, RetirementLimits
 from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
 from cachemon.daemon.process import EXIT_FAILED, run_program
 from cachemon.daemon.settings import Flags, file, number
@@ -36,7 +36,7 @@ class RetireConfig:
 
     kubeconfig: Path | None
     namespace: str
-    limits: Limits
+    limits: RetirementLimits
     logs: LogSettings
 
 
@@ -50,7 +50,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Re
     return RetireConfig(
         kubeconfig=file("--kubeconfig", args.kubeconfig),
         namespace=args.namespace,
-        limits=Limits(
+        limits=RetirementLimits(
             wait_seconds=number("--wait", args.wait, 0, _LONGEST_SECONDS),
             deadline_seconds=number("--deadline", args.deadline, 0, _LONGEST_SECONDS),
         ),
@@ -60,7 +60,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Re
 
 def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The flags; defaults from the environment."""
-    limits = Limits()
+    limits = RetirementLimits()
     parser = argparse.ArgumentParser(
         prog=f"cachemon-operator {NAME}",
         description="Sets Ready of every CacheMonitorGroup, CacheMonitorNode and CacheMonitorPolicy to Unknown with "
@@ -96,7 +96,7 @@ def _run(config: RetireConfig) -> int:
     return 0 if asyncio.run(_retire(config.kubeconfig, config.namespace, config.limits)) else EXIT_FAILED
 
 
-async def _retire(kubeconfig: Path | None, namespace: str, limits: Limits) -> bool:
+async def _retire(kubeconfig: Path | None, namespace: str, limits: RetirementLimits) -> bool:
     credentials = await load_credentials(kubeconfig)
     async with KubeClient(credentials, request_seconds=15.0) as client:
         return await Retirement(client, namespace, clock=time.time, monotonic=time.monotonic, limits=limits).run()

@@ -1,6 +1,6 @@
-"""Says in every status that nobody renews it any longer, once cachemon is uninstalled and its objects stay.
+"""Marks every status as no longer renewed, when cachemon is uninstalled and its objects stay.
 
-Run when operator and agents have gone: while one runs, it would write over this.
+Run it when operator and agents have ended: a running one would overwrite the mark.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from cachemon.model.errors import (
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
-__all__ = ["Limits", "RetireClient", "Retirement", "retired_status"]
+__all__ = ["RetireClient", "Retirement", "RetirementLimits", "retired_status"]
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ _PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/c
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
 _REFUSED_AT_MOST = 3
-"""So often an object is tried that the API server answers for and does not take: one must not hold up the rest."""
+"""Tries per object that the API server refuses, so that one does not delay the rest."""
 
 
 class RetireClient(Protocol):
-    """What is needed of `cachemon.kube.client.KubeClient`."""
+    """The part of `cachemon.kube.client.KubeClient` that retirement uses."""
 
     async def list(
         self,
@@ -68,11 +68,11 @@ class RetireClient(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How long it works, and how hard.
+class RetirementLimits:
+    """Times and parallel writes of a retirement.
 
     Attributes:
-        wait_seconds: how long to wait for the pods of operator and agents to go. A pod on a node that is dead stays.
+        wait_seconds: how long to wait for the pods of operator and agents to end. A pod on a dead node stays.
         deadline_seconds: when to give up, from the start.
         pause_seconds: between two tries.
         parallel: writes at a time.
@@ -85,9 +85,9 @@ class Limits:
 
 
 def retired_status(resource: Resource, obj: Mapping[str, Any], now: str) -> dict[str, Any] | None:
-    """What to apply to the status of an object; None when it says so already.
+    """The status to apply to an object; None when it is marked already.
 
-    All that the operator wrote stays as it is, but for `Ready`; the agent's figures are not touched.
+    All that the operator wrote stays, except `Ready`. The agent's figures are not touched.
 
     Args:
         resource: GROUPS, NODES or POLICIES.
@@ -139,7 +139,7 @@ class Retirement:
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
-        limits: Limits = Limits(),
+        limits: RetirementLimits = RetirementLimits(),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
@@ -152,21 +152,21 @@ class Retirement:
         self._refusals: Counter[tuple[Resource, ObjectName]] = Counter()
 
     async def run(self) -> bool:
-        """Mark every object, again and again until all are or time is up.
+        """Mark every object; repeat until all are marked or time is up.
 
         Returns:
-            Whether every object says now that nobody renews it, but for those that the API server does not take.
+            Whether every object is marked now, except those that the API server refuses.
         """
-        await self._wait_for_the_programs_to_end()
+        await self._wait_for_pods()
         while True:
             failures = [
                 failure for resource in (GROUPS, NODES, POLICIES) for failure in await self._mark_all(resource)
             ]
             if not failures:
-                log.info("all objects say that cachemon was uninstalled, but for those named above")
+                log.info("all objects are marked as Uninstalled, except those named above")
                 return True
             if self._elapsed + self._limits.pause_seconds >= self._limits.deadline_seconds:
-                log.error("not marked in time, %d: %s", len(failures), "; ".join(failures[:_NAMED_AT_MOST]))
+                log.error("%d not marked in time: %s", len(failures), "; ".join(failures[:_NAMED_AT_MOST]))
                 return False
             await self._sleep(self._limits.pause_seconds)
 
@@ -174,23 +174,23 @@ class Retirement:
     def _elapsed(self) -> float:
         return self._monotonic() - self._began
 
-    async def _wait_for_the_programs_to_end(self) -> None:
+    async def _wait_for_pods(self) -> None:
         while self._elapsed < self._limits.wait_seconds:
             try:
                 pods = (
                     await self._client.list(PODS, _PROGRAMS, self._namespace, keep=name_of, metadata_only=True)
                 ).items
             except KubeError as err:
-                log.warning("looking for the pods of operator and agents: %s", err)
+                log.warning("listing the pods of operator and agents: %s", err)
             else:
                 if not pods:
                     return
-                log.info("%d pods of operator and agents have not ended yet", len(pods))
+                log.info("waiting for %d pods of operator and agents to end", len(pods))
             await self._sleep(self._limits.pause_seconds)
-        log.warning("pods of operator or agents are still there after %g s; going on", self._elapsed)
+        log.warning("pods of operator or agents still run after %g s; marking objects now", self._elapsed)
 
     async def _mark_all(self, resource: Resource) -> list[str]:
-        """Mark what is not marked; the failures, for people."""
+        """Mark what is not marked yet; answers the failures, for people."""
 
         def keep(obj: dict[str, Any]) -> dict[str, Any]:
             return {"name": name_of(obj), "status": retired_status(resource, obj, self._now)}
@@ -198,7 +198,7 @@ class Retirement:
         try:
             found = (await self._client.list(resource, keep=keep)).items
         except KubeNotFoundError:
-            return []  # the kind has gone, and its objects with it
+            return []  # the CRD was deleted, and its objects with it
         except KubeError as err:
             return [f"listing {resource.plural}: {err}"]
         waiting = [
@@ -216,7 +216,7 @@ class Retirement:
         return failures
 
     async def _mark(self, resource: Resource, name: ObjectName, status: Mapping[str, Any]) -> str:
-        """Why it failed; empty when it is done."""
+        """Mark one object; answers why that failed, or an empty text."""
         try:
             await self._client.send_status(resource, name, status, field_manager=OPERATOR_FIELD_MANAGER)
         except KubeNotFoundError:
@@ -228,7 +228,7 @@ class Retirement:
             self._refusals[resource, name] += 1
             if self._refusals[resource, name] < _REFUSED_AT_MOST:
                 return f"{resource.kind} {name}: {err}"
-            log.warning("%s %s stays as it is: %s", resource.kind, name, err)
+            log.warning("%s %s is not marked: %s", resource.kind, name, err)
         except KubeError as err:
             return f"{resource.kind} {name}: {err}"
         return ""

@@ -1,8 +1,8 @@
-"""What to do about a group that a policy wants, or wanted, and what to say of the policy. Pure.
+"""What to do about a group that a policy wants, or wanted, and what the policy's status says. Pure.
 
-A group is a policy's when it carries the policy's label and the name that this policy gives to this VMI's group.
-Any other is a person's: a copy of a stamped group under a name of its own, a group whose label somebody took away,
-a group that happens to have the name. It is never touched.
+A group is a policy's when it has the policy's label and the name that this policy gives to this VMI's group. Any
+other group is a person's, and is never touched: a copy of a stamped group under another name, a group whose label
+somebody removed, or a group that has the name by chance.
 """
 
 from collections import Counter
@@ -21,13 +21,13 @@ from cachemon.model.stamps import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
 __all__ = [
-    "Standing",
+    "StampState",
     "StoredPolicy",
-    "Wish",
+    "WantedGroup",
     "decide_policy",
     "parse_stored_policy",
     "stamp_of",
-    "standing_of",
+    "stamp_state",
 ]
 
 _POLICY_REST_SECONDS = 2.0
@@ -39,7 +39,7 @@ _LONGEST_QUOTE = 2000
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """A CacheMonitorPolicy as the API server has it: what it wants, its status, and what an Event names it by."""
+    """A CacheMonitorPolicy as the API server has it: its spec, its status, and what an Event names it by."""
 
     policy: CacheMonitorPolicy
     status: Mapping[str, Any]
@@ -48,20 +48,20 @@ class StoredPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A policy wants a group for a VMI."""
+class WantedGroup:
+    """A group that a policy wants for a VMI."""
 
     policy: CacheMonitorPolicy
     vmi: Vmi
 
 
-class Standing(Enum):
-    """How a group that is wished for stands."""
+class StampState(Enum):
+    """How the object that has the name of a wanted group compares with it."""
 
     MISSING = auto()
     OUTDATED = auto()
     CURRENT = auto()
-    TAKEN = auto()
+    NAME_TAKEN = auto()
 
 
 def parse_stored_policy(obj: Mapping[str, Any]) -> StoredPolicy:
@@ -72,65 +72,65 @@ def parse_stored_policy(obj: Mapping[str, Any]) -> StoredPolicy:
     )
 
 
-def standing_of(stored: StoredGroup | None, wish: Wish) -> Standing:
-    """How a wish stands, given the object that has its name now.
+def stamp_state(stored: StoredGroup | None, wanted: WantedGroup) -> StampState:
+    """Compare a wanted group with the object that has its name now.
 
-    A VM that was restarted has a new VMI under the old name: its group has to get the new one as its owner, before
-    the garbage collector takes it for the old one's.
+    A VM that was restarted has a new VMI under the old name. Its group has to get the new one as its owner, before
+    the garbage collector deletes it with the old one.
     """
     if stored is None:
-        return Standing.MISSING
-    if stored.policy != wish.policy.name:
-        return Standing.TAKEN
-    group, template = stored.group, wish.policy.template
-    as_wanted = (
-        wish.vmi.uid in stored.owner_uids
+        return StampState.MISSING
+    if stored.policy != wanted.policy.name:
+        return StampState.NAME_TAKEN
+    group, template = stored.group, wanted.policy.template
+    is_current = (
+        wanted.vmi.uid in stored.owner_uids
         and stored.digest == template.digest
         and group.priority == template.priority
         and group.status_period_seconds == template.status_period_seconds
     )
-    return Standing.CURRENT if as_wanted else Standing.OUTDATED
+    return StampState.CURRENT if is_current else StampState.OUTDATED
 
 
-def stamp_of(stored: StoredGroup | None, wish: Wish | None) -> Apply | Delete | None:
+def stamp_of(stored: StoredGroup | None, wanted: WantedGroup | None) -> Apply | Delete | None:
     """What to do about an object.
 
     Args:
         stored: the object, or None while there is none of its name.
-        wish: who wants it, or None.
+        wanted: the group that a policy wants under this name, or None.
     """
-    if wish is None:
+    if wanted is None:
         if stored is None or not stored.policy or stored.is_ending:
             return None
         return Delete(stored.group.uid)
-    standing = standing_of(stored, wish)
-    if standing is Standing.OUTDATED or (standing is Standing.MISSING and not wish.vmi.is_ending):
-        return Apply(_render_group(wish))
+    state = stamp_state(stored, wanted)
+    if state is StampState.OUTDATED or (state is StampState.MISSING and not wanted.vmi.is_ending):
+        return Apply(_render_group(wanted))
     return None
 
 
 def decide_policy(
-    stored: StoredPolicy, standings: Mapping[ObjectName, Standing], refusals: Mapping[ObjectName, str], now: float
+    stored: StoredPolicy, states: Mapping[ObjectName, StampState], refusals: Mapping[ObjectName, str], now: float
 ) -> Decision:
     """What to write about a policy.
 
     Args:
         stored: the policy.
-        standings: of all groups that it wants.
-        refusals: what the API server said of those that it did not let us write.
+        states: of all groups that it wants.
+        refusals: the API server's messages about groups that it refused.
         now: seconds since the epoch.
     """
     policy = stored.policy
     ready = render_condition(
-        _judge(policy, standings, refusals),
+        _judge(policy, states, refusals),
         before=stored.status.get("conditions"),
         generation=policy.generation,
         now=format_time(now),
     )
     status = {
         "observedGeneration": policy.generation,
-        "matchingVMIs": len(standings),
-        "groups": sum(standing is Standing.CURRENT for standing in standings.values()),
+        "matchingVMIs": len(states),
+        "groups": sum(state is StampState.CURRENT for state in states.values()),
         "conditions": [ready],
     }
     return Decision(
@@ -144,28 +144,28 @@ def decide_policy(
 
 
 def _judge(
-    policy: CacheMonitorPolicy, standings: Mapping[ObjectName, Standing], refusals: Mapping[ObjectName, str]
+    policy: CacheMonitorPolicy, states: Mapping[ObjectName, StampState], refusals: Mapping[ObjectName, str]
 ) -> Condition:
-    if not standings:
-        message = "no VirtualMachineInstance matches now; one that does gets its group at once"
+    if not states:
+        message = "no VirtualMachineInstance matches now; one that matches later gets its group at once"
         return Condition(READY, "True", Reason.NO_VMI_MATCHES, message)
-    tally = Counter(standings.values())
-    if taken := sorted(str(name) for name, standing in standings.items() if standing is Standing.TAKEN):
+    tally = Counter(states.values())
+    if taken := sorted(str(name) for name, state in states.items() if state is StampState.NAME_TAKEN):
         message = (
-            f"{len(taken)} of {len(standings)} groups can't be stamped: there is a CacheMonitorGroup of that name "
-            f"without the label {POLICY_LABEL}={policy.name}, and it is left alone; delete or rename {_some(taken)}"
+            f"{len(taken)} of {len(states)} groups are not made: a CacheMonitorGroup has the name, but not the label "
+            f"{POLICY_LABEL}={policy.name}, and is left alone; delete, or recreate under another name: {_some(taken)}"
         )
         return Condition(READY, "False", Reason.NAME_TAKEN, message)
     if refused := sorted(str(name) for name in refusals):
-        words = min(refusals.items())[1][:_LONGEST_QUOTE]
+        answer = min(refusals.items())[1][:_LONGEST_QUOTE]
         message = (
-            f"the API server does not take {len(refused)} of {len(standings)} groups, which is tried again: "
-            f"{_some(refused)}; it says: {words}"
+            f"the API server refuses {len(refused)} of {len(states)} groups, and the operator retries: "
+            f"{_some(refused)}; the answer: {answer}"
         )
         return Condition(READY, "False", Reason.GROUPS_REFUSED, message)
-    if tally[Standing.CURRENT] < len(standings):
+    if tally[StampState.CURRENT] < len(states):
         message = (
-            f"{tally[Standing.CURRENT]} of {len(standings)} groups are as the template says, the others are being "
+            f"{tally[StampState.CURRENT]} of {len(states)} groups match the template, the others are being "
             "written; if it stays so, look at the operator's log"
         )
         return Condition(READY, "False", Reason.STAMPING, message)
@@ -177,22 +177,22 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names[:_NAMED_AT_MOST]) + (", ..." if names[_NAMED_AT_MOST:] else "")
 
 
-def _render_group(wish: Wish) -> dict[str, Any]:
+def _render_group(wanted: WantedGroup) -> dict[str, Any]:
     """The group for a server-side apply.
 
-    The owner is no controller: that would forbid another one, and nobody looks for it. Nor does it block the VMI's
-    deletion.
+    The owner is not the controller: that would forbid another one, and nothing needs it. Nor does the group block
+    the VMI's deletion.
     """
-    vmi = wish.vmi
+    vmi = wanted.vmi
     owner = {"apiVersion": VMIS.api_version, "kind": VMIS.kind, "name": vmi.name.name, "uid": vmi.uid}
     return {
         "apiVersion": API_VERSION,
         "kind": GROUPS.kind,
         "metadata": {
-            "name": stamped_name(vmi.name.name, wish.policy.name),
+            "name": stamped_name(vmi.name.name, wanted.policy.name),
             "namespace": vmi.name.namespace,
-            "labels": {POLICY_LABEL: wish.policy.name},
+            "labels": {POLICY_LABEL: wanted.policy.name},
             "ownerReferences": [owner],
         },
-        "spec": wish.policy.template.spec(vmi.name.name),
+        "spec": wanted.policy.template.spec(vmi.name.name),
     }

@@ -1,173 +1,137 @@
-"""What the operator knows: VMIs, launcher pods, groups, node agents, policies and namespaces, by name. No I/O."""
+"""What the operator knows, what it decides by that, and which names it has to decide again. No I/O."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cachemon.controller.collection import Change, Collection, Entry, Index
-from cachemon.controller.decision import Decision, Delete, StoredGroup, decide, parse_stored_group
-from cachemon.controller.fair_queue import FairQueue
-from cachemon.controller.node_agent import NodeAgent, parse_node_agent
-from cachemon.controller.report_times import Moment, Report, Sighting, see
-from cachemon.controller.stamping import (
-    Standing,
-    StoredPolicy,
-    decide_policy,
-    parse_stored_policy,
-    stamp_of,
-    standing_of,
-)
-from cachemon.controller.vmi import LauncherPod, Vmi, parse_labels, parse_pod, parse_vmi
-from cachemon.controller.wanted_groups import Roster
-from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
+from cachemon.controller.cluster_objects import ClusterObjects, owners_of
+from cachemon.controller.collection import Change, Entry
+from cachemon.controller.decision import Decision, Delete, StoredGroup, decide
+from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.report_times import LatestReports, Moment
+from cachemon.controller.stamping import StampState, StoredPolicy, decide_policy, stamp_of, stamp_state
+from cachemon.controller.vmi import LauncherPod, Vmi
+from cachemon.controller.wanted_groups import WantedGroups
+from cachemon.controller.work_queue import WorkQueue
+from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, VMIS, ObjectName, Resource
 
-__all__ = ["Change", "Collection", "Store"]
+__all__ = ["Store"]
 
 
 class Store:
-    """All of it, and which groups and policies have to be looked at again.
+    """The objects of the cluster, and the names that have to be decided again.
 
-    A name stands for all that there is to write about an object: whether it should be, and its status. Names
+    A name stands for all that there is to write about an object: whether it should exist, and its status. Names
     without a namespace are policies', the others groups'.
 
     Args:
         clock: both clocks.
-        queue: takes the names that have to be looked at.
+        queue: gets the names to decide.
 
     Attributes:
         queue: those names.
-        groups: the CacheMonitorGroups.
-        policies: the CacheMonitorPolicies.
-        on_dirty: called whenever a name has become dirty.
-        on_group: called whenever a group has come, changed or gone.
-        on_policy: the same of a policy.
+        objects: the objects of the cluster.
+        on_group: called whenever a group was added, changed or deleted.
+        on_policy: called whenever a policy was.
     """
 
-    def __init__(self, clock: Callable[[], Moment] = Moment.now, queue: FairQueue | None = None) -> None:
+    def __init__(self, clock: Callable[[], Moment] = Moment.now, queue: WorkQueue | None = None) -> None:
         self._clock = clock
-        self.queue = queue or FairQueue()
-        self.groups = Collection(parse_stored_group, GROUPS.kind)
-        self._vmis = Collection(parse_vmi, VMIS.kind)
-        self._pods = Collection(parse_pod, PODS.kind)
-        self._agents = Collection(parse_node_agent, NODES.kind)
-        self._namespaces = Collection(parse_labels, NAMESPACES.kind)
-        self.policies = Collection(parse_stored_policy, POLICIES.kind)
-        self._collections: Mapping[Resource, Collection[Any]] = {
-            GROUPS: self.groups,
-            VMIS: self._vmis,
-            PODS: self._pods,
-            NODES: self._agents,
-            NAMESPACES: self._namespaces,
-            POLICIES: self.policies,
-        }
-        self._roster = Roster(self.policies, self._namespaces, self._vmis)
-        self._groups_of_vmi = Index()
-        self._groups_on_node = Index()
-        self._pods_of_vmi = Index()
-        self._sightings: dict[tuple[Resource, ObjectName], Sighting] = {}
+        self.queue = queue or WorkQueue()
+        self.objects = ClusterObjects()
+        self._wanted = WantedGroups(self.objects.policies, self.objects.namespaces, self.objects.vmis)
+        self._reports = LatestReports(clock)
         self._refusals: dict[ObjectName, str] = {}
-        self.on_dirty: Callable[[], None] = lambda: None
         self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
         self.on_policy: Callable[[Change[StoredPolicy]], None] = lambda _: None
 
-    @property
-    def aside(self) -> Mapping[str, int]:
-        """How many objects can't be read, by kind; may be asked for from another thread."""
-        return {resource.kind: collection.aside for resource, collection in self._collections.items()}
-
-    def mark(self, names: Iterable[ObjectName], *, backlog: bool = False) -> None:
-        """These have to be looked at; of a namespace's, those of the backlog last."""
-        added = [self.queue.add(name, backlog=backlog) for name in names]
-        if any(added):
-            self.on_dirty()
-
-    def hear(self, resource: Resource, event_type: str | None, obj: Mapping[str, Any]) -> None:
-        """An event of a watch; None is the type of objects from its lists."""
-        collection = self._collections[resource]
+    def apply_event(self, resource: Resource, event_type: str | None, obj: Mapping[str, Any]) -> None:
+        """Take over an event of a watch; the type of an object from its lists is None."""
+        collection = self.objects[resource]
         change = collection.remove(obj) if event_type == "DELETED" else collection.put(obj)
         if change is not None:
             self._follow(resource, change)
 
-    def reader(self, resource: Resource) -> Callable[[Mapping[str, Any]], Entry[Any] | None]:
-        """Makes of an object what is known of it: all that is kept, so that a list need not be kept as a whole."""
-        return self._collections[resource].read
+    def parser(self, resource: Resource) -> Callable[[Mapping[str, Any]], Entry[Any] | None]:
+        """Parses one object of a list, so that the list need not be kept as a whole."""
+        return self.objects[resource].read
 
-    def hear_all(
+    def apply_list(
         self,
         resource: Resource,
         objects: Iterable[Entry[Any] | None],
         resource_version: int,
         served_at: float | None = None,
     ) -> None:
-        """A complete list of a resource, each object as its `reader` has it.
+        """Take over a complete list.
 
         Args:
-            resource: of which.
-            objects: all of them.
+            resource: what was listed.
+            objects: all of them, each as `parser` returns it.
             resource_version: the list's.
             served_at: when the API server answered, seconds since the epoch by its clock; None when unknown.
         """
-        for change in self._collections[resource].replace(objects, resource_version):
+        for change in self.objects[resource].replace(objects, resource_version):
             self._follow(resource, change, listed=True, served_at=served_at)
 
-    def hear_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: int) -> bool:
-        """The names of a complete list of a resource; False when that is of no use, and the objects are needed."""
-        changes = self._collections[resource].retain(names, resource_version)
+    def apply_names(self, resource: Resource, names: Iterable[ObjectName], resource_version: int) -> bool:
+        """Take over the names of a complete list; False when only a list of whole objects helps."""
+        changes = self.objects[resource].retain(names, resource_version)
         for change in changes or ():
             self._follow(resource, change)
         return changes is not None
 
     def note_refusal(self, name: ObjectName, message: str) -> None:
-        """The API server did not let us write the group that a policy wants: its policy has to say so."""
-        policy = self._roster.policy_of(name)
+        """The API server refused a group that a policy wants; the policy's status has to name it."""
+        policy = self._wanted.policy_of(name)
         if policy is not None:
             self._refusals[name] = message
-            self.mark([policy])
+            self.queue.add(policy)
 
     def decide(self, name: ObjectName) -> Decision | None:
-        """What to write about a group or a policy; None when there is no such thing and should be none."""
+        """What to write about a group or a policy; None when it does not exist and should not."""
         moment = self._clock()
         if not name.namespace:
             return self._decide_policy(name, moment.wall)
-        stored = self.groups.get(name)
-        stamp = stamp_of(stored, self._roster.wish(name))
+        stored = self.objects.groups.get(name)
+        stamp = stamp_of(stored, self._wanted.get(name))
         if stored is None or isinstance(stamp, Delete):
             return Decision.of_stamp(stamp) if stamp else None
-        vmi = self._vmis.get(stored.group.vmi)
-        pods = [self._pods.get(pod) for pod in self._pods_of_vmi[stored.group.vmi]]
-        nodes = {pod.node_name for pod in pods if pod is not None}
-        agents = {node: self._agent(ObjectName("", node)) for node in nodes}
+        vmi = stored.group.vmi
+        pods = self.objects.pods_of(vmi)
+        agents = {pod.node_name: self._agent(ObjectName("", pod.node_name)) for pod in pods}
         return decide(
             stored,
-            vmi,
-            [pod for pod in pods if pod is not None],
+            self.objects.vmis.get(vmi),
+            pods,
             {node: agent for node, agent in agents.items() if agent is not None},
             moment,
-            sighting=self._sightings.get((GROUPS, name)),
+            latest=self._reports.get(GROUPS, name),
             stamp=stamp,
         )
 
     def _agent(self, name: ObjectName) -> NodeAgent | None:
-        agent = self._agents.get(name)
-        return agent and agent.seen(self._sightings.get((NODES, name)))
+        agent = self.objects.agents.get(name)
+        return agent and agent.with_latest(self._reports.get(NODES, name))
 
     def _decide_policy(self, name: ObjectName, now: float) -> Decision | None:
-        stored = self.policies.get(name)
+        stored = self.objects.policies.get(name)
         if stored is None:
             return None
-        wishes = {group: self._roster.wish(group) for group in self._roster.of_policy(name)}
-        standings = {group: standing_of(self.groups.get(group), wish) for group, wish in wishes.items() if wish}
-        lacking = (name for name, standing in standings.items() if standing in (Standing.MISSING, Standing.OUTDATED))
-        refusals = {name: self._refusals[name] for name in lacking if name in self._refusals}
-        return decide_policy(stored, standings, refusals, now)
+        wanted = {group: self._wanted.get(group) for group in self._wanted.of_policy(name)}
+        states = {group: stamp_state(self.objects.groups.get(group), item) for group, item in wanted.items() if item}
+        lacking = (group for group, state in states.items() if state in (StampState.MISSING, StampState.OUTDATED))
+        refusals = {group: self._refusals[group] for group in lacking if group in self._refusals}
+        return decide_policy(stored, states, refusals, now)
 
     def _follow(
         self, resource: Resource, change: Change[Any], *, listed: bool = False, served_at: float | None = None
     ) -> None:
-        """Keep the indices, and mark the groups that the change touches."""
+        """Keep the indices, and queue the names that the change concerns."""
         if change.before == change.after:
             return
         if resource in (GROUPS, NODES):
-            self._see(resource, change, listed=listed, served_at=served_at)
+            self._reports.update(resource, change, listed=listed, served_at=served_at)
+        self.objects.index(resource, change)
         if resource == GROUPS:
             self._follow_group(change)
         elif resource == VMIS:
@@ -175,57 +139,49 @@ class Store:
         elif resource == PODS:
             self._follow_pod(change)
         elif resource == NODES:
-            self.mark(self._groups_on_node[change.name.name])
+            self._add(self.objects.groups_on_node[change.name.name])
         elif resource == NAMESPACES:
-            self._restamp(self._roster.follow_namespace(change.name))
+            self._restamp(self._wanted.follow_namespace(change.name))
         else:
             self._follow_policy(change)
 
-    def _see(self, resource: Resource, change: Change[Any], *, listed: bool, served_at: float | None) -> None:
-        key = resource, change.name
-        report = change.after.report if change.after else Report("")
-        sighting = see(self._sightings.get(key), report, self._clock(), listed=listed, served_at=served_at)
-        if sighting is None:
-            self._sightings.pop(key, None)
-        else:
-            self._sightings[key] = sighting
+    def _add(self, names: Iterable[ObjectName]) -> None:
+        for name in names:
+            self.queue.add(name)
 
     def _follow_group(self, change: Change[StoredGroup]) -> None:
         before, after = change.before, change.after
-        self._groups_of_vmi.move(change.name, before and before.group.vmi, after and after.group.vmi)
-        self._groups_on_node.move(change.name, before and before.group.node_name, after and after.group.node_name)
-        policy = self._roster.policy_of(change.name)
+        policy = self._wanted.policy_of(change.name)
         if after is None:
             self.queue.discard(change.name)
         else:
-            self.mark([change.name])
+            self.queue.add(change.name)
         if policy and (before and before.stamp_facts) != (after and after.stamp_facts):
             self._restamp({change.name: policy})
         self.on_group(change)
 
     def _follow_vmi(self, change: Change[Vmi]) -> None:
-        self.mark(self._groups_of_vmi[change.name])
+        self._add(self.objects.groups_of_vmi[change.name])
         if (change.before and change.before.stamp_facts) != (change.after and change.after.stamp_facts):
-            self._restamp(self._roster.follow_vmi(change.name))
+            self._restamp(self._wanted.follow_vmi(change.name))
 
     def _follow_policy(self, change: Change[StoredPolicy]) -> None:
         if (change.before and change.before.policy) != (change.after and change.after.policy):
-            self._restamp(self._roster.follow_policy(change.name))
+            self._restamp(self._wanted.follow_policy(change.name))
         if change.after is None:
             self.queue.discard(change.name)
         else:
-            self.mark([change.name])
+            self.queue.add(change.name)
         self.on_policy(change)
 
+    def _follow_pod(self, change: Change[LauncherPod]) -> None:
+        for owner in owners_of(change):
+            self._add(self.objects.groups_of_vmi[owner])
+
     def _restamp(self, groups: Mapping[ObjectName, ObjectName]) -> None:
-        """These groups, each with the policy that wants it, have to be looked at, and the policies then."""
-        self.mark(groups, backlog=True)
+        """Queue these groups, each with the policy that wants it, and then the policies."""
+        for name in groups:
+            self.queue.add(name, backlog=True)
         for name in self._refusals.keys() & groups.keys():
             del self._refusals[name]  # what was refused is not what will be written
-        self.mark({policy for policy in groups.values() if self.policies.get(policy)})
-
-    def _follow_pod(self, change: Change[LauncherPod]) -> None:
-        owners = [pod and ObjectName(change.name.namespace, pod.vmi_name) for pod in (change.before, change.after)]
-        self._pods_of_vmi.move(change.name, *owners)
-        for owner in owners:
-            self.mark(self._groups_of_vmi[owner])
+        self._add({policy for policy in groups.values() if self.objects.policies.get(policy)})

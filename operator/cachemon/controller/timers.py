@@ -1,4 +1,4 @@
-"""Things that have to be done at a time, by the name of what they concern."""
+"""Names with a time: which times have come. No I/O."""
 
 import heapq
 import math
@@ -9,7 +9,7 @@ __all__ = ["Timers"]
 
 
 class Timers:
-    """One time per name, and which have come."""
+    """One time per name."""
 
     def __init__(self) -> None:
         self._times: dict[ObjectName, float] = {}
@@ -21,7 +21,7 @@ class Timers:
         return self._heap[0][0] if self._heap else math.inf
 
     def set(self, name: ObjectName, when: float | None) -> None:
-        """Replace the name's timer; None for none."""
+        """Replace the name's timer; None removes it."""
         if when is None:
             self._times.pop(name, None)
         elif self._times.get(name) != when:
@@ -29,7 +29,7 @@ class Timers:
             heapq.heappush(self._heap, (when, name))
 
     def pop(self, now: float) -> list[ObjectName]:
-        """The names whose time has come; their timers are gone."""
+        """Remove the timers whose time has come; answers their names."""
         names = []
         while self._heap and self._heap[0][0] <= now:
             when, name = heapq.heappop(self._heap)

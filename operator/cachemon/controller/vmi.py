@@ -1,7 +1,7 @@
-"""What the operator reads of a VMI and of a virt-launcher pod. Both come from outside: odd fields never raise.
+"""VMIs and virt-launcher pods as values. Others write them, so fields that are not valid never raise.
 
 Field names: KubeVirt v1.9.0, staging/src/kubevirt.io/api/core/v1/types.go. `status.activePods` is not read:
-it holds every pod that the VMI controls, the ended ones too (pkg/virt-controller/watch/vmi/lifecycle.go,
+it has every pod that the VMI controls, ended ones included (pkg/virt-controller/watch/vmi/lifecycle.go,
 setActivePods; four entries after three migrations on a real cluster). The pods themselves say more.
 """
 
@@ -18,7 +18,7 @@ from cachemon.model.api import ObjectName
 __all__ = ["LauncherPod", "Migration", "Vmi", "parse_labels", "parse_pod", "parse_vmi"]
 
 MAX_VCPUS = 16384
-"""What the schema of `status.vcpuCount` takes, and libvirt's own limit."""
+"""Maximum of `status.vcpuCount` in the schema, and libvirt's own limit."""
 
 _QUANTITY = re.compile(r"\+?(?P<number>\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?P<suffix>[numkMGTPE]?|[KMGTPE]i)")
 _SCALE = {
@@ -36,9 +36,9 @@ class Migration:
     """The VMI's latest live migration (`status.migrationState`); it stays there after its end.
 
     Attributes:
-        source_pod: name of the pod that gives the guest away.
+        source_pod: name of the pod that the guest leaves.
         target_pod: name of the pod that takes over.
-        target_runs_guest: whether the target's domain runs. On a real cluster that is told up to 8 s (post-copy)
+        target_runs_guest: whether the target's domain runs. On a real cluster this is set up to 8 s (post-copy)
             or 1 s (pre-copy, when the source's QEMU has ended) before `status.nodeName` names the target.
         over: completed or failed; an aborted one is both.
     """
@@ -55,7 +55,7 @@ class Vmi:
 
     Attributes:
         name: namespace and name.
-        uid: metadata.uid; a restarted VM has a new one.
+        uid: metadata.uid; a restarted VM gets a new one.
         phase: status.phase, empty while it has none.
         node_name: status.nodeName, the node that owns the running guest; empty before phase Running.
         vcpu_count: vCPUs that it has now, 0 when that can't be read.
@@ -75,7 +75,7 @@ class Vmi:
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
-        """All of it that policies look at."""
+        """The parts that policies depend on."""
         return self.uid, self.labels, self.is_ending
 
 
@@ -126,7 +126,7 @@ def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
 
 
 def parse_labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
-    """An object's labels. There are thousands of objects with much the same, so each text is kept once."""
+    """An object's labels. Thousands of objects have much the same ones, so each text is kept once."""
     labels = _mapping(_mapping(obj.get("metadata")).get("labels"))
     return {sys.intern(_text(key)): sys.intern(_text(value)) for key, value in labels.items()}
 
@@ -170,7 +170,7 @@ def _controlling_vmi(references: object) -> Mapping[str, Any]:
 
 
 def _vcpu_count(domain: Mapping[str, Any], status: Mapping[str, Any]) -> int:
-    """How many vCPUs KubeVirt gives it: topology, else the CPU limit or request as sockets, else one."""
+    """Number of vCPUs that KubeVirt gives it: topology, else the CPU limit or request as sockets, else one."""
     topology = _product(_mapping(status.get("currentCPUTopology"))) or _product(_mapping(domain.get("cpu")))
     if topology:
         return topology

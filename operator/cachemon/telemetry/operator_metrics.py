@@ -59,9 +59,9 @@ class Metrics:
         """Groups by the status of Ready (`True`, `False`, `Unknown`), counted when asked."""
         self.registry.register(_Groups(ready))
 
-    def show_aside(self, aside: Callable[[], Mapping[str, int]]) -> None:
+    def show_unreadable(self, unreadable: Callable[[], Mapping[str, int]]) -> None:
         """Objects that can't be read, by kind, counted when asked."""
-        self.registry.register(_Aside(aside))
+        self.registry.register(_UnreadableObjects(unreadable))
 
     def prepare(self) -> Callable[[], bytes]:
         """Gives the page of now. It is small, and is made here: groups come and go in this thread."""
@@ -83,9 +83,9 @@ class _Groups(Collector):
         yield family
 
 
-class _Aside(Collector):
-    def __init__(self, aside: Callable[[], Mapping[str, int]]) -> None:
-        self._aside = aside
+class _UnreadableObjects(Collector):
+    def __init__(self, unreadable: Callable[[], Mapping[str, int]]) -> None:
+        self._unreadable = unreadable
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily(
@@ -93,6 +93,6 @@ class _Aside(Collector):
             "Objects that are left out, as they can't be read; the log names them",
             labels=["kind"],
         )
-        for kind, count in sorted(self._aside().items()):
+        for kind, count in sorted(self._unreadable().items()):
             family.add_metric([kind], count)
         yield family

@@ -13,7 +13,7 @@ import pytest
 
 from cachemon.agent.targets import BoundLayout, Departures, is_handing_over, parse_bound_group, targets_of
 from cachemon.controller.decision import decide, parse_stored_group
-from cachemon.controller.report_times import see
+from cachemon.controller.report_times import receive_report
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import CacheMonitorGroup, ObjectName
@@ -172,7 +172,7 @@ class Replay:
     def operate(self, vmi: Vmi, pods: Collection[LauncherPod], now: float) -> None:
         """The operator's decision, written."""
         stored, seen_at = parse_stored_group(self.group), moment(now)
-        decision = decide(stored, vmi, pods, AGENTS, seen_at, sighting=see(None, stored.report, seen_at))
+        decision = decide(stored, vmi, pods, AGENTS, seen_at, latest=receive_report(None, stored.report, seen_at))
         self.withdrawals += decision.withdraw
         if decision.status is not None:
             status = self.group["status"]

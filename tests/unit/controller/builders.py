@@ -6,7 +6,7 @@ from typing import Any
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.report_times import Moment, Report, Sighting
+from cachemon.controller.report_times import AgentReport, LatestReport, Moment
 from cachemon.controller.store import Store
 from cachemon.controller.vmi import LauncherPod, Migration, Vmi
 from cachemon.model.api import API_VERSION, CacheMonitorGroup, ObjectName, Resource
@@ -48,15 +48,15 @@ def moment(offset: float = 0, *, monotonic: float | None = None) -> Moment:
     return Moment(NOW + offset if monotonic is None else monotonic, NOW + offset)
 
 
-def sighting(seen: float = 0, node: str = "a") -> Sighting:
+def latest_report(seen: float = 0, node: str = "a") -> LatestReport:
     """A time of NOW + seen, seen when it was written."""
-    return Sighting(at(seen), node, NOW + seen, NOW + seen)
+    return LatestReport(at(seen), node, NOW + seen, NOW + seen)
 
 
 def agent(seen: float = 0, *, period: int = 60, ready: Status = "True", node: str = "a") -> NodeAgent:
     """A node's agent, heard of at NOW + seen."""
     condition = Condition("Ready", ready, "NotMounted", "mount resctrl")
-    return NodeAgent(Report(at(seen), node_name=node), period, condition, sighting(seen, node))
+    return NodeAgent(AgentReport(at(seen), node_name=node), period, condition, latest_report(seen, node))
 
 
 def condition(kind: str, status: str = "True", reason: str = "AsWanted", since: float = 0) -> Object:
@@ -223,7 +223,7 @@ def node_object(name: str = "a", *, seen: float = 0, ready: str = "True", versio
 
 def in_order(store: Store) -> list[ObjectName]:
     """The names that wait in the store, as they would be taken."""
-    return list(iter(store.queue.take, None))
+    return list(iter(lambda: store.queue.take(0.0), None))
 
 
 def roles(placements: Sequence[Any]) -> list[tuple[str, str]]:
@@ -231,6 +231,6 @@ def roles(placements: Sequence[Any]) -> list[tuple[str, str]]:
     return [(item.pod_uid, item.role) for item in placements]
 
 
-def hear_list(store: Store, resource: Resource, objects: Iterable[dict[str, Any]], version: int) -> None:
+def apply_list(store: Store, resource: Resource, objects: Iterable[dict[str, Any]], version: int) -> None:
     """A complete list, as the relister hands it on."""
-    store.hear_all(resource, [store.reader(resource)(obj) for obj in objects], version)
+    store.apply_list(resource, [store.parser(resource)(obj) for obj in objects], version)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.binding import Binding, bind, find_place
+from cachemon.controller.binding import Binding, bind, locate_vmi
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.report_times import Report
+from cachemon.controller.report_times import AgentReport
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.api import ObjectName
@@ -51,7 +51,7 @@ def test_a_pod_without_a_node_is_no_place() -> None:
 def test_a_vmi_whose_pod_has_ended_does_not_run(phase: str) -> None:
     binding = bound(vmi(), pod("p1", "a", phase=phase))
     assert (binding.node_name, binding.bound.reason) == ("", "VMINotRunning")
-    assert "no virt-launcher pod" in binding.bound.message
+    assert "no running virt-launcher pod" in binding.bound.message
 
 
 def test_of_several_pods_on_the_node_the_newest_live_one_is_active() -> None:
@@ -122,7 +122,7 @@ def test_an_agent_silent_for_three_of_its_periods_is_no_agent() -> None:
 
 
 def test_an_agent_that_never_reported_is_no_agent() -> None:
-    binding = bound(vmi(), pod("p1", "a"), agents={"a": NodeAgent(Report(""), 60, None)})
+    binding = bound(vmi(), pod("p1", "a"), agents={"a": NodeAgent(AgentReport(""), 60, None)})
     assert binding.bound.reason == "NoAgent"
 
 
@@ -171,7 +171,7 @@ VMIS = st.builds(
 def test_at_most_one_pod_is_active_and_at_most_one_other_on_another_node_is_the_target(
     machine: Vmi, pods: list[LauncherPod]
 ) -> None:
-    place = find_place(machine, pods)
+    place = locate_vmi(machine, pods)
     chosen = [item for item in (place.active, place.migration_target) if item is not None]
     assert place.active is not None or place.migration_target is None
     assert len({item.node_name for item in chosen}) == len(chosen) == len(place.placements)
@@ -184,4 +184,4 @@ def test_the_place_does_not_depend_on_the_order_of_the_pods(
 ) -> None:
     shuffled = list(pods)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert find_place(machine, shuffled) == find_place(machine, pods)
+    assert locate_vmi(machine, shuffled) == locate_vmi(machine, pods)

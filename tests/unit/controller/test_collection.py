@@ -17,9 +17,9 @@ from cachemon.controller.vmi import parse_pod, parse_vmi
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from tests.unit.controller.builders import (
     agent,
+    apply_list,
     figures,
     group_object,
-    hear_list,
     moment,
     namespace_object,
     node_object,
@@ -53,7 +53,7 @@ def test_an_object_whose_version_is_no_number_is_left_out_of_its_list_alone(vers
     listed = [group_object("a"), with_version(group_object("odd"), version), group_object("z")]
     changes = groups.replace(map(groups.read, listed), 10)
     assert [change.name.name for change in changes] == ["a", "z"]
-    assert groups.aside == 1
+    assert groups.unreadable == 1
 
 
 def test_what_is_left_out_is_said_once_and_counted_until_it_is_mended_or_gone(
@@ -65,17 +65,17 @@ def test_what_is_left_out_is_said_once_and_counted_until_it_is_mended_or_gone(
         for version in range(2, 5):
             groups.put(with_version(odd, str(version)))
     assert [record.getMessage() for record in caplog.records] == [
-        "CacheMonitorGroup tenant/g is left out, it can't be read (KeyError: 'vmiName'); correct or delete it"
+        "CacheMonitorGroup tenant/g can't be read and is left out: KeyError: 'vmiName'; correct or delete it"
     ]
-    assert groups.aside == 1
+    assert groups.unreadable == 1
     assert groups.put(group_object(version=9))
-    assert groups.aside == 0
+    assert groups.unreadable == 0
     groups.put(with_version(odd, "10"))
     groups.remove(with_version(odd, "11"))
-    assert groups.aside == 0
+    assert groups.unreadable == 0
     groups.put(with_version(odd, "12"))
     groups.replace([], 20)
-    assert groups.aside == 0
+    assert groups.unreadable == 0
 
 
 def test_an_object_that_was_fine_and_makes_no_sense_now_is_as_good_as_gone() -> None:
@@ -93,7 +93,7 @@ def test_an_object_without_a_name_is_none() -> None:
         assert groups.put(odd) is None
         assert groups.remove(odd) is None
     assert groups.replace(map(groups.read, [{"metadata": {}}, group_object()]), 5)
-    assert groups.aside == 0
+    assert groups.unreadable == 0
 
 
 @pytest.mark.parametrize("status", [
@@ -160,13 +160,13 @@ def test_whatever_an_object_says_the_others_of_its_list_are_heard_and_all_are_ju
     for kind, good in OBJECTS.items():
         other = copy.deepcopy(good)
         other["metadata"]["name"] += "-other"
-        hear_list(store, kind, [odd, other] if kind == resource else [good, other], 10)
-    store.hear(resource, "MODIFIED", odd)
+        apply_list(store, kind, [odd, other] if kind == resource else [good, other], 10)
+    store.apply_event(resource, "MODIFIED", odd)
     assert store.decide(ObjectName("tenant", "g-other")) is not None
     assert store.decide(ObjectName("", "gold-other")) is not None
     store.decide(G)
     store.decide(ObjectName("", "gold"))
-    store.hear(resource, "DELETED", odd)
+    store.apply_event(resource, "DELETED", odd)
 
 
 @given(JUNK)

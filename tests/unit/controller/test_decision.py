@@ -1,7 +1,7 @@
 from typing import Any
 
 from cachemon.controller.decision import Decision, decide, parse_stored_group
-from cachemon.controller.report_times import see
+from cachemon.controller.report_times import receive_report
 from cachemon.controller.vmi import Vmi
 from tests.unit.controller.builders import NOW, agent, at, condition, figures, group_object, moment, pod, vmi
 
@@ -12,8 +12,8 @@ def decided(status: dict[str, Any] | None, machine: Vmi | None = None, now: floa
     machine = machine or vmi()
     pods = [pod("p1", "a", vmi_uid=machine.uid)]
     stored = parse_stored_group(group_object(status=status))
-    seen = see(None, stored.report, moment(), listed=True)
-    return decide(stored, machine, pods, AGENTS, moment(now - NOW), sighting=seen)
+    seen = receive_report(None, stored.report, moment(), listed=True)
+    return decide(stored, machine, pods, AGENTS, moment(now - NOW), latest=seen)
 
 
 def written(decision: Decision) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.events import Announcer, State, group_subject, news
+from cachemon.controller.events import EventRecorder, ReadyState, events_between, group_subject
 from cachemon.controller.store import Store
 from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
@@ -37,21 +37,21 @@ class Events:
 
 
 class Story:
-    """An announcer at a store, in virtual time."""
+    """An recorder at a store, in virtual time."""
 
     def __init__(self) -> None:
         self.events = Events()
         self.metrics = Metrics()
         self.wall_ahead = 0.0
-        self.announcer = Announcer(
+        self.recorder = EventRecorder(
             self.events,
             self.metrics,
             instance="pod-1",
             wall_clock=lambda: NOW + virtual_time.time() + self.wall_ahead,
         )
         self.store = Store()
-        self.store.on_group = self.announcer.hear_group
-        self.store.on_policy = self.announcer.hear_policy
+        self.store.on_group = self.recorder.group_changed
+        self.store.on_policy = self.recorder.policy_changed
         self._version = 0
 
     def group(
@@ -72,23 +72,25 @@ class Story:
         obj["metadata"]["namespace"] = namespace
         if uid:
             obj["metadata"]["uid"] = uid
-        self.store.hear(GROUPS, "MODIFIED", obj)
+        self.store.apply_event(GROUPS, "MODIFIED", obj)
 
     def policy(self, status: str, reason: str) -> None:
         """The policy stands so now."""
         self._version += 1
         ready = condition("Ready", status, reason) | {"message": "what to do"}
-        self.store.hear(POLICIES, "MODIFIED", policy_object(version=self._version, status={"conditions": [ready]}))
+        self.store.apply_event(
+            POLICIES, "MODIFIED", policy_object(version=self._version, status={"conditions": [ready]})
+        )
 
     def delete(self) -> None:
         self._version += 1
-        self.store.hear(GROUPS, "DELETED", group_object("g", version=self._version))
+        self.store.apply_event(GROUPS, "DELETED", group_object("g", version=self._version))
 
 
 def play(story: Callable[[Story], Coroutine[Any, Any, None]]) -> Story:
     async def run() -> Story:
         stage = Story()
-        task = asyncio.create_task(stage.announcer.run())
+        task = asyncio.create_task(stage.recorder.run())
         try:
             await story(stage)
         finally:
@@ -260,7 +262,7 @@ def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -
 
 
 STATES = st.builds(
-    State,
+    ReadyState,
     ready=st.sampled_from(["True", "False", "Unknown"]),
     reason=st.sampled_from(["FiguresFresh", "OutOfRMIDs", "VMINotFound"]),
     node_name=st.sampled_from(["", "a", "b"]),
@@ -268,13 +270,15 @@ STATES = st.builds(
 
 
 @given(STATES, STATES)
-def test_there_is_news_exactly_when_the_state_of_a_placed_group_is_another(before: State, after: State) -> None:
+def test_there_is_news_exactly_when_the_state_of_a_placed_group_is_another(
+    before: ReadyState, after: ReadyState
+) -> None:
     status = {"nodeName": after.node_name, "conditions": [condition("Ready", after.ready, after.reason)]}
     now = group_subject(group(status))
     assert now.state == after
     moved = bool(before.node_name and after.node_name) and before.node_name != after.node_name
     judged = (before.ready, before.reason) != (after.ready, after.reason)
-    assert len(tuple(news(before, now))) == moved + judged
+    assert len(tuple(events_between(before, now))) == moved + judged
 
 
 def test_a_namespace_whose_events_hang_holds_up_nobody_elses() -> None:

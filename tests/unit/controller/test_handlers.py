@@ -87,5 +87,5 @@ def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kin
             await handlers[resource.plural](event={"type": kind, "object": obj}, body=obj)
 
     virtual_time.run(feed())
-    assert len(store.groups) == 1
+    assert len(store.objects.groups) == 1
     assert requests == [GROUPS, VMIS] * listed

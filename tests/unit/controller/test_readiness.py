@@ -5,12 +5,12 @@ import pytest
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
-from cachemon.controller.report_times import Sighting
+from cachemon.controller.report_times import LatestReport
 from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.api import ObjectName
-from tests.unit.controller.builders import NOW, agent, figures, group, pod, sighting, vmi
+from tests.unit.controller.builders import NOW, agent, figures, group, latest_report, pod, vmi
 
-SEEN = sighting()
+SEEN = latest_report()
 STALE = NOW + 180 + ALLOWANCE_SECONDS
 
 
@@ -24,9 +24,9 @@ def judged(
     now: float = NOW,
     bound: Binding | None = None,
     *,
-    seen: Sighting | None = SEEN,
+    seen: LatestReport | None = SEEN,
 ) -> tuple[str, str]:
-    ready = judge(group(status), bound or binding(), now, sighting=seen).ready
+    ready = judge(group(status), bound or binding(), now, latest=seen).ready
     return ready.status, ready.reason
 
 
@@ -36,9 +36,7 @@ def test_fresh_figures_of_a_monitored_group_are_ready() -> None:
 
 def test_a_group_that_is_bound_and_has_no_figures_waits_for_its_agent() -> None:
     assert judged(None) == ("False", "WaitingForAgent")
-    assert (
-        judge(group(figures()), binding(), NOW, sighting=SEEN, figures_count=False).ready.reason == "WaitingForAgent"
-    )
+    assert judge(group(figures()), binding(), NOW, latest=SEEN, figures_count=False).ready.reason == "WaitingForAgent"
 
 
 def test_why_it_is_not_monitored_is_why_it_is_not_ready() -> None:
@@ -54,9 +52,9 @@ def test_why_it_is_not_bound_is_why_it_is_not_ready_whatever_the_figures_say() -
 
 
 def test_three_silent_periods_make_it_unknown_at_the_second_that_was_foretold() -> None:
-    readiness = judge(group(figures()), binding(), STALE - 0.1, sighting=SEEN)
+    readiness = judge(group(figures()), binding(), STALE - 0.1, latest=SEEN)
     assert (readiness.ready.status, readiness.changes_at) == ("True", STALE)
-    readiness = judge(group(figures()), binding(), STALE, sighting=SEEN)
+    readiness = judge(group(figures()), binding(), STALE, latest=SEEN)
     assert (readiness.ready.status, readiness.ready.reason) == ("Unknown", "AgentNotReporting")
     assert readiness.changes_at is None
     assert figures()["observedTime"] in readiness.ready.message
@@ -68,7 +66,7 @@ def test_silence_hides_what_the_agent_said_last() -> None:
 
 def test_the_period_is_the_groups_own() -> None:
     assert (
-        judge(group(figures(), period=1), binding(), NOW + 3 + ALLOWANCE_SECONDS, sighting=SEEN).ready.status
+        judge(group(figures(), period=1), binding(), NOW + 3 + ALLOWANCE_SECONDS, latest=SEEN).ready.status
         == "Unknown"
     )
 
@@ -87,17 +85,17 @@ def test_a_condition_without_a_time_is_believed_for_what_it_says() -> None:
 
 def test_a_clock_that_is_off_is_named_and_makes_nothing_old() -> None:
     wrong = "the clock of node `a` is 10 min ahead of the API server's"
-    ready = judge(group(figures()), binding(), NOW, sighting=SEEN, clock_problem=wrong).ready
+    ready = judge(group(figures()), binding(), NOW, latest=SEEN, clock_problem=wrong).ready
     assert (ready.status, ready.reason) == ("True", "FiguresFresh")
     assert ready.message.endswith(wrong)
 
 
 def test_a_period_that_the_agent_had_to_stretch_is_the_one_that_counts() -> None:
     stretched = group(figures() | {"statusPeriodSeconds": 120})
-    readiness = judge(stretched, binding(), NOW + 360, sighting=SEEN)
+    readiness = judge(stretched, binding(), NOW + 360, latest=SEEN)
     assert (readiness.ready.status, readiness.changes_at) == ("True", NOW + 360 + ALLOWANCE_SECONDS)
     assert "every 120 s" in readiness.ready.message
-    silent = judge(stretched, binding(), NOW + 360 + ALLOWANCE_SECONDS, sighting=SEEN)
+    silent = judge(stretched, binding(), NOW + 360 + ALLOWANCE_SECONDS, latest=SEEN)
     assert silent.ready.status == "Unknown"
 
 
@@ -109,4 +107,4 @@ def test_an_agent_can_not_make_its_figures_old_sooner_than_the_spec_says(said: o
 def test_an_agent_is_never_believed_for_longer_than_three_days() -> None:
     lying = group(figures() | {"statusPeriodSeconds": 10**9})
     late = NOW + 3 * 86_400 + ALLOWANCE_SECONDS
-    assert judge(lying, binding(), late, sighting=SEEN).ready.status == "Unknown"
+    assert judge(lying, binding(), late, latest=SEEN).ready.status == "Unknown"

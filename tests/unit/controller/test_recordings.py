@@ -9,15 +9,15 @@ import re
 import pytest
 import yaml
 
-from cachemon.controller.binding import Place, find_place
+from cachemon.controller.binding import VmiLocation, locate_vmi
 from cachemon.controller.vmi import LauncherPod, Vmi, parse_pod, parse_vmi
 from cachemon.model.api import ObjectName
 from tests.unit.recorded import KUBEVIRT, Step, recorded, recording
 
 
-def check(story: list[Step]) -> list[Place]:
+def check(story: list[Step]) -> list[VmiLocation]:
     """The rules that hold at every step; answers the places."""
-    places = [find_place(step.vmi, step.pods) for step in story]
+    places = [locate_vmi(step.vmi, step.pods) for step in story]
     for step, place in zip(story, places, strict=True):
         assert place.active is not None, step
         assert place.active.uid in step.with_qemu, step
@@ -55,7 +55,7 @@ def test_resets_and_pauses_move_nothing() -> None:
             LauncherPod(ObjectName("default", "p"), pod, where, "Running", "", "vm1", uid)
             for pod, where in json.loads(active_pods).items()
         ]
-        place = find_place(Vmi(ObjectName("default", "vm1"), uid, phase, node, 2, None), pods)
+        place = locate_vmi(Vmi(ObjectName("default", "vm1"), uid, phase, node, 2, None), pods)
         assert place.active is not None
         assert (place.active.uid, place.active.node_name) == ("514b34ab-10e8-4c14-ae4a-ca800d5b96c3", "node01")
 
@@ -68,7 +68,7 @@ def test_the_recorded_objects_fit_together() -> None:
     pod = parse_pod(yaml.safe_load((folder / "pod-spin.yaml").read_text())["items"][0])
     assert (vmi.phase, vmi.node_name, vmi.vcpu_count) == ("Running", "node01", 2)
     assert (pod.vmi_uid, pod.vmi_name) == (vmi.uid, vmi.name.name)
-    assert find_place(vmi, [pod]) == Place(pod)
+    assert locate_vmi(vmi, [pod]) == VmiLocation(pod)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_steps_of_a_migration_made_from_the_api_types(step: str, active: str
         LauncherPod(ObjectName("tenant-a", names[uid[-2:]]), uid, node, "Running", uid[-2:], "db-0", vmi.uid)
         for uid, node in obj["status"]["activePods"].items()
     ]
-    place = find_place(vmi, pods)
+    place = locate_vmi(vmi, pods)
     assert place.active is not None
     assert place.active.node_name == active
     assert (place.migration_target.node_name if place.migration_target else "") == target

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.report_times import Report, Sighting, see
+from cachemon.controller.report_times import AgentReport, LatestReport, receive_report
 from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.times import format_time
 from tests.unit.controller.builders import NOW, at, moment
@@ -13,56 +13,58 @@ PERIOD = 60
 LIMIT = 3 * PERIOD + ALLOWANCE_SECONDS
 
 
-def seen(before: Sighting | None, observed: float | str, here: float, *, written: float | None = None) -> Sighting:
+def seen(
+    before: LatestReport | None, observed: float | str, here: float, *, written: float | None = None
+) -> LatestReport:
     """A watch brings a time that the node's clock wrote, `here` seconds from NOW by ours."""
     text = observed if isinstance(observed, str) else at(observed)
-    sighting = see(before, Report(text, None if written is None else NOW + written, "a"), moment(here))
-    assert sighting is not None
-    return sighting
+    latest = receive_report(before, AgentReport(text, None if written is None else NOW + written, "a"), moment(here))
+    assert latest is not None
+    return latest
 
 
-def listed(observed: float, *, written: float | None = None, served: float | None = None) -> Sighting:
+def listed(observed: float, *, written: float | None = None, served: float | None = None) -> LatestReport:
     """What an operator finds that starts at NOW; the server's clock shows `served` seconds from NOW."""
-    report = Report(at(observed), None if written is None else NOW + written, "a")
+    report = AgentReport(at(observed), None if written is None else NOW + written, "a")
     served_at = None if served is None else NOW + served
-    sighting = see(None, report, moment(), listed=True, served_at=served_at)
-    assert sighting is not None
-    return sighting
+    latest = receive_report(None, report, moment(), listed=True, served_at=served_at)
+    assert latest is not None
+    return latest
 
 
 def test_without_a_report_nothing_was_seen() -> None:
-    assert see(None, Report(""), moment()) is None
-    assert see(seen(None, 0, 0), Report(""), moment()) is None
+    assert receive_report(None, AgentReport(""), moment()) is None
+    assert receive_report(seen(None, 0, 0), AgentReport(""), moment()) is None
 
 
 @pytest.mark.parametrize("clock", [-3600, -6, 0, 6, 600, 10**9])
 def test_an_agent_is_silent_some_periods_after_its_last_change_was_seen_whatever_its_clock(clock: int) -> None:
-    sighting = seen(None, clock, 0)
+    latest = seen(None, clock, 0)
     for second in range(PERIOD, 5 * PERIOD, PERIOD):
-        sighting = seen(sighting, clock + second, second)
-        assert sighting.silent_from(PERIOD) == NOW + second + LIMIT
-    assert seen(sighting, clock + 4 * PERIOD, 10**6) == sighting
+        latest = seen(latest, clock + second, second)
+        assert latest.silent_from(PERIOD) == NOW + second + LIMIT
+    assert seen(latest, clock + 4 * PERIOD, 10**6) == latest
 
 
 @pytest.mark.parametrize("jump", [-3600, -PERIOD, 3600])
 def test_a_clock_that_is_set_makes_nothing_old(jump: int) -> None:
-    sighting = seen(seen(None, 0, 0), PERIOD + jump, PERIOD)
-    assert sighting.silent_from(PERIOD) > NOW + PERIOD + PERIOD
+    latest = seen(seen(None, 0, 0), PERIOD + jump, PERIOD)
+    assert latest.silent_from(PERIOD) > NOW + PERIOD + PERIOD
 
 
 @pytest.mark.parametrize(
     "text", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "soon", "2026-13-01T00:00:00Z"]
 )
 def test_a_time_that_makes_no_sense_is_believed_for_its_periods_and_named(text: str) -> None:
-    sighting = seen(seen(seen(None, 0, 0), 1, 1), text, 2, written=2)
-    assert sighting.silent_from(PERIOD) == NOW + 2 + LIMIT
-    assert sighting.clock_problem or text.startswith("0001")
+    latest = seen(seen(seen(None, 0, 0), 1, 1), text, 2, written=2)
+    assert latest.silent_from(PERIOD) == NOW + 2 + LIMIT
+    assert latest.clock_problem or text.startswith("0001")
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.none() | st.floats(0, 4e9))
 def test_no_text_raises(first: str, second: str, written: float | None) -> None:
-    before = see(None, Report(first, written), moment(), listed=True, served_at=written)
-    after = see(before, Report(second, written), moment(1))
+    before = receive_report(None, AgentReport(first, written), moment(), listed=True, served_at=written)
+    after = receive_report(before, AgentReport(second, written), moment(1))
     assert (after is None) == (not second)
 
 
@@ -83,9 +85,9 @@ def test_without_the_servers_word_our_wall_clock_counts_and_the_future_is_now() 
 
 
 def test_a_watch_that_was_cut_off_brings_old_news_as_old() -> None:
-    sighting = seen(seen(None, 0, 0), PERIOD, 1000)
-    assert sighting.since == NOW + PERIOD + ALLOWANCE_SECONDS
-    assert seen(sighting, 1010, 1011).since == NOW + 1011
+    latest = seen(seen(None, 0, 0), PERIOD, 1000)
+    assert latest.since == NOW + PERIOD + ALLOWANCE_SECONDS
+    assert seen(latest, 1010, 1011).since == NOW + 1011
 
 
 def test_news_that_comes_late_by_less_than_the_allowance_is_new() -> None:
@@ -111,17 +113,17 @@ def test_a_little_off_is_right() -> None:
 
 
 def test_what_is_said_of_a_clock_changes_only_with_the_clock() -> None:
-    sighting = seen(None, 60, 0, written=0)
-    said = {sighting.clock_problem}
+    latest = seen(None, 60, 0, written=0)
+    said = {latest.clock_problem}
     for second in range(1, 100):
-        sighting = seen(sighting, 60 + second + second % 3, second, written=second)
-        said.add(sighting.clock_problem)
+        latest = seen(latest, 60 + second + second % 3, second, written=second)
+        said.add(latest.clock_problem)
     assert len(said) == 1
 
 
 def test_another_nodes_clock_is_another() -> None:
-    sighting = seen(None, 600, 0, written=0)
-    moved = see(sighting, Report(at(1), NOW + 1, "b"), moment(1))
+    latest = seen(None, 600, 0, written=0)
+    moved = receive_report(latest, AgentReport(at(1), NOW + 1, "b"), moment(1))
     assert moved is not None
     assert (moved.clock_problem, moved.node_name) == (None, "b")
     assert replace(moved, node_name="a").offsets == (0.0,)
@@ -129,9 +131,9 @@ def test_another_nodes_clock_is_another() -> None:
 
 @given(st.lists(st.tuples(st.integers(-4000, 4000), st.integers(1, 400)), max_size=20))
 def test_it_is_never_from_the_future_nor_older_than_the_report_before(steps: list[tuple[int, int]]) -> None:
-    here, sighting = 0, seen(None, 0, 0)
+    here, latest = 0, seen(None, 0, 0)
     for observed, seconds in steps:
         here += seconds
-        before, sighting = sighting, seen(sighting, format_time(NOW + observed), here)
-        assert sighting.since <= sighting.seen <= NOW + here
-        assert before is sighting or sighting.since >= before.seen
+        before, latest = latest, seen(latest, format_time(NOW + observed), here)
+        assert latest.since <= latest.received_at <= NOW + here
+        assert before is latest or latest.since >= before.received_at

@@ -7,7 +7,7 @@ import pytest
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.main import main
-from cachemon.controller.retirement import Limits, Retirement, retired_status
+from cachemon.controller.retirement import Retirement, RetirementLimits, retired_status
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, PODS, POLICIES, ObjectName, Resource, name_of
 from cachemon.model.errors import (
@@ -151,7 +151,7 @@ class FakeServer:
         if errors := self.failures.get((resource.kind, name)):
             raise errors.pop(0)
 
-    def retire(self, limits: Limits = Limits()) -> bool:  # noqa: B008
+    def retire(self, limits: RetirementLimits = RetirementLimits()) -> bool:  # noqa: B008
         run = Retirement(
             self, "system", clock=lambda: NOW, monotonic=lambda: self.seconds, limits=limits, sleep=self.sleep
         )
@@ -173,7 +173,7 @@ def test_every_object_is_marked() -> None:
 def test_it_waits_for_operator_and_agents_to_end() -> None:
     server = FakeServer()
     server.pods = [3, 1, 0]
-    assert server.retire(Limits(pause_seconds=2.0))
+    assert server.retire(RetirementLimits(pause_seconds=2.0))
     assert server.slept == [2.0, 2.0]
     assert server.marked == 2
 
@@ -181,9 +181,9 @@ def test_it_waits_for_operator_and_agents_to_end() -> None:
 def test_a_pod_that_never_ends_is_waited_for_no_longer_than_it_may(caplog: pytest.LogCaptureFixture) -> None:
     server = FakeServer()
     server.pods = [1]
-    assert server.retire(Limits(wait_seconds=60.0))
+    assert server.retire(RetirementLimits(wait_seconds=60.0))
     assert server.seconds == 60.0
-    assert "still there after 60 s" in caplog.text
+    assert "still run after 60 s" in caplog.text
 
 
 @pytest.mark.parametrize("resource", [PODS, GROUPS, NODES, POLICIES], ids=lambda resource: resource.plural)
@@ -224,14 +224,14 @@ def test_an_object_that_the_server_does_not_take_is_named_and_holds_up_nobody(
     assert server.retire()
     assert server.marked == 20
     assert server.seconds < 10
-    assert "tenant/vm3 stays as it is: etcdserver" in caplog.text
+    assert "tenant/vm3 is not marked: etcdserver" in caplog.text
 
 
 def test_a_server_that_stays_away_is_given_up_in_time(caplog: pytest.LogCaptureFixture) -> None:
     server = FakeServer()
     for resource in (PODS, GROUPS, NODES, POLICIES):
         server.fail(resource, "", *[KubeUnreachableError("away")] * 999)
-    assert not server.retire(Limits(wait_seconds=60.0, deadline_seconds=150.0))
+    assert not server.retire(RetirementLimits(wait_seconds=60.0, deadline_seconds=150.0))
     assert 140 <= server.seconds <= 150
     assert "listing cachemonitorgroups: away" in caplog.text
 

@@ -6,12 +6,12 @@ import pytest
 
 from cachemon.controller.decision import Apply, Decision, Delete, StoredGroup, parse_stored_group
 from cachemon.controller.stamping import (
-    Standing,
-    Wish,
+    StampState,
+    WantedGroup,
     decide_policy,
     parse_stored_policy,
     stamp_of,
-    standing_of,
+    stamp_state,
 )
 from cachemon.model.api import ObjectName
 from cachemon.model.stamps import POLICY_LABEL
@@ -24,8 +24,8 @@ def stored(obj: Object) -> StoredGroup:
     return parse_stored_group(obj)
 
 
-def wish(*, ending: bool = False, **template: Any) -> Wish:
-    return Wish(parse_stored_policy(policy_object(**template)).policy, vmi(is_ending=ending))
+def wish(*, ending: bool = False, **template: Any) -> WantedGroup:
+    return WantedGroup(parse_stored_policy(policy_object(**template)).policy, vmi(is_ending=ending))
 
 
 def applied(action: Apply | Delete | None) -> Object:
@@ -34,9 +34,9 @@ def applied(action: Apply | Delete | None) -> Object:
 
 
 def decided(
-    status: Object | None, *standings: Standing, generation: int = 1, refusals: Mapping[ObjectName, str] = {}
+    status: Object | None, *states: StampState, generation: int = 1, refusals: Mapping[ObjectName, str] = {}
 ) -> Decision:
-    names = {ObjectName("tenant", f"vm{number}.gold"): standing for number, standing in enumerate(standings)}
+    names = {ObjectName("tenant", f"vm{number}.gold"): standing for number, standing in enumerate(states)}
     policy = parse_stored_policy(policy_object(status=status, generation=generation))
     return decide_policy(policy, names, refusals, NOW)
 
@@ -135,11 +135,11 @@ def test_a_persons_group_is_never_touched(obj: Object) -> None:
     assert stored(obj).policy == ""
     assert stamp_of(stored(obj), None) is None
     assert stamp_of(stored(obj), wish()) is None
-    assert standing_of(stored(obj), wish()) is Standing.TAKEN
+    assert stamp_state(stored(obj), wish()) is StampState.NAME_TAKEN
 
 
 def test_a_policy_counts_what_matches_and_what_is_there() -> None:
-    decision = decided(None, Standing.CURRENT, Standing.OUTDATED, Standing.MISSING)
+    decision = decided(None, StampState.CURRENT, StampState.OUTDATED, StampState.MISSING)
     assert decision.status is not None
     assert (decision.status["matchingVMIs"], decision.status["groups"]) == (3, 1)
     assert ready(decision) == ("False", "Stamping")
@@ -147,33 +147,35 @@ def test_a_policy_counts_what_matches_and_what_is_there() -> None:
 
 
 def test_a_policy_is_ready_when_every_vmi_has_its_group_or_none_matches() -> None:
-    assert ready(decided(None, Standing.CURRENT)) == ("True", "GroupsStamped")
+    assert ready(decided(None, StampState.CURRENT)) == ("True", "GroupsStamped")
     assert ready(decided(None)) == ("True", "NoVMIMatches")
 
 
 def test_a_name_that_is_taken_is_reported_with_what_to_do() -> None:
-    decision = decided(None, Standing.CURRENT, *[Standing.TAKEN] * 5)
+    decision = decided(None, StampState.CURRENT, *[StampState.NAME_TAKEN] * 5)
     assert ready(decision) == ("False", "NameTaken")
     assert decision.status is not None
     message = decision.status["conditions"][0]["message"]
-    assert message.endswith("delete or rename `tenant/vm1.gold`, `tenant/vm2.gold`, `tenant/vm3.gold`, ...")
+    assert message.endswith(
+        "delete, or recreate under another name: `tenant/vm1.gold`, `tenant/vm2.gold`, `tenant/vm3.gold`, ..."
+    )
     assert message.startswith("5 of 6 groups")
 
 
 def test_groups_that_the_api_server_refuses_are_reported_with_its_words() -> None:
     refusals = {ObjectName("tenant", f"vm{number}.gold"): "exceeded quota: " + "x" * 5000 for number in range(4)}
-    decision = decided(None, Standing.CURRENT, *[Standing.MISSING] * 4, refusals=refusals)
+    decision = decided(None, StampState.CURRENT, *[StampState.MISSING] * 4, refusals=refusals)
     assert ready(decision) == ("False", "GroupsRefused")
     assert decision.status is not None
     message = decision.status["conditions"][0]["message"]
-    assert message.startswith("the API server does not take 4 of 5 groups")
-    assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold`, ...; it says: exceeded quota" in message
+    assert message.startswith("the API server refuses 4 of 5 groups")
+    assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold`, ...; the answer: exceeded quota" in message
     assert len(message) <= 4096, "the schema's limit"
 
 
 def test_a_policys_status_is_written_when_it_differs_only() -> None:
-    first = decided(None, Standing.CURRENT)
+    first = decided(None, StampState.CURRENT)
     assert first.status is not None
-    assert not decided(dict(first.status), Standing.CURRENT).writes
-    assert decided(dict(first.status), Standing.CURRENT, generation=2).writes
+    assert not decided(dict(first.status), StampState.CURRENT).writes
+    assert decided(dict(first.status), StampState.CURRENT, generation=2).writes
     assert first.status["conditions"][0]["lastTransitionTime"] == at(0)

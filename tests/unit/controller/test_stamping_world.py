@@ -11,8 +11,8 @@ from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, POLICIES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.stamps import POLICY_LABEL
 from tests.unit.controller.builders import (
+    apply_list,
     group_object,
-    hear_list,
     moment,
     namespace_object,
     policy_object,
@@ -47,13 +47,13 @@ class StampingWorld(RuleBasedStateMachine):
         obj["metadata"]["resourceVersion"] = str(self.version)
         event = "MODIFIED" if name_of(obj) in self.objects[resource] else "ADDED"
         self.objects[resource][name_of(obj)] = obj
-        self.store.hear(resource, event, obj)
+        self.store.apply_event(resource, event, obj)
 
     def drop(self, resource: Resource, name: ObjectName) -> None:
         if gone := self.objects[resource].pop(name, None):
             self.version += 1
             gone["metadata"]["resourceVersion"] = str(self.version)
-            self.store.hear(resource, "DELETED", gone)
+            self.store.apply_event(resource, "DELETED", gone)
 
     @rule(name=VMI_NAMES, tier=TIERS)
     def a_vmi_starts_or_starts_anew(self, name: str, tier: str) -> None:
@@ -114,7 +114,7 @@ class StampingWorld(RuleBasedStateMachine):
     def the_operator_starts_anew(self) -> None:
         self.store = Store(moment)
         for resource in (GROUPS, POLICIES, NAMESPACES, VMIS):
-            hear_list(self.store, resource, self.objects[resource].values(), self.version)
+            apply_list(self.store, resource, self.objects[resource].values(), self.version)
 
     @rule(busy=st.booleans())
     def the_operator_is_busy_or_has_time(self, *, busy: bool) -> None:
@@ -122,10 +122,10 @@ class StampingWorld(RuleBasedStateMachine):
 
     def write_all_there_is_to_write(self) -> None:
         for _ in range(1000):
-            name = self.store.queue.take()
+            name = self.store.queue.take(0.0)
             if name is None:
                 break
-            self.store.queue.release(name)
+            self.store.queue.done(name)
             decision = self.store.decide(name)
             match decision and decision.stamp:
                 case Apply(body):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 from tests.unit.controller.builders import (
+    apply_list,
     group_object,
-    hear_list,
     moment,
     namespace_object,
     node_object,
@@ -30,7 +30,7 @@ def settled(*objects: tuple[Resource, Object]) -> Store:
     """A store that knows these, with nothing left to look at."""
     store = Store(moment)
     for resource, obj in objects:
-        store.hear(resource, "ADDED", obj)
+        store.apply_event(resource, "ADDED", obj)
     for name in list(store.queue):
         store.queue.discard(name)
     return store
@@ -51,10 +51,10 @@ def test_whatever_a_decision_rests_on_makes_the_group_dirty() -> None:
     ]
     for resource, obj in news:
         store = settled((GROUPS, group_object(status={"nodeName": "a"})))
-        store.hear(resource, "ADDED", obj)
+        store.apply_event(resource, "ADDED", obj)
         assert list(store.queue) == [G], resource
         store.queue.discard(G)
-        store.hear(resource, "DELETED", obj)
+        store.apply_event(resource, "DELETED", obj)
         assert list(store.queue) == [G], resource
 
 
@@ -62,12 +62,12 @@ def test_a_list_of_names_removes_what_is_not_on_it_unless_that_is_newer_than_the
     store = settled(
         (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
     )
-    assert store.hear_names(VMIS, [], 4)
+    assert store.apply_names(VMIS, [], 4)
     assert decided(store) == ("a", "Placed")
-    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], 6)
+    assert store.apply_names(VMIS, [ObjectName("tenant", "vm")], 6)
     assert decided(store) == ("a", "Placed")
     assert list(store.queue) == []
-    assert store.hear_names(VMIS, [], 6)
+    assert store.apply_names(VMIS, [], 6)
     assert list(store.queue) == [G]
     assert decided(store) == ("", "VMINotFound")
 
@@ -76,18 +76,18 @@ def test_late_news_of_what_a_list_of_names_has_removed_does_not_bring_it_back() 
     store = settled(
         (VMIS, vmi_object(version=5)), (PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object())
     )
-    assert store.hear_names(VMIS, [], 10)
-    store.hear(VMIS, "MODIFIED", vmi_object(version=7))
+    assert store.apply_names(VMIS, [], 10)
+    store.apply_event(VMIS, "MODIFIED", vmi_object(version=7))
     assert decided(store) == ("", "VMINotFound")
-    store.hear(VMIS, "ADDED", vmi_object(version=11))
+    store.apply_event(VMIS, "ADDED", vmi_object(version=11))
     assert decided(store) == ("a", "Placed")
 
 
 def test_what_a_list_of_names_has_and_nobody_told_of_yet_is_heard_of_later() -> None:
     store = settled((PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
-    assert store.hear_names(VMIS, [ObjectName("tenant", "vm")], 10)
+    assert store.apply_names(VMIS, [ObjectName("tenant", "vm")], 10)
     assert decided(store) == ("", "VMINotFound")
-    store.hear(VMIS, "ADDED", vmi_object(version=9))
+    store.apply_event(VMIS, "ADDED", vmi_object(version=9))
     assert decided(store) == ("a", "Placed")
 
 
@@ -96,16 +96,16 @@ def test_a_pod_in_another_namespace_that_says_it_is_the_vmis_is_not_heard() -> N
     before = decided(store)
     forged = pod_object("forged", node="b", age=60, version=9)
     forged["metadata"]["namespace"] = "another-tenant"
-    store.hear(PODS, "ADDED", forged)
+    store.apply_event(PODS, "ADDED", forged)
     assert list(store.queue) == []
     assert decided(store) == before
 
 
 def test_what_it_does_not_rest_on_does_not() -> None:
     store = settled((GROUPS, group_object(status={"nodeName": "a"})))
-    store.hear(VMIS, "ADDED", vmi_object("other"))
-    store.hear(PODS, "ADDED", pod_object("other", vmi_name="other"))
-    store.hear(NODES, "ADDED", node_object("b"))
+    store.apply_event(VMIS, "ADDED", vmi_object("other"))
+    store.apply_event(PODS, "ADDED", pod_object("other", vmi_name="other"))
+    store.apply_event(NODES, "ADDED", node_object("b"))
     assert not store.queue
 
 
@@ -113,64 +113,55 @@ def test_a_change_that_nothing_is_read_of_makes_nothing_dirty() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object()))
     changed = vmi_object(version=2)
     changed["status"]["conditions"] = [{"type": "Ready"}]
-    store.hear(VMIS, "MODIFIED", changed)
+    store.apply_event(VMIS, "MODIFIED", changed)
     assert not store.queue
-
-
-def test_the_first_dirty_group_wakes_the_writer_and_the_same_again_does_not() -> None:
-    store = Store(moment)
-    calls: list[int] = []
-    store.on_dirty = lambda: calls.append(1)
-    store.hear(GROUPS, "ADDED", group_object())
-    store.hear(VMIS, "ADDED", vmi_object(version=2))
-    assert len(calls) == 1
 
 
 def test_a_deleted_group_is_forgotten() -> None:
     store = Store(moment)
-    store.hear(GROUPS, "ADDED", group_object())
-    store.hear(GROUPS, "DELETED", group_object(version=2))
+    store.apply_event(GROUPS, "ADDED", group_object())
+    store.apply_event(GROUPS, "DELETED", group_object(version=2))
     assert not store.queue
     assert store.decide(G) is None
-    store.hear(VMIS, "ADDED", vmi_object())
+    store.apply_event(VMIS, "ADDED", vmi_object())
     assert not store.queue
 
 
 def test_older_news_is_ignored() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object()))
-    store.hear(VMIS, "MODIFIED", vmi_object(phase="Pending", version=4))
-    store.hear(VMIS, "DELETED", vmi_object(version=4))
+    store.apply_event(VMIS, "MODIFIED", vmi_object(phase="Pending", version=4))
+    store.apply_event(VMIS, "DELETED", vmi_object(version=4))
     assert decided(store) == ("a", "NoAgent")
 
 
 def test_an_object_does_not_come_back_by_news_from_before_its_end() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)))
-    store.hear(VMIS, "DELETED", vmi_object(version=7))
-    store.hear(VMIS, "MODIFIED", vmi_object(version=6))
+    store.apply_event(VMIS, "DELETED", vmi_object(version=7))
+    store.apply_event(VMIS, "MODIFIED", vmi_object(version=6))
     assert decided(store) == ("", "VMINotFound")
-    store.hear(VMIS, "ADDED", vmi_object(version=8))
+    store.apply_event(VMIS, "ADDED", vmi_object(version=8))
     assert decided(store) == ("", "VMINotRunning")
 
 
 def test_a_list_removes_what_vanished_unseen_and_keeps_what_came_later() -> None:
     store = settled((GROUPS, group_object()), (VMIS, vmi_object(version=5)), (PODS, pod_object(version=30, node="a")))
-    hear_list(store, VMIS, [], 20)
+    apply_list(store, VMIS, [], 20)
     assert list(store.queue) == [G]
     assert decided(store) == ("", "VMINotFound")
-    hear_list(store, PODS, [], 20)
-    store.hear(VMIS, "MODIFIED", vmi_object(version=19))
+    apply_list(store, PODS, [], 20)
+    store.apply_event(VMIS, "MODIFIED", vmi_object(version=19))
     assert decided(store) == ("", "VMINotFound")
-    store.hear(VMIS, "ADDED", vmi_object(version=21))
+    store.apply_event(VMIS, "ADDED", vmi_object(version=21))
     assert decided(store) == ("a", "NoAgent")
 
 
 def test_a_list_of_an_earlier_history_wins_because_etcd_was_restored() -> None:
     store = settled((GROUPS, group_object(version=900)), (VMIS, vmi_object(version=950)))
-    hear_list(store, VMIS, [], 1000)
-    hear_list(store, VMIS, [vmi_object(version=10)], 20)
+    apply_list(store, VMIS, [], 1000)
+    apply_list(store, VMIS, [vmi_object(version=10)], 20)
     assert decided(store) == ("", "VMINotRunning")
-    store.hear(VMIS, "MODIFIED", vmi_object(phase="Failed", version=30))
-    hear_list(store, VMIS, [], 40)
+    store.apply_event(VMIS, "MODIFIED", vmi_object(phase="Failed", version=30))
+    apply_list(store, VMIS, [], 40)
     assert decided(store) == ("", "VMINotFound")
 
 
@@ -221,7 +212,7 @@ class History:
         store = Store(moment)
         for resource, objects in self.now.items():
             for obj in objects.values():
-                store.hear(resource, "ADDED", obj)
+                store.apply_event(resource, "ADDED", obj)
         return store
 
 
@@ -239,9 +230,9 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
     store = Store(moment)
     for _, (resource, first, second) in sorted(news, key=lambda item: item[0]):
         if isinstance(first, list):
-            hear_list(store, resource, first, second)
+            apply_list(store, resource, first, second)
         else:
-            store.hear(resource, first, second)
+            store.apply_event(resource, first, second)
     truth = history.truth()
     stamps = [ObjectName("tenant", f"{vmi}.{policy}") for vmi in ("vm", "other") for policy in ("gold", "iron")]
     policies = [ObjectName("", "gold"), ObjectName("", "iron")]
@@ -249,8 +240,8 @@ def test_the_decision_does_not_depend_on_the_order_in_which_news_arrives(
         assert store.decide(name) == truth.decide(name)
         if truth.decide(name):
             assert name in store.queue
-    assert len(store.groups) == len(history.now[GROUPS])
-    assert set(store.queue) >= {item.group.name for item in truth.groups.values()}
+    assert len(store.objects.groups) == len(history.now[GROUPS])
+    assert set(store.queue) >= {item.group.name for item in truth.objects.groups.values()}
 
 
 def bytes_of(number: int, **spec: Any) -> int:
@@ -261,7 +252,7 @@ def bytes_of(number: int, **spec: Any) -> int:
     try:
         store = Store(moment)
         for text in texts:
-            store.hear(GROUPS, "ADDED", json.loads(text))
+            store.apply_event(GROUPS, "ADDED", json.loads(text))
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()

@@ -6,7 +6,7 @@ from typing import Any
 from cachemon.controller.decision import Decision, decide, parse_stored_group
 from cachemon.controller.vmi import parse_pod, parse_vmi
 from lab.vms import kubevirt
-from tests.unit.controller.builders import agent, at, figures, group_object, moment, sighting
+from tests.unit.controller.builders import agent, at, figures, group_object, latest_report, moment
 
 Object = dict[str, Any]
 Step = Callable[[Object, str], Object]
@@ -60,7 +60,7 @@ class Story:
             [parse_pod(pod) for pod in self.pods.values()],
             AGENTS,
             moment(self.clock),
-            sighting=None if self.reported_at is None else sighting(self.reported_at),
+            latest=None if self.reported_at is None else latest_report(self.reported_at),
         )
 
     def agent_reports(self) -> None:

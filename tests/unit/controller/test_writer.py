@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cachemon.controller.fair_queue import FairQueue
 from cachemon.controller.store import Store
-from cachemon.controller.writer import Limits, Writer
+from cachemon.controller.work_queue import WorkQueue
+from cachemon.controller.writer import Writer, WriterLimits
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import (
     KubeConflictError,
@@ -36,7 +36,7 @@ from tests.unit.controller.builders import (
 
 Object = dict[str, Any]
 
-USUAL = Limits()
+USUAL = WriterLimits()
 FIGURES = ("observedTime", "summary", "groups")
 
 
@@ -132,12 +132,12 @@ class FakeApi:
 class Bench:
     """A writer on a fake API, in virtual time."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WriterLimits) -> None:
         self.api = FakeApi()
         self.wall_ahead = 0.0
         self.store = Store(
             lambda: moment(virtual_time.time() + self.wall_ahead, monotonic=virtual_time.time()),
-            FairQueue(limits.parallel),
+            WorkQueue(limits.parallel),
         )
         self.metrics = Metrics()
         self.writer = Writer(
@@ -147,31 +147,30 @@ class Bench:
             self.metrics,
             limits=limits,
         )
-        self.store.on_dirty = self.writer.wake
 
     def add_group(self, name: str, **more: Any) -> None:
         obj = group_object(name, **more)
         self.api.objects[ObjectName("tenant", name)] = obj
-        self.store.hear(GROUPS, "ADDED", obj)
+        self.store.apply_event(GROUPS, "ADDED", obj)
 
     def add_vm(self) -> None:
-        self.store.hear(VMIS, "ADDED", vmi_object())
-        self.store.hear(PODS, "ADDED", pod_object())
-        self.store.hear(NODES, "ADDED", node_object())
+        self.store.apply_event(VMIS, "ADDED", vmi_object())
+        self.store.apply_event(PODS, "ADDED", pod_object())
+        self.store.apply_event(NODES, "ADDED", node_object())
 
     def add_policy(self, *vmis: str, **more: Any) -> None:
         obj = policy_object(**more)
         self.api.objects[ObjectName("", "gold")] = obj
-        self.store.hear(NAMESPACES, "ADDED", namespace_object())
+        self.store.apply_event(NAMESPACES, "ADDED", namespace_object())
         for name in vmis:
-            self.store.hear(VMIS, "ADDED", vmi_object(name))
-        self.store.hear(POLICIES, "ADDED", obj)
+            self.store.apply_event(VMIS, "ADDED", vmi_object(name))
+        self.store.apply_event(POLICIES, "ADDED", obj)
 
     def count(self, result: str) -> float:
         return self.metrics.registry.get_sample_value("cachemon_operator_writes_total", {"result": result}) or 0.0
 
 
-def with_writer(story: Callable[[Bench], Coroutine[Any, Any, None]], limits: Limits = USUAL) -> Bench:
+def with_writer(story: Callable[[Bench], Coroutine[Any, Any, None]], limits: WriterLimits = USUAL) -> Bench:
     async def play() -> Bench:
         bench = Bench(limits)
         task = asyncio.create_task(bench.writer.run())
@@ -192,7 +191,7 @@ def test_many_changes_of_one_group_are_one_write() -> None:
         bench.add_group("g")
         bench.add_vm()
         for version in range(2, 50):
-            bench.store.hear(
+            bench.store.apply_event(
                 VMIS, "MODIFIED", vmi_object(version=version, phase=("Running", "Scheduled")[version % 2])
             )
         await bench.api.quiet()
@@ -207,7 +206,7 @@ def test_nothing_is_written_when_nothing_differs() -> None:
     async def story(bench: Bench) -> None:
         bench.add_group("g")
         await bench.api.quiet()
-        bench.store.mark([ObjectName("tenant", "g")])
+        bench.store.queue.add(ObjectName("tenant", "g"))
         bench.add_group("g", version=2000, status=bench.api.objects[ObjectName("tenant", "g")]["status"])
         await bench.api.quiet()
 
@@ -219,7 +218,9 @@ def test_time_alone_makes_a_group_stale_and_that_is_written_once() -> None:
         bench.add_group("g", period=1)
         bench.add_vm()
         await bench.api.quiet()
-        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(2), "cachemon-agent"))
+        bench.store.apply_event(
+            GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(2), "cachemon-agent")
+        )
         await bench.api.quiet()
         assert bench.api.condition("g", "Ready") == "FiguresFresh"
         await asyncio.sleep(20)
@@ -239,10 +240,12 @@ def test_an_unbound_group_loses_its_binding_first_and_its_figures_then() -> None
         bench.add_group("g")
         bench.add_vm()
         await bench.api.quiet()
-        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent"))
+        bench.store.apply_event(
+            GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent")
+        )
         await bench.api.quiet()
         bench.api.writes.clear()
-        bench.store.hear(VMIS, "DELETED", vmi_object(version=2))
+        bench.store.apply_event(VMIS, "DELETED", vmi_object(version=2))
         await bench.api.quiet()
 
     bench = with_writer(story)
@@ -258,11 +261,13 @@ def test_a_replaced_vmi_loses_its_figures_first_and_is_bound_then() -> None:
         bench.add_group("g")
         bench.add_vm()
         await bench.api.quiet()
-        bench.store.hear(GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent"))
+        bench.store.apply_event(
+            GROUPS, "MODIFIED", bench.api.store(ObjectName("tenant", "g"), figures(), "cachemon-agent")
+        )
         await bench.api.quiet()
         bench.api.writes.clear()
-        bench.store.hear(PODS, "MODIFIED", pod_object(vmi_uid="vmi-2", version=2))
-        bench.store.hear(VMIS, "MODIFIED", vmi_object(uid="vmi-2", version=2))
+        bench.store.apply_event(PODS, "MODIFIED", pod_object(vmi_uid="vmi-2", version=2))
+        bench.store.apply_event(VMIS, "MODIFIED", vmi_object(uid="vmi-2", version=2))
         await bench.api.quiet()
 
     bench = with_writer(story)
@@ -317,7 +322,7 @@ def test_one_throttled_write_holds_all_others_back() -> None:
             bench.add_group(f"g{number}")
         await asyncio.sleep(60)
 
-    bench = with_writer(story, Limits(parallel=8, writes_per_second=10.0, burst=10))
+    bench = with_writer(story, WriterLimits(parallel=8, writes_per_second=10.0, burst=10))
     assert len([when for when, _, _ in bench.api.writes if 0.5 < when < 7]) == 0
     assert {bench.api.condition(f"g{number}", "Bound") for number in range(300)} == {"VMINotFound"}
 
@@ -328,7 +333,7 @@ def test_a_group_that_is_gone_is_dropped() -> None:
         bench.add_group("g")
         await bench.api.written.wait()
         gone = bench.api.objects.pop(ObjectName("tenant", "g"))
-        bench.store.hear(GROUPS, "DELETED", gone)
+        bench.store.apply_event(GROUPS, "DELETED", gone)
         await asyncio.sleep(1000)
 
     bench = with_writer(story)
@@ -347,7 +352,7 @@ def test_a_refused_write_rests_whatever_happens_meanwhile(error: KubeError, resu
         bench.add_group("g")
         await bench.api.written.wait()
         await asyncio.sleep(seconds / 2)
-        bench.store.mark([ObjectName("tenant", "g")])
+        bench.store.queue.add(ObjectName("tenant", "g"))
         await asyncio.sleep(seconds)
 
     bench = with_writer(story)
@@ -381,7 +386,7 @@ def test_writes_are_limited_in_number_a_second_and_at_a_time() -> None:
             bench.add_group(f"g{number}")
         await bench.api.quiet()
 
-    bench = with_writer(story, Limits(parallel=8, writes_per_second=40.0, burst=40))
+    bench = with_writer(story, WriterLimits(parallel=8, writes_per_second=40.0, burst=40))
     times = [when for when, _, _ in bench.api.writes]
     assert len(times) == 200
     assert bench.api.most_parallel == 8
@@ -394,7 +399,7 @@ def test_a_change_during_a_write_of_the_same_group_is_written_after_it() -> None
     async def story(bench: Bench) -> None:
         async def slow() -> None:
             bench.api.slow = None
-            bench.store.hear(VMIS, "ADDED", vmi_object(phase="Pending"))
+            bench.store.apply_event(VMIS, "ADDED", vmi_object(phase="Pending"))
             await asyncio.sleep(5)
 
         bench.api.slow = slow
@@ -447,7 +452,7 @@ def test_an_unwanted_group_is_deleted_once() -> None:
         bench.add_policy("vm")
         await bench.api.quiet()
         bench.api.writes.clear()
-        bench.store.hear(POLICIES, "DELETED", policy_object(version=9000))
+        bench.store.apply_event(POLICIES, "DELETED", policy_object(version=9000))
         await asyncio.sleep(100)
 
     bench = with_writer(story)
@@ -460,7 +465,7 @@ def test_a_delete_that_failed_is_tried_again(error: KubeError) -> None:
     async def story(bench: Bench) -> None:
         bench.add_group("vm.gold")
         bench.api.objects[STAMP] = stamped_object(version=5)
-        bench.store.hear(GROUPS, "MODIFIED", stamped_object(version=5))
+        bench.store.apply_event(GROUPS, "MODIFIED", stamped_object(version=5))
         bench.api.errors = [error]
         await asyncio.sleep(60)
 
@@ -471,7 +476,7 @@ def test_a_delete_that_failed_is_tried_again(error: KubeError) -> None:
 
 def test_another_object_of_the_name_is_not_deleted_for_the_one_that_was_meant() -> None:
     async def story(bench: Bench) -> None:
-        bench.store.hear(GROUPS, "ADDED", stamped_object(version=5))
+        bench.store.apply_event(GROUPS, "ADDED", stamped_object(version=5))
         bench.api.objects[STAMP] = stamped_object(version=9)
         bench.api.objects[STAMP]["metadata"]["uid"] = "a new one"
         await asyncio.sleep(1)
@@ -494,14 +499,14 @@ def test_a_stamp_that_is_refused_rests_and_the_group_is_bound_all_the_same() -> 
 
         bench.api.slow = refuse
         changed = policy_object(version=9000, generation=2, priority=9)
-        bench.store.hear(POLICIES, "MODIFIED", changed)
-        bench.store.hear(NODES, "DELETED", node_object(version=2))
+        bench.store.apply_event(POLICIES, "MODIFIED", changed)
+        bench.store.apply_event(NODES, "DELETED", node_object(version=2))
         await asyncio.sleep(30)
         assert bench.api.condition("vm.gold", "Bound") == "NoAgent"
         ready = bench.api.objects[GOLD]["status"]["conditions"][0]
         assert ready["reason"] == "GroupsRefused"
         assert "`tenant/vm.gold`" in ready["message"]
-        assert ready["message"].endswith("it says: quota")
+        assert ready["message"].endswith("the answer: quota")
         assert len([what for _, _, what in bench.api.writes if what.startswith("stamp")]) == 1
         bench.api.slow = None
         await asyncio.sleep(60)
@@ -520,10 +525,10 @@ def test_a_refusal_is_forgotten_when_the_policy_is_edited_or_wants_nothing_any_m
         bench.add_policy("vm")
         await asyncio.sleep(10)
         assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "GroupsRefused"
-        bench.store.hear(POLICIES, "MODIFIED", policy_object(version=9000, generation=2, priority=9))
+        bench.store.apply_event(POLICIES, "MODIFIED", policy_object(version=9000, generation=2, priority=9))
         await asyncio.sleep(10)
         assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "Stamping"
-        bench.store.hear(VMIS, "DELETED", vmi_object(version=9001))
+        bench.store.apply_event(VMIS, "DELETED", vmi_object(version=9001))
         await asyncio.sleep(10)
         assert bench.api.objects[GOLD]["status"]["conditions"][0]["reason"] == "NoVMIMatches"
 
@@ -557,7 +562,7 @@ def add_to(bench: Bench, namespace: str, name: str) -> None:
     obj = group_object(name)
     obj["metadata"]["namespace"] = namespace
     bench.api.objects[ObjectName(namespace, name)] = obj
-    bench.store.hear(GROUPS, "ADDED", obj)
+    bench.store.apply_event(GROUPS, "ADDED", obj)
 
 
 def fails_in(bench: Bench, *namespaces: str, after: float = 0.0) -> None:
@@ -585,7 +590,7 @@ def test_an_object_that_fails_rests_with_growing_pauses_and_nothing_is_listed(
         fails_in(bench, "bad")
         add_to(bench, "bad", "g")
         await asyncio.sleep(3600)
-        bench.store.mark([ObjectName("bad", "g")])
+        bench.store.queue.add(ObjectName("bad", "g"))
 
     bench = with_writer(story)
     times = [when for when, _, _ in bench.api.writes]

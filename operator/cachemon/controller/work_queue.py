@@ -1,0 +1,87 @@
+"""Names to work on, fair by namespace: now, at a time, or after a rest.
+
+client-go's workqueue (k8s.io/client-go util/workqueue) has the same operations. All times are the event loop's.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+from cachemon.controller.fair_queue import FairQueue
+from cachemon.controller.timers import Timers
+from cachemon.daemon.waiting import wait_for
+from cachemon.model.api import ObjectName
+
+__all__ = ["WorkQueue"]
+
+
+class WorkQueue:
+    """Gives out each name once at a time.
+
+    Args:
+        slots: number of names that are worked on at a time.
+    """
+
+    def __init__(self, slots: int = 16) -> None:
+        self._names = FairQueue(slots)
+        self._timers = Timers()
+        self._taken: set[ObjectName] = set()
+        self._resting: set[ObjectName] = set()
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[ObjectName]:
+        """All names that wait, in no particular order."""
+        return iter(self._names)
+
+    def add(self, name: ObjectName, *, backlog: bool = False) -> None:
+        """Queue a name; one of the backlog comes after all others of its namespace."""
+        if self._names.add(name, backlog=backlog):
+            self._changed.set()
+
+    def add_at(self, name: ObjectName, when: float | None) -> None:
+        """Queue a name at a time, instead of any earlier such time; None for never."""
+        self._timers.set(name, when)
+        if when is not None:
+            self._changed.set()
+
+    def discard(self, name: ObjectName) -> None:
+        """Remove a name that waits; its time stays."""
+        self._names.discard(name)
+
+    def rest(self, name: ObjectName, until: float) -> None:
+        """Keep a name back, and queue it at that time."""
+        self._resting.add(name)
+        self.add_at(name, until)
+
+    def take(self, now: float) -> ObjectName | None:
+        """The next name, until it is `done`; None when none may be taken."""
+        for name in self._timers.pop(now):
+            if name in self._resting:
+                self._resting.discard(name)
+                if name not in self._taken:
+                    self._names.release(name)
+            self.add(name)
+        taken = self._names.take()
+        if taken is not None:
+            self._taken.add(taken)
+        return taken
+
+    def done(self, name: ObjectName) -> None:
+        """The work on a taken name has ended."""
+        self._taken.discard(name)
+        if name in self._resting:
+            self._names.rest(name)
+        else:
+            self._names.release(name)
+        self._changed.set()
+
+    def note(self, namespace: str, *, failed: bool) -> None:
+        """How the last work on a namespace's name ended."""
+        self._names.note(namespace, failed=failed)
+
+    async def wait(self) -> None:
+        """Return when `take` may answer another name. Call it right after `take` answered None."""
+        self._changed.clear()
+        await wait_for(self._changed, self._timers.first - asyncio.get_running_loop().time())
