@@ -1,1 +1,1 @@
-"""libvirt's domain XML and connections to its daemons. Knows no resctrl, no QEMU process, no Kubernetes."""
+"""libvirt's domain XML and connections to its daemons. Knows no resctrl, QEMU process or Kubernetes."""

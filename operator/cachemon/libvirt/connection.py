@@ -1,7 +1,7 @@
-"""A connection to libvirt: what it says of domains, and the groups that it keeps for them.
+"""A connection to libvirt: describes domains and writes their groups.
 
-Calls block, as libvirt's do; call them from a thread. libvirt-python gives no thread ids (only raw QMP would, which
-taints the domain): which threads a domain has is read from /proc.
+Calls block, as libvirt's do: make them in a thread. Thread ids come from /proc: libvirt-python gives none, and raw
+QMP taints the domain.
 """
 
 import re
@@ -15,13 +15,13 @@ from typing import Any, Self
 import libvirt
 
 from cachemon.libvirt import event_loop
-from cachemon.libvirt.libvirt_failures import of_a_call, of_opening
+from cachemon.libvirt.libvirt_failures import call_failure, open_failure
 from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.numbers import parse_count
 
-__all__ = ["TWENTY_SECONDS", "Connection", "Domain", "KeepAlive", "open_connection"]
+__all__ = ["TWENTY_SECONDS", "Connection", "DomainDescription", "KeepAlive", "open_connection"]
 
 _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,  # start, stop, migration, define, undefine, crash
@@ -29,17 +29,17 @@ _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE,
 )
 _RUNS = re.compile(rb"<domain\s[^>]*?\bid='[0-9]+'")
-"""How the XML of a domain that runs begins: libvirt gives it an id."""
+"""The start of a running domain's XML: only a running domain has an id."""
 _WITH_SSH = re.compile(r"[a-z0-9]+\+ssh://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """When a daemon that hangs counts as gone: after `tries` silent intervals and one more.
+    """When a daemon that hangs counts as gone: after `tries` + 1 silent intervals.
 
     Attributes:
-        interval_seconds: of silence, before the daemon is asked for a sign of life.
-        tries: how many signs of life may fail to come.
+        interval_seconds: silence before libvirt sends a keep-alive message.
+        tries: keep-alive messages that may stay without an answer.
     """
 
     interval_seconds: int = 5
@@ -50,16 +50,16 @@ TWENTY_SECONDS = KeepAlive()
 
 
 @dataclass(frozen=True, slots=True)
-class Domain:
-    """What libvirt says of a domain at one moment.
+class DomainDescription:
+    """One domain at one moment, as libvirt describes it.
 
     Attributes:
-        name: unique on the host; it can be changed while the domain is not running.
+        name: unique on the host; can change while the domain does not run.
         uuid: lower case with dashes.
-        runs: whether it has a QEMU, be the guest paused.
-        persistent: whether it stays defined when it ends.
-        live_xml: the running domain; None when it does not run.
-        config_xml: what it is started from; None for a transient domain.
+        runs: whether it has a QEMU; a paused guest has one, too.
+        persistent: whether it stays defined after its end.
+        live_xml: of the running domain; None while it does not run.
+        config_xml: of its next start; None for a transient domain.
     """
 
     name: str
@@ -71,16 +71,16 @@ class Domain:
 
 
 class Connection:
-    """An open connection; `open_connection` makes one. It ends with the daemon and does not come back by itself."""
+    """An open connection, made by `open_connection`. It ends with the daemon and does not reconnect."""
 
     def __init__(self, uri: str, virt: Any) -> None:
         self.uri = uri
         self._virt = virt
         self._callbacks: list[int] = []
-        self._tells_of_its_end = False
+        self._has_close_callback = False
 
-    def domains(self) -> tuple[Domain, ...]:
-        """All domains, running or not; one that vanishes meanwhile is left out.
+    def domains(self) -> tuple[DomainDescription, ...]:
+        """All domains, running or not, except those that vanish meanwhile.
 
         Raises:
             LibvirtUnreachableError, LibvirtRefusedError.
@@ -89,23 +89,23 @@ class Connection:
         described = []
         for domain in found:
             with suppress(DomainNotFoundError):
-                described.append(self._described(domain))
+                described.append(self._describe(domain))
         return tuple(described)
 
-    def domain(self, named: str) -> Domain:
-        """One domain, by id, UUID or name; they are tried in this order, as virsh does.
+    def domain(self, named: str) -> DomainDescription:
+        """One domain by id, UUID or name, tried in this order, as in virsh.
 
         Raises:
             DomainNotFoundError, LibvirtUnreachableError, LibvirtRefusedError.
         """
-        return self._described(self._found(named))
+        return self._describe(self._look_up(named))
 
     def write_config(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
-        """Keep these groups in the domain's configuration; it has them from its next start.
+        """Write these groups to the domain's configuration. They apply from its next start.
 
         Args:
             uuid: of the domain.
-            groups: all that it should have; none removes the element.
+            groups: all groups of the domain; without any the element goes.
 
         Raises:
             InvalidInputError: a group is not valid, or two contradict each other.
@@ -115,11 +115,11 @@ class Connection:
         self._write(uuid, groups, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
     def write_live(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
-        """Let these groups be those that the running domain has from its configuration; that stays as it is.
+        """Write these groups to the running domain; its configuration stays as it is.
 
         Args:
             uuid: of the domain.
-            groups: all that it should have; none removes the element.
+            groups: all groups of the domain; without any the element goes.
 
         Raises:
             InvalidInputError, DomainNotFoundError, LibvirtUnreachableError: as above.
@@ -129,46 +129,46 @@ class Connection:
 
     def _write(self, uuid: str, groups: Sequence[MonitoringGroup], affected: int) -> None:
         element = render_metadata(groups) if groups else None
-        domain = self._found(uuid)
+        domain = self._look_up(uuid)
         kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
         self._call(domain.setMetadata, kind, element, KEY, NAMESPACE, affected)
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Have `told` called when domains may have changed, and when the connection has ended. Once for a connection.
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Have `notify` called when domains may have changed and when the connection has ended. Call this once.
 
-        It is called from libvirt's thread, often several times for one change, and must not block or use the
-        connection. No event tells of a vCPU that is plugged or unplugged: QEMU's threads do.
+        libvirt's thread calls `notify`, often several times for one change. It must not block or use the connection.
+        libvirt sends no event when a vCPU is plugged or unplugged: watch QEMU's threads for that.
 
         Raises:
             LibvirtUnreachableError, LibvirtRefusedError.
         """
 
-        def tell(*_: object) -> None:
-            told()
+        def on_event(*_: object) -> None:
+            notify()
 
         for event in _EVENTS:
-            self._callbacks.append(self._call(self._virt.domainEventRegisterAny, None, event, tell, None))
-        self._call(self._virt.registerCloseCallback, tell, None)
-        self._tells_of_its_end = True
+            self._callbacks.append(self._call(self._virt.domainEventRegisterAny, None, event, on_event, None))
+        self._call(self._virt.registerCloseCallback, on_event, None)
+        self._has_close_callback = True
 
     @property
     def is_alive(self) -> bool:
-        """Whether it was not closed and, as far as is known, the daemon is there."""
+        """Whether the connection is open and libvirt believes the daemon alive."""
         try:
             return bool(self._virt.isAlive() == 1)
         except libvirt.libvirtError:
             return False
 
     def close(self) -> None:
-        """End it; nothing is told afterwards. Does nothing the second time."""
+        """End the connection and its notifications. A second call does nothing."""
         for callback in self._callbacks:
             with suppress(libvirt.libvirtError):
                 self._virt.domainEventDeregisterAny(callback)
         self._callbacks.clear()
         with suppress(libvirt.libvirtError):
-            if self._tells_of_its_end:
+            if self._has_close_callback:
                 self._virt.unregisterCloseCallback()
-            self._tells_of_its_end = False
+            self._has_close_callback = False
         with suppress(libvirt.libvirtError):
             self._virt.close()
 
@@ -180,31 +180,31 @@ class Connection:
     ) -> None:
         self.close()
 
-    def _found(self, named: str) -> Any:
-        for look_up, key in self._ways(named):
+    def _look_up(self, named: str) -> Any:
+        for look_up, key in self._lookups(named):
             with suppress(DomainNotFoundError):
                 return self._call(look_up, key)
         raise DomainNotFoundError(
-            f"{self.uri} has no domain {named!r}; those that there are: virsh --connect '{self.uri}' list --all"
+            f"{self.uri} has no domain {named!r}; list its domains: virsh --connect '{self.uri}' list --all"
         )
 
-    def _ways(self, named: str) -> list[tuple[Callable[[Any], Any], int | str]]:
-        ways: list[tuple[Callable[[Any], Any], int | str]] = [(self._virt.lookupByName, named)]
+    def _lookups(self, named: str) -> list[tuple[Callable[[Any], Any], int | str]]:
+        lookups: list[tuple[Callable[[Any], Any], int | str]] = [(self._virt.lookupByName, named)]
         with suppress(ValueError):
-            ways.insert(0, (self._virt.lookupByUUIDString, str(uuid.UUID(named))))
+            lookups.insert(0, (self._virt.lookupByUUIDString, str(uuid.UUID(named))))
         number = parse_count(named)
         if number is not None and number < 2**31:
-            ways.insert(0, (self._virt.lookupByID, number))
-        return ways
+            lookups.insert(0, (self._virt.lookupByID, number))
+        return lookups
 
-    def _described(self, domain: Any) -> Domain:
+    def _describe(self, domain: Any) -> DomainDescription:
         persistent = self._call(domain.isPersistent) == 1
-        # Asked before the configuration: of a domain that starts in between this one call tells both.
+        # Before the configuration: if the domain starts in between, this one call still gives a consistent answer.
         now = self._call(domain.XMLDesc, 0).encode()
         runs = _RUNS.match(now) is not None
         inactive = libvirt.VIR_DOMAIN_XML_INACTIVE
         config = self._call(domain.XMLDesc, inactive).encode() if persistent else None
-        return Domain(
+        return DomainDescription(
             name=domain.name(),
             uuid=domain.UUIDString(),
             runs=runs,
@@ -217,39 +217,39 @@ class Connection:
         try:
             return call(*arguments)
         except libvirt.libvirtError as err:
-            raise of_a_call(self.uri, err) from err
+            raise call_failure(self.uri, err) from err
 
 
 def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive = TWENTY_SECONDS) -> Connection:
-    """Connect to a libvirt daemon; nothing is ever asked on a terminal.
+    """Connect to a libvirt daemon; never prompts on a terminal.
 
-    A daemon that hangs keeps this waiting until it goes on or ends: libvirt knows no time limit here.
+    This waits for a daemon that hangs until it continues or ends: libvirt has no time limit here.
 
     Args:
         uri: as `qemu:///system`, `qemu+ssh://host/system`.
-        read_only: by the socket for everybody, where there is one.
-        keep_alive: when a daemon that hangs later counts as gone; calls that wait for it fail then.
+        read_only: use the read-only socket, where there is one.
+        keep_alive: when a daemon that hangs later counts as gone. Calls that wait for it then fail.
 
     Raises:
         InvalidInputError: the URI is not valid.
-        LibvirtUnreachableError: nobody answers there.
-        LibvirtRefusedError: no right.
+        LibvirtUnreachableError: no daemon answers.
+        LibvirtRefusedError: access is denied.
     """
-    event_loop.run()
+    event_loop.ensure_running()
     opening = libvirt.openReadOnly if read_only else libvirt.open
     try:
-        virt = opening(without_questions(uri))
+        virt = opening(without_prompts(uri))
     except libvirt.libvirtError as err:
-        raise of_opening(uri, err) from err
-    with suppress(libvirt.libvirtError):  # a driver without a daemon has nothing to keep alive
+        raise open_failure(uri, err) from err
+    with suppress(libvirt.libvirtError):  # a driver without a daemon has no keep-alive
         virt.setKeepAlive(keep_alive.interval_seconds, keep_alive.tries)
     return Connection(uri, virt)
 
 
-def without_questions(uri: str) -> str:
-    """The URI with `no_tty=1` where ssh would ask for a password or about a host key (libvirt's uri.html)."""
+def without_prompts(uri: str) -> str:
+    """The URI with `no_tty=1` where ssh would prompt for a password or a host key (libvirt's uri.html)."""
     if not uri.strip():
-        raise InvalidInputError("the URI must not be empty; a host's own is qemu:///system")
+        raise InvalidInputError("the URI must not be empty; for this host use qemu:///system")
     if not _WITH_SSH.match(uri) or "no_tty=" in uri:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}no_tty=1"

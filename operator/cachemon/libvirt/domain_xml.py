@@ -1,8 +1,8 @@
-"""From the XML of a libvirt domain to monitoring groups. Pure: text in, values out.
+"""Read monitoring groups from the XML of a libvirt domain. Pure: text in, values out.
 
-Read are `<monitor>`s in `<cachetune>` (libvirt 4.10) and `<memorytune>` (6.0), and the `<resmongroup>` of the 2018
-RFC, all in `<cputune>`. libvirt keeps cache and memory monitors of the same vCPUs in one mon_group, and cachemon
-gives both figures of every group: they become one monitoring group.
+`<cputune>` holds `<monitor>`s in `<cachetune>` (libvirt 4.10) and `<memorytune>` (6.0), and the `<resmongroup>` of
+the 2018 RFC. Cache and memory monitors of the same vCPUs become one monitoring group: libvirt keeps one mon_group for
+both, and cachemon gives both figures of every group.
 """
 
 from collections.abc import Iterable
@@ -31,16 +31,16 @@ WHOLE_PROCESS_GROUP = MonitoringGroup(
     all_vcpus=True,
     threads=frozenset({ThreadClass.IO_THREAD, ThreadClass.EMULATOR, ThreadClass.VHOST}),
 )
-"""What a tune without `vcpus` monitors: every thread of QEMU."""
+"""The group of a monitor without `vcpus`: every thread of QEMU."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnMonitor:
-    """What libvirt itself monitors.
+    """A monitor of libvirt's own.
 
     Attributes:
-        group: of what; the name is libvirt's id.
-        has_mon_group: whether libvirt makes a mon_group for it. If not, it reads the control group of an allocation.
+        group: its vCPUs; the name is libvirt's id.
+        has_mon_group: whether libvirt makes a mon_group for it, or reads the control group of an allocation.
     """
 
     group: MonitoringGroup
@@ -49,14 +49,14 @@ class OwnMonitor:
 
 @dataclass(frozen=True, slots=True)
 class DomainMonitoring:
-    """What a domain's XML says about monitoring.
+    """The monitoring part of a domain's XML.
 
     Attributes:
         name: of the domain.
         max_vcpus: the number in `<vcpu>`.
-        groups: in the order of the document, the RFC's last.
-        remarks: what was read and has no counterpart.
-        own_monitors: what libvirt monitors by itself while the domain runs with this XML, each set of vCPUs once.
+        groups: in the order of the document; the RFC's come last.
+        remarks: for people, what has no counterpart in cachemon.
+        own_monitors: libvirt's monitors while the domain runs with this XML, each set of vCPUs once.
     """
 
     name: str
@@ -70,16 +70,16 @@ def read_domain(text: bytes) -> DomainMonitoring:
     """The monitoring groups of a domain.
 
     Args:
-        text: what `virsh dumpxml` prints, or a part of it: a `<domain>` with `<name>`, `<vcpu>` and `<cputune>`.
+        text: the output of `virsh dumpxml`, or a `<domain>` with `<name>`, `<vcpu>` and `<cputune>`.
 
     Raises:
-        InvalidInputError: the text is no domain XML, or libvirt (or the RFC) refuses its monitors.
+        InvalidInputError: the text is not a domain's XML, or libvirt (or the RFC) refuses its monitors.
     """
     return monitoring_of(read_document(text))
 
 
 def monitoring_of(domain: etree._Element) -> DomainMonitoring:
-    """The same of a document that was read before."""
+    """The same, from a document that is read already."""
     if domain.tag != "domain":
         raise InvalidInputError(f"the XML must be a <domain>, not a <{domain.tag}>; take it from `virsh dumpxml`")
     name = (domain.findtext("name") or "").strip()
@@ -101,7 +101,7 @@ def monitoring_of(domain: etree._Element) -> DomainMonitoring:
 
 
 def _check_number(domain: etree._Element) -> None:
-    """Every tune and monitor is compared with the others, as libvirt does it, and each has an RMID if it works."""
+    """Limit the work: every tune and monitor is compared with all others, as in libvirt."""
     paths = (*(path for kind in TuneKind for path in (f"cputune/{kind}", f"cputune/{kind}/monitor")), _RESMONGROUP)
     number = sum(len(domain.findall(path)) for path in paths)
     if number > _MOST_ELEMENTS:
@@ -122,7 +122,7 @@ def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
     found = {(group := _group_of(vcpus)).name: group for vcpus in _monitored(rules)}
     for name, vcpus in rules.groups.items():
         same = default_name(str(vcpus))
-        found.pop(same, None)  # a monitor of the same vCPUs: one group, by the name that a person gave
+        found.pop(same, None)  # a monitor of the same vCPUs: keep the name that a person gave
         if name in found:
             raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")
         found[name] = MonitoringGroup(name, vcpus, all_vcpus=False, threads=frozenset())

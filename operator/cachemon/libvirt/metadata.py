@@ -1,7 +1,7 @@
-"""The groups that a domain carries in its `<metadata>`: what `--config` means on a libvirt host. Pure.
+"""The groups in a domain's `<metadata>`, where a libvirt host keeps `--config` groups. Pure.
 
-libvirt keeps an element of a foreign namespace as it is, one for each namespace: through `virsh edit`, `dumpxml` and
-`define`, save and restore, managed save and migration. In the domain's XML it stands as
+libvirt keeps one element of each foreign namespace as it is: through `virsh edit`, `dumpxml` and `define`, save and
+restore, managed save and migration. In the domain's XML it is
 
     <metadata>
       <cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">
@@ -34,13 +34,13 @@ _LONGEST_QUOTE = 128
 
 
 def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
-    """The groups in a domain's metadata, in their order; none where it has no such element.
+    """The groups in a domain's metadata, in their order; none without such an element.
 
     Args:
-        domain_xml: what virDomainGetXMLDesc gives, live or inactive.
+        domain_xml: from virDomainGetXMLDesc, live or inactive.
 
     Raises:
-        InvalidInputError: the text is no XML of a domain, or its groups are not valid.
+        InvalidInputError: the text is not a domain's XML, or its groups are not valid.
     """
     domain = read_document(domain_xml)
     if domain.tag != "domain":
@@ -55,7 +55,7 @@ def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
 
 
 def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
-    """The element as virDomainSetMetadata takes it: without the namespace, which libvirt adds to it.
+    """The element for virDomainSetMetadata, without the namespace: libvirt adds it.
 
     Raises:
         InvalidInputError: a group is not valid, or two contradict each other.
@@ -64,7 +64,7 @@ def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
 
 
 def write_groups(domain: etree._Element, groups: Sequence[MonitoringGroup]) -> etree._Element:
-    """Put groups into the metadata of a document; one that has the name of a new one goes.
+    """Put groups into the metadata of a document. They replace groups of the same names.
 
     Returns:
         The `<metadata>`.
@@ -93,7 +93,7 @@ def write_groups(domain: etree._Element, groups: Sequence[MonitoringGroup]) -> e
 
 
 def _element(groups: Sequence[MonitoringGroup], root: etree._Element) -> etree._Element:
-    """The groups in an element, whose namespace they have."""
+    """Put the groups into an element, with its namespace."""
     for group in groups:
         item = render_group(group)
         element = etree.SubElement(root, etree.QName(etree.QName(root).namespace, _GROUP))
@@ -102,12 +102,12 @@ def _element(groups: Sequence[MonitoringGroup], root: etree._Element) -> etree._
             element.set("vcpus", item["vcpus"])
         if "threads" in item:
             element.set("threads", ",".join(item["threads"]))
-    _parsed(list(root))  # what is written can be read again
+    _parsed(list(root))  # a check: the result must be readable
     return root
 
 
 def take_groups_out(domain: etree._Element, names: Collection[str]) -> None:
-    """Remove groups from the metadata of a document, and with the last one the element.
+    """Remove groups from the metadata of a document, and the element after the last one.
 
     Raises:
         InvalidInputError: as above.
@@ -136,7 +136,7 @@ def _groups(roots: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
     name = etree.QName(roots[0]).localname
     if name != _ROOT:
         raise InvalidInputError(f"the element must be <{KEY}:{_ROOT}>, not <{KEY}:{name}>")
-    elements = [element for element in roots[0] if isinstance(element.tag, str)]  # neither comments nor the like
+    elements = [element for element in roots[0] if isinstance(element.tag, str)]  # no comments
     for element in elements:
         if not _is_ours(element) or etree.QName(element).localname != _GROUP:
             raise InvalidInputError(f"<{KEY}:{_ROOT}> must have nothing but <{KEY}:{_GROUP}>, not <{element.tag}>")
@@ -145,24 +145,24 @@ def _groups(roots: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
 
 def _parsed(elements: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
     if len(elements) > MOST_GROUPS:
-        raise InvalidInputError(f"there are {len(elements)} groups, and at most {MOST_GROUPS} may be")
+        raise InvalidInputError(f"there are {len(elements)} groups, and at most {MOST_GROUPS} are allowed")
     groups = tuple(map(_group, elements))
     names = [group.name for group in groups]
     for name in names:
         if names.count(name) > 1:
-            raise InvalidInputError(f"two groups are called {name!r}")
+            raise InvalidInputError(f"two groups have the name {name!r}")
     return groups
 
 
 def _group(element: etree._Element) -> MonitoringGroup:
-    """One group; what is wrong with it is said with its name."""
+    """Read one group. Errors name it."""
     attributes = {str(name): str(value) for name, value in element.items()}
     name = attributes.get("id")
     called = f"group {(name or attributes.get('vcpus', ''))[:_LONGEST_QUOTE]!r}"
     unknown = sorted(set(attributes) - set(_ATTRIBUTES))
     if unknown:
         raise InvalidInputError(
-            f"{called} has the attribute {unknown[0][:_LONGEST_QUOTE]!r}, and there are {', '.join(_ATTRIBUTES)}"
+            f"{called} has an unknown attribute {unknown[0][:_LONGEST_QUOTE]!r}; known are {', '.join(_ATTRIBUTES)}"
         )
     item: dict[str, Any] = {"name": name, "vcpus": attributes.get("vcpus")}
     if "threads" in attributes:

@@ -1,9 +1,9 @@
 """libvirt's rules for `<cachetune>`, `<memorytune>` and their `<monitor>`s, and the RFC's for `<resmongroup>`. Pure.
 
-Followed: src/conf/domain_conf.c of libvirt 9.0 (virDomainResctrlParseVcpus, virDomainResctrlVcpuMatch,
-virDomainResctrlValidateMonitor, virDomainResctrlMonDefParse) and, where `vcpus` is left out, of 2026 (9328b069), when
-that came to mean the whole QEMU process. The messages are libvirt's and the RFC's, so that they can be looked up.
-What a tune allocates is counted, not checked.
+Source: src/conf/domain_conf.c of libvirt 9.0 (virDomainResctrlParseVcpus, virDomainResctrlVcpuMatch,
+virDomainResctrlValidateMonitor, virDomainResctrlMonDefParse). An absent `vcpus` stands for the whole QEMU process
+since 2026 (9328b069). The messages are libvirt's and the RFC's, so that people find them on the web. Allocations of a
+tune are counted, not checked.
 """
 
 from collections.abc import Iterable
@@ -20,14 +20,14 @@ _CACHE_LEVEL = 3
 
 
 class TuneKind(StrEnum):
-    """The element that monitors stand in."""
+    """The element that contains monitors."""
 
     CACHE = "cachetune"
     MEMORY = "memorytune"
 
 
 class WholeProcess(StrEnum):
-    """What an absent `vcpus` means."""
+    """The value of an absent `vcpus`."""
 
     WHOLE_PROCESS = "whole process"
 
@@ -39,7 +39,7 @@ Vcpus = VcpuSet | WholeProcess
 
 @dataclass(frozen=True, slots=True)
 class MonitorText:
-    """A `<monitor>` as it is written; None for an absent attribute."""
+    """The attributes of a `<monitor>`; None for an absent one."""
 
     vcpus: str | None
     level: str | None
@@ -47,7 +47,7 @@ class MonitorText:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A monitor that the rules let pass."""
+    """A valid monitor."""
 
     kind: TuneKind
     vcpus: Vcpus
@@ -55,7 +55,7 @@ class Monitor:
 
 @dataclass(slots=True)
 class _Resctrl:
-    """What libvirt makes of all tunes of the same vCPUs."""
+    """All tunes of the same vCPUs, which libvirt merges."""
 
     vcpus: Vcpus
     allocations: int = 0
@@ -64,10 +64,10 @@ class _Resctrl:
 
 
 class Resctrls:
-    """The tunes and groups of one domain, taken in one by one in the order of the document, cachetunes first.
+    """The tunes and groups of one domain, added in the order of the document, cachetunes first.
 
     Args:
-        max_vcpus: of the domain: what is above is not looked at.
+        max_vcpus: of the domain; higher vCPU numbers are ignored.
     """
 
     def __init__(self, max_vcpus: int) -> None:
@@ -82,9 +82,9 @@ class Resctrls:
 
     @property
     def mon_groups(self) -> tuple[Vcpus, ...]:
-        """What each mon_group is of that libvirt makes for these monitors, each once.
+        """The vCPUs of each mon_group that libvirt makes for these monitors, each once.
 
-        A monitor of all the vCPUs of a real allocation has none: it reads the control group itself
+        A monitor of all vCPUs of a real allocation has no mon_group: libvirt reads the control group
         (virResctrlMonitorDeterminePath).
         """
         found = (
@@ -96,17 +96,12 @@ class Resctrls:
         return tuple(dict.fromkeys(found))
 
     @property
-    def tunes(self) -> tuple[Vcpus, ...]:
-        """What each set of tunes is of."""
-        return tuple(resctrl.vcpus for resctrl in self._resctrls)
-
-    @property
     def groups(self) -> dict[str, VcpuSet]:
         """The vCPUs of each `<resmongroup>`, by name."""
         return dict(self._groups)
 
     def add_tune(self, kind: TuneKind, vcpus: str | None, allocations: int, monitors: Iterable[MonitorText]) -> None:
-        """Take in a `<cachetune>` or `<memorytune>`.
+        """Add a `<cachetune>` or `<memorytune>`.
 
         Raises:
             InvalidInputError: libvirt would refuse it; the message is libvirt's.
@@ -127,7 +122,7 @@ class Resctrls:
             self._resctrls.append(resctrl)
 
     def add_group(self, vcpus: str | None, name: str | None) -> None:
-        """Take in a `<resmongroup>`; its default name is `vcpus_<list as written>`.
+        """Add a `<resmongroup>`. Its default name is `vcpus_<list as written>`.
 
         Raises:
             InvalidInputError: the RFC refuses it; the message is the RFC's.
@@ -191,9 +186,9 @@ def _check_whole_process(kind: TuneKind, resctrl: _Resctrl) -> None:
 
 
 def _check_monitor(kind: TuneKind, wanted: VcpuSet, resctrl: _Resctrl) -> None:
-    """Monitors of one type differ; those that differ share no vCPU.
+    """Monitors of one type must differ, and different monitors must share no vCPU.
 
-    But beside a real allocation the monitor of all its vCPUs is the control group itself, and may have others below.
+    Exception: the monitor of all vCPUs of a real allocation is the control group, and may have others below it.
     """
     if not wanted:
         raise InvalidInputError("invalid argument: vcpus is empty")

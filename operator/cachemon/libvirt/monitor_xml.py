@@ -1,7 +1,6 @@
-"""From monitoring groups to libvirt's XML: `<monitor>`s, the RFC's `<resmongroup>`, our metadata. Pure.
+"""Write monitoring groups as libvirt's XML: `<monitor>`s, the RFC's `<resmongroup>`, or our metadata. Pure.
 
-What is written is read again by `domain_xml` or `metadata`, so that nothing leaves here which libvirt would refuse or
-change.
+`domain_xml` or `metadata` reads the result again, which finds what libvirt would refuse or change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,40 +23,40 @@ _INDENT = "  "
 
 
 class Form(StrEnum):
-    """How a group is written."""
+    """The kind of XML."""
 
     MONITOR = "monitor"
     RESMONGROUP = "resmongroup"
     METADATA = "metadata"
-    """Says everything of every group, and libvirt leaves it alone."""
+    """Holds every detail of every group. libvirt keeps it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """XML, and what of the groups it does not say."""
+    """XML, and remarks on what it lacks of the groups."""
 
     xml: str
     remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is to be written: vCPUs and name of a group; no vCPUs for the whole process."""
+class _WrittenGroup:
+    """The name and vCPUs of a group to write; no vCPUs for the whole process."""
 
     name: str
     vcpus: VcpuSet
 
 
 def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form) -> Export:
-    """A `<cputune>` or `<metadata>` with the groups, to be put into a domain with `virsh edit`.
+    """A `<cputune>` or `<metadata>` with the groups, for `virsh edit`.
 
     Args:
         groups: of one VM.
-        max_vcpus: of the VM, None where that is not known; needed for a group of all vCPUs.
-        form: how to write them.
+        max_vcpus: of the VM, or None where unknown; a group of all vCPUs needs it.
+        form: the kind of XML.
 
     Raises:
-        InvalidInputError: libvirt can't have these groups, or not together.
+        InvalidInputError: libvirt refuses these groups, or their combination.
     """
     groups = tuple(groups)
     if form is Form.METADATA:
@@ -76,12 +75,12 @@ def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form
 
 
 def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) -> Export:
-    """A domain's XML with its monitors replaced by the groups; what it allocates, and all else, stays.
+    """A domain's XML with the groups in place of its monitors. Allocations and all else stay.
 
-    A group is in the metadata or has a monitor, as a thread can't be in libvirt's mon_group and in ours.
+    A group is in the metadata or has a monitor: a thread can't be in libvirt's mon_group and in ours.
 
     Raises:
-        InvalidInputError: the text is no domain XML, or this domain can't have these groups.
+        InvalidInputError: the text is not a domain's XML, or libvirt refuses these groups.
     """
     domain = read_document(text)
     max_vcpus = monitoring_of(domain).max_vcpus
@@ -100,7 +99,7 @@ def _insert(
 ) -> tuple[str, ...]:
     wanted, remarks = _wanted(groups, max_vcpus, form)
     if not wanted:
-        raise InvalidInputError("; ".join(["there is no group that libvirt could have", *remarks]))
+        raise InvalidInputError("; ".join(["libvirt can monitor none of these groups", *remarks]))
     cputune = _cputune(domain)
     for group in wanted:
         if form is Form.RESMONGROUP:
@@ -115,8 +114,8 @@ def _insert(
 
 def _wanted(
     groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form
-) -> tuple[list[_Wanted], tuple[str, ...]]:
-    found: dict[VcpuSet | int, _Wanted] = {}
+) -> tuple[list[_WrittenGroup], tuple[str, ...]]:
+    found: dict[VcpuSet | int, _WrittenGroup] = {}
     remarks: list[str] = []
     for group in groups:
         whole = _is_whole_process(group, form)
@@ -125,7 +124,7 @@ def _wanted(
             remarks.append(f"group {group.name!r} is left out: libvirt monitors no {names} threads by themselves")
             continue
         if group.all_vcpus and not whole and max_vcpus is None:
-            raise InvalidInputError(f"group {group.name!r} is of all vCPUs, and how many there are is not known")
+            raise InvalidInputError(f"group {group.name!r} is of all vCPUs, and their number is not known")
         vcpus = VcpuSet() if whole else VcpuSet.below(max_vcpus or 0) if group.all_vcpus else group.vcpus
         assert vcpus is not None
         if whole:
@@ -133,9 +132,9 @@ def _wanted(
         elif form is Form.MONITOR and group.name != default_name(str(vcpus)):
             remarks.append(f"group {group.name!r} loses its name: libvirt calls it {default_name(str(vcpus))}")
         if form is Form.MONITOR:
-            found.setdefault(vcpus, _Wanted(group.name, vcpus))
+            found.setdefault(vcpus, _WrittenGroup(group.name, vcpus))
         else:
-            found[len(found)] = _Wanted(group.name, vcpus)
+            found[len(found)] = _WrittenGroup(group.name, vcpus)
     return list(found.values()), tuple(remarks)
 
 
@@ -144,7 +143,7 @@ def _is_whole_process(group: MonitoringGroup, form: Form) -> bool:
 
 
 def _is_left_out(group: MonitoringGroup, form: Form) -> bool:
-    """For libvirt there are no other threads than those of vCPUs, and the whole process."""
+    """Whether libvirt can't monitor it: it knows threads of vCPUs and the whole process alone."""
     return bool(group.threads) and not _is_whole_process(group, form)
 
 
@@ -178,14 +177,14 @@ def _remove(element: etree._Element) -> None:
     parent.remove(element)
 
 
-def _add_resmongroup(cputune: etree._Element, group: _Wanted) -> None:
+def _add_resmongroup(cputune: etree._Element, group: _WrittenGroup) -> None:
     element = etree.SubElement(cputune, "resmongroup", vcpus=str(group.vcpus))
     if group.name != default_name(str(group.vcpus)):
         element.set("id", group.name)
 
 
-def _add_monitor(cputune: etree._Element, kind: TuneKind, group: _Wanted) -> None:
-    """Inside the tune that allocates for these vCPUs, if there is one, else in one of its own."""
+def _add_monitor(cputune: etree._Element, kind: TuneKind, group: _WrittenGroup) -> None:
+    """Add it to the tune that allocates for these vCPUs, or to a tune of its own."""
     home = next((vcpus for vcpus in _tunes(cputune) if group.vcpus and group.vcpus <= vcpus), group.vcpus)
     tune = next((tune for tune in cputune.iterfind(kind) if _vcpus_of(tune) == home), None)
     if tune is None:
@@ -204,27 +203,26 @@ def _tunes(cputune: etree._Element) -> list[VcpuSet]:
 
 
 def _vcpus_of(tune: etree._Element) -> VcpuSet:
-    """None at all for the whole process."""
+    """The vCPUs of a tune; empty for the whole process."""
     text = tune.get("vcpus")
     return VcpuSet() if text is None else parse_bitmap(text)
 
 
-def _check(domain: etree._Element, wanted: Sequence[_Wanted]) -> None:
+def _check(domain: etree._Element, wanted: Sequence[_WrittenGroup]) -> None:
     try:
-        understood = monitoring_of(domain)
+        parsed = monitoring_of(domain)
     except InvalidInputError as err:
         raise InvalidInputError(f"libvirt refuses these groups together: {err}{_overlaps(wanted)}") from err
-    read = {group.vcpus or VcpuSet() for group in understood.groups}
+    read = {group.vcpus or VcpuSet() for group in parsed.groups}
     for group in wanted:
         if group.vcpus not in read:
             raise InvalidInputError(
-                f"group {group.name!r} is of vCPU {group.vcpus.named()}, "
-                f"and the domain has {understood.max_vcpus} vCPUs"
+                f"group {group.name!r} is of vCPU {group.vcpus.named()}, and the domain has {parsed.max_vcpus} vCPUs"
             )
 
 
-def _overlaps(wanted: Sequence[_Wanted]) -> str:
-    """The first two groups that share vCPUs, in words."""
+def _overlaps(wanted: Sequence[_WrittenGroup]) -> str:
+    """Name the first two groups that share vCPUs."""
     for position, one in enumerate(wanted):
         for other in wanted[position + 1 :]:
             if shared := one.vcpus & other.vcpus:

@@ -1,4 +1,4 @@
-"""What the live XML of a domain says of its run: everything that the host's agent goes by. Pure."""
+"""Read the live XML of a domain: all that the host's agent needs of it. Pure."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ class RunningDomain:
         uuid: lower case with dashes.
         name: of the domain.
         number: libvirt's id of this run; None where the XML has none.
-        vcpu_count: vCPUs that are plugged in; 0 where they are not the first ones in a row, or not told.
+        vcpu_count: vCPUs that are plugged in; 0 where unknown, or where they are not the first ones in a row.
         groups: in its metadata.
         own_monitors: what libvirt monitors by itself.
-        problem: what in the XML is not valid, for people; empty when all is. The valid part is there all the same.
+        problem: for people, what in the XML is not valid, or empty. The other fields have the valid part.
     """
 
     uuid: str
@@ -37,7 +37,7 @@ class RunningDomain:
 
 
 def read_running(uuid: str, name: str, live_xml: bytes) -> RunningDomain:
-    """Read the live XML of a domain; whatever stands in it, the answer is a value."""
+    """Read the live XML of a domain. Never raises: `problem` says what is not valid."""
     problems: list[str] = []
     groups: tuple[MonitoringGroup, ...] = ()
     own_monitors: tuple[OwnMonitor, ...] = ()
@@ -56,7 +56,7 @@ def read_running(uuid: str, name: str, live_xml: bytes) -> RunningDomain:
 
 
 def _vcpu_count(domain: etree._Element) -> int:
-    """Of `<vcpu current='2'>4</vcpu>`; `<vcpus>` tells which ones where people plug them one by one."""
+    """From `<vcpu current='2'>4</vcpu>`, or from `<vcpus>` where people plug them one by one."""
     plugged = [vcpu.get("id") for vcpu in domain.iterfind("vcpus/vcpu") if vcpu.get("enabled") == "yes"]
     if plugged:
         in_a_row = {str(number) for number in range(len(plugged))} == set(plugged)

@@ -1,7 +1,7 @@
-"""XML from anywhere, read without doing anything that it says.
+"""Read XML from untrusted sources.
 
-No DTD, so no entities but the five of XML, no files and no network; a bound on the size, and libxml2's own on the
-depth. libvirt writes UTF-8 without a DOCTYPE, so nothing that it writes is refused.
+A document may have no DTD, so there are no entities but XML's five, no files and no network. Its size is limited
+here, its depth by libxml2. libvirt writes UTF-8 without a DOCTYPE, which always passes.
 """
 
 from lxml import etree
@@ -11,17 +11,17 @@ from cachemon.model.errors import InvalidInputError
 __all__ = ["LARGEST_DOCUMENT_BYTES", "read_document"]
 
 LARGEST_DOCUMENT_BYTES = 1024 * 1024
-"""The XML of a domain with hundreds of devices has a tenth of that."""
+"""Ten times the XML of a domain with hundreds of devices."""
 
 
 def read_document(text: bytes) -> etree._Element:
     """The root element of a document.
 
     Raises:
-        InvalidInputError: it is too large, is no UTF-8, has a DOCTYPE, or is not well-formed.
+        InvalidInputError: the text is too large, not UTF-8, not well-formed, or has a DOCTYPE.
     """
     if len(text) > LARGEST_DOCUMENT_BYTES:
-        raise InvalidInputError(f"the XML has {len(text)} bytes; more than {LARGEST_DOCUMENT_BYTES} are not read")
+        raise InvalidInputError(f"the XML has {len(text)} bytes, and at most {LARGEST_DOCUMENT_BYTES} are read")
     try:
         characters = text.decode("utf-8-sig")
     except UnicodeDecodeError as err:
@@ -29,7 +29,7 @@ def read_document(text: bytes) -> etree._Element:
     if "<!DOCTYPE" in characters:
         raise InvalidInputError("the XML must have no <!DOCTYPE>: libvirt writes none, and entities are not read")
     parser = etree.XMLParser(
-        encoding="utf-8",  # whatever the document claims: it was looked at as UTF-8
+        encoding="utf-8",  # checked above, whatever the document declares
         resolve_entities=False,
         load_dtd=False,
         dtd_validation=False,

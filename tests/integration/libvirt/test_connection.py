@@ -11,7 +11,7 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
 
-from cachemon.libvirt.connection import Connection, open_connection, without_questions  # noqa: E402
+from cachemon.libvirt.connection import Connection, open_connection, without_prompts  # noqa: E402
 from cachemon.libvirt.metadata import read_metadata  # noqa: E402
 from cachemon.model.errors import (  # noqa: E402
     DomainNotFoundError,
@@ -149,7 +149,7 @@ def test_no_groups_at_all_leave_no_element_behind_and_other_programs_metadata_al
 
 
 def test_groups_that_are_not_valid_do_not_get_to_libvirt(host: Connection) -> None:
-    with pytest.raises(InvalidInputError, match="two groups are called 'web'"):
+    with pytest.raises(InvalidInputError, match="two groups have the name 'web'"):
         host.write_config(host.domain("test").uuid, [WEB, WEB])
 
 
@@ -195,7 +195,7 @@ def test_nothing_works_after_the_end_and_closing_again_does_no_harm(host: Connec
         ("qemu+tcp://127.0.0.1:1/system", LibvirtUnreachableError, "Connection refused"),
         ("qemu+ssh://127.0.0.1:1/system", LibvirtUnreachableError, "ssh"),
         ("qemu+carrier-pigeon:///system", InvalidInputError, "transport in URL not recognised"),
-        ("qemu://[", InvalidInputError, "is no URI"),
+        ("qemu://[", InvalidInputError, "is not a URI"),
         ("", InvalidInputError, "qemu:///system"),
         ("test:///nonexistent", LibvirtUnreachableError, "can't be opened"),
     ],
@@ -215,7 +215,7 @@ def test_why_a_connection_cannot_be_opened(uri: str, error: type[Exception], mes
     ],
 )
 def test_ssh_is_told_to_ask_nothing_unless_the_uri_says_otherwise(uri: str, opened: str) -> None:
-    assert without_questions(uri) == opened
+    assert without_prompts(uri) == opened
 
 
 def test_libvirt_prints_nothing_by_itself() -> None:

@@ -107,8 +107,8 @@ def test_a_domain_without_groups_of_this_namespace_in_its_metadata_has_none(meta
         ('<cachemon:resmongroup id="" vcpus="0"/>', "bad resource monitoring group ID ''"),
         ('<cachemon:resmongroup id="../x" vcpus="0"/>', "bad resource monitoring group ID '../x'"),
         ('<cachemon:resmongroup vcpus="0 - 1"/>', "bad resource monitoring group ID 'vcpus_0 - 1'"),
-        ('<cachemon:resmongroup id="a" vcpu="0"/>', "group 'a' has the attribute 'vcpu', and there are id, vcpus"),
-        ('<cachemon:resmongroup id="a" vcpus="0"/>' * 2, "two groups are called 'a'"),
+        ('<cachemon:resmongroup id="a" vcpu="0"/>', "group 'a' has an unknown attribute 'vcpu'; known are id, vcpus"),
+        ('<cachemon:resmongroup id="a" vcpus="0"/>' * 2, "two groups have the name 'a'"),
         ('<cachemon:group id="a" vcpus="0"/>', "must have nothing but <cachemon:resmongroup>"),
         ('<resmongroup id="a" vcpus="0"/>', "must have nothing but <cachemon:resmongroup>"),
         (
@@ -169,5 +169,5 @@ def test_groups_that_could_not_be_read_again_are_not_written(group: MonitoringGr
 
 def test_two_groups_of_one_name_are_not_written() -> None:
     group = MonitoringGroup("a", VcpuSet.of({0}), all_vcpus=False, threads=frozenset())
-    with pytest.raises(InvalidInputError, match="two groups are called 'a'"):
+    with pytest.raises(InvalidInputError, match="two groups have the name 'a'"):
         render_metadata([group, group])

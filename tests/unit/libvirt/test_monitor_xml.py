@@ -108,7 +108,7 @@ def test_all_vcpus_are_counted() -> None:
     every = [parse_group({"vcpus": "all"})]
     assert 'vcpus="0-7"' in insert_groups(around("", 8), every, Form.RESMONGROUP).xml
     assert 'vcpus="0-2"' in export_groups(every, 3, Form.MONITOR).xml
-    with pytest.raises(InvalidInputError, match="how many there are is not known"):
+    with pytest.raises(InvalidInputError, match="their number is not known"):
         export_groups(every, None, Form.MONITOR)
 
 
@@ -116,7 +116,7 @@ def test_threads_have_no_monitor_but_the_whole_process_has() -> None:
     io = parse_group({"name": "io", "threads": ["IOThread"]})
     exported = export_groups([io, of(frozenset({1}))], None, Form.MONITOR)
     assert exported.remarks == ("group 'io' is left out: libvirt monitors no IOThread threads by themselves",)
-    with pytest.raises(InvalidInputError, match="no group that libvirt could have; group 'io' is left out"):
+    with pytest.raises(InvalidInputError, match="libvirt can monitor none of these groups; group 'io' is left out"):
         export_groups([io], None, Form.MONITOR)
     whole = export_groups([WHOLE_PROCESS_GROUP], None, Form.MONITOR)
     assert "later than 12.4" in whole.remarks[0]
