@@ -114,7 +114,7 @@ class Agent:
 
     def _targets(self) -> Sequence[BoundTarget]:
         targets = targets_of(self._config.node_name, self._bound.objects, self._incoming.objects)
-        return limited(self._departures.waited_for(targets))
+        return limited(self._departures.with_departed(targets))
 
     async def _reconcile(self) -> None:
         """Never before both lists are in: what is not yet known to be wanted would be removed."""

@@ -1,4 +1,4 @@
-"""What the agent writes to the API: figures and states as status fields. Pure."""
+"""Status fields that the agent writes to the API, from figures and states. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
-from cachemon.agent.top_vmis import exact, heaviest_groups, heaviest_vmis, heaviest_vmis_of_block
+from cachemon.agent.top_vmis import exact, largest_groups, largest_vmis, largest_vmis_of_block
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
@@ -23,17 +23,17 @@ __all__ = ["Signature", "group_status", "monitored_condition", "node_condition",
 LONGEST_MESSAGE = 1024
 LONGEST_CONDITION = 4096
 LONGEST_BLOCKS = 256
-LONGEST_CPUS = 1024  # half a list would be wrong
+LONGEST_CPUS = 1024  # a cut list would be wrong
 
 
 def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> Condition:
-    """Whether every group of the object is fully monitored, and if not, which and why.
+    """Whether every group of the object is fully monitored; else which group is not, and why.
 
     Args:
-        layout: how the object's groups stand.
-        period_seconds: how often the figures are renewed; what is longer than the spec asks is explained.
+        layout: the states of the object's groups.
+        period_seconds: time between two writes. The message explains one longer than the spec asks for.
     """
-    condition = _stand(layout)
+    condition = _states_condition(layout)
     wanted = layout.target.object.status_period_seconds
     if period_seconds <= wanted:
         return condition
@@ -44,10 +44,10 @@ def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> C
     return replace(condition, message=condition.message[: LONGEST_CONDITION - len(slow)] + slow)
 
 
-def _stand(layout: BoundTargetLayout) -> Condition:
+def _states_condition(layout: BoundTargetLayout) -> Condition:
     problem = layout.target.object.problem
     if problem:
-        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_told(problem)}; correct spec.groups")
+        return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_printable(problem)}; correct spec.groups")
     lacking = [
         (group.reason, f"{group.group.name}: {group.message}") for group in layout.groups if group.reason is not None
     ]
@@ -55,8 +55,8 @@ def _stand(layout: BoundTargetLayout) -> Condition:
         lacking.insert(0, (Reason.TOO_MANY_GROUPS, _refusal(len(refused), len(layout.groups) + len(refused))))
     if not lacking:
         return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
-    told = "; ".join(message for _, message in lacking)
-    return Condition(MONITORED, "False", lacking[0][0], _told(told, LONGEST_CONDITION))
+    messages = "; ".join(message for _, message in lacking)
+    return Condition(MONITORED, "False", lacking[0][0], _printable(messages, LONGEST_CONDITION))
 
 
 def _refusal(refused: int, of: int) -> str:
@@ -67,17 +67,17 @@ def _refusal(refused: int, of: int) -> str:
     )
 
 
-def _told(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """As much as the schema takes; "?" for what no terminal should get: names of others' mon_groups may have it."""
+def _printable(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Cut the text to the schema's limit; "?" replaces control characters, which others' mon_groups may contain."""
     return "".join(character if character.isprintable() else "?" for character in text[:longest])
 
 
 class Signature(NamedTuple):
-    """What makes a report urgent when it changes.
+    """A change of it makes a report urgent.
 
     Attributes:
-        state: the states of the groups, and what they are about.
-        lacking: which figures there are none of, and why; no figure itself.
+        state: the groups, their states, and the generation of the spec.
+        lacking: the missing figures with their reasons.
     """
 
     state: tuple[object, ...]
@@ -85,7 +85,7 @@ class Signature(NamedTuple):
 
 
 def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
-    """Of an object's report. Derives no figure of groups that lack none."""
+    """The signature of an object's report. Derives figures only for groups that lack one."""
     state = tuple(
         (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
         for group in layout.groups
@@ -108,13 +108,13 @@ def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
 def group_status(
     layout: BoundTargetLayout, figures: Figures, now: str, *, period_seconds: int | None = None
 ) -> dict[str, Any]:
-    """The agent's part of a CacheMonitorGroup's status, whole: fields left out are removed by the apply.
+    """The agent's complete part of a CacheMonitorGroup's status: the apply removes fields that it lacks.
 
     Args:
-        layout: how the object's groups stand.
+        layout: the states of the object's groups.
         figures: the newest sample.
-        now: RFC 3339 time for a condition that changes.
-        period_seconds: how often this is renewed; None for what the spec asks.
+        now: RFC 3339, the time of a condition that changes.
+        period_seconds: time between two writes; None for the period in the spec.
     """
     obj = layout.target.object
     period_seconds = period_seconds or obj.status_period_seconds
@@ -167,7 +167,7 @@ def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]
         status["vcpus"] = list(layout.vcpus)
     if layout.reason:
         status["reason"] = layout.reason
-        status["message"] = _told(layout.message)
+        status["message"] = _printable(layout.message)
     figures = [_block_figure(block) for block in blocks]
     if figures:
         status["cacheBlocks"] = figures
@@ -175,7 +175,7 @@ def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]
 
 
 def _refused_group(group: MonitoringGroup) -> dict[str, Any]:
-    """As little as can be said: a tenant may have any number of them, and the condition has the message."""
+    """The shortest form: a tenant may have any number of them, and the condition has the message."""
     return {"name": group.name, "state": str(GroupState.REFUSED), "reason": str(Reason.TOO_MANY_GROUPS)}
 
 
@@ -207,7 +207,7 @@ def _block(block: CacheBlock) -> dict[str, Any]:
 def node_condition(layout: BoundLayout) -> Condition:
     """Whether the node's cache can be monitored."""
     if layout.node.unavailable:
-        return Condition(READY, "False", layout.node.unavailable.reason, _told(str(layout.node.unavailable)))
+        return Condition(READY, "False", layout.node.unavailable.reason, _printable(str(layout.node.unavailable)))
     events = ", ".join(layout.node.events)
     return Condition(
         READY, "True", Reason.MONITORING_AVAILABLE, f"{len(layout.node.blocks)} cache blocks, events {events}"
@@ -222,14 +222,14 @@ def node_status(
     before: Iterable[Mapping[str, Any]],
     now: str,
 ) -> dict[str, Any]:
-    """The status of the node's CacheMonitorNode, whole.
+    """The complete status of the node's CacheMonitorNode.
 
     Args:
-        layout: what is monitored, and what the kernel offers.
+        layout: groups with their states, and what the kernel offers.
         figures: the newest sample.
-        period_seconds: how often this is renewed.
-        before: conditions as they were written last.
-        now: RFC 3339 time for a condition that changes.
+        period_seconds: time between two writes.
+        before: conditions of the last write.
+        now: RFC 3339, the time of a condition that changes.
     """
     node = layout.node
     status: dict[str, Any] = {
@@ -251,7 +251,7 @@ def node_status(
             "blocks": _node_summary(figures),
         },
     }
-    if vmis := heaviest_vmis(layout, figures):
+    if vmis := largest_vmis(layout, figures):
         status["heaviestVMIs"] = vmis
         status["summary"]["heaviestVMI"] = _most(vmis[0])
     if node.assign_mode:
@@ -285,9 +285,9 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
             status["monitoredBytes"] = exact(figure.monitored)
             if not isinstance(figure.occupancy, Missing):
                 status["unattributedBytes"] = exact(figure.occupancy - figure.monitored)
-        if vmis := heaviest_vmis_of_block(layout, figures, figure.block.id):
+        if vmis := largest_vmis_of_block(layout, figures, figure.block.id):
             status["heaviestVMIs"] = vmis
-        if groups := heaviest_groups(layout, figures, figure.block.id):
+        if groups := largest_groups(layout, figures, figure.block.id):
             status["heaviestGroups"] = groups
         blocks.append(status)
     return blocks

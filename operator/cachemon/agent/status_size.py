@@ -1,10 +1,10 @@
-"""A status that would be too large to store: what is left out of it, and how that is named. Pure.
+"""Shorten a status that is too large to store, and say what is left out. Pure.
 
-etcd stores 1.5 MiB an object, and server-side apply keeps the name of every field beside the fields: an object takes
-up to three times its status. 64 groups on 128 cache blocks are 1.4 MB of status.
+etcd stores at most 1.5 MiB an object. Server-side apply keeps the name of every field beside the fields, so an object
+takes up to three times its status. 64 groups on 128 cache blocks are 1.4 MB of status.
 
-Parts are left out from the last group backwards: first figures by cache block, then lists of vCPUs and messages, then
-whole groups. The summary stays: it is of all groups.
+Parts go from the last group backwards: first figures by cache block, then lists of vCPUs and messages, then whole
+groups. The summary of all groups stays.
 """
 
 import json
@@ -15,10 +15,10 @@ from typing import Any
 __all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "fitted"]
 
 MOST_STATUS_BYTES = 128 * 1024
-"""As JSON: enough for 64 groups on 8 cache blocks. The API server takes a hundred times as long for it as for a small
-status, as it compares field by field."""
+"""As JSON: enough for 64 groups on 8 cache blocks. The API server compares field by field: this much takes it a
+hundred times as long as a small status."""
 LEAST_STATUS_BYTES = 4 * 1024
-"""Below this no group is left: the rest of an object is what is too large."""
+"""Below this no group is left: the rest of the object is too large."""
 
 _COMMA = ", "
 _NAMED = 3
@@ -31,7 +31,7 @@ _DETAILS = ("vcpus", "message")
 Status = dict[str, Any]
 
 
-class _Part(IntEnum):
+class _LeftOut(IntEnum):
     """How much of a group is left out."""
 
     NOTHING = 0
@@ -40,22 +40,22 @@ class _Part(IntEnum):
     GROUP = 3
 
 
-_WORDS: Mapping[_Part, str] = {
-    _Part.BLOCKS: "the figures by cache block of",
-    _Part.DETAILS: "all but the state of",
-    _Part.GROUP: "all about",
+_DESCRIPTIONS: Mapping[_LeftOut, str] = {
+    _LeftOut.BLOCKS: "the figures by cache block of",
+    _LeftOut.DETAILS: "all but the state of",
+    _LeftOut.GROUP: "all about",
 }
 
 
 def fitted(status: Status, most_bytes: int) -> Status:
-    """The status, or as much of it as fits.
+    """The status, shortened if needed.
 
     Args:
         status: the agent's part of a CacheMonitorGroup's status.
-        most_bytes: its JSON is to be no larger. What is not in `groups` stays whole, whatever that takes.
+        most_bytes: the limit for its JSON. All but `groups` stays whole, even beyond the limit.
 
     Returns:
-        The same object if all of it fits; else another one with `omitted`, which the condition quotes.
+        The same object if it fits, else a shorter one with `omitted`, which the condition quotes.
     """
     groups: Sequence[Status] = status["groups"]
     whole = [_bytes(group) + len(_COMMA) for group in groups]
@@ -63,12 +63,12 @@ def fitted(status: Status, most_bytes: int) -> Status:
     if others + total <= most_bytes:
         return status
     room = most_bytes - others - 2 * _LONGEST_TEXT
-    parts = [_Part.NOTHING] * len(groups)
+    parts = [_LeftOut.NOTHING] * len(groups)
     sizes = [
-        [size, *(_bytes(_less(group, part)) + len(_COMMA) for part in (_Part.BLOCKS, _Part.DETAILS)), 0]
+        [size, *(_bytes(_less(group, part)) + len(_COMMA) for part in (_LeftOut.BLOCKS, _LeftOut.DETAILS)), 0]
         for group, size in zip(groups, whole, strict=True)
     ]
-    for part in (_Part.BLOCKS, _Part.DETAILS, _Part.GROUP):
+    for part in (_LeftOut.BLOCKS, _LeftOut.DETAILS, _LeftOut.GROUP):
         for place in reversed(range(len(groups))):
             if total <= room:
                 break
@@ -76,30 +76,30 @@ def fitted(status: Status, most_bytes: int) -> Status:
             if less < had:
                 total += less - had
                 parts[place] = part
-    kept = [_less(group, part) for group, part in zip(groups, parts, strict=True) if part is not _Part.GROUP]
+    kept = [_less(group, part) for group, part in zip(groups, parts, strict=True) if part is not _LeftOut.GROUP]
     return _with_omitted(status, kept, _text(parts, groups, most_bytes))
 
 
-def _less(group: Status, part: _Part) -> Status:
-    if part is _Part.NOTHING:
+def _less(group: Status, part: _LeftOut) -> Status:
+    if part is _LeftOut.NOTHING:
         return group
-    left_out = ("cacheBlocks",) if part is _Part.BLOCKS else ("cacheBlocks", *_DETAILS)
+    left_out = ("cacheBlocks",) if part is _LeftOut.BLOCKS else ("cacheBlocks", *_DETAILS)
     return {name: value for name, value in group.items() if name not in left_out}
 
 
-def _text(parts: Sequence[_Part], groups: Sequence[Status], most_bytes: int) -> str:
-    """Names every kind of thing that is left out, with the first groups and how many there are."""
-    said = []
-    for part, words in _WORDS.items():
+def _text(parts: Sequence[_LeftOut], groups: Sequence[Status], most_bytes: int) -> str:
+    """Name each kind of part that is left out, the first groups, and their number."""
+    found = []
+    for part, description in _DESCRIPTIONS.items():
         names = [group["name"][:_LONGEST_NAME] for group, its in zip(groups, parts, strict=True) if its is part]
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            said.append(f"{words} {len(names)} of {len(groups)} groups ({', '.join(names[:_NAMED])}{more})")
-    return f"left out, as the status would be larger than {most_bytes // 1024} KiB: {'; '.join(said)}"
+            found.append(f"{description} {len(names)} of {len(groups)} groups ({', '.join(names[:_NAMED])}{more})")
+    return f"left out, as the status would be larger than {most_bytes // 1024} KiB: {'; '.join(found)}"
 
 
 def _with_omitted(status: Status, groups: Sequence[Status], omitted: str) -> Status:
-    """It stands in a field, and in every condition: there is one."""
+    """Put it into the field `omitted`, and into the message of every condition."""
     conditions = [
         condition | {"message": f"{condition['message'][: _LONGEST_MESSAGE - len(omitted) - 2]}; {omitted}"}
         for condition in status["conditions"]

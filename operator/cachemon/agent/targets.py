@@ -1,4 +1,4 @@
-"""Which objects this node has a part in, from what the API server said. No I/O."""
+"""Select the objects that concern this node from the watched ones. No I/O."""
 
 import math
 import time
@@ -33,14 +33,14 @@ __all__ = [
 BoundTarget = Target[CacheMonitorGroup]
 """A CacheMonitorGroup that the operator has bound to this node; `owner_uids` are the pods of its VMI here.
 
-For annotations: values are made by the class itself, as Python 3.11 can't call an alias of a frozen class with slots.
+For annotations alone: Python 3.11 can't call an alias of a frozen class with slots.
 """
 BoundTargetLayout = TargetLayout[CacheMonitorGroup]
 BoundLayout = Layout[CacheMonitorGroup]
 
 
 def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
-    """A CacheMonitorGroup with no more of its conditions than our own needs: when its status last changed."""
+    """Parse a CacheMonitorGroup, and keep of its conditions only when Monitored last changed."""
     group = parse_cache_monitor_group(obj)
     ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] == MONITORED)
     return replace(group, conditions={}, raw_conditions=ours)
@@ -51,8 +51,8 @@ def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup])
 
     Args:
         node_name: this node.
-        watched: objects by name as the watches have them (bound to the node; about to migrate to it). An object
-            may be in several, of different age: the newest one counts.
+        watched: objects by name from each watch (bound to the node; about to migrate to it). The newest version of
+            an object counts.
     """
     newest: dict[ObjectName, CacheMonitorGroup] = {}
     for objects in watched:
@@ -60,11 +60,11 @@ def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup])
             if name not in newest or _version(group) > _version(newest[name]):
                 newest[name] = group
     targets = (_target(node_name, group) for group in newest.values())
-    return tuple(sorted(_having_a_part(targets), key=lambda t: (t.object.created, t.object.name)))
+    return tuple(sorted(_concerned(targets), key=lambda t: (t.object.created, t.object.name)))
 
 
 def limited(targets: Sequence[BoundTarget]) -> tuple[BoundTarget, ...]:
-    """The targets with no more groups for a VMI than it may have; the others are among their `refused`."""
+    """The targets with at most the allowed number of groups for each VMI; `refused` has the others."""
     counts = admitted(
         Claim(
             target.object.uid,
@@ -87,10 +87,10 @@ def _limited(target: BoundTarget, groups: int) -> BoundTarget:
 
 
 def is_handing_over(layout: BoundTargetLayout) -> bool:
-    """Whether the guest has left by a live migration that the API does not tell yet.
+    """Whether the guest has left by a live migration that the API does not show yet.
 
-    Seen on KubeVirt v1.9: the source's QEMU is gone up to a second before the VMI names the target. As it ends
-    its threads go one by one, while the process can still be found.
+    With KubeVirt v1.9 the source's QEMU ends up to a second before the VMI names the target. Its threads go one by
+    one while /proc still lists the process.
     """
     migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in layout.target.object.placements)
     return migrating and not layout.has_all_vcpus
@@ -102,13 +102,13 @@ def vmis_of(layout: BoundLayout) -> dict[ObjectName, str]:
 
 
 class Departures:
-    """Keeps the mon_groups of objects that seem to have left, for a moment.
+    """Keeps the mon_groups of objects that seem to have left for a moment longer.
 
-    A migration that ends takes its object out of one watch of the target's agent and into the other, in any order.
-    If it were in neither for a moment, its mon_groups would be made anew: other RMIDs, an occupancy from zero on.
+    The end of a migration moves the object from one watch of the target's agent to the other, in any order. Without
+    this delay an object in neither watch would lose its mon_groups: new ones have other RMIDs and start at zero.
 
     Args:
-        seconds: how long an object is waited for.
+        seconds: how long to keep an object.
         clock: monotonic seconds.
     """
 
@@ -118,8 +118,8 @@ class Departures:
         self._present: Sequence[BoundTarget] = ()
         self._leaving: dict[str, tuple[BoundTarget, float]] = {}
 
-    def waited_for(self, targets: Sequence[BoundTarget]) -> tuple[BoundTarget, ...]:
-        """The targets there are, and after them those that have just left: they report no more."""
+    def with_departed(self, targets: Sequence[BoundTarget]) -> tuple[BoundTarget, ...]:
+        """The present targets, then those that have just left, which report no longer."""
         now = self._clock()
         uids = {target.object.uid for target in targets}
         until = now + self._seconds
@@ -131,7 +131,7 @@ class Departures:
         return (*targets, *(target for target, _ in self._leaving.values()))
 
     def ends_in(self) -> float:
-        """Seconds until the first of them is waited for no more; infinite without any."""
+        """Seconds until the first departed object expires; infinite without any."""
         return min((end for _, end in self._leaving.values()), default=math.inf) - self._clock()
 
 
@@ -145,5 +145,5 @@ def _target(node_name: str, group: CacheMonitorGroup) -> BoundTarget:
     return Target(group, pods, reports=group.node_name == node_name)
 
 
-def _having_a_part(targets: Iterable[BoundTarget]) -> Iterable[BoundTarget]:
+def _concerned(targets: Iterable[BoundTarget]) -> Iterable[BoundTarget]:
     return (target for target in targets if target.reports or target.owner_uids)

@@ -1,4 +1,4 @@
-"""Who holds most of a node's cache: what its CacheMonitorNode names. Pure."""
+"""The VMIs and groups that hold most of a node's cache, for its CacheMonitorNode. Pure."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,21 +8,20 @@ from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading, total
 
-__all__ = ["HEAVIEST", "LARGEST_INTEGER", "exact", "heaviest_groups", "heaviest_vmis", "heaviest_vmis_of_block"]
+__all__ = ["LARGEST_INTEGER", "exact", "largest_groups", "largest_vmis", "largest_vmis_of_block"]
 
-HEAVIEST = 5
-"""So many are named."""
+_MOST_LISTED = 5
 LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 
 _Entry = tuple[int, dict[str, Any]]
 
 
 def exact(value: int) -> int:
-    """The integer as JSON can carry it."""
+    """The integer, limited to what JSON carries exactly."""
     return min(value, LARGEST_INTEGER)
 
 
-def heaviest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+def largest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
     """The monitoring groups that hold most of a cache block."""
     return _first(
         (
@@ -40,7 +39,7 @@ def heaviest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> lis
     )
 
 
-def heaviest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
+def largest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
     """The VMIs that hold most of a cache block: all their cells, each counted once."""
     return _first(
         (occupancy, {"namespace": vmi.namespace, "name": vmi.name})
@@ -49,8 +48,8 @@ def heaviest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int)
     )
 
 
-def heaviest_vmis(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
-    """The VMIs that hold most of all cache blocks together; none where one of them can't be judged."""
+def largest_vmis(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
+    """The VMIs that hold most of all cache blocks together; none while a figure of one VMI is missing."""
     sums: list[tuple[Reading, dict[str, Any]]] = [
         (
             total(figure.occupancy for figure in found if figure.occupancy is not None),
@@ -70,4 +69,4 @@ def _in_block(found: Iterable[BlockFigure], block_id: int) -> Iterator[int]:
 
 def _first(entries: Iterable[_Entry]) -> list[dict[str, Any]]:
     held = sorted((entry for entry in entries if entry[0] > 0), key=lambda entry: (-entry[0], *entry[1].values()))
-    return [{**names, "occupancyBytes": exact(occupancy)} for occupancy, names in held[:HEAVIEST]]
+    return [{**names, "occupancyBytes": exact(occupancy)} for occupancy, names in held[:_MOST_LISTED]]

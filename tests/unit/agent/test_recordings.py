@@ -119,7 +119,7 @@ class NodeAgent:
         self._reconcile(*({NAME: group} if one else {} for one in has))
 
     def _reconcile(self, *watched: Mapping[ObjectName, Object]) -> None:
-        targets = self._departures.waited_for(targets_of(self.name, *map(parsed, watched)))
+        targets = self._departures.with_departed(targets_of(self.name, *map(parsed, watched)))
         self.layout = self._reconciler.run(targets)
 
     @property

@@ -264,7 +264,7 @@ def test_the_largest_status_is_one_that_etcd_takes() -> None:
     assert len(json.dumps(status)) < 1_500_000
 
 
-def test_the_heaviest_groups_of_a_block_come_first_and_are_five() -> None:
+def test_the_largest_groups_of_a_block_come_first_and_are_five() -> None:
     groups = [make_group(name, [cell(name)]) for name in "abcdefg"]
     layout = make_layout((make_target(), groups))
     sizes = dict(zip("abcdefg", (3, 9, 0, 7, 7, 1, 2), strict=True))
@@ -292,7 +292,7 @@ def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[BoundLayout, Figures]
     return layout, Figures(wall_time=1.8e9, guests=guests, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
 
 
-def test_the_heaviest_vmi_is_named_of_each_block_and_of_the_node() -> None:
+def test_the_largest_vmi_is_named_of_each_block_and_of_the_node() -> None:
     layout, figures = vmi_figures(left=(9, 0), both=(6, 7), idle=(0, 0))
     status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
     assert list(complaints(NODE_SCHEMA, status)) == []
@@ -302,7 +302,7 @@ def test_the_heaviest_vmi_is_named_of_each_block_and_of_the_node() -> None:
     assert status["summary"]["heaviestVMI"] == "tenant-a/both=13"
 
 
-def test_no_vmi_is_called_the_nodes_heaviest_while_one_can_not_be_judged() -> None:
+def test_no_vmi_is_called_the_nodes_largest_while_one_can_not_be_judged() -> None:
     layout, figures = vmi_figures(known=(9, 9), unknown=(1, Missing.UNAVAILABLE))
     status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
     assert "heaviestVMIs" not in status

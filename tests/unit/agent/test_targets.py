@@ -136,12 +136,12 @@ def test_an_object_that_has_just_left_keeps_its_place_while_its_mon_groups_are_k
     both = named(
         make_object("a", spec=spec_of(64)), make_object("b", created="2026-12-01T00:00:00Z", spec=spec_of(1))
     )
-    limited(departures.waited_for(targets_of(NODE, both)))
+    limited(departures.with_departed(targets_of(NODE, both)))
     left = named(make_object("b", created="2026-12-01T00:00:00Z", spec=spec_of(1)))
-    (stays, _) = limited(departures.waited_for(targets_of(NODE, left)))
+    (stays, _) = limited(departures.with_departed(targets_of(NODE, left)))
     assert len(stays.refused) == 1
     moments.now += 2.0
-    (stays,) = limited(departures.waited_for(targets_of(NODE, left)))
+    (stays,) = limited(departures.with_departed(targets_of(NODE, left)))
     assert stays.refused == ()
 
 
@@ -180,25 +180,25 @@ class Moments:
 def test_an_object_between_two_watches_keeps_its_mon_groups_and_reports_nothing_meanwhile() -> None:
     clock = Moments()
     departures = Departures(2, clock)
-    (target,) = departures.waited_for(targets_of(NODE, named(make_object())))
+    (target,) = departures.with_departed(targets_of(NODE, named(make_object())))
     clock.now += 60
-    (waited_for,) = departures.waited_for(())
-    assert (waited_for.object, waited_for.owner_uids) == (target.object, target.owner_uids)
-    assert not waited_for.reports
+    (with_departed,) = departures.with_departed(())
+    assert (with_departed.object, with_departed.owner_uids) == (target.object, target.owner_uids)
+    assert not with_departed.reports
     assert departures.ends_in() == 2
     clock.now += 1.9
-    assert len(departures.waited_for(())) == 1
+    assert len(departures.with_departed(())) == 1
     back = targets_of(NODE, named(make_object(version=101)))
-    assert departures.waited_for(back) == back
+    assert departures.with_departed(back) == back
     assert departures.ends_in() == math.inf
 
 
 def test_an_object_that_does_not_come_back_is_let_go() -> None:
     clock = Moments()
     departures = Departures(2, clock)
-    departures.waited_for(targets_of(NODE, named(make_object("a"), make_object("b"))))
+    departures.with_departed(targets_of(NODE, named(make_object("a"), make_object("b"))))
     stays = targets_of(NODE, named(make_object("b")))
-    assert [target.object.name.name for target in departures.waited_for(stays)] == ["b", "a"]
+    assert [target.object.name.name for target in departures.with_departed(stays)] == ["b", "a"]
     clock.now += 2
-    assert departures.waited_for(stays) == stays
+    assert departures.with_departed(stays) == stays
     assert departures.ends_in() == math.inf
