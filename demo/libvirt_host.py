@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from cachemon.host.wire import GroupReport, Report
+from cachemon.host.wire import HostReport
+from cachemon.model.group_reports import GroupReport
 from demo.stage import MissingError, check_machine, has_the_machine, perform, stay_up
 from demo.story import Story
 from lab.books import Traffic, booked_occupancy
@@ -270,11 +271,11 @@ def _invitation(host: PlainHost) -> str:
     )
 
 
-def _groups_of(report: Report, domain: str) -> dict[str, GroupReport]:
+def _groups_of(report: HostReport, domain: str) -> dict[str, GroupReport]:
     return {told.group.name: told for it in report.domains if it.name == domain for told in it.groups}
 
 
-def _occupancies(report: Report) -> dict[tuple[str, str, int], int | None]:
+def _occupancies(report: HostReport) -> dict[tuple[str, str, int], int | None]:
     return {
         (domain.name, group.group.name, block.id): block.occupancy_bytes
         for domain in report.domains

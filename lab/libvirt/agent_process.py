@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from cachemon.host.commands.agent_client import AgentClient
-from cachemon.host.wire import DomainReport, GroupReport, Report
+from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.errors import AgentError
+from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup
 from lab.emulator import Emulator
 from lab.libvirt.libvirt_host import LibvirtHost
@@ -95,7 +96,7 @@ class AgentProcess:
         """What it said."""
         return (self.folder / "agent.log").read_text(errors="replace")
 
-    def report(self) -> Report:
+    def report(self) -> HostReport:
         """What it tells now.
 
         Raises:

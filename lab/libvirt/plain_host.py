@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cachemon.host.commands.agent_client import AgentClient
-from cachemon.host.wire import Report
+from cachemon.host.wire import HostReport
 from cachemon.model.errors import AgentUnreachableError
 from lab.emulator import Emulator
 from lab.libvirt.libvirt_host import LibvirtHost
@@ -127,11 +127,11 @@ class PlainHost:
         typed = self.libvirt.on_it("bash", "-o", "pipefail", "-c", command)
         return run(typed, seconds=_COMMAND_SECONDS, cwd=folder, env=self.environment, stderr=subprocess.STDOUT)
 
-    def report(self) -> Report:
+    def report(self) -> HostReport:
         """What the agent knows."""
         return asyncio.run(self._client.domains())
 
-    def frozen_report(self) -> Report:
+    def frozen_report(self) -> HostReport:
         """The same, all of it read after now: call it when the emulator stands still."""
         enough = self._samples() + 2  # the first of them may have begun before
         until("the agent to sample what stands still", lambda: self._samples() >= enough)

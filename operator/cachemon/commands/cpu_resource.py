@@ -1,9 +1,9 @@
-"""`cpu-resource`: the RFC's command, for whatever keeps the groups."""
+"""`cpu-resource`: the RFC's command, for both back ends."""
 
 from argparse import Namespace
 from collections.abc import Sequence
 
-from cachemon.commands.backend import LookUp, Terminal, WatchedDomain
+from cachemon.commands.backend import DomainBackend, FindDomain, Terminal
 from cachemon.commands.output import render_table
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, describe, parse_request, render_status
 from cachemon.model.kept_groups import Keeper, KeptGroup, plan_creation, plan_removal, scope_of
@@ -28,13 +28,13 @@ def request_of(args: Namespace) -> CpuResourceRequest:
     )
 
 
-async def handle(request: CpuResourceRequest, look_up: LookUp, output: str, terminal: Terminal) -> int:
+async def handle(request: CpuResourceRequest, find: FindDomain, output: str, terminal: Terminal) -> int:
     """Show, create or destroy monitoring groups of a domain.
 
     Raises:
         InvalidInputError: the request is not for this domain.
     """
-    domain = await look_up(request)
+    domain = await find(request)
     if request.action is Action.CREATE:
         return await _create(request, domain, terminal)
     if request.action is Action.DESTROY:
@@ -44,7 +44,7 @@ async def handle(request: CpuResourceRequest, look_up: LookUp, output: str, term
     return 0
 
 
-def _render(domain: WatchedDomain, shown: Sequence[KeptGroup], output: str) -> str:
+def _render(domain: DomainBackend, shown: Sequence[KeptGroup], output: str) -> str:
     if output == "wide":
         headings = ("GROUP", "OF", "KEPT", "STATE", *domain.detail_headings)
         rows = ((k.group.name, describe(k.group), str(k.keeper), k.state, *domain.details(k)) for k in shown)
@@ -58,7 +58,7 @@ def _shown_name(kept: KeptGroup) -> str:
     return f"{kept.group.name} (libvirt's own)" if kept.keeper is Keeper.LIBVIRT else kept.group.name
 
 
-async def _create(request: CpuResourceRequest, domain: WatchedDomain, terminal: Terminal) -> int:
+async def _create(request: CpuResourceRequest, domain: DomainBackend, terminal: Terminal) -> int:
     scope = plan_creation(request, domain.groups)
     assert request.group is not None
     made = await domain.create(request.group, scope)
@@ -68,7 +68,7 @@ async def _create(request: CpuResourceRequest, domain: WatchedDomain, terminal: 
     return 0
 
 
-async def _destroy(request: CpuResourceRequest, domain: WatchedDomain, terminal: Terminal) -> int:
+async def _destroy(request: CpuResourceRequest, domain: DomainBackend, terminal: Terminal) -> int:
     for kept in plan_removal(request, domain.groups):
         await domain.destroy(kept)
         terminal.say(f"group {kept.group.name} destroyed in {kept.home} ({kept.scope})")

@@ -1,30 +1,30 @@
 """`domstats`: the figures of domains under the keys of the 2018 RFC, or of libvirt."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 
-from cachemon.commands.backend import Statistics, Terminal
+from cachemon.commands.backend import DomainStatistics, Terminal
 from cachemon.commands.output import render_data
 from cachemon.model.domstats_keys import KeyStyle, keys_of, render_keys
 
 __all__ = ["print_statistics"]
 
 
-def print_statistics(statistics: Statistics, args: Namespace, terminal: Terminal, *, single: bool) -> None:
-    """Print what was found, in the form that is asked for.
+def print_statistics(
+    domains: Sequence[DomainStatistics], args: Namespace, terminal: Terminal, *, single: bool
+) -> None:
+    """Print figures in the format of `--format` and `--output`, which is not `name`.
 
     Args:
-        statistics: of the domains that were asked for.
+        domains: in the order to print them.
         args: `format` and `output`.
         terminal: where to.
-        single: whether one domain was named: its figures are then no list, as JSON or YAML.
+        single: whether one domain was named: JSON and YAML are then an object, not a list.
     """
-    if args.output == "name":
-        terminal.say(statistics.names)
-        return
     style = KeyStyle.LIBVIRT if args.format == "libvirt" else KeyStyle.RFC
     output = "json" if args.format == "json" else args.output
     data = []
-    for domain in statistics.domains:
+    for domain in domains:
         pairs = keys_of(domain.groups, style)
         data.append({"domain": domain.name, **dict(pairs)})
         if output not in ("json", "yaml"):

@@ -1,29 +1,27 @@
-"""What is said on the socket of the host's agent, as values and as JSON. Pure.
+"""Requests and answers on the socket of the host's agent, as values and as JSON. Pure.
 
 Both ends use this module: the agent's server and the client of the commands.
 
-    GET    /v1/domains                  a Report
+    GET    /v1/domains                  a HostReport
     GET    /v1/status                   how the agent is
     POST   /v1/domains/UUID/live        a group, {"name", "vcpus": "0-3" | "all", "threads": [...]}; answers 201
     DELETE /v1/domains/UUID/live/NAME   answers 204
 
-A refusal has a 4xx status and {"message": ...}, which tells a person what to do next.
+A refusal has a 4xx status and {"message": ...}, which says what to do next.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
-from cachemon.model.readings import VALID
+from cachemon.model.kept_groups import Keeper
 
 __all__ = [
-    "BlockReport",
     "DomainReport",
-    "GroupReport",
-    "Kept",
-    "Report",
+    "HostReport",
     "parse_group_request",
     "parse_report",
     "render_group_request",
@@ -32,50 +30,6 @@ __all__ = [
 
 
 _LONGEST_QUOTE = 128
-
-Kept = Literal["live", "config", "libvirt"]
-"""Who keeps a group: the agent, the domain's metadata, or libvirt, whose own monitor it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockReport:
-    """One group in one cache block.
-
-    Attributes:
-        id: the kernel's cache id.
-        occupancy_bytes: cache held; None where there is no number.
-        local_bytes, total_bytes: traffic with memory since the agent has started; None where it is not counted.
-        reading: `Valid`, or why there is no occupancy.
-    """
-
-    id: int
-    occupancy_bytes: int | None = None
-    local_bytes: int | None = None
-    total_bytes: int | None = None
-    reading: str = VALID
-
-
-@dataclass(frozen=True, slots=True)
-class GroupReport:
-    """One group as it stands.
-
-    Attributes:
-        group: what is wanted.
-        vcpus: those of it that have a thread now; None for a group without vCPUs.
-        kept: who keeps it.
-        state: `Monitored`, `Degraded` or `Waiting`.
-        reason: one word for why it is not monitored, or empty.
-        message: the same for people.
-        blocks: its figures, in the order of the blocks' ids; none before it was read.
-    """
-
-    group: MonitoringGroup
-    vcpus: tuple[int, ...] | None
-    kept: Kept
-    state: str
-    reason: str = ""
-    message: str = ""
-    blocks: tuple[BlockReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +52,7 @@ class DomainReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class HostReport:
     """All that the agent knows.
 
     Attributes:
@@ -112,7 +66,7 @@ class Report:
     problem: str = ""
 
 
-def render_report(report: Report) -> dict[str, Any]:
+def render_report(report: HostReport) -> dict[str, Any]:
     """As JSON."""
     return {
         "domains": [
@@ -130,14 +84,14 @@ def render_report(report: Report) -> dict[str, Any]:
     }
 
 
-def parse_report(answer: Any) -> Report:
+def parse_report(answer: Any) -> HostReport:
     """From JSON.
 
     Raises:
         InvalidInputError: this is no report: another program answers, or an agent of another version.
     """
     try:
-        return Report(
+        return HostReport(
             domains=tuple(
                 DomainReport(
                     name=str(item["name"]),
@@ -191,7 +145,7 @@ def _render_group(report: GroupReport) -> dict[str, Any]:
         "wantedVcpus": wanted.get("vcpus"),
         "vcpus": None if report.vcpus is None else list(report.vcpus),
         "threads": wanted.get("threads", []),
-        "kept": report.kept,
+        "kept": str(report.kept),
         "state": report.state,
         "reason": report.reason,
         "message": report.message,
@@ -213,7 +167,7 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
     return GroupReport(
         group=parse_group(wanted),
         vcpus=None if item["vcpus"] is None else tuple(map(int, item["vcpus"])),
-        kept=_kept(item["kept"]),
+        kept=Keeper(item["kept"]),
         state=str(item["state"]),
         reason=str(item["reason"]),
         message=str(item["message"]),
@@ -228,10 +182,3 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
             for block in item["blocks"]
         ),
     )
-
-
-def _kept(word: Any) -> Kept:
-    if word not in get_args(Kept):
-        raise ValueError(f"nothing is kept by {word!r}")
-    kept: Kept = word
-    return kept

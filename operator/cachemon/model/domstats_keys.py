@@ -20,59 +20,26 @@ libvirt cuts bytes of cache at 32 bits and drops every key when one file reads `
 and a cache block without a number is left out.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+from cachemon.model.group_reports import GroupReport
 from cachemon.model.vcpus import expand_vcpus, format_vcpus
 
-__all__ = ["BlockUse", "GroupUse", "KeyStyle", "keys_of", "render_keys"]
+__all__ = ["KeyStyle", "keys_of", "render_keys"]
 
 Pairs = list[tuple[str, str]]
 
 
 class KeyStyle(StrEnum):
-    """Whose keys."""
+    """Who defines the keys."""
 
     RFC = "rfc"
     LIBVIRT = "libvirt"
 
 
-@dataclass(frozen=True, slots=True)
-class BlockUse:
-    """What a group has of one cache block.
-
-    Attributes:
-        id: the kernel's cache id.
-        occupancy_bytes: cache held; None where there is no number.
-        local_bytes, total_bytes: traffic with memory since the group is monitored; None where there is no number.
-    """
-
-    id: int
-    occupancy_bytes: int | None = None
-    local_bytes: int | None = None
-    total_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupUse:
-    """A monitoring group and what it uses.
-
-    Attributes:
-        name: unique within the VM.
-        vcpus: its vCPUs; None for a group of other threads alone.
-        blocks: in the order of their ids.
-        age_seconds: since its figures were read; below zero by clocks that differ, None where that is not known.
-    """
-
-    name: str
-    vcpus: tuple[int, ...] | None
-    blocks: tuple[BlockUse, ...] = ()
-    age_seconds: float | None = None
-
-
-def keys_of(groups: Sequence[GroupUse], style: KeyStyle) -> Pairs:
-    """Keys and values, in the order to print them."""
+def keys_of(groups: Mapping[str, GroupReport], style: KeyStyle) -> Pairs:
+    """Keys and values of groups by name, in the order to print them."""
     return _rfc(groups) if style is KeyStyle.RFC else _libvirt_cache(groups) + _libvirt_memory(groups)
 
 
@@ -81,10 +48,10 @@ def render_keys(domain: str, pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"Domain: '{domain}'", *(f"  {key}={value}" for key, value in pairs)])
 
 
-def _rfc(groups: Sequence[GroupUse]) -> Pairs:
+def _rfc(groups: Mapping[str, GroupReport]) -> Pairs:
     pairs: Pairs = []
-    for group in groups:
-        stem = f"cpu.cacheoccupancy.{group.name}"
+    for name, group in groups.items():
+        stem = f"cpu.cacheoccupancy.{name}"
         if group.vcpus is not None:
             pairs.append((f"{stem}.vcpus", expand_vcpus(group.vcpus)))
         pairs += [
@@ -92,16 +59,16 @@ def _rfc(groups: Sequence[GroupUse]) -> Pairs:
             for block in group.blocks
             if block.occupancy_bytes is not None
         ]
-    ages = ((group.name, group.age_seconds) for group in groups)
+    ages = ((name, group.age_seconds) for name, group in groups.items())
     return pairs + [(f"cachemon.age.{name}", str(round(age))) for name, age in ages if age is not None]
 
 
-def _libvirt_cache(groups: Sequence[GroupUse]) -> Pairs:
+def _libvirt_cache(groups: Mapping[str, GroupReport]) -> Pairs:
     pairs: Pairs = [("cpu.cache.monitor.count", str(len(groups)))]
-    for number, group in enumerate(groups):
+    for number, (name, group) in enumerate(groups.items()):
         stem = f"cpu.cache.monitor.{number}"
         blocks = [block for block in group.blocks if block.occupancy_bytes is not None]
-        pairs += _libvirt_head(stem, group)
+        pairs += _libvirt_head(stem, name, group)
         pairs.append((f"{stem}.bank.count", str(len(blocks))))
         for position, block in enumerate(blocks):
             pairs.append((f"{stem}.bank.{position}.id", str(block.id)))
@@ -109,19 +76,19 @@ def _libvirt_cache(groups: Sequence[GroupUse]) -> Pairs:
     return pairs
 
 
-def _libvirt_memory(groups: Sequence[GroupUse]) -> Pairs:
+def _libvirt_memory(groups: Mapping[str, GroupReport]) -> Pairs:
     """Totals since the group is monitored; libvirt leaves out even the count when there are none."""
     counted = [
-        (group, [block for block in group.blocks if block.local_bytes is not None or block.total_bytes is not None])
-        for group in groups
+        (name, group, [it for it in group.blocks if it.local_bytes is not None or it.total_bytes is not None])
+        for name, group in groups.items()
     ]
-    counted = [(group, blocks) for group, blocks in counted if blocks]
+    counted = [each for each in counted if each[2]]
     if not counted:
         return []
     pairs: Pairs = [("memory.bandwidth.monitor.count", str(len(counted)))]
-    for number, (group, blocks) in enumerate(counted):
+    for number, (name, group, blocks) in enumerate(counted):
         stem = f"memory.bandwidth.monitor.{number}"
-        pairs += _libvirt_head(stem, group)
+        pairs += _libvirt_head(stem, name, group)
         pairs.append((f"{stem}.node.count", str(len(blocks))))
         for position, block in enumerate(blocks):
             node = f"{stem}.node.{position}"
@@ -133,5 +100,5 @@ def _libvirt_memory(groups: Sequence[GroupUse]) -> Pairs:
     return pairs
 
 
-def _libvirt_head(stem: str, group: GroupUse) -> Pairs:
-    return [(f"{stem}.name", group.name), (f"{stem}.vcpus", format_vcpus(group.vcpus or ()))]
+def _libvirt_head(stem: str, name: str, group: GroupReport) -> Pairs:
+    return [(f"{stem}.name", name), (f"{stem}.vcpus", format_vcpus(group.vcpus or ()))]

@@ -9,7 +9,7 @@ from typing import Any
 from cachemon.commands.output import render_data
 from cachemon.kube.client import Selector
 from cachemon.model.age import format_age
-from cachemon.model.api import NODES, PODS, READY, ObjectName, Resource
+from cachemon.model.api import NODES, PODS, ObjectName, Resource
 from cachemon.model.clocks import clock_problem, written_at
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.mbm_counters import ASSIGNING_MODE
@@ -19,7 +19,7 @@ from cachemon.model.times import read_time
 from cachemon.plugin.advice import ADVICE
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
-from cachemon.plugin.usage import group_age
+from cachemon.plugin.usage import condition_of, group_age
 
 __all__ = ["Evidence", "Finding", "Verdict", "examine", "run"]
 
@@ -155,7 +155,7 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
     age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
     version = evidence.node.get("status", {}).get("agentVersion", "unknown")
     if row.reason == Reason.UNINSTALLED:
-        told = f"{_ready(evidence.node)['message']}; it reported {age}"
+        told = f"{condition_of(evidence.node)['message']}; it reported {age}"
         yield Finding(Verdict.FAILS, "agent", told, ADVICE[Reason.UNINSTALLED])
         return
     if row.ready == "Unknown":
@@ -169,7 +169,7 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
         return
     yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
     yield from _clock(evidence, row)
-    ready = _ready(evidence.node)
+    ready = condition_of(evidence.node)
     if row.ready != "True":
         told = f"{ready.get('reason', '')}: {ready.get('message', '')}"
         yield Finding(Verdict.FAILS, "resctrl", told, ADVICE.get(row.reason, look))
@@ -207,10 +207,6 @@ def _phase(pod: Mapping[str, Any]) -> str:
         if reason := container.get("state", {}).get("waiting", {}).get("reason"):
             return str(reason)
     return str(status.get("phase", "Unknown"))
-
-
-def _ready(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((item for item in obj.get("status", {}).get("conditions", ()) if item["type"] == READY), {})
 
 
 def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
@@ -255,13 +251,13 @@ def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
 def _wrong_age(obj: Mapping[str, Any], now: float) -> str:
     """What the age of the figures says against a Ready that is True; empty when nothing."""
     age = group_age(obj, now)
-    if age is None or _ready(obj).get("status") != "True":
+    if age is None or condition_of(obj).get("status") != "True":
         return ""
     return f"{age.problem}, yet Ready is True: the operator does not run" if age.is_stale else age.problem
 
 
 def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
-    lacking = [obj for obj in evidence.groups if _ready(obj).get("status") != "True" or _wrong_age(obj, now)]
+    lacking = [obj for obj in evidence.groups if condition_of(obj).get("status") != "True" or _wrong_age(obj, now)]
     if not evidence.groups:
         yield Finding(
             Verdict.NOTE,
@@ -275,7 +271,7 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
     for obj in lacking[:_PROBLEMS_SHOWN]:
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        ready = _ready(obj)
+        ready = condition_of(obj)
         told = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
         advice = ADVICE.get(ready.get("reason", ""), "")
         if wrong := _wrong_age(obj, now):

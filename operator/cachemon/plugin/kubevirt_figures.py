@@ -5,15 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from cachemon.commands.backend import DomainUse, Statistics
+from cachemon.commands.backend import DomainStatistics
 from cachemon.commands.domstats import print_statistics
 from cachemon.commands.output import render_objects
 from cachemon.model.age import Age
-from cachemon.model.domstats_keys import BlockUse, GroupUse
+from cachemon.model.api import MONITORED
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_reports import BlockReport, GroupReport, name_groups, problems_of
+from cachemon.model.groups import MonitoringGroup
+from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
+from cachemon.model.vcpus import VcpuSet
 from cachemon.plugin.session import Session
-from cachemon.plugin.usage import group_age
+from cachemon.plugin.usage import condition_of, group_age, keeper_of
 
 __all__ = ["run"]
 
@@ -27,12 +31,14 @@ async def run(args: Namespace, session: Session) -> int:
         InvalidInputError: nobody watches a VMI.
     """
     objects = await _wanted(args.vmi, session)
+    if args.output == "name":
+        session.say(render_objects(objects, "name"))
+        return 0
     domains = []
     for (namespace, vmi), members in groupby(objects, key=_domain):
         name = f"{namespace}_{vmi}" if session.everywhere else vmi
-        domains.append(_domain_use(name, members, session.clock()))
-    statistics = Statistics(domains, render_objects(objects, "name"))
-    print_statistics(statistics, args, session, single=len(args.vmi) == 1)
+        domains.append(_statistics(name, members, session.clock()))
+    print_statistics(domains, args, session, single=len(args.vmi) == 1)
     return 0
 
 
@@ -55,63 +61,62 @@ def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["spec"]["vmiName"]
 
 
-def _domain_use(name: str, objects: Iterable[Mapping[str, Any]], now: float) -> DomainUse:
+def _statistics(name: str, objects: Iterable[Mapping[str, Any]], now: float) -> DomainStatistics:
     """The figures of one VMI.
 
     Args:
         name: as it is printed.
         objects: its CacheMonitorGroups as the API server hands them out. Where two have groups of one name, the
-            later group's key starts with its object's name.
+            later group's name starts with its object's name.
         now: seconds since the epoch.
     """
-    groups: list[GroupUse] = []
+    reports: list[tuple[str, GroupReport]] = []
     remarks: list[str] = []
-    seen: set[str] = set()
     for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
-        status, age = obj.get("status", {}), group_age(obj, now)
-        if problem := _object_problem(obj, age):
-            remarks.append(f"{obj['metadata']['name']}: {problem}")
-        if omitted := status.get("omitted"):
-            remarks.append(f"{obj['metadata']['name']}: {omitted}")
+        status, age, called = obj.get("status", {}), group_age(obj, now), str(obj["metadata"]["name"])
         items = status.get("groups", [])
-        if refused := sum(item["state"] == _REFUSED for item in items):
-            remarks.append(f"{obj['metadata']['name']}: {refused} {_REFUSED}, {_message(obj, 'Monitored')}")
-        for item in items:
-            if item["state"] == _REFUSED:
-                continue
-            group = item["name"] if item["name"] not in seen else f"{obj['metadata']['name']}.{item['name']}"
-            seen.add(group)
-            remarks += _group_problems(group, item)
-            vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
-            blocks = (block for block in item.get("cacheBlocks", ()) if block["reading"] == VALID)
-            uses = tuple(BlockUse(block["id"], block.get("occupancyBytes")) for block in blocks)
-            groups.append(GroupUse(group, vcpus, uses, None if age is None else age.seconds))
-    return DomainUse(name, tuple(groups), tuple(remarks))
+        refused = sum(item["state"] == _REFUSED for item in items)
+        problems = (
+            _object_problem(obj, age),
+            status.get("omitted"),
+            f"{refused} {_REFUSED}, {condition_of(obj, MONITORED).get('message', '')}" if refused else "",
+        )
+        remarks += [f"{called}: {problem}" for problem in problems if problem]
+        kept = keeper_of(obj)
+        reports += [(called, _report(item, kept, age)) for item in items if item["state"] != _REFUSED]
+    groups = name_groups(reports)
+    remarks += [problem for each, report in groups.items() for problem in problems_of(each, report)]
+    return DomainStatistics(name, groups, tuple(remarks))
 
 
-def _group_problems(name: str, item: Mapping[str, Any]) -> Iterable[str]:
-    if item["state"] != "Monitored":
-        yield f"{name}: {item['state']}, {item.get('message') or item.get('reason', '')}"
-    for block in item.get("cacheBlocks", ()):
-        if block["reading"] != VALID:
-            yield f"{name}: cache block {block['id']} reads {block['reading']}"
+def _report(item: Mapping[str, Any], kept: Keeper, age: Age | None) -> GroupReport:
+    """An item of `status.groups`."""
+    vcpus = tuple(item["vcpus"]) if "vcpus" in item else None
+    return GroupReport(
+        MonitoringGroup(
+            item["name"], None if vcpus is None else VcpuSet.of(vcpus), all_vcpus=False, threads=frozenset()
+        ),
+        vcpus,
+        kept,
+        item["state"],
+        item.get("reason", ""),
+        item.get("message", ""),
+        tuple(_block(block) for block in item.get("cacheBlocks", ())),
+        None if age is None else age.seconds,
+    )
 
 
-def _condition(obj: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    return next((item for item in obj.get("status", {}).get("conditions", ()) if item["type"] == kind), None)
-
-
-def _message(obj: Mapping[str, Any], kind: str) -> str:
-    found = _condition(obj, kind)
-    return str(found["message"]) if found else ""
+def _block(block: Mapping[str, Any]) -> BlockReport:
+    is_valid = block["reading"] == VALID
+    return BlockReport(block["id"], block.get("occupancyBytes") if is_valid else None, reading=block["reading"])
 
 
 def _object_problem(obj: Mapping[str, Any], age: Age | None) -> str:
     """Why there are no figures, or why those that are there are old."""
     status = obj.get("status", {})
-    ready = _condition(obj, "Ready")
+    ready = condition_of(obj)
     if not status.get("groups"):
-        return f"no figures, {ready['message']}" if ready and ready["status"] != "True" else "no figures yet"
-    if ready and ready["status"] == "Unknown":
+        return f"no figures, {ready['message']}" if ready.get("status", "True") != "True" else "no figures yet"
+    if ready.get("status") == "Unknown":
         return str(ready["message"])
     return "" if age is None else age.problem

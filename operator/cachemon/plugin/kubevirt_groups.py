@@ -19,7 +19,7 @@ from cachemon.model.groups import MonitoringGroup, parse_groups, render_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup
 from cachemon.model.stamps import POLICY_LABEL
 from cachemon.plugin.session import FIELD_MANAGER, Session
-from cachemon.plugin.usage import group_age
+from cachemon.plugin.usage import group_age, keeper_of, owners_of
 
 __all__ = ["run"]
 
@@ -28,13 +28,13 @@ _GROUP = "cachemonitorgroup.cachemon.dev"
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _GroupObject:
     """One CacheMonitorGroup of the VMI.
 
     Attributes:
         obj: as the API server hands it out.
         groups: its monitoring groups.
-        keeper: LIVE where the VMI owns it, POLICY where a policy does, CONFIG where nothing does.
+        keeper: who keeps it.
     """
 
     obj: dict[str, Any]
@@ -57,7 +57,7 @@ class _Kept:
         return list(self.obj["spec"].get("groups") or map(render_group, self.groups))
 
     @property
-    def described(self) -> Iterator[KeptGroup]:
+    def kept(self) -> Iterator[KeptGroup]:
         """The groups, for decisions."""
         remedy = ""
         if self.keeper is Keeper.POLICY:
@@ -65,11 +65,11 @@ class _Kept:
             remedy = f"which CacheMonitorPolicy `{policy}` keeps; change the policy"
         scope = Scope.CONFIG if self.keeper is Keeper.CONFIG else Scope.LIVE
         for group in self.groups:
-            told = self.told(group.name)
-            state = told.get("reason") or told.get("state", "")
+            status = self.status_of(group.name)
+            state = status.get("reason") or status.get("state", "")
             yield KeptGroup(group, scope, self.keeper, self.where, state, remedy)
 
-    def told(self, group: str) -> dict[str, Any]:
+    def status_of(self, group: str) -> dict[str, Any]:
         """The status of a group; empty where there is none."""
         items = self.obj.get("status", {}).get("groups", ())
         return next((item for item in items if item["name"] == group), {})
@@ -83,27 +83,27 @@ async def run(args: Namespace, session: Session) -> int:
     """
     request = request_of(args)
 
-    async def look_up(request: CpuResourceRequest) -> _Domain:
-        return await _look_up(ObjectName(session.namespace, args.vmi), request, session)
+    async def find(request: CpuResourceRequest) -> _VmiBackend:
+        return await _find(ObjectName(session.namespace, args.vmi), request, session)
 
     for attempt in range(_ATTEMPTS):
         try:
-            return await handle(request, look_up, args.output, session)
+            return await handle(request, find, args.output, session)
         except KubeConflictError:
             if attempt == _ATTEMPTS - 1:
                 raise
     raise AssertionError
 
 
-async def _look_up(name: ObjectName, request: CpuResourceRequest, session: Session) -> "_Domain":
+async def _find(name: ObjectName, request: CpuResourceRequest, session: Session) -> "_VmiBackend":
     try:
         vmi: dict[str, Any] | None = await session.api.get(VMIS, name)
     except KubeNotFoundError:
         vmi = None
     uid = vmi["metadata"]["uid"] if vmi else ""
-    kept = [_kept(obj, uid) for obj in await session.groups(vmi=name.name)]
-    domain = _Domain(name, vmi, tuple(one for one in kept if one), session)
-    if request.action is Action.SHOW and vmi is None and not domain.kept:
+    found = [_group_object(obj, uid) for obj in await session.groups(vmi=name.name)]
+    domain = _VmiBackend(name, vmi, tuple(obj for obj in found if obj), session)
+    if request.action is Action.SHOW and vmi is None and not domain.objects:
         raise InvalidInputError(
             f"there is no VirtualMachineInstance `{name.name}` in namespace `{name.namespace}`, "
             "and no group is kept for one; see `kubectl get vmi -A`"
@@ -111,64 +111,61 @@ async def _look_up(name: ObjectName, request: CpuResourceRequest, session: Sessi
     return domain
 
 
-def _kept(obj: dict[str, Any], vmi_uid: str) -> _Kept | None:
-    """None for what an earlier VMI of this name owned: the garbage collector is about to take it."""
-    metadata = obj["metadata"]
-    owners = [owner["uid"] for owner in metadata.get("ownerReferences", ()) if owner["kind"] == VMIS.kind]
+def _group_object(obj: dict[str, Any], vmi_uid: str) -> _GroupObject | None:
+    """None for an object that an earlier VMI of this name owned: the garbage collector removes it soon."""
+    owners = owners_of(obj)
     if owners and vmi_uid not in owners:
         return None
-    policy = POLICY_LABEL in metadata.get("labels", {})
-    keeper = Keeper.POLICY if policy else Keeper.LIVE if owners else Keeper.CONFIG
-    return _Kept(obj, parse_groups(obj["spec"].get("groups")), keeper)
+    return _GroupObject(obj, parse_groups(obj["spec"].get("groups")), keeper_of(obj))
 
 
-class _Domain:
-    """A VMI and what is kept for it.
+class _VmiBackend:
+    """A VMI and its groups.
 
     Args:
         name: of the VMI.
-        obj: the VMI; None while there is none.
-        kept: the objects that watch it.
+        vmi: the VMI; None while there is none.
+        objects: its CacheMonitorGroups.
         session: where the API server is.
     """
 
     detail_headings = ("THREADS", "OBJECT", "AGE")
 
     def __init__(
-        self, name: ObjectName, obj: dict[str, Any] | None, kept: tuple[_Kept, ...], session: Session
+        self, name: ObjectName, vmi: dict[str, Any] | None, objects: tuple[_GroupObject, ...], session: Session
     ) -> None:
         self.name = name
-        self.obj = obj
-        self.kept = kept
+        self.vmi = vmi
+        self.objects = objects
         self._session = session
 
     @property
     def groups(self) -> DomainGroups:
         """All groups are in force while it runs, those of the configuration as well."""
-        runs = self.obj is not None and self.obj.get("status", {}).get("phase", "") in PHASES_WITH_QEMU
-        return DomainGroups(runs, tuple(group for one in self.kept for group in one.described), config_works_now=True)
+        runs = self.vmi is not None and self.vmi.get("status", {}).get("phase", "") in PHASES_WITH_QEMU
+        return DomainGroups(runs, tuple(group for one in self.objects for group in one.kept), config_works_now=True)
 
     def details(self, kept: KeptGroup) -> tuple[str, ...]:
-        """How many threads it has, the name of its object, and how old that one's figures are."""
+        """Number of its threads, name of its object, age of the object's figures."""
         home = self._home(kept)
         age = group_age(home.obj, self._session.clock())
-        return str(home.told(kept.group.name).get("threads", "")), home.name, age.words if age else ""
+        return str(home.status_of(kept.group.name).get("threads", "")), home.name, age.words if age else ""
 
     def render(self, shown: Sequence[KeptGroup], output: str) -> str:
         """The objects that the groups are in."""
         homes = {kept.home for kept in shown}
-        return render_objects([one.obj for one in self.kept if one.where in homes], output)
+        return render_objects([one.obj for one in self.objects if one.where in homes], output)
 
-    def _home(self, kept: KeptGroup) -> _Kept:
-        return next(one for one in self.kept if one.where == kept.home)
+    def _home(self, kept: KeptGroup) -> _GroupObject:
+        return next(one for one in self.objects if one.where == kept.home)
 
     async def create(self, group: MonitoringGroup, scope: Scope) -> Created:
-        """What is kept for whenever the VMI runs works now as well, so LIVE and CONFIG together are CONFIG."""
+        """A group of the configuration works now as well, so LIVE and CONFIG together are CONFIG."""
         live = scope is Scope.LIVE
         keeper, make = (Keeper.LIVE, self._live_object) if live else (Keeper.CONFIG, self._config_object)
-        homes = [one for one in self.kept if one.keeper is keeper]
+        homes = [one for one in self.objects if one.keeper is keeper]
         made = await self._add(homes, render_group(group), make)
-        if self.obj is not None:
+        if self.vmi is not None:
             return Created(f"{_GROUP}/{made}")
         remark = (
             f"there is no VirtualMachineInstance `{self.name.name}` in namespace `{self.name.namespace}` now; "
@@ -176,8 +173,10 @@ class _Domain:
         )
         return Created(f"{_GROUP}/{made}", (remark,))
 
-    async def _add(self, homes: Sequence[_Kept], item: dict[str, Any], make: Callable[[str], dict[str, Any]]) -> str:
-        """Put a group into the object that is there for it (of several that of the usual name) or into a new one."""
+    async def _add(
+        self, homes: Sequence[_GroupObject], item: dict[str, Any], make: Callable[[str], dict[str, Any]]
+    ) -> str:
+        """Put a group into an object that has such groups, if possible that of the usual name, or into a new one."""
         usual = make("")["metadata"]["name"]
         if homes:
             home = next((one for one in homes if one.name == usual), homes[0])
@@ -188,7 +187,9 @@ class _Domain:
             fresh["spec"]["groups"] = [item]
             try:
                 await self._session.api.create(GROUPS, fresh, field_manager=FIELD_MANAGER)
-            except KubeConflictError:  # the name has one for another VMI, or one that the garbage collector will take
+            except (
+                KubeConflictError
+            ):  # the name belongs to another VMI's, or the garbage collector still has to remove it
                 continue
             return str(fresh["metadata"]["name"])
         raise InvalidInputError(
@@ -205,20 +206,20 @@ class _Domain:
         }
 
     def _live_object(self, suffix: str) -> dict[str, Any]:
-        assert self.obj is not None
+        assert self.vmi is not None
         fresh = self._config_object(f"-live{suffix}")
         fresh["metadata"]["ownerReferences"] = [
             {
                 "apiVersion": VMIS.api_version,
                 "kind": VMIS.kind,
                 "name": self.name.name,
-                "uid": self.obj["metadata"]["uid"],
+                "uid": self.vmi["metadata"]["uid"],
             }
         ]
         return fresh
 
     async def destroy(self, kept: KeptGroup) -> None:
-        """With its last group an object goes."""
+        """The last group takes its object with it."""
         home = self._home(kept)
         left = [item for item, one in zip(home.items, home.groups, strict=True) if one.name != kept.group.name]
         if left:
@@ -226,7 +227,7 @@ class _Domain:
         else:
             await self._session.api.delete(GROUPS, name_of(home.obj), uid=home.obj["metadata"]["uid"])
 
-    async def _write(self, home: _Kept, items: list[dict[str, Any]]) -> None:
+    async def _write(self, home: _GroupObject, items: list[dict[str, Any]]) -> None:
         body = {key: value for key, value in home.obj.items() if key != "status"}
         body["spec"] = {**home.obj["spec"], "groups": items}
         await self._session.api.replace(GROUPS, body, field_manager=FIELD_MANAGER)

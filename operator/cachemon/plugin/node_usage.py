@@ -8,7 +8,7 @@ from cachemon.model.age import Age, age_of
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS
 from cachemon.model.clocks import written_at
 from cachemon.model.reasons import Reason
-from cachemon.plugin.usage import Filled, missing_reading, ready_condition, sum_known, why_not_believed
+from cachemon.plugin.usage import Filled, condition_of, missing_reading, sum_known, why_not_believed
 
 __all__ = ["BlockRow", "NodeRow", "block_rows", "node_rows"]
 
@@ -94,7 +94,7 @@ def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
 
 
 def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
-    ready = ready_condition(node)
+    ready = condition_of(node)
     silent = _why_silent(node, now)
     blocks = [] if silent else _blocks(node)
     rmids = node.get("status", {}).get("rmids")
@@ -121,4 +121,4 @@ def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
 def _why_silent(node: Mapping[str, Any], now: float) -> str:
     """Why what a node's agent said last does not hold now; empty when it does."""
     age = _node_age(node, now)
-    return Reason.AGENT_NOT_REPORTING if age is None else why_not_believed(ready_condition(node), age)
+    return Reason.AGENT_NOT_REPORTING if age is None else why_not_believed(condition_of(node), age)

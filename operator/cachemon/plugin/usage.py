@@ -9,21 +9,25 @@ from itertools import groupby
 from typing import Any
 
 from cachemon.model.age import Age, age_of
-from cachemon.model.api import READY, whole_period
+from cachemon.model.api import READY, VMIS, whole_period
 from cachemon.model.clocks import written_at
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_groups
+from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
+from cachemon.model.stamps import POLICY_LABEL
 
 __all__ = [
     "Filled",
     "GroupRow",
     "VmiRow",
+    "condition_of",
     "group_age",
     "group_rows",
+    "keeper_of",
     "missing_reading",
-    "ready_condition",
+    "owners_of",
     "sum_known",
     "vmi_rows",
     "why_not_believed",
@@ -104,10 +108,23 @@ def sum_known(values: Iterable[int | None]) -> int | None:
     return total if found else None
 
 
-def ready_condition(obj: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The condition `Ready` of an object; empty where it has none."""
+def condition_of(obj: Mapping[str, Any], kind: str = READY) -> Mapping[str, Any]:
+    """A condition of an object; empty where it has none."""
     conditions = obj.get("status", {}).get("conditions", ())
-    return next((item for item in conditions if item["type"] == READY), {})
+    return next((item for item in conditions if item["type"] == kind), {})
+
+
+def keeper_of(obj: Mapping[str, Any]) -> Keeper:
+    """Who keeps the groups of an object: a policy, the VMI that owns it, or nobody but its configuration."""
+    metadata = obj["metadata"]
+    if POLICY_LABEL in metadata.get("labels", {}):
+        return Keeper.POLICY
+    return Keeper.LIVE if owners_of(obj) else Keeper.CONFIG
+
+
+def owners_of(obj: Mapping[str, Any]) -> list[str]:
+    """UIDs of the VMIs that own an object."""
+    return [owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()) if owner["kind"] == VMIS.kind]
 
 
 def group_age(obj: Mapping[str, Any], now: float) -> Age | None:
@@ -131,7 +148,7 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
     """
     rows: list[GroupRow] = []
     for obj in objects:
-        ready, age = ready_condition(obj), group_age(obj, now)
+        ready, age = condition_of(obj), group_age(obj, now)
         distrusted = why_not_believed(ready, age)
         groups = obj.get("status", {}).get("groups", [])
         without = _OMITTED if obj.get("status", {}).get("omitted") else ""

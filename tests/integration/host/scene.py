@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.host.wire import GroupReport, Report
+from cachemon.host.wire import HostReport
+from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup
 from lab.emulator import Emulator
 from lab.libvirt.agent_process import AgentProcess
@@ -144,7 +145,7 @@ class Scene:
         until(f"domains {names}", lambda: tuple(domain.name for domain in self.agent.report().domains) == names)
 
     @contextmanager
-    def still(self) -> Iterator[tuple[Report, Books]]:
+    def still(self) -> Iterator[tuple[HostReport, Books]]:
         """Nothing is counted meanwhile: a report that was read so, and the emulator's books."""
         self.resctrl.control.freeze()
         try:
@@ -170,7 +171,7 @@ class Scene:
             assert said.occupancy == booked.occupancy, f"{figure} says {said}, and the books say {booked}"
         return found
 
-    def _figures(self, report: Report, books: Books) -> Iterator[tuple[Figure, tuple[Amount, Amount]]]:
+    def _figures(self, report: HostReport, books: Books) -> Iterator[tuple[Figure, tuple[Amount, Amount]]]:
         for domain in report.domains:
             assert (domain.problem, domain.pid) == ("", self.host.pid_of(domain.name))
             for told in domain.groups:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.model.domstats_keys import BlockUse, GroupUse, KeyStyle, keys_of
+from cachemon.model.domstats_keys import KeyStyle, keys_of
+from cachemon.model.group_reports import BlockReport, GroupReport
+from cachemon.model.groups import parse_group
+from cachemon.model.kept_groups import Keeper
 from lab.emulator import Emulator
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost, VirshError
@@ -78,14 +81,16 @@ def number(value: int | str) -> int:
     return value
 
 
-def uses(books: Books) -> list[GroupUse]:
+def uses(books: Books) -> dict[str, GroupReport]:
     """What the kernel has counted."""
-    return [
-        GroupUse(
-            f"vcpus_{vcpu}",
+    return {
+        f"vcpus_{vcpu}": GroupReport(
+            parse_group({"vcpus": str(vcpu)}),
             (vcpu,),
-            tuple(
-                BlockUse(
+            Keeper.LIBVIRT,
+            "Monitored",
+            blocks=tuple(
+                BlockReport(
                     id_,
                     number(events["llc_occupancy"]),
                     number(events["mbm_local_bytes"]),
@@ -95,7 +100,7 @@ def uses(books: Books) -> list[GroupUse]:
             ),
         )
         for vcpu in (0, 1)
-    ]
+    }
 
 
 def tells(host: LibvirtHost, prefix: str) -> bool:

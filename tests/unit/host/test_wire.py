@@ -1,24 +1,23 @@
 import json
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.host.wire import (
-    BlockReport,
     DomainReport,
-    GroupReport,
-    Kept,
-    Report,
+    HostReport,
     parse_group_request,
     parse_report,
     render_group_request,
     render_report,
 )
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import GROUP_NAME, MonitoringGroup
+from cachemon.model.kept_groups import Keeper
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
 
@@ -45,7 +44,7 @@ GROUPS = st.builds(
     GroupReport,
     monitoring_groups(),
     st.none() | st.lists(st.integers(0, 300)).map(tuple),
-    st.sampled_from(get_args(Kept)),
+    st.sampled_from(list(Keeper)),
     st.sampled_from(["Monitored", "Degraded", "Waiting"]),
     st.text(),
     st.text(),
@@ -59,7 +58,7 @@ DOMAINS = st.builds(
     st.lists(GROUPS).map(tuple),
     st.text(),
 )
-REPORTS = st.builds(Report, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text())
+REPORTS = st.builds(HostReport, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text())
 
 
 def over_the_socket(value: Any) -> Any:
@@ -67,7 +66,7 @@ def over_the_socket(value: Any) -> Any:
 
 
 @given(REPORTS)
-def test_a_report_comes_back_as_it_was_given(report: Report) -> None:
+def test_a_report_comes_back_as_it_was_given(report: HostReport) -> None:
     assert parse_report(over_the_socket(render_report(report))) == report
 
 

@@ -1,10 +1,21 @@
-from cachemon.model.domstats_keys import BlockUse, GroupUse, KeyStyle, keys_of, render_keys
+from cachemon.model.domstats_keys import KeyStyle, keys_of, render_keys
+from cachemon.model.group_reports import BlockReport, GroupReport, name_groups, problems_of
+from cachemon.model.groups import parse_group
+from cachemon.model.kept_groups import Keeper
 
-GROUPS = (
-    GroupUse("vcpus_0-2", (0, 1, 2), (BlockUse(0, 59 * 2**20, 7, 9), BlockUse(8, 5 * 2**30, None, 3))),
-    GroupUse("io", None, (BlockUse(0, 4096), BlockUse(8, None))),
-    GroupUse("vcpus_5", (5,), ()),
-)
+
+def report(name: str, vcpus: str | None, *blocks: BlockReport, state: str = "Monitored") -> GroupReport:
+    group = parse_group({"name": name, "vcpus": vcpus, "threads": ["IOThread"]})
+    shown = None if group.vcpus is None else tuple(group.vcpus)
+    return GroupReport(group, shown, Keeper.CONFIG, state, "Reason", "", blocks)
+
+
+IO = report("io", None, BlockReport(0, 4096), BlockReport(8, None, reading="Unavailable"))
+GROUPS = {
+    "vcpus_0-2": report("vcpus_0-2", "0-2", BlockReport(0, 59 * 2**20, 7, 9), BlockReport(8, 5 * 2**30, None, 3)),
+    "io": IO,
+    "vcpus_5": report("vcpus_5", "5"),
+}
 
 
 def test_the_rfcs_keys_have_expanded_lists_and_block_ids() -> None:
@@ -52,10 +63,19 @@ def test_libvirts_memory_keys_are_there_where_traffic_is_counted() -> None:
         ("memory.bandwidth.monitor.0.node.1.id", "8"),
         ("memory.bandwidth.monitor.0.node.1.bytes.total", "3"),
     ]
-    assert keys_of((), KeyStyle.LIBVIRT) == [("cpu.cache.monitor.count", "0")]
+    assert keys_of({}, KeyStyle.LIBVIRT) == [("cpu.cache.monitor.count", "0")]
 
 
 def test_the_layout_is_that_of_virsh_domstats() -> None:
-    assert (
-        render_keys("vm3", keys_of(GROUPS[2:], KeyStyle.RFC)) == "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_5.vcpus=5"
-    )
+    pairs = keys_of({"vcpus_5": GROUPS["vcpus_5"]}, KeyStyle.RFC)
+    assert render_keys("vm3", pairs) == "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_5.vcpus=5"
+
+
+def test_a_later_group_of_a_name_gets_another_one() -> None:
+    other = report("vm3.io", None)
+    assert name_groups([("vm3", other), ("vm2", IO), ("vm3", IO)]) == {"vm3.io": other, "io": IO, "vm3.vm3.io": IO}
+
+
+def test_problems_say_what_has_no_number() -> None:
+    assert list(problems_of("io", IO)) == ["io: cache block 8 reads Unavailable"]
+    assert list(problems_of("x", report("io", None, state="Waiting"))) == ["x: Waiting, Reason"]

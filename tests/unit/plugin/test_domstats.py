@@ -116,8 +116,8 @@ def test_no_figures_and_old_figures_are_told_of() -> None:
     assert plugin.run("domstats", "vm3").err.splitlines() == [
         "a: no figures, it is off",
         "b: no figures since noon",
-        "w: Waiting, none left",
         "d: no figures yet",
+        "w: Waiting, none left",
     ]
 
 

@@ -33,7 +33,7 @@ from cachemon.host.agent.watched_domains import (
     targets_of,
     watch,
 )
-from cachemon.host.wire import Report
+from cachemon.host.wire import HostReport
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domain_processes import DomainProcesses
@@ -126,7 +126,7 @@ class HostAgent:
             also=[health_route(self._health_problem)],
         )
 
-    def report(self) -> Report:
+    def report(self) -> HostReport:
         """All that is known of the running domains."""
         runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._listing.domains})
         live = self._live.by_domain()

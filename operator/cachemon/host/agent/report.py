@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
 from cachemon.engine.layout import GroupLayout, GroupState, Layout
 from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
-from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
+from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
+from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID, Missing
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
@@ -34,7 +36,7 @@ class Snapshot:
     their_figures: Figures = Figures()  # noqa: RUF009
 
     @property
-    def groups(self) -> Iterator[tuple[WatchedDomain, GroupLayout, Kept, tuple[BlockFigure, ...]]]:
+    def groups(self) -> Iterator[tuple[WatchedDomain, GroupLayout, Keeper, tuple[BlockFigure, ...]]]:
         """Every group of every domain as it stands, with its figures; libvirt's last."""
         for target in self.layout.targets:
             for group in target.groups:
@@ -42,10 +44,12 @@ class Snapshot:
                 yield target.target.object, group, kept, _figures(target, group, self.figures)
         for target in self.their_layout.targets:
             for group in target.groups:
-                yield target.target.object, group, "libvirt", _figures(target, group, self.their_figures)
+                yield target.target.object, group, Keeper.LIBVIRT, _figures(target, group, self.their_figures)
 
 
-def report_of(domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mapping[str, Run], problem: str) -> Report:
+def report_of(
+    domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mapping[str, Run], problem: str
+) -> HostReport:
     """The report.
 
     Args:
@@ -54,11 +58,11 @@ def report_of(domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mappin
         runs: by UUID the domains' QEMUs, where they are found.
         problem: what keeps the agent from its work, or empty.
     """
-    found: dict[tuple[str, MonitoringGroup, Kept], GroupReport] = {}
+    found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
     for domain, group, kept, figures in snapshot.groups:
         found[domain.uuid, group.group, kept] = _group(group, kept, figures)
     wall_time = snapshot.figures.wall_time
-    return Report(
+    return HostReport(
         domains=tuple(
             DomainReport(
                 name=domain.guest_name,
@@ -75,11 +79,11 @@ def report_of(domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mappin
 
 
 def _wanted(
-    domain: WatchedDomain, found: Mapping[tuple[str, MonitoringGroup, Kept], GroupReport]
+    domain: WatchedDomain, found: Mapping[tuple[str, MonitoringGroup, Keeper], GroupReport]
 ) -> Iterator[GroupReport]:
     """Every group that the domain should have, also one that is newer than the snapshot."""
-    wanted: list[tuple[MonitoringGroup, Kept]] = [(group, domain.kept(group.name)) for group in domain.groups]
-    wanted += [(own.group, "libvirt") for own in domain.own_monitors]
+    wanted: list[tuple[MonitoringGroup, Keeper]] = [(group, domain.kept(group.name)) for group in domain.groups]
+    wanted += [(own.group, Keeper.LIBVIRT) for own in domain.own_monitors]
     for group in domain.refused:
         yield GroupReport(
             group,
@@ -98,7 +102,7 @@ def _figures(target: DomainTargetLayout, group: GroupLayout, figures: Figures) -
     return figures.groups.get(GroupKey(target.uid, group.group.name), ())
 
 
-def _group(layout: GroupLayout, kept: Kept, figures: Iterable[BlockFigure]) -> GroupReport:
+def _group(layout: GroupLayout, kept: Keeper, figures: Iterable[BlockFigure]) -> GroupReport:
     return GroupReport(
         group=layout.group,
         vcpus=layout.vcpus if layout.group.wants_vcpus else None,

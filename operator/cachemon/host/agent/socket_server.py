@@ -16,7 +16,7 @@ from aiohttp import web
 from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.daemon.http_server import HttpServer
 from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
-from cachemon.host.wire import Report, parse_group_request, render_report
+from cachemon.host.wire import HostReport, parse_group_request, render_report
 from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
@@ -43,7 +43,7 @@ class NotYetError(CachemonError):
 class HostBackend(Protocol):
     """What the server asks of the agent."""
 
-    def report(self) -> Report:
+    def report(self) -> HostReport:
         """All that is known."""
 
     def status(self) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from cachemon.engine.layout import Layout, Target, TargetLayout
-from cachemon.host.wire import Kept
 from cachemon.libvirt.domain_xml import OwnMonitor
 from cachemon.libvirt.running import RunningDomain
 from cachemon.model.cpu_resource_request import Scope
@@ -75,9 +74,9 @@ class WatchedDomain:
         """All of it matters."""
         return self
 
-    def kept(self, group: str) -> Kept:
+    def kept(self, group: str) -> Keeper:
         """Who keeps a group that is in force."""
-        return "live" if group in self.live_names else "config"
+        return Keeper.LIVE if group in self.live_names else Keeper.CONFIG
 
 
 DomainTarget = Target[WatchedDomain]

@@ -10,7 +10,7 @@ import aiohttp
 
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI, LibvirtHost, host_of_uri
 from cachemon.host.own_directory import own_directory
-from cachemon.host.wire import Report, parse_report, render_group_request
+from cachemon.host.wire import HostReport, parse_report, render_group_request
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
@@ -46,7 +46,7 @@ class AgentClient:
         self._own_folder = own_folder
         self._seconds = seconds
 
-    async def domains(self) -> Report:
+    async def domains(self) -> HostReport:
         """What the agent knows of every running domain.
 
         Raises:

@@ -39,5 +39,5 @@ async def names(kind: str, session: "HostSession") -> Sequence[str]:
             found += [group.name for group in read_metadata(xml)]
     with suppress(CachemonError):
         report = await session.agent.domains()
-        found += [told.group.name for domain in report.domains for told in domain.groups if told.kept == "live"]
+        found += [it.group.name for domain in report.domains for it in domain.groups if it.kept == "live"]
     return found

@@ -5,18 +5,19 @@ the agent keeps. libvirt's own monitors are shown, and never touched.
 """
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from cachemon.commands.backend import Created
 from cachemon.commands.cpu_resource import handle, request_of
 from cachemon.commands.output import render_data
 from cachemon.host.commands.host_session import HostDomain, HostSession, unknown_to_agent
-from cachemon.host.wire import DomainReport, GroupReport, Kept
+from cachemon.host.wire import DomainReport
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import read_metadata
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import AgentUnreachableError, CachemonError, InvalidInputError
+from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup, render_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup, scope_of
 
@@ -30,13 +31,13 @@ async def run(args: Namespace, session: HostSession) -> int:
         InvalidInputError: the options contradict each other, or do not fit this domain.
     """
 
-    async def look_up(request: CpuResourceRequest) -> _WatchedDomain:
-        return await _look_up(args.domain, request, session)
+    async def find(request: CpuResourceRequest) -> _LibvirtBackend:
+        return await _find(args.domain, request, session)
 
-    return await handle(request_of(args), look_up, args.output, session)
+    return await handle(request_of(args), find, args.output, session)
 
 
-async def _look_up(named: str, request: CpuResourceRequest, session: HostSession) -> "_WatchedDomain":
+async def _find(named: str, request: CpuResourceRequest, session: HostSession) -> "_LibvirtBackend":
     domain = await session.ask(lambda libvirt: libvirt.domain(named))
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     report = await _report(domain, request, scope, session) if domain.runs else None
@@ -53,7 +54,7 @@ async def _look_up(named: str, request: CpuResourceRequest, session: HostSession
                 raise
             session.remark(f"domain {domain.name}, {state}: {err}")
     kept += _kept_by_agent(domain, report)
-    return _WatchedDomain(
+    return _LibvirtBackend(
         domain, DomainGroups(domain.runs, tuple(kept), persistent=domain.persistent, vcpus=vcpus), session
     )
 
@@ -61,9 +62,9 @@ async def _look_up(named: str, request: CpuResourceRequest, session: HostSession
 async def _report(
     domain: HostDomain, request: CpuResourceRequest, scope: Scope, session: HostSession
 ) -> DomainReport | None:
-    """What the agent says of the domain; None where that is not needed.
+    """The agent's report of the domain; None where it is not needed.
 
-    To change groups that work now it takes the agent; without it those that libvirt knows of can be seen, unless
+    Changes of groups that work now need the agent. Without it the groups that libvirt knows are shown, unless
     --live asks for all.
     """
     if not scope.has_live and request.action is not Action.DESTROY:
@@ -88,10 +89,10 @@ def _kept_in_xml(
     domain: HostDomain, scope: Scope, xml: bytes, report: DomainReport | None, session: HostSession
 ) -> tuple[list[KeptGroup], int]:
     """The groups in an XML, ours and libvirt's, and how many vCPUs a domain of it may have."""
-    told = _told(report) if scope is Scope.LIVE else {}
+    reports = {(each.group.name, each.kept): each for each in report.groups} if report and scope is Scope.LIVE else {}
     home = _home(domain)
     ours = [
-        KeptGroup(group, scope, Keeper.CONFIG, home, _state(told.get((group.name, "config"))))
+        KeptGroup(group, scope, Keeper.CONFIG, home, _state(reports.get((group.name, Keeper.CONFIG))))
         for group in read_metadata(xml)
     ]
     remedy = f"take the <monitor> out with `{session.virsh} edit {quote(domain.name)}`"
@@ -102,7 +103,7 @@ def _kept_in_xml(
             scope,
             Keeper.LIBVIRT,
             home,
-            _state(told.get((own.group.name, "libvirt"))),
+            _state(reports.get((own.group.name, Keeper.LIBVIRT))),
             remedy,
             holds_threads=own.has_mon_group,
         )
@@ -112,24 +113,20 @@ def _kept_in_xml(
 
 
 def _kept_by_agent(domain: HostDomain, report: DomainReport | None) -> Iterator[KeptGroup]:
-    for told in report.groups if report else ():
-        if told.kept == "live":
-            yield KeptGroup(told.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(told))
+    for each in report.groups if report else ():
+        if each.kept is Keeper.LIVE:
+            yield KeptGroup(each.group, Scope.LIVE, Keeper.LIVE, _home(domain), _state(each))
 
 
-def _told(report: DomainReport | None) -> Mapping[tuple[str, Kept], GroupReport]:
-    return {(told.group.name, told.kept): told for told in report.groups} if report else {}
-
-
-def _state(told: GroupReport | None) -> str:
-    return "" if told is None else told.reason or told.state
+def _state(report: GroupReport | None) -> str:
+    return "" if report is None else report.reason or report.state
 
 
 def _home(domain: HostDomain) -> str:
     return f"domain {domain.name}"
 
 
-class _WatchedDomain:
+class _LibvirtBackend:
     """A domain and its groups.
 
     Args:

@@ -15,13 +15,15 @@ import pytest
 from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
 from cachemon.host.agent.socket_server import GroupTakenError, listen, serve_socket
 from cachemon.host.commands.agent_client import AgentClient
-from cachemon.host.wire import DomainReport, GroupReport, Report
+from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, DomainNotFoundError, InvalidInputError
+from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup
+from cachemon.model.kept_groups import Keeper
 from tests.unit.host.builders import UUID, WEB
 
 LIVE = f"/v1/domains/{UUID}/live"
-REPORT = Report((DomainReport("vm1", UUID, 60, (GroupReport(WEB, (0,), "live", "Monitored"),)),), "t", "p")
+REPORT = HostReport((DomainReport("vm1", UUID, 60, (GroupReport(WEB, (0,), Keeper.LIVE, "Monitored"),)),), "t", "p")
 
 
 class Backend:
@@ -31,7 +33,7 @@ class Backend:
         self.asked: list[object] = []
         self.error: Exception | None = None
 
-    def report(self) -> Report:
+    def report(self) -> HostReport:
         return REPORT
 
     def status(self) -> Mapping[str, Any]:

@@ -2,9 +2,10 @@ from cachemon.engine.figures import BlockFigure, Figures, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout
 from cachemon.host.agent.report import Snapshot, report_of
 from cachemon.host.agent.watched_domains import watch
-from cachemon.host.wire import BlockReport, GroupReport
 from cachemon.model.errors import ResctrlUnavailableError
+from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
+from cachemon.model.kept_groups import Keeper
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
@@ -31,7 +32,7 @@ def test_a_group_is_told_with_who_keeps_it_how_it_stands_and_its_figures() -> No
     (told,) = report.domains
     assert (told.name, told.uuid, told.pid) == ("vm1", UUID, 60)
     blocks = tuple(BlockReport(block.id, 4096, 5, 2**60, "Valid") for block in BLOCKS)
-    assert told.groups == (GroupReport(WEB, (0,), "config", "Monitored", "", "", blocks),)
+    assert told.groups == (GroupReport(WEB, (0,), Keeper.CONFIG, "Monitored", "", "", blocks),)
 
 
 def test_what_is_not_counted_and_what_was_not_read_is_no_number() -> None:
@@ -45,7 +46,7 @@ def test_a_group_that_waits_says_why_and_one_of_helper_threads_has_no_vcpus() ->
     domain = watch(running(IO), [])
     waits = GroupLayout(IO, GroupState.WAITING, Reason.OUT_OF_RMIDS, "needs 1 RMID", (), 1, ())
     (told,) = report_of([domain], Snapshot(layout_of(domain, waits)), RUNS, "").domains
-    assert told.groups == (GroupReport(IO, None, "config", "Waiting", "OutOfRMIDs", "needs 1 RMID"),)
+    assert told.groups == (GroupReport(IO, None, Keeper.CONFIG, "Waiting", "OutOfRMIDs", "needs 1 RMID"),)
 
 
 def test_libvirts_own_monitors_come_last_with_figures_of_their_own() -> None:

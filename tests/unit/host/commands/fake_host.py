@@ -11,7 +11,7 @@ from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_session import Connect, HostDomain, HostSession
 from cachemon.host.commands.main import COMMANDS, load
 from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
-from cachemon.host.wire import BlockReport, DomainReport, GroupReport, Kept, Report
+from cachemon.host.wire import DomainReport, HostReport
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
 from cachemon.model.errors import (
@@ -21,7 +21,9 @@ from cachemon.model.errors import (
     DomainNotFoundError,
     LibvirtRefusedError,
 )
+from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import MonitoringGroup, parse_group
+from cachemon.model.kept_groups import Keeper
 
 NOW = 1_790_000_000.0
 THEN = "2026-09-21T14:13:18Z"
@@ -181,21 +183,21 @@ class FakeAgent(AgentClient):
         self.problem_of_domains = ""
         self.refuses = ""
 
-    async def domains(self) -> Report:
+    async def domains(self) -> HostReport:
         self._answers()
         found = [self._domain(domain) for domain in self._domains() if domain.runs and self.knows]
-        return Report(tuple(found), self.observed_time, self.problem)
+        return HostReport(tuple(found), self.observed_time, self.problem)
 
     def _domain(self, domain: HostDomain) -> DomainReport:
         assert domain.live_xml is not None
-        kept: list[tuple[MonitoringGroup, Kept]] = []
-        kept += [(group, "config") for group in read_metadata(domain.live_xml)]
-        kept += [(group, "live") for group in self.live.get(domain.uuid, ())]
-        kept += [(own.group, "libvirt") for own in read_domain(domain.live_xml).own_monitors]
+        kept: list[tuple[MonitoringGroup, Keeper]] = []
+        kept += [(group, Keeper.CONFIG) for group in read_metadata(domain.live_xml)]
+        kept += [(group, Keeper.LIVE) for group in self.live.get(domain.uuid, ())]
+        kept += [(own.group, Keeper.LIBVIRT) for own in read_domain(domain.live_xml).own_monitors]
         groups = (self._group(group, keeper) for group, keeper in kept)
         return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
 
-    def _group(self, group: MonitoringGroup, kept: Kept) -> GroupReport:
+    def _group(self, group: MonitoringGroup, kept: Keeper) -> GroupReport:
         vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(group.vcpus)
         state = self.states.get(group.name, ("Monitored", "", ""))
         return GroupReport(group, vcpus, kept, *state, self.blocks.get(group.name, ()))

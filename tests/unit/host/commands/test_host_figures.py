@@ -3,7 +3,7 @@ import json
 import pytest
 import yaml
 
-from cachemon.host.wire import BlockReport
+from cachemon.model.group_reports import BlockReport
 from tests.unit.host.commands.fake_host import Host, block, elsewhere, group
 
 MONITOR = "<cachetune vcpus='0-1'><monitor level='3' vcpus='0-1'/></cachetune>"
