@@ -1,4 +1,4 @@
-"""Cache allocation as far as control groups show it: `schemata`, `mode`, `size`, info/L3.
+"""The visible part of cache allocation: `schemata`, `mode`, `size`, info/L3.
 
 Masks are kept and checked; they limit no group's occupancy.
 """
@@ -18,9 +18,9 @@ class Allocation:
     """Reads and writes of every control group's allocation files (fs/resctrl/ctrlmondata.c).
 
     Args:
-        machine: which cache blocks there are.
-        status: where errors are explained.
-        options: CLOSIDs, the default group's included (0 for a machine without allocation), and how masks look.
+        machine: the cache blocks.
+        status: takes explanations of errors.
+        options: the number of CLOSIDs (0 for a machine without allocation), and the masks.
     """
 
     def __init__(self, machine: Machine, status: CommandStatus, options: Options) -> None:
@@ -64,7 +64,7 @@ class Allocation:
         )
 
     def show_size(self, group: Group) -> str:
-        """The bytes that a group's masks stand for."""
+        """The bytes of cache that a group's masks allow."""
 
         def size(block: int) -> str:
             bytes_per_bit = self._machine.blocks[block].capacity_bytes // self._bits

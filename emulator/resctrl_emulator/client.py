@@ -1,8 +1,8 @@
-"""The control socket seen from a test: books, freeze, set values, cache blocks."""
+"""The client of the control socket: exact values, frozen counters, set values, faults."""
 
 import json
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +12,39 @@ TIMEOUT_SECONDS = 30.0
 
 
 class ControlError(Exception):
-    """The emulator refused a request; the text says why."""
+    """The emulator refused a request; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupBooks:
-    """What the emulator knows of one group.
+    """The exact state of one group.
 
     Attributes:
-        rmid: counts for this group alone.
-        tids: its threads, without those of child groups; of the default group only those that once were in
-            another one or were made by one that is.
-        blocks: cache id (with SNC, node id) -> event -> bytes or "Unavailable", "Error", "Unassigned". Its own
-            RMID's, never summed with children.
-        packages: CPU package -> telemetry event -> what it counted, also its own RMID's; core_energy and activity
-            in units of 2^-18.
+        rmid: its RMID.
+        tids: its threads, without those of child groups. For the default group only threads that were in another
+            group, or that such a thread created.
+        blocks: cache id (with SNC, node id) -> event -> bytes or "Unavailable", "Error", "Unassigned", of its own
+            RMID alone, without child groups.
         closid: its class of service.
     """
 
     rmid: int
     tids: tuple[int, ...]
     blocks: dict[int, dict[str, int | str]]
-    packages: dict[int, dict[str, int | str]] = field(default_factory=dict)
     closid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Everything that the emulator knows.
+    """The exact state of the emulator.
 
     Attributes:
         groups: by path, `/` for the default group.
-        capacity_bytes: by cache id, of online blocks.
-        occupancy_bytes: by cache id, of all RMIDs together, those in limbo included.
-        rmids: number of RMIDs that groups can have, the default group's included.
-        free_rmids: next one first.
-        limbo_rmids: of removed groups, not free yet.
+        capacity_bytes: capacity of online blocks, by cache id.
+        occupancy_bytes: occupancy of all RMIDs together, by cache id, including RMIDs in limbo.
+        rmids: number of RMIDs, including the default group's.
+        free_rmids: free RMIDs in the order in which groups get them.
+        limbo_rmids: RMIDs of removed groups that are not free yet.
         frozen: whether counting is stopped.
     """
 
@@ -62,13 +59,13 @@ class Books:
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """A fault that was asked for.
+    """An injected fault.
 
     Attributes:
-        operation: what it strikes, or `*`.
-        path: where.
-        errno: with which error; None for a mere delay.
-        hits: how often it struck.
+        operation: the operation that it applies to, or `*`.
+        path: the path that it applies to, with wildcards.
+        errno: the error; None for a delay alone.
+        hits: how often it was applied.
     """
 
     operation: str
@@ -88,7 +85,7 @@ class ControlClient:
         self._path = path
 
     def books(self) -> Books:
-        """Everything the emulator knows, counted up to now."""
+        """Return the exact state, counted up to now."""
         answer = self.request({"op": "books"})
         return Books(
             groups={
@@ -96,7 +93,6 @@ class ControlClient:
                     rmid=group["rmid"],
                     tids=tuple(group["tids"]),
                     blocks={int(block): dict(events) for block, events in group["blocks"].items()},
-                    packages={int(package): dict(events) for package, events in group["packages"].items()},
                     closid=group["closid"],
                 )
                 for path, group in answer["groups"].items()
@@ -114,18 +110,17 @@ class ControlClient:
         self.request({"op": "freeze"})
 
     def thaw(self) -> None:
-        """Count on. What threads used meanwhile counts for nobody."""
+        """Resume counting. CPU time used meanwhile is not counted."""
         self.request({"op": "thaw"})
 
     def set_value(self, group: str, block: int, event: str, value: int | str | None) -> None:
-        """Let a group's own RMID show something else.
+        """Set the value that a group's own RMID shows.
 
         Args:
             group: its path, `/` for the default group.
-            block: cache id; with SNC, node id; for a telemetry event, CPU package.
-            event: `llc_occupancy`, `mbm_total_bytes`, `mbm_local_bytes`, or one of telemetry.
-            value: bytes (core_energy and activity: in units of 2^-18), "Unavailable", "Error", "Unassigned";
-                None goes back to counting.
+            block: cache id; with SNC, node id.
+            event: `llc_occupancy`, `mbm_total_bytes` or `mbm_local_bytes`.
+            value: bytes, "Unavailable", "Error" or "Unassigned"; None restores counting.
 
         Raises:
             ControlError: no such group, block, event or text.
@@ -133,7 +128,7 @@ class ControlClient:
         self.request({"op": "set", "group": group, "block": block, "event": event, "value": value})
 
     def set_block_online(self, block: int, *, online: bool) -> None:
-        """Unplug all CPUs of a cache block, or plug them.
+        """Take all CPUs of a cache block offline or online.
 
         Raises:
             ControlError: no such block, or it is the last one online.
@@ -141,23 +136,23 @@ class ControlClient:
         self.request({"op": "block", "id": block, "online": online})
 
     def replace_content(self, path: str, text: str) -> None:
-        """Let a file say something else until `heal`.
+        """Replace the content of a file until `heal`.
 
         Args:
             path: from the root of the file system, without wildcards.
-            text: its content; bytes that are no UTF-8 as surrogates (`surrogateescape`).
+            text: the content; bytes that are not UTF-8 as surrogates (`surrogateescape`).
         """
         self.request({"op": "content", "path": path, "text": text})
 
     def fail(self, operation: str, path: str, number: int, *, times: int | None = 1, skip: int = 0) -> None:
-        """Let system calls fail.
+        """Make system calls fail.
 
         Args:
             operation: getattr, opendir, readdir, mkdir, rmdir, rename, open, read, write, or `*`.
             path: from the root of the file system, with wildcards; `*` also crosses `/`.
             number: the errno.
-            times: how often; None is for ever.
-            skip: so many matching calls go well first.
+            times: how often; None for always.
+            skip: number of matching calls that succeed first.
 
         Raises:
             ControlError: no such operation or errno.
@@ -167,13 +162,13 @@ class ControlClient:
         )
 
     def delay(self, operation: str, path: str, milliseconds: float, *, times: int | None = None) -> None:
-        """Let system calls take longer, all others waiting meanwhile as they would for rdtgroup_mutex.
+        """Delay system calls; all others wait meanwhile, as for rdtgroup_mutex.
 
         Args:
             operation: as for `fail`.
             path: as for `fail`; `*/mon_L3_01/*` is one cache block.
-            milliseconds: how much longer.
-            times: how often; None is for ever.
+            milliseconds: the delay.
+            times: how often; None for always.
 
         Raises:
             ControlError: no such operation.
@@ -183,22 +178,22 @@ class ControlClient:
         )
 
     def faults(self) -> tuple[InjectedFault, ...]:
-        """The faults asked for since the last `heal`, and how often each struck."""
+        """Return the faults injected since the last `heal`."""
         return tuple(
             InjectedFault(fault["operation"], fault["path"], fault["errno"], fault["hits"])
             for fault in self.request({"op": "faults"})["faults"]
         )
 
     def calls(self) -> dict[str, int]:
-        """How many system calls reached the file system since the last `heal`, by operation."""
+        """Return the number of system calls since the last `heal`, by operation."""
         return dict(self.request({"op": "faults"})["calls"])
 
     def heal(self) -> None:
-        """Let nothing fail any more, and count calls from zero."""
+        """Remove all faults, and count calls from zero."""
         self.request({"op": "heal"})
 
     def request(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send one request and wait for its answer.
+        """Send one request and return the answer.
 
         Raises:
             ControlError: the emulator refused it.

@@ -1,7 +1,7 @@
-"""The control socket: what tests may see and do that no system call offers.
+"""The control socket: gives tests what no system call offers.
 
-A unix stream socket; one JSON object a line each way; `client.py` is the other end. It lies outside the mounted
-tree, so nothing that uses resctrl can come upon it.
+A unix stream socket with one JSON object per line in each direction; `client.py` is the other end. It is outside the
+mounted tree, so the program under test does not see it.
 """
 
 import errno
@@ -18,7 +18,6 @@ from resctrl_emulator.accounting import READING_TEXTS
 from resctrl_emulator.faults import ANY, OPERATIONS, Fault, Faults
 from resctrl_emulator.groups import Group
 from resctrl_emulator.kernel import Resctrl
-from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["Control", "ControlServer"]
 
@@ -29,9 +28,9 @@ class Control:
     """Answers requests.
 
     Args:
-        resctrl: what is looked at and changed.
-        faults: what goes wrong with system calls.
-        on_topology: called after a cache block went offline or came back.
+        resctrl: the file system's state.
+        faults: the injected faults.
+        on_topology: called after a cache block goes offline or online.
     """
 
     def __init__(self, resctrl: Resctrl, faults: Faults, on_topology: Callable[[], None]) -> None:
@@ -40,7 +39,7 @@ class Control:
         self._on_topology = on_topology
 
     def answer(self, line: bytes) -> dict[str, Any]:
-        """One answer to one line; `{"error": ...}` says what was wrong with it."""
+        """Answer one line; `{"error": ...}` if the request is not valid."""
         operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "books": self._books,
             "freeze": self._freeze,
@@ -55,7 +54,7 @@ class Control:
         try:
             request = json.loads(line)
             if not isinstance(request, dict) or request.get("op") not in operations:
-                return {"error": f"send an object with an op of {', '.join(operations)}"}
+                return {"error": f"not a request: send an object whose op is one of {', '.join(operations)}"}
             with self._resctrl.lock:
                 return operations[request["op"]](request)
         except KeyError as error:
@@ -72,7 +71,7 @@ class Control:
             "capacity": {block: resctrl.machine.blocks[block].capacity_bytes for block in blocks},
             "occupancy": {block: accounting.block_occupancy(block) for block in blocks},
             "rmids": {
-                "total": resctrl.options.group_rmids,
+                "total": resctrl.options.l3_rmids,
                 "free": resctrl.rmids.free,
                 "limbo": resctrl.rmids.limbo,
             },
@@ -81,7 +80,6 @@ class Control:
 
     def _group_books(self, group: Group) -> dict[str, Any]:
         resctrl = self._resctrl
-        packages = resctrl.machine.online_packages if resctrl.options.packages else ()
         return {
             "rmid": group.rmid,
             "closid": group.closid,
@@ -89,12 +87,6 @@ class Control:
             "blocks": {
                 domain: {event: resctrl.readings.value(group, domain, event) for event in resctrl.options.events}
                 for domain in resctrl.machine.online_domains
-            },
-            "packages": {
-                package: {
-                    event: resctrl.readings.package_value(group.rmid, package, event) for event in TELEMETRY_EVENTS
-                }
-                for package in packages
             },
         }
 
@@ -112,12 +104,9 @@ class Control:
             raise ValueError(f"no group {request['group']}")
         block, event, value = request["block"], request["event"], request["value"]
         machine, options = self._resctrl.machine, self._resctrl.options
-        if options.packages and event in TELEMETRY_EVENTS:
-            if block not in machine.online_packages:
-                raise ValueError(f"no package {block} online")
-        elif block not in machine.online_domains:
+        if block not in machine.online_domains:
             raise ValueError(f"no cache block {block} online")
-        elif event not in options.events:
+        if event not in options.events:
             raise ValueError(f"no event {event}; there are {', '.join(options.events)}")
         is_bytes = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         if not (value is None or is_bytes or value in READING_TEXTS):
@@ -139,7 +128,7 @@ class Control:
             raise ValueError(f"no errno {number}")
         skip, times = request.get("skip", 0), request.get("times")
         if not (isinstance(path, str) and isinstance(skip, int) and (times is None or isinstance(times, int))):
-            raise ValueError("path must be a text, skip and times numbers")
+            raise ValueError("path must be a string; skip and times must be integers")
         if number is None and not delay:
             raise ValueError("give an errno, milliseconds, or both")
         self._faults.add(
@@ -167,7 +156,7 @@ class Control:
 
 
 class ControlServer:
-    """Serves `Control` on a socket, a thread per connection.
+    """Serves `Control` on a socket, with a thread per connection.
 
     Args:
         path: where the socket is made; one that a dead emulator left is replaced.
@@ -187,11 +176,11 @@ class ControlServer:
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more and remove the socket."""
+        """Stop to answer, and remove the socket."""
         self._listening.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listening.close()

@@ -21,7 +21,7 @@ NOT_ENABLED = "mbm_event counter assignment mode is not enabled\n"
 
 
 class Counters:
-    """Which events of which RMIDs have a counter in each domain, and the files that tell and change it.
+    """Assigns counters to events of RMIDs in each domain, and provides the files that show and change this.
 
     Writers and readers of info/ clear the status by themselves; for `mbm_L3_assignments` that comes with the
     group's lock.
@@ -47,7 +47,7 @@ class Counters:
         return not self.enabled or event not in self._events or (rmid, event) in self._assigned.get(domain, ())
 
     def made(self, group: Group) -> None:
-        """Assign what there is to a new group; what fails is said in the status and fails nothing else."""
+        """Assign free counters to a new group; a failure is only noted in the status."""
         if not (self.enabled and self._on_mkdir):
             return
         for event in self._events:
@@ -69,7 +69,7 @@ class Counters:
         return "[mbm_event]\ndefault\n" if self.enabled else "[default]\nmbm_event\n"
 
     def store_mode(self, text: str) -> bool:
-        """Switch the mode: assignments, filters and MBM counts start anew.
+        """Switch the mode; this resets assignments, filters and MBM counts.
 
         Returns:
             Whether it changed.
@@ -130,7 +130,7 @@ class Counters:
         return names_of(self._filters[event]) + "\n"
 
     def store_filter(self, event: str, text: str) -> None:
-        """Set what an event counts; its assigned counters start anew.
+        """Set what an event counts; its assigned counters restart at zero.
 
         Raises:
             OSError: EINVAL.

@@ -37,10 +37,10 @@ class Cpus:
         """Set the CPUs of a group.
 
         Args:
-            group: whose.
+            group: the group.
             controls: all control groups.
             text: a list or a mask.
-            as_list: which of the two.
+            as_list: whether the text is a list, else a mask.
 
         Raises:
             OSError: EINVAL, ERANGE, EOVERFLOW, with a text in the status.

@@ -1,4 +1,4 @@
-"""Errors and delays that a test puts in the way of system calls, and a count of the calls."""
+"""Injected errors, delays and file contents, and a count of system calls."""
 
 import threading
 import time
@@ -13,22 +13,22 @@ from resctrl_emulator.status import refuse
 __all__ = ["OPERATIONS", "Fault", "Faults"]
 
 OPERATIONS = ("getattr", "opendir", "readdir", "mkdir", "rmdir", "rename", "open", "read", "write")
-"""What can fail. FUSE asks getattr for every name that it looks up on the way to a file."""
+"""The operations that can fail. FUSE calls getattr for every name on the path to a file."""
 ANY = "*"
 
 
 @dataclass(slots=True)
 class Fault:
-    """One thing that goes wrong.
+    """An injected fault.
 
     Attributes:
         operation: of `OPERATIONS`, or `*`.
         path: from the root of the file system, with the wildcards of fnmatch (`*` also crosses `/`).
-        errno: the error; None lets the call go on.
-        delay_seconds: how long it takes longer.
-        skip: so many matching calls go unharmed first.
-        times: it happens so often, None is for ever.
-        hits: how often it has happened.
+        errno: the error; None for a delay alone.
+        delay_seconds: the delay.
+        skip: number of matching calls to leave alone first.
+        times: how often it applies; None for always.
+        hits: how often it has applied.
     """
 
     operation: str
@@ -40,22 +40,22 @@ class Fault:
     hits: int = 0
 
     def matches(self, operation: str, path: str) -> bool:
-        """Whether a call is meant."""
+        """Whether the fault applies to a call."""
         return self.operation in {ANY, operation} and fnmatchcase(path, self.path)
 
 
 class Faults:
-    """Asked before every system call that reaches the file system.
+    """Applies faults to every system call that reaches the file system.
 
-    A delay holds up every other call, as the kernel's reads hold rdtgroup_mutex while they wait for a CPU of their
+    A delay also delays every other call, as the kernel's reads hold rdtgroup_mutex while they wait for a CPU of their
     domain (since 6.9 a work item there). The control socket answers meanwhile.
 
     Args:
-        sleep: how time goes by.
+        sleep: waits for a number of seconds.
 
     Attributes:
-        calls: how many there were of each operation.
-        contents: by path what a file says instead of what it has to say: as other kernels write it, or as garbage.
+        calls: number of calls by operation.
+        contents: content of files by path that replaces their own.
     """
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -66,31 +66,31 @@ class Faults:
         self.contents: dict[str, bytes] = {}
 
     def add(self, fault: Fault) -> None:
-        """Let something go wrong from now on."""
+        """Inject a fault."""
         with self._lock:
             self._faults.append(fault)
 
     def clear(self) -> None:
-        """Let nothing go wrong any more, and count calls from zero."""
+        """Remove all faults, and count calls from zero."""
         with self._lock:
             self._faults.clear()
             self.calls.clear()
             self.contents.clear()
 
     def added(self) -> list[Fault]:
-        """Those that were added since the last `clear`, spent ones too."""
+        """Return the faults added since the last `clear`, including those that no longer apply."""
         with self._lock:
             return list(self._faults)
 
     def meet(self, operation: str, path: Callable[[], str]) -> None:
-        """Count a call, and let go wrong what is to.
+        """Count a call, and apply the faults that match it.
 
         Args:
             operation: of `OPERATIONS`.
-            path: called only if there is any fault.
+            path: returns the path; called only if there is any fault.
 
         Raises:
-            OSError: of the first fault that has one.
+            OSError: the error of the first fault that has one.
         """
         self.calls[operation] += 1
         if not self._faults:

@@ -1,4 +1,4 @@
-"""resctrl through FUSE: the operations that libfuse calls, in terms of `Resctrl`."""
+"""The operations that libfuse calls, implemented with `Resctrl`."""
 
 import ctypes
 import errno
@@ -23,18 +23,17 @@ KEPT_ATTRIBUTES = ("trusted.", "security.")
 
 
 class FileSystem:
-    """What mfusepy calls; it takes any object with these methods.
+    """The object that mfusepy calls; mfusepy accepts any object with these methods.
 
-    Files are answered by handle, never by path (nullpath_ok): a descriptor kept open across a rmdir must answer
-    ENODEV, and one of a group made anew under the same name is another file. Nothing is cached: attributes,
-    names, absent names and content are asked for each time. flock is not among the methods, which leaves it to
-    the kernel.
+    It finds files by handle, never by path (nullpath_ok). A descriptor kept open across a rmdir must answer ENODEV,
+    and a group created again under the same name has other files. The kernel caches nothing: it asks for attributes,
+    names, absent names and content each time. There is no method for flock, so the kernel handles it.
 
     Args:
-        resctrl: what is shown.
-        faults: what goes wrong on the way.
+        resctrl: the file system's state.
+        faults: the injected faults.
         context: uid, gid and TID of the caller (`mfusepy.fuse_get_context`).
-        on_mounted: called once the kernel talks to us.
+        on_mounted: called once the file system is mounted.
     """
 
     use_ns = True
@@ -55,7 +54,7 @@ class FileSystem:
         self._directories: dict[int, Directory] = {}
 
     def init_with_config(self, _connection: Any, config: Any) -> None:
-        """FUSE_INIT: the mount works from here on."""
+        """FUSE_INIT: the mount works from now on."""
         config.nullpath_ok = 1
         config.direct_io = 1
         config.use_ino = 1
@@ -63,7 +62,7 @@ class FileSystem:
         self._on_mounted()
 
     def getattr(self, path: str | None, handle: int | None = None) -> dict[str, int]:
-        """Attributes by path or, where there is no path any more, by handle."""
+        """Attributes by path or, if there is no path any more, by handle."""
         if path is not None:
             self._faults.meet("getattr", lambda: path)
         with self._resctrl.lock:
@@ -99,7 +98,7 @@ class FileSystem:
         return 0
 
     def mkdir(self, path: str, mode: int) -> int:
-        """Make a group; the umask has been applied."""
+        """Create a group; the umask is already applied."""
         self._faults.meet("mkdir", lambda: path)
         self._resctrl.mkdir(path, mode & 0o7777, self._caller())
         return 0
@@ -117,7 +116,7 @@ class FileSystem:
         return 0
 
     def open(self, path: str, flags: int) -> int:
-        """Open a file; O_TRUNC means nothing."""
+        """Open a file; ignores O_TRUNC."""
         self._faults.meet("open", lambda: path)
         handle = self._resctrl.open(path, flags)
         number = next(self._numbers)
@@ -133,7 +132,7 @@ class FileSystem:
         return self._resctrl.read(opened, size, offset, self._caller())
 
     def write(self, _path: str | None, data: bytes, _offset: int, handle: int) -> int:
-        """Write an open file, wherever."""
+        """Write an open file; ignores the offset."""
         opened = self._files[handle]
         self._faults.meet("write", lambda: opened.file.path)
         return self._resctrl.write(opened, data, self._caller())
@@ -151,13 +150,13 @@ class FileSystem:
         return 0
 
     def chmod(self, path: str, mode: int) -> int:
-        """Change mode bits; a file that can't be written stays so."""
+        """Change mode bits; a file without a writer stays read-only."""
         with self._resctrl.lock:
             self._resctrl.kernfs.find(path).mode = stat.S_IMODE(mode)
         return 0
 
     def chown(self, path: str, uid: int, gid: int) -> int:
-        """Give a node away, as delegation of a subtree does."""
+        """Change the owner of a node, as the delegation of a subtree does."""
         with self._resctrl.lock:
             node = self._resctrl.kernfs.find(path)
             node.uid = node.uid if uid == UNCHANGED else uid
@@ -173,7 +172,7 @@ class FileSystem:
         return 0
 
     def setxattr(self, path: str, name: str, value: bytes, _options: int, _position: int = 0) -> int:
-        """Keep an attribute of root's."""
+        """Keep a trusted or security attribute."""
         if not name.startswith(KEPT_ATTRIBUTES):
             refuse(errno.EOPNOTSUPP)
         with self._resctrl.lock:
@@ -181,7 +180,7 @@ class FileSystem:
         return 0
 
     def getxattr(self, path: str, name: str, _position: int = 0) -> bytes:
-        """An attribute that was kept."""
+        """Return an attribute."""
         with self._resctrl.lock:
             try:
                 return self._resctrl.kernfs.find(path).xattrs[name]
@@ -189,12 +188,12 @@ class FileSystem:
                 refuse(errno.ENODATA)
 
     def listxattr(self, path: str) -> list[str]:
-        """Names of the attributes that were kept."""
+        """Return the names of attributes."""
         with self._resctrl.lock:
             return list(self._resctrl.kernfs.find(path).xattrs)
 
     def removexattr(self, path: str, name: str) -> int:
-        """Forget an attribute."""
+        """Remove an attribute."""
         with self._resctrl.lock:
             if self._resctrl.kernfs.find(path).xattrs.pop(name, None) is None:
                 refuse(errno.ENODATA)
@@ -205,7 +204,7 @@ class FileSystem:
         return {"f_bsize": BLOCK_BYTES, "f_frsize": BLOCK_BYTES, "f_namemax": NAME_BYTES}
 
     def create(self, _path: str, _mode: int, _flags: int) -> int:
-        """Nobody makes files here."""
+        """Always refused: no program creates files here."""
         return refuse(errno.EACCES)
 
     def mknod(self, _path: str, _mode: int, _device: int) -> int:

@@ -12,7 +12,6 @@ from resctrl_emulator.options import Options
 from resctrl_emulator.readings import Readings
 from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.tasks import Tasks
-from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["GroupFiles", "block_name"]
 
@@ -21,15 +20,15 @@ StoreGroup = Callable[[Group, Caller, str], None]
 
 
 class GroupFiles:
-    """Puts files into group directories, each bound to what answers for it.
+    """Adds files to group directories, each with its functions to read and write.
 
     Args:
         kernfs: the tree.
-        machine: which cache blocks are online.
-        options: which files there are and when the status is cleared.
+        machine: the online cache blocks.
+        options: decide which files exist, and when the status is cleared.
         status: last_cmd_status.
         controls: all control groups.
-        readings: what mon_data says.
+        readings: the content of mon_data.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class GroupFiles:
         self._readings = readings
 
     def add(self, group: Group, owner: Caller) -> None:
-        """Add what a new group's directory holds."""
+        """Add the files of a new group."""
         self._add(group, owner, "tasks", self._tasks.show, self._tasks.store)
         self._add(group, owner, "cpus", lambda each, _: self._cpus.show_mask(each), self._store_mask)
         self._add(group, owner, "cpus_list", lambda each, _: self._cpus.show_list(each), self._store_list)
@@ -75,13 +74,8 @@ class GroupFiles:
                 lambda each, _: self._counters.show_assignments(each),
                 self._store_assignments,
             )
-        if self._options.debug:
-            self._add(group, owner, "mon_hw_id", lambda each, _: f"{each.rmid}\n")
-            if not group.parent:
-                self._add(group, owner, "ctrl_hw_id", lambda each, _: f"{each.closid}\n")
         for block_id in self._machine.online_blocks:
             self.add_block(group, block_id, owner)
-        self.add_packages(group, owner)
 
     def add_block(self, group: Group, block_id: int, owner: Caller) -> None:
         """Add the directory of a cache block to a group's mon_data; its mode is that of mon_data.
@@ -106,26 +100,6 @@ class GroupFiles:
     def remove_block(self, group: Group, block_id: int) -> None:
         """Take a cache block's directory out of a group's mon_data."""
         self._kernfs.remove(group.mon_data.children[block_name(block_id)])
-
-    def add_packages(self, group: Group, owner: Caller) -> None:
-        """Add the directories of CPU packages that are online and not there yet."""
-        for package in self._machine.online_packages if self._options.packages else ():
-            if package_name(package) not in group.mon_data.children:
-                name, mode = package_name(package), group.mon_data.mode
-                directory = self._kernfs.add_directory(group.mon_data, name, mode, owner)
-                self._add_events(
-                    directory,
-                    owner,
-                    TELEMETRY_EVENTS,
-                    lambda event, package=package: self._readings.package(group, package, event),  # type: ignore[misc]
-                )
-
-    def remove_packages(self, group: Group) -> None:
-        """Take away the directories of packages whose last CPU is gone."""
-        online = {package_name(package) for package in self._machine.online_packages}
-        for name, node in list(group.mon_data.children.items()):
-            if name.startswith("mon_PERF_PKG_") and name not in online:
-                self._kernfs.remove(node)
 
     def _add_events(
         self, directory: Directory, owner: Caller, events: Iterable[str], read: Callable[[str], str]
@@ -176,8 +150,3 @@ class GroupFiles:
 def block_name(block_id: int) -> str:
     """The directory of a cache block: at least two digits."""
     return f"mon_L3_{block_id:02d}"
-
-
-def package_name(package: int) -> str:
-    """The directory of a CPU package."""
-    return f"mon_PERF_PKG_{package:02d}"

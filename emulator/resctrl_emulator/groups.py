@@ -12,14 +12,14 @@ class Group:
     """A control group (CTRL_MON) or, with a parent, a monitoring group (MON).
 
     Attributes:
-        rmid: counts for it.
+        rmid: its RMID.
         closid: its control group's class of service.
         parent: the control group of a monitoring group, else None.
         directory: its directory; the root's for the default group.
         mon_data: its directory of cache blocks.
         mon_groups: where monitoring groups are made; None in a monitoring group.
         children: monitoring groups, oldest first.
-        cpus: CPUs whose tasks of the default group count for it.
+        cpus: CPUs on which tasks of the default group count for it.
         cache_masks: bits of the cache by block id; only in control groups.
         exclusive: whether those bits are shared with no other group.
     """

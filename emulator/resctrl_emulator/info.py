@@ -11,7 +11,6 @@ from resctrl_emulator.kernfs import Caller, Directory, Kernfs
 from resctrl_emulator.machine import Machine
 from resctrl_emulator.options import Options
 from resctrl_emulator.status import CommandStatus
-from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 from resctrl_emulator.workload import MBM_EVENTS
 
 __all__ = ["Info"]
@@ -21,12 +20,12 @@ UNSIGNED_INT_MAX = (1 << 32) - 1
 
 
 class Info:
-    """What the machine can do, and what can be set about it as a whole.
+    """The features and settings of the whole machine.
 
     Args:
         kernfs: the tree.
-        owner: whose files they are.
-        options: which files there are and what they say to bad input.
+        owner: the owner of the files.
+        options: decide which files exist, and how they answer invalid input.
         status: last_cmd_status.
         machine: its first cache block's size limits max_threshold_occupancy.
 
@@ -65,7 +64,7 @@ class Info:
             self._add(l3, "sparse_masks", lambda: "0\n")
 
     def add_events(self, counters: Counters, configs: EventConfigs) -> None:
-        """Add what tells of events: mon_features, and the files of ABMC, BMEC and telemetry."""
+        """Add mon_features, and the files of ABMC and BMEC."""
         self._add(self._l3_mon, "mon_features", lambda: self._features(counters, configs))
         if self._options.profile.mbm_assign_mode:
             self._add(
@@ -77,10 +76,6 @@ class Info:
         if self._options.counters:
             self._add_counters(counters)
         self._show_configs(counters, configs)
-        if self._options.packages:
-            package_mon = self._kernfs.add_directory(self.directory, "PERF_PKG_MON", DIRECTORY_MODE, self._owner)
-            self._add(package_mon, "mon_features", lambda: "".join(f"{event}\n" for event in TELEMETRY_EVENTS))
-            self._add(package_mon, "num_rmids", lambda: f"{self._options.telemetry_rmids}\n")
 
     def _add_counters(self, counters: Counters) -> None:
         self._add(self._l3_mon, "num_mbm_cntrs", counters.show_number)

@@ -1,7 +1,7 @@
-"""resctrl in memory: the tree, and what making and removing groups means (fs/resctrl/rdtgroup.c).
+"""resctrl in memory: the tree, and the creation and removal of groups (fs/resctrl/rdtgroup.c).
 
-Every operation runs under one lock, as the kernel's run under rdtgroup_mutex, and raises OSError with the errno
-that the kernel gives. FUSE is not known here.
+Every operation runs under one lock, as in the kernel under rdtgroup_mutex. It raises OSError with the kernel's errno.
+This module does not depend on FUSE.
 """
 
 import errno
@@ -35,10 +35,10 @@ class Resctrl:
     """The file system's state and operations.
 
     Args:
-        options: what is pretended.
+        options: the emulated features.
         machine: CPUs and cache blocks.
-        threads: the machine's.
-        owner: who mounts it; its files are his, and he may move any thread.
+        threads: the threads of the machine.
+        owner: the user who mounts it, owns its files and may move any thread.
         now_ns: a monotonic clock.
         wall_ns: the time of day, for time stamps.
     """
@@ -60,7 +60,7 @@ class Resctrl:
         self.status = CommandStatus(marks_truncation=options.profile.status_marks_truncation)
         self.default = new_default_group(self.kernfs, machine.cpus(), owner)
         self.membership = Membership(threads, self.default)
-        self.rmids = Rmids(options.group_rmids, now_ns, self._is_dirty, options.limbo_seconds)
+        self.rmids = Rmids(options.l3_rmids, now_ns, self._is_dirty, options.limbo_seconds)
         self.accounting = self._new_accounting(threads, now_ns)
         self.counters = Counters(options, machine, self.status, self.accounting)
         self.readings = Readings(machine, self.accounting, self.counters)
@@ -80,7 +80,7 @@ class Resctrl:
         return iter(self._tree)
 
     def tick(self) -> None:
-        """What the kernel does by itself: count, and let RMIDs out of limbo."""
+        """Do what the kernel does periodically: count, and free RMIDs in limbo."""
         with self.lock:
             self.accounting.settle()
             self.rmids.let_out()
@@ -166,7 +166,7 @@ class Resctrl:
             return self.kernfs.write(handle, data, caller)
 
     def set_block_online(self, block_id: int, *, online: bool) -> None:
-        """Unplug or plug the CPUs of a cache block.
+        """Take the CPUs of a cache block offline or online.
 
         Raises:
             ValueError: there is no such block, or it is the last one online.
@@ -183,10 +183,8 @@ class Resctrl:
                     at = group.mon_data
                     owner = Caller(at.uid, at.gid, 0)
                     self._files.add_block(group, block_id, owner)
-                    self._files.add_packages(group, owner)
                 else:
                     self._files.remove_block(group, block_id)
-                    self._files.remove_packages(group)
                 group.cpus &= self.machine.cpus()
             if online:
                 self.default.cpus |= self.machine.cpus_of(block_id)

@@ -1,4 +1,4 @@
-"""The part of kernfs that resctrl shows through: nodes, modes, and open files that outlive their node.
+"""The part of kernfs that users of resctrl see: nodes, modes, and open files that outlive their node.
 
 fs/kernfs/file.c: reads are seq_files (built at offset 0, continued after), writes ignore the offset and take at
 most a page, everything on a removed node is ENODEV, and KERNFS_ROOT_EXTRA_OPEN_PERM_CHECK refuses root too.
@@ -23,7 +23,7 @@ Store = Callable[["Caller", str], None]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a system call: effective ids and the calling thread's TID (0 if it can't be seen from here)."""
+    """The caller of a system call: effective ids and TID (0 for a thread outside of our PID namespace)."""
 
     uid: int
     gid: int
@@ -32,7 +32,7 @@ class Caller:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """A file or directory. `ino` is never used twice, so a directory made anew is a new one to see."""
+    """A file or directory. No `ino` is used twice, so a directory that is created again has another one."""
 
     name: str
     parent: "Directory | None"
@@ -164,8 +164,8 @@ class Kernfs:
         """Open a file.
 
         Raises:
-            OSError: ENOENT, ENOTDIR, EISDIR; EACCES, for root too, where the mode or the file itself lets
-                nobody read or write.
+            OSError: ENOENT, ENOTDIR, EISDIR; EACCES, also for root, if the mode or the file allows no read or
+                write at all.
         """
         node = self.find(path)
         if not isinstance(node, File):
@@ -192,7 +192,7 @@ class Kernfs:
         return data
 
     def write(self, handle: OpenFile, data: bytes, caller: Caller) -> int:
-        """Write; the offset means nothing and what stands after a NUL byte is not looked at.
+        """Write; ignores the offset, and everything after a NUL byte.
 
         Raises:
             OSError: ENODEV when the file is gone, E2BIG over a page, and what the file itself refuses.

@@ -1,4 +1,4 @@
-"""The machine that is emulated: which CPU belongs to which cache block."""
+"""The emulated machine: CPUs and their cache blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,23 +21,21 @@ class CacheBlock:
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What counts on its own: a cache block or, with SNC, one node's part of it.
+    """A unit with counters of its own: a cache block or, with SNC, one node's part of it.
 
     Attributes:
         id: the block's cache id or, with SNC, the node id.
         block: cache id.
-        package: number of the CPU package.
         capacity_bytes: its part of the cache.
     """
 
     id: int
     block: int
-    package: int
     capacity_bytes: int
 
 
 class Machine:
-    """Deals the machine's CPUs over cache blocks in contiguous equal shares.
+    """Divides the machine's CPUs among cache blocks in contiguous equal shares.
 
     With fewer CPUs than blocks each real CPU stands for as many emulated ones as it takes to give every block
     one; a thread then stays on the one that its TID picks. With 2 CPUs and 2 blocks, CPU 0 has the first block
@@ -47,9 +45,8 @@ class Machine:
     Args:
         real_cpus: numbers of the online CPUs that threads really run on.
         blocks: at least one, in the order in which they get their CPUs.
-        cpus: so many are pretended, numbered from 0; None is the real ones or as many as it takes.
+        cpus: number of emulated CPUs, numbered from 0; None for the real ones, or as many as the blocks need.
         nodes: NUMA nodes of each block; more than one is SNC.
-        packages: CPU packages, over which the blocks are dealt.
     """
 
     def __init__(
@@ -59,15 +56,14 @@ class Machine:
         *,
         cpus: int | None = None,
         nodes: int = 1,
-        packages: int = 1,
     ) -> None:
         self.blocks = {block.id: block for block in blocks}
-        every = [(block, rank * packages // len(blocks)) for rank, block in enumerate(blocks) for _ in range(nodes)]
+        every = [block for block in blocks for _ in range(nodes)]
         self.domains = {
             (number if nodes > 1 else block.id): Domain(
-                number if nodes > 1 else block.id, block.id, package, block.capacity_bytes // nodes
+                number if nodes > 1 else block.id, block.id, block.capacity_bytes // nodes
             )
-            for number, (block, package) in enumerate(every)
+            for number, block in enumerate(every)
         }
         self._stands_for = _stand_for(sorted(real_cpus), cpus, len(every))
         numbers = sorted({number for standing in self._stands_for.values() for number in standing})
@@ -90,11 +86,6 @@ class Machine:
         """Ids of the domains in ascending order."""
         return tuple(sorted(each.id for each in self.domains.values() if each.block not in self._offline))
 
-    @property
-    def online_packages(self) -> tuple[int, ...]:
-        """Numbers of the packages that have a CPU, in ascending order."""
-        return tuple(sorted({self.domains[domain].package for domain in self.online_domains}))
-
     def domains_of(self, block_id: int) -> tuple[int, ...]:
         """Ids of a block's domains."""
         return tuple(each.id for each in self.domains.values() if each.block == block_id)
@@ -108,7 +99,7 @@ class Machine:
         return frozenset(cpu for cpu in self._domain_of if self._block_of(cpu) == block_id)
 
     def set_online(self, block_id: int, *, online: bool) -> None:
-        """Unplug or plug all CPUs of a block.
+        """Take all CPUs of a block offline or online.
 
         Raises:
             ValueError: there is no such block, or it is the last one.
@@ -122,7 +113,7 @@ class Machine:
     def domain_for(self, real_cpu: int, tid: int) -> Domain:
         """The domain whose cache a thread uses that last ran on a CPU.
 
-        A thread whose block is offline is counted on an online one, as the scheduler would have moved it.
+        If that block is offline, it is an online one, to which the scheduler would have moved the thread.
         """
         standing = self._stands_for.get(real_cpu)
         if standing:
@@ -148,7 +139,7 @@ def _stand_for(real: Sequence[int], cpus: int | None, least: int) -> dict[int, l
     }
 
 
-def online_cpus(proc: Path) -> list[int]:
+def online_cpus(proc: Path = Path("/proc")) -> list[int]:
     """Numbers of the online CPUs, from the cpuN lines of /proc/stat."""
     names = (line.split(maxsplit=1)[0] for line in (proc / "stat").read_text().splitlines() if line)
     return [int(name[3:]) for name in names if name.startswith("cpu") and name[3:].isdigit()]

@@ -1,4 +1,4 @@
-"""The command resctrl-emulator: mount, serve, unmount."""
+"""The command resctrl-emulator: mounts, serves and unmounts the file system."""
 
 import ctypes
 import os
@@ -28,14 +28,14 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class CannotRunError(Exception):
-    """The machine lacks something; the message says what to do about it."""
+    """The machine lacks something; the message says how to fix that."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the emulator until a signal ends it.
 
     Returns:
-        0 after a signal; 1 if it could not mount. (Bad arguments end with SystemExit 2.)
+        0 after a signal or umount; 1 if it could not mount. Invalid arguments raise SystemExit(2).
     """
     arguments = parse_arguments(argv)
     try:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
     machine = _machine(arguments)
     owner = Caller(os.geteuid(), os.getegid(), os.getpid())
-    resctrl = Resctrl(arguments.options, machine, ProcThreads(arguments.proc), owner)
+    resctrl = Resctrl(arguments.options, machine, ProcThreads(), owner)
 
     def write_topology() -> None:
         if arguments.sysfs:
@@ -75,23 +75,16 @@ def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
         try:
             mfusepy.FUSE(filesystem, str(arguments.mountpoint), **_mount_options(owner.uid))
         except RuntimeError as error:
-            # libfuse reports the end by a signal as an error too.
+            # libfuse also reports the end by a signal as an error.
             if not mounted.is_set():
                 raise CannotRunError(
-                    f"could not mount on {arguments.mountpoint} (libfuse said why above, code {error}); as an "
-                    "ordinary user run it in a namespace of your own: unshare --user --map-root-user --mount"
+                    f"can't mount on {arguments.mountpoint} (code {error}; libfuse printed the reason above); an "
+                    "ordinary user can run it in a namespace: unshare --user --map-root-user --mount"
                 ) from error
 
 
 def _machine(arguments: Arguments) -> Machine:
-    options = arguments.options
-    return Machine(
-        online_cpus(arguments.proc),
-        arguments.blocks,
-        cpus=arguments.cpus,
-        nodes=options.nodes,
-        packages=max(options.packages, 1),
-    )
+    return Machine(online_cpus(), arguments.blocks, cpus=arguments.cpus, nodes=arguments.options.nodes)
 
 
 def _mount_options(uid: int) -> dict[str, str | bool]:
@@ -102,17 +95,18 @@ def _mount_options(uid: int) -> dict[str, str | bool]:
         "subtype": "resctrl",
     }
     if uid == 0:
-        # As in the kernel's file system, others may enter and the modes decide. An ordinary user may not let
-        # others in (fuse.conf), and the modes, made for root, would forbid him to make groups.
+        # As in the kernel's file system, other users may enter and the modes decide. An ordinary user may not admit
+        # others (fuse.conf), and the modes, made for root, would keep that user from making groups.
         options |= {"allow_other": True, "default_permissions": True}
     return options
 
 
 @contextmanager
 def _in_background(resctrl: Resctrl, server: ControlServer | None) -> Iterator[None]:
-    """Count and answer the control socket while FUSE has the main thread.
+    """Count, and serve the control socket, while FUSE runs in the main thread.
 
-    Signals that stop us must reach the main thread, which libfuse has waiting in read(2): the others block them.
+    Signals that stop the program must reach the main thread, which waits in read(2) of libfuse. So the other threads
+    block them.
     """
     ended = threading.Event()
 
@@ -139,23 +133,23 @@ def _load_fuse() -> ModuleType:
     """Import mfusepy, which loads libfuse.
 
     Raises:
-        CannotRunError: one of them, or the device, is not there.
+        CannotRunError: mfusepy, libfuse or the FUSE device is missing.
     """
-    # By itself mfusepy asks ldconfig or gcc, and takes libfuse 2 where there is one.
+    # Without this variable mfusepy asks ldconfig or gcc, and may choose libfuse 2.
     os.environ.setdefault("FUSE_LIBRARY_PATH", _find_libfuse())
     try:
-        import mfusepy  # noqa: PLC0415 - it fails where libfuse is missing, and that is to be explained
+        import mfusepy  # noqa: PLC0415 - the import fails without libfuse, which needs an explanation
     except ImportError as error:
         raise CannotRunError(f"{error}; install it: pip install mfusepy") from error
     except (OSError, AttributeError) as error:
         raise CannotRunError(f"{error}; install libfuse 3 (Debian: apt-get install fuse3)") from error
     try:
-        # An ordinary user's fusermount3 opens the device for him.
+        # For an ordinary user fusermount3 opens the device.
         os.close(os.open(FUSE_DEVICE, os.O_PATH if os.geteuid() else os.O_RDWR))
     except OSError as error:
         raise CannotRunError(
-            f"{error}; FUSE needs this device: load it (modprobe fuse), and let it be read and written "
-            "(in a container, pass it in)"
+            f"{error}; FUSE needs this device, readable and writable: load the module (modprobe fuse), or pass the "
+            "device into the container"
         ) from error
     module: ModuleType = mfusepy
     return module
@@ -170,7 +164,7 @@ def _find_libfuse() -> str:
 
 
 def _allow_many_descriptors() -> None:
-    """Three files of every member thread stay open."""
+    """Raise the limit to its maximum: three files of every thread in a group stay open."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -1,15 +1,15 @@
-"""Which thread is in which group.
+"""Keeps the group of each thread.
 
-The kernel copies CLOSID and RMID from the thread that calls fork or clone. A file system in user space is told of
-neither, so it looks:
+The kernel copies CLOSID and RMID from the thread that calls fork or clone. A file system in user space gets no notice
+of either call, so this module scans /proc:
 
-* a new child process is in the group of the very thread that forked it (/proc/TID/task/TID/children). Exact,
-  unless that child died or was re-parented before anybody looked; and who adopts orphans (init, a subreaper) seems
-  to have forked them;
-* a new thread is in the group of its process's leader. Exact while all threads of the process are in one group;
-  where they are not, the kernel would follow the creating thread, which /proc does not name.
+* a new child process is in the group of the thread that forked it (/proc/TID/task/TID/children). This is exact unless
+  the child ended or got another parent before the scan. A process that adopts orphans (init, a subreaper) appears to
+  have forked them;
+* a new thread is in the group of its process's leader. This is exact while all threads of the process are in one
+  group. Otherwise the kernel follows the creating thread, which /proc does not name.
 
-A thread that nobody moved and no member made is in the default group and not tracked at all.
+A thread that was never moved, and that no member created, is in the default group and not tracked.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ class Member:
     """A thread of a process that has threads in groups.
 
     Attributes:
-        thread: who it is.
-        group: where it is; may be the default group.
-        counted_ns: CPU time that has been charged to groups, or must not be.
-        children: processes it has forked that are known.
+        thread: the thread.
+        group: its group; may be the default group.
+        counted_ns: CPU time that is already charged, or must not be.
+        children: known processes that it forked.
     """
 
     thread: Identity
@@ -42,8 +42,8 @@ class Membership:
     """The threads of every group.
 
     Args:
-        threads: the machine's.
-        default: the default group; it is where every unknown thread is.
+        threads: the threads of the machine.
+        default: the default group, which has every thread that is not tracked.
     """
 
     def __init__(self, threads: Threads, default: Group) -> None:
@@ -77,7 +77,7 @@ class Membership:
         return [tid for *_, tid in sorted(found)]
 
     def move(self, thread: Identity, group: Group) -> None:
-        """Put a thread into a group. Refresh before, so that what it made until now is where it was made."""
+        """Move a thread to a group. Call `refresh` before, so that its earlier children stay in its old group."""
         if thread.tgid not in self._processes:
             if group is self._default:
                 return
@@ -98,31 +98,31 @@ class Membership:
                 member.group = heir
 
     def refresh(self, ran: Callable[[Member], bool] = lambda _: True) -> None:
-        """Look for new and dead threads.
+        """Find new threads, and drop threads that have ended.
 
         Args:
             ran: whether a member may have forked since the last time.
         """
         for tgid in list(self._processes):
             self._refresh_threads(tgid)
-        looked: set[Identity] = set()
-        while found := self._forks(ran, looked):
+        scanned: set[Identity] = set()
+        while found := self._forks(ran, scanned):
             for pid, group in found.items():
                 self._track(pid, group)
 
     def drop(self, member: Member) -> None:
-        """A thread is gone."""
+        """Remove a thread that has ended."""
         process = self._processes.get(member.thread.tgid, {})
         process.pop(member.thread.tid, None)
         self._threads.forget(member.thread)
 
-    def _forks(self, ran: Callable[[Member], bool], looked: set[Identity]) -> dict[int, Group]:
-        """New processes of members not looked at yet; a new one may itself have forked, so ask again."""
+    def _forks(self, ran: Callable[[Member], bool], scanned: set[Identity]) -> dict[int, Group]:
+        """New processes of members not scanned yet; a new one may have forked too, so the caller repeats this."""
         found: dict[int, Group] = {}
         for member in self.members():
-            if member.thread in looked or not (member.counted_ns == 0 or ran(member)):
+            if member.thread in scanned or not (member.counted_ns == 0 or ran(member)):
                 continue
-            looked.add(member.thread)
+            scanned.add(member.thread)
             children = self._threads.children(member.thread)
             for pid in children - member.children:
                 if pid not in self._processes:
@@ -147,7 +147,7 @@ class Membership:
                 process[tid] = Member(thread, leader.group if leader else self._default, 0)
 
     def _track(self, tgid: int, group: Group) -> None:
-        """Take up a process whose threads all are in one group."""
+        """Track a process whose threads are all in one group."""
         threads = [self._threads.identify(tid) for tid in self._threads.threads_of(tgid)]
         self._processes[tgid] = {
             thread.tid: Member(thread, group, 0) for thread in threads if thread and thread.tgid == tgid

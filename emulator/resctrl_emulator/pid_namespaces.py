@@ -1,4 +1,4 @@
-"""Thread ids as a process in another PID namespace knows them (pid_nr_ns and find_task_by_vpid of kernel/pid.c)."""
+"""Translates thread ids between PID namespaces (pid_nr_ns and find_task_by_vpid of kernel/pid.c)."""
 
 import fcntl
 import os
@@ -21,17 +21,17 @@ class PidNamespaces:
         self._proc = proc
 
     def same(self, tid: int) -> bool:
-        """Whether a thread knows the ids that we know; also said of one that is gone."""
+        """Whether a thread is in our PID namespace; True also for one that has ended."""
         theirs = self._namespace(tid)
         return theirs is None or theirs == self._namespace(os.getpid())
 
     def seen_from(self, viewer: int, tids: Iterable[int]) -> list[int]:
-        """Ids by which a thread knows those of others that its namespace has."""
+        """TIDs of others in the PID namespace of a thread."""
         place = self._place(viewer)
         return [number for tid in tids if (number := self._number(tid, place)) is not None] if place else []
 
-    def meant_by(self, viewer: int, number: int) -> int | None:
-        """Our id of the thread to which another gives a number."""
+    def from_namespace_of(self, viewer: int, number: int) -> int | None:
+        """Our TID of the thread that has a number in the PID namespace of another."""
         place = self._place(viewer)
         if place is None:
             return None

@@ -1,6 +1,6 @@
-"""How kernels differ, as values.
+"""The differences between kernels, as values.
 
-Each difference was seen in a transcript of that kernel (6.1.192, 7.3.4) or read in its source.
+Each comes from a transcript of that kernel (6.1.192, 7.3.4) or from its source.
 """
 
 import errno
@@ -11,7 +11,7 @@ __all__ = ["PROFILES", "Profile"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One kernel's ways where they are not every kernel's."""
+    """The behavior of one kernel where kernels differ."""
 
     name: str
     tasks_take_lists: bool
@@ -35,7 +35,7 @@ class Profile:
     renames: bool
     """MON groups can be renamed and moved (8da2b938eb7e, 6.5); before, rename(2) is EPERM."""
     modern_hardware: bool
-    """The kernel knows what came after 6.1: `-o debug` (6.7), BMEC (6.3), SNC (6.11), ABMC (6.18), AET (7.0)."""
+    """The kernel has what came after 6.1: BMEC (6.3), SNC (6.11), ABMC (6.18)."""
 
 
 PROFILES = {

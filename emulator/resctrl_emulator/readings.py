@@ -1,4 +1,4 @@
-"""What the files below mon_data say (rdtgroup_mondata_show and mon_event_count of fs/resctrl)."""
+"""The content of the files below mon_data (rdtgroup_mondata_show and mon_event_count of fs/resctrl)."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,7 +6,6 @@ from resctrl_emulator.accounting import UNASSIGNED, UNAVAILABLE, Accounting
 from resctrl_emulator.counters import Counters
 from resctrl_emulator.groups import Group
 from resctrl_emulator.machine import Machine
-from resctrl_emulator.telemetry import format_fixed_point, telemetry_value
 
 __all__ = ["Readings"]
 
@@ -15,9 +14,9 @@ class Readings:
     """Sums of a group's RMID and, for a control group, of its monitoring groups' that can be read.
 
     Args:
-        machine: which domains belong to a block.
-        accounting: what is counted.
-        counters: which MBM events have a counter.
+        machine: the domains of each block.
+        accounting: the counts.
+        counters: the MBM events that have a counter.
     """
 
     def __init__(self, machine: Machine, accounting: Accounting, counters: Counters) -> None:
@@ -38,32 +37,21 @@ class Readings:
         numbers = [value for value in values if isinstance(value, int)]
         return str(sum(numbers)) if numbers else UNAVAILABLE
 
-    def package(self, group: Group, package: int, event: str) -> str:
-        """The file of a CPU package."""
-        self._accounting.settle()
-        total = _sum(self.package_value(each.rmid, package, event) for each in (group, *group.children))
-        return format_fixed_point(event, total) if isinstance(total, int) else total
-
-    def package_value(self, rmid: int, package: int, event: str) -> int | str:
-        """What a package counted for an RMID; fixed-point for the events with a fraction."""
-        value = self._accounting.set_value_of(rmid, package, event)
-        return telemetry_value(event, self._accounting.package_cpu_ns(rmid, package)) if value is None else value
-
     def value(self, group: Group, domain: int, event: str) -> int | str:
-        """What a domain's file would say if the group had no children, without reading it."""
-        return self._look(self._accounting.value, group, domain, event)
+        """The content of a domain's file if the group had no children, without the effects of a read."""
+        return self._count(self._accounting.value, group, domain, event)
 
     def _read(self, group: Group, domain: int, event: str) -> int | str:
-        return self._look(self._accounting.read, group, domain, event)
+        return self._count(self._accounting.read, group, domain, event)
 
-    def _look(self, look: Callable[[int, int, str], int | str], group: Group, domain: int, event: str) -> int | str:
+    def _count(self, count: Callable[[int, int, str], int | str], group: Group, domain: int, event: str) -> int | str:
         if not self._counters.counts(group.rmid, domain, event):
             return UNASSIGNED
-        return look(group.rmid, domain, event)
+        return count(group.rmid, domain, event)
 
 
 def _sum(values: Iterable[int | str]) -> int | str:
-    """The sum of those that can be read, else what the last one says."""
+    """The sum of the numbers; if there is none, the last text."""
     every = list(values)
     numbers = [value for value in every if isinstance(value, int)]
     return sum(numbers) if numbers else every[-1]

@@ -1,4 +1,4 @@
-"""RMIDs: free, used, and in limbo until the cache has forgotten their lines."""
+"""RMIDs: free, used, and in limbo until the cache has evicted their lines."""
 
 import errno
 from collections import deque
@@ -30,7 +30,7 @@ class Rmids:
     Args:
         count: RMIDs of the machine, RMID 0 included.
         now_ns: a monotonic clock.
-        is_dirty: whether an RMID still holds so much of a cache that it must wait on.
+        is_dirty: whether an RMID still holds too much of a cache to be freed.
         limbo_seconds: how long a freed RMID waits at least.
     """
 
@@ -50,7 +50,7 @@ class Rmids:
 
     @property
     def free(self) -> tuple[int, ...]:
-        """Free RMIDs, the next one first."""
+        """Free RMIDs in the order in which groups get them."""
         self.let_out()
         return tuple(self._free)
 

@@ -1,4 +1,4 @@
-"""info/last_cmd_status: what the kernel says beside an errno."""
+"""info/last_cmd_status: the kernel's explanation of an errno."""
 
 import os
 from typing import NoReturn

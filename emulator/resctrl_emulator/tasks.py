@@ -64,7 +64,7 @@ class Tasks:
         self._superuser = superuser
 
     def show(self, group: Group, reader: Caller) -> str:
-        """TIDs of a group as the reader knows them, one a line; a control group's with its monitoring groups'."""
+        """TIDs of a group in the reader's PID namespace, one per line; a control group includes its mon_groups."""
         if not group.parent and not self._allocation:
             return ""
         self._accounting.settle(full=True)
@@ -114,7 +114,7 @@ class Tasks:
     def _move(self, group: Group, caller: Caller, tid: int) -> None:
         """Move one thread; 0 is the thread that writes."""
         self._accounting.settle(full=True)
-        known = self._threads.meant_by(caller.tid, tid) if tid else caller.tid
+        known = self._threads.from_namespace_of(caller.tid, tid) if tid else caller.tid
         thread = None if known is None else self._threads.identify(known)
         if thread is None:
             self._status.fail(errno.ESRCH, f"No task {tid}\n")

@@ -1,7 +1,7 @@
-"""The threads of the machine, from /proc.
+"""Reads the threads of the machine from /proc.
 
-Descriptors of the files that are read again and again stay open: a pread of one costs a few microseconds, and it
-answers ESRCH once its thread is dead, even if the TID has been given to another.
+Files that are read often stay open. A pread takes a few microseconds, and it answers ESRCH once the thread has ended,
+even if another thread has its TID.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class Identity:
 
 
 class Threads(Protocol):
-    """What the emulator asks of the machine. A thread that is gone is None or empty, never an error."""
+    """What the emulator needs to know of threads. One that has ended is None or empty, never an error."""
 
     def identify(self, tid: int) -> Identity | None:
         """The thread that has this TID now."""
@@ -60,13 +60,13 @@ class Threads(Protocol):
         """PIDs of all processes."""
 
     def seen_from(self, viewer: int, tids: list[int]) -> list[int]:
-        """TIDs as the thread `viewer` knows them; those that its PID namespace does not have are left out."""
+        """TIDs in the PID namespace of the thread `viewer`, without those that it does not have."""
 
-    def meant_by(self, viewer: int, tid: int) -> int | None:
-        """The thread to which the thread `viewer` gives a TID; None if its PID namespace has none such."""
+    def from_namespace_of(self, viewer: int, tid: int) -> int | None:
+        """Our TID of a thread that has a TID in the PID namespace of `viewer`; None if there is none."""
 
     def forget(self, thread: Identity) -> None:
-        """The thread will not be asked about again."""
+        """Close the files of a thread that is no longer needed."""
 
 
 class ProcThreads:
@@ -140,9 +140,9 @@ class ProcThreads:
         """See `Threads`."""
         return tids if self._namespaces.same(viewer) else self._namespaces.seen_from(viewer, tids)
 
-    def meant_by(self, viewer: int, tid: int) -> int | None:
+    def from_namespace_of(self, viewer: int, tid: int) -> int | None:
         """See `Threads`."""
-        return tid if self._namespaces.same(viewer) else self._namespaces.meant_by(viewer, tid)
+        return tid if self._namespaces.same(viewer) else self._namespaces.from_namespace_of(viewer, tid)
 
     def forget(self, thread: Identity) -> None:
         """See `Threads`."""

@@ -17,11 +17,11 @@ EVERY_TRANSACTION = sum(TRANSACTIONS.values())
 LOCAL = sum(bit for name, bit in TRANSACTIONS.items() if name.startswith("local"))
 REMOTE = sum(bit for name, bit in TRANSACTIONS.items() if name.startswith("remote"))
 LOCAL_QUARTERS = 3
-"""Of four lines that a thread moves, so many come from the local memory controller."""
+"""Of four lines that a thread moves, three come from the local memory controller."""
 
 
 def default_transactions(event: str, supported: int) -> int:
-    """What an MBM event counts unless it is told otherwise: 0x7f for total, 0x15 for local."""
+    """What an MBM event counts by default: 0x7f for total, 0x15 for local."""
     return supported & LOCAL if event == "mbm_local_bytes" else supported
 
 
@@ -34,7 +34,7 @@ def bits_of(text: str) -> int:
     """The bits of comma-separated names; an empty one ends the list.
 
     Raises:
-        KeyError: a name that is none; its argument is the name.
+        KeyError: a name does not exist; its argument is the name.
     """
     bits = 0
     rest = text

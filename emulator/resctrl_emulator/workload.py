@@ -1,14 +1,14 @@
-"""How CPU time becomes memory traffic and cache occupancy. Pure.
+"""Turns CPU time into memory traffic and cache occupancy. Pure.
 
-A model, not a simulation: no address is ever looked at. Each thread moves a constant number of bytes per second
-of CPU time that it really used, a constant part of which are lines new to the cache. They land where it ran:
+This is a model, not a simulation: there are no addresses. Each thread moves a constant number of bytes per second of
+its CPU time. A constant part of these are lines new to the cache where it ran. They go:
 
-1. in free lines, then in those of dead RMIDs (nobody touches them, so they are the oldest),
-2. and once the cache is full, in the lines of all RMIDs in proportion to what they hold (random replacement).
+1. to free lines, then to those of dead RMIDs (unused, so the oldest),
+2. and once the cache is full, to the lines of all RMIDs in proportion to what they hold (random replacement).
 
-So the sum never exceeds the capacity, a lone busy thread comes to fill its cache within a second or so, two
-share it by how busy they are, and an idle one loses its lines slowly to the rest of the machine. That rest is
-RMID 0: it works as much as brings in a quarter of the capacity per second.
+So the sum never exceeds the capacity. One busy thread fills its cache within about a second, and two share it in
+proportion to their CPU time. An idle thread loses its lines slowly to the rest of the machine. That rest is RMID 0,
+which brings in a quarter of the capacity per second.
 """
 
 import math
@@ -39,12 +39,12 @@ MBM_EVENTS = (MBM_TOTAL_BYTES, MBM_LOCAL_BYTES)
 
 NS_PER_SECOND = 1_000_000_000
 LINE_BYTES = 64
-"""What moves and is held; also the usual upscale factor (CPUID 0xF.1 EBX), of which all values are multiples."""
+"""Size of a cache line; also the usual upscale factor (CPUID 0xF.1 EBX), the unit of all values."""
 TRAFFIC_BYTES_PER_CPU_SECOND = 1 << 30
 TRAFFIC_PER_NEW_LINE = 16
-"""One line in so many that are moved was not in the cache: 64 MiB of new lines per CPU second."""
+"""One of 16 lines moved is new to the cache: 64 MiB of new lines per CPU second."""
 DEFAULT_GROUP_SECONDS = 4
-"""RMID 0 brings in the capacity of the cache in this time."""
+"""Time in which RMID 0 brings in the capacity of the cache."""
 
 
 def share_out(total: int, weights: Mapping[int, float]) -> dict[int, int]:
@@ -106,15 +106,15 @@ def _lines(cpu_ns: int, bytes_per_second: int) -> int:
 
 
 class BlockBooks:
-    """What the hardware of one cache block, or of one node's part of it, counts per RMID.
+    """Counts per RMID what the hardware of one cache block, or of one node's part of it, would count.
 
-    CPU time is the only thing that is added up; traffic and new lines are functions of it, so nothing is lost to
-    rounding however often it is looked at.
+    Only CPU time is summed up. Traffic and new lines are functions of it, so frequent counting loses nothing to
+    rounding.
 
     Args:
-        capacity_bytes: what it holds.
-        scale_bytes: what is shown is a multiple of it.
-        transactions: those that the hardware tells apart.
+        capacity_bytes: its capacity.
+        scale_bytes: unit of the values shown.
+        transactions: the transactions that the hardware can distinguish.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class BlockBooks:
         self._held_lines: dict[int, int] = {}
 
     def charge(self, rmid: int, cpu_ns: int) -> None:
-        """Thread time on these CPUs under an RMID."""
+        """Add CPU time of an RMID."""
         self._cpu_ns[rmid] = self._cpu_ns.get(rmid, 0) + cpu_ns
 
     def advance(self, elapsed_ns: int, dead: AbstractSet[int]) -> None:
-        """Let what was charged since the last time take its place in the cache."""
+        """Move the lines of the CPU time charged since the last call into the cache."""
         line_ns = LINE_BYTES * TRAFFIC_PER_NEW_LINE
         background = elapsed_ns * self.capacity_lines * line_ns // TRAFFIC_BYTES_PER_CPU_SECOND
         self.charge(0, background // DEFAULT_GROUP_SECONDS)
@@ -146,7 +146,7 @@ class BlockBooks:
             self._held_lines = fill(self._held_lines, new, self.capacity_lines, dead)
 
     def reset_traffic(self, rmid: int, events: tuple[str, ...] = MBM_EVENTS) -> None:
-        """What mkdir does to an RMID: traffic counts from zero, lines of the previous owner stay."""
+        """Restart traffic at zero, as mkdir does; lines of the previous owner stay."""
         for event in events:
             self._traffic_base_lines[rmid, event] = self._traffic_lines(rmid)
 
@@ -161,11 +161,11 @@ class BlockBooks:
         return _lines(self._cpu_ns.get(rmid, 0), TRAFFIC_BYTES_PER_CPU_SECOND)
 
     def occupancy_bytes(self, rmid: int) -> int:
-        """Bytes that really hold the RMID's lines."""
+        """The exact bytes that the RMID's lines occupy."""
         return self._held_lines.get(rmid, 0) * LINE_BYTES
 
     def total_occupancy_bytes(self) -> int:
-        """Bytes that hold anybody's lines."""
+        """The bytes that all lines occupy."""
         return sum(self._held_lines.values()) * LINE_BYTES
 
     def traffic_bytes(self, rmid: int, event: str = MBM_TOTAL_BYTES) -> int:
@@ -174,6 +174,6 @@ class BlockBooks:
         return moved * self._quarters[event] // 4 * LINE_BYTES
 
     def value(self, rmid: int, event: str) -> int:
-        """The bytes that an event file would show for this RMID alone."""
+        """The bytes that an event file shows for this RMID alone."""
         exact = self.occupancy_bytes(rmid) if event == LLC_OCCUPANCY else self.traffic_bytes(rmid, event)
         return exact // self._scale_bytes * self._scale_bytes

@@ -95,7 +95,7 @@ class FakeThreads:
     def seen_from(self, _viewer: int, tids: list[int]) -> list[int]:
         return tids
 
-    def meant_by(self, _viewer: int, tid: int) -> int | None:
+    def from_namespace_of(self, _viewer: int, tid: int) -> int | None:
         return tid
 
     def forget(self, thread: Identity) -> None:
@@ -133,7 +133,7 @@ class Box:
         options = Options(rmids, events or EVENTS, PROFILES[profile], closids, **more)
         self.resctrl = Resctrl(
             options,
-            Machine(range(cpus), cache_blocks, nodes=options.nodes, packages=max(options.packages, 1)),
+            Machine(range(cpus), cache_blocks, nodes=options.nodes),
             self.threads,
             ROOT,
             now_ns=self.clock,

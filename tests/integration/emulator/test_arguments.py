@@ -19,36 +19,32 @@ def test_events_stand_in_the_order_of_the_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cache-block=0=1Mi", "--cache-block=0=2Mi"], "each --cache-block needs another id"),
-        (["--cache-block=0"], "write ID=SIZE"),
-        (["--cache-block=x=1Mi"], "write ID=SIZE"),
-        (["--cache-block=0=1Ti"], "write ID=SIZE"),
+        (["--cache-block=0=1Mi", "--cache-block=0=2Mi"], "each --cache-block needs an id of its own"),
+        (["--cache-block=0"], "give ID=SIZE"),
+        (["--cache-block=x=1Mi"], "give ID=SIZE"),
+        (["--cache-block=0=1Ti"], "give ID=SIZE"),
         (["--cache-block=0=1Ki"], "at least 64Ki"),
-        (["--cache-block=0=65537"], "whole Ki"),
+        (["--cache-block=0=65537"], "in whole Ki"),
         (["--rmids=1"], "--rmids must be at least 2"),
         (["--rmids=x"], "invalid int value"),
         (["--closids=1"], "--closids must be 0"),
-        (["--events=foo"], "unknown event 'foo'"),
+        (["--events=foo"], "event 'foo' does not exist"),
         (["--profile=5.10"], "invalid choice: '5.10'"),
-        (["--proc=/nonexistent"], "is no proc file system"),
         (["--sysfs=/nonexistent/sys"], "/nonexistent does not exist"),
         (["--control=/nonexistent/socket"], "/nonexistent does not exist"),
         (["--control=/tmp/" + "x" * 200], "at most 107 bytes"),
-        (["--control=/etc/passwd"], "exists and is no socket"),
-        (["--profile=6.1", "--debug"], "that kernel knows no debug files"),
-        (["--profile=6.1", "--mbm-counters=1"], "that kernel knows no debug files, BMEC, SNC, ABMC or telemetry"),
+        (["--control=/etc/passwd"], "exists and is not a socket"),
+        (["--profile=6.1", "--mbm-counters=1"], "that kernel has no BMEC, SNC or ABMC"),
         (["--snc-nodes=0"], "--snc-nodes must be at least 1"),
-        (["--snc-nodes=2", "--mbm-counters=1"], "no CPU has both"),
-        (["--snc-nodes=2", "--rmids=3"], "--rmids must be at least 2 for each of --snc-nodes"),
+        (["--snc-nodes=2", "--mbm-counters=1"], "exclude each other"),
+        (["--snc-nodes=2", "--rmids=3"], "--rmids must be at least 2 for each node of --snc-nodes"),
         (["--cpus=1"], "--cpus must be at least 2"),
         (["--cpus=3", "--snc-nodes=2"], "--cpus must be at least 4"),
-        (["--packages=3"], "--packages must be at most the number of cache blocks"),
-        (["--packages=x"], "write a number, 0 or more"),
-        (["--package-rmids=1"], "--package-rmids must be 0"),
-        (["--scale=0"], "--scale must be at least 1"),
+        (["--cpus=x"], "give a number, 0 or more"),
+        (["--scale=0"], "--scale must be from 1 to 65536"),
         (["--cbm-bits=33"], "--cbm-bits must be from 1 to 32"),
         (["--cbm-bits=2", "--shareable-bits=4"], "--shareable-bits has more bits than --cbm-bits"),
-        (["--transactions=xyz"], "write a hexadecimal number"),
+        (["--transactions=xyz"], "give a hexadecimal number"),
         (["--limbo-seconds=-1"], "--limbo-seconds must not be negative"),
     ],
 )
@@ -71,12 +67,10 @@ def test_a_mountpoint_that_is_missing_or_a_file_or_taken_is_named(
         assert message in capsys.readouterr().err
     with pytest.raises(SystemExit):
         parse_arguments(["/proc"])
-    assert "something is mounted on /proc already" in capsys.readouterr().err
+    assert "mountpoint /proc is already in use" in capsys.readouterr().err
 
 
 def test_features_are_taken_over(tmp_path: Path) -> None:
-    options = parse_arguments(
-        [str(tmp_path), "--rmids=64", "--snc-nodes=2", "--packages=1", "--package-rmids=20", "--transactions=0x15"]
-    ).options
-    assert (options.l3_rmids, options.telemetry_rmids, options.group_rmids) == (32, 20, 20)
+    options = parse_arguments([str(tmp_path), "--rmids=64", "--snc-nodes=2", "--transactions=0x15"]).options
+    assert options.l3_rmids == 32
     assert options.transactions == 0x15

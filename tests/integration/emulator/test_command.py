@@ -34,7 +34,7 @@ def test_it_is_mounted_as_resctrl_and_unmounted_by_a_signal(mount: Mount) -> Non
 
 
 def test_a_second_emulator_on_the_same_mountpoint_says_that_it_is_taken(emulator: Emulator) -> None:
-    with pytest.raises(EmulatorDiedError, match="something is mounted on"):
+    with pytest.raises(EmulatorDiedError, match="is already in use"):
         Emulator(emulator.mountpoint.parent)
 
 

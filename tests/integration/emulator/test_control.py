@@ -26,8 +26,8 @@ def box() -> Box:
     ("line", "message"),
     [
         (b"{", "Expecting"),
-        (b"[]", "send an object with an op of books"),
-        (b'{"op": "nope"}', "send an object with an op of books"),
+        (b"[]", "send an object whose op is one of books"),
+        (b'{"op": "nope"}', "send an object whose op is one of books"),
         (b'{"op": "set", "group": "/mon_groups/a"}', "field 'block' is missing"),
         (b'{"op": "set", "group": "/x"}', "no group /x"),
         (
@@ -40,8 +40,11 @@ def box() -> Box:
         (b'{"op": "set", "group": "/", "block": 0, "event": "llc_occupancy", "value": true}', "value must be"),
         (b'{"op": "block", "id": 9, "online": true}', "no cache block 9"),
         (b'{"op": "fault", "path": "*"}', "field 'operation' is missing"),
-        (b'{"op": "fault", "operation": "read", "path": 1, "errno": 5}', "path must be a text"),
-        (b'{"op": "fault", "operation": "read", "path": "*", "errno": 5, "times": "x"}', "skip and times numbers"),
+        (b'{"op": "fault", "operation": "read", "path": 1, "errno": 5}', "path must be a string"),
+        (
+            b'{"op": "fault", "operation": "read", "path": "*", "errno": 5, "times": "x"}',
+            "skip and times must be",
+        ),
     ],
 )
 def test_a_bad_request_is_answered_with_what_is_wrong(box: Box, line: bytes, message: str) -> None:

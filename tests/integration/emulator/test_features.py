@@ -21,16 +21,6 @@ def group(box: Box, name: str = "a", seconds: float = 0, cpu: int = 0) -> str:
     return path
 
 
-def test_debug_shows_rmids_of_all_groups_and_closids_of_control_groups() -> None:
-    box = Box(closids=4, debug=True)
-    box.mkdir("/c1")
-    box.mkdir("/mon_groups/m")
-    assert (box.read("/mon_hw_id"), box.read("/ctrl_hw_id")) == ("0\n", "0\n")
-    assert (box.read("/c1/mon_hw_id"), box.read("/c1/ctrl_hw_id")) == ("1\n", "1\n")
-    assert box.read("/mon_groups/m/mon_hw_id") == "2\n"
-    assert "ctrl_hw_id" not in box.names("/mon_groups/m")
-
-
 def test_assignable_counters_go_to_groups_in_turn_until_there_are_none() -> None:
     box = Box(counters=3)
     path = group(box, seconds=1)

@@ -99,7 +99,7 @@ def replay(name: str) -> str:
                 f"--second={second}",
             ],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(["operator", "."])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(["operator", "emulator", "."])},
             stdout=subprocess.PIPE,
             start_new_session=True,
         )

@@ -48,14 +48,14 @@ def test_a_reader_elsewhere_sees_only_its_own_by_its_own_numbers(namespace: int,
     namespaces = PidNamespaces(Path("/proc"))
     assert not namespaces.same(namespace)
     assert namespaces.seen_from(namespace, [worker.pid, namespace]) == [1]
-    assert namespaces.meant_by(namespace, 1) == namespace
-    assert namespaces.meant_by(namespace, worker.pid) is None
+    assert namespaces.from_namespace_of(namespace, 1) == namespace
+    assert namespaces.from_namespace_of(namespace, worker.pid) is None
 
 
 def test_a_reader_of_ours_sees_those_below_by_our_numbers(namespace: int, worker: Worker) -> None:
     namespaces = PidNamespaces(Path("/proc"))
     assert namespaces.seen_from(worker.pid, [worker.pid, namespace]) == [worker.pid, namespace]
-    assert namespaces.meant_by(worker.pid, namespace) == namespace
+    assert namespaces.from_namespace_of(worker.pid, namespace) == namespace
 
 
 def test_threads_that_are_gone_are_seen_by_nobody(namespace: int) -> None:
@@ -63,7 +63,7 @@ def test_threads_that_are_gone_are_seen_by_nobody(namespace: int) -> None:
     nobody = 1 << 23
     assert namespaces.seen_from(namespace, [nobody]) == []
     assert namespaces.seen_from(nobody, [1]) == []
-    assert namespaces.meant_by(nobody, 1) is None
+    assert namespaces.from_namespace_of(nobody, 1) is None
 
 
 def test_tasks_are_told_to_a_process_in_a_namespace_by_its_own_numbers(emulator: Emulator, worker: Worker) -> None:
