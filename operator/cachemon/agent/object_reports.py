@@ -6,21 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cachemon.agent.status_fields import Signature
-from cachemon.agent.status_size import LEAST_STATUS_BYTES, MOST_STATUS_BYTES
+from cachemon.agent.status_size import StatusSizeLimit
 from cachemon.agent.targets import BoundTargetLayout
+from cachemon.agent.write_slots import IN_FLIGHT_OF_ONE_NAMESPACE
 from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.write_budget import stretched_period, stretches
 
-__all__ = ["IN_FLIGHT", "IN_FLIGHT_OF_ONE_NAMESPACE", "SLOW_SECONDS", "WRITES_PER_SECOND", "Report", "Stretches"]
+__all__ = ["WRITES_PER_SECOND", "ObjectReport", "Stretches"]
 
 WRITES_PER_SECOND = 20
 """Of groups, by one node."""
-IN_FLIGHT = 4
-"""Writes at once: one that the server takes long for holds up no other."""
-IN_FLIGHT_OF_ONE_NAMESPACE = 2
-SLOW_SECONDS = 1.0
-"""A namespace whose last write took longer never gets the last of them."""
 
 _FOR_PERIODS = 0.8
 """The part of the budget that periods may use; the rest is for changes that should be known at once."""
@@ -29,27 +25,25 @@ _LACKING_CALM_SECONDS = 5.0
 _FIRST_REST_SECONDS = 1.0
 _LAST_REST_SECONDS = 300.0
 _WEIGHT_OF_THE_NEWEST = 0.5
-_LARGER_AGAIN_SECONDS = 600.0
 _MUCH_SHORTER = 0.9
 """Below this part of its factor a namespace's objects are planned anew; else each at its next write."""
 
 
 @dataclass(slots=True)
-class Report:
+class ObjectReport:
     """What was reported last of an object, and when it is due next. Times are monotonic seconds.
 
     Attributes:
         layout: how the object stands.
-        due: the next time of its row.
+        due: the next time by its period.
         signature: of what was written last; None when nothing was, or when it is not ours for a moment.
         calm_until: until then figures that come and go are not reported early.
         rests: whether a write failed, and the next one waits for its time.
         backoff: of its rests.
         in_flight: whether a write is on its way.
-        changed: whether the object has to be looked at again after that write.
+        changed: whether the object has to be examined again after that write.
         seconds: how long the server takes for a write, as a sliding mean.
-        most_bytes: how large its status may be: less than usual after the server found one too large.
-        larger_again_at: when that is doubted.
+        size: how large its status may be.
     """
 
     layout: BoundTargetLayout
@@ -61,8 +55,7 @@ class Report:
     in_flight: bool = False
     changed: bool = False
     seconds: float = 0.0
-    most_bytes: int = MOST_STATUS_BYTES
-    larger_again_at: float = 0.0
+    size: StatusSizeLimit = field(default_factory=StatusSizeLimit)
 
     @property
     def uid(self) -> str:
@@ -89,26 +82,16 @@ class Report:
         return True
 
     def rest(self, now: float) -> float:
-        """A write failed: leave the object alone for a while, longer each time. Answers until when."""
+        """Leave the object alone after a failed write, longer each time; returns until when."""
         self.rests = True
         return now + jittered(self.backoff.next_seconds())
 
-    def shrink(self, now: float) -> bool:
-        """The server found the status too large: halve it; False when there is nothing left to leave out."""
-        self.larger_again_at = now + _LARGER_AGAIN_SECONDS
-        if self.most_bytes <= LEAST_STATUS_BYTES:
-            return False
-        self.most_bytes //= 2
-        return True
-
     def succeed(self, now: float, seconds: float) -> None:
-        """A write was taken, after so many seconds."""
+        """Note a write that took this long."""
         self.seconds += _WEIGHT_OF_THE_NEWEST * (seconds - self.seconds)
         self.rests = False
         self.backoff.reset()
-        if self.most_bytes < MOST_STATUS_BYTES and now >= self.larger_again_at:
-            self.most_bytes = min(MOST_STATUS_BYTES, self.most_bytes * 2)
-            self.larger_again_at = now + _LARGER_AGAIN_SECONDS
+        self.size.note_success(now)
 
 
 class Stretches:
@@ -121,9 +104,9 @@ class Stretches:
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
 
-    def renew(self, reports: Iterable[Report]) -> set[str]:
-        """Divide the budget anew; answers the namespaces whose periods have become much shorter."""
-        by_namespace: defaultdict[str, list[Report]] = defaultdict(list)
+    def renew(self, reports: Iterable[ObjectReport]) -> set[str]:
+        """Divide the budget anew; returns the namespaces whose periods have become much shorter."""
+        by_namespace: defaultdict[str, list[ObjectReport]] = defaultdict(list)
         for report in reports:
             by_namespace[report.namespace].append(report)
         demands = {namespace: _demand(theirs) for namespace, theirs in by_namespace.items()}
@@ -134,13 +117,13 @@ class Stretches:
             if factor < _MUCH_SHORTER * before.get(namespace, factor)
         }
 
-    def period_of(self, report: Report) -> int:
+    def period_of(self, report: ObjectReport) -> int:
         """The period in force, in seconds. An object whose writes take longer than that is not written more often."""
         wanted = max(report.layout.target.object.status_period_seconds, math.ceil(report.seconds))
         return stretched_period(wanted, self._factors.get(report.namespace, 1.0))
 
 
-def _demand(reports: Sequence[Report]) -> float:
+def _demand(reports: Sequence[ObjectReport]) -> float:
     """The part of the writer's time that a namespace takes at the periods that it asks for.
 
     An object is never written twice at once, and one that was not written yet is as slow as the others.

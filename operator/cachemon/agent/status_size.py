@@ -9,10 +9,11 @@ groups. The summary of all groups stays.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "fitted"]
+__all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "StatusSizeLimit", "fitted"]
 
 MOST_STATUS_BYTES = 128 * 1024
 """As JSON: enough for 64 groups on 8 cache blocks. The API server compares field by field: this much takes it a
@@ -20,6 +21,7 @@ hundred times as long as a small status."""
 LEAST_STATUS_BYTES = 4 * 1024
 """Below this no group is left: the rest of the object is too large."""
 
+_LARGER_AGAIN_SECONDS = 600.0
 _COMMA = ", "
 _NAMED = 3
 _LONGEST_NAME = 64
@@ -29,6 +31,33 @@ _LONGEST_MESSAGE = 4096
 _DETAILS = ("vcpus", "message")
 
 Status = dict[str, Any]
+
+
+@dataclass(slots=True)
+class StatusSizeLimit:
+    """How large the status of an object may be: less than usual after the server found one too large.
+
+    Attributes:
+        most_bytes: as JSON.
+        larger_again_at: when a larger status is tried again, in monotonic seconds.
+    """
+
+    most_bytes: int = MOST_STATUS_BYTES
+    larger_again_at: float = 0.0
+
+    def shrink(self, now: float) -> bool:
+        """Halve the limit after the server found a status too large; False when nothing is left to leave out."""
+        self.larger_again_at = now + _LARGER_AGAIN_SECONDS
+        if self.most_bytes <= LEAST_STATUS_BYTES:
+            return False
+        self.most_bytes //= 2
+        return True
+
+    def note_success(self, now: float) -> None:
+        """Double the limit again when it is time for that."""
+        if self.most_bytes < MOST_STATUS_BYTES and now >= self.larger_again_at:
+            self.most_bytes = min(MOST_STATUS_BYTES, self.most_bytes * 2)
+            self.larger_again_at = now + _LARGER_AGAIN_SECONDS
 
 
 class _LeftOut(IntEnum):

@@ -1,36 +1,34 @@
-"""Publish: figures of groups to the API, each object once per its period, sooner when a state changes."""
+"""Writes the statuses of this node's groups, and that of the node itself."""
 
 import asyncio
 import logging
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Any
 
-from cachemon.agent.object_reports import (
-    IN_FLIGHT,
-    IN_FLIGHT_OF_ONE_NAMESPACE,
-    SLOW_SECONDS,
-    WRITES_PER_SECOND,
-    Report,
-    Stretches,
-)
-from cachemon.agent.status_fields import group_status, signature
+from cachemon.agent.api_pause import ApiPause
+from cachemon.agent.object_reports import WRITES_PER_SECOND, ObjectReport
+from cachemon.agent.status_fields import group_status, node_status, signature
+from cachemon.agent.status_plan import StatusPlan
 from cachemon.agent.status_size import fitted
-from cachemon.agent.targets import BoundLayout, is_handing_over
+from cachemon.agent.targets import BoundLayout
 from cachemon.agent.write_failures import advice_on, result_of
-from cachemon.agent.write_schedule import WriteSchedule, next_write_time
+from cachemon.agent.write_slots import WriteSlots
 from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
-from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS
-from cachemon.model.backoff import Backoff, jittered
+from cachemon.kube.token_claims import NodeClaim
+from cachemon.model.api import AGENT_FIELD_MANAGER, API_VERSION, GROUPS, NODES, ObjectName
 from cachemon.model.errors import (
+    KubeConflictError,
     KubeError,
+    KubeForbiddenError,
     KubeInternalError,
     KubeNotFoundError,
+    KubeRejectedError,
     KubeThrottledError,
     KubeTooLargeError,
     KubeUnauthorizedError,
@@ -38,23 +36,20 @@ from cachemon.model.errors import (
 )
 from cachemon.model.times import format_time
 
-__all__ = ["Publisher"]
+__all__ = ["GroupStatusWriter", "NodeStatusWriter"]
 
 log = logging.getLogger(__name__)
 
-_STRETCH_AGAIN_SECONDS = 10.0
-_OLDEST_PERIODS = 1.5
-_LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by which the next one may be late
 _LONGEST_QUOTE = 300
 
 
-class Publisher:
-    """Writes the statuses of this node's groups, fairly by namespace, and nothing else.
+class GroupStatusWriter:
+    """Writes the statuses of this node's CacheMonitorGroups, fairly by namespace.
 
     Args:
         client: the API server.
         sample_seconds: time between two samples.
-        run: whether failures of single objects mean that the server is away.
+        run: failures of single objects in a row; shared with the heartbeat.
         writes: counts, by result.
         clock: monotonic seconds.
         wall_clock: seconds since the epoch.
@@ -71,45 +66,21 @@ class Publisher:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._sample_seconds = sample_seconds
-        self._failure_run = run
         self._writes = writes
         self._clock = clock
         self._wall_clock = wall_clock
         self._bucket = TokenBucket(WRITES_PER_SECOND, WRITES_PER_SECOND, clock)
-        self._reports: dict[str, Report] = {}
-        self._schedule = WriteSchedule()
-        self._stretches = Stretches()
-        self._stretch_again_at = 0.0
-        self._layout: BoundLayout | None = None
-        self._figures = Figures()
-        self._lacking: set[str] = set()  # objects whose last report lacks a figure
-        self._in_flight: Counter[str] = Counter()  # writes by namespace
-        self._slow: set[str] = set()  # namespaces whose last write was slow
-        self._horizon = -math.inf
-        self._hold_until = 0.0
-        self._backoff = Backoff()
-        self._answered_at = -math.inf
+        self._plan = StatusPlan(sample_seconds)
+        self._slots = WriteSlots()
+        self._pause = ApiPause(run, clock)
         self._wake = asyncio.Event()
 
     def take_in(self, layout: BoundLayout, figures: Figures) -> None:
-        """A new sample: what is due until half the time to the next one is written with its figures.
-
-        Looks at no object that is as it was in the last sample.
-        """
+        """Take a new sample; every write from now on has its figures."""
         if not figures.wall_time:
             return
-        now = self._clock()
-        self._figures = figures
-        self._horizon = now + self._sample_seconds / 2
-        changed = self._take_in_layout(layout) if layout is not self._layout else ()
-        if layout is not self._layout or now >= self._stretch_again_at:
-            self._renew_periods(now)
-        self._layout = layout
-        lacking = {key.object_uid for key in figures.lacking}
-        for uid in dict.fromkeys((*changed, *self._lacking, *lacking)):
-            if report := self._reports.get(uid):
-                self._look_at(report, now)
+        if self._plan.take_in(layout, figures, self._clock()):
+            self._slots.retain(self._plan.namespaces)
         self._wake.set()
 
     async def run(self) -> None:
@@ -117,161 +88,74 @@ class Publisher:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                held = self._hold_until - self._clock()
-                if held > 0 or not self._has_due():
-                    await wait_for(self._wake, held if held > 0 else self._sample_seconds)
+                paused = self._pause.left_seconds
+                if paused > 0 or not self._plan.has_due(self._slots.is_free):
+                    await wait_for(self._wake, paused if paused > 0 else self._plan.sample_seconds)
                     continue
                 await asyncio.sleep(self._bucket.reserve())
-                if report := self._take():
+                if self._pause.left_seconds > 0:
+                    continue
+                if report := self._plan.take(self._slots.is_free):
+                    self._slots.begin(report.namespace)
                     tasks.create_task(self._write(report))
 
-    def _take(self) -> Report | None:
-        """The report whose write begins now."""
-        if self._clock() < self._hold_until:
-            return None
-        uid = self._schedule.take(self._horizon, self._is_free)
-        if uid is None:
-            return None
-        report = self._reports[uid]
-        report.in_flight = True
-        self._in_flight[report.namespace] += 1
-        return report
-
-    def _has_due(self) -> bool:
-        return self._schedule.has_due(self._horizon, self._is_free)
-
-    def _is_free(self, namespace: str) -> bool:
-        slots = IN_FLIGHT - 1 if namespace in self._slow else IN_FLIGHT
-        return self._in_flight.total() < slots and self._in_flight[namespace] < IN_FLIGHT_OF_ONE_NAMESPACE
-
-    def _take_in_layout(self, layout: BoundLayout) -> Sequence[str]:
-        """Which objects stand in another way than before, in the order of the layout."""
-        reporting = {target.uid: target for target in layout.targets if target.target.reports}
-        for uid in self._reports.keys() - reporting.keys():
-            del self._reports[uid]
-            self._schedule.remove(uid)
-            self._lacking.discard(uid)
-        self._slow &= {target.target.object.namespace for target in reporting.values()}
-        changed = []
-        for uid, target in reporting.items():
-            report = self._reports.get(uid)
-            if report is None:
-                self._reports[uid] = Report(target)
-            elif report.layout is target:
-                continue
-            else:
-                report.layout = target
-            changed.append(uid)
-        return changed
-
-    def _renew_periods(self, now: float) -> None:
-        self._stretch_again_at = now + _STRETCH_AGAIN_SECONDS
-        shorter = self._stretches.renew(self._reports.values())
-        for report in self._reports.values() if shorter else ():
-            if report.namespace in shorter and report.signature and not report.rests:
-                self._plan(report, min(report.due, self._next(report, now)))
-
-    def _look_at(self, report: Report, now: float) -> None:
-        """Have the object written soon if something about it should be known at once."""
-        if is_handing_over(report.layout):  # the last figures stand until the target's agent writes the next
-            report.signature, report.rests = None, False
-            self._schedule.remove(report.uid)
-        elif report.in_flight:
-            report.changed = True
-        elif not (
-            report.rests
-            or self._schedule.is_planned_as_change(report.uid)
-            or not report.is_urgent(signature(report.layout, self._figures), now)
-        ):
-            self._schedule.put(report.uid, report.namespace, now, is_change=True)
-
-    def _plan(self, report: Report, due: float) -> None:
-        """Plan the next write by the period, unless the object waits to report a change."""
-        report.due = due
-        if not report.in_flight and not self._schedule.is_planned_as_change(report.uid):
-            self._schedule.put(report.uid, report.namespace, due)
-
-    def _next(self, report: Report, now: float) -> float:
-        """When an object is due that was written just now.
-
-        Samples never come exactly on time: where the period is about that of the samples, the next time of the row
-        may lie just behind a sample. The one after it would come after more than one and a half periods.
-        """
-        period = self._stretches.period_of(report)
-        written_for = report.due if now < report.due <= self._horizon else now
-        latest = now + _OLDEST_PERIODS * period - _LATE_SAMPLES * self._sample_seconds
-        return min(next_write_time(report.uid, period, written_for), latest)
-
-    async def _write(self, report: Report) -> None:
-        """One object: whatever happens, it is planned again, and others are not held up."""
+    async def _write(self, report: ObjectReport) -> None:
+        """Write one object. Whatever happens, it is planned again, and others are not held up."""
         began = self._clock()
+        again_at = began
         try:
             again_at = await self._try(report, began)
         except Exception:
             log.exception("%s %s can't be written; trying again", GROUPS.kind, report.name)
             again_at = report.rest(self._clock())
         finally:
-            report.in_flight = False
-            self._in_flight[report.namespace] -= 1
-            self._in_flight += Counter()  # keeps those above 0
+            now = self._clock()
+            self._slots.end(report.namespace, now - began)
+            self._plan.end(report, again_at, now)
             self._wake.set()
-        is_slow = self._clock() - began > SLOW_SECONDS
-        (self._slow.add if is_slow else self._slow.discard)(report.namespace)
-        if self._reports.get(report.uid) is not report:  # gone meanwhile
-            return
-        self._plan(report, again_at)
-        if report.changed or is_handing_over(report.layout):
-            report.changed = False
-            self._look_at(report, self._clock())
 
-    async def _try(self, report: Report, began: float) -> float:
-        """Send the status, and judge the answer. Answers when the object is due again."""
-        layout, before, mark = report.layout, report.signature, signature(report.layout, self._figures)
-        period = self._stretches.period_of(report)
-        status = group_status(layout, self._figures, format_time(self._wall_clock()), period_seconds=period)
+    async def _try(self, report: ObjectReport, began: float) -> float:
+        """Send the status, and judge the answer; returns when the object is due again."""
+        layout, figures, before = report.layout, self._plan.figures, report.signature
+        mark = signature(layout, figures)
+        period = self._plan.period_of(report)
+        status = group_status(layout, figures, format_time(self._wall_clock()), period_seconds=period)
         report.signature = mark
         try:
             await self._client.send_status(
-                GROUPS, report.name, fitted(status, report.most_bytes), field_manager=AGENT_FIELD_MANAGER
+                GROUPS, report.name, fitted(status, report.size.most_bytes), field_manager=AGENT_FIELD_MANAGER
             )
         except KubeError as err:
             report.signature = before
             return self._judge(err, report, began)
-        self._note_answer()
+        self._pause.succeeded()
         self._writes["written"] += 1
-        self._backoff.reset()
         if report.rests:
             log.info("status of %s %s is written again", GROUPS.kind, report.name)
-        (self._lacking.add if mark.lacking else self._lacking.discard)(report.uid)
         now = self._clock()
-        report.succeed(now, now - began)
-        return self._next(report, now)
+        return self._plan.written(report, mark, now, now - began)
 
-    def _note_answer(self) -> None:
-        """The server has answered about an object, so it is not away."""
-        self._answered_at = self._clock()
-        self._failure_run.succeeded()
-
-    def _judge(self, err: KubeError, report: Report, began: float) -> float:
+    def _judge(self, err: KubeError, report: ObjectReport, began: float) -> float:
         """A write failed: the server is away or busy, or else this object rests and the others go on.
 
         No answer in time while others were answered concerns the object, too: its webhook may hang.
         """
         now = self._clock()
         no_answer = isinstance(err, KubeUnreachableError)
-        if isinstance(err, KubeThrottledError | KubeUnauthorizedError) or (no_answer and self._answered_at <= began):
+        is_silent = no_answer and not self._pause.has_answered_since(began)
+        if is_silent or isinstance(err, KubeThrottledError | KubeUnauthorizedError):
             self._writes["throttled" if isinstance(err, KubeThrottledError) else "unreachable"] += 1
             self._hold(err)
             return now
         if isinstance(err, KubeInternalError):
-            if self._failure_run.failed(report.name):
+            if self._pause.is_away(report.name):
                 self._hold(err)
         elif not no_answer:
-            self._note_answer()
+            self._pause.answered()
         self._writes[result_of(err)] += 1
-        if isinstance(err, KubeTooLargeError) and report.shrink(now):
+        if isinstance(err, KubeTooLargeError) and report.size.shrink(now):
             return now
-        is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch tells of what is deleted
+        is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch reports deletions
         until = report.rest(now)
         log.log(
             logging.WARNING if is_news else logging.DEBUG,
@@ -282,13 +166,96 @@ class Publisher:
         return until
 
     def _hold(self, err: KubeError) -> None:
-        """The API server is away or busy: everything stays due, and nothing is tried for a while."""
-        now = self._clock()
-        if isinstance(err, KubeThrottledError):
-            wait = err.retry_after_seconds
-        elif now < self._hold_until:  # several writes were in flight: one failure of the server
-            return
-        else:
-            wait = self._backoff.next_seconds()
-        self._hold_until = max(self._hold_until, now + jittered(wait))
-        log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], self._hold_until - now)
+        """Write nothing for a while, as the API server is away or busy; everything stays due."""
+        if wait := self._pause.begin(err):
+            log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], wait)
+
+
+class NodeStatusWriter:
+    """Writes the status of this node's CacheMonitorNode, and creates the object when it is missing.
+
+    Args:
+        client: the API server.
+        node_name: this node.
+        claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
+        period_seconds: time between two periodic writes; a part of the status.
+        writes: counts, by result.
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        node_name: str,
+        claim: NodeClaim | None,
+        period_seconds: int,
+        *,
+        writes: Counter[str],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._name = ObjectName("", node_name)
+        self._claim = claim
+        self._period_seconds = period_seconds
+        self._writes = writes
+        self._wall_clock = wall_clock
+        self._conditions: list[dict[str, Any]] | None = None  # None until they were read
+
+    async def write(self, layout: BoundLayout, figures: Figures) -> bool:
+        """Write it; returns False when the server refuses it.
+
+        Raises:
+            KubeError: it can't be written now.
+        """
+        if self._conditions is None:
+            self._conditions = await self._conditions_before()
+        status = node_status(
+            layout,
+            figures,
+            period_seconds=self._period_seconds,
+            before=self._conditions,
+            now=format_time(self._wall_clock()),
+        )
+        written = await self._send(status)
+        if written is None:
+            await self._create()
+            written = await self._send(status)
+        if written:
+            self._conditions = status["conditions"]
+        return bool(written)
+
+    async def _conditions_before(self) -> list[dict[str, Any]]:
+        """Those of an earlier agent: a condition keeps its transition time when the agent starts anew."""
+        try:
+            node = await self._client.get(NODES, self._name)
+        except (KubeNotFoundError, KubeForbiddenError):
+            return []
+        return list(node.get("status", {}).get("conditions", ()))
+
+    async def _create(self) -> None:
+        metadata: dict[str, Any] = {"name": self._name.name}
+        if self._claim:
+            metadata["ownerReferences"] = [
+                {"apiVersion": "v1", "kind": "Node", "name": self._claim.name, "uid": self._claim.uid}
+            ]
+        try:
+            body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": metadata}
+            await self._client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
+        except KubeConflictError:
+            log.debug("CacheMonitorNode %s exists by now", self._name)
+        except (KubeForbiddenError, KubeNotFoundError, KubeRejectedError) as err:
+            log.warning("CacheMonitorNode %s can't be created: %s", self._name, err)
+
+    async def _send(self, status: dict[str, Any]) -> bool | None:
+        """Apply the status; False when the server refuses it; None when there is no such object."""
+        try:
+            await self._client.send_status(NODES, self._name, status, field_manager=AGENT_FIELD_MANAGER)
+        except KubeNotFoundError:
+            self._writes["gone"] += 1
+            return None
+        except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
+            self._writes["refused"] += 1
+            log.warning("status of %s %s was refused: %s", NODES.kind, self._name, err)
+            return False
+        self._writes["written"] += 1
+        return True

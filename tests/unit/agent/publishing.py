@@ -1,4 +1,4 @@
-"""A publisher in virtual time, and an API server that notes what is written."""
+"""A group writer in virtual time, and an API server that notes what is written."""
 
 import asyncio
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from cachemon.agent.status_writer import Publisher
+from cachemon.agent.status_writer import GroupStatusWriter
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupState
@@ -85,7 +85,7 @@ class Server:
 
 
 class Scene:
-    """A publisher that runs in virtual time, with a sample a second."""
+    """A group writer that runs in virtual time, with a sample a second."""
 
     def __init__(self) -> None:
         self._loop = VirtualLoop(now=1000.0)
@@ -93,7 +93,7 @@ class Scene:
         self.wall_seconds = 1.8e9
         self.writes = Counter[str]()
         self.failure_run = FailureRun()
-        self.publisher = Publisher(
+        self.writer = GroupStatusWriter(
             self.server,  # type: ignore[arg-type]
             sample_seconds=1.0,
             run=self.failure_run,
@@ -101,7 +101,7 @@ class Scene:
             clock=self._loop.time,
             wall_clock=lambda: self.wall_seconds + self._loop.time(),
         )
-        self._running = self._loop.create_task(self.publisher.run())
+        self._running = self._loop.create_task(self.writer.run())
 
     @property
     def now(self) -> float:
@@ -109,7 +109,7 @@ class Scene:
 
     def sample(self, layout: BoundLayout, figures: Figures = NOTHING_READ, seconds: float = 1.0) -> None:
         """A sample, and the time to the next one."""
-        self.publisher.take_in(layout, figures)
+        self.writer.take_in(layout, figures)
         self._loop.run_until_complete(asyncio.sleep(seconds))
         assert not self._running.done()
 

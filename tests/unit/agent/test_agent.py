@@ -218,8 +218,8 @@ def test_health_fails_when_a_loop_stands_still_and_not_when_the_api_server_is_aw
         assert agent._health_problem() == ""
         agent._cycle.pulse.reconciled_at -= 100
         assert agent._health_problem() == ""
-        agent._bound.synced.set()
-        agent._incoming.synced.set()
+        agent._groups._bound.synced.set()
+        agent._groups._incoming.synced.set()
         assert "no reconcile" in agent._health_problem()
         agent._cycle.pulse.reconciled_at += 100
         agent._cycle.pulse.sampled_at -= 100

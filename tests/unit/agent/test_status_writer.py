@@ -295,7 +295,7 @@ def test_an_object_that_is_too_large_by_itself_rests(scene: Scene) -> None:
     scene.server.refuse = lambda _name, _status: KubeTooLargeError("etcdserver: request is too large")
     scene.samples(100, layout_of("vm1", period=1))
     assert scene.server.attempts["vm1"] < 20
-    assert scene.publisher._reports.popitem()[1].most_bytes <= LEAST_STATUS_BYTES
+    assert scene.writer._plan._reports.popitem()[1].size.most_bytes <= LEAST_STATUS_BYTES
 
 
 @pytest.mark.pitfall(29)
@@ -310,8 +310,8 @@ def test_an_object_that_comes_back_is_written_at_once_and_nothing_is_kept_of_one
     scene.server.seconds = lambda _name: 2.5  # so that it goes and comes while a write is on its way
     scene.sample(layout_of("vm1", period=3600))
     scene.sample(layout_of())
-    assert not scene.publisher._reports
-    assert len(scene.publisher._schedule) == 0
+    assert not scene.writer._plan._reports
+    assert len(scene.writer._plan._schedule) == 0
     scene.samples(9, layout_of("vm1", period=3600))
     assert scene.server.names() == ["vm1", "vm1"]
 
@@ -365,7 +365,7 @@ def test_a_sample_looks_at_no_object_that_is_as_it_was(scene: Scene, monkeypatch
     layout = flood(300, period=3600)
     scene.samples(20, layout)
     looked: list[object] = []
-    monkeypatch.setattr(scene.publisher, "_look_at", lambda report, _now: looked.append(report))
+    monkeypatch.setattr(scene.writer._plan, "_examine", lambda report, _now: looked.append(report))
     scene.samples(5, layout)
     assert looked == []
     scene.sample(layout, replace(occupancy(layout, 5), lacking=frozenset([GroupKey(layout.targets[7].uid, "a")])))
