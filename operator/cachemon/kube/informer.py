@@ -24,8 +24,29 @@ _CALM_SECONDS = 15.0
 _SHORTEST_WATCH_SECONDS = 0.5
 
 
+class _ObjectCache(Generic[T]):
+    """The parsed objects of a watch, by name; each is parsed once, and nothing else is kept."""
+
+    def __init__(self, parse: Callable[[Mapping[str, Any]], T], matters: Callable[[T], object]) -> None:
+        self._parse = parse
+        self._matters = matters
+        self.objects: dict[ObjectName, T] = {}
+
+    def read(self, obj: Mapping[str, Any]) -> tuple[ObjectName, T]:
+        return name_of(obj), self._parse(obj)
+
+    def take(self, event: WatchEvent) -> bool:
+        """Apply an event; returns whether anything has changed that matters."""
+        name = name_of(event.object)
+        before = self.objects.pop(name, None)
+        if event.type == "DELETED":
+            return True
+        value = self.objects[name] = self._parse(event.object)
+        return before is None or self._matters(before) != self._matters(value)
+
+
 class Informer(Generic[T]):
-    """The objects of one resource that a selector takes, as values: each is parsed once, and nothing else is kept.
+    """The objects of one resource that a selector takes, as parsed values.
 
     Args:
         client: the API server.
@@ -55,19 +76,17 @@ class Informer(Generic[T]):
         self._client = client
         self._resource = resource
         self._selector = selector
-        self._parse = parse
         self._changed = changed
         self._watch_seconds = watch_seconds
         self._backoff = backoff or Backoff()
-        self._matters = matters
+        self._cache = _ObjectCache(parse, matters)
         self._clock = clock
-        self._objects: dict[ObjectName, T] = {}
         self.synced = asyncio.Event()
 
     @property
     def objects(self) -> Mapping[ObjectName, T]:
         """What is known now; kept as it is while the API server is away."""
-        return MappingProxyType(self._objects)
+        return MappingProxyType(self._cache.objects)
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -93,10 +112,8 @@ class Informer(Generic[T]):
                 raise KubeUnreachableError("the watch ended as soon as it began")
 
     async def _list(self) -> str:
-        listing = await self._client.list(
-            self._resource, self._selector, keep=lambda obj: (name_of(obj), self._parse(obj))
-        )
-        self._objects = dict(listing.items)
+        listing = await self._client.list(self._resource, self._selector, keep=self._cache.read)
+        self._cache.objects = dict(listing.items)
         self.synced.set()
         self._changed()
         return listing.resource_version
@@ -107,15 +124,6 @@ class Informer(Generic[T]):
             resource_version = event.object["metadata"]["resourceVersion"]
             if event.type == "BOOKMARK":
                 continue
-            if self._take(event):
+            if self._cache.take(event):
                 self._changed()
         return resource_version
-
-    def _take(self, event: WatchEvent) -> bool:
-        """Whether anything has changed that matters."""
-        name = name_of(event.object)
-        before = self._objects.pop(name, None)
-        if event.type == "DELETED":
-            return True
-        value = self._objects[name] = self._parse(event.object)
-        return before is None or self._matters(before) != self._matters(value)

@@ -24,7 +24,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.02
 """Events come in clusters."""
-_LOOK_AGAIN_SECONDS = 1.0
+_FIRST_RELIST_SECONDS = 1.0
 
 
 class Described(Protocol):
@@ -49,8 +49,8 @@ class Libvirt(Protocol):
     def domains(self) -> Iterable[Described]:
         """All domains."""
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        """Have it called when domains may have changed, and when the connection has ended."""
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Call it when domains may have changed, and when the connection has ended."""
 
     def close(self) -> None:
         """End the connection."""
@@ -66,94 +66,21 @@ class Listing:
     Attributes:
         domains: the running ones.
         problem: why they may be others by now, for people; empty while libvirt answers.
-        was_told: whether libvirt has answered since the agent started. If not, nothing is known.
+        is_known: whether libvirt has answered since the agent started.
     """
 
     domains: tuple[RunningDomain, ...] = ()
     problem: str = ""
-    was_told: bool = False
+    is_known: bool = False
 
 
-class DomainWatcher:
-    """Lists the running domains whenever they may have changed, and tells when they have.
+class _DomainReader:
+    """Reads the XML of running domains; XML that was read before is not read again."""
 
-    No event tells of a plugged vCPU: `look_again` is for whoever sees threads that the XML does not explain.
-
-    Args:
-        connect: opens a connection.
-        tell: called from the watcher's thread with each listing that differs from the one before.
-        relist_seconds: how often without an event.
-        clock: monotonic seconds.
-    """
-
-    def __init__(
-        self,
-        connect: Connect,
-        tell: Callable[[Listing], None],
-        *,
-        relist_seconds: float = _RELIST_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._connect = connect
-        self._tell = tell
-        self._relist_seconds = relist_seconds
-        self._clock = clock
-        self._changed = threading.Event()
-        self._ending = threading.Event()
-        self._listing = Listing()
+    def __init__(self) -> None:
         self._known: dict[str, tuple[bytes, RunningDomain]] = {}
-        self._look_again_at = -math.inf
-        self._relist_backoff = Backoff(_LOOK_AGAIN_SECONDS, relist_seconds)
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def look_again(self) -> bool:
-        """List soon; at most once a second, and less often the longer that changes nothing. Answers whether."""
-        now = self._clock()
-        if now < self._look_again_at:
-            return False
-        self._look_again_at = now + self._relist_backoff.next_seconds()
-        self._changed.set()
-        return True
-
-    def stop(self, seconds: float = 1.0) -> None:
-        """End; a call that hangs is not waited for any longer than this."""
-        self._ending.set()
-        self._changed.set()
-        if self._thread.is_alive():
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS)
-        while not self._ending.is_set():
-            try:
-                connection = self._connect()
-            except Exception as err:  # noqa: BLE001  # whatever it is, the next try may succeed
-                self._lose(err)
-            else:
-                backoff.reset()
-                try:
-                    self._listen(connection)
-                except Exception as err:  # noqa: BLE001
-                    self._lose(err)
-                finally:
-                    connection.close()
-            self._ending.wait(backoff.next_seconds())
-
-    def _listen(self, connection: Libvirt) -> None:
-        """List and wait, until the connection has ended."""
-        connection.on_change(self._changed.set)
-        while not self._ending.is_set():
-            self._changed.clear()
-            self._become(Listing(tuple(self._read(connection.domains())), was_told=True))
-            self._changed.wait(self._relist_seconds)
-            self._ending.wait(_SHORTEST_PAUSE_SECONDS)
-
-    def _read(self, domains: Iterable[Described]) -> Iterable[RunningDomain]:
-        """The running ones; XML that was read before is not read again."""
+    def read(self, domains: Iterable[Described]) -> Iterable[RunningDomain]:
         known, self._known = self._known, {}
         for domain in domains:
             xml = domain.live_xml
@@ -169,19 +96,115 @@ class DomainWatcher:
             self._known[domain.uuid] = xml, running
             yield running
 
-    def _lose(self, err: Exception) -> None:
-        """Libvirt is away: what it said last stands, as QEMUs run on without it."""
+
+class _RelistPace:
+    """Limits lists that were asked for: one a second, and fewer the longer they bring nothing new."""
+
+    def __init__(self, most_seconds: float, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._backoff = Backoff(_FIRST_RELIST_SECONDS, most_seconds)
+        self._not_before = -math.inf
+
+    def take(self) -> bool:
+        """Whether a list may be made now; if so, the next has to wait."""
+        now = self._clock()
+        if now < self._not_before:
+            return False
+        self._not_before = now + self._backoff.next_seconds()
+        return True
+
+    def reset(self) -> None:
+        """Begin with the shortest wait again, as a list brought something new."""
+        self._backoff.reset()
+
+
+class DomainWatcher:
+    """Lists the running domains whenever they may have changed, and reports each change.
+
+    libvirt sends no event for a plugged vCPU. So `relist` is for callers that see threads which the XML does not
+    explain.
+
+    Args:
+        connect: opens a connection.
+        on_listing: called in the watcher's thread with each listing that differs from the one before.
+        relist_seconds: how often without an event.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        on_listing: Callable[[Listing], None],
+        *,
+        relist_seconds: float = _RELIST_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect = connect
+        self._on_listing = on_listing
+        self._relist_seconds = relist_seconds
+        self._changed = threading.Event()
+        self._ending = threading.Event()
+        self._listing = Listing()
+        self._reader = _DomainReader()
+        self._pace = _RelistPace(relist_seconds, clock)
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def relist(self) -> bool:
+        """List soon, unless that was asked for lately; returns whether."""
+        if may_list := self._pace.take():
+            self._changed.set()
+        return may_list
+
+    def stop(self, seconds: float = 1.0) -> None:
+        """End; wait this long at most for a call that hangs."""
+        self._ending.set()
+        self._changed.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS)
+        while not self._ending.is_set():
+            try:
+                connection = self._connect()
+            except Exception as err:  # noqa: BLE001  # whatever it is, the next try may succeed
+                self._note_failure(err)
+            else:
+                backoff.reset()
+                try:
+                    self._listen(connection)
+                except Exception as err:  # noqa: BLE001
+                    self._note_failure(err)
+                finally:
+                    connection.close()
+            self._ending.wait(backoff.next_seconds())
+
+    def _listen(self, connection: Libvirt) -> None:
+        """List and wait, until the connection has ended."""
+        connection.on_change(self._changed.set)
+        while not self._ending.is_set():
+            self._changed.clear()
+            self._replace_listing(Listing(tuple(self._reader.read(connection.domains())), is_known=True))
+            self._changed.wait(self._relist_seconds)
+            self._ending.wait(_SHORTEST_PAUSE_SECONDS)
+
+    def _note_failure(self, err: Exception) -> None:
+        """Keep the last listing while libvirt is away, as QEMUs run on without it."""
         problem = str(err) if isinstance(err, CachemonError) else f"libvirt: {err!r}"
         if not isinstance(err, CachemonError):
             log.error("watching libvirt failed; trying again", exc_info=err)
         elif problem != self._listing.problem:
             log.warning("%s; trying again", problem)
-        self._become(Listing(self._listing.domains, problem, self._listing.was_told))
+        self._replace_listing(Listing(self._listing.domains, problem, self._listing.is_known))
 
-    def _become(self, listing: Listing) -> None:
+    def _replace_listing(self, listing: Listing) -> None:
         if listing != self._listing:
             if self._listing.problem and not listing.problem:
                 log.info("libvirt answers again")
             self._listing = listing
-            self._relist_backoff.reset()
-            self._tell(listing)
+            self._pace.reset()
+            self._on_listing(listing)

@@ -1,4 +1,4 @@
-"""The agent of a plain libvirt host: what libvirt and the commands want goes into the engine's loops."""
+"""The agent of a plain libvirt host: connects libvirt, the commands and the engine."""
 
 import asyncio
 import logging
@@ -12,17 +12,17 @@ from cachemon.daemon.secret_token import SecretToken
 from cachemon.daemon.serving import health_route, serve_metrics
 from cachemon.daemon.tls import FileCertificate
 from cachemon.engine.cycle import Cycle, Periods
-from cachemon.engine.figures import Figures
-from cachemon.engine.layout import Layout
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import Config
-from cachemon.host.agent.domain_watcher import Connect, DomainWatcher, Listing
+from cachemon.host.agent.domain_watcher import Connect
 from cachemon.host.agent.host_metrics import HostMetrics
 from cachemon.host.agent.host_terms import ON_A_HOST
+from cachemon.host.agent.listing_feed import ListingFeed
 from cachemon.host.agent.live_groups import LiveGroups
 from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.report import Snapshot, report_of
+from cachemon.host.agent.service_state import ServiceState
 from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
 from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.host.agent.watched_domains import (
@@ -44,8 +44,6 @@ __all__ = ["HostAgent"]
 
 log = logging.getLogger(__name__)
 
-_ALIVE_SECONDS = 10.0
-
 
 class HostAgent:
     """One host's agent.
@@ -53,23 +51,23 @@ class HostAgent:
     Args:
         config: settings.
         connect: opens a connection to libvirt.
-        notifier: tells the service manager.
+        notifier: sends to the service manager.
     """
 
     def __init__(self, config: Config, connect: Connect, notifier: Notifier) -> None:
         self._config, machine = config, config.machine
-        self._notifier = notifier
+        self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
-        self._listing = Listing()
-        self._heard = asyncio.Event()
-        self._was_told = asyncio.Event()
+        self._feed = ListingFeed(connect, self._listed)
         self._has_sampled = asyncio.Event()
-        self._is_ready = False
         tree, self._claim = ResctrlTree(machine.resctrl), Claim(machine.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
         metrics = HostMetrics(
-            lambda: self._snapshot, lambda: self._cycle.pulse, lambda: self._cycle.gaps, lambda: not self._problem
+            lambda: self._snapshot,
+            lambda: self._cycle.pulse,
+            lambda: self._cycle.gaps,
+            lambda: not self._feed.problem,
         )
         self._page = RenderedPage(metrics.prepare)
         self._cycle = Cycle(
@@ -89,13 +87,10 @@ class HostAgent:
             counted=self._page.changed,
             also_sample=self._sample_monitors,
         )
-        self._theirs: tuple[DomainLayout, Figures] = (Layout(), Figures())
-        self._loop = asyncio.get_running_loop()
-        self._watcher = DomainWatcher(connect, self._hear_from_thread)
 
     async def run(self) -> None:
         """Work until cancelled; mon_groups and --live groups stay for the next agent."""
-        with suppress(ResctrlError):  # told when it is tried again
+        with suppress(ResctrlError):  # reported when it is tried again
             if self._claim.hold():
                 self._live.load()
         listener = listen(self._config.socket, self._config.socket_group)
@@ -103,12 +98,12 @@ class HostAgent:
             async with asyncio.TaskGroup() as tasks:
                 serve_socket(listener, self, tasks)
                 self._serve_metrics(tasks)
-                self._watcher.start()
-                for loop in (self._reconcile, self._cycle.sample, self._tell_that_ready, self._tell_that_alive):
+                self._feed.watcher.start()
+                for loop in (self._reconcile, self._cycle.sample, self._wait_until_ready, self._service.keep_alive):
                     tasks.create_task(loop())
         finally:
-            self._notifier.stopping()
-            self._watcher.stop()
+            self._service.stopping()
+            self._feed.watcher.stop()
             self._monitors.close()
             listener.close()
             self._config.socket.unlink(missing_ok=True)
@@ -128,10 +123,10 @@ class HostAgent:
 
     def report(self) -> HostReport:
         """All that is known of the running domains."""
-        runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._listing.domains})
+        runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._feed.listing.domains})
         live = self._live.by_domain()
-        domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._listing.domains]
-        return report_of(domains, self._snapshot, runs, self._waiting or self._problem)
+        domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._feed.listing.domains]
+        return report_of(domains, self._snapshot, runs, self._waiting or self._feed.problem)
 
     def status(self) -> Mapping[str, Any]:
         """How the agent is."""
@@ -140,8 +135,8 @@ class HostAgent:
             "version": __version__,
             "libvirt": self._config.connect,
             "resctrl": str(self._config.machine.resctrl),
-            "problem": self._waiting or self._problem or self._health_problem() or str(node.unavailable or ""),
-            "domains": len(self._listing.domains),
+            "problem": self._waiting or self._feed.problem or self._health_problem() or str(node.unavailable or ""),
+            "domains": len(self._feed.listing.domains),
             "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
             "reconciles": pulse.reconciles,
             "samples": pulse.samples,
@@ -184,85 +179,60 @@ class HostAgent:
 
     def _check_has_begun(self) -> None:
         if not self._live.is_loaded:
-            raise NotYetError(self._waiting or self._problem or "the agent has just started; try again")
+            raise NotYetError(self._waiting or self._feed.problem or "the agent has just started; try again")
 
     def _running(self, uuid: str) -> WatchedDomain:
-        for domain in self._listing.domains:
+        for domain in self._feed.listing.domains:
             if domain.uuid == uuid:
                 return watch(domain, self._live.by_domain().get(uuid, ()))
-        why = f" ({self._problem})" if self._problem else ""
+        why = f" ({self._feed.problem})" if self._feed.problem else ""
         raise DomainNotFoundError(f"the agent knows of no running domain with UUID {uuid}{why}; see `virsh list`")
 
     @property
-    def _problem(self) -> str:
-        if self._listing.problem or self._listing.was_told:
-            return self._listing.problem
-        return "libvirt has not answered yet"
-
-    @property
     def _snapshot(self) -> Snapshot:
-        return Snapshot(*self._cycle.sampled, *self._theirs)
+        return Snapshot(*self._cycle.sampled, *self._monitors.newest)
 
-    def _hear_from_thread(self, listing: Listing) -> None:
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(self._hear, listing)
-
-    def _hear(self, listing: Listing) -> None:
-        """In the event loop: the watcher has a new listing."""
-        self._listing = listing
-        self._heard.set()
-        if listing.was_told:
-            self._was_told.set()
+    def _listed(self) -> None:
+        """There is a new listing of domains."""
+        if self._feed.listing.is_known:
             self._cycle.targets_changed()
-        if self._is_ready:
-            self._notifier.status(self._in_a_line())
+        self._service.changed()
 
     def _targets(self) -> Sequence[DomainTarget]:
         if not self._live.is_loaded:  # an agent before us has written until its end
             self._live.load()
-        return targets_of(self._listing.domains, self._live.by_domain())
+        return targets_of(self._feed.listing.domains, self._live.by_domain())
 
     async def _reconcile(self) -> None:
         """Never before libvirt has answered: what is not yet known to be wanted would be removed."""
-        await self._was_told.wait()
+        await self._feed.known.wait()
         await self._cycle.reconcile()
 
     def _sample_monitors(self, layout: DomainLayout) -> None:
         """In the sampler's thread."""
         try:
-            self._theirs = self._monitors.sample(layout)
+            self._monitors.sample(layout)
         except Exception:
             log.exception("sampling libvirt's own monitors failed; trying again")
-            self._theirs = (Layout(), Figures())
+            self._monitors.forget()
 
     def _sampled(self) -> None:
         self._has_sampled.set()
         if self._cycle.sampled[0].incomplete:
-            self._watcher.look_again()  # a vCPU may have been unplugged: no event tells of it
+            self._feed.watcher.relist()  # a vCPU may have been unplugged, for which libvirt sends no event
 
     def _health_problem(self) -> str:
-        """Why /healthz should fail, and the watchdog's word stay out. libvirt's absence is no fault of ours."""
-        return self._cycle.sickness(has_begun=self._was_told.is_set())
+        """Why /healthz fails and the watchdog is not reset; empty when all is well, also while libvirt is away."""
+        return self._cycle.sickness(has_begun=self._feed.known.is_set())
 
-    async def _tell_that_ready(self) -> None:
-        """Once all that was wanted has been tried: after the first sample, or when libvirt turns out to be away."""
-        await self._heard.wait()
-        if self._was_told.is_set():
+    async def _wait_until_ready(self) -> None:
+        """Be ready once all that was wanted has been tried: after the first sample, or when libvirt is away."""
+        await self._feed.received.wait()
+        if self._feed.known.is_set():
             await self._has_sampled.wait()
-        self._is_ready = True
-        self._notifier.ready(self._in_a_line())
-        log.info("ready: %s", self._in_a_line())
+        self._service.ready()
 
-    async def _tell_that_alive(self) -> None:
-        """To the watchdog, unless a loop stands still."""
-        if self._notifier.watchdog_seconds is None:
-            return
-        while True:
-            if not self._health_problem():
-                self._notifier.alive()
-            await asyncio.sleep(min(_ALIVE_SECONDS, self._notifier.watchdog_seconds / 3))
-
-    def _in_a_line(self) -> str:
+    def _status_line(self) -> str:
         status = self.status()
         problem = f"; {status['problem']}" if status["problem"] else ""
         return f"{status['domains']} domains run{problem}"

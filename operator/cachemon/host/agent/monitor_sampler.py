@@ -32,6 +32,9 @@ class MonitorSampler:
         tree: the resctrl file system.
         window_seconds: bandwidths are means over this time.
         clock: monotonic seconds.
+
+    Attributes:
+        newest: the layout and the figures of the newest sample.
     """
 
     def __init__(
@@ -43,18 +46,25 @@ class MonitorSampler:
         self._ours: Layout[Wanted] | None = None
         self._theirs: DomainLayout = Layout()
         self._look_again_at = 0.0
+        self.newest: tuple[DomainLayout, Figures] = (Layout(), Figures())
 
     def sample(self, layout: DomainLayout) -> tuple[DomainLayout, Figures]:
         """What libvirt's monitors of these domains say; touches no file where there are none."""
         if not any(target.target.object.own_monitors for target in layout.targets):
-            self._ours, self._theirs = None, Layout()
-            return self._theirs, Figures()
+            self.forget()
+            return self.newest
         if layout is not self._ours or self._clock() >= self._look_again_at:
             self._look(layout)
         figures = self._sampler.sample(self._theirs)
         if figures.offline:  # somebody has removed a mon_group, or a cache block has gone
             self._look_again_at = min(self._look_again_at, self._clock() + _LACKING_SECONDS)
-        return self._theirs, figures
+        self.newest = self._theirs, figures
+        return self.newest
+
+    def forget(self) -> None:
+        """Begin anew with the next sample."""
+        self._ours, self._theirs = None, Layout()
+        self.newest = self._theirs, Figures()
 
     def close(self) -> None:
         """Let go of every descriptor."""

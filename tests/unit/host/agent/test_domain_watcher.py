@@ -87,7 +87,7 @@ def names(listing: Listing) -> list[str]:
 
 def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvirt, watch: Watch) -> None:
     first = watch.next()
-    assert (names(first), first.problem, first.was_told) == (["vm1"], "", True)
+    assert (names(first), first.problem, first.is_known) == (["vm1"], "", True)
     libvirt.all = [domain(), FakeDomain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
     libvirt.told()
     assert names(watch.next()) == ["vm1", "vm2"]
@@ -110,16 +110,16 @@ def test_while_libvirt_is_away_what_it_said_last_stands(libvirt: FakeLibvirt, wa
     before = watch.next()
     libvirt.error = AWAY
     libvirt.told()
-    assert watch.next() == Listing(before.domains, str(AWAY), was_told=True)
+    assert watch.next() == Listing(before.domains, str(AWAY), is_known=True)
     libvirt.all = []
     libvirt.error = None
-    assert watch.next() == Listing((), was_told=True)
+    assert watch.next() == Listing((), is_known=True)
 
 
 def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
     libvirt = FakeLibvirt([domain()], error=AWAY)
     watch = Watch(libvirt)
-    assert watch.next() == Listing((), str(AWAY), was_told=False)
+    assert watch.next() == Listing((), str(AWAY), is_known=False)
     libvirt.error = None
     assert names(watch.next()) == ["vm1"]
     watch.watcher.stop(patience(SECONDS))
@@ -139,7 +139,7 @@ def test_looks_for_unplugged_vcpus_get_rarer_while_they_change_nothing(libvirt: 
 
     def looks_after(seconds: float) -> bool:
         watch.now += seconds
-        return watch.watcher.look_again()
+        return watch.watcher.relist()
 
     moments = (0, 0.5, 0.6, 1, 1.1, 2, 2.1)
     assert [looks_after(seconds) for seconds in moments] == [True, False, True, False, True, False, True]
