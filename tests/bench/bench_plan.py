@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cachemon.model.plan import Plan
 from tests.bench.measure import Bench, Figure, seconds_of
-from tests.unit.model.worlds import SimulatedKernel, World, holders, make_qemu, make_wish
+from tests.unit.model.worlds import SimulatedKernel, World, holders, make_qemu, make_ranked_group
 
 VMS = 100
 VCPUS = 8
@@ -16,8 +16,8 @@ class Node:
 
     def __init__(self, vms: int) -> None:
         qemus = tuple(make_qemu(number, range(VCPUS)) for number in range(1, vms + 1))
-        wishes = {q.pid: tuple(make_wish(f"o{q.pid}", name, vcpus) for name, vcpus in GROUPS) for q in qemus}
-        self.world = World(qemus, wishes)
+        groups = {q.pid: tuple(make_ranked_group(f"o{q.pid}", name, vcpus) for name, vcpus in GROUPS) for q in qemus}
+        self.world = World(qemus, groups)
         self.empty = SimulatedKernel(num_rmids=10_000)
         first = self.world.plan(self.empty)
         self.settled = self.empty.copy()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-from cachemon.model.cells import Wish, split
+from cachemon.model.cells import RankedGroup, split
 from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import parse_vcpus
@@ -19,7 +19,7 @@ from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.unit.model.worlds import pod_uid
 
 HOLDERS, HOLDER_THREADS, HOLDER_MIB, SCANS = 3, 20, 1024, 5
-THREADS, WISHES, VCPUS = 8192, 640, 4096
+THREADS, RANKED_GROUPS, VCPUS = 8192, 640, 4096
 OVERLAPPING = ",".join(["0-16383"] * 16)
 """As long a list as the API takes: 127 of 128 characters."""
 _PROC = Path("/proc")
@@ -71,18 +71,18 @@ def _parts(divisor: int) -> Iterator[Figure]:
         for place in range(THREADS // divisor)
     )
     qemu = Qemu(999, 1, pod_uid(1), "attacker_vm0", threads, identifiable=True)
-    wishes = [
-        Wish(
+    groups = [
+        RankedGroup(
             GroupKey(f"object{place // 64}", f"g{place % 64}"),
             parse_group({"name": f"g{place % 64}", "vcpus": f"{place}-{place + VCPUS // 2}"}),
             0,
             "2026-11-22T08:00:00Z",
             "attacker",
         )
-        for place in range(WISHES // divisor)
+        for place in range(RANKED_GROUPS // divisor)
     ]
     rounds = 1 if divisor == 1 else 2
-    (spent,) = seconds_of(lambda: split(qemu, wishes), rounds=rounds)
+    (spent,) = seconds_of(lambda: split(qemu, groups), rounds=rounds)
     yield Figure("tenants.split_ms", spent * 1000, "ms")
     yield Figure("tenants.parse_us", _parse_seconds() * 1e6, "us")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.layout import NodeFacts
 from cachemon.model.readings import CacheBlock
-from tests.unit.agent.builders import cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import make_group, make_layout, make_object, make_target, mon_group
 
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 GROUPS_PER_VM = 4
@@ -33,7 +33,7 @@ def layout_of(size: Size) -> BoundLayout:
     vms = [names[first : first + GROUPS_PER_VM] for first in names[::GROUPS_PER_VM]]
     return make_layout(
         *(
-            (make_target(make_object(f"vm{number}")), [make_group(f"g{name}", [cell(name)]) for name in vm])
+            (make_target(make_object(f"vm{number}")), [make_group(f"g{name}", [mon_group(name)]) for name in vm])
             for number, vm in enumerate(vms)
         ),
         node=NodeFacts(num_rmids=size.groups + 1, events=EVENTS, blocks=blocks),
@@ -56,7 +56,7 @@ def plain_tree(size: Size) -> Iterator[Path]:
 
 def mon_groups(root: Path, size: Size) -> Sequence[Path]:
     """The directories of the layout's mon_groups."""
-    return [root / "mon_groups" / cell(name).name for name in range(size.groups)]
+    return [root / "mon_groups" / mon_group(name).name for name in range(size.groups)]
 
 
 def fill(root: Path, size: Size, more: int = 0) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from cachemon.agent.bound_groups import BoundGroups
 from cachemon.agent.config import Config
 from cachemon.agent.heartbeat import Heartbeat
-from cachemon.agent.kubevirt_terms import ON_A_NODE
+from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.metrics_page import MetricsPage
 from cachemon.agent.status_writer import GroupStatusWriter
 from cachemon.daemon.authorization import Authorizer
@@ -60,7 +60,7 @@ class Agent:
             machine.proc,
             machine.sysfs,
             PodProcesses(machine.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
-            ON_A_NODE,
+            KUBEVIRT_TERMS,
             budget=machine.rmid_budget,
         )
         self._cycle = Cycle(
@@ -69,8 +69,8 @@ class Agent:
             Claim(machine.resctrl),
             self._groups.targets,
             Periods(machine.sample_seconds, machine.scan_seconds),
-            told=self._sampled,
-            counted=self._page.changed,
+            on_figures=self._sampled,
+            on_sample=self._page.changed,
             targets_end_in=self._groups.targets_end_in,
         )
         self._group_writer = GroupStatusWriter(
@@ -107,4 +107,4 @@ class Agent:
 
     def _health_problem(self) -> str:
         """Why /healthz fails; empty when it does not. An absent API server is no fault of ours."""
-        return self._cycle.sickness(has_begun=self._groups.are_listed)
+        return self._cycle.stalled_loop(has_begun=self._groups.are_listed)

@@ -1,13 +1,16 @@
-"""How the agent's messages call things on a node of Kubernetes."""
+"""Terms of messages on a node of Kubernetes."""
 
-from cachemon.engine.message_terms import Words
+from cachemon.engine.message_terms import MessageTerms
 
-__all__ = ["ON_A_NODE"]
+__all__ = ["KUBEVIRT_TERMS"]
 
-ON_A_NODE = Words(
+KUBEVIRT_TERMS = MessageTerms(
     machine="node",
-    sought="looked for in:",
-    nowhere="no pod",
-    too_many="look into the pod",
-    relief="lower the number of groups or raise `priority`; at equal priority namespaces take turns",
+    search="searched in:",
+    no_owner="no pod",
+    too_many_qemus="look into the pod",
+    shortage_advice=(
+        "use fewer groups, or raise `priority` (above 0 needs the verb prioritize); at equal priority namespaces "
+        "take turns"
+    ),
 )

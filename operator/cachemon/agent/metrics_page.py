@@ -116,7 +116,7 @@ class MetricsPage:
 
     def _groups(self, layout: BoundLayout, figures: Figures) -> Iterator[GroupSeries]:
         for target in layout.targets:
-            obj = target.target.object
+            obj = target.object
             labels = (*self._place, obj.name.namespace, obj.vmi_name, obj.name.name)
             for group in target.groups:
                 name = group.group.name

@@ -65,12 +65,12 @@ class ObjectReport:
     @property
     def name(self) -> ObjectName:
         """Of the object."""
-        return self.layout.target.object.name
+        return self.layout.object.name
 
     @property
     def namespace(self) -> str:
         """Of the object."""
-        return self.layout.target.object.namespace
+        return self.layout.object.namespace
 
     def is_urgent(self, mark: Signature, now: float) -> bool:
         """Whether a state has changed, or whether there are figures and that has not only just changed before."""
@@ -119,7 +119,7 @@ class Stretches:
 
     def period_of(self, report: ObjectReport) -> int:
         """The period in force, in seconds. An object whose writes take longer than that is not written more often."""
-        wanted = max(report.layout.target.object.status_period_seconds, math.ceil(report.seconds))
+        wanted = max(report.layout.object.status_period_seconds, math.ceil(report.seconds))
         return stretched_period(wanted, self._factors.get(report.namespace, 1.0))
 
 
@@ -134,5 +134,5 @@ def _demand(reports: Sequence[ObjectReport]) -> float:
     for report in reports:
         seconds = report.seconds or usual
         cost_seconds = max(1 / WRITES_PER_SECOND, seconds / IN_FLIGHT_OF_ONE_NAMESPACE)
-        demand += cost_seconds / max(report.layout.target.object.status_period_seconds, seconds)
+        demand += cost_seconds / max(report.layout.object.status_period_seconds, seconds)
     return demand

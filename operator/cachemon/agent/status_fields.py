@@ -34,7 +34,7 @@ def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> C
         period_seconds: time between two writes. The message explains one longer than the spec asks for.
     """
     condition = _states_condition(layout)
-    wanted = layout.target.object.status_period_seconds
+    wanted = layout.object.status_period_seconds
     if period_seconds <= wanted:
         return condition
     slow = (
@@ -45,7 +45,7 @@ def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> C
 
 
 def _states_condition(layout: BoundTargetLayout) -> Condition:
-    problem = layout.target.object.problem
+    problem = layout.object.problem
     if problem:
         return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_printable(problem)}; correct spec.groups")
     lacking = [
@@ -91,7 +91,7 @@ def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
         for group in layout.groups
     )
     refused = tuple(group.name for group in layout.target.refused)
-    return Signature((layout.target.object.generation, refused, *state), tuple(_lacking(layout, figures)))
+    return Signature((layout.object.generation, refused, *state), tuple(_lacking(layout, figures)))
 
 
 def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
@@ -116,7 +116,7 @@ def group_status(
         now: RFC 3339, the time of a condition that changes.
         period_seconds: time between two writes; None for the period in the spec.
     """
-    obj = layout.target.object
+    obj = layout.object
     period_seconds = period_seconds or obj.status_period_seconds
     condition = render_condition(
         monitored_condition(layout, period_seconds), before=obj.raw_conditions, generation=obj.generation, now=now

@@ -15,7 +15,7 @@ from cachemon.model.api import (
     parse_cache_monitor_group,
 )
 from cachemon.model.conditions import known_transitions
-from cachemon.model.group_limit import Claim, admitted
+from cachemon.model.group_limit import GroupDemand, groups_allowed
 from cachemon.model.numbers import parse_count
 
 __all__ = [
@@ -65,8 +65,8 @@ def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup])
 
 def limited(targets: Sequence[BoundTarget]) -> tuple[BoundTarget, ...]:
     """The targets with at most the allowed number of groups for each VMI; `refused` has the others."""
-    counts = admitted(
-        Claim(
+    counts = groups_allowed(
+        GroupDemand(
             target.object.uid,
             target.object.guest_name,
             not target.object.policy,
@@ -92,13 +92,13 @@ def is_handing_over(layout: BoundTargetLayout) -> bool:
     With KubeVirt v1.9 the source's QEMU ends up to a second before the VMI names the target. Its threads go one by
     one while /proc still lists the process.
     """
-    migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in layout.target.object.placements)
+    migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in layout.object.placements)
     return migrating and not layout.has_all_vcpus
 
 
 def vmis_of(layout: BoundLayout) -> dict[ObjectName, str]:
     """Every VMI of a layout, and the name of its guest."""
-    return {target.target.object.vmi: target.target.object.guest_name for target in layout.targets}
+    return {target.object.vmi: target.object.guest_name for target in layout.targets}
 
 
 class Departures:

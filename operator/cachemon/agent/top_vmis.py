@@ -27,9 +27,9 @@ def largest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list
         (
             occupancy,
             {
-                "namespace": target.target.object.name.namespace,
-                "name": target.target.object.name.name,
-                "vmiName": target.target.object.vmi_name,
+                "namespace": target.object.namespace,
+                "name": target.object.name.name,
+                "vmiName": target.object.vmi_name,
                 "group": group.group.name,
             },
         )

@@ -2,5 +2,5 @@
 
 targets -> reconcile -> Layout -> sample -> Figures
 
-What an object is, and who is told of its figures, is the business of the agent around it.
+The agent around it defines what an object is and publishes the figures.
 """

@@ -1,4 +1,4 @@
-"""Figures: what the counters said, per monitoring group and cache block. Pure."""
+"""Figures: the values of the counters, per monitoring group and cache block. Pure."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -33,7 +33,7 @@ class BlockFigure:
 
     Attributes:
         block: the cache block.
-        occupancy: bytes of the group's cells together, or why there is no number; None without the event.
+        occupancy: bytes of the group's mon_groups together, or why there is no number; None without the event.
         traffic: by event name, those that the kernel counts.
     """
 
@@ -64,12 +64,12 @@ class Figures:
     Attributes:
         wall_time: seconds since the epoch at which the counters were read.
         groups: figures of every group that has any, by key and in the order of the blocks.
-        objects: occupancy of each object by cache id: its cells counted once, however its groups overlap.
+        objects: occupancy of each object by cache id: each mon_group counts once, however its groups overlap.
         rates: total traffic of each object in bytes per second, or None.
-        guests: figures of each guest by its name: all its cells, of whatever objects, counted once.
+        guests: figures of each guest by its name: each mon_group counts once, whatever objects want it.
         node: the node's cache blocks.
         lacking: groups that may lack a figure; all others have every one.
-        offline: whether something read had gone: the mon_groups have changed under us.
+        offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
     """
 
     wall_time: float = 0.0

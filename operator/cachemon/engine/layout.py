@@ -1,4 +1,4 @@
-"""What is monitored now: the outcome of one reconcile, shared with sampling and with whoever tells of it. Pure."""
+"""What is monitored now: the result of one reconcile, shared by sampling and by status and metrics. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, Protocol, Self, TypeVar
 
-from cachemon.model.cells import Wish
+from cachemon.model.cells import RankedGroup
 from cachemon.model.errors import MonitoringUnavailableError
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import MonGroupName
@@ -22,8 +22,8 @@ __all__ = [
     "Target",
     "TargetLayout",
     "Wanted",
+    "ranked_groups_of",
     "unavailable_layout",
-    "wishes_of",
 ]
 
 
@@ -49,7 +49,7 @@ class Wanted(Protocol):
 
     @property
     def guest_name(self) -> str:
-        """Of the guest, as its QEMU's `-name guest=` has it. Objects of one guest share its cells."""
+        """Of the guest, as in its QEMU's `-name guest=`. Objects of one guest share its cells."""
 
     @property
     def groups(self) -> tuple[MonitoringGroup, ...]:
@@ -68,7 +68,7 @@ class Wanted(Protocol):
         """VCPUs that the guest has, 0 when that is not known."""
 
     def without_news(self) -> Self:
-        """The same without what is only told of it: two that are equal then want the same of the kernel."""
+        """The same without what only reports use: two that are equal then want the same of the kernel."""
 
 
 W = TypeVar("W", bound=Wanted)
@@ -81,10 +81,9 @@ class Target(Generic[W_co]):
 
     Attributes:
         object: what is wanted, and by whom.
-        owner_uids: whose the QEMUs of the guest are here; see `cachemon.qemu.discovery.ProcessOwners`.
-        reports: whether this machine is the one that tells of it.
-        refused: groups beyond what one VM may have (`model.group_limit`). They are not among the object's here: no
-            pass looks at them.
+        owner_uids: owners of the guest's QEMUs here; see `cachemon.qemu.discovery.ProcessOwners`.
+        reports: whether this machine reports on the object.
+        refused: groups beyond what one VM may have (`model.group_limit`). The object here is without them.
     """
 
     object: W_co
@@ -95,16 +94,16 @@ class Target(Generic[W_co]):
 
 @dataclass(frozen=True, slots=True)
 class GroupLayout:
-    """One monitoring group as it stands.
+    """One monitoring group and its state.
 
     Attributes:
-        group: the wish.
-        state: how much of it holds.
+        group: what is wanted.
+        state: how much of it is monitored.
         reason: None exactly when the state is Monitored.
         message: for people, empty when all is well.
         vcpus: vCPUs of the group that have a thread.
         threads: how many threads belong to the group.
-        cells: mon_groups whose sum is the group's figure; empty while there is none to give.
+        mon_groups: those whose sum is the group's figure; empty while it has no figure.
     """
 
     group: MonitoringGroup
@@ -113,16 +112,16 @@ class GroupLayout:
     message: str
     vcpus: tuple[int, ...]
     threads: int
-    cells: tuple[MonGroupName, ...]
+    mon_groups: tuple[MonGroupName, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TargetLayout(Generic[W_co]):
-    """An object and how each of its groups stands.
+    """An object and the state of each of its groups.
 
     Attributes:
-        target: the object.
-        groups: how each stands, in the object's order.
+        target: the object, with its part here.
+        groups: the state of each, in the object's order.
         qemus: the guest's processes here.
         has_all_vcpus: whether a QEMU here has a thread for every vCPU of the guest, or names none of its threads.
     """
@@ -133,14 +132,19 @@ class TargetLayout(Generic[W_co]):
     has_all_vcpus: bool
 
     @property
-    def uid(self) -> str:
-        """Of the object."""
-        return self.target.object.uid
+    def object(self) -> W_co:
+        """What is wanted, and by whom."""
+        return self.target.object
 
     @property
-    def cells(self) -> frozenset[MonGroupName]:
-        """Every mon_group that counts for this object, once."""
-        return frozenset(cell for group in self.groups for cell in group.cells)
+    def uid(self) -> str:
+        """Of the object."""
+        return self.object.uid
+
+    @property
+    def mon_groups(self) -> frozenset[MonGroupName]:
+        """Every mon_group of this object, once."""
+        return frozenset(mon_group for group in self.groups for mon_group in group.mon_groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ class Layout(Generic[W_co]):
     Attributes:
         node: what the kernel offers.
         targets: every object that this machine has a part in.
-        incomplete: whether some thread that should be there is not: look again soon.
+        incomplete: whether a thread that should be there is missing, so that the next scan comes soon.
     """
 
     node: NodeFacts = field(default_factory=NodeFacts)
@@ -186,20 +190,22 @@ class Layout(Generic[W_co]):
     @property
     def mon_groups(self) -> frozenset[MonGroupName]:
         """All mon_groups to read."""
-        return frozenset(cell for target in self.targets for cell in target.cells)
+        return frozenset(mon_group for target in self.targets for mon_group in target.mon_groups)
 
-    def cells_of_guests(self) -> dict[str, frozenset[MonGroupName]]:
-        """By name of the guest every mon_group that counts for it, once, whatever objects want it."""
+    def mon_groups_of_guests(self) -> dict[str, frozenset[MonGroupName]]:
+        """Every mon_group of each guest, once, whatever objects want it."""
         found: defaultdict[str, set[MonGroupName]] = defaultdict(set)
         for target in self.targets:
-            found[target.target.object.guest_name] |= target.cells
-        return {guest: frozenset(cells) for guest, cells in found.items()}
+            found[target.object.guest_name] |= target.mon_groups
+        return {guest: frozenset(mon_groups) for guest, mon_groups in found.items()}
 
 
-def wishes_of(targets: Iterable[Target[Wanted]]) -> tuple[Wish, ...]:
+def ranked_groups_of(targets: Iterable[Target[Wanted]]) -> tuple[RankedGroup, ...]:
     """Every monitoring group of every target."""
     return tuple(
-        Wish(GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created, t.object.namespace)
+        RankedGroup(
+            GroupKey(t.object.uid, group.name), group, t.object.priority, t.object.created, t.object.namespace
+        )
         for t in targets
         for group in t.object.groups
     )

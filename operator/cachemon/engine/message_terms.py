@@ -1,24 +1,24 @@
-"""How messages call what differs between a node of Kubernetes and a plain host."""
+"""Terms of messages that differ between a node of Kubernetes and a plain host."""
 
 from dataclasses import dataclass
 
-__all__ = ["Words"]
+__all__ = ["MessageTerms"]
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MessageTerms:
     """Parts of sentences.
 
     Attributes:
-        machine: what this machine is.
-        sought: how the QEMUs of a guest are looked for; their owners' UIDs follow.
-        nowhere: stands for the owners when there are none.
-        too_many: what to do when too many processes say that they are a guest's.
-        relief: what a person can do when monitors are short.
+        machine: what this machine is called.
+        search: where QEMUs of a guest are searched; their owners' UIDs follow.
+        no_owner: replaces the UIDs when there are none.
+        too_many_qemus: what to do about too many processes that claim to be a guest's.
+        shortage_advice: what to do about a shortage of RMIDs or counters.
     """
 
     machine: str
-    sought: str
-    nowhere: str
-    too_many: str
-    relief: str
+    search: str
+    no_owner: str
+    too_many_qemus: str
+    shortage_advice: str

@@ -1,15 +1,15 @@
-"""From sweeps to figures. Pure.
+"""Computes figures from sweeps: occupancy, traffic and its rate. Pure.
 
-A sample only moves the counters on (`cachemon.model.counter_totals`); a group's figures are derived from them when
-somebody asks.
+A sample only advances the counters (`cachemon.model.counter_totals`); a group's figures are derived from them when
+they are read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
-from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, WHOLE_GUEST, WHOLE_OBJECT, ReadingPlan
-from cachemon.model.counter_totals import Counters, Gap, Progress, Snapshot
+from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, GuestKey, ObjectKey, ReadingPlan, SumKey
+from cachemon.model.counter_totals import Counters, CounterSnapshot, Gap, Progress
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import Missing, Reading, total
@@ -22,9 +22,9 @@ V = TypeVar("V")
 
 
 class _Derived(Mapping[K, V]):
-    """A mapping whose values are worked out when they are asked for, once."""
+    """A mapping whose values are computed once, when they are read."""
 
-    def __init__(self, keys: Mapping[K, GroupKey], derive: Callable[[GroupKey], V]) -> None:
+    def __init__(self, keys: Mapping[K, SumKey], derive: Callable[[SumKey], V]) -> None:
         self._keys = keys
         self._derive = derive
         self._known: dict[K, V] = {}
@@ -42,36 +42,36 @@ class _Derived(Mapping[K, V]):
 
 
 class _Meter(NamedTuple):
-    """The traffic of one group through one cache block: that of its counters, and what it had before it had them.
+    """The traffic of one sum through one cache block: that of its counters, and of those that it had before.
 
     Attributes:
-        cells: the mon_groups that the counters are of.
+        mon_groups: the mon_groups of the counters.
         counters: their positions.
-        base: to be added to the counters' totals; often negative, as they count from before they were the group's.
-        since: the sample from which on these cells are the group's.
+        base: is added to the counters' totals; often negative, as they began to count before they were the group's.
+        since: the sample since which these mon_groups are the group's.
     """
 
-    cells: frozenset[MonGroupName]
+    mon_groups: frozenset[MonGroupName]
     counters: tuple[int, ...]
     base: int
     since: int
 
-    def total(self, snapshot: Snapshot) -> int:
+    def total(self, snapshot: CounterSnapshot) -> int:
         return self.base + snapshot.total(self.counters)
 
 
-_Rows = Mapping[GroupKey, Sequence[Sequence[_Meter]]]
-"""Of each group, per cache block, per event of traffic."""
+_Rows = Mapping[SumKey, Sequence[Sequence[_Meter]]]
+"""Per sum, per cache block, per event of traffic."""
 
 
 class _MeterKey(NamedTuple):
-    group: GroupKey
+    of: SumKey
     block: int
     event: str
 
 
 class _Sample(NamedTuple):
-    """One sample, and what it takes to derive figures from it."""
+    """One sample, with all that figures are derived from."""
 
     plan: ReadingPlan
     values: Sequence[Reading]
@@ -79,7 +79,7 @@ class _Sample(NamedTuple):
     meters: _Rows
     progress: Progress
 
-    def group(self, key: GroupKey) -> tuple[BlockFigure, ...]:
+    def blocks(self, key: SumKey) -> tuple[BlockFigure, ...]:
         plan, events = self.plan, self.plan.traffic_events
         occupancy = self.occupancy(key)
         return tuple(
@@ -91,13 +91,13 @@ class _Sample(NamedTuple):
             for block, meters in zip(plan.blocks, self.meters[key], strict=True)
         )
 
-    def occupancy(self, key: GroupKey) -> dict[int, Reading]:
+    def occupancy(self, key: SumKey) -> dict[int, Reading]:
         plan, width = self.plan, len(self.plan.blocks)
         if OCCUPANCY not in plan.events:
             return {}
         values, members = self.occupancies, plan.members[key]
         return {
-            block.id: total(values[cell * width + place] for cell in members)
+            block.id: total(values[mon_group * width + place] for mon_group in members)
             for place, block in enumerate(plan.blocks)
         }
 
@@ -105,7 +105,7 @@ class _Sample(NamedTuple):
         rate = self.progress.bytes_per_second(meter.counters, meter.since)
         return Traffic(meter.total(self.progress.now), rate)
 
-    def rate(self, key: GroupKey) -> int | None:
+    def rate(self, key: SumKey) -> int | None:
         if TOTAL_TRAFFIC not in self.plan.events:
             return None
         place = self.plan.traffic_events.index(TOTAL_TRAFFIC)
@@ -113,26 +113,29 @@ class _Sample(NamedTuple):
         return None if None in rates else sum(rate for rate in rates if rate is not None)
 
     def lacking(self) -> frozenset[GroupKey]:
-        """Groups with a cell that was not read, or with a rate yet to come: found without deriving any figure."""
+        """Groups with a mon_group that was not read or without a rate yet; derives no figure."""
         plan, width, newest = self.plan, len(self.plan.blocks), self.progress.rates_from
-        unread = [place for place, value in enumerate(self.plan.of_cells(self.values)) if isinstance(value, Missing)]
-        cells = {place // (width * len(plan.events)) for place in unread}
-        cells |= {p // width % len(plan.cells) for p, since in enumerate(self.progress.since) if since > newest}
+        values, since = plan.of_mon_groups(self.values), self.progress.since
+        lacking = {
+            place // (width * len(plan.events)) for place, value in enumerate(values) if isinstance(value, Missing)
+        }
+        lacking |= {place // width % len(plan.mon_groups) for place, began in enumerate(since) if began > newest}
         return frozenset(
             key
             for key, members in plan.members.items()
-            if not cells.isdisjoint(members) or any(m.since > newest for row in self.meters[key] for m in row)
+            if isinstance(key, GroupKey)
+            and (not lacking.isdisjoint(members) or any(m.since > newest for row in self.meters[key] for m in row))
         )
 
     def node(self) -> tuple[NodeBlockFigure, ...]:
-        """A control group's counter holds its mon_groups' already: their sum is never added to it."""
+        """A control group's counter includes those of its mon_groups, so they are not added to it."""
         plan, width = self.plan, len(self.plan.blocks)
         if OCCUPANCY not in plan.events:
             return ()
-        whole, cells = self.values[: len(plan.control_groups) * width], self.occupancies
+        whole, mon_groups = self.values[: len(plan.control_groups) * width], self.occupancies
         figures = []
         for place, block in enumerate(plan.blocks):
-            occupancy, monitored = total(whole[place::width]), total(cells[place::width])
+            occupancy, monitored = total(whole[place::width]), total(mon_groups[place::width])
             if not isinstance(occupancy, Missing) and not isinstance(monitored, Missing):
                 occupancy = max(occupancy, monitored)  # read one after the other: a part may be newer than the whole
             figures.append(NodeBlockFigure(block, occupancy, monitored))
@@ -140,7 +143,7 @@ class _Sample(NamedTuple):
 
 
 class Accumulator:
-    """Turns readings into figures; keeps what counters need to be compared with the sample before.
+    """Turns readings into figures, and keeps the counters of the sample before.
 
     Args:
         window_seconds: rates are means over this time.
@@ -153,9 +156,9 @@ class Accumulator:
         self._regrouped_at = 0
         self._meters: Mapping[_MeterKey, _Meter] = {}
         self._rows: _Rows = {}
-        self._groups: Mapping[GroupKey, GroupKey] = {}
-        self._objects: Mapping[str, GroupKey] = {}
-        self._guests: Mapping[str, GroupKey] = {}
+        self._groups: Mapping[GroupKey, SumKey] = {}
+        self._objects: Mapping[str, SumKey] = {}
+        self._guests: Mapping[str, SumKey] = {}
 
     @property
     def gaps(self) -> dict[Gap, int]:
@@ -172,9 +175,9 @@ class Accumulator:
         """Figures of one sample.
 
         Args:
-            plan: what was read, and which cells belong to which group.
-            sweep: what every file said, in the plan's order.
-            wall_time: the moment of the sample, seconds since the epoch.
+            plan: what was read, and which mon_groups belong to which group.
+            sweep: the content of every file, in the plan's order.
+            wall_time: of the sample, in seconds since the epoch.
         """
         before = self._counters.progress.now
         regrouped = plan is not self._plan
@@ -187,58 +190,63 @@ class Accumulator:
             self._regrouped_at = progress.now.number
             self._meters = self._regroup(plan, before, progress)
             self._rows = {
-                group: [
-                    [self._meters[_MeterKey(group, block.id, event)] for event in plan.traffic_events]
+                key: [
+                    [self._meters[_MeterKey(key, block.id, event)] for event in plan.traffic_events]
                     for block in plan.blocks
                 ]
-                for group in plan.members
+                for key in plan.members
             }
-            self._groups = {key: key for key in plan.members if key.group not in (WHOLE_OBJECT, WHOLE_GUEST)}
-            self._guests = {key.object_uid: key for key in plan.members if key.group == WHOLE_GUEST}
-            self._objects = {key.object_uid: key for key in plan.members if key.group == WHOLE_OBJECT}
+            self._groups = {key: key for key in plan.members if isinstance(key, GroupKey)}
+            self._guests = {key.name: key for key in plan.members if isinstance(key, GuestKey)}
+            self._objects = {key.uid: key for key in plan.members if isinstance(key, ObjectKey)}
         sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), self._rows, progress)
         well = not sweep.missing and max(progress.last_break, self._regrouped_at) <= progress.rates_from
         return Figures(
             wall_time=wall_time,
-            groups=_Derived(self._groups, sample.group),
+            groups=_Derived(self._groups, sample.blocks),
             objects=_Derived(self._objects, sample.occupancy),
             rates=_Derived(self._objects, sample.rate),
-            guests=_Derived(self._guests, sample.group),
+            guests=_Derived(self._guests, sample.blocks),
             node=sample.node(),
             lacking=frozenset() if well else sample.lacking(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )
 
-    def _regroup(self, plan: ReadingPlan, before: Snapshot, progress: Progress) -> dict[_MeterKey, _Meter]:
-        """Groups with other cells: a cell counts from the second sample on that it is the group's.
+    def _regroup(self, plan: ReadingPlan, before: CounterSnapshot, progress: Progress) -> dict[_MeterKey, _Meter]:
+        """Groups with other mon_groups: a mon_group counts from the second sample after it became the group's.
 
-        The first difference was others' too. Groups that wait, and cache blocks that are offline, keep their totals.
+        The first difference is partly other groups'. Groups that wait, and cache blocks that are offline, keep their
+        totals.
         """
         previous, now = progress.previous.totals, progress.now.totals
         meters = {
             key: _Meter(frozenset(), (), meter.total(before), 0)
             for key, meter in self._meters.items()
-            if key.group in plan.known
+            if key.of in plan.known
         }
-        for group, members in plan.members.items():
-            cells = frozenset(plan.cells[member] for member in members)
+        for of, members in plan.members.items():
+            mon_groups = frozenset(plan.mon_groups[member] for member in members)
             for place, block in enumerate(plan.blocks):
                 for number, event in enumerate(plan.traffic_events):
                     counters = tuple(plan.counter(member, place, number) for member in members)
-                    key = _MeterKey(group, block.id, event)
+                    key = _MeterKey(of, block.id, event)
                     was = self._meters.get(key, _Meter(frozenset(), (), 0, progress.now.number))
                     credited = sum(
-                        (previous if plan.cells[member] in was.cells else now)[counter]
+                        (previous if plan.mon_groups[member] in was.mon_groups else now)[counter]
                         for member, counter in zip(members, counters, strict=True)
                     )
                     base = was.total(before) - credited
-                    since = was.since if was.cells == cells else progress.now.number
-                    meters[key] = _Meter(cells, counters, base, since)
+                    since = was.since if was.mon_groups == mon_groups else progress.now.number
+                    meters[key] = _Meter(mon_groups, counters, base, since)
         self._count_regrouped(meters)
         return meters
 
     def _count_regrouped(self, meters: Mapping[_MeterKey, _Meter]) -> None:
         for key, was in self._meters.items():
-            of_a_group = key.group.group not in (WHOLE_OBJECT, WHOLE_GUEST)
-            if of_a_group and was.cells and key in meters and meters[key].cells != was.cells:
+            if (
+                isinstance(key.of, GroupKey)
+                and was.mon_groups
+                and key in meters
+                and meters[key].mon_groups != was.mon_groups
+            ):
                 self._counters.gaps[Gap.REGROUPED] += 1

@@ -1,4 +1,4 @@
-"""What refused mkdirs have taught about RMIDs: when to try again, and which control groups are full. No I/O."""
+"""Back-off after a mkdir without a free RMID, and which control groups are full. No I/O."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ _ROOM_HOLDS_SECONDS = 60.0
 
 
 class RmidMemory:
-    """Back-off after a refused mkdir, and the room that control groups turned out to have.
+    """Remembers refused mkdirs: when to try again, and how many mon_groups a control group takes.
 
     Args:
         clock: monotonic seconds.
@@ -30,12 +30,12 @@ class RmidMemory:
 
     @property
     def may_create(self) -> bool:
-        """Whether a mkdir has a chance; False while the last one failed only lately."""
+        """Whether to try mkdir; False for a while after one failed."""
         return self._clock() >= self._create_again_at
 
     @property
     def rooms(self) -> Mapping[str, int]:
-        """By control group how many mon_groups of ours it takes, where the node's count alone would allow more.
+        """By control group how many mon_groups of ours it takes, where that is fewer than the node's count allows.
 
         Believed for a minute: an RMID in limbo may have made the control group look smaller than it is.
         """
@@ -44,23 +44,23 @@ class RmidMemory:
         return {where: room for where, (room, _) in self._rooms.items()}
 
     def see(self, observed: Observed) -> None:
-        """RMIDs that others gave back end the waiting."""
+        """Try again at once when other programs have freed RMIDs."""
         if observed.other_rmids < self._others:
-            self._start_anew()
+            self._end_wait()
         self._others = observed.other_rmids
 
     def note(self, applied: Applied, observed: Observed, *, tried: bool) -> None:
-        """Learn from a plan that was carried out.
+        """Learn from a plan that was result out.
 
         Args:
-            applied: what came of it.
+            applied: its result.
             observed: what the kernel had before.
-            tried: whether mkdirs were allowed.
+            tried: whether mkdir was allowed.
         """
         full = self._note_rooms(applied, observed)
         unexplained = [where for where in applied.without_rmid if where.control_group not in full]
         if applied.removed or not unexplained:
-            self._start_anew()
+            self._end_wait()
         elif tried:
             self._create_again_at = self._clock() + self._backoff.next_seconds()
 
@@ -75,6 +75,6 @@ class RmidMemory:
             self._rooms[where] = (by_home[where], self._clock() + _ROOM_HOLDS_SECONDS)
         return full
 
-    def _start_anew(self) -> None:
+    def _end_wait(self) -> None:
         self._backoff.reset()
         self._create_again_at = 0.0

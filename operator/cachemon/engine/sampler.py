@@ -49,7 +49,7 @@ class Sampler:
         return self._accumulator.gaps
 
     def sample(self, layout: Layout[Wanted]) -> Figures:
-        """Read and digest once: while the layout says the same, one pread per value and nothing else."""
+        """Read and digest once. As long as the layout is the same, this is one pread per value."""
         if layout is not self._layout:
             self._compile(layout)
         if not self._is_open:
@@ -60,12 +60,12 @@ class Sampler:
         sweep = self._reader.read()
         figures = self._accumulator.digest(self._plan, sweep, wall_time=wall_time)
         if figures.offline or not self._reader.is_whole:
-            # Open anew the next time: what is gone may have come back.
+            # Open the files again at the next sample: what is gone may have come back.
             self._gone, self._is_open = self._gone_now(self._plan, sweep.values), False
         return figures
 
     def close(self) -> None:
-        """Let go of every descriptor."""
+        """Close every descriptor."""
         self._reader.close()
         self._is_open = False
 

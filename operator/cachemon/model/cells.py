@@ -6,7 +6,7 @@ exact: every cache line and every byte of traffic carries the RMID of one cell.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -15,12 +15,12 @@ from cachemon.model.threads import Qemu, Thread, ThreadClass
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A monitoring group of one object, as the split sees it.
+class RankedGroup:
+    """A monitoring group of one object, and what decides its rank.
 
     Attributes:
-        key: which group.
-        group: what it wants.
+        key: its object and name.
+        group: the threads that it wants.
         priority: `spec.priority` of its object; higher keeps RMIDs longer.
         created: creationTimestamp of its object.
         namespace: of its object.
@@ -33,21 +33,21 @@ class Wish:
     namespace: str
 
 
-def ranked(wishes: Iterable[Wish]) -> tuple[Wish, ...]:
-    """The wishes in the order in which they are served when there is too little for all.
+def by_rank(groups: Iterable[RankedGroup]) -> tuple[RankedGroup, ...]:
+    """The groups in the order in which they are served when there is too little for all.
 
     By priority. At equal priority the namespaces take turns: the oldest group of each, then the second oldest of
     each, and so on; in one turn the older group goes first. So no namespace takes all by having many groups, or old
-    ones, and a new group is never served before an older one of its own namespace. Nothing but the wishes counts:
+    ones, and a new group is never served before an older one of its own namespace. Nothing but the groups counts:
     the order is the same at every pass, whatever came and went in between.
     """
     turns: Counter[tuple[int, str]] = Counter()
-    places: list[tuple[int, int, str, GroupKey, Wish]] = []
-    for wish in sorted(wishes, key=lambda wish: (wish.created, wish.key)):
-        turn = turns[wish.priority, wish.namespace]
-        turns[wish.priority, wish.namespace] += 1
-        places.append((-wish.priority, turn, wish.created, wish.key, wish))
-    return tuple(wish for *_, wish in sorted(places, key=lambda place: place[:4]))
+    ranks: list[tuple[int, int, str, GroupKey, RankedGroup]] = []
+    for group in sorted(groups, key=lambda group: (group.created, group.key)):
+        turn = turns[group.priority, group.namespace]
+        turns[group.priority, group.namespace] += 1
+        ranks.append((-group.priority, turn, group.created, group.key, group))
+    return tuple(group for *_, group in sorted(ranks, key=lambda rank: rank[:4]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +72,18 @@ class Cell:
         return frozenset(thread.tid for thread in self.threads)
 
 
-def split(qemu: Qemu, wishes: Iterable[Wish]) -> tuple[Cell, ...]:
-    """The cells of one QEMU, in the order of their smallest TID. Threads nobody wants are in none.
+def split(qemu: Qemu, groups: Iterable[RankedGroup]) -> tuple[Cell, ...]:
+    """The cells of one QEMU, in the order of their smallest TID. Threads that no group wants are in none.
 
-    In time of the threads and of the ranges that are wished for. A membership is a number with a bit for each wish.
+    Takes time by the number of threads and of ranges. A membership is a number with a bit for each group.
     """
-    wishes = tuple(wishes)
+    groups = tuple(groups)
     by_membership: defaultdict[int, set[Thread]] = defaultdict(set)
-    for thread, bits in _memberships(qemu.threads, [wish.group for wish in wishes]):
+    for thread, bits in _memberships(qemu.threads, [group.group for group in groups]):
         by_membership[bits].add(thread)
     by_membership.pop(0, None)
     cells = (
-        Cell(qemu.owner_uid, qemu.pid, _members(bits, wishes), frozenset(threads))
+        Cell(qemu.owner_uid, qemu.pid, _members(bits, groups), frozenset(threads))
         for bits, threads in by_membership.items()
     )
     return tuple(sorted(cells, key=lambda cell: min(cell.tids)))
@@ -122,19 +122,10 @@ def _memberships(threads: Iterable[Thread], groups: Sequence[MonitoringGroup]) -
         yield thread, bits
 
 
-def _members(bits: int, wishes: Sequence[Wish]) -> frozenset[GroupKey]:
+def _members(bits: int, groups: Sequence[RankedGroup]) -> frozenset[GroupKey]:
     members: list[GroupKey] = []
     while bits:
         lowest = bits & -bits
-        members.append(wishes[lowest.bit_length() - 1].key)
+        members.append(groups[lowest.bit_length() - 1].key)
         bits ^= lowest
     return frozenset(members)
-
-
-def cells_of_groups(cells: Iterable[Cell]) -> Mapping[GroupKey, tuple[Cell, ...]]:
-    """Each group's cells."""
-    found: defaultdict[GroupKey, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        for key in cell.members:
-            found[key].append(cell)
-    return {key: tuple(items) for key, items in found.items()}

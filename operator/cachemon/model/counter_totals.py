@@ -1,10 +1,10 @@
-"""Counters of traffic: from readings that restart and vanish to totals that only grow.
+"""Traffic counters: from readings that restart and vanish to totals that only grow.
 
 An MBM counter starts at 0 with every mkdir of its mon_group and when its cache block returns from CPU
 hotplug (fs/resctrl/monitor.c; seen on 6.1.192 and 7.3.4), so a difference counts only between two
 valid readings of the same directory that do not go down. Everything else is a gap: it adds nothing.
 
-All counters go forward together, as flat lists: while all is well a sample costs no step of Python for each.
+All counters advance together, as flat lists: as long as none breaks off, a sample runs no Python code per counter.
 """
 
 from bisect import bisect_left
@@ -19,7 +19,7 @@ from cachemon.model.readings import Missing, Reading
 HIGHEST_BYTES_PER_SECOND_PER_BLOCK = 4 * 10**12
 """No cache block moves more: several times the memory bandwidth of a whole socket with HBM."""
 SLOWEST_SWEEP_SECONDS = 1.0
-"""By so much later than the first file the last one may have been read: what it says may be of so much more time."""
+"""Longest assumed delay between reading the first and the last file of a sweep."""
 NEVER = 1 << 63
 _SNAPSHOTS_PER_WINDOW = 64
 
@@ -38,7 +38,7 @@ class Gap(StrEnum):
     IMPLAUSIBLE = "Implausible"
     """More than a cache block can move in the time."""
     REGROUPED = "Regrouped"
-    """The monitoring group has other cells than before."""
+    """The monitoring group has other mon_groups than before."""
 
 
 def difference(before: Reading | None, reading: Reading, most: float) -> int | Gap | None:
@@ -47,7 +47,7 @@ def difference(before: Reading | None, reading: Reading, most: float) -> int | G
     Args:
         before: the reading before; None if there was none of this mon_group.
         reading: the reading now.
-        most: bytes that may have been moved meanwhile.
+        most: maximum number of bytes that can have been moved meanwhile.
 
     Returns:
         The bytes; a gap if counting breaks off here; None while there was nothing to break off.
@@ -61,15 +61,15 @@ def difference(before: Reading | None, reading: Reading, most: float) -> int | G
     return reading - before if reading - before <= most else Gap.IMPLAUSIBLE
 
 
-class Snapshot(NamedTuple):
+class CounterSnapshot(NamedTuple):
     """All counters at one moment. A counter's total is how far it is above its base.
 
     Attributes:
         number: of the sample.
         time: monotonic seconds at which the sample began.
-        values: what each counter said last when it said a number.
+        values: the last number that each counter gave.
         bases: per counter; one changes only when counting breaks off.
-        late: per counter how many seconds after `time` it was read; empty when all were as good as at once.
+        late: per counter how many seconds after `time` it was read; empty when the delays do not matter.
     """
 
     number: int
@@ -87,7 +87,7 @@ class Snapshot(NamedTuple):
         """Bytes of some counters together."""
         return sum(map(self.values.__getitem__, counters)) - sum(map(self.bases.__getitem__, counters))
 
-    def moved_since(self, start: "Snapshot") -> list[int]:
+    def moved_since(self, start: "CounterSnapshot") -> list[int]:
         """Bytes per counter that an older snapshot has not."""
         if start.bases is self.bases:
             return list(map(sub, self.values, start.values))
@@ -99,7 +99,7 @@ class Snapshot(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far the counters have come; does not change when they go on.
+    """The progress of the counters; an immutable snapshot.
 
     Attributes:
         now: after the newest sample.
@@ -110,9 +110,9 @@ class Progress(NamedTuple):
         last_break: the highest of `since`.
     """
 
-    now: Snapshot
-    previous: Snapshot
-    snapshots: tuple[Snapshot, ...]
+    now: CounterSnapshot
+    previous: CounterSnapshot
+    snapshots: tuple[CounterSnapshot, ...]
     moved: Sequence[int]
     since: Sequence[int]
     last_break: int
@@ -139,7 +139,7 @@ class Progress(NamedTuple):
             moved = end.total(counters) - start.total(counters)
         return round(moved / (end.time - start.time))
 
-    def _start(self, counters: Sequence[int], begin: int, since: int) -> Snapshot | None:
+    def _start(self, counters: Sequence[int], begin: int, since: int) -> CounterSnapshot | None:
         """The oldest snapshot from which on they all count; None when it would be the newest, too."""
         if not counters or not self.snapshots:
             return None
@@ -154,7 +154,7 @@ class Progress(NamedTuple):
         return start if start.time < self.snapshots[-1].time else None
 
 
-def _rate_one_by_one(start: Snapshot, end: Snapshot, counters: Sequence[int]) -> int | None:
+def _rate_one_by_one(start: CounterSnapshot, end: CounterSnapshot, counters: Sequence[int]) -> int | None:
     rate = 0.0
     for counter in counters:
         seconds = end.read_at(counter) - start.read_at(counter)
@@ -180,11 +180,11 @@ class Counters:
         self._keys: Sequence[Hashable] = ()
         self._identities: Sequence[int] = ()
         self._before: Sequence[Reading | None] = ()
-        none = Snapshot(0, 0.0, (), ())
+        none = CounterSnapshot(0, 0.0, (), ())
         self.progress = Progress(none, none, (), (), (), 0)
 
     def keep(self, keys: Sequence[Hashable], identities: Sequence[int]) -> None:
-        """Say what the next readings are of.
+        """Set which counters the next readings belong to.
 
         Args:
             keys: names of the counters; those that were there before go on.
@@ -217,7 +217,7 @@ class Counters:
         Args:
             readings: one for each of `keep`'s keys.
             now: monotonic seconds at which the sample began.
-            late: for each counter how many seconds later it was read; empty when all were as good as at once.
+            late: for each counter how many seconds later it was read; empty when the delays do not matter.
             timed: whether it is known when each was read. If not, the bytes count all the same; rates stay those
                 up to the sample before, as no rate is better than its time.
         """
@@ -230,7 +230,7 @@ class Counters:
             values, bases, since = self._one_by_one(readings, most, number)
             last_break = max(since, default=0)
         self._before = readings
-        snapshot = Snapshot(number, now, values, bases, late)
+        snapshot = CounterSnapshot(number, now, values, bases, late)
         snapshots, moved = before.snapshots, before.moved
         if timed:
             snapshots = self._window_with(snapshot)
@@ -257,7 +257,7 @@ class Counters:
             values[position] = reading
         return values, bases, since
 
-    def _window_with(self, newest: Snapshot) -> tuple[Snapshot, ...]:
+    def _window_with(self, newest: CounterSnapshot) -> tuple[CounterSnapshot, ...]:
         """The oldest is as old as the window or just older; with many samples in a window not each is kept."""
         kept = deque(self.progress.snapshots)
         if len(kept) > 2 and kept[-1].time - kept[-2].time < self._window / _SNAPSHOTS_PER_WINDOW:
@@ -282,10 +282,10 @@ def _all_count(
     return moved <= most or max(map(sub, readings, before), default=0) <= most
 
 
-def _rearranged(snapshot: Snapshot, places: Sequence[int | None]) -> Snapshot:
+def _rearranged(snapshot: CounterSnapshot, places: Sequence[int | None]) -> CounterSnapshot:
     late = tuple(0.0 if place is None else snapshot.late[place] for place in places) if snapshot.late else ()
     values, bases = _moved(snapshot.values, places, 0), _moved(snapshot.bases, places, 0)
-    return Snapshot(snapshot.number, snapshot.time, values, bases, late)
+    return CounterSnapshot(snapshot.number, snapshot.time, values, bases, late)
 
 
 def _moved(values: Sequence[int], places: Sequence[int | None], absent: int) -> list[int]:

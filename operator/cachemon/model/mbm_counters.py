@@ -1,8 +1,8 @@
-"""Assignable MBM counters: who gets the few there are. Pure.
+"""Decides which groups get the assignable MBM counters. Pure.
 
 With AMD ABMC and Arm MPAM (`mbm_event` mode, Linux 6.18) an RMID alone counts no traffic: every event of every
-mon_group needs a hardware counter in each cache block. A monitoring group's bandwidth is the sum of its cells', so
-counters go to whole groups, best rank first: total traffic for as many as possible, then local traffic.
+mon_group needs a hardware counter in each cache block. A monitoring group's bandwidth is the sum over its mon_groups,
+so counters go to whole groups, best rank first: total traffic for as many as possible, then local traffic.
 """
 
 from collections import Counter, defaultdict
@@ -13,7 +13,15 @@ from typing import NamedTuple
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 
-__all__ = ["ASSIGNING_MODE", "CounterPlan", "CounterPool", "MbmCounter", "lacking", "share_counters"]
+__all__ = [
+    "ASSIGNING_MODE",
+    "CounterPlan",
+    "CounterPool",
+    "MbmCounter",
+    "MonGroupsOfGroups",
+    "lacking",
+    "share_counters",
+]
 
 ASSIGNING_MODE = "mbm_event"
 """The mode of info/L3_MON/mbm_assign_mode in which counters are assigned."""
@@ -29,11 +37,11 @@ class MbmCounter(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CounterPool:
-    """What the kernel has.
+    """The counters of the kernel.
 
     Attributes:
         free: unassigned counters by cache id.
-        ours: where our mon_groups have one. What others have is not in here, and never touched.
+        ours: those of our mon_groups; counters of others are not listed and never touched.
         total: all counters by cache id.
     """
 
@@ -44,32 +52,32 @@ class CounterPool:
 
 @dataclass(frozen=True, slots=True)
 class CounterPlan:
-    """What to do: take `release` away first, then assign `assign` in its order, best rank first."""
+    """First unassign `release`, then assign `assign` in its order, best rank first."""
 
     release: tuple[MbmCounter, ...]
     assign: tuple[MbmCounter, ...]
 
 
-Cells = Mapping[GroupKey, Sequence[MonGroupName]]
+MonGroupsOfGroups = Mapping[GroupKey, Sequence[MonGroupName]]
 """The mon_groups of each monitoring group, best rank first."""
 
 
-def share_counters(cells: Cells, events: Sequence[str], pool: CounterPool) -> CounterPlan:
+def share_counters(mon_groups: MonGroupsOfGroups, events: Sequence[str], pool: CounterPool) -> CounterPlan:
     """Decide which counters to take away and which to assign.
 
-    A counter that nobody better needs stays where it is, the kernel having put it there at mkdir.
+    A counter stays where the kernel put it at mkdir, unless a group with a better rank needs it.
 
     Args:
-        cells: of the monitoring groups.
+        mon_groups: of each monitoring group, best rank first.
         events: the events to count, most wanted first.
-        pool: what the kernel has; blocks that it does not name have no counters.
+        pool: the counters of the kernel; a block that it lacks has none.
     """
     held = Counter(counter.block for counter in pool.ours)
     chosen: dict[MbmCounter, None] = {}
     for block, free in pool.free.items():
         left = free + held[block]
         for event in events:
-            for groups in cells.values():
+            for groups in mon_groups.values():
                 wanted = [c for where in groups if (c := MbmCounter(where, event, block)) not in chosen]
                 if len(wanted) <= left:
                     chosen |= dict.fromkeys(wanted)
@@ -79,7 +87,7 @@ def share_counters(cells: Cells, events: Sequence[str], pool: CounterPool) -> Co
 
 
 def _needed(assign: Iterable[MbmCounter], pool: CounterPool, chosen: Iterable[MbmCounter]) -> tuple[MbmCounter, ...]:
-    """As many of the counters not chosen as the free ones fall short."""
+    """Counters that are not chosen, as many as are missing."""
     short = Counter(counter.block for counter in assign)
     short.subtract(pool.free)
     spare: defaultdict[int, list[MbmCounter]] = defaultdict(list)
@@ -88,10 +96,12 @@ def _needed(assign: Iterable[MbmCounter], pool: CounterPool, chosen: Iterable[Mb
     return tuple(counter for block in sorted(spare) for counter in spare[block][: max(0, short[block])])
 
 
-def lacking(cells: Cells, events: Sequence[str], pool: CounterPool) -> Mapping[GroupKey, Mapping[str, list[int]]]:
-    """Which groups have no counter, by event the cache ids where one of their cells has none."""
+def lacking(
+    mon_groups: MonGroupsOfGroups, events: Sequence[str], pool: CounterPool
+) -> Mapping[GroupKey, Mapping[str, list[int]]]:
+    """Which groups have no counter, by event the cache ids where one of their mon_groups has none."""
     found: defaultdict[GroupKey, dict[str, list[int]]] = defaultdict(dict)
-    for key, groups in cells.items():
+    for key, groups in mon_groups.items():
         for event in events:
             blocks = [
                 block

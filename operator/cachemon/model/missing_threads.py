@@ -1,7 +1,7 @@
-"""What a QEMU has of the threads that groups want. Pure.
+"""Which threads that a group wants are missing in a QEMU. Pure.
 
-The threads of a QEMU are gone through once; every question of a group is answered by its ranges after that. A VM may
-have thousands of vCPUs and many groups.
+The threads of a QEMU are counted once; after that a group asks by its ranges. A VM may have thousands of vCPUs and
+many groups.
 """
 
 from bisect import bisect_left
@@ -15,18 +15,18 @@ from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, ThreadClass, vcpus_of
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = ["GroupShortfall", "Presence", "shortfall"]
+__all__ = ["GroupShortfall", "QemuThreads", "shortfall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class QemuThreads:
     """The threads of one QEMU, counted.
 
     Attributes:
         identifiable: see Qemu.
         vcpus: those that have a thread of their own, ascending. A vCPU has one (`threads.tell_apart`).
         for_all_vcpus: threads that run every vCPU in turn.
-        others: threads by class; only of classes besides vCPUs it is asked.
+        others: threads by class; used only for classes other than vCPUs.
     """
 
     identifiable: bool
@@ -36,7 +36,7 @@ class Presence:
 
     @classmethod
     def of(cls, qemu: Qemu) -> Self:
-        """Of a QEMU as a scan saw it."""
+        """Count the threads that a scan saw."""
         classes = Counter(thread.thread_class for thread in qemu.threads)
         for_all = sum(thread.stands_for_all_vcpus for thread in qemu.threads)
         return cls(qemu.identifiable, vcpus_of(qemu.threads), for_all, classes)
@@ -47,7 +47,7 @@ class Presence:
             return self.vcpus
         return () if group.vcpus is None else group.vcpus.among(self.vcpus)
 
-    def threads_of(self, group: MonitoringGroup) -> int:
+    def count_of(self, group: MonitoringGroup) -> int:
         """How many threads belong to a group."""
         others = sum(self.others.get(each, 0) for each in group.threads)
         return len(self.vcpus_of(group)) + (self.for_all_vcpus if group.all_vcpus else 0) + others
@@ -66,28 +66,28 @@ class GroupShortfall:
     message: str
 
 
-def shortfall(group: MonitoringGroup, presence: Presence, vcpu_count: int) -> GroupShortfall | None:
-    """What of a group's wish the VM's threads do not fulfil now; None when all is there.
+def shortfall(group: MonitoringGroup, threads: QemuThreads, vcpu_count: int) -> GroupShortfall | None:
+    """Why a group has fewer threads now than it wants; None when it has all.
 
     Args:
-        group: the wish.
-        presence: the threads there are.
+        group: the group.
+        threads: the threads there are.
         vcpu_count: vCPUs that the VMI has by its status, 0 when that is not known.
     """
-    if not presence.identifiable:
+    if not threads.identifiable:
         return GroupShortfall(
             waiting=True,
             reason=Reason.THREADS_NOT_IDENTIFIABLE,
             message="QEMU names no threads; it must run with -name debug-threads=on, as libvirt starts it",
         )
-    if presence.for_all_vcpus and group.vcpus is not None:
+    if threads.for_all_vcpus and group.vcpus is not None:
         return GroupShortfall(
             waiting=False,
             reason=Reason.VCPUS_SHARE_ONE_THREAD,
             message="all vCPUs of this VM run in one thread (TCG with thread=single); use `vcpus: all`",
         )
-    lacking = _lack_of_vcpus(group, presence, vcpu_count)
-    if lacking is None and not presence.threads_of(group):
+    lacking = _lack_of_vcpus(group, threads, vcpu_count)
+    if lacking is None and not threads.count_of(group):
         wanted_threads = ", ".join(sorted(group.threads)) or "vCPU"
         return GroupShortfall(
             waiting=True,
@@ -97,16 +97,16 @@ def shortfall(group: MonitoringGroup, presence: Presence, vcpu_count: int) -> Gr
     return lacking
 
 
-def _lack_of_vcpus(group: MonitoringGroup, presence: Presence, vcpu_count: int) -> GroupShortfall | None:
+def _lack_of_vcpus(group: MonitoringGroup, threads: QemuThreads, vcpu_count: int) -> GroupShortfall | None:
     if group.all_vcpus:
-        if presence.for_all_vcpus or presence.has_vcpus_below(vcpu_count):
+        if threads.for_all_vcpus or threads.has_vcpus_below(vcpu_count):
             return None
         wanted = VcpuSet.below(vcpu_count)
     else:
         wanted = group.vcpus or VcpuSet()
-        if len(presence.vcpus_of(group)) == len(wanted):
+        if len(threads.vcpus_of(group)) == len(wanted):
             return None
-    present = VcpuSet.of(presence.vcpus)
+    present = VcpuSet.of(threads.vcpus)
     absent = wanted - present
     if starting := absent & VcpuSet.below(vcpu_count):
         return GroupShortfall(

@@ -1,4 +1,4 @@
-"""The plan: from the cells that should be and the mon_groups that are, to what has to be done. Pure.
+"""The plan: from wanted cells and existing mon_groups to actions. Pure.
 
 A cell keeps its mon_group, and without a memory of it the one that already holds most of its threads, whatever
 that is called: so a restart of the agent adopts what it finds, adding a group moves no thread whose cell stays
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
 
-from cachemon.model.cells import Cell, Wish
+from cachemon.model.cells import Cell, RankedGroup
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
-from cachemon.model.rmids import Part, Shortage, parts_of, ration
+from cachemon.model.rmids import CellPart, Shortage, parts_of, share_rmids
 from cachemon.model.threads import Thread
 
 
@@ -54,21 +54,21 @@ Action = Create | Move | Release | Remove
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, and where each cell ends up when it all works.
+    """The actions, and the mon_group of each cell when all of them work.
 
     Attributes:
-        actions: in this order; an action whose predecessor failed is still safe. Mon_groups go before others are
-            made where there would be too many otherwise, and after that everywhere else: no thread is without
-            one for longer than it must.
+        actions: in this order; an action whose predecessor failed is still safe. A mon_group is removed before
+            another is made only where there would be too many otherwise: no thread is without one for longer than
+            it must.
         placed: the mon_group of each part of the groups that were admitted.
-        waiting: groups that can't have all their cells within the RMIDs there are.
+        waiting: groups whose cells do not all fit into the RMIDs.
         foreign: threads that others' mon_groups hold, by group; they are left there.
         unsure: groups with threads that an unreadable mon_group of others may hold, and those mon_groups; none is
             touched.
     """
 
     actions: tuple[Action, ...]
-    placed: Mapping[Part, MonGroupName]
+    placed: Mapping[CellPart, MonGroupName]
     waiting: Mapping[GroupKey, Shortage]
     foreign: Mapping[GroupKey, MonGroupName]
     unsure: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Plan:
 
 def make_plan(
     cells: Sequence[Cell],
-    wishes: Sequence[Wish],
+    groups: Sequence[RankedGroup],
     observed: Observed,
     *,
     known_threads: Iterable[Thread] = (),
@@ -87,12 +87,12 @@ def make_plan(
     """Decide what to do.
 
     Args:
-        cells: the cells that should be, of all QEMUs of the node.
-        wishes: every group whose cells these are; their rank decides when RMIDs are short.
+        cells: the wanted cells of all QEMUs of the node.
+        groups: every group whose cells these are; their rank decides when RMIDs are short.
         observed: what the kernel has.
-        known_threads: all threads of the QEMUs that are looked after; only these may be released.
-        held_for: whose threads the plan before this one put into each mon_group; empty after a restart.
-        budget: at most this many mon_groups, or None for all that the hardware has.
+        known_threads: all threads of the monitored QEMUs; only these may be released.
+        held_for: the groups whose threads the plan before this one put into each mon_group; empty after a restart.
+        budget: maximum number of mon_groups; None for all that the hardware has.
         rooms: by control group how many mon_groups of ours it takes, where that is known to be less.
     """
     foreign_tids = {tid: name for name in observed.foreign_mon_groups for tid in observed.mon_groups[name]}
@@ -104,7 +104,7 @@ def make_plan(
     not_ours = foreign_tids.keys() | observed.unsure
     parts = [part for part in parts_of(cells, observed.control_groups) if not not_ours & part.cell.tids]
     limit = observed.rmids_for_us(budget)
-    chosen, waiting = ration(parts, wishes, limit, rooms)
+    chosen, waiting = share_rmids(parts, groups, limit, rooms)
     placed = _place(chosen, observed, held_for)
     kept = set(placed.values())
     leaving = [name for name in observed.own_mon_groups if name not in kept]
@@ -118,19 +118,19 @@ def make_plan(
     return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign, unsure)
 
 
-def _fill(part: Part, where: MonGroupName, observed: Observed) -> Move:
+def _fill(part: CellPart, where: MonGroupName, observed: Observed) -> Move:
     held = observed.mon_groups.get(where, frozenset())
     return Move(where, tuple(sorted((t for t in part.threads if t.tid not in held), key=lambda t: t.tid)))
 
 
 def _exchange(
-    placed: Mapping[Part, MonGroupName],
+    placed: Mapping[CellPart, MonGroupName],
     leaving: Iterable[MonGroupName],
     observed: Observed,
     limit: int,
     rooms: Mapping[str, int],
 ) -> Iterator[Action]:
-    """Make and fill what is new, and remove ahead of it what has to make room, emptiest first."""
+    """Make and fill new mon_groups; before that, remove others where room is needed, emptiest first."""
     own = Counter(name.control_group for name in observed.own_mon_groups)
     free = {where: rooms[where] - own[where] for where in rooms}
     total = limit - own.total()
@@ -156,24 +156,24 @@ def _exchange(
             free[home] -= 1
 
 
-def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict[Part, MonGroupName]:
-    """Give every part a mon_group: its own of before, else the one that holds most of its threads, else a new one.
+def _place(parts: Sequence[CellPart], observed: Observed, held_for: Holders) -> dict[CellPart, MonGroupName]:
+    """Give every part a mon_group: the one it had, else the one that holds most of its threads, else a new one.
 
-    Its own comes first, because new threads inherit the mon_group of the thread that made them: vCPUs plugged
+    The one it had comes first, because new threads inherit the mon_group of the thread that made them: vCPUs plugged
     two at a time would outnumber QEMU's main thread in its mon_group.
     """
     holding = {tid: name for name, tids in observed.mon_groups.items() if name.is_ours for tid in tids}
-    claims: list[tuple[bool, int, MonGroupName, int]] = []
+    candidates: list[tuple[bool, int, MonGroupName, int]] = []
     for index, part in enumerate(parts):
         overlaps = Counter(holding[thread.tid] for thread in part.threads if thread.tid in holding)
-        claims += [
+        candidates += [
             (held_for.get(name) != part.cell.members, -overlap, name, index)
             for name, overlap in overlaps.items()
             if name.control_group == part.control_group
         ]
     chosen: dict[int, MonGroupName] = {}
     used: set[MonGroupName] = set()
-    for _, _, name, index in sorted(claims):
+    for _, _, name, index in sorted(candidates):
         if index not in chosen and name not in used:
             chosen[index] = name
             used.add(name)
@@ -186,15 +186,15 @@ def _place(parts: Sequence[Part], observed: Observed, held_for: Holders) -> dict
     return {part: chosen[index] for index, part in enumerate(parts)}
 
 
-def _names(part: Part) -> Iterator[MonGroupName]:
-    """The names that mon_groups of a QEMU get in a control group, the first first."""
+def _names(part: CellPart) -> Iterator[MonGroupName]:
+    """The names that mon_groups of a QEMU get in a control group, in order."""
     return (MonGroupName(part.control_group, f"{OWN_PREFIX}{part.cell.owner_uid}-{number}") for number in count())
 
 
 def _releases(
-    placed: Mapping[Part, MonGroupName], observed: Observed, known_threads: Iterable[Thread]
+    placed: Mapping[CellPart, MonGroupName], observed: Observed, known_threads: Iterable[Thread]
 ) -> list[Release]:
-    """Threads that sit in a mon_group we keep but belong into no cell: QEMU's new helpers inherit a group."""
+    """Release threads that are in a mon_group of ours but in no cell: QEMU's new threads inherit a mon_group."""
     belonging = {thread.tid for part in placed for thread in part.threads}
     known = {thread.tid: thread for thread in known_threads}
     straying: defaultdict[str, list[Thread]] = defaultdict(list)

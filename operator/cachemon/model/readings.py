@@ -1,4 +1,4 @@
-"""Readings: what one mon_data file said."""
+"""Readings: the content of one mon_data file, as a number or as the reason why there is none."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -40,9 +40,9 @@ def parse_reading(text: bytes) -> Reading:
 
 
 def parse_readings(texts: Sequence[bytes | Missing]) -> tuple[Sequence[Reading], frozenset[Missing]]:
-    """Many at once, each as `parse_reading` has it; a text that was not there stays the reason why.
+    """Parse many texts as `parse_reading` does; a reason instead of a text stays that reason.
 
-    Numbers alone, as they are nearly always, are parsed without a step of Python for each.
+    Where all are numbers, as is usual, no Python code runs per number.
 
     Returns:
         The readings, and which reasons are among them.
@@ -76,8 +76,8 @@ class CacheBlock:
     Attributes:
         level: cache level; resctrl monitors 3.
         id: the cache id (/sys/devices/system/cpu/cpuN/cache/index3/id), may have gaps.
-        capacity_bytes: its size, or None where sysfs does not tell.
-        cpus: online CPUs that share it, as sysfs lists them; empty where it does not tell.
+        capacity_bytes: its size, or None if sysfs does not have it.
+        cpus: online CPUs that share it, as sysfs lists them; empty if sysfs does not have them.
     """
 
     level: int

@@ -1,10 +1,10 @@
-"""Rationing: which monitoring groups get RMIDs when there are too few for all. Pure.
+"""Decides which monitoring groups get and keep RMIDs when there are too few for all. Pure.
 
-Groups are admitted whole, by rank (cells.ranked). One that does not fit waits, and then it costs nobody anything: the
-cells are those of the admitted groups alone, so a waiting group splits no cell of another.
+Groups are admitted whole, by rank (`cells.by_rank`). One that does not fit waits and costs no other group anything:
+cells are split by the admitted groups alone.
 
-RMIDs may be short on the whole node, or in one control group: an Arm machine has so many PMGs for each PARTID, and
-mkdir answers ENOSPC there long before num_rmids are used (drivers/resctrl, Linux 7.1).
+RMIDs may be short on the whole node, or in one control group. An Arm machine has a fixed number of PMGs for each
+PARTID, and mkdir answers ENOSPC there long before num_rmids are used (drivers/resctrl, Linux 7.1).
 """
 
 from collections import Counter, defaultdict
@@ -13,16 +13,16 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.model.cells import Cell, Wish, ranked
+from cachemon.model.cells import Cell, RankedGroup, by_rank
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT
 from cachemon.model.threads import Thread
 
-_NOBODYS = 0  # the number of parts that no admitted group wants
+_UNWANTED = 0  # the number of parts that no admitted group wants
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CellPart:
     """The threads of a cell that sit in one control group: what one mon_group holds."""
 
     cell: Cell
@@ -34,9 +34,9 @@ class Shortage(NamedTuple):
     """Why a group was not admitted.
 
     Attributes:
-        needs: mon_groups it would take beyond those of better groups.
-        free: how many were left for it.
-        control_group: the control group that has no more room, or None when the node has not.
+        needs: mon_groups that it takes beyond those of groups with a better rank.
+        free: mon_groups that are left for it.
+        control_group: the control group that is full; None when the node is.
     """
 
     needs: int
@@ -44,7 +44,7 @@ class Shortage(NamedTuple):
     control_group: str | None
 
 
-class _Place(NamedTuple):
+class _Location(NamedTuple):
     """What parts of different cells must have in common to share a mon_group."""
 
     owner_uid: str
@@ -52,7 +52,7 @@ class _Place(NamedTuple):
     control_group: str
 
 
-def parts_of(cells: Iterable[Cell], control_groups: Mapping[str, frozenset[int]]) -> tuple[Part, ...]:
+def parts_of(cells: Iterable[Cell], control_groups: Mapping[str, frozenset[int]]) -> tuple[CellPart, ...]:
     """The cells, split by the control groups that their threads sit in.
 
     Args:
@@ -60,57 +60,57 @@ def parts_of(cells: Iterable[Cell], control_groups: Mapping[str, frozenset[int]]
         control_groups: the TIDs in every control group but the default one.
     """
     home = {tid: group for group, tids in control_groups.items() for tid in tids}
-    parts: list[Part] = []
+    parts: list[CellPart] = []
     for cell in cells:
         by_home: defaultdict[str, set[Thread]] = defaultdict(set)
         for thread in cell.threads:
             by_home[home.get(thread.tid, ROOT)].add(thread)
-        parts += [Part(cell, group, frozenset(by_home[group])) for group in sorted(by_home)]
+        parts += [CellPart(cell, group, frozenset(by_home[group])) for group in sorted(by_home)]
     return tuple(parts)
 
 
-def ration(
-    parts: Sequence[Part], wishes: Iterable[Wish], limit: int, rooms: Mapping[str, int]
-) -> tuple[list[Part], Mapping[GroupKey, Shortage]]:
+def share_rmids(
+    parts: Sequence[CellPart], groups: Iterable[RankedGroup], limit: int, rooms: Mapping[str, int]
+) -> tuple[list[CellPart], Mapping[GroupKey, Shortage]]:
     """Share out the RMIDs.
 
     Args:
         parts: what all groups together would need.
-        wishes: the groups.
-        limit: RMIDs that there are.
+        groups: all groups.
+        limit: number of RMIDs.
         rooms: by control group how many mon_groups it takes, where that is known to be less.
 
     Returns:
         The parts of the admitted groups, best rank first, never more than `limit`; and the groups that wait.
     """
-    order = {wish.key: number for number, wish in enumerate(ranked(wishes))}
-    waiting = {} if len(parts) <= limit and not rooms else _turn_away(parts, list(order), limit, rooms)
+    order = {group.key: number for number, group in enumerate(by_rank(groups))}
+    waiting = {} if len(parts) <= limit and not rooms else _groups_without_room(parts, list(order), limit, rooms)
     merged = _merge(parts, order.keys() - waiting.keys())
     merged.sort(key=lambda part: (min(order[key] for key in part.cell.members), min(part.cell.tids)))
     return merged, waiting
 
 
-def _turn_away(
-    parts: Iterable[Part], by_rank: Iterable[GroupKey], limit: int, rooms: Mapping[str, int]
+def _groups_without_room(
+    parts: Iterable[CellPart], keys_by_rank: Iterable[GroupKey], limit: int, rooms: Mapping[str, int]
 ) -> dict[GroupKey, Shortage]:
-    by_place: defaultdict[_Place, list[frozenset[GroupKey]]] = defaultdict(list)
-    places: defaultdict[GroupKey, set[_Place]] = defaultdict(set)
+    by_location: defaultdict[_Location, list[frozenset[GroupKey]]] = defaultdict(list)
+    locations: defaultdict[GroupKey, set[_Location]] = defaultdict(set)
     for part in parts:
-        by_place[_place(part)].append(part.cell.members)
+        by_location[_location(part)].append(part.cell.members)
         for key in part.cell.members:
-            places[key].add(_place(part))
+            locations[key].add(_location(part))
     waiting: dict[GroupKey, Shortage] = {}
-    classes = {place: [_NOBODYS] * len(memberships) for place, memberships in by_place.items()}
+    classes = {location: [_UNWANTED] * len(memberships) for location, memberships in by_location.items()}
     free: Counter[str | None] = Counter(rooms)
     free[None] = limit
-    for key in by_rank:
-        refined = {place: _refine(classes[place], by_place[place], key) for place in places[key]}
+    for key in keys_by_rank:
+        refined = {location: _refine(classes[location], by_location[location], key) for location in locations[key]}
         more: Counter[str | None] = Counter()
-        for place, new in refined.items():
-            cost = _cost(new) - _cost(classes[place])
+        for location, new in refined.items():
+            cost = _cost(new) - _cost(classes[location])
             more[None] += cost
-            if place.control_group in rooms:
-                more[place.control_group] += cost
+            if location.control_group in rooms:
+                more[location.control_group] += cost
         full = [where for where, needs in more.items() if needs > free[where]]
         if full:
             waiting[key] = Shortage(more[full[0]], free[full[0]], full[0])
@@ -121,32 +121,36 @@ def _turn_away(
 
 
 def _refine(classes: Sequence[int], memberships: Sequence[frozenset[GroupKey]], key: GroupKey) -> list[int]:
-    """Number the parts of a place anew: those that the same admitted groups want have the same number.
+    """Number the parts of a location again: parts that the same admitted groups want have the same number.
 
-    In time of the number of parts alone: a tenant may have thousands of groups on one VM.
+    Takes time by the number of parts alone: a tenant may have thousands of groups on one VM.
     """
-    numbers: dict[tuple[int, bool], int] = {(_NOBODYS, False): _NOBODYS}
+    numbers: dict[tuple[int, bool], int] = {(_UNWANTED, False): _UNWANTED}
     wanted = (key in members for members in memberships)
     return [numbers.setdefault(each, len(numbers)) for each in zip(classes, wanted, strict=True)]
 
 
 def _cost(classes: Sequence[int]) -> int:
-    """How many mon_groups one QEMU's threads need in one control group."""
-    return len({*classes} - {_NOBODYS})
+    """Number of mon_groups that one QEMU's threads need in one control group."""
+    return len({*classes} - {_UNWANTED})
 
 
-def _merge(parts: Iterable[Part], admitted: AbstractSet[GroupKey]) -> list[Part]:
-    """Parts that differ in waiting groups alone are one; those of waiting groups alone are none."""
-    threads: defaultdict[tuple[_Place, frozenset[GroupKey]], set[Thread]] = defaultdict(set)
+def _merge(parts: Iterable[CellPart], admitted: AbstractSet[GroupKey]) -> list[CellPart]:
+    """Merge parts that differ in waiting groups alone; drop those that only waiting groups want."""
+    threads: defaultdict[tuple[_Location, frozenset[GroupKey]], set[Thread]] = defaultdict(set)
     for part in parts:
         members = part.cell.members & admitted
         if members:
-            threads[_place(part), members] |= part.threads
+            threads[_location(part), members] |= part.threads
     return [
-        Part(Cell(place.owner_uid, place.qemu_pid, members, frozenset(found)), place.control_group, frozenset(found))
-        for (place, members), found in threads.items()
+        CellPart(
+            Cell(location.owner_uid, location.qemu_pid, members, frozenset(found)),
+            location.control_group,
+            frozenset(found),
+        )
+        for (location, members), found in threads.items()
     ]
 
 
-def _place(part: Part) -> _Place:
-    return _Place(part.cell.owner_uid, part.cell.qemu_pid, part.control_group)
+def _location(part: CellPart) -> _Location:
+    return _Location(part.cell.owner_uid, part.cell.qemu_pid, part.control_group)

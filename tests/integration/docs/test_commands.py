@@ -18,7 +18,7 @@ CHANGES = re.compile(
     r"|cachemon (host )?cpu-resource .*--(create|destroy)\b|systemctl|virsh (define|destroy|start|metadata .*--set)"
     r"|cachemon (host )?import (?!.*(-o (json|yaml)|--dry-run))"
 )
-ON_A_HOST = {
+HOST_TERMS = {
     REPOSITORY / "docs/guides" / name
     for name in ("plain-libvirt-host.md", "move-from-libvirts-monitors.md", "move-to-kubevirt.md")
 }
@@ -61,7 +61,7 @@ def told(command: Command, desk: Desk) -> str:
 @pytest.fixture
 def page_desk(request: pytest.FixtureRequest, path: Path) -> Desk:
     """Where the commands of a page are typed."""
-    if path not in ON_A_HOST:
+    if path not in HOST_TERMS:
         desk: Desk = request.getfixturevalue("desk")
         return desk
     make = request.getfixturevalue("host_desk")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from cachemon.model.cells import Wish, split
+from cachemon.model.cells import RankedGroup, split
 from cachemon.model.groups import GroupKey, parse_group
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Plan, make_plan
@@ -112,13 +112,13 @@ def _scanned(tid: int) -> Thread:
 
 def plan_for(machine: Machine, vm: Vm, *lists: str) -> Plan:
     """The plan for a VM's groups of vCPUs, earlier ones first when RMIDs are short; nothing is remembered."""
-    groups = [parse_group({"vcpus": text}) for text in lists]
-    wishes = [
-        Wish(GroupKey("object", group.name), group, priority=-position, created="", namespace="")
-        for position, group in enumerate(groups)
+    wanted = [parse_group({"vcpus": text}) for text in lists]
+    groups = [
+        RankedGroup(GroupKey("object", group.name), group, priority=-position, created="", namespace="")
+        for position, group in enumerate(wanted)
     ]
     qemu = vm.qemu
-    return make_plan(split(qemu, wishes), wishes, machine.tree.observe(), known_threads=qemu.threads)
+    return make_plan(split(qemu, groups), groups, machine.tree.observe(), known_threads=qemu.threads)
 
 
 def carry_out(machine: Machine, vm: Vm, *lists: str) -> Applied:

@@ -45,7 +45,7 @@ def assigned(node: Node, where: MonGroupName) -> frozenset[tuple[str, int]]:
 
 
 def cell_of(layout: BoundLayout, target: int, group: int = 0) -> MonGroupName:
-    (cell,) = layout.targets[target].groups[group].cells
+    (cell,) = layout.targets[target].groups[group].mon_groups
     return cell
 
 

@@ -19,7 +19,7 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.integration.emulator.fakes import MI, Box
 from tests.integration.resctrl.in_process import RESCTRL, KernelCalls
 from tests.integration.resctrl.test_reconcile import POD, states, wanting
-from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_reconciler, make_target
+from tests.unit.agent.builders import BLOCKS, EVENTS, make_group, make_layout, make_reconciler, make_target, mon_group
 
 ERRNOS: Mapping[str, str] = {
     "open": "EACCES EPERM ENOENT ENODEV ENOTDIR EROFS EMFILE ENFILE ENOMEM EINTR",
@@ -164,7 +164,7 @@ RATES: Mapping[str, int] = {"llc_occupancy": 64, "mbm_total_bytes": 6400, "mbm_l
 
 
 class Counting:
-    """Two cells whose counters go up by known rates, and the samples of them."""
+    """Two mon_groups whose counters go up by known rates, and the samples of them."""
 
     def __init__(self) -> None:
         self.box = Box(rmids=8, blocks={0: MI, 8: MI})
@@ -175,7 +175,7 @@ class Counting:
         self.made_then: list[tuple[str, str]] = []
         self.struck_then = 0
         self.layout = make_layout(
-            (make_target(), [make_group("a", [cell(0), cell(1)])]),
+            (make_target(), [make_group("a", [mon_group(0), mon_group(1)])]),
             node=NodeFacts(num_rmids=8, events=EVENTS, blocks=BLOCKS),
         )
         for name in (0, 1):
@@ -185,7 +185,7 @@ class Counting:
 
     @staticmethod
     def path(name: int) -> str:
-        return f"/mon_groups/{cell(name).name}"
+        return f"/mon_groups/{mon_group(name).name}"
 
     def sample(self, seconds: int) -> None:
         """One second later; `seconds` after the first."""
@@ -209,7 +209,7 @@ class Counting:
         ]
 
 
-VALUES = 1 * 2 + 2 * 2 * 3  # of the default group the occupancy, of two cells all events, in two cache blocks
+VALUES = 1 * 2 + 2 * 2 * 3  # of the default group the occupancy, of two mon_groups all events, in two cache blocks
 STORIES = {
     "the first sample, which opens every file": 0,
     "a sample that only reads": 3,

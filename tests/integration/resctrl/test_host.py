@@ -9,7 +9,7 @@ from cachemon.engine.figures import OCCUPANCY
 from cachemon.engine.layout import GroupState
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
-from cachemon.host.agent.host_terms import ON_A_HOST
+from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.watched_domains import DomainLayout, WatchedDomain, targets_of
 from cachemon.libvirt.running import RunningDomain
@@ -49,7 +49,7 @@ class Host:
         """Another agent takes over."""
         domains = DomainProcesses(self.proc, self.state)
         self.reconciler = Reconciler[WatchedDomain](
-            self.tree, self.proc, self.sysfs, domains, ON_A_HOST, clock=lambda: self.now
+            self.tree, self.proc, self.sysfs, domains, HOST_TERMS, clock=lambda: self.now
         )
 
     def start(self, name: str, uuid: str, pid: int, vcpus: int = 2) -> None:
@@ -80,7 +80,7 @@ def host(emulator: Emulator, tmp_path: Path, threads: BusyThreads) -> Iterator[H
 
 def states(layout: DomainLayout) -> dict[tuple[str, str], tuple[GroupState, str | None]]:
     return {
-        (target.target.object.guest_name, group.group.name): (group.state, group.reason)
+        (target.object.guest_name, group.group.name): (group.state, group.reason)
         for target in layout.targets
         for group in target.groups
     }

@@ -168,7 +168,7 @@ def test_threads_that_no_longer_name_a_group_are_believed_no_more(telling: tuple
     tree.tell()
     assert states(node.run(target)) == [WELL]
     assert tree.walks == walks + 1
-    assert not node.reconciler._memberships.believed
+    assert not node.reconciler._observer._memberships.believed
     assert node.ours() == {frozenset({tid})}
 
 
@@ -246,14 +246,14 @@ def test_threads_are_followed_into_another_control_group(
     vcpus = [node.plug(f"CPU {n}/KVM") for n in range(2)]
     for _ in range(2):
         assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
-    assert node.reconciler._memberships.believed == tells
+    assert node.reconciler._observer._memberships.believed == tells
     put_thread(tree, gold, vcpus[0])  # this takes it out of our mon_group
     tree.tell()
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [WELL]
     ours = {name.control_group: tids for name, tids in tree.observe().mon_groups.items() if name.is_ours}
     assert ours == {"gold": {vcpus[0]}, ROOT: {vcpus[1]}}
-    assert set(layout.targets[0].groups[0].cells) == {name for name in tree.observe().mon_groups if name.is_ours}
+    assert set(layout.targets[0].groups[0].mon_groups) == {name for name in tree.observe().mon_groups if name.is_ours}
     tree.directory(gold).rmdir()
     tree.tell()
     assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]

@@ -96,7 +96,7 @@ def test_groups_of_two_objects_overlap_and_their_sums_agree_with_the_books(
     figures = node.sampler.sample(layout)
     books = {name.rpartition("/")[2]: group for name, group in emulator.control.books().groups.items()}
     for uid, group in (("uid-of-vm3", "low"), ("uid-of-vm3", "all"), ("uid-of-vm3-more", "two")):
-        cells = next(g.cells for t in layout.targets for g in t.groups if (t.uid, g.group.name) == (uid, group))
+        cells = next(g.mon_groups for t in layout.targets for g in t.groups if (t.uid, g.group.name) == (uid, group))
         for figure in figures.groups[GroupKey(uid, group)]:
             own = [books[cell.name].blocks[figure.block.id] for cell in cells]
             assert figure.occupancy == sum(int(events["llc_occupancy"]) for events in own)
@@ -286,7 +286,7 @@ def test_a_qemu_that_starts_while_the_one_before_still_ends_counts_with_it(node:
     StandInQemu(node.proc, PID + 1, POD, "tenant-a_vm3").add(second)
     layout = node.run(wanting(ALL, vcpus=1))
     assert states(layout) == [WELL]
-    assert len(layout.targets[0].groups[0].cells) == 2
+    assert len(layout.targets[0].groups[0].mon_groups) == 2
     assert node.ours() == {frozenset({first}), frozenset({second})}
 
 

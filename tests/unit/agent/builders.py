@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cachemon.agent.kubevirt_terms import ON_A_NODE
+from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.targets import BoundLayout, BoundTarget
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState, Layout, NodeFacts, Target, TargetLayout
@@ -52,19 +52,21 @@ def make_target(obj: Mapping[str, Any] | None = None, *, reports: bool = True) -
 def make_reconciler(
     tree: ResctrlTree, proc: Path, sysfs: Path, clock: Callable[[], float]
 ) -> Reconciler[CacheMonitorGroup]:
-    return Reconciler[CacheMonitorGroup](tree, proc, sysfs, PodProcesses(proc), ON_A_NODE, clock=clock)
+    return Reconciler[CacheMonitorGroup](tree, proc, sysfs, PodProcesses(proc), KUBEVIRT_TERMS, clock=clock)
 
 
-def cell(name: object) -> MonGroupName:
+def mon_group(name: object) -> MonGroupName:
     return MonGroupName(ROOT, f"cachemon-{name}")
 
 
-def make_group(name: str, cells: Iterable[MonGroupName], state: GroupState = GroupState.MONITORED) -> GroupLayout:
+def make_group(
+    name: str, mon_groups: Iterable[MonGroupName], state: GroupState = GroupState.MONITORED
+) -> GroupLayout:
     (group,) = parse_groups([{"name": name, "vcpus": "0-1"}])
     lacks = state is not GroupState.MONITORED
     reason = Reason.VCPU_THREAD_MISSING if lacks else None
     message = "vCPU 1 has no thread yet" if lacks else ""
-    return GroupLayout(group, state, reason, message, vcpus=(0, 1), threads=2, cells=tuple(cells))
+    return GroupLayout(group, state, reason, message, vcpus=(0, 1), threads=2, mon_groups=tuple(mon_groups))
 
 
 def make_layout(*targets: tuple[BoundTarget, Sequence[GroupLayout]], node: NodeFacts = FACTS) -> BoundLayout:

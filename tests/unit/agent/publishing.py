@@ -13,7 +13,7 @@ from cachemon.engine.layout import GroupState
 from cachemon.kube.outage import FailureRun
 from cachemon.model.api import NODES, ObjectName, Resource
 from cachemon.model.errors import KubeError, KubeNotFoundError
-from tests.unit.agent.builders import NODE, NOTHING_READ, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import NODE, NOTHING_READ, make_group, make_layout, make_object, make_target, mon_group
 from tests.unit.virtual_time import VirtualLoop
 
 
@@ -133,7 +133,7 @@ def layout_of(
     for name in names:
         obj = make_object(name, spec={"statusPeriodSeconds": period})
         obj["metadata"] |= {"namespace": namespace, "uid": f"uid-of-{namespace}-{name}"}
-        targets.append((make_target(obj), [make_group("a", [cell(0)], state)]))
+        targets.append((make_target(obj), [make_group("a", [mon_group(0)], state)]))
     return make_layout(*targets)
 
 

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from cachemon.agent.kubevirt_terms import ON_A_NODE
+from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.targets import BoundTarget, BoundTargetLayout, is_handing_over
-from cachemon.engine.group_states import Carried, RmidCount, cells_by_group, judge, presences_of
-from cachemon.engine.layout import wishes_of
+from cachemon.engine.group_states import PlanResult, RmidCount, judge, mon_groups_of_groups, threads_of_qemus
+from cachemon.engine.layout import ranked_groups_of
 from cachemon.model.cells import split
 from cachemon.model.mon_groups import Observed
 from cachemon.model.plan import make_plan
@@ -24,10 +24,12 @@ IO = (ThreadClass.IO_THREAD,)
 
 
 def stands_as(target: BoundTarget, qemus: Sequence[Qemu]) -> BoundTargetLayout:
-    wishes = wishes_of([target])
-    plan = make_plan([cell for qemu in qemus for cell in split(qemu, wishes)], wishes, Observed({}, {}, 64))
+    groups = ranked_groups_of([target])
+    plan = make_plan([cell for qemu in qemus for cell in split(qemu, groups)], groups, Observed({}, {}, 64))
     return judge(
-        target, qemus, Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE, presences_of(qemus))
+        target,
+        qemus,
+        PlanResult(plan, mon_groups_of_groups(plan), {}, frozenset(), COUNT, KUBEVIRT_TERMS, threads_of_qemus(qemus)),
     )
 
 

@@ -18,7 +18,7 @@ from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
-from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
 PULSE = Pulse(0, 0, samples=7, sample_seconds=0.5, overruns=1, reconciles=3)
@@ -28,7 +28,7 @@ def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
     figure = BlockFigure(BLOCKS[1], occupancy, {TOTAL_TRAFFIC: Traffic(123_456, 100)})
     return Figures(
         wall_time=1.8e9,
-        groups={GroupKey(t.uid, g.group.name): (figure,) for t in layout.targets for g in t.groups if g.cells},
+        groups={GroupKey(t.uid, g.group.name): (figure,) for t in layout.targets for g in t.groups if g.mon_groups},
         node=tuple(NodeBlockFigure(block, 300, occupancy) for block in BLOCKS),
     )
 
@@ -47,7 +47,7 @@ def values(samples: Sequence[Sample], name: str) -> list[float]:
 
 
 LAYOUT = make_layout(
-    (make_target(make_object("vm3", spec={"vmiName": "db"})), [make_group("a", [cell(0)])]),
+    (make_target(make_object("vm3", spec={"vmiName": "db"})), [make_group("a", [mon_group(0)])]),
     (make_target(make_object("vm4")), [make_group("b", [], GroupState.WAITING)]),
 )
 
@@ -72,7 +72,7 @@ def test_groups_are_counted_by_state_and_reason() -> None:
 
 
 def test_refused_groups_are_counted_and_have_no_series() -> None:
-    (target, groups) = (make_target(make_object("vm3")), [make_group("a", [cell(0)])])
+    (target, groups) = (make_target(make_object("vm3")), [make_group("a", [mon_group(0)])])
     refused = replace(target, refused=(make_group("b", []).group, make_group("c", []).group))
     samples = scrape(make_layout((refused, groups)), Figures())
     counted = [sample for sample in samples if sample.name == "cachemon_groups"]
@@ -145,7 +145,7 @@ def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
 
 
 def test_odd_names_do_not_break_the_page() -> None:
-    layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [cell(0)])]))
+    layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [mon_group(0)])]))
     samples = scrape(layout, figures_of(layout, 5))
     assert [s.labels["group"] for s in samples if s.name == "cachemon_group_monitored"] == ['gr"oup\n']
 
@@ -155,7 +155,7 @@ def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
     traffic = {event: Traffic(1, None) for event in (TOTAL_TRAFFIC, LOCAL_TRAFFIC)}
     figures = (BlockFigure(BLOCKS[0], 1, traffic),)
     sampled = figures_of(LAYOUT, 1)
-    guests = {target.target.object.guest_name: figures for target in LAYOUT.targets}
+    guests = {target.object.guest_name: figures for target in LAYOUT.targets}
     groups = dict.fromkeys(sampled.groups, figures)
     samples = scrape(LAYOUT, replace(sampled, groups=groups, guests=guests))
     assert {sample.name: tuple(sample.labels) for sample in samples} == documented

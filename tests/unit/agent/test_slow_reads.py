@@ -45,7 +45,9 @@ def test_a_read_that_hangs_piles_up_no_samples_and_does_not_hold_up_reconcile(tm
         server.listed.set()
         server.objects = [make_object(spec={"groups": [{"vcpus": "3-1"}]})]
         agent = make_agent(tmp_path, server)
-        agent._cycle._sampler = Sampler(ResctrlTree(tmp_path / "resctrl"), 10, reader=CounterReader(Preads(stuck)))
+        agent._cycle._sample.sampler = Sampler(
+            ResctrlTree(tmp_path / "resctrl"), 10, reader=CounterReader(Preads(stuck))
+        )
         work = asyncio.create_task(agent.run())
         await eventually("a read", lambda: stuck.calls)
         for version in range(101, 111):

@@ -19,11 +19,11 @@ from tests.unit.agent.builders import (
     BLOCKS,
     FACTS,
     NOTHING_READ,
-    cell,
     make_group,
     make_layout,
     make_object,
     make_target,
+    mon_group,
 )
 from tests.unit.agent.crd_schema import complaints, status_schema
 
@@ -43,7 +43,7 @@ def figures_of(
         groups={
             GroupKey(layout.uid, group.group.name): tuple(BlockFigure(block, occupancy, traffic) for block in blocks)
             for group in layout.groups
-            if group.cells
+            if group.mon_groups
         },
         objects={layout.uid: {block.id: occupancy for block in blocks}},
         rates={layout.uid: rate},
@@ -60,7 +60,7 @@ def target_layout(*groups: GroupLayout, **changes: Any) -> BoundTargetLayout:
     return TargetLayout(make_target(make_object(**changes)), groups, (), has_all_vcpus=True)
 
 
-BOTH = (make_group("a", [cell(0)]), make_group("b", [], GroupState.WAITING))
+BOTH = (make_group("a", [mon_group(0)]), make_group("b", [], GroupState.WAITING))
 
 
 @given(READINGS, RATES)
@@ -83,12 +83,12 @@ def test_the_widest_status_keeps_to_the_schema() -> None:
     names = [f"vcpus_{'0-1,' * 31}{n:04d}" for n in range(64)]
     (group,) = parse_groups([{"vcpus": "0"}])
     groups = [
-        GroupLayout(group, GroupState.DEGRADED, max(Reason, key=len), "m" * 5000, (0,), 1, (cell(n),))
+        GroupLayout(group, GroupState.DEGRADED, max(Reason, key=len), "m" * 5000, (0,), 1, (mon_group(n),))
         for n in range(64)
     ]
     renamed = [
         GroupLayout(
-            parse_groups([{"name": name, "vcpus": "0"}])[0], g.state, g.reason, g.message, g.vcpus, 1, g.cells
+            parse_groups([{"name": name, "vcpus": "0"}])[0], g.state, g.reason, g.message, g.vcpus, 1, g.mon_groups
         )
         for name, g in zip(names, groups, strict=True)
     ]
@@ -206,8 +206,11 @@ def test_integers_stay_exact_for_readers_with_floats() -> None:
 @pytest.mark.parametrize(
     ("groups", "expected"),
     [
-        ((make_group("a", [cell(0)]),), ("True", "Monitored", "1 group monitored")),
-        ((make_group("a", [cell(0)]), make_group("b", [cell(1)])), ("True", "Monitored", "2 groups monitored")),
+        ((make_group("a", [mon_group(0)]),), ("True", "Monitored", "1 group monitored")),
+        (
+            (make_group("a", [mon_group(0)]), make_group("b", [mon_group(1)])),
+            ("True", "Monitored", "2 groups monitored"),
+        ),
         (BOTH, ("False", "VCPUThreadMissing", "b: vCPU 1 has no thread yet")),
     ],
 )
@@ -247,14 +250,16 @@ def test_a_signature_changes_with_states_and_not_with_figures() -> None:
     assert signature(layout, figures_of(layout, 5, None)) != mark
     assert signature(target_layout(*BOTH, generation=2), figures_of(layout, 5, 100)) != mark
     assert (
-        signature(target_layout(make_group("a", [cell(0)], GroupState.DEGRADED), BOTH[1]), figures_of(layout, 5, 1))
+        signature(
+            target_layout(make_group("a", [mon_group(0)], GroupState.DEGRADED), BOTH[1]), figures_of(layout, 5, 1)
+        )
         != mark
     )
 
 
 @pytest.mark.pitfall(29)
 def test_the_largest_status_is_one_that_etcd_takes() -> None:
-    groups = [replace(make_group(f"{n:0>63}", [cell(n)]), vcpus=tuple(range(256))) for n in range(MOST_GROUPS)]
+    groups = [replace(make_group(f"{n:0>63}", [mon_group(n)]), vcpus=tuple(range(256))) for n in range(MOST_GROUPS)]
     layout = target_layout(*groups)
     blocks = tuple(CacheBlock(3, 1000 + number, 1 << 40, "") for number in range(64))  # two sockets have 32 at most
     figures = figures_of(layout, 2**64, 2**60, blocks)
@@ -265,7 +270,7 @@ def test_the_largest_status_is_one_that_etcd_takes() -> None:
 
 
 def test_the_largest_groups_of_a_block_come_first_and_are_five() -> None:
-    groups = [make_group(name, [cell(name)]) for name in "abcdefg"]
+    groups = [make_group(name, [mon_group(name)]) for name in "abcdefg"]
     layout = make_layout((make_target(), groups))
     sizes = dict(zip("abcdefg", (3, 9, 0, 7, 7, 1, 2), strict=True))
     uid = layout.targets[0].uid
@@ -286,9 +291,9 @@ def test_the_largest_groups_of_a_block_come_first_and_are_five() -> None:
 
 def vmi_figures(**sizes: tuple[Reading, Reading]) -> tuple[BoundLayout, Figures]:
     """VMIs that are watched by an object each, and what they hold of the two cache blocks."""
-    layout = make_layout(*((make_target(make_object(name)), [make_group("g", [cell(name)])]) for name in sizes))
+    layout = make_layout(*((make_target(make_object(name)), [make_group("g", [mon_group(name)])]) for name in sizes))
     blocks = {name: tuple(map(BlockFigure, BLOCKS, held, ({}, {}))) for name, held in sizes.items()}
-    guests = {target.target.object.guest_name: blocks[target.target.object.vmi_name] for target in layout.targets}
+    guests = {target.object.guest_name: blocks[target.object.vmi_name] for target in layout.targets}
     return layout, Figures(wall_time=1.8e9, guests=guests, node=tuple(NodeBlockFigure(it, 50, 29) for it in BLOCKS))
 
 

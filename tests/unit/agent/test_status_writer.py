@@ -29,7 +29,7 @@ from cachemon.model.errors import (
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
-from tests.unit.agent.builders import BLOCKS, NODE, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
 from tests.unit.agent.publishing import Applied, Scene, layout_of, together
 
 
@@ -55,7 +55,7 @@ def test_nothing_is_written_before_the_first_sample(scene: Scene) -> None:
 
 
 def test_an_object_that_another_node_reports_is_not_written(scene: Scene) -> None:
-    scene.sample(make_layout((make_target(reports=False), [make_group("a", [cell(0)])])))
+    scene.sample(make_layout((make_target(reports=False), [make_group("a", [mon_group(0)])])))
     assert not scene.server.attempts
 
 
@@ -65,7 +65,7 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left(scene: Sc
         {"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"},
     ]
     target = make_target(make_object("vm1", status={"placements": placements}))
-    here = make_layout((target, [make_group("a", [cell(0)])]))
+    here = make_layout((target, [make_group("a", [mon_group(0)])]))
     waiting = (replace(make_group("a", [], GroupState.WAITING), reason=Reason.QEMU_NOT_FOUND),)
     gone = replace(here, targets=(TargetLayout(target, waiting, (), has_all_vcpus=False),))
     scene.sample(here)
@@ -79,7 +79,7 @@ def test_the_source_of_a_migration_says_nothing_once_its_qemu_has_left(scene: Sc
 def test_a_migration_that_begins_while_a_write_is_on_its_way_is_followed_by_no_other(scene: Scene) -> None:
     placements = [{"nodeName": "node02", "podUID": "pod-b", "role": "MigrationTarget"}]
     target = make_target(make_object("vm1", spec={"statusPeriodSeconds": 1}, status={"placements": placements}))
-    here = make_layout((target, [make_group("a", [cell(0)])]))
+    here = make_layout((target, [make_group("a", [mon_group(0)])]))
     gone = replace(here, targets=(TargetLayout(target, (), (), has_all_vcpus=False),))
     scene.server.seconds = lambda _name: 1.5
     scene.sample(here)

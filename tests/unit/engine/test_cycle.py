@@ -5,19 +5,20 @@ from typing import Any, cast
 
 import pytest
 
-from cachemon.engine.cycle import Cycle, Periods, scan_pause
+from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, NodeFacts
+from cachemon.engine.scan_pause import scan_pause
 from tests.unit.eventually import eventually
 
 
-def test_threads_that_are_awaited_are_looked_for_often_and_less_so_the_longer_it_takes() -> None:
+def test_awaited_threads_are_scanned_for_often_and_less_so_the_longer_it_takes() -> None:
     assert scan_pause(2, None) == 2
     assert [scan_pause(2, waited) for waited in (0, 30, 120, 600, 86400)] == [0.05, 0.05, 0.2, 1, 2]
     assert scan_pause(0.02, 0) == 0.02
 
 
-def test_the_time_a_look_takes_is_part_of_the_time_to_the_next_but_at_most_half_of_it() -> None:
+def test_the_time_of_a_scan_is_part_of_the_time_to_the_next_but_at_most_half_of_it() -> None:
     assert scan_pause(5, None, spent=0.5) == 4.5
     assert [scan_pause(5, 0, spent) for spent in (0.0, 0.02, 0.04, 3.0)] == pytest.approx([0.05, 0.03, 0.04, 0.05])
 
@@ -65,42 +66,42 @@ class Claim:
 
 
 async def play(sampler: Sampler) -> list[tuple[bool, int]]:
-    """Whether each sample that was told was offline, and of how many mon_groups its layout was."""
-    told: list[tuple[bool, int]] = []
+    """For each published sample whether it was offline, and the number of mon_groups of its layout."""
+    published: list[tuple[bool, int]] = []
 
     def note() -> None:
         layout, figures = cycle.sampled
-        told.append((figures.offline, layout.node.own_mon_groups))
+        published.append((figures.offline, layout.node.own_mon_groups))
 
     reconciler, reads, claim = (cast("Any", part) for part in (sampler.reconciler, sampler, Claim()))
-    cycle: Cycle[Any] = Cycle(reconciler, reads, claim, lambda: (), Periods(0.01, 60), told=note)
+    cycle: Cycle[Any] = Cycle(reconciler, reads, claim, lambda: (), Periods(0.01, 60), on_figures=note)
     async with asyncio.TaskGroup() as tasks:
         loops = [tasks.create_task(cycle.reconcile()), tasks.create_task(cycle.sample())]
-        await eventually("a sample", lambda: told)
+        await eventually("a sample", lambda: published)
         cycle.targets_changed()
         await eventually("samples of what has gone", lambda: sampler.gone >= 3)
-        assert told[-1] == (False, 0)
+        assert published[-1] == (False, 0)
         sampler.reconciler.may_end.set()
-        await eventually("a sample of the new layout", lambda: told[-1][1] == 1)
+        await eventually("a sample of the new layout", lambda: published[-1][1] == 1)
         for loop in loops:
             loop.cancel()
-    return told
+    return published
 
 
-def test_what_a_pass_removes_is_not_told_as_gone_before_the_pass_says_why() -> None:
-    told = asyncio.run(play(Sampler(Reconciler())))
-    assert not any(offline for offline, _ in told)
+def test_what_a_pass_removes_is_not_published_as_gone_before_the_pass_ends() -> None:
+    published = asyncio.run(play(Sampler(Reconciler())))
+    assert not any(offline for offline, _ in published)
 
 
-def test_what_is_gone_although_a_pass_is_over_is_told() -> None:
-    told = asyncio.run(play(Sampler(Reconciler(), stays=True)))
-    assert told[-1] == (True, 1)
+def test_what_is_gone_although_a_pass_is_over_is_published() -> None:
+    published = asyncio.run(play(Sampler(Reconciler(), stays=True)))
+    assert published[-1] == (True, 1)
 
 
 async def samples_of_a_second_agent() -> tuple[int, int]:
     """How many samples were counted, and how many had figures to give out, while another agent works."""
     counted: list[None] = []
-    told: list[None] = []
+    published: list[None] = []
     parts = (Reconciler(), Sampler(Reconciler()), Claim(is_ours=False))
     reconciler, sampler, claim = (cast("Any", part) for part in parts)
     cycle: Cycle[Any] = Cycle(
@@ -109,18 +110,18 @@ async def samples_of_a_second_agent() -> tuple[int, int]:
         claim,
         lambda: (),
         Periods(0.01, 60),
-        told=lambda: told.append(None),
-        counted=lambda: counted.append(None),
+        on_figures=lambda: published.append(None),
+        on_sample=lambda: counted.append(None),
     )
     async with asyncio.TaskGroup() as tasks:
         loops = [tasks.create_task(cycle.reconcile()), tasks.create_task(cycle.sample())]
         await eventually("samples", lambda: len(counted) >= 3)
         for loop in loops:
             loop.cancel()
-    return len(counted), len(told)
+    return len(counted), len(published)
 
 
 def test_an_agent_that_waits_for_another_counts_its_samples_and_gives_no_figures_out() -> None:
-    counted, told = asyncio.run(samples_of_a_second_agent())
+    counted, published = asyncio.run(samples_of_a_second_agent())
     assert counted >= 3
-    assert told == 0
+    assert published == 0

@@ -16,17 +16,18 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
 from cachemon.resctrl.mon_data import Sweep
-from tests.unit.agent.builders import BLOCKS, FACTS, cell, make_group, make_layout, make_object, make_target
+from tests.unit.agent.builders import BLOCKS, FACTS, make_group, make_layout, make_object, make_target, mon_group
 
 ROOT_GROUP = MonGroupName(ROOT, "")
-GROUP_CELLS = {"a": [0, 1], "b": [1, 2], "c": [3]}
+OF_GROUPS = {"a": [0, 1], "b": [1, 2], "c": [3]}
 A = GroupKey("uid-of-vm3", "a")
 
 
 def layout_of(groups: Mapping[str, list[int]], node: NodeFacts = FACTS) -> BoundLayout:
     target = make_target(make_object())
     return make_layout(
-        (target, [make_group(name, [cell(n) for n in cells]) for name, cells in groups.items()]), node=node
+        (target, [make_group(name, [mon_group(n) for n in mon_groups]) for name, mon_groups in groups.items()]),
+        node=node,
     )
 
 
@@ -49,10 +50,10 @@ class Machine:
         """Read the same value from every block and event, but for traffic that is named."""
         self.now += 1
         plan = compile_plan(layout)
-        cells = {cell(n): n for n in values}
+        mon_groups = {mon_group(n): n for n in values}
         identities, readings = [], []
         for where, events in plan.directories.items():
-            n = cells.get(where)
+            n = mon_groups.get(where)
             identities.append(1 if where == ROOT_GROUP else 0 if n is None else (inodes or {}).get(n, 50 + n))
             for event in events * len(plan.blocks):
                 value = Missing.OFFLINE if n is None else values[n]
@@ -72,9 +73,9 @@ READINGS = st.one_of(st.integers(0, 2**64 - 1), st.integers(0, 1000), st.sampled
 
 @given(st.fixed_dictionaries(dict.fromkeys(range(4), READINGS)))
 def test_a_groups_occupancy_is_the_sum_of_its_cells_or_no_number(values: dict[int, Reading]) -> None:
-    figures = machine().sample(layout_of(GROUP_CELLS), values)
-    for name, cells in GROUP_CELLS.items():
-        parts = [values[n] for n in cells]
+    figures = machine().sample(layout_of(OF_GROUPS), values)
+    for name, mon_groups in OF_GROUPS.items():
+        parts = [values[n] for n in mon_groups]
         for figure in figures.groups[GroupKey("uid-of-vm3", name)]:
             if any(isinstance(part, Missing) for part in parts):
                 assert isinstance(figure.occupancy, Missing)
@@ -84,7 +85,7 @@ def test_a_groups_occupancy_is_the_sum_of_its_cells_or_no_number(values: dict[in
 
 @given(st.fixed_dictionaries(dict.fromkeys(range(4), READINGS)))
 def test_an_objects_occupancy_counts_each_cell_once(values: dict[int, Reading]) -> None:
-    occupancy = machine().sample(layout_of(GROUP_CELLS), values).objects["uid-of-vm3"]
+    occupancy = machine().sample(layout_of(OF_GROUPS), values).objects["uid-of-vm3"]
     if any(isinstance(value, Missing) for value in values.values()):
         assert all(isinstance(reading, Missing) for reading in occupancy.values())
     else:
@@ -98,7 +99,7 @@ def test_totals_never_fall_whatever_is_read_and_however_groups_change(
     steady = machine()
     before: dict[Any, int] = {}
     for values in samples:
-        groups = data.draw(st.sampled_from([GROUP_CELLS, {"a": [0], "b": [1, 2]}, {"a": [0, 1, 2, 3], "b": [1]}]))
+        groups = data.draw(st.sampled_from([OF_GROUPS, {"a": [0], "b": [1, 2]}, {"a": [0, 1, 2, 3], "b": [1]}]))
         figures = steady.sample(layout_of(groups), values)
         totals = {
             (key, figure.block.id, event): traffic
@@ -281,7 +282,7 @@ def test_what_the_kernel_does_not_count_has_no_figure() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), READINGS), max_size=12))
 def test_a_group_that_is_not_said_to_lack_a_figure_has_every_one(changes: list[tuple[int, Reading]]) -> None:
     node, values = machine(), dict.fromkeys(range(4), 1000)
-    layouts = layout_of(GROUP_CELLS), layout_of(GROUP_CELLS | {"a": [0, 3]})
+    layouts = layout_of(OF_GROUPS), layout_of(OF_GROUPS | {"a": [0, 3]})
     for step, (which, reading) in enumerate([*changes, *[(0, 10**6)] * 3]):
         read: dict[int, Reading] = {**values, which: reading}
         figures = node.sample(layouts[step > len(changes) // 2], read)

@@ -3,9 +3,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cachemon.agent.kubevirt_terms import ON_A_NODE
-from cachemon.engine.group_states import Carried, RmidCount, cells_by_group, judge, presences_of
-from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout, wishes_of
+from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
+from cachemon.engine.group_states import PlanResult, RmidCount, judge, mon_groups_of_groups, threads_of_qemus
+from cachemon.engine.layout import GroupLayout, GroupState, ranked_groups_of, unavailable_layout
 from cachemon.model.cells import split
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -70,19 +70,19 @@ CASES = {
 
 def stand(case: Case) -> tuple[GroupLayout, ...]:
     target = make_target(make_object(spec={"groups": [case.group, GROUPS[1]]}))
-    wishes = wishes_of([target])
-    cells = [cell for qemu in case.qemus for cell in split(qemu, wishes)]
+    groups = ranked_groups_of([target])
+    cells = [cell for qemu in case.qemus for cell in split(qemu, groups)]
     theirs = {MonGroupName(ROOT, "theirs"): case.theirs} if case.theirs else {}
     observed = Observed(theirs, {}, case.num_rmids)
-    plan = make_plan(cells, wishes, observed)
-    cells_of = cells_by_group(plan)
+    plan = make_plan(cells, groups, observed)
+    cells_of = mon_groups_of_groups(plan)
     cells_of_low = cells_of.get(KEY, ())
     failures = dict.fromkeys(cells_of_low, case.failing) if case.failing else {}
     without_rmid = frozenset(cells_of_low) if case.without_rmid else frozenset[MonGroupName]()
     return judge(
         target,
         case.qemus,
-        Carried(plan, cells_of, failures, without_rmid, COUNT, ON_A_NODE, presences_of(case.qemus)),
+        PlanResult(plan, cells_of, failures, without_rmid, COUNT, KUBEVIRT_TERMS, threads_of_qemus(case.qemus)),
     ).groups
 
 
@@ -91,7 +91,7 @@ def test_a_group_stands_as_its_threads_and_the_kernel_allow(case: Case) -> None:
     group = stand(case)[0]
     assert (group.state, group.reason) == (case.state, case.reason)
     assert case.message in group.message
-    assert len(group.cells) == case.cells
+    assert len(group.mon_groups) == case.cells
 
 
 def test_a_group_tells_which_of_its_vcpus_have_threads() -> None:
@@ -104,33 +104,35 @@ def test_one_group_in_trouble_leaves_the_other_monitored() -> None:
     low, everything = stand(CASES["no such thread"])
     assert low.state is GroupState.WAITING
     assert everything.state is GroupState.MONITORED
-    assert len(everything.cells) == 1
+    assert len(everything.mon_groups) == 1
 
 
 def test_overlapping_groups_share_a_cell() -> None:
     low, everything = stand(CASES["all well"])
-    assert set(low.cells) < set(everything.cells)
+    assert set(low.mon_groups) < set(everything.mon_groups)
 
 
 def test_threads_of_two_processes_in_two_pods_count_together() -> None:
     group = stand(Case(GroupState.MONITORED, None, "", qemus=(FOUR, make_qemu(2, vcpus=range(4)))))[0]
-    assert (group.threads, len(group.cells)) == (4, 2)
+    assert (group.threads, len(group.mon_groups)) == (4, 2)
 
 
 def test_threads_of_two_control_groups_are_two_cells() -> None:
     target = make_target(make_object(spec={"groups": GROUPS[:1]}))
-    wishes = wishes_of([target])
+    groups = ranked_groups_of([target])
     observed = Observed({}, {"gold": frozenset({102})}, 64)
-    cells = split(FOUR, wishes)
-    plan = make_plan(cells, wishes, observed)
-    carried = Carried(plan, cells_by_group(plan), {}, frozenset(), COUNT, ON_A_NODE, presences_of((FOUR,)))
-    (group,) = judge(target, (FOUR,), carried).groups
-    assert {cell.control_group for cell in group.cells} == {ROOT, "gold"}
+    cells = split(FOUR, groups)
+    plan = make_plan(cells, groups, observed)
+    result = PlanResult(
+        plan, mon_groups_of_groups(plan), {}, frozenset(), COUNT, KUBEVIRT_TERMS, threads_of_qemus((FOUR,))
+    )
+    (group,) = judge(target, (FOUR,), result).groups
+    assert {cell.control_group for cell in group.mon_groups} == {ROOT, "gold"}
 
 
 def test_wishes_carry_rank_and_name() -> None:
     target = make_target(make_object(spec={"groups": GROUPS, "priority": 7}))
-    assert [(wish.key.group, wish.priority, wish.created) for wish in wishes_of([target])] == [
+    assert [(group.key.group, group.priority, group.created) for group in ranked_groups_of([target])] == [
         ("low", 7, "2026-11-22T08:00:00Z"),
         ("all", 7, "2026-11-22T08:00:00Z"),
     ]
@@ -151,4 +153,4 @@ def test_a_group_of_helper_threads_names_no_vcpus() -> None:
     group = stand(
         Case(GroupState.MONITORED, None, "", qemus=(qemu,), group={"name": "low", "threads": ["IOThread"]})
     )[0]
-    assert (group.vcpus, group.threads, len(group.cells)) == ((), 1, 1)
+    assert (group.vcpus, group.threads, len(group.mon_groups)) == ((), 1, 1)

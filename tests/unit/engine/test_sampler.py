@@ -19,7 +19,7 @@ from cachemon.model.readings import Missing
 from cachemon.model.reasons import Reason
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree_writer import ResctrlTree
-from tests.unit.agent.builders import BLOCKS, EVENTS, cell, make_group, make_layout, make_target
+from tests.unit.agent.builders import BLOCKS, EVENTS, make_group, make_layout, make_target, mon_group
 from tests.unit.resctrl.preads import Preads
 
 ONE_BLOCK = NodeFacts(num_rmids=9, events=EVENTS, blocks=BLOCKS[:1])
@@ -55,7 +55,7 @@ class Bench:
         return os.pread(descriptor, length, offset)
 
     def group(self, name: object) -> Path:
-        return self.root / "mon_groups" / cell(name).name
+        return self.root / "mon_groups" / mon_group(name).name
 
     def sample(self, layout: BoundLayout) -> Figures:
         self.now += 1
@@ -69,8 +69,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.sampler.close()
 
 
-def layout_of(*cells: object) -> BoundLayout:
-    return make_layout((make_target(), [make_group("a", [cell(name) for name in cells])]), node=ONE_BLOCK)
+def layout_of(*mon_groups: object) -> BoundLayout:
+    return make_layout((make_target(), [make_group("a", [mon_group(name) for name in mon_groups])]), node=ONE_BLOCK)
 
 
 def total_of(figures: Figures) -> tuple[int, int | None]:
@@ -173,7 +173,7 @@ class Slow:
         return self.sampler.sample(layout)
 
 
-VALUES = 1 + 2 * len(EVENTS)  # the default group's occupancy, and all of two cells
+VALUES = 1 + 2 * len(EVENTS)  # the default group's occupancy, and all of two mon_groups
 
 
 def rates_of(figures: Figures) -> set[int | None]:

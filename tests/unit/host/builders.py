@@ -43,7 +43,7 @@ def qemu(vcpus: int = 2, first_tid: int = 100, uuid: str = UUID, name: str = "vm
     return Qemu(first_tid, 1, uuid, name, tuple(threads), identifiable=True)
 
 
-def cell(name: object) -> MonGroupName:
+def mon_group(name: object) -> MonGroupName:
     return MonGroupName(ROOT, f"cachemon-{name}")
 
 
@@ -55,5 +55,5 @@ def layout_of(
     return Layout(node, (TargetLayout(target, groups, tuple(qemus), has_all_vcpus=True),))
 
 
-def well(group: MonitoringGroup, *cells: MonGroupName, vcpus: Sequence[int] = (0,)) -> GroupLayout:
-    return GroupLayout(group, GroupState.MONITORED, None, "", tuple(vcpus), len(vcpus), cells)
+def well(group: MonitoringGroup, *mon_groups: MonGroupName, vcpus: Sequence[int] = (0,)) -> GroupLayout:
+    return GroupLayout(group, GroupState.MONITORED, None, "", tuple(vcpus), len(vcpus), mon_groups)

@@ -35,10 +35,10 @@ def test_total_traffic_of_every_group_comes_before_local_traffic_of_any() -> Non
 
 def test_a_group_takes_counters_for_all_its_cells_or_for_none() -> None:
     pool = CounterPool({0: 2}, frozenset(), {0: 2})
-    cells = {key("a"): [A], key("bc"): [B, C], key("d"): [D]}
-    after = carried_out(share_counters(cells, (TOTAL,), pool), pool)
+    mon_groups = {key("a"): [A], key("bc"): [B, C], key("d"): [D]}
+    after = carried_out(share_counters(mon_groups, (TOTAL,), pool), pool)
     assert after.ours == {MbmCounter(A, TOTAL, 0), MbmCounter(D, TOTAL, 0)}
-    assert lacking(cells, (TOTAL,), after) == {key("bc"): {TOTAL: [0]}}
+    assert lacking(mon_groups, (TOTAL,), after) == {key("bc"): {TOTAL: [0]}}
 
 
 def test_a_better_group_gets_the_counters_that_mkdir_gave_to_a_worse_one() -> None:
@@ -55,15 +55,15 @@ def test_what_nobody_better_needs_stays_where_it_is() -> None:
 
 def test_overlapping_groups_need_a_counter_once() -> None:
     pool = CounterPool({0: 2}, frozenset(), {0: 2})
-    cells = {key("all"): [A, B], key("low"): [A]}
-    after = carried_out(share_counters(cells, (TOTAL,), pool), pool)
-    assert lacking(cells, (TOTAL,), after) == {}
+    mon_groups = {key("all"): [A, B], key("low"): [A]}
+    after = carried_out(share_counters(mon_groups, (TOTAL,), pool), pool)
+    assert lacking(mon_groups, (TOTAL,), after) == {}
 
 
 NAMES = st.sampled_from([A, B, C, D])
 COUNTERS = st.builds(MbmCounter, NAMES, st.sampled_from(EVENTS), st.sampled_from([0, 8]))
 CELLS = st.lists(st.lists(NAMES, min_size=1, unique=True), max_size=5).map(
-    lambda groups: {key(str(number)): cells for number, cells in enumerate(groups)}
+    lambda groups: {key(str(number)): mon_groups for number, mon_groups in enumerate(groups)}
 )
 POOLS = st.builds(
     lambda free, ours: CounterPool(free, frozenset(ours), {0: 32, 8: 32}),
@@ -74,17 +74,17 @@ POOLS = st.builds(
 
 @given(CELLS, POOLS)
 def test_no_more_is_assigned_than_there_is_and_a_second_plan_is_empty(
-    cells: dict[GroupKey, list[MonGroupName]], pool: CounterPool
+    mon_groups: dict[GroupKey, list[MonGroupName]], pool: CounterPool
 ) -> None:
-    after = carried_out(share_counters(cells, EVENTS, pool), pool)
-    assert share_counters(cells, EVENTS, after) == CounterPlan((), ())
+    after = carried_out(share_counters(mon_groups, EVENTS, pool), pool)
+    assert share_counters(mon_groups, EVENTS, after) == CounterPlan((), ())
 
 
 @given(CELLS, POOLS)
 def test_a_worse_group_takes_no_total_traffic_from_a_better_one(
-    cells: dict[GroupKey, list[MonGroupName]], pool: CounterPool
+    mon_groups: dict[GroupKey, list[MonGroupName]], pool: CounterPool
 ) -> None:
-    everybody = lacking(cells, (TOTAL,), carried_out(share_counters(cells, (TOTAL,), pool), pool))
-    better = dict(list(cells.items())[:-1])
+    everybody = lacking(mon_groups, (TOTAL,), carried_out(share_counters(mon_groups, (TOTAL,), pool), pool))
+    better = dict(list(mon_groups.items())[:-1])
     alone = lacking(better, (TOTAL,), carried_out(share_counters(better, (TOTAL,), pool), pool))
     assert {k: v for k, v in everybody.items() if k in better}.items() <= alone.items()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups
-from cachemon.model.missing_threads import Presence, shortfall
+from cachemon.model.missing_threads import QemuThreads, shortfall
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.model.vcpus import MAX_VCPU_ID
 from tests.unit.model.worlds import World, make_qemu, worlds
@@ -61,7 +61,7 @@ SHORTFALLS = [
 def test_what_a_group_lacks_is_told_with_a_reason(
     wish: MonitoringGroup, qemu: Qemu, vcpu_count: int, expected: tuple[bool, str, str] | None
 ) -> None:
-    found = shortfall(wish, Presence.of(qemu), vcpu_count)
+    found = shortfall(wish, QemuThreads.of(qemu), vcpu_count)
     if expected is None:
         assert found is None
     else:
@@ -71,14 +71,14 @@ def test_what_a_group_lacks_is_told_with_a_reason(
 
 
 def test_a_vcpu_list_beyond_what_the_vm_has_is_named_as_a_range() -> None:
-    found = shortfall(group(f"0-{MAX_VCPU_ID}"), Presence.of(make_qemu(1, vcpus=range(4))), 4)
+    found = shortfall(group(f"0-{MAX_VCPU_ID}"), QemuThreads.of(make_qemu(1, vcpus=range(4))), 4)
     assert found is not None
     assert found.message == "the VM has no vCPU 4-16383; it has 0-3"
 
 
 def test_what_is_absent_is_named_briefly_however_long_the_list_is() -> None:
     odd = ",".join(str(number) for number in range(1, 90, 2))
-    found = shortfall(group(odd), Presence.of(make_qemu(1, vcpus=range(0, 8192, 2))), 8192)
+    found = shortfall(group(odd), QemuThreads.of(make_qemu(1, vcpus=range(0, 8192, 2))), 8192)
     assert found is not None
     assert len(found.message) < 200
 
@@ -86,18 +86,18 @@ def test_what_is_absent_is_named_briefly_however_long_the_list_is() -> None:
 @given(worlds(), st.integers(0, 9))
 def test_counted_threads_are_the_threads_that_a_group_wants(world: World, count: int) -> None:
     for qemu in world.qemus:
-        presence = Presence.of(qemu)
-        assert presence.has_vcpus_below(count) == (set(range(count)) <= {thread.vcpu for thread in qemu.threads})
-        for wish in world.wishes_of[qemu.pid]:
-            wanted = [thread for thread in qemu.threads if wish.group.wants(thread)]
-            assert presence.threads_of(wish.group) == len(wanted)
+        threads = QemuThreads.of(qemu)
+        assert threads.has_vcpus_below(count) == (set(range(count)) <= {thread.vcpu for thread in qemu.threads})
+        for wanted_group in world.ranked_groups_of[qemu.pid]:
+            wanted = [thread for thread in qemu.threads if wanted_group.group.wants(thread)]
+            assert threads.count_of(wanted_group.group) == len(wanted)
             vcpus = {thread.vcpu for thread in wanted if thread.vcpu is not None}
-            assert presence.vcpus_of(wish.group) == tuple(sorted(vcpus))
+            assert threads.vcpus_of(wanted_group.group) == tuple(sorted(vcpus))
 
 
 def test_a_question_about_a_group_does_not_go_through_the_threads() -> None:
-    presence = Presence.of(make_qemu(1, vcpus=range(8192)))
+    threads = QemuThreads.of(make_qemu(1, vcpus=range(8192)))
     wanted = [group(f"{number}-{MAX_VCPU_ID}") for number in range(64)]
     began = time.process_time()
-    assert all(shortfall(each, presence, 8192) for each in wanted)
+    assert all(shortfall(each, threads, 8192) for each in wanted)
     assert time.process_time() - began < 0.5

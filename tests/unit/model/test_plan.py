@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cachemon.model.cells import ranked
+from cachemon.model.cells import by_rank
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.plan import Create, Move, Plan, Release, Remove
@@ -16,7 +16,7 @@ from tests.unit.model.worlds import (
     holders,
     kernels,
     make_qemu,
-    make_wish,
+    make_ranked_group,
     pod_uid,
     worlds,
 )
@@ -151,9 +151,9 @@ def test_adding_a_group_moves_no_thread_whose_cell_stays(
     world: World, vcpus: frozenset[int], classes: list[ThreadClass], remembered: int
 ) -> None:
     kernel, plan = settled(world)
-    more = make_wish("new", "new", vcpus, threads=classes)
+    more = make_ranked_group("new", "new", vcpus, threads=classes)
     pid = world.qemus[0].pid
-    bigger = World(world.qemus, {**world.wishes_of, pid: (*world.wishes_of[pid], more)})
+    bigger = World(world.qemus, {**world.ranked_groups_of, pid: (*world.ranked_groups_of[pid], more)})
     after = bigger.plan(kernel, held_for=holders(plan) if remembered else None)
     before = {thread: cell.threads for cell in world.cells for thread in cell.threads}
     stays = {thread.tid for cell in bigger.cells for thread in cell.threads if before.get(thread) == cell.threads}
@@ -164,11 +164,13 @@ def test_adding_a_group_moves_no_thread_whose_cell_stays(
 
 @given(worlds(most_qemus=2), st.data())
 def test_removing_a_group_moves_no_thread_whose_cell_stays(world: World, data: st.DataObject) -> None:
-    assume(world.wishes)
+    assume(world.groups)
     kernel, plan = settled(world)
-    gone = data.draw(st.sampled_from(world.wishes))
-    wishes_of = {pid: tuple(w for w in wishes if w is not gone) for pid, wishes in world.wishes_of.items()}
-    smaller = World(world.qemus, wishes_of)
+    gone = data.draw(st.sampled_from(world.groups))
+    ranked_groups_of = {
+        pid: tuple(w for w in groups if w is not gone) for pid, groups in world.ranked_groups_of.items()
+    }
+    smaller = World(world.qemus, ranked_groups_of)
     after = smaller.plan(kernel, held_for=holders(plan))
     before = {thread: cell.threads for cell in world.cells for thread in cell.threads}
     stays = {thread.tid for cell in smaller.cells for thread in cell.threads if before.get(thread) == cell.threads}
@@ -188,7 +190,7 @@ def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_ma
         if inherited:
             kernel.move(inherited, thread.tid)
     grown = Qemu(qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, (*qemu.threads, *new), identifiable=True)
-    after_world = World((grown, *world.qemus[1:]), world.wishes_of)
+    after_world = World((grown, *world.qemus[1:]), world.ranked_groups_of)
     after = after_world.plan(kernel, held_for=holders(plan))
     assert moved(after) <= {thread.tid for thread in new}
     kernel.apply(after.actions)
@@ -197,13 +199,16 @@ def test_a_plugged_vcpu_moves_nobody_else_though_it_inherits_the_group_of_its_ma
 
 @pytest.mark.pitfall(13)
 def test_vcpus_plugged_two_at_a_time_do_not_take_the_group_of_the_main_thread() -> None:
-    wishes = (make_wish("o", "io", None, threads=[ThreadClass.EMULATOR]), make_wish("o", "all", range(4)))
-    kernel, plan = settled(World((make_qemu(1, vcpus=(0,)),), {100: wishes}))
+    groups = (
+        make_ranked_group("o", "io", None, threads=[ThreadClass.EMULATOR]),
+        make_ranked_group("o", "all", range(4)),
+    )
+    kernel, plan = settled(World((make_qemu(1, vcpus=(0,)),), {100: groups}))
     of_main, of_vcpu = kernel.group_of(100), kernel.group_of(101)
     assert of_main
     kernel.move(of_main, 102)
     kernel.move(of_main, 103)
-    grown = World((make_qemu(1, vcpus=(0, 1, 2)),), {100: wishes})
+    grown = World((make_qemu(1, vcpus=(0, 1, 2)),), {100: groups})
     kernel.apply(grown.plan(kernel, held_for=holders(plan)).actions)
     assert kernel.group_of(100) == of_main
     assert [kernel.group_of(tid) for tid in (101, 102, 103)] == [of_vcpu] * 3
@@ -218,7 +223,7 @@ def test_after_a_restart_every_group_is_adopted_as_it_is(world: World) -> None:
 
 
 def test_groups_are_adopted_by_their_threads_whatever_they_are_called() -> None:
-    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", (0, 1)),)})
+    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_ranked_group("o", "g", (0, 1)),)})
     kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, "cachemon-of-an-older-version"): {101, 102}})
     plan = world.plan(kernel)
     assert plan.actions == ()
@@ -238,7 +243,7 @@ def test_orphans_are_removed_also_under_control_groups_and_others_are_not() -> N
 
 
 def test_threads_in_several_control_groups_get_a_mon_group_under_each() -> None:
-    world = World((make_qemu(1, vcpus=range(3)),), {100: (make_wish("o", "g", range(3)),)})
+    world = World((make_qemu(1, vcpus=range(3)),), {100: (make_ranked_group("o", "g", range(3)),)})
     kernel = SimulatedKernel(control_groups={"gold"}, homes={102: "gold"})
     kernel, plan = settled(world, kernel)
     assert_settled(world, kernel, plan)
@@ -247,7 +252,7 @@ def test_threads_in_several_control_groups_get_a_mon_group_under_each() -> None:
 
 @pytest.mark.pitfall(5)
 def test_a_thread_whose_control_group_changed_is_followed() -> None:
-    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_wish("o", "g", range(2)),)})
+    world = World((make_qemu(1, vcpus=range(2)),), {100: (make_ranked_group("o", "g", range(2)),)})
     kernel, plan = settled(world, SimulatedKernel(control_groups={"gold"}))
     for tid in (101, 102):
         kernel.leave(tid)
@@ -259,7 +264,7 @@ def test_a_thread_whose_control_group_changed_is_followed() -> None:
 
 
 def test_a_thread_that_changed_its_control_group_while_it_was_observed_gets_no_mon_group_of_the_old_one() -> None:
-    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_ranked_group("o", "g", (0,)),)})
     kernel = SimulatedKernel(
         mon_groups={MonGroupName(ROOT, "cachemon-a"): {101}}, control_groups={"gold"}, homes={101: "gold"}
     )
@@ -267,7 +272,7 @@ def test_a_thread_that_changed_its_control_group_while_it_was_observed_gets_no_m
 
 
 def test_a_helper_that_inherited_a_group_is_released() -> None:
-    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_ranked_group("o", "g", (0,)),)})
     kernel, plan = settled(world)
     where = kernel.group_of(101)
     assert where
@@ -289,10 +294,10 @@ def test_rmids_go_to_whole_groups_by_rank_and_the_limit_holds(
     kernel.apply(plan.actions)
     assert_settled(world, kernel, plan)
     admitted: set[GroupKey] = set()
-    for wish in ranked(world.wishes):
-        if mon_groups_needed(world, admitted | {wish.key}) <= limit:
-            admitted.add(wish.key)
-    assert plan.waiting.keys() == {wish.key for wish in world.wishes} - admitted
+    for group in by_rank(world.groups):
+        if mon_groups_needed(world, admitted | {group.key}) <= limit:
+            admitted.add(group.key)
+    assert plan.waiting.keys() == {group.key for group in world.groups} - admitted
     assert len(plan.placed) == mon_groups_needed(world, admitted)
 
 
@@ -305,9 +310,9 @@ def mon_groups_needed(world: World, admitted: set[GroupKey]) -> int:
             for thread in qemu.threads
             if (
                 members := frozenset(
-                    wish.key
-                    for wish in world.wishes_of[qemu.pid]
-                    if wish.key in admitted and wish.group.wants(thread)
+                    group.key
+                    for group in world.ranked_groups_of[qemu.pid]
+                    if group.key in admitted and group.group.wants(thread)
                 )
             )
         }
@@ -315,8 +320,8 @@ def mon_groups_needed(world: World, admitted: set[GroupKey]) -> int:
 
 
 def test_a_group_that_waits_for_rmids_costs_a_better_one_nothing() -> None:
-    better = make_wish("better", "g", range(4), priority=5)
-    worse = make_wish("worse", "g", (0, 1))
+    better = make_ranked_group("better", "g", range(4), priority=5)
+    worse = make_ranked_group("worse", "g", (0, 1))
     world = World((make_qemu(1, vcpus=range(4)),), {100: (better, worse)})
     plan = world.plan(SimulatedKernel(num_rmids=2))
     assert plan.waiting == {worse.key: Shortage(1, 0, None)}
@@ -351,7 +356,7 @@ def test_where_there_are_enough_rmids_groups_are_removed_last(given_: tuple[Worl
 
 
 def test_the_emptiest_group_makes_room_and_the_threads_of_the_next_stay_where_they_are_until_then() -> None:
-    new, old = make_wish("new", "g", (0,)), MonGroupName(ROOT, "cachemon-old")
+    new, old = make_ranked_group("new", "g", (0,)), MonGroupName(ROOT, "cachemon-old")
     world = World((make_qemu(1, vcpus=(0,)),), {100: (new,)})
     empty = MonGroupName(ROOT, "cachemon-zz-empty")
     kernel = SimulatedKernel(num_rmids=3, mon_groups={old: {4711}, empty: set()})
@@ -364,8 +369,8 @@ def test_the_emptiest_group_makes_room_and_the_threads_of_the_next_stay_where_th
 
 @pytest.mark.pitfall(1)
 def test_a_namespace_full_of_old_groups_leaves_a_new_ones_first_group_its_rmid() -> None:
-    greedy = {q * 100: (make_wish(f"greedy{q}", "g", (0,), namespace="greedy"),) for q in range(1, 6)}
-    modest = make_wish("modest", "g", (0,), namespace="modest", created="2026-06-01T00:00:00Z")
+    greedy = {q * 100: (make_ranked_group(f"greedy{q}", "g", (0,), namespace="greedy"),) for q in range(1, 6)}
+    modest = make_ranked_group("modest", "g", (0,), namespace="modest", created="2026-06-01T00:00:00Z")
     qemus = tuple(make_qemu(number, vcpus=(0,)) for number in range(1, 7))
     kernel = SimulatedKernel(num_rmids=4)  # three of them for groups
     before = World(qemus[:5], greedy).plan(kernel)
@@ -379,8 +384,8 @@ def test_a_namespace_full_of_old_groups_leaves_a_new_ones_first_group_its_rmid()
 
 
 def test_a_control_group_without_room_keeps_its_groups_waiting_and_no_others() -> None:
-    both, gold = make_wish("both", "g", (0, 1), priority=5), make_wish("gold", "g", (1,))
-    root = make_wish("root", "g", (2,))
+    both, gold = make_ranked_group("both", "g", (0, 1), priority=5), make_ranked_group("gold", "g", (1,))
+    root = make_ranked_group("root", "g", (2,))
     world = World((make_qemu(1, vcpus=range(3)),), {100: (both, gold, root)})
     kernel = SimulatedKernel(control_groups={"gold"}, homes={102: "gold"})
     plan = world.plan(kernel, rooms={"gold": 0})
@@ -389,9 +394,9 @@ def test_a_control_group_without_room_keeps_its_groups_waiting_and_no_others() -
 
 
 def test_mkdirs_come_in_order_of_rank() -> None:
-    late = make_wish("late", "g", (0,), created="2026-03-01T00:00:00Z")
-    early = make_wish("early", "g", (1,), created="2026-01-01T00:00:00Z")
-    important = make_wish("important", "g", (2,), priority=9, created="2026-05-01T00:00:00Z")
+    late = make_ranked_group("late", "g", (0,), created="2026-03-01T00:00:00Z")
+    early = make_ranked_group("early", "g", (1,), created="2026-01-01T00:00:00Z")
+    important = make_ranked_group("important", "g", (2,), priority=9, created="2026-05-01T00:00:00Z")
     world = World((make_qemu(1, vcpus=range(3)),), {100: (late, early, important)})
     placed = world.plan(SimulatedKernel()).placed
     assert [next(iter(part.cell.members)).object_uid for part in placed] == ["important", "early", "late"]
@@ -432,7 +437,7 @@ def test_no_name_is_one_that_another_program_takes_for_its_own(world: World) -> 
 
 
 def test_a_new_name_avoids_every_name_there_is() -> None:
-    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_wish("o", "g", (0,)),)})
+    world = World((make_qemu(1, vcpus=(0,)),), {100: (make_ranked_group("o", "g", (0,)),)})
     kernel = SimulatedKernel(mon_groups={MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-0"): {4711}})
     assert list(world.plan(kernel).placed.values()) == [MonGroupName(ROOT, f"cachemon-{pod_uid(1)}-1")]
 
@@ -456,6 +461,6 @@ def test_every_control_group_and_every_foreign_mon_group_costs_an_rmid() -> None
 
 
 def test_a_waiting_group_is_named_by_object_and_group() -> None:
-    wishes = (make_wish("o", "a", (0,)), make_wish("o", "b", (1,)))
-    world = World((make_qemu(1, vcpus=range(2)),), {100: wishes})
+    groups = (make_ranked_group("o", "a", (0,)), make_ranked_group("o", "b", (1,)))
+    world = World((make_qemu(1, vcpus=range(2)),), {100: groups})
     assert world.plan(SimulatedKernel(num_rmids=2)).waiting == {GroupKey("o", "b"): Shortage(1, 0, None)}

@@ -1,4 +1,4 @@
-"""Values for tests of the model: QEMUs, wishes, and a kernel that carries out actions in memory."""
+"""Values for tests of the model: QEMUs, groups, and a kernel that carries out actions in memory."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from cachemon.model.cells import Cell, Wish, split
+from cachemon.model.cells import Cell, RankedGroup, split
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import ROOT, Holders, MonGroupName, Observed
 from cachemon.model.plan import Action, Create, Move, Plan, Release, Remove, make_plan
@@ -33,14 +33,14 @@ def make_qemu(number: int, vcpus: Iterable[int], classes: Iterable[ThreadClass] 
     return Qemu(pid, 1000, pod_uid(number), f"ns_vm{number}", threads, identifiable=True)
 
 
-def make_wish(
+def make_ranked_group(
     uid: str, name: str, vcpus: Iterable[int] | None, *, threads: Iterable[ThreadClass] = (), priority: int = 0,
     created: str = "2026-01-01T00:00:00Z", namespace: str = "ns",
-) -> Wish:  # fmt: skip
+) -> RankedGroup:  # fmt: skip
     group = MonitoringGroup(
         name, None if vcpus is None else VcpuSet.of(vcpus), all_vcpus=False, threads=frozenset(threads)
     )
-    return Wish(GroupKey(uid, name), group, priority, created, namespace)
+    return RankedGroup(GroupKey(uid, name), group, priority, created, namespace)
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ class World:
     """QEMUs and what is wanted of each, by its PID."""
 
     qemus: tuple[Qemu, ...]
-    wishes_of: Mapping[int, tuple[Wish, ...]]
+    ranked_groups_of: Mapping[int, tuple[RankedGroup, ...]]
 
     @property
-    def wishes(self) -> tuple[Wish, ...]:
-        return tuple(wish for wishes in self.wishes_of.values() for wish in wishes)
+    def groups(self) -> tuple[RankedGroup, ...]:
+        return tuple(group for groups in self.ranked_groups_of.values() for group in groups)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        return tuple(cell for qemu in self.qemus for cell in split(qemu, self.wishes_of[qemu.pid]))
+        return tuple(cell for qemu in self.qemus for cell in split(qemu, self.ranked_groups_of[qemu.pid]))
 
     @property
     def threads(self) -> frozenset[Thread]:
@@ -72,7 +72,7 @@ class World:
     ) -> Plan:  # fmt: skip
         return make_plan(
             self.cells,
-            self.wishes,
+            self.groups,
             kernel.observed(),
             known_threads=self.threads,
             held_for=held_for or {},
@@ -158,13 +158,13 @@ QEMUS = st.tuples(st.integers(0, 6), st.integers(0, 3), st.lists(GROUPS, max_siz
 @st.composite
 def worlds(draw: st.DrawFn, *, most_qemus: int = 3) -> World:
     """Up to three QEMUs with up to four overlapping groups each, of two objects."""
-    qemus, wishes_of = [], {}
+    qemus, ranked_groups_of = [], {}
     drawn = draw(st.lists(QEMUS, min_size=1, max_size=most_qemus))
     for number, (vcpus, classes, groups) in enumerate(drawn, 1):
         qemu = make_qemu(number, range(vcpus), _chosen([ThreadClass.IO_THREAD, ThreadClass.VHOST], classes))
         qemus.append(qemu)
-        wishes_of[qemu.pid] = tuple(
-            make_wish(
+        ranked_groups_of[qemu.pid] = tuple(
+            make_ranked_group(
                 f"object{number}{obj}",
                 name,
                 None if ids is None else _chosen(range(8), ids),
@@ -175,7 +175,7 @@ def worlds(draw: st.DrawFn, *, most_qemus: int = 3) -> World:
             )
             for obj, name, ids, threads in groups
         )
-    return World(tuple(qemus), wishes_of)
+    return World(tuple(qemus), ranked_groups_of)
 
 
 def _chosen(items: Sequence[T], bits: int) -> list[T]:

@@ -17,7 +17,7 @@ from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import Config
 from cachemon.host.agent.domain_watcher import Connect
 from cachemon.host.agent.host_metrics import HostMetrics
-from cachemon.host.agent.host_terms import ON_A_HOST
+from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.listing_feed import ListingFeed
 from cachemon.host.agent.live_groups import LiveGroups
 from cachemon.host.agent.monitor_sampler import MonitorSampler
@@ -76,15 +76,15 @@ class HostAgent:
                 machine.proc,
                 machine.sysfs,
                 self._domains,
-                ON_A_HOST,
+                HOST_TERMS,
                 budget=machine.rmid_budget,
             ),
             Sampler(tree, config.rate_window_seconds),
             self._claim,
             self._targets,
             Periods(machine.sample_seconds, machine.scan_seconds),
-            told=self._sampled,
-            counted=self._page.changed,
+            on_figures=self._sampled,
+            on_sample=self._page.changed,
             also_sample=self._sample_monitors,
         )
 
@@ -173,7 +173,7 @@ class HostAgent:
     @property
     def _waiting(self) -> str:
         """What a second agent has to say: the first may still write what this one is to take up."""
-        if not self._cycle.is_second:
+        if not self._cycle.pulse.is_second:
             return ""
         return f"another agent works on {self._config.machine.resctrl}, and this one waits for its end; ask that one"
 
@@ -223,7 +223,7 @@ class HostAgent:
 
     def _health_problem(self) -> str:
         """Why /healthz fails and the watchdog is not reset; empty when all is well, also while libvirt is away."""
-        return self._cycle.sickness(has_begun=self._feed.known.is_set())
+        return self._cycle.stalled_loop(has_begun=self._feed.known.is_set())
 
     async def _wait_until_ready(self) -> None:
         """Be ready once all that was wanted has been tried: after the first sample, or when libvirt is away."""

@@ -76,7 +76,7 @@ def _metrics(snapshot: Snapshot, pulse: Pulse, gaps: Mapping[Gap, int], *, is_co
         for domain, group, kept, figures in snapshot.groups
     )
     yield from _OF_AGENTS.groups.filled(groups)
-    refused = sum(len(target.target.object.refused) for target in snapshot.layout.targets)
+    refused = sum(len(target.object.refused) for target in snapshot.layout.targets)
     yield from _OF_AGENTS.states.filled((), groups, refused)
     yield from _OF_AGENTS.guests.filled(GuestSeries((name,), it) for name, it in snapshot.figures.guests.items())
     yield from _OF_AGENTS.blocks.filled((), snapshot.figures.node)

@@ -1,13 +1,13 @@
-"""How the agent's messages call things on a plain libvirt host."""
+"""Terms of messages on a plain libvirt host."""
 
-from cachemon.engine.message_terms import Words
+from cachemon.engine.message_terms import MessageTerms
 
-__all__ = ["ON_A_HOST"]
+__all__ = ["HOST_TERMS"]
 
-ON_A_HOST = Words(
+HOST_TERMS = MessageTerms(
     machine="host",
-    sought="looked for by libvirt's pid file and the UUID",
-    nowhere="of no domain",
-    too_many="see which ones with `ps -ef`",
-    relief="lower the number of groups; domains take turns",
+    search="searched by libvirt's pid file and the UUID",
+    no_owner="of no domain",
+    too_many_qemus="see which ones with `ps -ef`",
+    shortage_advice="use fewer groups; domains take turns",
 )

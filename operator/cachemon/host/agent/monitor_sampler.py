@@ -50,7 +50,7 @@ class MonitorSampler:
 
     def sample(self, layout: DomainLayout) -> tuple[DomainLayout, Figures]:
         """What libvirt's monitors of these domains say; touches no file where there are none."""
-        if not any(target.target.object.own_monitors for target in layout.targets):
+        if not any(target.object.own_monitors for target in layout.targets):
             self.forget()
             return self.newest
         if layout is not self._ours or self._clock() >= self._look_again_at:

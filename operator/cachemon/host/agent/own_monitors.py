@@ -37,12 +37,12 @@ def layout_of_monitors(layout: DomainLayout, groups: Sequence[MonGroupName], tid
     theirs = [group for group in groups if not group.is_ours and group != MonGroupName(ROOT, "")]
     return Layout(
         node=replace(layout.node, control_groups=()),
-        targets=tuple(_of_domain(it, theirs, tids) for it in layout.targets if it.target.object.own_monitors),
+        targets=tuple(_of_domain(it, theirs, tids) for it in layout.targets if it.object.own_monitors),
     )
 
 
 def _of_domain(layout: DomainTargetLayout, theirs: Sequence[MonGroupName], tids: Tids) -> DomainTargetLayout:
-    number = layout.target.object.number
+    number = layout.object.number
     likely = [group for group in theirs if f"-{number}-" in (group.name or group.control_group)]
     held: dict[MonGroupName, AbstractSet[int]] = {}
     for group in likely:
@@ -51,7 +51,7 @@ def _of_domain(layout: DomainTargetLayout, theirs: Sequence[MonGroupName], tids:
             held[group] = found
     return TargetLayout(
         target=layout.target,
-        groups=tuple(_of_monitor(own, layout, held) for own in layout.target.object.own_monitors),
+        groups=tuple(_of_monitor(own, layout, held) for own in layout.object.own_monitors),
         qemus=layout.qemus,
         has_all_vcpus=layout.has_all_vcpus,
     )
@@ -63,8 +63,8 @@ def _of_monitor(
     threads = {thread.tid: thread for qemu in layout.qemus for thread in qemu.threads if own.group.wants(thread)}
     vcpus = vcpus_of(threads.values())
 
-    def stands(state: GroupState, reason: Reason | None, message: str, *cells: MonGroupName) -> GroupLayout:
-        return GroupLayout(own.group, state, reason, message, vcpus, len(threads), cells)
+    def stands(state: GroupState, reason: Reason | None, message: str, *mon_groups: MonGroupName) -> GroupLayout:
+        return GroupLayout(own.group, state, reason, message, vcpus, len(threads), mon_groups)
 
     if not layout.qemus:
         return stands(GroupState.WAITING, Reason.QEMU_NOT_FOUND, "the domain's QEMU was not found")

@@ -40,11 +40,11 @@ class Snapshot:
         """Every group of every domain as it stands, with its figures; libvirt's last."""
         for target in self.layout.targets:
             for group in target.groups:
-                kept = target.target.object.kept(group.group.name)
-                yield target.target.object, group, kept, _figures(target, group, self.figures)
+                kept = target.object.kept(group.group.name)
+                yield target.object, group, kept, _figures(target, group, self.figures)
         for target in self.their_layout.targets:
             for group in target.groups:
-                yield target.target.object, group, Keeper.LIBVIRT, _figures(target, group, self.their_figures)
+                yield target.object, group, Keeper.LIBVIRT, _figures(target, group, self.their_figures)
 
 
 def report_of(

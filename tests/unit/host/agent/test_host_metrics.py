@@ -12,7 +12,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.model.reasons import Reason
-from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, cell, layout_of, own_monitor, running, well
+from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
 
 MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
 READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
@@ -24,7 +24,7 @@ def snapshot() -> Snapshot:
     waits = GroupLayout(IO, GroupState.WAITING, Reason.NO_SUCH_THREAD, "none", (), 0, ())
     theirs = layout_of(domain, well(own.group, MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")))
     return Snapshot(
-        layout_of(domain, well(WEB, cell(1)), waits),
+        layout_of(domain, well(WEB, mon_group(1)), waits),
         Figures(
             wall_time=1.8e9,
             groups={GroupKey(UUID, "web"): READ},

@@ -7,7 +7,7 @@ from cachemon.host.agent.own_monitors import layout_of_monitors
 from cachemon.libvirt.domain_xml import OwnMonitor
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.threads import Qemu
-from tests.unit.host.builders import WEB, cell, layout_of, own_monitor, qemu, running, well
+from tests.unit.host.builders import WEB, layout_of, mon_group, own_monitor, qemu, running, well
 
 ZERO = MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")
 BOTH = MonGroupName(ROOT, "qemu-3-vm1-vcpus_0-1")
@@ -25,11 +25,11 @@ def stand(
     (target,) = layout_of_monitors(layout, groups, lambda group: frozenset(held[group])).targets
     (group,) = target.groups
     assert (group.message == "") == (group.reason is None)
-    return group.state, group.reason, group.cells
+    return group.state, group.reason, group.mon_groups
 
 
 @pytest.mark.parametrize(
-    ("own", "held", "cells"),
+    ("own", "held", "mon_groups"),
     [
         (own_monitor("0"), {ZERO: [101]}, (ZERO,)),
         (own_monitor("0-1"), {BOTH: [101, 102]}, (BOTH,)),
@@ -40,9 +40,9 @@ def stand(
     ids=["one vCPU", "two", "below an allocation", "the allocation itself", "a vCPU that is not plugged in"],
 )
 def test_a_mon_group_that_holds_exactly_the_threads_of_the_vcpus_is_the_monitors(
-    own: OwnMonitor, held: Held, cells: tuple[MonGroupName, ...]
+    own: OwnMonitor, held: Held, mon_groups: tuple[MonGroupName, ...]
 ) -> None:
-    assert stand(own, held) == (GroupState.MONITORED, None, cells)
+    assert stand(own, held) == (GroupState.MONITORED, None, mon_groups)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_a_mon_group_that_holds_exactly_the_threads_of_the_vcpus_is_the_monitors
         ({ZERO: []}, GroupState.DEGRADED, "LibvirtGroupDiffers"),
         ({MonGroupName(ROOT, "somebody-3-vcpus_0"): [101]}, GroupState.WAITING, "LibvirtGroupMissing"),
         ({MonGroupName(ROOT, "qemu-4-vm1-vcpus_0"): [101]}, GroupState.WAITING, "LibvirtGroupMissing"),
-        ({cell(1): [101]}, GroupState.WAITING, "LibvirtGroupMissing"),
+        ({mon_group(1): [101]}, GroupState.WAITING, "LibvirtGroupMissing"),
         ({CONTROL: [101]}, GroupState.WAITING, "LibvirtGroupMissing"),
     ],
     ids=[
@@ -89,11 +89,11 @@ def test_only_groups_that_may_be_libvirts_are_read() -> None:
         read.append(group)
         return frozenset()
 
-    layout_of_monitors(layout, [ZERO, cell(1), MonGroupName(ROOT, "qemu-4-vm2-vcpus_0"), CONTROL], tids)
+    layout_of_monitors(layout, [ZERO, mon_group(1), MonGroupName(ROOT, "qemu-4-vm2-vcpus_0"), CONTROL], tids)
     assert read == [ZERO, CONTROL]
 
 
 def test_domains_without_monitors_are_left_out_and_no_control_group_is_read_twice() -> None:
-    ours = layout_of(running(WEB), well(WEB, cell(1)), qemus=[qemu()])
+    ours = layout_of(running(WEB), well(WEB, mon_group(1)), qemus=[qemu()])
     theirs = layout_of_monitors(ours, [CONTROL], lambda _: frozenset())
     assert (theirs.targets, theirs.node.control_groups) == ((), ())

@@ -11,7 +11,19 @@ from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.vcpus import VcpuSet
 from cachemon.qemu.domain_processes import Run
-from tests.unit.host.builders import ALL, BLOCKS, IO, UUID, WEB, cell, layout_of, own_monitor, qemu, running, well
+from tests.unit.host.builders import (
+    ALL,
+    BLOCKS,
+    IO,
+    UUID,
+    WEB,
+    layout_of,
+    mon_group,
+    own_monitor,
+    qemu,
+    running,
+    well,
+)
 
 RUNS = {UUID: Run(60, 4242)}
 THEIRS = MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")
@@ -26,7 +38,7 @@ def figures_of(group: MonitoringGroup, occupancy: Reading | None = 4096, **traff
 def test_a_group_is_told_with_who_keeps_it_how_it_stands_and_its_figures() -> None:
     domain = watch(running(WEB), [])
     figures = figures_of(WEB, mbm_total_bytes=2**60, mbm_local_bytes=5)
-    snapshot = Snapshot(layout_of(domain, well(WEB, cell(1))), figures)
+    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures)
     report = report_of([domain], snapshot, RUNS, "")
     assert (report.observed_time, report.problem) == ("2027-01-15T08:00:00Z", "")
     (told,) = report.domains
@@ -37,7 +49,7 @@ def test_a_group_is_told_with_who_keeps_it_how_it_stands_and_its_figures() -> No
 
 def test_what_is_not_counted_and_what_was_not_read_is_no_number() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, cell(1))), figures_of(WEB, Missing.UNAVAILABLE))
+    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB, Missing.UNAVAILABLE))
     (told,) = report_of([domain], snapshot, RUNS, "").domains
     assert told.groups[0].blocks[0] == BlockReport(0, None, None, None, "Unavailable")
 
@@ -53,7 +65,7 @@ def test_libvirts_own_monitors_come_last_with_figures_of_their_own() -> None:
     own = own_monitor("0")
     domain = watch(running(own=[own]), [ALL])
     theirs = layout_of(domain, well(own.group, THEIRS))
-    snapshot = Snapshot(layout_of(domain, well(ALL, cell(1))), figures_of(ALL), theirs, figures_of(own.group, 7))
+    snapshot = Snapshot(layout_of(domain, well(ALL, mon_group(1))), figures_of(ALL), theirs, figures_of(own.group, 7))
     (told,) = report_of([domain], snapshot, RUNS, "").domains
     assert [(it.group.name, it.kept, it.blocks[0].occupancy_bytes) for it in told.groups] == [
         ("all", "live", 4096),
@@ -63,7 +75,7 @@ def test_libvirts_own_monitors_come_last_with_figures_of_their_own() -> None:
 
 def test_a_group_that_is_newer_than_the_snapshot_waits_and_one_that_is_older_is_gone() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, cell(1))), figures_of(WEB))
+    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
     newer = watch(running(), [ALL])
     (told,) = report_of([newer], snapshot, RUNS, "").domains
     (group,) = told.groups
@@ -73,7 +85,7 @@ def test_a_group_that_is_newer_than_the_snapshot_waits_and_one_that_is_older_is_
 
 def test_a_group_of_the_same_name_that_wants_something_else_is_not_taken_for_the_one_before() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, cell(1))), figures_of(WEB))
+    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
     other = MonitoringGroup("web", VcpuSet.of({1}), all_vcpus=False, threads=frozenset())
     (told,) = report_of([watch(running(other), [])], snapshot, RUNS, "").domains
     assert (told.groups[0].group, told.groups[0].blocks) == (other, ())
