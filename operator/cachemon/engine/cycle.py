@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cachemon.daemon.waiting import wait_for
@@ -62,6 +62,7 @@ class Pulse:
     is_second: bool = False
 
 
+@dataclass(slots=True)
 class _ReconcileLoop(Generic[W]):
     """Runs the reconciler in a thread of its own; see Cycle.
 
@@ -70,127 +71,107 @@ class _ReconcileLoop(Generic[W]):
         new_readings: set when a layout has other counters to read.
     """
 
-    def __init__(
-        self,
-        reconciler: Reconciler[W],
-        claim: Claim,
-        targets: Callable[[], Sequence[Target[W]]],
-        *,
-        targets_end_in: Callable[[], float],
-        scan_seconds: float,
-        pulse: Pulse,
-    ) -> None:
-        self._reconciler = reconciler
-        self._claim = claim
-        self._targets = targets
-        self._targets_end_in = targets_end_in
-        self._scan_seconds = scan_seconds
-        self._pulse = pulse
-        self._wake = asyncio.Event()
-        self._targets_changed_at = time.monotonic()
-        self.layout: Layout[W] = Layout()
-        self.new_readings = asyncio.Event()
+    reconciler: Reconciler[W]
+    claim: Claim
+    targets: Callable[[], Sequence[Target[W]]]
+    targets_end_in: Callable[[], float]
+    scan_seconds: float
+    pulse: Pulse
+    layout: Layout[W] = field(default_factory=Layout)
+    new_readings: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    targets_changed_at: float = field(default_factory=time.monotonic)
 
     def targets_changed(self) -> None:
-        self._targets_changed_at = time.monotonic()
-        self._wake.set()
+        self.targets_changed_at = time.monotonic()
+        self.wake.set()
 
     def mon_groups_changed(self) -> None:
-        self._reconciler.forget()
-        self._wake.set()
+        self.reconciler.forget()
+        self.wake.set()
 
     async def run(self) -> None:
         run_in_thread = asyncio.get_running_loop().run_in_executor
         with ThreadPoolExecutor(1, "reconcile") as thread:
             while True:
-                self._wake.clear()
+                self.wake.clear()
                 began = time.monotonic()
                 try:
-                    if not await run_in_thread(thread, self._claim.hold):
+                    if not await run_in_thread(thread, self.claim.hold):
                         await self._wait_for_other_agent()
                         continue
-                    self._pulse.is_second = False
-                    self._take(await run_in_thread(thread, self._reconciler.run, self._targets()))
+                    self.pulse.is_second = False
+                    self._take(await run_in_thread(thread, self.reconciler.run, self.targets()))
                 except CachemonError as err:
                     log.warning("reconcile: %s; trying again", err)
-                    self._reconciler.forget()
+                    self.reconciler.forget()
                 except Exception:
                     log.exception("reconcile failed; trying again")
-                    self._reconciler.forget()
+                    self.reconciler.forget()
                 now = time.monotonic()
-                waited = now - self._targets_changed_at if self.layout.incomplete else None
-                pause = scan_pause(self._scan_seconds, waited, now - began)
-                await wait_for(self._wake, min(pause, max(0.0, self._targets_end_in())))
+                waited = now - self.targets_changed_at if self.layout.incomplete else None
+                pause = scan_pause(self.scan_seconds, waited, now - began)
+                await wait_for(self.wake, min(pause, max(0.0, self.targets_end_in())))
 
     async def _wait_for_other_agent(self) -> None:
-        if not self._pulse.is_second:
+        if not self.pulse.is_second:
             log.warning("another agent works on the resctrl tree; waiting for its end")
-        self._pulse.is_second = True
-        self._pulse.reconciled_at = time.monotonic()
+        self.pulse.is_second = True
+        self.pulse.reconciled_at = time.monotonic()
         await asyncio.sleep(_ANOTHER_AGENT_SECONDS)
 
     def _take(self, layout: Layout[W]) -> None:
-        self._pulse.reconciled_at = time.monotonic()
-        self._pulse.reconciles += 1
+        self.pulse.reconciled_at = time.monotonic()
+        self.pulse.reconciles += 1
         if _readings_of(layout) != _readings_of(self.layout):
             self.new_readings.set()
         self.layout = layout
 
 
+@dataclass(slots=True)
 class _SampleLoop(Generic[W]):
     """Runs the sampler in a thread of its own; see Cycle."""
 
-    def __init__(
-        self,
-        sampler: Sampler,
-        reconcile: _ReconcileLoop[W],
-        sample_seconds: float,
-        pulse: Pulse,
-        *,
-        on_figures: Callable[[], None],
-        on_sample: Callable[[], None],
-        also_sample: Callable[[Layout[W]], None],
-    ) -> None:
-        self.sampler = sampler
-        self._reconcile = reconcile
-        self._sample_seconds = sample_seconds
-        self._pulse = pulse
-        self._on_figures = on_figures
-        self._on_sample = on_sample
-        self._also_sample = also_sample
-        self.sampled: tuple[Layout[W], Figures] = (reconcile.layout, Figures())
-        self._gone_since: tuple[int, float] | None = None  # after which pass, and when, a counter was found gone
+    sampler: Sampler
+    reconcile: _ReconcileLoop[W]
+    sample_seconds: float
+    pulse: Pulse
+    on_figures: Callable[[], None]
+    on_sample: Callable[[], None]
+    also_sample: Callable[[Layout[W]], None]
+    sampled: tuple[Layout[W], Figures] = field(default_factory=lambda: (Layout(), Figures()))
+    gone_since: tuple[int, float] | None = None  # after which pass, and when, a counter was found gone
 
     async def run(self) -> None:
         with ThreadPoolExecutor(1, "sample") as thread:
             while True:
-                self._reconcile.new_readings.clear()
-                layout, began, has_layout = self._reconcile.layout, time.monotonic(), self._pulse.reconciles > 0
+                self.reconcile.new_readings.clear()
+                layout, began, has_layout = self.reconcile.layout, time.monotonic(), self.pulse.reconciles > 0
                 try:
                     figures = await asyncio.get_running_loop().run_in_executor(thread, self._sample, layout)
                     self._note(began)
-                    self._on_sample()
+                    self.on_sample()
                     if has_layout and self._is_explained(layout, figures):
                         self.sampled = (layout, figures)
-                        self._on_figures()
+                        self.on_figures()
                     if figures.offline:
-                        self._reconcile.mon_groups_changed()
+                        self.reconcile.mon_groups_changed()
                 except Exception:
                     log.exception("sampling failed; trying again")
-                left = began + self._sample_seconds - time.monotonic()
-                await wait_for(self._reconcile.new_readings, max(0.0, left))
+                left = began + self.sample_seconds - time.monotonic()
+                await wait_for(self.reconcile.new_readings, max(0.0, left))
 
     def _sample(self, layout: Layout[W]) -> Figures:
         figures = self.sampler.sample(layout)
-        self._also_sample(layout)
+        self.also_sample(layout)
         return figures
 
     def _note(self, began: float) -> None:
         now = time.monotonic()
-        self._pulse.sampled_at = now
-        self._pulse.samples += 1
-        self._pulse.sample_seconds += now - began
-        self._pulse.overruns += now - began > self._sample_seconds
+        self.pulse.sampled_at = now
+        self.pulse.samples += 1
+        self.pulse.sample_seconds += now - began
+        self.pulse.overruns += now - began > self.sample_seconds
 
     def _is_explained(self, layout: Layout[W], figures: Figures) -> bool:
         """Whether the layout explains the figures.
@@ -199,13 +180,13 @@ class _SampleLoop(Generic[W]):
         layout would report a counter that can't be read. So the figures wait for a pass, but not for long.
         """
         if not figures.offline:
-            self._gone_since = None
+            self.gone_since = None
             return True
         now = time.monotonic()
-        if self._gone_since is None:
-            self._gone_since = self._pulse.reconciles, now
-        passes, seen_at = self._gone_since
-        is_newest = self._pulse.reconciles > passes and layout is self._reconcile.layout
+        if self.gone_since is None:
+            self.gone_since = self.pulse.reconciles, now
+        passes, seen_at = self.gone_since
+        is_newest = self.pulse.reconciles > passes and layout is self.reconcile.layout
         return is_newest or now - seen_at > _UNEXPLAINED_SECONDS
 
 
@@ -241,22 +222,9 @@ class Cycle(Generic[W]):
         also_sample: Callable[[Layout[W]], None] = lambda _: None,
     ) -> None:
         self.pulse = Pulse(time.monotonic(), time.monotonic())
-        self._reconcile = _ReconcileLoop(
-            reconciler,
-            claim,
-            targets,
-            targets_end_in=targets_end_in,
-            scan_seconds=periods.scan_seconds,
-            pulse=self.pulse,
-        )
+        self._reconcile = _ReconcileLoop(reconciler, claim, targets, targets_end_in, periods.scan_seconds, self.pulse)
         self._sample = _SampleLoop(
-            sampler,
-            self._reconcile,
-            periods.sample_seconds,
-            self.pulse,
-            on_figures=on_figures,
-            on_sample=on_sample,
-            also_sample=also_sample,
+            sampler, self._reconcile, periods.sample_seconds, self.pulse, on_figures, on_sample, also_sample
         )
 
     @property

@@ -32,7 +32,7 @@ class Gap(StrEnum):
     UNASSIGNED = Missing.UNASSIGNED.value
     OFFLINE = Missing.OFFLINE.value
     RESTARTED = "Restarted"
-    """The counter went down: it began anew, or it wrapped."""
+    """The counter went down: it restarted or wrapped."""
     RECREATED = "Recreated"
     """The mon_group is another one of the same name."""
     IMPLAUSIBLE = "Implausible"

@@ -1,7 +1,7 @@
 """How many groups one VM may have, over all objects that want groups of it. Pure.
 
-A group costs series, a place in the status and time at every sample, also where it shares all its cells with others
-and costs no RMID. Whoever may write objects may write any number of them, so the bound is the VM's, not an object's.
+A group costs series, room in the status and time at every sample, even if it shares all its cells with others and
+costs no RMID. A user may write any number of objects, so the limit is per VM, not per object.
 """
 
 from collections import defaultdict

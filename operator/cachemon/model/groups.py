@@ -137,7 +137,7 @@ def render_group(group: MonitoringGroup) -> dict[str, Any]:
 
 
 def digest_of(groups: Iterable[MonitoringGroup]) -> bytes:
-    """What tells groups from other groups, in 16 bytes; to be compared within one process only."""
+    """A digest of groups in 16 bytes; compare it within one process only."""
     digest = hashlib.blake2b(digest_size=16)
     for group in groups:
         bounds = None if group.vcpus is None else group.vcpus.bounds
@@ -146,7 +146,7 @@ def digest_of(groups: Iterable[MonitoringGroup]) -> bytes:
 
 
 def default_name(vcpus: str) -> str:
-    """What a group of this vCPU list is called when nobody names it; libvirt's and the RFC's way."""
+    """The name of a group of this vCPU list when it has no other; as in libvirt and the RFC."""
     return f"vcpus_{vcpus}"
 
 

@@ -1,4 +1,4 @@
-"""Mon_groups and control groups by name, and what the kernel has of them. Pure."""
+"""Names of mon_groups and control groups, and which of them the kernel has. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ ROOT = ""
 
 
 class MonGroupName(NamedTuple):
-    """Where a mon_group is: the control group's directory name (`ROOT` for the default one) and its own."""
+    """Names a mon_group by its control group (`ROOT` for the default one) and its own name."""
 
     control_group: str
     name: str
@@ -27,24 +27,24 @@ class MonGroupName(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
-        """Whether cachemon made it. Nothing else is ever written to or removed."""
+        """Whether cachemon made it. cachemon never writes to or removes any other."""
         return self.name.startswith(OWN_PREFIX)
 
 
 Holders = Mapping[MonGroupName, frozenset[GroupKey]]
-"""Whose threads each mon_group was made to hold: the members of its cell."""
+"""The groups whose threads each mon_group was made for: the members of its cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the kernel has.
+    """The mon_groups and control groups of the kernel.
 
     Attributes:
         mon_groups: the TIDs in every mon_group, ours and others'; those of our QEMUs at least.
         control_groups: the TIDs in every control group but the default one, likewise.
-        num_rmids: what the hardware offers, the default group's among them.
-        unreadable: groups that there are, but that can't be read; a control group also if its mon_groups can't be
-            listed. Their TIDs are missing above, as far as the threads themselves don't tell.
+        num_rmids: RMIDs of the hardware, the default group's among them.
+        unreadable: groups that exist but can't be read; a control group also if its mon_groups can't be listed. TIDs
+            that only their tasks files list are missing above.
         unsure: TIDs of our QEMUs that an unreadable mon_group of others may hold.
         pseudo_locked: control groups that hold a piece of a cache and no threads (CAT pseudo-locking). The kernel has
             freed their RMIDs (rdtgroup_locksetup_enter in arch/x86/kernel/cpu/resctrl/pseudo_lock.c): what they count
@@ -74,6 +74,6 @@ class Observed:
         return 1 + len(self.control_groups) + len(self.foreign_mon_groups)
 
     def rmids_for_us(self, budget: int | None) -> int:
-        """How many mon_groups we may have."""
+        """Maximum number of mon_groups of ours."""
         free = max(0, self.num_rmids - self.other_rmids)
         return free if budget is None else min(free, budget)

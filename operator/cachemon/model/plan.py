@@ -1,9 +1,9 @@
 """The plan: from wanted cells and existing mon_groups to actions. Pure.
 
-A cell keeps its mon_group, and without a memory of it the one that already holds most of its threads, whatever
-that is called: so a restart of the agent adopts what it finds, adding a group moves no thread whose cell stays
-the same, and a plugged vCPU moves nobody else. A cell whose threads sit in several control groups gets a
-mon_group under each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
+A cell keeps its mon_group. After a restart the agent remembers none, and a cell gets the mon_group that holds most
+of its threads, whatever its name. So a restart adopts what exists, a new group moves no thread whose cell stays the
+same, and a plugged vCPU moves no other thread. A cell with threads in several control groups gets a mon_group under
+each: a thread may not leave its control group (EINVAL), and its allocation is not ours to change.
 """
 
 from collections import Counter, defaultdict
