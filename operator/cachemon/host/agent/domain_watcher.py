@@ -1,6 +1,6 @@
-"""Watches libvirt: which domains run, and what their XML says. Survives libvirt's absence.
+"""Watches which domains run, and reads their XML. Goes on while libvirt is away.
 
-libvirt's calls block, for as long as its daemon hangs: they are all made in one thread, which nothing waits for.
+libvirt's calls block while its daemon hangs. One thread makes all of them, and nothing waits for it.
 """
 
 import logging
@@ -15,7 +15,7 @@ from cachemon.libvirt.running import RunningDomain, read_running
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import CachemonError
 
-__all__ = ["Connect", "DomainWatcher", "Libvirt", "Listing"]
+__all__ = ["DomainListing", "DomainSource", "DomainWatcher", "OpenSource"]
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _FIRST_RELIST_SECONDS = 1.0
 
 
 class Described(Protocol):
-    """What is needed of `cachemon.libvirt.connection.Domain`."""
+    """The part of `cachemon.libvirt.connection.DomainDescription` that the watcher needs."""
 
     @property
     def uuid(self) -> str:
@@ -43,8 +43,8 @@ class Described(Protocol):
         """As it runs; None while it does not."""
 
 
-class Libvirt(Protocol):
-    """What is needed of `cachemon.libvirt.connection.Connection`. Calls block."""
+class DomainSource(Protocol):
+    """The part of `cachemon.libvirt.connection.Connection` that the watcher needs. Calls block."""
 
     def domains(self) -> Iterable[Described]:
         """All domains."""
@@ -56,16 +56,16 @@ class Libvirt(Protocol):
         """End the connection."""
 
 
-Connect = Callable[[], Libvirt]
+OpenSource = Callable[[], DomainSource]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What libvirt said last.
+class DomainListing:
+    """The running domains, as libvirt last listed them.
 
     Attributes:
         domains: the running ones.
-        problem: why they may be others by now, for people; empty while libvirt answers.
+        problem: for people, why the list may be out of date; empty while libvirt answers.
         is_known: whether libvirt has answered since the agent started.
     """
 
@@ -75,7 +75,7 @@ class Listing:
 
 
 class _DomainReader:
-    """Reads the XML of running domains; XML that was read before is not read again."""
+    """Reads the XML of running domains. Does not parse known XML again."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[bytes, RunningDomain]] = {}
@@ -133,8 +133,8 @@ class DomainWatcher:
 
     def __init__(
         self,
-        connect: Connect,
-        on_listing: Callable[[Listing], None],
+        connect: OpenSource,
+        on_listing: Callable[[DomainListing], None],
         *,
         relist_seconds: float = _RELIST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -144,13 +144,13 @@ class DomainWatcher:
         self._relist_seconds = relist_seconds
         self._changed = threading.Event()
         self._ending = threading.Event()
-        self._listing = Listing()
+        self._listing = DomainListing()
         self._reader = _DomainReader()
         self._pace = _RelistPace(relist_seconds, clock)
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def relist(self) -> bool:
@@ -171,7 +171,7 @@ class DomainWatcher:
         while not self._ending.is_set():
             try:
                 connection = self._connect()
-            except Exception as err:  # noqa: BLE001  # whatever it is, the next try may succeed
+            except Exception as err:  # noqa: BLE001  # the next try may succeed
                 self._note_failure(err)
             else:
                 backoff.reset()
@@ -183,12 +183,12 @@ class DomainWatcher:
                     connection.close()
             self._ending.wait(backoff.next_seconds())
 
-    def _listen(self, connection: Libvirt) -> None:
-        """List and wait, until the connection has ended."""
+    def _listen(self, connection: DomainSource) -> None:
+        """List and wait until the connection has ended."""
         connection.on_change(self._changed.set)
         while not self._ending.is_set():
             self._changed.clear()
-            self._replace_listing(Listing(tuple(self._reader.read(connection.domains())), is_known=True))
+            self._replace_listing(DomainListing(tuple(self._reader.read(connection.domains())), is_known=True))
             self._changed.wait(self._relist_seconds)
             self._ending.wait(_SHORTEST_PAUSE_SECONDS)
 
@@ -199,9 +199,9 @@ class DomainWatcher:
             log.error("watching libvirt failed; trying again", exc_info=err)
         elif problem != self._listing.problem:
             log.warning("%s; trying again", problem)
-        self._replace_listing(Listing(self._listing.domains, problem, self._listing.is_known))
+        self._replace_listing(DomainListing(self._listing.domains, problem, self._listing.is_known))
 
-    def _replace_listing(self, listing: Listing) -> None:
+    def _replace_listing(self, listing: DomainListing) -> None:
         if listing != self._listing:
             if self._listing.problem and not listing.problem:
                 log.info("libvirt answers again")

@@ -15,13 +15,13 @@ from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import Config
-from cachemon.host.agent.domain_watcher import Connect
+from cachemon.host.agent.domain_watcher import OpenSource
 from cachemon.host.agent.host_metrics import HostMetrics
 from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.listing_feed import ListingFeed
 from cachemon.host.agent.live_groups import LiveGroups
 from cachemon.host.agent.monitor_sampler import MonitorSampler
-from cachemon.host.agent.report import Snapshot, report_of
+from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.service_state import ServiceState
 from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
 from cachemon.host.agent.systemd_notify import Notifier
@@ -54,7 +54,7 @@ class HostAgent:
         notifier: sends to the service manager.
     """
 
-    def __init__(self, config: Config, connect: Connect, notifier: Notifier) -> None:
+    def __init__(self, config: Config, connect: OpenSource, notifier: Notifier) -> None:
         self._config, machine = config, config.machine
         self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)
@@ -122,14 +122,14 @@ class HostAgent:
         )
 
     def report(self) -> HostReport:
-        """All that is known of the running domains."""
+        """All that the agent knows of the running domains."""
         runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._feed.listing.domains})
         live = self._live.by_domain()
         domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._feed.listing.domains]
         return report_of(domains, self._snapshot, runs, self._waiting or self._feed.problem)
 
     def status(self) -> Mapping[str, Any]:
-        """How the agent is."""
+        """The state of the agent."""
         node, pulse = self._snapshot.layout.node, self._cycle.pulse
         return {
             "version": __version__,
@@ -172,7 +172,7 @@ class HostAgent:
 
     @property
     def _waiting(self) -> str:
-        """What a second agent has to say: the first may still write what this one is to take up."""
+        """What a second agent answers while the first may still write what it is to load; else empty."""
         if not self._cycle.pulse.is_second:
             return ""
         return f"another agent works on {self._config.machine.resctrl}, and this one waits for its end; ask that one"
@@ -189,8 +189,8 @@ class HostAgent:
         raise DomainNotFoundError(f"the agent knows of no running domain with UUID {uuid}{why}; see `virsh list`")
 
     @property
-    def _snapshot(self) -> Snapshot:
-        return Snapshot(*self._cycle.sampled, *self._monitors.newest)
+    def _snapshot(self) -> HostSample:
+        return HostSample(*self._cycle.sampled, *self._monitors.newest)
 
     def _listed(self) -> None:
         """There is a new listing of domains."""
@@ -199,12 +199,12 @@ class HostAgent:
         self._service.changed()
 
     def _targets(self) -> Sequence[DomainTarget]:
-        if not self._live.is_loaded:  # an agent before us has written until its end
+        if not self._live.is_loaded:  # now: an earlier agent wrote them until its end
             self._live.load()
         return targets_of(self._feed.listing.domains, self._live.by_domain())
 
     async def _reconcile(self) -> None:
-        """Never before libvirt has answered: what is not yet known to be wanted would be removed."""
+        """Reconcile once libvirt has answered: a pass before that would remove mon_groups that are wanted."""
         await self._feed.known.wait()
         await self._cycle.reconcile()
 

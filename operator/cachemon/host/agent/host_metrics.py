@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from cachemon.engine.cycle import Pulse
-from cachemon.host.agent.report import Snapshot
+from cachemon.host.agent.report import HostSample
 from cachemon.model.counter_totals import Gap
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
@@ -53,7 +53,7 @@ class HostMetrics:
 
     def __init__(
         self,
-        snapshot: Callable[[], Snapshot],
+        snapshot: Callable[[], HostSample],
         pulse: Callable[[], Pulse],
         gaps: Callable[[], Mapping[Gap, int]],
         is_connected: Callable[[], bool],
@@ -70,7 +70,7 @@ class HostMetrics:
         return lambda: render(_metrics(snapshot, pulse, gaps, is_connected=is_connected))
 
 
-def _metrics(snapshot: Snapshot, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
+def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
     groups = tuple(
         GroupSeries((domain.guest_name, group.group.name, kept), group, figures)
         for domain, group, kept, figures in snapshot.groups

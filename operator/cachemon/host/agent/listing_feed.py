@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from cachemon.host.agent.domain_watcher import Connect, DomainWatcher, Listing
+from cachemon.host.agent.domain_watcher import DomainListing, DomainWatcher, OpenSource
 
 __all__ = ["ListingFeed"]
 
@@ -23,11 +23,11 @@ class ListingFeed:
         known: set once libvirt has answered.
     """
 
-    def __init__(self, connect: Connect, changed: Callable[[], None]) -> None:
+    def __init__(self, connect: OpenSource, changed: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = changed
         self.watcher = DomainWatcher(connect, self._receive_in_thread)
-        self.listing = Listing()
+        self.listing = DomainListing()
         self.received, self.known = asyncio.Event(), asyncio.Event()
 
     @property
@@ -37,11 +37,11 @@ class ListingFeed:
             return self.listing.problem
         return "libvirt has not answered yet"
 
-    def _receive_in_thread(self, listing: Listing) -> None:
+    def _receive_in_thread(self, listing: DomainListing) -> None:
         with suppress(RuntimeError):  # the loop has ended meanwhile
             self._loop.call_soon_threadsafe(self._receive, listing)
 
-    def _receive(self, listing: Listing) -> None:
+    def _receive(self, listing: DomainListing) -> None:
         self.listing = listing
         self.received.set()
         if listing.is_known:

@@ -1,7 +1,7 @@
-"""Groups made with --live: they last as long as the run of their domain, and survive a restart of the agent.
+"""Groups made with --live: they end with the run of their domain, and survive a restart of the agent.
 
-They are kept in a file in the agent's runtime directory, with the process that is the run: libvirt has no place for
-what ends with a run.
+A file in the agent's runtime directory keeps them, with the process of the run: libvirt keeps nothing that ends with
+a run.
 """
 
 import json
@@ -29,7 +29,7 @@ _FILE = "live.json"
 
 
 class LiveGroupsUnwritableError(CachemonError):
-    """The file can't be written, so that the groups would not survive a restart: nothing was changed."""
+    """The file can't be written. Nothing has changed: the groups would not survive a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class KeptRun:
     groups: tuple[MonitoringGroup, ...]
 
 
-class Parsed(NamedTuple):
-    """What a file said.
+class LiveFile(NamedTuple):
+    """The content of the file.
 
     Attributes:
         runs: by UUID of the domain.
-        problems: what in it is not valid and was left out.
+        problems: for people, what is not valid and left out.
     """
 
     runs: Mapping[str, KeptRun]
@@ -53,7 +53,7 @@ class Parsed(NamedTuple):
 
 
 def render_live(runs: Mapping[str, KeptRun]) -> bytes:
-    """The content of the file."""
+    """Render the file."""
     items = [
         {
             "uuid": uuid,
@@ -66,15 +66,15 @@ def render_live(runs: Mapping[str, KeptRun]) -> bytes:
     return json.dumps({"version": _VERSION, "runs": items}, indent=1).encode() + b"\n"
 
 
-def parse_live(content: bytes) -> Parsed:
-    """Read the file, whatever is in it: a part that is not valid costs no other part anything."""
+def parse_live(content: bytes) -> LiveFile:
+    """Parse the file. Never raises: the valid parts count, and `problems` has the others."""
     try:
         document = json.loads(content)
         version, items = document["version"], document["runs"]
     except (KeyError, TypeError, ValueError, RecursionError) as err:
-        return Parsed({}, (f"it can't be read: {err!r}",))
+        return LiveFile({}, (f"it can't be read: {err!r}",))
     if version != _VERSION or not isinstance(items, list):
-        return Parsed({}, (f"it is of version {version!r}, and this agent knows version {_VERSION}",))
+        return LiveFile({}, (f"it is of version {version!r}, and this agent knows version {_VERSION}",))
     runs: dict[str, KeptRun] = {}
     problems: list[str] = []
     for item in items:
@@ -86,7 +86,7 @@ def parse_live(content: bytes) -> Parsed:
         found = tuple(_groups(uuid, groups if isinstance(groups, list) else [groups], problems))
         if found:
             runs[uuid] = KeptRun(run, found)
-    return Parsed(runs, tuple(problems))
+    return LiveFile(runs, tuple(problems))
 
 
 def _run(item: Mapping[str, Any]) -> Run:
@@ -113,11 +113,11 @@ def _groups(uuid: str, items: Iterable[Any], problems: list[str]) -> Iterable[Mo
 
 
 class LiveGroups:
-    """The groups, in memory and in the file; both say the same at any time.
+    """The groups, in memory and in the file; both are equal at any time.
 
     Args:
-        directory: where the file is kept; must exist.
-        domains: tells whether a run goes on.
+        directory: of the file; must exist.
+        domains: says whether a run continues.
 
     Attributes:
         is_loaded: whether `load` was called.
@@ -130,7 +130,7 @@ class LiveGroups:
         self.is_loaded = False
 
     def load(self) -> None:
-        """Take up what an agent before us kept; what of it can't be read is told, and put aside."""
+        """Load what an earlier agent kept. Log what is not valid, and keep a copy of the file."""
         self.is_loaded = True
         try:
             with self._path.open("rb") as file:
@@ -150,7 +150,7 @@ class LiveGroups:
         self._runs = dict(parsed.runs)
 
     def by_domain(self) -> Mapping[str, Sequence[MonitoringGroup]]:
-        """The groups of the runs that go on, by UUID; those of others are dropped."""
+        """The groups by UUID of the runs that continue. Drops the others."""
         ended = [uuid for uuid, kept in self._runs.items() if not self._domains.goes_on(kept.run)]
         if ended:
             self._runs = {uuid: kept for uuid, kept in self._runs.items() if uuid not in ended}
@@ -158,39 +158,39 @@ class LiveGroups:
             try:
                 self._write(self._runs)
             except LiveGroupsUnwritableError as err:
-                log.warning("%s", err)  # the file has too much, and the run is looked at whenever it is read
+                log.warning("%s", err)  # harmless: ended runs are dropped again after the next load
         return {uuid: kept.groups for uuid, kept in self._runs.items()}
 
     def add(self, uuid: str, run: Run, group: MonitoringGroup) -> None:
-        """Keep a group for this run; the caller has seen to it that the domain has none of its name.
+        """Keep a group for this run. The caller checks that the domain has no group of its name.
 
         Raises:
-            LiveGroupsUnwritableError: nothing was changed.
+            LiveGroupsUnwritableError: nothing has changed.
         """
         kept = self._runs.get(uuid)
         before = kept.groups if kept and kept.run == run else ()
-        self._become({**self._runs, uuid: KeptRun(run, (*before, group))})
+        self._replace({**self._runs, uuid: KeptRun(run, (*before, group))})
 
     def remove(self, uuid: str, name: str) -> bool:
-        """Keep a group no longer. Answers whether there was one.
+        """Drop a group. Returns whether there was one.
 
         Raises:
-            LiveGroupsUnwritableError: nothing was changed.
+            LiveGroupsUnwritableError: nothing has changed.
         """
         kept = self._runs.get(uuid)
         if kept is None or name not in {group.name for group in kept.groups}:
             return False
         left = tuple(group for group in kept.groups if group.name != name)
         runs = {other: it for other, it in self._runs.items() if other != uuid}
-        self._become({**runs, uuid: KeptRun(kept.run, left)} if left else runs)
+        self._replace({**runs, uuid: KeptRun(kept.run, left)} if left else runs)
         return True
 
-    def _become(self, runs: dict[str, KeptRun]) -> None:
+    def _replace(self, runs: dict[str, KeptRun]) -> None:
         self._write(runs)
         self._runs = runs
 
     def _write(self, runs: Mapping[str, KeptRun]) -> None:
-        """The whole file or nothing of it, whenever we are killed."""
+        """Write all of the file or nothing, even when the agent is killed."""
         new = self._path.with_suffix(".new")
         try:
             with new.open("wb") as file:
@@ -201,5 +201,5 @@ class LiveGroups:
         except OSError as err:
             raise LiveGroupsUnwritableError(
                 f"{self._path} can't be written ({err.strerror}), so the group would not survive a restart of the "
-                "agent; make room there, or see to its rights"
+                "agent; free space there, or correct its permissions"
             ) from err

@@ -1,4 +1,4 @@
-"""Samples on a plain libvirt host: our groups, and beside them libvirt's own monitors."""
+"""Samples libvirt's own monitors on a plain libvirt host."""
 
 import logging
 import time
@@ -17,16 +17,15 @@ __all__ = ["MonitorSampler"]
 
 log = logging.getLogger(__name__)
 
-_BELIEVED_SECONDS = 30.0
-_LACKING_SECONDS = 1.0
+_MATCHED_SECONDS = 30.0
+_UNMATCHED_SECONDS = 1.0
 
 
 class MonitorSampler:
-    """Samples libvirt's own monitors; whose mon_groups are whose is looked at anew now and then.
+    """Samples libvirt's own monitors, and matches them with mon_groups now and then.
 
-    Reading a `tasks` file makes the kernel walk all threads of the machine, so that is done when our layout has
-    changed (a domain has started, a thread has come), every half minute, and every second while one is not as it
-    should be.
+    The kernel walks all threads of the machine to read a `tasks` file. So this matches after a change of our layout
+    (a domain has started, a thread has come), every half minute, and every second while a monitor has no match.
 
     Args:
         tree: the resctrl file system.
@@ -45,19 +44,19 @@ class MonitorSampler:
         self._clock = clock
         self._ours: Layout[Wanted] | None = None
         self._theirs: DomainLayout = Layout()
-        self._look_again_at = 0.0
+        self._next_match_at = 0.0
         self.newest: tuple[DomainLayout, Figures] = (Layout(), Figures())
 
     def sample(self, layout: DomainLayout) -> tuple[DomainLayout, Figures]:
-        """What libvirt's monitors of these domains say; touches no file where there are none."""
+        """Sample libvirt's monitors of these domains. Opens no file where there are none."""
         if not any(target.object.own_monitors for target in layout.targets):
             self.forget()
             return self.newest
-        if layout is not self._ours or self._clock() >= self._look_again_at:
-            self._look(layout)
+        if layout is not self._ours or self._clock() >= self._next_match_at:
+            self._match(layout)
         figures = self._sampler.sample(self._theirs)
-        if figures.offline:  # somebody has removed a mon_group, or a cache block has gone
-            self._look_again_at = min(self._look_again_at, self._clock() + _LACKING_SECONDS)
+        if figures.offline:  # a mon_group or a cache block has gone
+            self._next_match_at = min(self._next_match_at, self._clock() + _UNMATCHED_SECONDS)
         self.newest = self._theirs, figures
         return self.newest
 
@@ -67,17 +66,17 @@ class MonitorSampler:
         self.newest = self._theirs, Figures()
 
     def close(self) -> None:
-        """Let go of every descriptor."""
+        """Close every descriptor."""
         self._sampler.close()
 
     def _tids(self, where: MonGroupName) -> frozenset[int] | None:
-        """One that can't be read holds nothing that can be told; the tree has said so in the log."""
+        """The threads of a group; none if it can't be read, which the tree has logged."""
         try:
             return self._tree.tids(where)
         except ResctrlError:
             return frozenset()
 
-    def _look(self, layout: DomainLayout) -> None:
+    def _match(self, layout: DomainLayout) -> None:
         try:
             theirs = layout_of_monitors(layout, self._tree.groups(), self._tids)
         except ResctrlError as err:
@@ -87,4 +86,4 @@ class MonitorSampler:
             self._theirs = theirs
         self._ours = layout
         whole = all(group.reason is None for target in theirs.targets for group in target.groups)
-        self._look_again_at = self._clock() + (_BELIEVED_SECONDS if whole and theirs.targets else _LACKING_SECONDS)
+        self._next_match_at = self._clock() + (_MATCHED_SECONDS if whole and theirs.targets else _UNMATCHED_SECONDS)

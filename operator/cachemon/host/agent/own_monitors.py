@@ -1,9 +1,9 @@
-"""libvirt's own monitors: their mon_groups are read, and nothing else is ever done with them.
+"""Match libvirt's own monitors with its mon_groups, which are read and never changed.
 
-libvirt makes them when a domain starts, calls them `<machine>-<monitor>` with a machine name of its own
-(`qemu-1-vm1-vcpus_0-2`), puts each vCPU's thread into one and looks at neither again. So a name says nothing for
-sure: a mon_group counts as a monitor's when its threads are exactly the monitor's vCPUs. A monitor of all the vCPUs
-of an allocation has no mon_group: for it libvirt reads the control group.
+libvirt makes a mon_group when a domain starts. Its name is `<machine>-<monitor>`, with libvirt's name for the machine
+(`qemu-1-vm1-vcpus_0-2`). libvirt puts each vCPU's thread into one and never checks again, so the name proves nothing:
+a mon_group is a monitor's when its threads are exactly the monitor's vCPUs. A monitor of all vCPUs of an allocation
+has no mon_group: libvirt reads the control group.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,19 +20,19 @@ from cachemon.model.threads import vcpus_of
 __all__ = ["Tids", "layout_of_monitors"]
 
 Tids = Callable[[MonGroupName], AbstractSet[int] | None]
-"""The threads in a group; None when it has gone."""
+"""The threads in a group; None after it has gone."""
 
 _MACHINE = "qemu-"
 _LONGEST_LIST = 8
 
 
 def layout_of_monitors(layout: DomainLayout, groups: Sequence[MonGroupName], tids: Tids) -> DomainLayout:
-    """What there is to read for libvirt's own monitors, as a layout of its own.
+    """The layout of libvirt's own monitors: what there is to read for them.
 
     Args:
-        layout: ours: domains, and the threads of their QEMUs.
-        groups: every control group and mon_group that there is.
-        tids: reads one; asked of those alone that may be libvirt's for such a domain.
+        layout: of our groups: domains, and the threads of their QEMUs.
+        groups: every control group and mon_group.
+        tids: reads the threads of one; called only for groups that may be libvirt's for such a domain.
     """
     theirs = [group for group in groups if not group.is_ours and group != MonGroupName(ROOT, "")]
     return Layout(
@@ -80,14 +80,14 @@ def _of_monitor(
         return stands(
             GroupState.WAITING,
             Reason.LIBVIRT_GROUP_MISSING,
-            f"libvirt has no {kind} for it: it was removed, or resctrl was mounted after the domain's start; libvirt "
-            "makes it anew when the domain is started again",
+            f"libvirt has no {kind} for it: it was removed, or resctrl was mounted after the domain's start; restart "
+            "the domain, and libvirt makes it again",
         )
     odd = sorted(likely[called[0]] ^ threads.keys())[:_LONGEST_LIST]
     return stands(
         GroupState.DEGRADED,
         Reason.LIBVIRT_GROUP_DIFFERS,
         f"libvirt's {kind} {called[0].name or called[0].control_group} does not hold exactly the threads of the "
-        f"vCPUs (not in both: {', '.join(map(str, odd))}), so its numbers are not the monitor's; libvirt makes it "
-        "anew when the domain is started again",
+        f"vCPUs (not in both: {', '.join(map(str, odd))}), so its numbers are not the monitor's; restart the "
+        "domain, and libvirt makes it again",
     )

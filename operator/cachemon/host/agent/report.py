@@ -1,4 +1,4 @@
-"""What the agent tells of the domains: from the snapshots of the engine to the report of its socket. Pure."""
+"""Make the report of the agent's socket from a sample. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.qemu.domain_processes import Run
 
-__all__ = ["Snapshot", "report_of"]
+__all__ = ["HostSample", "report_of"]
 
-_NOT_YET = "the agent has not looked at it yet; it does so within a second"
+_NOT_YET = "the agent has not handled it yet; it does so within a second"
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One sample.
+class HostSample:
+    """One sample of a host.
 
     Attributes:
         layout, figures: of our groups.
@@ -37,7 +37,7 @@ class Snapshot:
 
     @property
     def groups(self) -> Iterator[tuple[WatchedDomain, GroupLayout, Keeper, tuple[BlockFigure, ...]]]:
-        """Every group of every domain as it stands, with its figures; libvirt's last."""
+        """Every group of every domain with its state and figures; libvirt's own come last."""
         for target in self.layout.targets:
             for group in target.groups:
                 kept = target.object.kept(group.group.name)
@@ -48,20 +48,20 @@ class Snapshot:
 
 
 def report_of(
-    domains: Iterable[WatchedDomain], snapshot: Snapshot, runs: Mapping[str, Run], problem: str
+    domains: Iterable[WatchedDomain], sample: HostSample, runs: Mapping[str, Run], problem: str
 ) -> HostReport:
     """The report.
 
     Args:
-        domains: the running ones as they are wanted now, which may be newer than the snapshot.
-        snapshot: the newest.
-        runs: by UUID the domains' QEMUs, where they are found.
+        domains: the running ones and their groups; may be newer than the sample.
+        sample: the newest.
+        runs: by UUID the domains' QEMUs that are found.
         problem: what keeps the agent from its work, or empty.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
-    for domain, group, kept, figures in snapshot.groups:
+    for domain, group, kept, figures in sample.groups:
         found[domain.uuid, group.group, kept] = _group(group, kept, figures)
-    wall_time = snapshot.figures.wall_time
+    wall_time = sample.figures.wall_time
     return HostReport(
         domains=tuple(
             DomainReport(
@@ -74,14 +74,14 @@ def report_of(
             for domain in sorted(domains, key=lambda it: it.guest_name)
         ),
         observed_time=format_time(wall_time) if wall_time else "",
-        problem=problem or (str(snapshot.layout.node.unavailable) if snapshot.layout.node.unavailable else ""),
+        problem=problem or (str(sample.layout.node.unavailable) if sample.layout.node.unavailable else ""),
     )
 
 
 def _wanted(
     domain: WatchedDomain, found: Mapping[tuple[str, MonitoringGroup, Keeper], GroupReport]
 ) -> Iterator[GroupReport]:
-    """Every group that the domain should have, also one that is newer than the snapshot."""
+    """Every group that the domain should have, even one that is newer than the sample."""
     wanted: list[tuple[MonitoringGroup, Keeper]] = [(group, domain.kept(group.name)) for group in domain.groups]
     wanted += [(own.group, Keeper.LIBVIRT) for own in domain.own_monitors]
     for group in domain.refused:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from cachemon.daemon.process import on_end_signal, prepare_agent_process
 from cachemon.engine.removal import remove_mon_groups
 from cachemon.host.agent.config import Config
-from cachemon.host.agent.domain_watcher import Connect, Libvirt
+from cachemon.host.agent.domain_watcher import DomainSource, OpenSource
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.libvirt.connection import open_connection
@@ -20,7 +20,7 @@ __all__ = ["remove", "serve"]
 log = logging.getLogger(__name__)
 
 
-def serve(config: Config, connect: Connect | None = None) -> int:
+def serve(config: Config, connect: OpenSource | None = None) -> int:
     """Run the agent until SIGTERM or SIGINT.
 
     Args:
@@ -31,7 +31,7 @@ def serve(config: Config, connect: Connect | None = None) -> int:
         InvalidInputError, also in a group: settings can't be used.
     """
 
-    def to_libvirt() -> Libvirt:
+    def to_libvirt() -> DomainSource:
         return open_connection(config.connect, read_only=not _is_session(config.connect))
 
     prepare_agent_process()
@@ -63,7 +63,7 @@ def _is_session(uri: str) -> bool:
     return urlsplit(uri).path == "/session"
 
 
-async def _run(config: Config, connect: Connect) -> None:
+async def _run(config: Config, connect: OpenSource) -> None:
     log.info("libvirt %s, resctrl %s, socket %s", config.connect, config.machine.resctrl, config.socket)
     work = asyncio.create_task(HostAgent(config, connect, Notifier()).run())
     on_end_signal(work.cancel)

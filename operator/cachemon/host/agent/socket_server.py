@@ -1,4 +1,4 @@
-"""The agent's socket: HTTP with JSON on a unix socket, whose mode and group say who may ask."""
+"""The agent's socket: HTTP with JSON on a unix socket, whose mode and group limit access."""
 
 import asyncio
 import grp
@@ -6,12 +6,13 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.daemon.http_server import HttpServer
@@ -27,35 +28,33 @@ log = logging.getLogger(__name__)
 _MODE = 0o660
 _BACKLOG = 64
 _LIMITS = ServerLimits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
-"""A peer is a user of this host here."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Here a peer is a user of the host."""
 
 
 class GroupTakenError(InvalidInputError):
-    """A group can't be had beside those that are there."""
+    """A group conflicts with those that exist."""
 
 
 class NotYetError(CachemonError):
-    """The agent does not look after the host yet: what it was told now could be lost."""
+    """The agent does not work yet: a change made now could get lost."""
 
 
 class HostBackend(Protocol):
-    """What the server asks of the agent."""
+    """What the server needs of the agent."""
 
     def report(self) -> HostReport:
-        """All that is known."""
+        """All that the agent knows."""
 
     def status(self) -> Mapping[str, Any]:
-        """How the agent is, as JSON."""
+        """The state of the agent, as JSON."""
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         """Keep a group for the domain's run.
 
         Raises:
             DomainNotFoundError: no such domain runs.
-            GroupTakenError: not beside the groups that are there.
-            LiveGroupsUnwritableError: it would not survive.
+            GroupTakenError: the group conflicts with those that exist.
+            LiveGroupsUnwritableError: it would not survive a restart.
             NotYetError: another agent works.
         """
 
@@ -63,23 +62,23 @@ class HostBackend(Protocol):
         """End such a group.
 
         Raises:
-            DomainNotFoundError: there is none.
-            LiveGroupsUnwritableError: it would come back.
+            DomainNotFoundError: there is no such group.
+            LiveGroupsUnwritableError: it would come back after a restart.
             NotYetError: another agent works.
         """
 
 
 def listen(path: Path, group: str) -> socket.socket:
-    """A listening socket; one that an agent before us has left is replaced in one step.
+    """A listening socket. It replaces one that an earlier agent has left in one step.
 
     Args:
-        path: where.
-        group: whose members may ask, besides root; empty for our own group.
+        path: of the socket.
+        group: whose members have access, besides root; empty for the group of this process.
 
     Raises:
-        InvalidInputError: it can't be had.
+        InvalidInputError: another agent answers there, or the socket can't be made.
     """
-    if _somebody_answers(path):
+    if _has_server(path):
         raise InvalidInputError(f"another agent answers at {path}; stop that first: systemctl stop cachemon-host")
     new = path.with_name(f".{path.name}.new")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -101,12 +100,12 @@ def listen(path: Path, group: str) -> socket.socket:
 
 
 def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.TaskGroup) -> None:
-    """Answer until the task group ends.
+    """Serve until the task group ends.
 
     Args:
         listener: from `listen`; closed at the end.
-        backend: has the answers.
-        tasks: the group that the server's clean-up belongs to.
+        backend: the agent.
+        tasks: the group of the server's tasks.
     """
 
     async def show_domains(_: web.Request) -> web.Response:
@@ -159,7 +158,7 @@ def _refusal(status: int, message: str) -> web.Response:
     return web.json_response({"message": message}, status=status)
 
 
-def _somebody_answers(path: Path) -> bool:
+def _has_server(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe, suppress(OSError):
         probe.settimeout(1)
         probe.connect(os.fspath(path))

@@ -1,4 +1,4 @@
-"""Telling systemd how we are: sd_notify(3), without its library.
+"""Send the state of the process to systemd: sd_notify(3), without its library.
 
 A datagram to the socket that NOTIFY_SOCKET names: a path, or with `@` a name of Linux's abstract namespace.
 """
@@ -18,27 +18,27 @@ _MICROSECONDS = 1_000_000
 
 
 class Notifier:
-    """Tells the service manager; does nothing where there is none.
+    """Sends messages to the service manager; does nothing where there is none.
 
     Args:
         environment: of the process.
-        pid: ours: the watchdog is ours only if it names us or nobody.
+        pid: of this process. The watchdog is for it only if WATCHDOG_PID names it or nothing.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ, pid: int | None = None) -> None:
         name = environment.get("NOTIFY_SOCKET", "")
         self._address = f"\0{name[1:]}" if name.startswith("@") else name
         if self._address and not name.startswith(("@", "/")):
-            log.warning("NOTIFY_SOCKET=%s is no address of this machine; systemd is not told", name)
+            log.warning("NOTIFY_SOCKET=%s is not an address of this machine; systemd gets no messages", name)
             self._address = ""
-        meant = environment.get("WATCHDOG_PID", "")
-        is_meant = not meant or meant == str(os.getpid() if pid is None else pid)
+        watched = environment.get("WATCHDOG_PID", "")
+        is_watched = not watched or watched == str(os.getpid() if pid is None else pid)
         limit = parse_count(environment.get("WATCHDOG_USEC", ""))
-        self.watchdog_seconds = limit / _MICROSECONDS if limit and is_meant else None
-        """We are killed when we have not told `alive` for so long; None without a watchdog."""
+        self.watchdog_seconds = limit / _MICROSECONDS if limit and is_watched else None
+        """systemd ends the process after this time without `alive`; None without a watchdog."""
 
     def ready(self, status: str) -> None:
-        """The service works from now on."""
+        """The service is ready."""
         self._send(f"READY=1\nSTATUS={_line(status)}")
 
     def status(self, status: str) -> None:
@@ -46,7 +46,7 @@ class Notifier:
         self._send(f"STATUS={_line(status)}")
 
     def alive(self) -> None:
-        """For the watchdog."""
+        """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
@@ -62,7 +62,7 @@ class Notifier:
             ) as sender:
                 sender.sendto(message.encode(errors="replace"), self._address)
         except OSError as err:
-            log.warning("systemd can't be told %s: %s", message.partition("\n")[0], err)
+            log.warning("can't send %s to systemd: %s", message.partition("\n")[0], err)
 
 
 def _line(text: str) -> str:

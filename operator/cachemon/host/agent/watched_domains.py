@@ -1,4 +1,4 @@
-"""What is wanted of the running domains: the groups of their metadata, and those that the agent keeps. Pure."""
+"""The groups wanted on running domains: those of their metadata, and --live groups. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class WatchedDomain:
-    """A running domain, and what is wanted of it: an object of the engine (`cachemon.engine.layout.Wanted`).
+    """A running domain and its groups: an object of the engine (`cachemon.engine.layout.Wanted`).
 
     Attributes:
         uuid: lower case with dashes.
         guest_name: the domain's name.
         vcpu_count: see RunningDomain.
         groups: those in force.
-        live_names: names of those that the agent keeps; the others are in the domain's metadata.
+        live_names: names of the --live groups; the others are in the domain's metadata.
         number: see RunningDomain.
-        own_monitors: what libvirt monitors by itself.
+        own_monitors: libvirt's own.
         problem: see RunningDomain.
-        refused: groups beyond what a domain may have: the last of those that the agent keeps.
+        refused: groups beyond the limit of a domain: the last --live groups.
     """
 
     uuid: str
@@ -52,26 +52,26 @@ class WatchedDomain:
 
     @property
     def uid(self) -> str:
-        """There is one object for each domain."""
+        """The UUID: each domain is one object."""
         return self.uuid
 
     @property
     def namespace(self) -> str:
-        """Domains take turns when RMIDs are short."""
+        """The UUID: domains take turns when RMIDs are short."""
         return self.uuid
 
     @property
     def priority(self) -> int:
-        """All domains are alike."""
+        """Equal for all domains."""
         return 0
 
     @property
     def created(self) -> str:
-        """All domains are alike."""
+        """Equal for all domains."""
         return ""
 
     def without_news(self) -> Self:
-        """All of it matters."""
+        """The domain itself: every part of it matters."""
         return self
 
     def kept(self, group: str) -> Keeper:
@@ -80,17 +80,17 @@ class WatchedDomain:
 
 
 DomainTarget = Target[WatchedDomain]
-"""For annotations, as with cachemon.agent.targets: values are made by the class itself."""
+"""For annotations alone, as in cachemon.agent.targets."""
 DomainTargetLayout = TargetLayout[WatchedDomain]
 DomainLayout = Layout[WatchedDomain]
 
 
 def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDomain:
-    """What is wanted of a domain.
+    """Combine a domain with its --live groups.
 
     Args:
-        domain: as libvirt has it.
-        live: groups that the agent keeps for this run. Of two of one name this is the later word, and counts.
+        domain: from libvirt.
+        live: the --live groups of this run. They replace groups of the same name in the metadata.
     """
     live_names = frozenset(group.name for group in live)
     groups = (*(group for group in domain.groups if group.name not in live_names), *live)
@@ -110,11 +110,11 @@ def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDoma
 def targets_of(
     domains: Iterable[RunningDomain], live: Mapping[str, Sequence[MonitoringGroup]]
 ) -> tuple[DomainTarget, ...]:
-    """The engine's targets: domains of which something is wanted, or that libvirt monitors, in order of their UUIDs.
+    """The engine's targets: domains with groups or with monitors of libvirt's, by UUID.
 
     Args:
-        domains: those that run.
-        live: groups that the agent keeps, by UUID.
+        domains: the running ones.
+        live: --live groups by UUID.
     """
     watched = (watch(domain, live.get(domain.uuid, ())) for domain in sorted(domains, key=lambda it: it.uuid))
     return tuple(
@@ -123,10 +123,10 @@ def targets_of(
 
 
 def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
-    """Refuse a group that a domain can't have beside what it has.
+    """Refuse a group that conflicts with those of the domain.
 
     Raises:
-        InvalidInputError: its name is taken, libvirt's own monitor holds threads of it, or there are too many.
+        InvalidInputError: the name is taken, a monitor of libvirt's holds its threads, or there are too many groups.
     """
     if len(domain.groups) >= MOST_GROUPS:
         raise InvalidInputError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cachemon.host.agent.domain_watcher import DomainWatcher, Listing
+from cachemon.host.agent.domain_watcher import DomainListing, DomainWatcher
 from cachemon.model.errors import LibvirtUnreachableError
 from lab.speed import patience
 from lab.wait import until
@@ -36,7 +36,7 @@ class FakeLibvirt:
     lists: int = 0
     opened: int = 0
     closed: int = 0
-    told: Callable[[], None] = lambda: None
+    notify: Callable[[], None] = lambda: None
 
     def connect(self) -> "FakeLibvirt":
         self.opened += 1
@@ -50,8 +50,8 @@ class FakeLibvirt:
             raise self.error
         return list(self.all)
 
-    def on_change(self, told: Callable[[], None]) -> None:
-        self.told = told
+    def on_change(self, notify: Callable[[], None]) -> None:
+        self.notify = notify
 
     def close(self) -> None:
         self.closed += 1
@@ -59,12 +59,12 @@ class FakeLibvirt:
 
 class Watch:
     def __init__(self, libvirt: FakeLibvirt) -> None:
-        self.listings: queue.Queue[Listing] = queue.Queue()
+        self.listings: queue.Queue[DomainListing] = queue.Queue()
         self.now = 100.0
         self.watcher = DomainWatcher(libvirt.connect, self.listings.put, relist_seconds=3600, clock=lambda: self.now)
         self.watcher.start()
 
-    def next(self) -> Listing:
+    def next(self) -> DomainListing:
         return self.listings.get(timeout=patience(SECONDS))
 
 
@@ -81,7 +81,7 @@ def watch(libvirt: FakeLibvirt) -> Iterator[Watch]:
     assert libvirt.closed == libvirt.opened or libvirt.error
 
 
-def names(listing: Listing) -> list[str]:
+def names(listing: DomainListing) -> list[str]:
     return [it.name for it in listing.domains]
 
 
@@ -89,37 +89,37 @@ def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvir
     first = watch.next()
     assert (names(first), first.problem, first.is_known) == (["vm1"], "", True)
     libvirt.all = [domain(), FakeDomain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
-    libvirt.told()
+    libvirt.notify()
     assert names(watch.next()) == ["vm1", "vm2"]
     libvirt.all = []
-    libvirt.told()
+    libvirt.notify()
     assert names(watch.next()) == []
 
 
 def test_an_event_that_changes_nothing_tells_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
     watch.next()
     lists = libvirt.lists
-    libvirt.told()
+    libvirt.notify()
     until("another look", lambda: libvirt.lists > lists)
     libvirt.all = [domain(current=3)]
-    libvirt.told()
+    libvirt.notify()
     assert watch.next().domains[0].vcpu_count == 3
 
 
 def test_while_libvirt_is_away_what_it_said_last_stands(libvirt: FakeLibvirt, watch: Watch) -> None:
     before = watch.next()
     libvirt.error = AWAY
-    libvirt.told()
-    assert watch.next() == Listing(before.domains, str(AWAY), is_known=True)
+    libvirt.notify()
+    assert watch.next() == DomainListing(before.domains, str(AWAY), is_known=True)
     libvirt.all = []
     libvirt.error = None
-    assert watch.next() == Listing((), is_known=True)
+    assert watch.next() == DomainListing((), is_known=True)
 
 
 def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
     libvirt = FakeLibvirt([domain()], error=AWAY)
     watch = Watch(libvirt)
-    assert watch.next() == Listing((), str(AWAY), is_known=False)
+    assert watch.next() == DomainListing((), str(AWAY), is_known=False)
     libvirt.error = None
     assert names(watch.next()) == ["vm1"]
     watch.watcher.stop(patience(SECONDS))
@@ -128,7 +128,7 @@ def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
 def test_an_error_that_nobody_thought_of_ends_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
     watch.next()
     libvirt.error = RuntimeError("odd")
-    libvirt.told()
+    libvirt.notify()
     assert "odd" in watch.next().problem
     libvirt.error = None
     assert watch.next().problem == ""

@@ -53,13 +53,13 @@ class World:
         (self.folder / "state" / f"{name}.pid").write_text(str(pid))
         xml = XML.format(name=name, groups=groups).encode()
         self.libvirt.all = [*(it for it in self.libvirt.all if it.uuid != uuid), FakeDomain(name, xml, uuid)]
-        self.libvirt.told()
+        self.libvirt.notify()
 
     def end(self, name: str = "vm1", pid: int = 60) -> None:
         """It ends."""
         self.proc.bury(str(pid))
         self.libvirt.all = [it for it in self.libvirt.all if it.name != name]
-        self.libvirt.told()
+        self.libvirt.notify()
 
     def told(self) -> list[str]:
         """All that systemd has been told."""

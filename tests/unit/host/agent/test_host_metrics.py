@@ -5,7 +5,7 @@ from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.host.agent.host_metrics import FAMILIES, HostMetrics
-from cachemon.host.agent.report import Snapshot
+from cachemon.host.agent.report import HostSample
 from cachemon.host.agent.watched_domains import watch
 from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
@@ -18,12 +18,12 @@ MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7,
 READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
 
 
-def snapshot() -> Snapshot:
+def snapshot() -> HostSample:
     own = own_monitor("0")
     domain = watch(running(WEB, own=[own], name='v"m'), [IO])
     waits = GroupLayout(IO, GroupState.WAITING, Reason.NO_SUCH_THREAD, "none", (), 0, ())
     theirs = layout_of(domain, well(own.group, MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")))
-    return Snapshot(
+    return HostSample(
         layout_of(domain, well(WEB, mon_group(1)), waits),
         Figures(
             wall_time=1.8e9,
@@ -36,7 +36,7 @@ def snapshot() -> Snapshot:
     )
 
 
-def scrape(what: Snapshot, *, is_connected: bool = True) -> list[Sample]:
+def scrape(what: HostSample, *, is_connected: bool = True) -> list[Sample]:
     pulse = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
     metrics = HostMetrics(lambda: what, lambda: pulse, lambda: {Gap.REGROUPED: 2}, lambda: is_connected)
     return [it for family in text_string_to_metric_families(metrics.prepare()().decode()) for it in family.samples]
@@ -76,7 +76,7 @@ def test_counters_keep_every_digit() -> None:
 
 
 def test_libvirts_absence_is_a_metric() -> None:
-    assert values(scrape(Snapshot(), is_connected=False), "cachemon_host_libvirt_connected") == {(): 0}
+    assert values(scrape(HostSample(), is_connected=False), "cachemon_host_libvirt_connected") == {(): 0}
 
 
 def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:

@@ -1,6 +1,6 @@
 from cachemon.engine.figures import BlockFigure, Figures, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout
-from cachemon.host.agent.report import Snapshot, report_of
+from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.watched_domains import watch
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.group_reports import BlockReport, GroupReport
@@ -35,39 +35,40 @@ def figures_of(group: MonitoringGroup, occupancy: Reading | None = 4096, **traff
     return Figures(wall_time=1_800_000_000.0, groups={GroupKey(UUID, group.name): blocks})
 
 
-def test_a_group_is_told_with_who_keeps_it_how_it_stands_and_its_figures() -> None:
+def test_a_group_has_its_keeper_state_and_figures() -> None:
     domain = watch(running(WEB), [])
     figures = figures_of(WEB, mbm_total_bytes=2**60, mbm_local_bytes=5)
-    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures)
+    snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures)
     report = report_of([domain], snapshot, RUNS, "")
     assert (report.observed_time, report.problem) == ("2027-01-15T08:00:00Z", "")
-    (told,) = report.domains
-    assert (told.name, told.uuid, told.pid) == ("vm1", UUID, 60)
+    (domain_report,) = report.domains
+    assert (domain_report.name, domain_report.uuid, domain_report.pid) == ("vm1", UUID, 60)
     blocks = tuple(BlockReport(block.id, 4096, 5, 2**60, "Valid") for block in BLOCKS)
-    assert told.groups == (GroupReport(WEB, (0,), Keeper.CONFIG, "Monitored", "", "", blocks),)
+    assert domain_report.groups == (GroupReport(WEB, (0,), Keeper.CONFIG, "Monitored", "", "", blocks),)
 
 
 def test_what_is_not_counted_and_what_was_not_read_is_no_number() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB, Missing.UNAVAILABLE))
-    (told,) = report_of([domain], snapshot, RUNS, "").domains
-    assert told.groups[0].blocks[0] == BlockReport(0, None, None, None, "Unavailable")
+    snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB, Missing.UNAVAILABLE))
+    (domain_report,) = report_of([domain], snapshot, RUNS, "").domains
+    assert domain_report.groups[0].blocks[0] == BlockReport(0, None, None, None, "Unavailable")
 
 
 def test_a_group_that_waits_says_why_and_one_of_helper_threads_has_no_vcpus() -> None:
     domain = watch(running(IO), [])
     waits = GroupLayout(IO, GroupState.WAITING, Reason.OUT_OF_RMIDS, "needs 1 RMID", (), 1, ())
-    (told,) = report_of([domain], Snapshot(layout_of(domain, waits)), RUNS, "").domains
-    assert told.groups == (GroupReport(IO, None, Keeper.CONFIG, "Waiting", "OutOfRMIDs", "needs 1 RMID"),)
+    (domain_report,) = report_of([domain], HostSample(layout_of(domain, waits)), RUNS, "").domains
+    assert domain_report.groups == (GroupReport(IO, None, Keeper.CONFIG, "Waiting", "OutOfRMIDs", "needs 1 RMID"),)
 
 
 def test_libvirts_own_monitors_come_last_with_figures_of_their_own() -> None:
     own = own_monitor("0")
     domain = watch(running(own=[own]), [ALL])
     theirs = layout_of(domain, well(own.group, THEIRS))
-    snapshot = Snapshot(layout_of(domain, well(ALL, mon_group(1))), figures_of(ALL), theirs, figures_of(own.group, 7))
-    (told,) = report_of([domain], snapshot, RUNS, "").domains
-    assert [(it.group.name, it.kept, it.blocks[0].occupancy_bytes) for it in told.groups] == [
+    own_figures = figures_of(own.group, 7)
+    snapshot = HostSample(layout_of(domain, well(ALL, mon_group(1))), figures_of(ALL), theirs, own_figures)
+    (domain_report,) = report_of([domain], snapshot, RUNS, "").domains
+    assert [(it.group.name, it.kept, it.blocks[0].occupancy_bytes) for it in domain_report.groups] == [
         ("all", "live", 4096),
         ("vcpus_0", "libvirt", 7),
     ]
@@ -75,33 +76,33 @@ def test_libvirts_own_monitors_come_last_with_figures_of_their_own() -> None:
 
 def test_a_group_that_is_newer_than_the_snapshot_waits_and_one_that_is_older_is_gone() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
+    snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
     newer = watch(running(), [ALL])
-    (told,) = report_of([newer], snapshot, RUNS, "").domains
-    (group,) = told.groups
+    (domain_report,) = report_of([newer], snapshot, RUNS, "").domains
+    (group,) = domain_report.groups
     assert (group.group, group.kept, group.state, group.blocks) == (ALL, "live", "Waiting", ())
-    assert "has not looked at it yet" in group.message
+    assert "has not handled it yet" in group.message
 
 
 def test_a_group_of_the_same_name_that_wants_something_else_is_not_taken_for_the_one_before() -> None:
     domain = watch(running(WEB), [])
-    snapshot = Snapshot(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
+    snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures_of(WEB))
     other = MonitoringGroup("web", VcpuSet.of({1}), all_vcpus=False, threads=frozenset())
-    (told,) = report_of([watch(running(other), [])], snapshot, RUNS, "").domains
-    assert (told.groups[0].group, told.groups[0].blocks) == (other, ())
+    (domain_report,) = report_of([watch(running(other), [])], snapshot, RUNS, "").domains
+    assert (domain_report.groups[0].group, domain_report.groups[0].blocks) == (other, ())
 
 
-def test_problems_are_told_of_the_domain_of_libvirt_and_of_the_machine() -> None:
+def test_problems_of_a_domain_of_libvirt_and_of_the_machine_are_reported() -> None:
     domain = watch(running(problem="mend it"), [])
     layout = layout_of(domain, qemus=[qemu()])
-    assert report_of([domain], Snapshot(layout), RUNS, "libvirt is away").problem == "libvirt is away"
-    assert report_of([domain], Snapshot(layout), RUNS, "").domains[0].problem == "mend it"
+    assert report_of([domain], HostSample(layout), RUNS, "libvirt is away").problem == "libvirt is away"
+    assert report_of([domain], HostSample(layout), RUNS, "").domains[0].problem == "mend it"
     none = unavailable_layout(
         [it.target for it in layout.targets], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it")
     )
-    assert report_of([domain], Snapshot(none), RUNS, "").problem == "mount it"
+    assert report_of([domain], HostSample(none), RUNS, "").problem == "mount it"
 
 
 def test_before_the_first_sample_there_is_no_time() -> None:
-    report = report_of([watch(running(), [])], Snapshot(), {}, "")
+    report = report_of([watch(running(), [])], HostSample(), {}, "")
     assert (report.observed_time, report.domains[0].pid, report.domains[0].groups) == ("", None, ())
