@@ -17,7 +17,16 @@ from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
 
-__all__ = ["PARSE_ERRORS", "Change", "Collection", "Entry", "Index", "ParsedObject", "UnreadableObject"]
+__all__ = [
+    "PARSE_ERRORS",
+    "Change",
+    "Collection",
+    "Entry",
+    "Index",
+    "ParsedObject",
+    "UnreadableObject",
+    "version_number",
+]
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +109,8 @@ class Collection(Generic[T]):
         name = _name_of(obj)
         if name is None:
             return None
-        with suppress(*PARSE_ERRORS):  # then `read` says so
-            if _version_of(obj) <= self._newest(name):
+        with suppress(*PARSE_ERRORS):  # `read` reports it
+            if version_number(obj["metadata"]["resourceVersion"]) <= self._newest(name):
                 return None
         return self._take(self.read(obj))
 
@@ -114,7 +123,7 @@ class Collection(Generic[T]):
         if name is None:
             return None
         try:
-            version, known = _version_of(obj), self._items.get(name)
+            version, known = version_number(obj["metadata"]["resourceVersion"]), self._items.get(name)
             return known if known and known.version == version else ParsedObject(name, version, self._parse(obj))
         except PARSE_ERRORS as err:
             return UnreadableObject(name, f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE])
@@ -153,7 +162,7 @@ class Collection(Generic[T]):
             return None
         known = self._items.get(name)
         try:
-            version = _version_of(obj)
+            version = version_number(obj["metadata"]["resourceVersion"])
         except PARSE_ERRORS:
             version = known.version if known else 0
         if known and version < known.version:
@@ -230,5 +239,6 @@ def _name_of(obj: Mapping[str, Any]) -> ObjectName | None:
     return name if isinstance(name.name, str) and isinstance(name.namespace, str) else None
 
 
-def _version_of(obj: Mapping[str, Any]) -> int:
-    return int(obj["metadata"]["resourceVersion"])
+def version_number(resource_version: str) -> int:
+    """A resourceVersion, to be compared within one resource; raises TypeError or ValueError if not a number."""
+    return int(resource_version)

@@ -49,7 +49,7 @@ class StoredGroup:
         digest: of its spec.groups, if it is stamped.
         owner_uids: the uids of its owners, if it is stamped.
         report: its agent's last write.
-        is_ending: if it is stamped, whether it was deleted and waits for somebody's finalizer.
+        is_ending: if it is stamped, whether it was deleted and waits for a finalizer.
     """
 
     group: CacheMonitorGroup

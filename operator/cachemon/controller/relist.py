@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, TypeVar
 
+from cachemon.controller.collection import version_number
 from cachemon.controller.store import Store
 from cachemon.daemon.waiting import wait_for
 from cachemon.kube.client import Listing, Selector
@@ -151,6 +152,6 @@ class Relister:
 def _version_of(listing: Listing[Any]) -> int:
     """The resourceVersion of the list: it decides which objects are newer."""
     try:
-        return int(listing.resource_version)
+        return version_number(listing.resource_version)
     except (TypeError, ValueError) as err:
         raise KubeUnreachableError("the API server gave a list without a resourceVersion that is a number") from err

@@ -2,7 +2,7 @@
 
 A group is a policy's when it has the policy's label and the name that this policy gives to this VMI's group. Any
 other group is a person's, and is never touched: a copy of a stamped group under another name, a group whose label
-somebody removed, or a group that has the name by chance.
+a person removed, or a group that has the name by chance.
 """
 
 from collections import Counter

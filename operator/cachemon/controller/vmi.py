@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from cachemon.model.api import ObjectName
+from cachemon.model.api import ObjectName, text_of
 
 __all__ = ["LauncherPod", "Migration", "Vmi", "parse_labels", "parse_pod", "parse_vmi"]
 
@@ -115,9 +115,9 @@ def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
     domain = _mapping(_mapping(obj.get("spec")).get("domain"))
     return Vmi(
         name=_name(obj),
-        uid=_text(metadata.get("uid")),
-        phase=_text(status.get("phase")),
-        node_name=_text(status.get("nodeName")),
+        uid=text_of(metadata.get("uid")),
+        phase=text_of(status.get("phase")),
+        node_name=text_of(status.get("nodeName")),
         vcpu_count=min(MAX_VCPUS, _vcpu_count(domain, status)),
         migration=_migration(_mapping(status.get("migrationState"))),
         labels=parse_labels(obj),
@@ -128,7 +128,7 @@ def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
 def parse_labels(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """An object's labels. Thousands of objects have much the same ones, so each text is kept once."""
     labels = _mapping(_mapping(obj.get("metadata")).get("labels"))
-    return {sys.intern(_text(key)): sys.intern(_text(value)) for key, value in labels.items()}
+    return {sys.intern(text_of(key)): sys.intern(text_of(value)) for key, value in labels.items()}
 
 
 def parse_pod(obj: Mapping[str, Any]) -> LauncherPod:
@@ -137,12 +137,12 @@ def parse_pod(obj: Mapping[str, Any]) -> LauncherPod:
     owner = _controlling_vmi(metadata.get("ownerReferences"))
     return LauncherPod(
         name=_name(obj),
-        uid=_text(metadata.get("uid")),
-        node_name=_text(_mapping(obj.get("spec")).get("nodeName")),
-        phase=_text(_mapping(obj.get("status")).get("phase")),
-        created=_text(metadata.get("creationTimestamp")),
-        vmi_name=_text(owner.get("name")),
-        vmi_uid=_text(owner.get("uid")),
+        uid=text_of(metadata.get("uid")),
+        node_name=text_of(_mapping(obj.get("spec")).get("nodeName")),
+        phase=text_of(_mapping(obj.get("status")).get("phase")),
+        created=text_of(metadata.get("creationTimestamp")),
+        vmi_name=text_of(owner.get("name")),
+        vmi_uid=text_of(owner.get("uid")),
     )
 
 
@@ -150,9 +150,9 @@ def _migration(state: Mapping[str, Any]) -> Migration | None:
     if not state:
         return None
     return Migration(
-        source_pod=_text(state.get("sourcePod")),
-        target_pod=_text(state.get("targetPod")),
-        target_runs_guest=bool(_text(state.get("targetNodeDomainReadyTimestamp"))),
+        source_pod=text_of(state.get("sourcePod")),
+        target_pod=text_of(state.get("targetPod")),
+        target_runs_guest=bool(text_of(state.get("targetNodeDomainReadyTimestamp"))),
         over=state.get("completed") is True or state.get("failed") is True,
     )
 
@@ -163,7 +163,7 @@ def _controlling_vmi(references: object) -> Mapping[str, Any]:
         if (
             owner.get("controller") is True
             and owner.get("kind") == "VirtualMachineInstance"
-            and _text(owner.get("apiVersion")).startswith("kubevirt.io/")
+            and text_of(owner.get("apiVersion")).startswith("kubevirt.io/")
         ):
             return owner
     return {}
@@ -194,15 +194,11 @@ def _whole_cpus(quantity: object) -> int:
 
 def _name(obj: Mapping[str, Any]) -> ObjectName:
     metadata = _mapping(obj.get("metadata"))
-    return ObjectName(_text(metadata.get("namespace")), _text(metadata.get("name")))
+    return ObjectName(text_of(metadata.get("namespace")), text_of(metadata.get("name")))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _count(value: object) -> int:

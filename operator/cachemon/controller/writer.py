@@ -11,14 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from cachemon.controller.api_availability import ApiAvailability, OutagePauses
 from cachemon.controller.collection import PARSE_ERRORS
 from cachemon.controller.decision import Apply, Decision, Delete, holds
 from cachemon.controller.object_backoff import ObjectBackoff
 from cachemon.controller.store import Store
-from cachemon.controller.write_client import WriteClient
 from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
@@ -40,7 +39,7 @@ from cachemon.model.errors import (
 )
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["Writer", "WriterLimits"]
+__all__ = ["WriteClient", "Writer", "WriterLimits"]
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +48,21 @@ _GONE_SECONDS = 5.0
 """The watch reports the deletion before that, and nothing is left to write."""
 
 _CONCERNS_ONE = (KubeInternalError, KubeTimeoutError)
+
+
+class WriteClient(Protocol):
+    """The part of `cachemon.kube.client.KubeClient` that writes."""
+
+    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """Server-side apply of an object; answers the object."""
+
+    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
+        """Delete an object, provided that it has this uid."""
+
+    async def apply_status(
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
+    ) -> dict[str, Any]:
+        """Server-side apply of a status; answers the object."""
 
 
 @dataclass(frozen=True, slots=True)

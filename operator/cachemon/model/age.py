@@ -1,8 +1,8 @@
 """How old figures are, for people. Pure.
 
-No program of ours need run: the API server says when it took a status (`cachemon.model.clocks.written_at`). Where it
-does not, the wall clock of the machine that reads is held against the one of the node that wrote. Then a clock that
-is wrong shows as an age that is wrong, or below zero.
+No program of ours has to run: the API server records when it took a status (`cachemon.model.clocks.written_at`).
+Where it does not, the reader's wall clock is compared with that of the node that wrote. Then a wrong clock shows as
+a wrong age, or as one below zero.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _AHEAD_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, order=True)
 class Age:
-    """Of figures.
+    """Age of figures.
 
     Attributes:
-        seconds: since they were read; below zero when their time is yet to come.
+        seconds: since they were read; below zero when their time is in the future.
         period_seconds: how often they are to be renewed.
     """
 
@@ -39,12 +39,12 @@ class Age:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether their time is yet to come: a clock is wrong, there or here."""
+        """Whether their time is in the future: the clock of the node or of the reader is wrong."""
         return self.seconds < -_AHEAD_SECONDS
 
     @property
-    def words(self) -> str:
-        """Without blanks, for a table: `12s`, `13m(old)`, `5m(ahead)`."""
+    def label(self) -> str:
+        """For a table, without blanks: `12s`, `13m(old)`, `5m(ahead)`."""
         mark = "(old)" if self.is_stale else "(ahead)" if self.is_ahead else ""
         return format_age(abs(self.seconds) if self.is_ahead else max(0.0, self.seconds)) + mark
 

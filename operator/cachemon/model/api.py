@@ -73,7 +73,7 @@ class ObjectName(NamedTuple):
 
 
 def name_of(obj: Mapping[str, Any]) -> ObjectName:
-    """Where an object is."""
+    """Namespace and name of an object."""
     metadata = obj["metadata"]
     return ObjectName(metadata.get("namespace", ""), metadata["name"])
 
@@ -85,7 +85,7 @@ class Placement:
     Attributes:
         node_name: where the pod runs.
         pod_uid: the pod.
-        role: `Active` for the pod that runs the guest, `MigrationTarget` for the one that will.
+        role: `Active` for the pod that runs the guest, `MigrationTarget` for the one that takes over.
     """
 
     node_name: str
@@ -95,7 +95,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class CacheMonitorGroup:
-    """What agent and operator read of a CacheMonitorGroup.
+    """A CacheMonitorGroup, as far as agent and operator read it.
 
     Attributes:
         name: namespace and name.
@@ -106,8 +106,8 @@ class CacheMonitorGroup:
         policy: the policy that stamped it; empty for a person's.
         vmi_name: spec.vmiName.
         groups: spec.groups; empty when they are not valid (see `problem`).
-        problem: why spec.groups is not valid, or None. The API server refuses such objects; this is for
-            those that an older schema let in.
+        problem: why spec.groups is not valid, or None. The API server refuses such objects, but an older schema
+            may have let one in.
         priority: spec.priority.
         status_period_seconds: spec.statusPeriodSeconds.
         node_name: status.nodeName, empty while unbound.
@@ -115,7 +115,7 @@ class CacheMonitorGroup:
         vcpu_count: status.vcpuCount, 0 when unknown.
         placements: status.placements.
         observed_time: status.observedTime, RFC 3339, or empty.
-        reported_period_seconds: status.statusPeriodSeconds, the agent's word; 0 before the first report.
+        reported_period_seconds: status.statusPeriodSeconds, written by the agent; 0 before the first report.
         conditions: status.conditions by type.
         raw_conditions: the same as the API has them.
     """
@@ -147,7 +147,7 @@ class CacheMonitorGroup:
 
     @property
     def vmi(self) -> ObjectName:
-        """The VMI that is watched: always one of the same namespace."""
+        """The VMI that is monitored, always of the same namespace."""
         return ObjectName(self.name.namespace, self.vmi_name)
 
     @property
@@ -159,12 +159,12 @@ class CacheMonitorGroup:
     def period_in_force(self) -> int:
         """How often the figures are renewed: less often than the spec asks where the node's writes are short.
 
-        What an agent says is bounded by the schema, and makes only its own node's figures count as old later.
+        The agent's value is bounded by the schema, and concerns only the figures of its own node.
         """
         return max(self.status_period_seconds, min(self.reported_period_seconds, LONGEST_PERIOD_SECONDS))
 
     def without_news(self) -> Self:
-        """The same without what is only told of it: two that are equal then want the same."""
+        """The same without figures, conditions and version: two that are equal then want the same."""
         return replace(
             self, resource_version="", observed_time="", reported_period_seconds=0, conditions={}, raw_conditions=()
         )
@@ -173,7 +173,7 @@ class CacheMonitorGroup:
 def parse_cache_monitor_group(obj: Mapping[str, Any], *, reads_groups: bool = True) -> CacheMonitorGroup:
     """A CacheMonitorGroup as the API server hands it out.
 
-    Odd entries of the status count for nothing, and an odd period for the default: whoever wrote them may be broken.
+    Entries of the status that are not valid are ignored, and so is such a period: the writer may be broken.
 
     Args:
         obj: the object.
@@ -211,14 +211,14 @@ def parse_cache_monitor_group(obj: Mapping[str, Any], *, reads_groups: bool = Tr
 
 
 def whole_period(value: object) -> int:
-    """A `statusPeriodSeconds`; the default when there is none, or none that the schema takes."""
+    """A `statusPeriodSeconds`; the default when it is absent or not valid."""
     if isinstance(value, int) and 1 <= value <= LONGEST_STATUS_PERIOD_SECONDS:
         return value
     return DEFAULT_STATUS_PERIOD_SECONDS
 
 
 def _reported_period(value: object) -> int:
-    """The period that an agent says is in force; 0 when it says none, or what is no number."""
+    """The period in force, by the agent; 0 when it is absent or not a number."""
     return value if isinstance(value, int) else 0
 
 

@@ -1,8 +1,8 @@
-"""How far the clock of a node is off, by the times that its agent writes. Pure.
+"""The error of a node's clock, by the times that its agent writes. Pure.
 
-The API server notes in `metadata.managedFields` when a field manager last changed what it owns
-(k8s.io/apimachinery pkg/util/managedfields/internal/managedfieldsupdater.go), by the server's own clock. The
-difference between that and the time in the status needs no other clock.
+The API server notes in `metadata.managedFields` when a field manager last changed its fields, by the server's own
+clock (k8s.io/apimachinery pkg/util/managedfields/internal/managedfieldsupdater.go). The difference to the time in the
+status needs no other clock.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def is_agents_entry(entry: object) -> bool:
 
 
 def written_at(obj: Mapping[str, Any]) -> float | None:
-    """When an agent last changed the status, by the API server's clock; None when the object does not say."""
+    """When an agent last changed the status, by the API server's clock; None when it is not recorded."""
     metadata = obj.get("metadata")
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     if not isinstance(entries, list):
@@ -41,14 +41,14 @@ def written_at(obj: Mapping[str, Any]) -> float | None:
 
 
 def clock_problem(node_name: str, ahead_seconds: float | None) -> str | None:
-    """What to say about a node's clock; None while it is right.
+    """What is wrong with a node's clock, for a message; None while it is right.
 
     Args:
         node_name: the node.
-        ahead_seconds: by how much its times lie ahead of the API server's clock; None when they are no times.
+        ahead_seconds: by how much its times are ahead of the API server's clock; None when they are not times.
     """
     if ahead_seconds is None:
-        return f"the observedTime that node `{node_name}` writes is no time"
+        return f"the observedTime that node `{node_name}` writes is not a time"
     if abs(ahead_seconds) <= CLOCK_TOLERANCE_SECONDS:
         return None
     direction = "ahead of" if ahead_seconds > 0 else "behind"

@@ -9,7 +9,7 @@ Status = Literal["True", "False", "Unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is so, why, and what a person can do about it. `type` is named as in the API."""
+    """A state, its reason, and a message that says what a person can do about it. Fields are named as in the API."""
 
     type: str
     status: Status
@@ -27,7 +27,7 @@ _TRANSITION_FIELDS = ("type", "status", "lastTransitionTime")
 
 
 def whole_conditions(items: object) -> tuple[Mapping[str, Any], ...]:
-    """`status.conditions` without what is no condition: others write them too, and older schemas let more in."""
+    """The valid entries of `status.conditions`: others write them, too, and older schemas let more in."""
     return tuple(
         item
         for item in (items if isinstance(items, list | tuple) else ())
@@ -41,7 +41,7 @@ def parse_conditions(items: object) -> dict[str, Condition]:
 
 
 def known_transitions(items: object) -> tuple[Mapping[str, str], ...]:
-    """Of `status.conditions` the fields that say when each last changed; all that a transition time is kept by."""
+    """The fields of `status.conditions` that say when each last changed."""
     return tuple(
         {name: item[name] for name in _TRANSITION_FIELDS}
         for item in (items if isinstance(items, list | tuple) else ())
@@ -54,8 +54,8 @@ def render_condition(condition: Condition, *, before: object, generation: int | 
 
     Args:
         condition: what holds now.
-        before: `status.conditions` as the object has them: the transition time is kept while the status is.
-        generation: metadata.generation that was looked at; None for an object without a spec.
+        before: `status.conditions` as the object has them; the transition time stays while the status does.
+        generation: metadata.generation that the condition is about; None for an object without a spec.
         now: RFC 3339 time, for a status that changes.
     """
     transition = next(

@@ -1,11 +1,11 @@
 """Every error that cachemon raises on purpose.
 
     CachemonError
-    ├── InvalidInputError          what a person wrote is not valid: a list, a flag, an object
+    ├── InvalidInputError          a person's input is not valid: a list, a flag, an object
     ├── MonitoringUnavailableError nothing on this node can be monitored now
     │   ├── ProcUnreadableError        /proc does not show the node's processes
     │   └── ResctrlUnavailableError    resctrl is not mounted, or the CPU offers no monitoring; a ResctrlError too
-    ├── ResctrlError               the kernel refused something that should have worked
+    ├── ResctrlError               the kernel refused an operation
     │   ├── OutOfRmidsError            no RMID now (ENOSPC, EBUSY); one may come free
     │   └── ResctrlBusyError           another program holds the lock of the tree
     ├── LibvirtError               libvirt refused, or did not answer
@@ -13,14 +13,14 @@
     │   ├── LibvirtRefusedError        rights, or an operation that libvirt does not allow now
     │   └── DomainNotFoundError        no domain of that name or UUID
     ├── AgentError                 the agent of a libvirt host refused, or did not answer
-    │   ├── AgentUnreachableError      nobody answers at its socket
-    │   └── AgentRefusedError          it does not do what it was asked; the message is its own
+    │   ├── AgentUnreachableError      no answer at its socket
+    │   └── AgentRefusedError          it refused the request; the message is its own
     └── KubeError                  the API server refused, or did not answer
-        ├── KubeUnreachableError       no connection, time-out, 503, 504, 401: try again later
+        ├── KubeUnreachableError       no connection, time-out, 503, 504, 401: retry later
         │   ├── KubeTimeoutError           no answer in time, 504: a request that hangs, or a server that does
         │   └── KubeUnauthorizedError      401: our token is not valid now
         ├── KubeInternalError          any other 5xx: the server failed at this request; others may work
-        ├── KubeThrottledError         429: try again after the time it names
+        ├── KubeThrottledError         429: retry after the time that it names
         ├── KubeConflictError          409: the object has changed meanwhile
         ├── KubeForbiddenError         403: rights or admission policy
         ├── KubeNotFoundError          404
@@ -35,11 +35,11 @@ from cachemon.model.reasons import Reason
 
 
 class CachemonError(Exception):
-    """Root of the tree. The message tells a person what to do next."""
+    """Root of the tree. The message says what to do next."""
 
 
 class InvalidInputError(CachemonError, ValueError):
-    """What a person wrote is not valid."""
+    """A person's input is not valid."""
 
 
 class MonitoringUnavailableError(CachemonError):
@@ -59,7 +59,7 @@ class ProcUnreadableError(MonitoringUnavailableError):
 
 
 class ResctrlError(CachemonError):
-    """The kernel refused something that should have worked."""
+    """The kernel refused an operation."""
 
 
 class ResctrlUnavailableError(MonitoringUnavailableError, ResctrlError):
@@ -88,11 +88,11 @@ class LibvirtError(CachemonError):
 
 
 class LibvirtUnreachableError(LibvirtError):
-    """There is no daemon, or the connection to it has ended: open another one later."""
+    """No daemon answers, or the connection to it has ended: open another one later."""
 
 
 class LibvirtRefusedError(LibvirtError):
-    """No right, or nothing that libvirt does with this domain now; the message has libvirt's words."""
+    """No right, or an operation that libvirt does not allow now; the message quotes libvirt."""
 
 
 class DomainNotFoundError(LibvirtError):
@@ -104,11 +104,11 @@ class AgentError(CachemonError):
 
 
 class AgentUnreachableError(AgentError):
-    """Nobody answers at the agent's socket, or it is not known where that is."""
+    """No answer at the agent's socket, or the socket is not known."""
 
 
 class AgentRefusedError(AgentError):
-    """The agent does not do what it was asked; the message is its own."""
+    """The agent refused the request; the message is its own."""
 
 
 class KubeError(CachemonError):
@@ -122,16 +122,16 @@ class KubeUnreachableError(KubeError):
 class KubeTimeoutError(KubeUnreachableError):
     """The server took the request and did not answer in time, or answered 504.
 
-    A webhook that hangs makes it so for the objects that it selects alone.
+    A webhook that hangs causes this for the objects that it selects alone.
     """
 
 
 class KubeUnauthorizedError(KubeUnreachableError):
-    """401: the token has ended and will be renewed, or our service account is gone."""
+    """401: the token has expired and will be renewed, or our service account was deleted."""
 
 
 class KubeInternalError(KubeError):
-    """A 5xx other than 503 and 504: a webhook that fails, an object that etcd does not take.
+    """A 5xx other than 503 and 504: a webhook that fails, or an object that etcd refuses.
 
     It concerns the object of the request alone, until several in a row fail (`cachemon.kube.outage`).
     """
@@ -154,7 +154,7 @@ class KubeConflictError(KubeError):
 
 
 class KubeForbiddenError(KubeError):
-    """403: no right, or an admission policy said no."""
+    """403: no right, or an admission policy refused the request."""
 
 
 class KubeNotFoundError(KubeError):
@@ -162,7 +162,7 @@ class KubeNotFoundError(KubeError):
 
 
 class KubeGoneError(KubeError):
-    """410: the resourceVersion is too old to go on from; list again."""
+    """410: the resourceVersion is too old; list again."""
 
 
 class KubeRejectedError(KubeError):
@@ -170,4 +170,4 @@ class KubeRejectedError(KubeError):
 
 
 class KubeTooLargeError(KubeRejectedError):
-    """The request or the object is larger than the API server or etcd takes, whatever status code says so."""
+    """The request or the object is too large for the API server or etcd, with any status code."""

@@ -45,11 +45,11 @@ class LabelSelector:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What every group of a policy says.
+    """The spec that every group of a policy gets.
 
     Attributes:
-        items: `spec.groups` to be written. Never absent: what we have not written we could not take away again.
-        digest: of the same, to compare with; that of no groups where they are not valid: the API server refuses them.
+        items: `spec.groups` to be written. Never absent: a field that we have not written we could not remove later.
+        digest: of `items`, to compare with; of no groups where they are not valid, as the API server refuses them.
         priority: spec.priority.
         status_period_seconds: spec.statusPeriodSeconds.
     """
@@ -71,7 +71,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class CacheMonitorPolicy:
-    """What the operator reads of a CacheMonitorPolicy.
+    """A CacheMonitorPolicy, as far as the operator reads it.
 
     Attributes:
         name: metadata.name.
@@ -105,7 +105,7 @@ def parse_cache_monitor_policy(obj: Mapping[str, Any]) -> CacheMonitorPolicy:
 
 
 def parse_selector(selector: Mapping[str, Any] | None) -> LabelSelector:
-    """A metav1.LabelSelector; absent selects everything, as an empty one does."""
+    """A metav1.LabelSelector; an absent one selects everything, as an empty one does."""
     selector = selector or {}
     labels = selector.get("matchLabels", {}).items()
     same = [Requirement(key, "In", frozenset({value})) for key, value in labels]

@@ -1,4 +1,4 @@
-"""Every reason that cachemon gives in a condition or for the state of a group. docs/conditions.md explains each."""
+"""Every reason of a condition or of the state of a group. docs/conditions.md explains each."""
 
 from enum import StrEnum
 
@@ -6,31 +6,31 @@ __all__ = ["Reason"]
 
 
 class Reason(StrEnum):
-    """One word for programs; the message beside it is for people."""
+    """For programs; the message beside it is for people."""
 
-    # Where the VMI is: the operator's words, in `Bound` and `Ready` of a group.
+    # Where the VMI runs: by the operator, in `Bound` and `Ready` of a group.
     PLACED = "Placed"
     VMI_NOT_FOUND = "VMINotFound"
     VMI_NOT_RUNNING = "VMINotRunning"
     NO_AGENT = "NoAgent"
     NODE_UNSUPPORTED = "NodeUnsupported"
 
-    # Whether its figures can be believed: the operator's words, in `Ready` of a group.
+    # Whether its figures are valid now: by the operator, in `Ready` of a group.
     FIGURES_FRESH = "FiguresFresh"
     WAITING_FOR_AGENT = "WaitingForAgent"
     AGENT_NOT_REPORTING = "AgentNotReporting"
 
-    # Nobody judges any longer: in `Ready` of every object, by `cachemon-operator retire`.
+    # No program renews the status: by `cachemon-operator retire`, in `Ready` of every object.
     UNINSTALLED = "Uninstalled"
 
-    # Whether a policy's groups are as it wants them: the operator's words, in `Ready` of a CacheMonitorPolicy.
+    # Whether a policy has its groups: by the operator, in `Ready` of a CacheMonitorPolicy.
     GROUPS_STAMPED = "GroupsStamped"
     NO_VMI_MATCHES = "NoVMIMatches"
     STAMPING = "Stamping"
     NAME_TAKEN = "NameTaken"
     GROUPS_REFUSED = "GroupsRefused"
 
-    # How the groups stand: the agent's words, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
+    # The state of groups: by the agent, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
     MONITORED = "Monitored"
     INVALID_SPEC = "InvalidSpec"
     QEMU_NOT_FOUND = "QEMUNotFound"
@@ -48,11 +48,11 @@ class Reason(StrEnum):
     RESCTRL_REFUSED = "ResctrlRefused"
     NO_BANDWIDTH_COUNTER = "NoBandwidthCounter"
 
-    # How libvirt's own monitors stand: the words of a plain host's agent.
+    # The state of libvirt's own monitors: by a plain host's agent.
     LIBVIRT_GROUP_MISSING = "LibvirtGroupMissing"
     LIBVIRT_GROUP_DIFFERS = "LibvirtGroupDiffers"
 
-    # What the node offers: the agent's words, in `Ready` of a CacheMonitorNode, and for each group on it.
+    # What the node offers: by the agent, in `Ready` of a CacheMonitorNode, and for each group on it.
     MONITORING_AVAILABLE = "MonitoringAvailable"
     PROC_UNREADABLE = "ProcUnreadable"
     PROC_HIDDEN = "ProcHidden"

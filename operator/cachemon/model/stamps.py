@@ -1,4 +1,4 @@
-"""How a group that a policy stamped is told from a person's: by its label, and by the name that this policy gives."""
+"""Groups that a policy stamped: they have the policy's label, and the name that this policy gives."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ POLICY_LABEL = "cachemon.dev/policy"
 """On every stamped group: the name of its policy."""
 
 _LONGEST_VMI_PART = 189
-"""A name has 253 characters, a policy's (a label value) 63, and there is a dot between."""
+"""A name has at most 253 characters, a policy's (a label value) 63, and a dot is between."""
 
 _HASH_CHARACTERS = 40
 
@@ -18,7 +18,7 @@ _HASH_CHARACTERS = 40
 def policy_of(obj: Mapping[str, Any]) -> str:
     """The policy that stamped a CacheMonitorGroup, as the API server has it; empty for a person's.
 
-    Any other object that carries the label is a person's: a copy under a name of its own, say.
+    Any other object with the label is a person's, a copy under another name for example.
     """
     policy: str = obj["metadata"].get("labels", {}).get(POLICY_LABEL, "")
     is_stamped = policy and obj["metadata"]["name"] == stamped_name(obj["spec"]["vmiName"], policy)
@@ -28,7 +28,7 @@ def policy_of(obj: Mapping[str, Any]) -> str:
 def stamped_name(vmi_name: str, policy_name: str) -> str:
     """The name of the group that a policy stamps for a VMI, `<VMI>.<policy>`.
 
-    A policy's name has no dot, so no two pairs have one name. The part of a VMI whose name is too long ends in
+    A policy's name has no dot, so no two pairs have the same name. If the VMI's name is too long, its part ends in
     a hash, and has a length that no other part has.
     """
     if len(vmi_name) < _LONGEST_VMI_PART:

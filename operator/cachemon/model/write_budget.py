@@ -1,8 +1,8 @@
-"""How often each status may be written when a node's budget of writes is short. Pure.
+"""How often each status is written when a node's budget of writes is short. Pure.
 
-Max-min fairness, also called water filling: who asks for no more than an equal share gets all of it, and what they
-leave is shared equally by the others. So the greediest namespace is slowed down first and most, and no namespace can
-slow down another one that stays within its share, however many groups it has.
+Max-min fairness, also called water filling. A namespace that asks for no more than an equal share gets all that it
+asks for. The others share the rest equally. So the namespace with the highest demand is slowed down first and most.
+None can slow down another one that stays within its share, however many groups it has.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import TypeVar
 __all__ = ["LONGEST_PERIOD_SECONDS", "stretched_period", "stretches"]
 
 LONGEST_PERIOD_SECONDS = 86_400
-"""Maximum of `status.statusPeriodSeconds` in the schema: an agent can't ask to be believed for longer."""
+"""Maximum of `status.statusPeriodSeconds` in the schema. It bounds how long figures count as fresh."""
 
 _EXACT_BELOW_SECONDS = 10
 _ROUNDING = 1e-9
@@ -21,11 +21,11 @@ K = TypeVar("K")
 
 
 def stretches(demands: Mapping[K, float], budget: float) -> dict[K, float]:
-    """By how much the periods of each namespace are multiplied.
+    """The factor for the periods of each namespace.
 
     Args:
-        demands: what each namespace would use of the budget if nothing were stretched; 0 or more.
-        budget: what there is, in the same unit; above 0.
+        demands: each namespace's use of the budget if no period were stretched; 0 or more.
+        budget: in the same unit; above 0.
 
     Returns:
         Factors of 1 or more. `demand / factor`, summed over all namespaces, is at most the budget.
@@ -43,7 +43,7 @@ def stretches(demands: Mapping[K, float], budget: float) -> dict[K, float]:
 def stretched_period(period_seconds: int, factor: float) -> int:
     """The period in force, in whole seconds.
 
-    Rounded up, and to two digits: the operator need not write a new message whenever one group more comes.
+    Rounded up to two digits, so that one group more does not cause a new message.
     """
     if factor <= 1:
         return period_seconds

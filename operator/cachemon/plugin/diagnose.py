@@ -267,7 +267,7 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         )
     elif not lacking:
         ages = [age for obj in evidence.groups if (age := group_age(obj, now)) is not None]
-        oldest = f", figures at most {max(ages).words} old" if ages else ""
+        oldest = f", figures at most {max(ages).label} old" if ages else ""
         yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
     for obj in lacking[:_PROBLEMS_SHOWN]:
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]

@@ -149,7 +149,7 @@ class _VmiBackend:
         """Number of its threads, name of its object, age of the object's figures."""
         home = self._home(kept)
         age = group_age(home.obj, self._session.clock())
-        return str(home.status_of(kept.group.name).get("threads", "")), home.name, age.words if age else ""
+        return str(home.status_of(kept.group.name).get("threads", "")), home.name, age.label if age else ""
 
     def render(self, shown: Sequence[KeptGroup], output: str) -> str:
         """The objects that the groups are in."""

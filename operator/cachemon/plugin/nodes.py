@@ -63,7 +63,7 @@ def _cells(row: NodeRow) -> tuple[str, ...]:
         NO_VALUE if row.share is None else bar(row.share),
         "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE,
         row.heaviest[0] if row.heaviest else NO_VALUE,
-        NO_VALUE if row.age is None else row.age.words,
+        NO_VALUE if row.age is None else row.age.label,
     )
 
 

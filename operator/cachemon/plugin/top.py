@@ -132,7 +132,7 @@ def _bytes(value: int | None) -> str:
 
 
 def _age(age: Age | None) -> str:
-    return NO_VALUE if age is None else age.words
+    return NO_VALUE if age is None else age.label
 
 
 def _rate(value: int | None) -> str:

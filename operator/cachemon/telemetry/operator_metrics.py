@@ -19,7 +19,7 @@ class Metrics:
 
     Attributes:
         registry: all of it.
-        decisions: how often a group or a policy was looked at.
+        decisions: decisions about groups and policies.
         relists: complete lists, by result.
     """
 

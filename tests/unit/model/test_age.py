@@ -17,7 +17,7 @@ def test_ages_are_short(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "period", "words"),
+    ("seconds", "period", "label"),
     [
         (12, 60, "12s"),
         (182, 60, "3m"),
@@ -27,8 +27,8 @@ def test_ages_are_short(seconds: float, text: str) -> None:
         (-300, 60, "5m(ahead)"),
     ],
 )
-def test_what_is_old_or_of_a_time_to_come_is_marked(seconds: float, period: float, words: str) -> None:
-    assert Age(seconds, period).words == words
+def test_what_is_old_or_of_a_time_to_come_is_marked(seconds: float, period: float, label: str) -> None:
+    assert Age(seconds, period).label == label
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-22T08:00:00", "9999-99-99T00:00:00Z"])
@@ -50,5 +50,5 @@ def test_every_age_is_fresh_or_stale_or_ahead_and_its_words_have_no_blank(second
     assert age.seconds == seconds
     assert age.is_stale == (seconds > 3 * period + 2)
     assert not (age.is_stale and age.is_ahead)
-    assert " " not in age.words
-    assert ("(" in age.words) == bool(age.problem) == (age.is_stale or age.is_ahead)
+    assert " " not in age.label
+    assert ("(" in age.label) == bool(age.problem) == (age.is_stale or age.is_ahead)

@@ -209,7 +209,7 @@ def with_clock(observed: str, taken: str) -> dict[str, Any]:
     ("2026-09-21T14:03:14Z", "the clock of node `node01` is 10 min behind the API server's"),
     ("2026-09-21T14:23:14Z", "the clock of node `node01` is 10 min ahead of the API server's"),
     ("9999-12-31T23:59:59Z", "days ahead of the API server's"),
-    ("2026-09-21T14:13:60Z", "the observedTime that node `node01` writes is no time"),
+    ("2026-09-21T14:13:60Z", "the observedTime that node `node01` writes is not a time"),
 ])  # fmt: skip
 def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(
     plugin: Plugin, observed: str, told_of_it: str
