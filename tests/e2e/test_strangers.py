@@ -48,7 +48,11 @@ def test_a_lock_holder_and_odd_groups_take_no_figures_from_another_tenant(
                 watch(vmi)
             view.until_ready("vm1", node=name, seconds=60)
             log = node.log
-            for sign in (f"process {holder.pid} of", "no threads, as 'iommu_group:17'", "locked/tasks can't be read"):
+            for sign in (
+                f"process {holder.pid} of",
+                "not TIDs, such as 'iommu_group:17'",
+                "locked/tasks can't be read",
+            ):
                 until(f"the log to have {sign!r}", partial(says, log, sign), seconds=60)
             seen, since, oldest = view.status("vm1")["observedTime"], time.monotonic(), 0.0
             began = time.monotonic()

@@ -225,7 +225,7 @@ def membered(folder: Path, fault: Fault) -> str:
     (folder / "proc/60/cpu_resctrl_groups").write_text("res:/\nmon:cachemon-a\n")
     memberships = Memberships(folder / "proc", calls)
     right = memberships.observe(tree, [60]).mon_groups
-    assert memberships.believed
+    assert memberships.trusted
     calls.fault = fault
     assert memberships.observe(tree, [60]).mon_groups == right == {OURS: {60}}
     return "nothing"

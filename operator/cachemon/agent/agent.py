@@ -22,7 +22,7 @@ from cachemon.kube.reviews import ApiReviews
 from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import AGENT_FIELD_MANAGER, CacheMonitorGroup
 from cachemon.qemu.pod_processes import PodProcesses
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Agent"]
@@ -66,7 +66,7 @@ class Agent:
         self._cycle = Cycle(
             reconciler,
             Sampler(tree, config.rate_window_seconds),
-            Claim(machine.resctrl),
+            AgentLock(machine.resctrl),
             self._groups.targets,
             Periods(machine.sample_seconds, machine.scan_seconds),
             on_figures=self._sampled,

@@ -17,7 +17,7 @@ from cachemon.engine.sampler import Sampler
 from cachemon.engine.scan_pause import scan_pause
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import CachemonError
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 
 __all__ = ["Cycle", "Periods", "Pulse"]
 
@@ -72,7 +72,7 @@ class _ReconcileLoop(Generic[W]):
     """
 
     reconciler: Reconciler[W]
-    claim: Claim
+    claim: AgentLock
     targets: Callable[[], Sequence[Target[W]]]
     targets_end_in: Callable[[], float]
     scan_seconds: float
@@ -212,7 +212,7 @@ class Cycle(Generic[W]):
         self,
         reconciler: Reconciler[W],
         sampler: Sampler,
-        claim: Claim,
+        claim: AgentLock,
         targets: Callable[[], Sequence[Target[W]]],
         periods: Periods,
         *,

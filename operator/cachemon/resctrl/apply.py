@@ -14,7 +14,7 @@ __all__ = ["Applied", "apply_counters", "apply_plan"]
 
 _PROBLEMS = {
     Outcome.VANISHED: "the kernel knows no thread {tid}, which /proc shows; the agent must run with hostPID: true",
-    Outcome.GROUP_GONE: "mon_group {group} was removed by another program; it is made anew",
+    Outcome.GROUP_GONE: "mon_group {group} was removed by another program; cachemon makes it again",
     Outcome.REFUSED: (
         "the kernel refused to move thread {tid} into {group}; either its control group has changed, or the agent "
         "lacks rights: it must run as uid 0 with a writable mount"

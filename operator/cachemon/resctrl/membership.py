@@ -1,7 +1,7 @@
-"""Where a thread is, by its own word: /proc/TID/cpu_resctrl_groups.
+"""Reads the mon_group of a thread from /proc/TID/cpu_resctrl_groups.
 
-Linux 5.6 and later with CONFIG_PROC_CPU_RESCTRL; proc_resctrl_show in fs/resctrl/rdtgroup.c. The kernel looks one
-thread up in its list of groups, where reading a `tasks` file walks all threads of the machine.
+Linux 5.6 and later with CONFIG_PROC_CPU_RESCTRL; proc_resctrl_show in fs/resctrl/rdtgroup.c. For this file the kernel
+searches its list of groups. For a `tasks` file it walks all threads of the machine.
 """
 
 import errno
@@ -22,10 +22,10 @@ _MOST_BYTES = 4096
 
 
 def parse_membership(text: str) -> MonGroupName | None:
-    r"""The mon_group of a thread; with an empty name when it is in none. None when the kernel names no group.
+    r"""Return the mon_group of a thread, with an empty name if it is in none; None if the kernel names no group.
 
-    `res:` names the control group, `/` the default one; both are empty where resctrl is not mounted. A name with a
-    line end in it, which rename(2) lets through, is not understood.
+    `res:` names the control group, `/` the default one; both lines are empty where resctrl is not mounted. The result
+    is also None for a name with a line end in it, which rename(2) allows.
 
     >>> parse_membership("res:c1\nmon:k\n")
     MonGroupName(control_group='c1', name='k')
@@ -40,42 +40,42 @@ def parse_membership(text: str) -> MonGroupName | None:
 
 
 class Memberships:
-    """What threads say of themselves, once it has agreed with the `tasks` files.
+    """Reads the mon_groups of threads in /proc, once these files have agreed with the `tasks` files.
 
-    The file tells of the kernel's own resctrl, seen from the PID namespace of `proc`. That need not be the tree
-    that the agent works on (an emulator, another namespace), so it is believed only after a comparison in which at
-    least one thread was in a mon_group.
+    The files show the kernel's own resctrl from the PID namespace of `proc`. The agent may work on another tree (an
+    emulator, another namespace). So they are trusted only after a comparison in which at least one thread was in a
+    mon_group.
 
     Args:
         proc: the host's /proc.
-        calls: the kernel.
+        calls: the system calls.
     """
 
     def __init__(self, proc: Path, calls: SystemCalls | None = None) -> None:
         self._proc = proc
         self._calls = calls or SystemCalls()
-        self._believed = False
+        self._trusted = False
 
     @property
-    def believed(self) -> bool:
-        """Whether `where_is` answers."""
-        return self._believed
+    def trusted(self) -> bool:
+        """Whether the files in /proc are trusted."""
+        return self._trusted
 
     def where_is(self, tid: int) -> MonGroupName | None:
-        """The mon_group of a thread; None when it has ended or its word is not believed."""
-        text = self._read(tid) if self._believed else None
+        """Return the mon_group of a thread; None if it has ended or its file is not trusted."""
+        text = self._read(tid) if self._trusted else None
         return None if text is None else parse_membership(text)
 
     def observe(self, tree: ResctrlTree, tids: Collection[int]) -> Observed:
-        """Every group, and which of these threads are in it; others may be left out.
+        """Return every group with those of these threads that are in it; it may lack other threads.
 
-        Reads the `tasks` files only where threads can't be asked.
+        Reads the `tasks` files only if the files in /proc are not trusted.
 
         Raises:
             ResctrlUnavailableError: resctrl has gone.
         """
-        if self._believed:
-            observed = self._ask(tree, tids)
+        if self._trusted:
+            observed = self._observe_in_proc(tree, tids)
             if observed is not None:
                 return observed
         observed = tree.observe()
@@ -83,11 +83,11 @@ class Memberships:
         return self._with_unreadable(observed, tids)
 
     def _with_unreadable(self, observed: Observed, tids: Collection[int]) -> Observed:
-        """The same, with what our threads say of groups that can't be read.
+        """Add the content of groups that can't be read, as far as our threads' files in /proc name them.
 
-        A thread that says nothing, or names a group that is not there, may be in an unreadable mon_group of others
-        below its control group: nothing is taken from it then. A thread whose control group is not known needs no
-        such care: the kernel moves none into a mon_group of another control group (EINVAL).
+        A thread whose file names no group, or one that does not exist, is `unsure`: it may be in an unreadable
+        mon_group of others below its control group. A thread whose control group is unknown is not: the kernel moves
+        no thread into a mon_group of another control group (EINVAL).
         """
         suspects = [where for where in observed.unreadable if not where.is_ours]
         if not suspects:
@@ -109,10 +109,11 @@ class Memberships:
                 control_groups[where.control_group] = control_groups.get(where.control_group, frozenset()) | {tid}
         return replace(observed, mon_groups=mon_groups, control_groups=control_groups, unsure=frozenset(unsure))
 
-    def _ask(self, tree: ResctrlTree, tids: Collection[int]) -> Observed | None:
-        """None when a thread names no group, or one that is not there: then its word is worth nothing.
+    def _observe_in_proc(self, tree: ResctrlTree, tids: Collection[int]) -> Observed | None:
+        """Return None if the files can't be trusted.
 
-        Nor is it when there is no word of a thread that is there: another program may hold it.
+        That is when a file names no group, or one that does not exist. It is also when the file of a living thread
+        can't be read: another program may hold the thread in its group.
         """
         num_rmids = tree.capabilities().num_rmids
         groups = tree.groups()
@@ -134,25 +135,25 @@ class Memberships:
         homes = {tid: name for name, content in observed.control_groups.items() for tid in content}
         held = {tid: name for name, content in observed.mon_groups.items() for tid in content}
         expected = {tid: held.get(tid, MonGroupName(homes.get(tid, ROOT), "")) for tid in tids}
-        self._believed = False
-        told = set()
+        self._trusted = False
+        answered = set()
         for tid in tids:
             text = self._read(tid)
             if text is not None:
                 where = parse_membership(text)
                 if where in observed.unreadable:
                     continue  # nothing to compare with
-                told.add(tid)
+                answered.add(tid)
                 if where != expected[tid]:
                     return
             elif self._calls.is_directory(self._proc / str(tid)):
-                return  # a thread that is there and has no such file: nor has any other
-        self._believed = not held.keys().isdisjoint(told)
+                return  # a living thread without this file: no other thread has one either
+        self._trusted = not held.keys().isdisjoint(answered)
 
     def _read(self, tid: int) -> str | None:
-        """None when the thread has ended; empty, which names no group, when it can't be told.
+        """Return None if the thread has ended, and an empty text, which names no group, if the file can't be read.
 
-        ENOENT from read is such a case: the group is just going, or is a pseudo-locked one.
+        Such an error is ENOENT from read: the group is being removed, or is pseudo-locked.
         """
         try:
             descriptor = self._calls.open(f"{self._proc}/{tid}/{_FILE}", os.O_RDONLY)

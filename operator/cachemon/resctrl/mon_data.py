@@ -1,7 +1,7 @@
-"""Reading mon_data: descriptors are kept, and one pread(2) gives one fresh value.
+"""Reads mon_data: files stay open, and one pread(2) returns one new value.
 
-Seen on Linux 6.1.192 and 7.3.4: pread at offset 0 of a kept descriptor gives a new value each time; after the
-group or the cache block has gone it gives ENODEV for ever, so the file is then opened anew.
+Observed on Linux 6.1.192 and 7.3.4: pread at offset 0 of an open file returns a new value each time. After the
+removal of the group or the cache block it always returns ENODEV, so the file must be opened again.
 """
 
 import errno
@@ -22,19 +22,19 @@ _LONGEST_VALUE = 24  # a u64 has 20 digits; a short buffer spares the interprete
 _NOT_OPEN = -1
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENOTDIR)
 _AT_ONCE_SECONDS = 0.01
-"""A sweep that takes no longer is as good as one moment: it makes a rate over a second wrong by 1 % at the most."""
+"""Longest duration of a sweep that counts as one moment. It makes a rate over a second wrong by at most 1 %."""
 
 
 class Sweep(NamedTuple):
-    """What all files said, in the order of `CounterReader.keep`.
+    """The values of all files from one pass, in the order of `CounterReader.keep`.
 
     Attributes:
-        identities: of each group's directory the inode; 0 when it has gone.
-        values: per group, then cache block, then event.
+        identities: inode of each group's directory; 0 if it has gone.
+        values: by group, then cache block, then event.
         missing: the reasons among the values.
-        time: monotonic seconds at which it began.
-        late: for each value how many seconds later it was read; empty when all were as good as at once.
-        timed: whether it is known when each value was read.
+        time: monotonic seconds at the start.
+        late: seconds from the start to the read of each value; empty if the sweep counts as one moment.
+        timed: whether the time of each read is known.
     """
 
     identities: Sequence[int]
@@ -46,25 +46,25 @@ class Sweep(NamedTuple):
 
 
 class _OpenGroup:
-    """One group's kept descriptors."""
+    """The open files of one group."""
 
     def __init__(self, calls: SystemCalls, directory: Path, blocks: Sequence[int], events: Sequence[str]) -> None:
         self._calls = calls
         self.wanted = (blocks, events)
         self.identity = 0
         self.files: list[int] = [_NOT_OPEN] * (len(blocks) * len(events))
-        self.why: Missing = Missing.OFFLINE
+        self.reason: Missing = Missing.OFFLINE
         try:
             root = calls.open(directory, os.O_PATH | os.O_DIRECTORY)
         except OSError as err:
-            self.why = _why(err)
+            self.reason = _reason_of(err)
             return
-        # The files are opened below the very directory that is identified: one that is removed and made again
-        # meanwhile can't lend the old one's inode to the new one's counters.
+        # Opens the files below the open directory whose inode it takes. So the inode and the counters belong together
+        # even if another program removes the directory and creates it again in between.
         try:
             self.identity = calls.inode(root)
         except OSError as err:
-            self.why = _why(err)
+            self.reason = _reason_of(err)
         else:
             paths = (block_directory(Path(), block) / event for block in blocks for event in events)
             for position, path in enumerate(paths):
@@ -76,7 +76,7 @@ class _OpenGroup:
         try:
             self.files[position] = self._calls.open(path, os.O_RDONLY, dir_fd=root)
         except OSError as err:
-            self.why = _why(err)
+            self.reason = _reason_of(err)
 
     @property
     def is_whole(self) -> bool:
@@ -89,7 +89,7 @@ class _OpenGroup:
 
 
 class CounterReader:
-    """Counters of a changing set of groups. Used by one thread at a time.
+    """Reads the counters of a changing set of groups. Not safe for use by several threads at once.
 
     Args:
         calls: the kernel.
@@ -112,39 +112,42 @@ class CounterReader:
         self._not_open: list[tuple[int, Missing]] = []
 
     def keep(self, wanted: Mapping[Path, Sequence[str]], blocks: Iterable[int], gone: Iterable[Path] = ()) -> None:
-        """Hold descriptors for exactly these files, in this order.
+        """Keep exactly these files open, in this order.
 
         Args:
-            wanted: the groups' directories, and the counters that are read of each.
+            wanted: the counters to read, by the directory of the group.
             blocks: cache ids.
-            gone: directories that gave `Missing.OFFLINE`: opened anew. So is what could not be opened before.
+            gone: directories whose values were `Missing.OFFLINE`, to open again. Files that could not be opened
+                before are always opened again.
         """
-        ids, opened_anew = tuple(blocks), set(gone)
+        ids, open_again = tuple(blocks), set(gone)
         held, self._groups = self._groups, {}
         for directory, events in wanted.items():
             group = held.pop(directory, None)
-            if group and (group.wanted != (ids, events) or directory in opened_anew or not group.is_whole):
+            if group and (group.wanted != (ids, events) or directory in open_again or not group.is_whole):
                 group.close()
                 group = None
             self._groups[directory] = group or _OpenGroup(self._calls, directory, ids, events)
         for group in held.values():
             group.close()
         self._identities = tuple(group.identity for group in self._groups.values())
-        files = [(descriptor, group.why) for group in self._groups.values() for descriptor in group.files]
+        files = [(descriptor, group.reason) for group in self._groups.values() for descriptor in group.files]
         self._descriptors = [descriptor for descriptor, _ in files if descriptor != _NOT_OPEN]
-        self._not_open = [(place, why) for place, (descriptor, why) in enumerate(files) if descriptor == _NOT_OPEN]
+        self._not_open = [
+            (place, reason) for place, (descriptor, reason) in enumerate(files) if descriptor == _NOT_OPEN
+        ]
 
     def read(self) -> Sweep:
-        """One pread per value, nothing else. A group or block that has gone reads `Missing.OFFLINE`.
+        """Read every value with one pread. A group or block that has gone reads `Missing.OFFLINE`.
 
-        After a sweep that took its time each value of the next is timed. One that is slow without warning is not:
-        then the sweep says so.
+        After a slow sweep the next one times each read. A slow sweep after a quick one does not know these times
+        (`Sweep.timed`).
         """
         timing, began = not self._was_quick, self._clock()
         texts, late = self._timed(began) if timing else (self._at_once(), [])
         self._was_quick = self._clock() - began <= _AT_ONCE_SECONDS
-        for place, why in self._not_open:
-            texts.insert(place, why)
+        for place, reason in self._not_open:
+            texts.insert(place, reason)
             if timing:
                 late.insert(place, 0.0)
         values, missing = parse_readings(texts)
@@ -158,20 +161,22 @@ class CounterReader:
         while True:
             try:
                 texts.extend(answers)
-            except OSError as err:  # of one file: those before it are in the list, those after it are still to come
-                texts.append(_why(err))
+            except (
+                OSError
+            ) as err:  # one file failed: the list has the values before it, the loop reads those after it
+                texts.append(_reason_of(err))
             else:
                 return texts
 
     def _timed(self, began: float) -> tuple[list[bytes | Missing], list[float]]:
-        """A read that is slow waits first, for the mutex or for a CPU, and then looks: its end is its time."""
+        """Read and time each value. A slow read waits before it takes the value: its end is the value's time."""
         texts: list[bytes | Missing] = []
         late: list[float] = []
         for descriptor in self._descriptors:
             try:
                 texts.append(self._pread(descriptor, _LONGEST_VALUE, 0))
             except OSError as err:
-                texts.append(_why(err))
+                texts.append(_reason_of(err))
             late.append(self._clock() - began)
         return texts, late
 
@@ -181,9 +186,9 @@ class CounterReader:
         return not self._not_open
 
     def close(self) -> None:
-        """Let go of every descriptor."""
+        """Close every file."""
         self.keep({}, ())
 
 
-def _why(err: OSError) -> Missing:
+def _reason_of(err: OSError) -> Missing:
     return Missing.OFFLINE if err.errno in _GONE else Missing.ERROR

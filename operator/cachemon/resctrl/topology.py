@@ -1,4 +1,4 @@
-"""The last-level caches of the machine, from sysfs (Documentation/ABI/testing/sysfs-devices-system-cpu)."""
+"""Reads the last-level caches of the machine from sysfs (Documentation/ABI/testing/sysfs-devices-system-cpu)."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def parse_size(text: str) -> int | None:
-    """`32768K` -> 33554432; None for what is no size."""
+    """Parse `32768K` to 33554432; None if the text is not a size."""
     text = text.strip()
     number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, 1)
     count = parse_count(number, _LONGEST_NUMBER)
@@ -28,13 +28,13 @@ def parse_size(text: str) -> int | None:
 
 
 def read_cache_blocks(sysfs: Path, calls: SystemCalls | None = None) -> Mapping[int, CacheBlock]:
-    """Level 3 caches by cache id, from the online CPUs; empty where sysfs tells nothing.
+    """Return the level 3 caches of the online CPUs by cache id; empty if sysfs has none.
 
-    A cache whose level or id is not valid is left out; one without a valid size has no capacity.
+    Leaves out a cache whose level or id is not valid. A cache without a valid size has no capacity.
 
     Args:
         sysfs: /sys as a rule.
-        calls: the kernel.
+        calls: the system calls.
     """
     calls = calls or SystemCalls()
     blocks: dict[int, CacheBlock] = {}

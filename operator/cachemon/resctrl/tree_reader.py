@@ -1,4 +1,4 @@
-"""Reading the directory tree: what it offers, which groups there are, and which threads are in them."""
+"""Reads the directory tree: its features, its groups, and the threads in them."""
 
 import errno
 import logging
@@ -25,26 +25,26 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
-"""What the kernel answers of a group that was removed."""
+"""The kernel's errors for a group that was removed."""
 
 NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 """Directories of the root that are not control groups."""
 _L3_PREFIX = "mon_L3_"
 _LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
 _DEFAULT = MonGroupName(ROOT, "")
-_MOST_SAID = 1024
+_MOST_LOGGED = 1024
 _PSEUDO_LOCKED = ("pseudo-locksetup", "pseudo-locked")
 _COUNTERS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What info/L3_MON says.
+    """The content of info/L3_MON.
 
     Attributes:
         num_rmids: RMIDs of the hardware; the default group has one of them.
-        events: the lines of mon_features that are counters we know (BMEC adds `*_config` lines that are none).
-        assign_mode: the mode in force of mbm_assign_mode (Linux 6.18), or None on kernels without it.
+        events: known counters in mon_features (BMEC adds lines `*_config` that are no counters).
+        assign_mode: the active mode of mbm_assign_mode (Linux 6.18), or None on kernels without it.
     """
 
     num_rmids: int
@@ -53,25 +53,25 @@ class Capabilities:
 
 
 class TreeReader:
-    """The tree below one mount point, to be looked at.
+    """Reads the tree below one mount point.
 
     Args:
         root: the mount point, /sys/fs/resctrl as a rule.
-        calls: the kernel.
+        calls: the system calls.
     """
 
     def __init__(self, root: Path, calls: SystemCalls | None = None) -> None:
         self.root = root
         self.calls = calls or SystemCalls()
-        self._said: dict[MonGroupName, str] = {}
+        self._logged: dict[MonGroupName, str] = {}
 
     def directory(self, where: MonGroupName) -> Path:
-        """The directory of a mon_group, or of a control group when the name is empty."""
+        """Return the directory of a mon_group, or of a control group if the name is empty."""
         base = self.root / where.control_group if where.control_group else self.root
         return base / "mon_groups" / where.name if where.name else base
 
     def capabilities(self) -> Capabilities:
-        """What the kernel offers.
+        """Read the features that the kernel offers.
 
         Raises:
             ResctrlUnavailableError: nothing is mounted here, or the CPU monitors no cache.
@@ -83,7 +83,7 @@ class TreeReader:
             if num_rmids is None:
                 raise ResctrlUnavailableError(
                     Reason.RESCTRL_UNREADABLE,
-                    f"{info} can't be read: num_rmids is no number but {text.strip()[:40]!r}",
+                    f"{info} can't be read: num_rmids is not a number but {text.strip()[:40]!r}",
                 )
             features = self._read(info / "mon_features").split()
         except (FileNotFoundError, NotADirectoryError) as err:
@@ -108,25 +108,25 @@ class TreeReader:
         )
 
     def _assign_mode(self) -> str | None:
-        """Of the lines `[mbm_event]` and `default` the one in brackets is in force."""
+        """Return the active mode: of the lines `[mbm_event]` and `default` the one in brackets."""
         try:
             text = self._read(self.root / "info/L3_MON/mbm_assign_mode")
         except OSError:
             return None
-        return next((word[1:-1] for word in text.split() if word.startswith("[")), None)
+        return next((mode[1:-1] for mode in text.split() if mode.startswith("[")), None)
 
     def block_ids(self) -> tuple[int, ...]:
-        """Cache ids with a directory now, ascending; blocks come and go with their CPUs. Raises as `groups`."""
+        """Return the ids of online cache blocks, ascending. Raises as `groups`."""
         return block_ids(self._listed(self.root / "mon_data"))
 
     def observe(self) -> Observed:
-        """Every group and the TIDs in it.
+        """Return every group and the TIDs in it, without groups that vanish meanwhile.
 
-        Reads each tasks file once, and the kernel walks all threads of the machine for each (for_each_process_thread
-        in fs/resctrl/rdtgroup.c): not for the hot path. Groups that vanish meanwhile are left out.
+        Not for the hot path: it reads each tasks file once, and for each the kernel walks all threads of the machine
+        (for_each_process_thread in fs/resctrl/rdtgroup.c).
 
         Raises:
-            ResctrlUnavailableError: resctrl has gone.
+            ResctrlUnavailableError: resctrl is no longer mounted.
         """
         num_rmids = self.capabilities().num_rmids
         mon_groups: dict[MonGroupName, frozenset[int]] = {}
@@ -139,7 +139,7 @@ class TreeReader:
             try:
                 tids = self.tids(where)
             except ResctrlError as err:
-                self._say_once(where, str(err))
+                self._log_once(where, str(err))
                 unreadable.add(where)
                 tids = frozenset()
             if tids is not None:
@@ -155,18 +155,19 @@ class TreeReader:
         )
 
     def groups(self) -> tuple[MonGroupName, ...]:
-        """Every control group, its name empty, each followed by its mon_groups; the default one first.
+        """Return every control group (with an empty name), each followed by its mon_groups; the default one first.
 
-        The mon_groups of a control group other than the default one are left out where they can't be listed;
-        `observe` says so.
+        Leaves out the mon_groups of a control group, other than the default one, that can't be listed; `observe`
+        reports that.
 
         Raises:
-            ResctrlError: the default one's can't be listed. A group that is overlooked would lose its threads to us.
+            ResctrlError: the mon_groups of the default control group can't be listed. Without this list the agent
+                would take threads from mon_groups that it does not see.
         """
         return self._walk()[0]
 
     def _walk(self) -> tuple[tuple[MonGroupName, ...], frozenset[str]]:
-        """The groups, and the control groups whose mon_groups can't be listed."""
+        """Return the groups, and the control groups whose mon_groups can't be listed."""
         found: list[MonGroupName] = []
         closed: set[str] = set()
         control_groups = (name for name in self._listed(self.root) if name not in NOT_CONTROL_GROUPS)
@@ -177,14 +178,14 @@ class TreeReader:
             except ResctrlError as err:
                 if where == _DEFAULT:
                     raise
-                self._say_once(where, str(err))
+                self._log_once(where, str(err))
                 closed.add(control_group)
                 names = []
             found += [where, *(MonGroupName(control_group, name) for name in names)]
         return tuple(found), frozenset(closed)
 
     def pseudo_locked(self, groups: Iterable[MonGroupName]) -> frozenset[str]:
-        """The control groups that only hold a piece of a cache; see `Observed`. One that can't be read is none."""
+        """Return the control groups that only reserve a part of a cache; see `Observed`. Skips unreadable ones."""
         return frozenset(
             where.control_group
             for where in groups
@@ -197,13 +198,13 @@ class TreeReader:
         except OSError:
             return ""
 
-    def _say_once(self, where: MonGroupName, problem: str) -> None:
-        if self._said.get(where) != problem:
-            log.warning("%s; the group counts as a holder of an RMID, and is left alone", problem)
-            self._said = {**self._said, where: problem} if len(self._said) < _MOST_SAID else {where: problem}
+    def _log_once(self, where: MonGroupName, problem: str) -> None:
+        if self._logged.get(where) != problem:
+            log.warning("%s; the group counts as a holder of an RMID, and cachemon does not change it", problem)
+            self._logged = {**self._logged, where: problem} if len(self._logged) < _MOST_LOGGED else {where: problem}
 
     def _listed(self, path: Path) -> list[str]:
-        """Subdirectories by name; none where the directory has just gone."""
+        """Return subdirectories by name; none if the directory has just gone."""
         try:
             return self.calls.subdirectories(path)
         except OSError as err:
@@ -212,13 +213,12 @@ class TreeReader:
             raise ResctrlError(f"{path} can't be listed: {err}") from err
 
     def tids(self, where: MonGroupName) -> frozenset[int] | None:
-        """The threads in a group, as `observe` reads them; None when it has gone.
+        """Read the threads in a group; None if it has gone.
 
-        Lines that are no numbers are no threads: kernels for MPAM have the devices of a group there, too
-        (`iommu_group:17`).
+        Skips lines that are not numbers: kernels for MPAM also list the devices of a group (`iommu_group:17`).
 
         Raises:
-            ResctrlError: it can't be read.
+            ResctrlError: the file can't be read.
         """
         try:
             lines = self._read(self.directory(where) / "tasks").split()
@@ -230,11 +230,11 @@ class TreeReader:
             return frozenset(map(int, lines))
         tids = {line: parse_count(line, _LONGEST_ID) for line in lines}
         odd = next(line for line, tid in tids.items() if tid is None)
-        self._say_once(where, f"{self.directory(where)}/tasks has lines that are no threads, as {odd[:40]!r}")
+        self._log_once(where, f"{self.directory(where)}/tasks has lines that are not TIDs, such as {odd[:40]!r}")
         return frozenset(tid for tid in tids.values() if tid is not None)
 
     def _is_gone(self, directory: Path, err: OSError) -> bool:
-        """Whether an error means that a directory has gone, and it has: one that is made anew has threads again."""
+        """Whether a directory has gone: by the error, and by a check that no program has created it again."""
         return err.errno in GONE and not self.calls.is_directory(directory)
 
     def _read(self, path: Path) -> str:
@@ -242,16 +242,16 @@ class TreeReader:
 
 
 def block_ids(names: Iterable[str]) -> tuple[int, ...]:
-    """Cache ids of the `mon_L3_XX` among some directories, ascending. Base 10: `08` is eight.
+    """Return the cache ids of directories `mon_L3_XX`, ascending. They are decimal: `08` is eight.
 
-    Other resources (`mon_PERF_PKG_00`, Linux 7.0) and what lies deeper (`mon_sub_L3_00`, SNC) are not cache blocks.
+    Other resources (`mon_PERF_PKG_00`, Linux 7.0) and nodes of a cache block (`mon_sub_L3_00`, SNC) do not count.
     """
     ids = (parse_count(name.removeprefix(_L3_PREFIX), _LONGEST_ID) for name in names if name.startswith(_L3_PREFIX))
     return tuple(sorted(number for number in ids if number is not None))
 
 
 def block_directory(group: Path, block_id: int) -> Path:
-    """Where a group's counters of one cache block are; the kernel writes at least two digits."""
+    """Return the directory of a group's counters of one cache block; the kernel writes at least two digits."""
     return group / "mon_data" / f"{_L3_PREFIX}{block_id:02d}"
 
 

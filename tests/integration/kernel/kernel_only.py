@@ -9,7 +9,7 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.membership import Memberships
 from tests.integration.kernel.held import reader_of
 from tests.integration.kernel.machine import Machine, Vm, carry_out, raised
@@ -61,7 +61,7 @@ def test_threads_tell_where_they_are_as_the_tasks_files_do_and_are_believed_then
     assert {memberships.where_is(tid) for tid in vm.tids} == {None}, "agreement about nothing is worth nothing"
     carry_out(machine, vm, "0", "all")
     memberships.observe(machine.tree, vm.tids)
-    assert memberships.believed
+    assert memberships.trusted
     for tid in vm.tids:
         assert memberships.where_is(tid) == machine.home_of(tid)
     asked, read = memberships.observe(machine.tree, vm.tids), machine.tree.observe()
@@ -69,7 +69,7 @@ def test_threads_tell_where_they_are_as_the_tasks_files_do_and_are_believed_then
     machine.end(vm.tids[0])
     assert memberships.where_is(vm.tids[0]) is None
     assert memberships.observe(machine.tree, vm.tids).mon_groups.keys() == read.mon_groups.keys()
-    assert memberships.believed, "a thread that has ended is no reason to doubt the others"
+    assert memberships.trusted, "a thread that has ended is no reason to doubt the others"
 
 
 def test_after_another_program_unmounted_and_mounted_resctrl_the_next_plan_starts_from_nothing(
@@ -98,7 +98,7 @@ def test_after_another_program_unmounted_and_mounted_resctrl_the_next_plan_start
 
 
 def test_one_agent_at_a_time_has_the_tree_and_lets_it_go_when_it_is_unmounted(machine: Machine) -> None:
-    first, second = Claim(machine.root), Claim(machine.root)
+    first, second = AgentLock(machine.root), AgentLock(machine.root)
     assert first.hold()
     assert first.hold()
     assert not second.hold()

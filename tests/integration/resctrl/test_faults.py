@@ -70,8 +70,8 @@ def test_a_thread_that_cant_be_asked_is_not_taken_for_one_that_ended(
     word.write_text("res:/\nmon:theirs\n")
     memberships = Memberships(tmp_path)
     memberships.observe(tree, {tid})
-    assert memberships.believed
+    assert memberships.trusted
     word.unlink()
     word.mkdir()  # EISDIR when it is read
     assert memberships.observe(tree, {tid}).mon_groups == {where: {tid}}
-    assert not memberships.believed
+    assert not memberships.trusted

@@ -168,7 +168,7 @@ def test_threads_that_no_longer_name_a_group_are_believed_no_more(telling: tuple
     tree.tell()
     assert states(node.run(target)) == [WELL]
     assert tree.walks == walks + 1
-    assert not node.reconciler._observer._memberships.believed
+    assert not node.reconciler._observer._memberships.trusted
     assert node.ours() == {frozenset({tid})}
 
 
@@ -196,7 +196,7 @@ def test_where_one_thread_has_no_such_file_no_other_is_asked(tree: ResctrlTree, 
     memberships = Memberships(Path("/proc"), kernel)
     memberships.observe(tree, {threads.start() for _ in range(3)})
     assert kernel.asked == 1
-    assert not memberships.believed
+    assert not memberships.trusted
 
 
 def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -> None:
@@ -208,7 +208,7 @@ def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -
     memberships = Memberships(node.proc)
     for _ in range(2):
         assert memberships.observe(tree, {tid, gone, node.main}).mon_groups == {where: {tid}}
-    assert memberships.believed
+    assert memberships.trusted
     assert (memberships.where_is(tid), memberships.where_is(node.main)) == (where, DEFAULT)
     assert memberships.where_is(gone) is None
 
@@ -246,7 +246,7 @@ def test_threads_are_followed_into_another_control_group(
     vcpus = [node.plug(f"CPU {n}/KVM") for n in range(2)]
     for _ in range(2):
         assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
-    assert node.reconciler._observer._memberships.believed == tells
+    assert node.reconciler._observer._memberships.trusted == tells
     put_thread(tree, gold, vcpus[0])  # this takes it out of our mon_group
     tree.tell()
     layout = node.run(wanting(ALL, vcpus=2))

@@ -37,7 +37,7 @@ from cachemon.host.wire import HostReport
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domain_processes import DomainProcesses
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["HostAgent"]
@@ -61,7 +61,7 @@ class HostAgent:
         self._live = LiveGroups(config.runtime_dir, self._domains)
         self._feed = ListingFeed(connect, self._listed)
         self._has_sampled = asyncio.Event()
-        tree, self._claim = ResctrlTree(machine.resctrl), Claim(machine.resctrl)
+        tree, self._claim = ResctrlTree(machine.resctrl), AgentLock(machine.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
         metrics = HostMetrics(
             lambda: self._snapshot,

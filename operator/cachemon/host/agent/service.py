@@ -12,7 +12,7 @@ from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.libvirt.connection import open_connection
 from cachemon.model.errors import InvalidInputError
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["remove", "serve"]
@@ -46,7 +46,7 @@ def remove(config: Config) -> int:
         InvalidInputError: an agent works on the tree.
         ResctrlError: it can't be told whether one does.
     """
-    claim = Claim(config.machine.resctrl)
+    claim = AgentLock(config.machine.resctrl)
     if not claim.hold():
         raise InvalidInputError("an agent works on these mon_groups; stop it first: systemctl stop cachemon-host")
     try:

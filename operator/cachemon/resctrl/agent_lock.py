@@ -1,8 +1,8 @@
-"""One agent at a time: in an upgrade there can be two for a moment, or for as long as the old one's pod hangs.
+"""Lets one agent at a time change the tree.
 
-Two that know the same would do the same. But each knows what its own watches told, and one of them may be silent for
-over a minute: then each would undo what the other does, and give as a group's traffic what its mon_group counted
-while it held the other's threads.
+During an upgrade there can be two agents for a moment, or for as long as the old one's pod hangs. Each knows only
+what its own watches report, and a watch can be silent for over a minute. Then each agent undoes what the other does.
+It also counts as a group's traffic what the mon_group counted for threads of the other.
 """
 
 import os
@@ -11,18 +11,18 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlError
 from cachemon.resctrl.system_calls import SystemCalls
 
-__all__ = ["Claim"]
+__all__ = ["AgentLock"]
 
 
-class Claim:
-    """The right to change a tree: a lock on its directory `info`, which ends with the process that holds it.
+class AgentLock:
+    """A lock on the directory `info` of a tree, which ends with the process that holds it.
 
-    The lock of the root is another matter: every program that changes something takes that for a moment, as
-    Documentation/filesystems/resctrl.rst asks.
+    It is not the lock of the root, which every program takes for the moment of a change, as
+    Documentation/filesystems/resctrl.rst requires.
 
     Args:
         root: the mount point.
-        calls: the kernel.
+        calls: the system calls.
     """
 
     def __init__(self, root: Path, calls: SystemCalls | None = None) -> None:
@@ -31,10 +31,10 @@ class Claim:
         self._held: int | None = None
 
     def hold(self) -> bool:
-        """Whether the tree is ours from now on; also where there is none, and so nothing to be had.
+        """Take the lock, and return whether this agent holds it; True also if there is no tree to lock.
 
         Raises:
-            ResctrlError: it can't be told.
+            ResctrlError: the directory can't be opened or locked.
         """
         try:
             descriptor = self._calls.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
@@ -46,7 +46,7 @@ class Claim:
         try:
             if self._is_held(self._calls.identity(descriptor)):
                 return True
-            self.release()  # another file system is mounted there by now
+            self.release()  # another file system is mounted here by now
             self._calls.try_lock(descriptor)
             self._held, descriptor = descriptor, -1
         except BlockingIOError:
@@ -59,7 +59,7 @@ class Claim:
         return True
 
     def release(self) -> None:
-        """Give it back: while the directory is open, resctrl can't be mounted anew."""
+        """Release the lock; while the directory is open, resctrl can't be mounted again."""
         if self._held is not None:
             self._calls.close(self._held)
             self._held = None
@@ -67,5 +67,5 @@ class Claim:
     def _is_held(self, identity: tuple[int, int]) -> bool:
         try:
             return self._held is not None and self._calls.identity(self._held) == identity
-        except OSError:  # of a file system that has died: one in user space does
+        except OSError:  # the process of a file system in user space has died
             return False

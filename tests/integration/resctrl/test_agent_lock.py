@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.model.errors import ResctrlError
-from cachemon.resctrl.claim import Claim
+from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.system_calls import SystemCalls
 from lab.emulator import Emulator
 from tests.integration.resctrl.test_tree import held_by_another
@@ -17,18 +17,18 @@ def descriptors() -> int:
 
 
 def test_a_tree_that_another_agent_works_on_is_ours_as_soon_as_that_has_ended(emulator: Emulator) -> None:
-    claim = Claim(emulator.mountpoint)
+    claim = AgentLock(emulator.mountpoint)
     with held_by_another(emulator.mountpoint / "info") as end:
         assert not claim.hold()
         assert not claim.hold()
         end()
         assert claim.hold()
-    assert not Claim(emulator.mountpoint).hold()
+    assert not AgentLock(emulator.mountpoint).hold()
     claim.release()
 
 
 def test_what_is_held_stays_held_however_often_it_is_asked_for(emulator: Emulator) -> None:
-    claim, other = Claim(emulator.mountpoint), Claim(emulator.mountpoint)
+    claim, other = AgentLock(emulator.mountpoint), AgentLock(emulator.mountpoint)
     before = descriptors()
     for _ in range(5):
         assert claim.hold()
@@ -41,14 +41,14 @@ def test_what_is_held_stays_held_however_often_it_is_asked_for(emulator: Emulato
 
 
 def test_the_claim_is_no_lock_against_programs_that_change_the_tree(emulator: Emulator) -> None:
-    claim = Claim(emulator.mountpoint)
+    claim = AgentLock(emulator.mountpoint)
     with held_by_another(emulator.mountpoint):
         assert claim.hold()
     claim.release()
 
 
 def test_where_nothing_is_mounted_there_is_nothing_to_wait_for(tmp_path: Path) -> None:
-    claim, other = Claim(tmp_path / "resctrl"), Claim(tmp_path / "resctrl")
+    claim, other = AgentLock(tmp_path / "resctrl"), AgentLock(tmp_path / "resctrl")
     assert claim.hold()
     assert other.hold()
 
@@ -56,7 +56,7 @@ def test_where_nothing_is_mounted_there_is_nothing_to_wait_for(tmp_path: Path) -
 def test_a_tree_that_is_unmounted_is_let_go_and_one_that_is_mounted_anew_is_claimed_anew(tmp_path: Path) -> None:
     place = tmp_path / "place"
     place.mkdir()
-    claim, other = Claim(place / "resctrl"), Claim(place / "resctrl")
+    claim, other = AgentLock(place / "resctrl"), AgentLock(place / "resctrl")
     with Emulator(place, blocks={0: 1 << 20}):
         assert claim.hold()
         before = descriptors()
@@ -95,5 +95,5 @@ def test_what_can_not_be_told_is_an_error_and_leaves_nothing_open(tmp_path: Path
     (tmp_path / "info").mkdir()
     before = descriptors()
     with pytest.raises(ResctrlError, match="info can't be"):
-        Claim(tmp_path, Refusing(call, number)).hold()
+        AgentLock(tmp_path, Refusing(call, number)).hold()
     assert descriptors() == before
