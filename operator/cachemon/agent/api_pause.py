@@ -46,7 +46,7 @@ class ApiPause:
         self._backoff.reset()
 
     def is_away(self, name: ObjectName) -> bool:
-        """Note that the server failed at this object; returns whether it fails at so many that it counts as away."""
+        """Note that the server failed at this object; returns whether it counts as away."""
         return self._run.failed(name)
 
     def begin(self, err: KubeError) -> float:

@@ -16,7 +16,7 @@ from cachemon.model.api import (
 )
 from cachemon.model.conditions import known_transitions
 from cachemon.model.group_limit import GroupDemand, groups_allowed
-from cachemon.model.numbers import parse_count
+from cachemon.model.resource_versions import version_number
 
 __all__ = [
     "BoundLayout",
@@ -136,8 +136,10 @@ class Departures:
 
 
 def _version(group: CacheMonitorGroup) -> int:
-    """The resourceVersions of one kind are comparable numbers (KEP-5504, Kubernetes 1.35)."""
-    return parse_count(group.resource_version) or 0
+    try:
+        return version_number(group.resource_version)
+    except ValueError:
+        return 0
 
 
 def _target(node_name: str, group: CacheMonitorGroup) -> BoundTarget:

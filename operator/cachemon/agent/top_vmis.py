@@ -13,7 +13,7 @@ __all__ = ["LARGEST_INTEGER", "exact", "largest_groups", "largest_vmis", "larges
 _MOST_LISTED = 5
 LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 
-_Entry = tuple[int, dict[str, Any]]
+_Ranked = tuple[int, dict[str, Any]]
 
 
 def exact(value: int) -> int:
@@ -67,6 +67,6 @@ def _in_block(found: Iterable[BlockFigure], block_id: int) -> Iterator[int]:
     return (figure.occupancy for figure in found if figure.block.id == block_id and isinstance(figure.occupancy, int))
 
 
-def _first(entries: Iterable[_Entry]) -> list[dict[str, Any]]:
+def _first(entries: Iterable[_Ranked]) -> list[dict[str, Any]]:
     held = sorted((entry for entry in entries if entry[0] > 0), key=lambda entry: (-entry[0], *entry[1].values()))
     return [{**names, "occupancyBytes": exact(occupancy)} for occupancy, names in held[:_MOST_LISTED]]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 __all__ = ["CHANGES_ONE_IN", "WriteSchedule", "next_write_time"]
 
 CHANGES_ONE_IN = 5
-"""Of so many writes one is for changes while both lanes have something due."""
+"""Writes of which one is for changes, while both lanes have something due."""
 
 _STALE_ENTRIES = 16
 _ROUNDING = 1e-9
@@ -40,7 +40,7 @@ def next_write_time(name: str, period_seconds: float, after: float) -> float:
     return (begun + 1 + phase) * period_seconds
 
 
-class _Entry(NamedTuple):
+class _PlannedWrite(NamedTuple):
     due: float
     serial: int
     uid: str
@@ -50,9 +50,9 @@ class _Lane:
     """Objects by due time, namespaces in turn."""
 
     def __init__(self) -> None:
-        self._heaps: dict[str, list[_Entry]] = {}
+        self._heaps: dict[str, list[_PlannedWrite]] = {}
         self._live: dict[str, dict[str, int]] = {}  # by namespace the serial of each object's valid entry
-        self._asleep: list[tuple[float, str]] = []  # when to look at a namespace again; some are out of date
+        self._asleep: list[tuple[float, str]] = []  # when a namespace has something due; some are out of date
         self._awake: deque[str] = deque()
         self._is_awake: set[str] = set()
         self._serial = 0
@@ -66,7 +66,7 @@ class _Lane:
             heap[:] = [entry for entry in heap if live.get(entry.uid) == entry.serial]
             heapq.heapify(heap)
         is_first = not heap or due < heap[0].due
-        heapq.heappush(heap, _Entry(due, self._serial, uid))
+        heapq.heappush(heap, _PlannedWrite(due, self._serial, uid))
         if is_first and namespace not in self._is_awake:
             if len(self._asleep) > 2 * len(self._heaps) + _STALE_ENTRIES:
                 asleep = (
@@ -110,7 +110,7 @@ class _Lane:
                 self._is_awake.add(namespace)
                 self._awake.append(namespace)
 
-    def _first_due(self, namespace: str, now: float) -> _Entry | None:
+    def _first_due(self, namespace: str, now: float) -> _PlannedWrite | None:
         """The first valid entry if it is due; else the namespace is put to sleep, or forgotten."""
         heap, live = self._heaps[namespace], self._live[namespace]
         while heap and live.get(heap[0].uid) != heap[0].serial:
@@ -131,7 +131,7 @@ class WriteSchedule:
     def __init__(self) -> None:
         self._by_period, self._changes = _Lane(), _Lane()
         self._places: dict[str, tuple[_Lane, str]] = {}
-        self._turn = 0
+        self._taken = 0
 
     def put(self, uid: str, namespace: str, due: float, *, is_change: bool = False) -> None:
         """Plan an object; what was planned for it before is void."""
@@ -162,10 +162,10 @@ class WriteSchedule:
             is_free: whether a namespace may have a write begun; the others keep their turn.
         """
         lanes = (self._by_period, self._changes)
-        for lane in reversed(lanes) if self._turn == CHANGES_ONE_IN - 1 else lanes:
+        for lane in reversed(lanes) if self._taken == CHANGES_ONE_IN - 1 else lanes:
             if (uid := lane.take(now, is_free)) is not None:
                 del self._places[uid]
-                self._turn = (self._turn + 1) % CHANGES_ONE_IN
+                self._taken = (self._taken + 1) % CHANGES_ONE_IN
                 return uid
         return None
 

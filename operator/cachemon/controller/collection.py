@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
+from cachemon.model.resource_versions import version_number
 
 __all__ = [
     "PARSE_ERRORS",
@@ -25,7 +26,6 @@ __all__ = [
     "Index",
     "ParsedObject",
     "UnreadableObject",
-    "version_number",
 ]
 
 log = logging.getLogger(__name__)
@@ -237,8 +237,3 @@ def _name_of(obj: Mapping[str, Any]) -> ObjectName | None:
     except PARSE_ERRORS:
         return None
     return name if isinstance(name.name, str) and isinstance(name.namespace, str) else None
-
-
-def version_number(resource_version: str) -> int:
-    """A resourceVersion, to be compared within one resource; raises TypeError or ValueError if not a number."""
-    return int(resource_version)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol, TypeVar
 
-from cachemon.controller.collection import version_number
 from cachemon.controller.store import Store
 from cachemon.daemon.waiting import wait_for
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
+from cachemon.model.resource_versions import version_number
 from cachemon.telemetry.operator_metrics import Metrics
 
 __all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]

@@ -1,4 +1,4 @@
-"""Answers of the API server: waiting for them, and reading them."""
+"""Waits for answers of the API server, and reads them."""
 
 import json
 from email.utils import parsedate_to_datetime

@@ -207,7 +207,7 @@ class KubeClient:
         *,
         field_manager: str,
     ) -> dict[str, Any]:
-        """Server-side apply of a status; fields of this manager that are left out are removed. Answers the object."""
+        """Server-side apply of a status; fields of this manager that are left out are removed. Returns the object."""
         response = await self._apply_status(resource, name, status, field_manager, accept=_JSON)
         return decode(await answer_of(response.read()))
 

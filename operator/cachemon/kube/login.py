@@ -112,7 +112,7 @@ class TokenFile:
         return self._token
 
     def doubt(self) -> None:
-        """The server has refused it: look at the file before the next use."""
+        """Read the file again before the next use, as the server has refused the token."""
         self._read_again_at = self._clock()
 
     async def __call__(self) -> str | None:

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 
-class Farewell:
+class RunningAgent:
     """An agent that runs as in a pod of the DaemonSet, and a mon_group of its kind."""
 
     def __init__(self, control_plane: ControlPlane, folder: Path) -> None:
@@ -75,9 +75,9 @@ def forget_node(control_plane: ControlPlane) -> None:
 
 
 @pytest.fixture
-def farewell(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Farewell]:
+def running(control_plane: ControlPlane, tmp_path: Path) -> Iterator[RunningAgent]:
     forget_node(control_plane)
-    made = Farewell(control_plane, tmp_path)
+    made = RunningAgent(control_plane, tmp_path)
     yield made
     made.end()
     made.emulator.stop()
@@ -85,31 +85,31 @@ def farewell(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Farewell]:
     prepare(control_plane)
 
 
-def test_an_agent_that_is_replaced_leaves_its_mon_groups(farewell: Farewell) -> None:
-    farewell.end()
-    assert farewell.mon_group.exists()
-    assert farewell.agent.said("mon_groups stay for the next agent")
+def test_an_agent_that_is_replaced_leaves_its_mon_groups(running: RunningAgent) -> None:
+    running.end()
+    assert running.mon_group.exists()
+    assert running.agent.said("mon_groups stay for the next agent")
 
 
-def test_an_agent_whose_pod_was_deleted_by_force_leaves_its_mon_groups(farewell: Farewell) -> None:
-    farewell.agent.end_token()
-    until("401", lambda: farewell.agent.said("does not take our token"))
-    farewell.end()
-    assert farewell.mon_group.exists()
-    assert farewell.agent.said("mon_groups stay for the next agent")
+def test_an_agent_whose_pod_was_deleted_by_force_leaves_its_mon_groups(running: RunningAgent) -> None:
+    running.agent.end_token()
+    until("401", lambda: running.agent.said("does not take our token"))
+    running.end()
+    assert running.mon_group.exists()
+    assert running.agent.said("mon_groups stay for the next agent")
 
 
-def test_an_agent_that_lost_its_rights_alone_leaves_its_mon_groups(farewell: Farewell) -> None:
-    farewell.delete(BINDING)
-    until("403", lambda: farewell.agent.said("forbidden"))
-    farewell.end()
-    assert farewell.mon_group.exists()
+def test_an_agent_that_lost_its_rights_alone_leaves_its_mon_groups(running: RunningAgent) -> None:
+    running.delete(BINDING)
+    until("403", lambda: running.agent.said("forbidden"))
+    running.end()
+    assert running.mon_group.exists()
 
 
-def test_an_agent_of_a_cachemon_that_is_uninstalled_removes_its_mon_groups(farewell: Farewell) -> None:
-    farewell.delete(BINDING)
-    farewell.delete(ACCOUNT)
-    until("the news", lambda: farewell.agent.said("the service account of the agents was deleted"))
-    farewell.end()
-    assert not farewell.mon_group.exists()
-    assert farewell.agent.said("cachemon is being uninstalled")
+def test_an_agent_of_a_cachemon_that_is_uninstalled_removes_its_mon_groups(running: RunningAgent) -> None:
+    running.delete(BINDING)
+    running.delete(ACCOUNT)
+    until("the news", lambda: running.agent.said("the service account of the agents was deleted"))
+    running.end()
+    assert not running.mon_group.exists()
+    assert running.agent.said("cachemon is being uninstalled")

@@ -1,0 +1,14 @@
+"""The order of resourceVersions. Pure."""
+
+__all__ = ["version_number"]
+
+
+def version_number(resource_version: str) -> int:
+    """A resourceVersion as a number; within one resource the larger number is the newer version.
+
+    KEP-5504 (Kubernetes 1.35) promises that; every API server that stores in etcd has done so before.
+
+    Raises:
+        TypeError, ValueError: it is no number.
+    """
+    return int(resource_version)
