@@ -47,16 +47,16 @@ __all__ = ["Config", "argument_parser", "main", "parse_config"]
 log = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 40.0
-"""The API server itself gives up on a write after 34 s (k8s.io/apiserver pkg/endpoints/handlers/rest.go,
-requestTimeoutUpperBound), a webhook after 30 s at most: it answers, and what it says names the object's webhook."""
+"""Longer than the API server works on a write: 34 s (k8s.io/apiserver pkg/endpoints/handlers/rest.go,
+requestTimeoutUpperBound), and 30 s for a webhook. So its answer arrives, and names the webhook that failed."""
 
 _PAGE_SECONDS = 1.0
-_NOT_YET = "the first lists are not in, or kopf does not watch yet"
+_NOT_YET = "the first lists are not complete, or kopf does not watch yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What flags and environment said.
+    """Checked settings.
 
     Attributes:
         kubeconfig: file to log in with; None for the service account of the pod.
@@ -70,7 +70,7 @@ class Config:
 
 
 def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
-    """Flags win over environment.
+    """Read flags and environment; a flag wins over its variable.
 
     Raises:
         InvalidInputError: a value is not valid.
@@ -102,13 +102,13 @@ def _run(config: Config) -> int:
         log.error("%s", err)  # noqa: TRY400  says what to do; a traceback would hide it
         return EXIT_FAILED
     except Exception:
-        log.exception("the operator failed; started again it loses nothing")
+        log.exception("the operator failed; a restart loses nothing")
         return EXIT_FAILED
     return 0
 
 
 async def operate(config: Config) -> None:
-    """Bind, judge and write until a signal comes; raises what made it fail."""
+    """Bind, judge and write until a signal; raises the cause of a failure."""
     asyncio.get_running_loop().set_exception_handler(omit_unfinished_watches)
     stopped = asyncio.Event()
     on_end_signal(stopped.set)
@@ -160,11 +160,11 @@ async def _work(
         exit_after_kopf(ended, stopped),
     )
     if watching.is_set() and not stopped.is_set():
-        raise CachemonError("kopf ended by itself; the lines above may say why")
+        raise CachemonError("kopf ended by itself; see the lines above")
 
 
 async def _until_first_ends(*work: Coroutine[Any, Any, Any]) -> None:
-    """Run all until the first ends, cancel the others, and raise what made it fail."""
+    """Run all until the first ends, cancel the others, and raise the error of the first."""
     tasks = [asyncio.create_task(item) for item in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -154,4 +154,4 @@ def _version_of(listing: Listing[Any]) -> int:
     try:
         return version_number(listing.resource_version)
     except (TypeError, ValueError) as err:
-        raise KubeUnreachableError("the API server gave a list without a resourceVersion that is a number") from err
+        raise KubeUnreachableError("the API server sent a list whose resourceVersion is not a number") from err

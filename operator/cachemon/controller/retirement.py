@@ -127,7 +127,7 @@ class Retirement:
         client: the API server.
         namespace: where operator and agents ran.
         clock: seconds since the epoch.
-        limits: how long it works.
+        limits: times and parallel writes.
         monotonic: seconds that only grow.
         sleep: waits for some seconds.
     """

@@ -54,7 +54,7 @@ def latest_report(seen: float = 0, node: str = "a") -> LatestReport:
 
 
 def agent(seen: float = 0, *, period: int = 60, ready: Status = "True", node: str = "a") -> NodeAgent:
-    """A node's agent, heard of at NOW + seen."""
+    """A node's agent, with a report received at NOW + seen."""
     condition = Condition("Ready", ready, "NotMounted", "mount resctrl")
     return NodeAgent(AgentReport(at(seen), node_name=node), period, condition, latest_report(seen, node))
 

@@ -32,7 +32,7 @@ class Events:
         return dict(body)
 
     @property
-    def told(self) -> list[tuple[str, str]]:
+    def reasons(self) -> list[tuple[str, str]]:
         return [(event["type"], event["reason"]) for event in self.posted]
 
 
@@ -112,7 +112,7 @@ def test_a_vm_that_starts_is_one_event_though_it_goes_through_many_states() -> N
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(1000)
 
-    assert play(story).events.told == [("Normal", "FiguresFresh")]
+    assert play(story).events.reasons == [("Normal", "FiguresFresh")]
 
 
 def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_message() -> None:
@@ -122,7 +122,7 @@ def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_mes
         await asyncio.sleep(10)
 
     stage = play(story)
-    assert stage.events.told == [("Warning", "OutOfRMIDs")]
+    assert stage.events.reasons == [("Warning", "OutOfRMIDs")]
     [event] = stage.events.posted
     assert event["regarding"] == {
         "apiVersion": "cachemon.dev/v1alpha1",
@@ -143,7 +143,7 @@ def test_a_policy_that_lacks_a_group_is_a_warning_on_the_policy() -> None:
         await asyncio.sleep(70)
 
     stage = play(story)
-    assert stage.events.told == [("Warning", "NameTaken"), ("Normal", "GroupsStamped")]
+    assert stage.events.reasons == [("Warning", "NameTaken"), ("Normal", "GroupsStamped")]
     event = stage.events.posted[0]
     assert event["metadata"]["namespace"] == "default", "where Events on objects without a namespace have to be"
     assert event["note"] == "what to do"
@@ -168,7 +168,7 @@ def test_a_policy_at_work_is_no_news_only_what_becomes_of_it() -> None:
         stage.policy("True", "GroupsStamped")
         await asyncio.sleep(100)
 
-    assert play(story).events.told == [("Normal", "GroupsStamped")]
+    assert play(story).events.reasons == [("Normal", "GroupsStamped")]
 
 
 def test_what_is_being_mended_when_its_turn_comes_is_not_told() -> None:
@@ -179,7 +179,7 @@ def test_what_is_being_mended_when_its_turn_comes_is_not_told() -> None:
         stage.policy("False", "Stamping")
         await asyncio.sleep(100)
 
-    assert play(story).events.told == []
+    assert play(story).events.reasons == []
 
 
 def test_a_state_that_passes_is_no_news() -> None:
@@ -190,7 +190,7 @@ def test_a_state_that_passes_is_no_news() -> None:
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(1000)
 
-    assert play(story).events.told == []
+    assert play(story).events.reasons == []
 
 
 def test_figures_that_change_are_no_news() -> None:
@@ -199,7 +199,7 @@ def test_figures_that_change_are_no_news() -> None:
             stage.group("True", "FiguresFresh", observedTime="2026-11-22T08:00:00Z")
             await asyncio.sleep(1)
 
-    assert play(story).events.told == []
+    assert play(story).events.reasons == []
 
 
 def test_a_move_is_news_even_when_nothing_else_changed() -> None:
@@ -209,7 +209,7 @@ def test_a_move_is_news_even_when_nothing_else_changed() -> None:
         await asyncio.sleep(10)
 
     stage = play(story)
-    assert stage.events.told == [("Normal", "Moved")]
+    assert stage.events.reasons == [("Normal", "Moved")]
     assert "from node `a` to node `b`" in stage.events.posted[0]["note"]
 
 
@@ -220,7 +220,7 @@ def test_a_group_that_flaps_is_told_at_most_once_a_minute() -> None:
             stage.group("False" if turn % 2 else "True", "OutOfRMIDs" if turn % 2 else "FiguresFresh")
             await asyncio.sleep(10)
 
-    assert 1 <= len(play(story).events.told) <= 10
+    assert 1 <= len(play(story).events.reasons) <= 10
 
 
 def test_what_stood_when_the_operator_came_is_no_news_but_what_it_finds_out_is() -> None:
@@ -228,11 +228,11 @@ def test_what_stood_when_the_operator_came_is_no_news_but_what_it_finds_out_is()
         stage.group("False", "NodeUnsupported")
         stage.group("True", "FiguresFresh", name="other")
         await asyncio.sleep(100)
-        assert stage.events.told == []
+        assert stage.events.reasons == []
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(100)
 
-    assert play(story).events.told == [("Normal", "FiguresFresh")]
+    assert play(story).events.reasons == [("Normal", "FiguresFresh")]
 
 
 def test_a_deleted_group_is_not_spoken_of() -> None:
@@ -244,7 +244,7 @@ def test_a_deleted_group_is_not_spoken_of() -> None:
         stage.group("True", "FiguresFresh", uid="another")
         await asyncio.sleep(100)
 
-    assert play(story).events.told == []
+    assert play(story).events.reasons == []
 
 
 def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -> None:
@@ -256,7 +256,7 @@ def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -
             await asyncio.sleep(100)
 
     stage = play(story)
-    assert stage.events.told == [("Warning", "NodeUnsupported")]
+    assert stage.events.reasons == [("Warning", "NodeUnsupported")]
     failed = stage.metrics.registry.get_sample_value("cachemon_operator_events_total", {"result": "failed"})
     assert failed == 2
 
@@ -298,7 +298,7 @@ def test_a_namespace_whose_events_hang_holds_up_nobody_elses() -> None:
         stage.group("True", "FiguresFresh")
         stage.group("False", "NoAgent")
         await asyncio.sleep(8)
-        assert stage.events.told == [("Warning", "NoAgent")]
+        assert stage.events.reasons == [("Warning", "NoAgent")]
 
     play(story)
 
@@ -309,7 +309,7 @@ def test_a_wall_clock_that_is_set_back_delays_no_event() -> None:
         stage.group("False", "NoAgent")
         stage.wall_ahead = -3600.0
         await asyncio.sleep(8)
-        assert stage.events.told == [("Warning", "NoAgent")]
+        assert stage.events.reasons == [("Warning", "NoAgent")]
         assert stage.events.posted[0]["eventTime"] < at(0)
 
     play(story)
