@@ -1,4 +1,4 @@
-"""Commands and options that `kubectl cachemon` and `cachemon host` have alike."""
+"""Commands and options that `kubectl cachemon` and `cachemon host` share."""
 
 import argparse
 import sys
@@ -66,7 +66,7 @@ class FrontEnd:
     def command(
         self, commands: Commands, name: str, summary: str, *, outputs: Sequence[str] = (), details: str = ""
     ) -> Parser:
-        """A command with the options of every command."""
+        """Add a command with the options of every command."""
         parser = commands.add_parser(
             name,
             help=summary,
@@ -76,7 +76,7 @@ class FrontEnd:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if outputs:
-            parser.add_argument("-o", "--output", choices=outputs, default="", help="another form of the answer")
+            parser.add_argument("-o", "--output", choices=outputs, default="", help="output format")
         self.add_common(parser)
         return parser
 
@@ -91,13 +91,16 @@ class FrontEnd:
         )
         self.add_name(parser, nargs="*", help=self.several)
         parser.add_argument(
-            "--format", choices=("rfc", "libvirt", "json"), default="rfc", help="whose keys; json: the RFC's as JSON"
+            "--format",
+            choices=("rfc", "libvirt", "json"),
+            default="rfc",
+            help="keys of the RFC or of libvirt; json: the RFC's as JSON",
         )
         parser.add_argument(
             "--vcpu-cache",
             "--cpu-resource",
             action="store_true",
-            help="the RFC's option: these figures and no others, as without it",
+            help="accepted as in the RFC; it changes nothing",
         )
         return parser
 
@@ -143,7 +146,7 @@ class FrontEnd:
             "--form",
             choices=("monitor", "resmongroup", "metadata"),
             default="monitor",
-            help="libvirt's element, the RFC's, or that of a host with cachemon, which leaves no group out",
+            help="element of libvirt, of the RFC, or of `cachemon host`; only the last one takes every group",
         )
         return parser
 
@@ -152,12 +155,12 @@ class FrontEnd:
         parser = self.command(
             commands, "completion", f"print a script that completes {program_file} in a shell", details=details
         )
-        parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="which shell")
+        parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
         return parser
 
 
 def add_option(options: Any, *flags: str, says: str, completer: Completer | None = None, **more: Any) -> None:
-    """Before or after the command: an option that is not given leaves what is there."""
+    """Add an option that may stand before or after the command: it sets nothing where it is not given."""
     option = options.add_argument(*flags, help=says, default=argparse.SUPPRESS, **more)
     if completer:
         set_completer(option, completer)

@@ -1,4 +1,4 @@
-"""Between libvirt's domain XML and monitoring groups: what `import` and `export` share, wherever groups are kept."""
+"""Between libvirt's domain XML and monitoring groups: what `import` and `export` of both programs share."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
@@ -44,14 +44,14 @@ def read_content(path: str, stdin: TextIO) -> bytes:
 def read_groups(
     text: bytes, where: str, terminal: Terminal, *, with_metadata: bool = False
 ) -> tuple[str, tuple[MonitoringGroup, ...]]:
-    """Name of a domain, and the groups of the monitors in its XML; what was left out is remarked.
+    """The name of a domain, and groups for the monitors in its XML; remarks say what is left out.
 
     Args:
         text: the XML.
         where: it is from.
         terminal: takes remarks.
-        with_metadata: whether groups in its metadata count too. Of two of the same vCPUs the monitor is left out:
-            the other has the name that a person gave.
+        with_metadata: whether groups in its metadata count too. A monitor of the same vCPUs is then left out: the
+            group has the name that a person gave.
 
     Raises:
         InvalidInputError: it is no domain XML, its monitors break a rule, or a group has a name that can't be kept.
@@ -87,7 +87,7 @@ def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> li
     found = list(dict.fromkeys(groups))
     there = {group.name for group in found}
     if unknown := [name for name in names if name not in there]:
-        raise InvalidInputError(f"there is no group {unknown[0]!r}; there is: {', '.join(sorted(there))}")
+        raise InvalidInputError(f"there is no group {unknown[0]!r}; choose one of {', '.join(sorted(there))}")
     return [group for group in found if not names or group.name in names]
 
 

@@ -19,11 +19,11 @@ _HOUSEKEEPING = ("managedFields",)
 def render_table(
     headers: Sequence[str], rows: Iterable[Sequence[str]], *, headings: bool = True, width: int | None = None
 ) -> str:
-    """Columns as wide as they need, three blanks between; numbers stand where they are put.
+    """Columns as wide as they need, three blanks between.
 
     Args:
         headers: upper case, without blanks.
-        rows: as many cells each.
+        rows: with one cell for each header.
         headings: whether the headers are printed.
         width: characters that a line may have: the widest cells are cut, and end in `~`.
     """

@@ -1,4 +1,4 @@
-"""Where a person's own sockets go: a directory that nobody else can put anything into."""
+"""The directory for a person's own sockets: nobody else can write to it."""
 
 import os
 import stat
@@ -11,9 +11,9 @@ __all__ = ["own_directory"]
 
 
 def own_directory(environment: Mapping[str, str] = os.environ, *, uid: int | None = None) -> Path:
-    """$XDG_RUNTIME_DIR if it is as its specification has it, else ~/.cachemon, which is made.
+    """$XDG_RUNTIME_DIR if it meets its specification, else ~/.cachemon, which is created.
 
-    In a directory such as /tmp anybody could listen first at a name that can be guessed, and give false figures.
+    In a directory such as /tmp anybody could listen first under a name that is easy to guess, and give false figures.
 
     Args:
         environment: has XDG_RUNTIME_DIR and HOME.
@@ -39,11 +39,11 @@ def own_directory(environment: Mapping[str, str] = os.environ, *, uid: int | Non
 
 
 def _complaint(path: Path, uid: int) -> str:
-    """What is wrong with a directory; empty when nothing is. A link counts as what it is, somebody else's way."""
+    """What is wrong with a directory; empty when nothing is. A link is not followed: others may control it."""
     try:
         found = path.lstat()
     except OSError as err:
-        return f"can't be looked at ({err.strerror})"
+        return f"can't be read ({err.strerror})"
     if not path.is_absolute() or not stat.S_ISDIR(found.st_mode):
         return "is no directory"
     if found.st_uid != uid:

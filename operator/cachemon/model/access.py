@@ -1,4 +1,4 @@
-"""Whether somebody may read figures. Pure."""
+"""Whether a client may read figures. Pure."""
 
 from enum import StrEnum
 
@@ -10,6 +10,6 @@ class Access(StrEnum):
 
     ALLOWED = "Allowed"
     FORBIDDEN = "Forbidden"
-    """It knows the token, and its user has no right."""
+    """The token is valid, and its user has no right."""
     UNAUTHENTICATED = "Unauthenticated"
-    """It does not know the token."""
+    """The token is not valid."""

@@ -1,9 +1,9 @@
-"""`cpu-resource`, the command of the 2018 RFC "x86 RDT CMT": its options, its rules, its words. Pure.
+"""`cpu-resource`, the command of the 2018 RFC "x86 RDT CMT": its options, its rules, its messages. Pure.
 
     cpu-resource DOMAIN [--group-name NAME] [--vcpulist LIST] [--create | --destroy] [--live] [--config] [--current]
 
-What is said here of the options, `kept_groups` says of the domain that they are for. The texts begin as the RFC has
-them, and go on to say what to do.
+This module checks the options; `kept_groups` checks them against a domain. Messages begin with the RFC's text and go
+on to say what to do.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ __all__ = ["Action", "CpuResourceRequest", "Scope", "describe", "parse_request",
 
 
 class Action(StrEnum):
-    """What is asked for."""
+    """What to do."""
 
     SHOW = "show"
     CREATE = "create"
@@ -26,7 +26,7 @@ class Action(StrEnum):
 
 
 class Scope(StrEnum):
-    """What is meant: the domain as it runs now, what is kept for whenever it runs, or both."""
+    """The domain as it runs now, the configuration for whenever it runs, or both."""
 
     LIVE = "live"
     CONFIG = "config"
@@ -34,27 +34,27 @@ class Scope(StrEnum):
 
     @property
     def has_live(self) -> bool:
-        """Whether the running domain is meant."""
+        """Whether it includes the running domain."""
         return self is not Scope.CONFIG
 
     @property
     def has_config(self) -> bool:
-        """Whether the configuration is meant."""
+        """Whether it includes the configuration."""
         return self is not Scope.LIVE
 
     def includes(self, other: "Scope") -> bool:
-        """Whether a group of the other one is meant."""
+        """Whether it includes groups of the other one."""
         return self in (other, Scope.BOTH)
 
 
 @dataclass(frozen=True, slots=True)
 class CpuResourceRequest:
-    """What a person asked for, checked as far as it can be without looking at the domain.
+    """A request, checked as far as it can be without the domain.
 
     Attributes:
         action: what to do.
-        group: the group to make; to destroy one its name and, where they were given, its vCPUs count. None to show.
-        scope: what of the domain is meant; None where `--current` or nothing was said.
+        group: the group to create; to destroy one, its name and, where given, its vCPUs count. None to show.
+        scope: of the options; None for `--current`, which is the default.
         checks_vcpus: whether the vCPUs were given with `--vcpulist`.
     """
 
@@ -74,7 +74,7 @@ def parse_request(
     config: bool,
     current: bool,
 ) -> CpuResourceRequest:
-    """The options as the RFC means them.
+    """The options as the RFC defines them.
 
     Raises:
         InvalidInputError: one of them is not valid, or they contradict each other.
@@ -91,7 +91,7 @@ def parse_request(
     if not create and not destroy:
         if given:
             raise InvalidInputError(
-                "unsupported action. --group-name and --vcpulist say what to make or to remove: "
+                "unsupported action. --group-name and --vcpulist say what to create or destroy: "
                 "add --create or --destroy, or leave them out to see all groups"
             )
         return CpuResourceRequest(Action.SHOW, None, scope, checks_vcpus=False)
@@ -110,17 +110,17 @@ def parse_request(
 
 
 def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) -> MonitoringGroup:
-    """A name such as `vcpus_0-3` says its vCPUs, a list its name."""
+    """A name such as `vcpus_0-3` implies its vCPUs, a list its name."""
     if name is not None:
         check_name(name)
-    said = _vcpus_of_name(name)
+    implied = _vcpus_of_name(name)
     if vcpulist is None:
-        wanted = said
+        wanted = implied
     else:
         wanted = _listed(vcpulist)
-        if said is not None and said != wanted:
+        if implied is not None and implied != wanted:
             raise InvalidInputError(
-                f"resource monitoring group id mismatch: a group of {_words(wanted)} must not be called {name!r}"
+                f"resource monitoring group id mismatch: a group of {_vcpus_of(wanted)} must not be called {name!r}"
             )
     if wanted is None and needs_vcpus:
         raise InvalidInputError(
@@ -133,7 +133,7 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
 
 
 def _vcpus_of_name(name: str | None) -> VcpuSet | str | None:
-    """The vCPUs that a name such as `vcpus_0-3` says, or `all`; None where it says none."""
+    """The vCPUs that a name such as `vcpus_0-3` implies, or `all`; None where it implies none."""
     stem = default_name("")
     if name is None or not name.startswith(stem):
         return None
@@ -151,22 +151,22 @@ def _listed(text: str) -> VcpuSet | str:
         raise InvalidInputError(f"no vcpus selected for modification: --vcpulist: {err}") from err
 
 
-def _words(vcpus: VcpuSet | str) -> str:
+def _vcpus_of(vcpus: VcpuSet | str) -> str:
     return "all vCPUs" if isinstance(vcpus, str) else f"vCPU {vcpus.named()}"
 
 
 def describe(group: MonitoringGroup) -> str:
-    """What a group is of, in a few words."""
+    """The vCPUs and threads of a group, for people."""
     parts = []
     if group.all_vcpus:
-        parts.append(_words(ALL))
+        parts.append(_vcpus_of(ALL))
     elif group.vcpus is not None:
-        parts.append(_words(group.vcpus))
+        parts.append(_vcpus_of(group.vcpus))
     return " and ".join([*parts, *(f"{name} threads" for name in sorted(group.threads))])
 
 
 def render_status(names: Sequence[str]) -> str:
-    """What the command prints without --create and --destroy: the RFC's layout, blank after the colon included."""
+    """The output without --create and --destroy, in the RFC's layout: it has a blank after the colon."""
     if not names:
         return "CPU Resource Monitoring Group Status: no group found"
     return "\n".join(["CPU Resource Monitoring Group Status: ", *(f"    group name: {name}" for name in names)])

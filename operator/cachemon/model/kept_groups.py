@@ -1,8 +1,8 @@
 """The groups that a domain has, and what a request may do with them. Pure.
 
-Both back ends of `cpu-resource`, KubeVirt and plain libvirt, go by these rules. The texts begin as the RFC has them,
-and go on to say what to do. One thing is allowed that the RFC refuses: groups may overlap, as they are measured by
-cells. With a monitor of libvirt's own they may not: its mon_group has the thread, and a thread can be in one only.
+Both back ends of `cpu-resource`, KubeVirt and plain libvirt, use these rules. Messages begin with the RFC's text and
+go on to say what to do. The RFC refuses groups that overlap. Here they may, as cells measure them, but not with a
+monitor of libvirt's own: its mon_group has the thread, and a thread can be in one only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Keeper(StrEnum):
-    """Who keeps a group, in the words that are printed."""
+    """Who keeps a group, as it is printed."""
 
     LIVE = "live"
     CONFIG = "config"
@@ -41,14 +41,14 @@ class KeptGroup:
     """A group that a domain has.
 
     Attributes:
-        group: its name, and what it is of.
-        scope: LIVE or CONFIG: which of both has to be meant for it to be removed.
+        group: its name and its threads.
+        scope: LIVE or CONFIG: the scope of a request that removes it.
         keeper: who keeps it. On a plain host a group of the configuration that the domain started with is LIVE in
             scope and kept by CONFIG.
         home: where it is kept, for people: `domain vm1`, `cachemonitorgroup.cachemon.dev/vm3`.
-        state: how it stands, where that is known.
-        remedy: what to do instead with a group that is not for us to remove; empty for one that is.
-        holds_threads: whether libvirt has a mon_group for it, which no other group can share a thread with.
+        state: of its monitoring, where that is known.
+        remedy: what to do with a group that this program may not remove; empty for one that it may.
+        holds_threads: whether libvirt has a mon_group for it: no other group can then have one of its threads.
     """
 
     group: MonitoringGroup
@@ -80,7 +80,7 @@ class DomainGroups:
     vcpus: Mapping[Scope, int] = field(default_factory=dict)
 
     def of(self, scope: Scope) -> tuple[KeptGroup, ...]:
-        """The groups that a question about this scope is about."""
+        """The groups in this scope."""
         if scope.has_live and self.config_works_now:
             return self.kept
         found: dict[tuple[MonitoringGroup, Keeper, str], KeptGroup] = {}
@@ -91,18 +91,18 @@ class DomainGroups:
 
 
 def scope_of(request: CpuResourceRequest, *, runs: bool, persistent: bool = True) -> Scope:
-    """What of the domain is meant, by what was said and by what it is.
+    """The scope of a request for this domain.
 
     The refusals are those of libvirt's virDomainObjUpdateModificationImpact.
 
     Raises:
-        InvalidInputError: the running domain is meant, and it does not run; or the configuration, and it has none.
+        InvalidInputError: the request is for the running domain, and it does not run; or for a missing configuration.
     """
     if request.scope is None:
         return Scope.LIVE if runs else Scope.CONFIG
     if request.scope.has_live and not runs:
         raise InvalidInputError(
-            "Requested operation is not valid: domain is not running; use --config for whenever it runs"
+            "Requested operation is not valid: domain is not running; use --config, which works whenever it runs"
         )
     if request.scope.has_config and not persistent:
         raise InvalidInputError(
@@ -112,23 +112,23 @@ def scope_of(request: CpuResourceRequest, *, runs: bool, persistent: bool = True
 
 
 def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
-    """Where to make the group that is asked for.
+    """Where to create the group of a request.
 
     Raises:
-        InvalidInputError: it can't be made there, or not beside the groups that are there.
+        InvalidInputError: it can't be created there, or conflicts with a group that exists.
     """
     wanted = request.group
     assert wanted is not None
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     _check_vcpus(wanted, [most for state, most in domain.vcpus.items() if scope.includes(state)])
-    beside = domain.of(Scope.BOTH if domain.config_works_now else scope)
-    check_threads(wanted, [kept for kept in beside if kept.holds_threads])
-    check_new_group(wanted, (kept.group for kept in beside))
+    existing = domain.of(Scope.BOTH if domain.config_works_now else scope)
+    check_threads(wanted, [kept for kept in existing if kept.holds_threads])
+    check_new_group(wanted, (kept.group for kept in existing))
     return scope
 
 
 def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
-    """Refuse what libvirt would drop without a word."""
+    """Refuse vCPUs that libvirt would drop without a message."""
     for count in counts:
         there = VcpuSet.below(count)
         if beyond := (group.vcpus or VcpuSet()) - there:
@@ -138,10 +138,10 @@ def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
 
 
 def check_threads(group: MonitoringGroup, held: Iterable[KeptGroup]) -> None:
-    """Refuse a group with a thread in it that libvirt's own mon_group holds.
+    """Refuse a group with a thread that libvirt's own mon_group holds.
 
     Args:
-        group: to be made.
+        group: to create.
         held: groups that hold their threads.
 
     Raises:
@@ -169,23 +169,23 @@ def _shared(one: MonitoringGroup, other: MonitoringGroup) -> str:
 
 
 def plan_removal(request: CpuResourceRequest, domain: DomainGroups) -> tuple[KeptGroup, ...]:
-    """The groups to remove: of the name that is given, wherever one is meant.
+    """The groups to remove: those of the given name in the scope of the request.
 
     Raises:
-        InvalidInputError: there is none of this name where it is meant, or it is of other vCPUs than were given, or
-            it is not for us to remove.
+        InvalidInputError: the scope has none of this name, or it has other vCPUs than were given, or this program
+            may not remove it.
     """
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
     assert request.group is not None
     named = [kept for kept in domain.kept if kept.group.name == request.group.name]
-    meant = [kept for kept in named if scope.includes(kept.scope) and not kept.remedy]
-    found = find_group_to_destroy(request, (kept.group for kept in meant or domain.kept))
-    if not meant:
-        raise InvalidInputError(_not_meant(found.name, named, scope))
-    return tuple(kept for kept in meant if not request.checks_vcpus or _same_vcpus(kept.group, found))
+    targets = [kept for kept in named if scope.includes(kept.scope) and not kept.remedy]
+    found = find_group_to_destroy(request, (kept.group for kept in targets or domain.kept))
+    if not targets:
+        raise InvalidInputError(_out_of_scope(found.name, named, scope))
+    return tuple(kept for kept in targets if not request.checks_vcpus or _same_vcpus(kept.group, found))
 
 
-def _not_meant(name: str, named: Sequence[KeptGroup], scope: Scope) -> str:
+def _out_of_scope(name: str, named: Sequence[KeptGroup], scope: Scope) -> str:
     for kept in named:
         if not kept.remedy:
             return (
@@ -199,15 +199,15 @@ def _not_meant(name: str, named: Sequence[KeptGroup], scope: Scope) -> str:
 
 
 def check_new_group(group: MonitoringGroup, there: Iterable[MonitoringGroup]) -> None:
-    """Refuse a name that is taken.
+    """Refuse a name that another group has.
 
     Raises:
-        InvalidInputError: among the groups that are there one has this name.
+        InvalidInputError: a group has this name.
     """
     for other in there:
         if other.name == group.name:
             raise InvalidInputError(
-                f"vcpus or group name conflicts with domain settings: group {group.name!r} is there already, "
+                f"vcpus or group name conflicts with domain settings: group {group.name!r} exists already, "
                 f"of {describe(other)}; choose another --group-name, or --destroy that one first"
             )
 

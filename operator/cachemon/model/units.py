@@ -1,4 +1,4 @@
-"""Bytes for people. Exact integers go into fields; these strings go into columns."""
+"""Bytes for people: strings for columns. Fields have exact integers."""
 
 
 def _scaled(value: int, base: int, step: int, units: tuple[str, ...]) -> str:
@@ -20,6 +20,6 @@ def format_bytes(value: int) -> str:
 def format_rate(bytes_per_second: int) -> str:
     """Bytes per second in decimal units, the `/s` left out: 1200000000 -> `1200M`.
 
-    A unit goes up to 9999, so that rates of one node compare at a glance.
+    A unit goes up to 9999, so that rates of one node are easy to compare.
     """
     return _scaled(bytes_per_second, 1000, 10_000, ("", "k", "M", "G", "T"))

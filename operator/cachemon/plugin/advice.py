@@ -1,4 +1,4 @@
-"""What to do about a reason that a condition or the state of a group gives."""
+"""What to do about the reason of a condition or of a group's state."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ ADVICE: Mapping[str, str] = {
         "switch RDT (Intel), QoS (AMD) on in the firmware and pass it through if the node is a VM; "
         "else keep the agent off this node"
     ),
-    Reason.TOO_MANY_GROUPS: "delete groups of this VM that nobody needs; `kubectl get cmg` shows them",
+    Reason.TOO_MANY_GROUPS: "delete groups of this VM that you do not need; `kubectl get cmg` shows them",
     Reason.OUT_OF_RMIDS: (
         "raise spec.priority of what matters (above 0 needs the verb prioritize), delete groups, or end what other "
         "programs hold"
@@ -33,8 +33,8 @@ ADVICE: Mapping[str, str] = {
     Reason.TOO_MANY_QEMUS: "see what runs in the VM's virt-launcher pod: one QEMU belongs there",
     Reason.INVALID_SPEC: "correct spec.groups",
     Reason.UNINSTALLED: "install cachemon again, or delete what it left: kubectl delete cmg,cmn,cmp --all -A",
-    Reason.PROCESS_UNREADABLE: "see what the process that the message names does; it is tried again by itself",
-    Reason.FOREIGN_GROUP_UNREADABLE: "see who made the group that the message names, and let root read its tasks",
-    Reason.RESCTRL_REFUSED: "read the message: the kernel's words are in it; it is tried again by itself",
+    Reason.PROCESS_UNREADABLE: "see what the process in the message does; the agent tries again by itself",
+    Reason.FOREIGN_GROUP_UNREADABLE: "see who created the group in the message, and let root read its tasks",
+    Reason.RESCTRL_REFUSED: "read the message, which quotes the kernel; the agent tries again by itself",
 }
-"""By reason; what is not in here passes by itself."""
+"""By reason. Other reasons need no action."""

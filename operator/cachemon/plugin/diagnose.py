@@ -1,4 +1,4 @@
-"""`diagnose NODE`: what of a node works, what does not, and the command to type next."""
+"""`diagnose NODE`: what works on a node, what does not, and the command to type next."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ _PROBLEMS_SHOWN = 10
 
 
 class Verdict(StrEnum):
-    """How a thing stands."""
+    """The result of one check."""
 
     WORKS = "ok"
     NOTE = "note"
@@ -40,18 +40,18 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The outcome of one check.
 
     Attributes:
-        verdict: how it stands.
-        what: the thing, in a word or two.
-        told: what is so.
-        next: what to do about it, a command where there is one; empty when there is nothing to do.
+        verdict: the result.
+        what: the thing that was checked.
+        message: the facts.
+        next: what to do, a command where there is one; empty when there is nothing to do.
     """
 
     verdict: Verdict
     what: str
-    told: str
+    message: str
     next: str = ""
 
 
@@ -61,8 +61,8 @@ class Evidence:
 
     Attributes:
         name: of the node.
-        exists: whether Kubernetes has the node; None where we may not ask.
-        pods: the agent's pods there; None where we may not ask.
+        exists: whether Kubernetes has the node; None without the right to read it.
+        pods: the agent's pods there; None without the right to list them.
         node: its CacheMonitorNode, or None.
         groups: CacheMonitorGroups bound to it.
     """
@@ -88,14 +88,14 @@ async def run(args: Namespace, session: Session) -> int:
     findings = examine(await _collect(args.node, session), session.clock())
     if args.output in ("json", "yaml"):
         data = [
-            {"verdict": str(item.verdict), "what": item.what, "told": item.told, "next": item.next}
+            {"verdict": str(item.verdict), "what": item.what, "message": item.message, "next": item.next}
             for item in findings
         ]
         session.say(render_data({"node": args.node, "findings": data}, args.output))
     else:
         session.say(f"Node {args.node}")
         for finding in findings:
-            session.say(f"  {finding.verdict:<4}  {finding.what}: {finding.told}")
+            session.say(f"  {finding.verdict:<4}  {finding.what}: {finding.message}")
             if finding.next:
                 session.say(f"        -> {finding.next}")
     return int(any(finding.verdict is Verdict.FAILS for finding in findings))
@@ -122,10 +122,10 @@ async def _collect(name: str, session: Session) -> Evidence:
 
 
 def examine(evidence: Evidence, now: float) -> list[Finding]:
-    """What the evidence says, the causes before what follows from them.
+    """Findings, causes before their effects.
 
     Args:
-        evidence: what is known.
+        evidence: the objects.
         now: seconds since the epoch.
     """
     findings = [*_existence(evidence), *_agent(evidence, now)]
@@ -142,21 +142,21 @@ def _existence(evidence: Evidence) -> Iterable[Finding]:
 def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
     pods = evidence.pods
     running = [pod for pod in pods or () if pod.get("status", {}).get("phase") == "Running"]
-    look = _look_at_pods(evidence)
+    command = _pod_command(evidence)
     if evidence.node is None:
         if pods:
-            told = f"its pod is {_phase(pods[0])}, and it has never reported"
-            yield Finding(Verdict.FAILS, "agent", told, look)
+            message = f"its pod is {_phase(pods[0])}, and it has never reported"
+            yield Finding(Verdict.FAILS, "agent", message, command)
         else:
             where = "node selector and tolerations of the DaemonSet must let a pod run here: "
-            yield Finding(Verdict.FAILS, "agent", "it has never reported from this node", where + look)
+            yield Finding(Verdict.FAILS, "agent", "it has never reported from this node", where + command)
         return
     row: NodeRow = node_rows([evidence.node], now)[0]
     age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
     version = evidence.node.get("status", {}).get("agentVersion", "unknown")
     if row.reason == Reason.UNINSTALLED:
-        told = f"{condition_of(evidence.node)['message']}; it reported {age}"
-        yield Finding(Verdict.FAILS, "agent", told, ADVICE[Reason.UNINSTALLED])
+        message = f"{condition_of(evidence.node)['message']}; it reported {age}"
+        yield Finding(Verdict.FAILS, "agent", message, ADVICE[Reason.UNINSTALLED])
         return
     if row.ready == "Unknown":
         state = (
@@ -164,21 +164,21 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             if pods is None or running
             else f", and {'no pod of it is here' if not pods else 'its pod is ' + _phase(pods[0])}"
         )
-        yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", look)
+        yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", command)
         yield from _clock(evidence, row)
         return
     yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
     yield from _clock(evidence, row)
     ready = condition_of(evidence.node)
     if row.ready != "True":
-        told = f"{ready.get('reason', '')}: {ready.get('message', '')}"
-        yield Finding(Verdict.FAILS, "resctrl", told, ADVICE.get(row.reason, look))
+        message = f"{ready.get('reason', '')}: {ready.get('message', '')}"
+        yield Finding(Verdict.FAILS, "resctrl", message, ADVICE.get(row.reason, command))
     else:
         yield Finding(Verdict.WORKS, "resctrl", str(ready.get("message", "mounted")))
 
 
 def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
-    """The node's clock, by the API server's: what the one wrote, and when the other took it."""
+    """The node's clock against the API server's: the time in a status, and when the server took it."""
     node = evidence.node or {}
     observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
     if observed_time is None or taken is None:
@@ -188,12 +188,12 @@ def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
     observed = read_time(observed_time)
     problem = clock_problem(evidence.name, None if observed is None else observed - taken)
     if problem:
-        told, _, advice = problem.partition("; ")
+        message, _, advice = problem.partition("; ")
         slow = ", or its agent takes long to write" if observed is not None and observed < taken else ""
-        yield Finding(Verdict.NOTE, "clock", f"{told}{slow}; figures are right, times are not", advice)
+        yield Finding(Verdict.NOTE, "clock", f"{message}{slow}; figures are right, times are not", advice)
 
 
-def _look_at_pods(evidence: Evidence) -> str:
+def _pod_command(evidence: Evidence) -> str:
     if evidence.pods:
         pod = evidence.pods[0]["metadata"]
         return f"kubectl -n {pod['namespace']} logs {pod['name']} --tail=50"
@@ -216,8 +216,8 @@ def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
     if missing := [event for event in _TRAFFIC_EVENTS if event not in events]:
         yield Finding(Verdict.NOTE, "bandwidth", f"this CPU does not count {' and '.join(missing)}")
     if node["status"].get("counterAssignMode") == ASSIGNING_MODE:
-        told = "this CPU counts traffic for a limited number of groups; the others say NoBandwidthCounter"
-        yield Finding(Verdict.NOTE, "bandwidth", told)
+        message = "this CPU counts traffic for a limited number of groups; the others say NoBandwidthCounter"
+        yield Finding(Verdict.NOTE, "bandwidth", message)
 
 
 def _rmids(node: Mapping[str, Any]) -> Iterable[Finding]:
@@ -225,14 +225,14 @@ def _rmids(node: Mapping[str, Any]) -> Iterable[Finding]:
     if not rmids:
         return
     free = rmids["total"] - rmids["ours"] - rmids["others"]
-    told = (
+    message = (
         f"{rmids['total']} in all, {rmids['ours']} ours, {rmids['others']} others', {free} free or waiting for reuse"
     )
     few = free <= rmids["total"] * _FEW_RMIDS
     yield Finding(
         Verdict.NOTE if few else Verdict.WORKS,
         "RMIDs",
-        told,
+        message,
         "on the node: ls -d /sys/fs/resctrl/mon_groups/* /sys/fs/resctrl/*/mon_groups/*" if few else "",
     )
 
@@ -249,7 +249,7 @@ def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
 
 
 def _wrong_age(obj: Mapping[str, Any], now: float) -> str:
-    """What the age of the figures says against a Ready that is True; empty when nothing."""
+    """Why the age of the figures contradicts a Ready that is True; empty when it does not."""
     age = group_age(obj, now)
     if age is None or condition_of(obj).get("status") != "True":
         return ""
@@ -262,7 +262,7 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         yield Finding(
             Verdict.NOTE,
             "groups",
-            "no VMI here is watched",
+            "no VMI here has groups",
             "kubectl cachemon cpu-resource VMI -n NAMESPACE --create --vcpulist all --config",
         )
     elif not lacking:
@@ -272,14 +272,14 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
     for obj in lacking[:_PROBLEMS_SHOWN]:
         namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
         ready = condition_of(obj)
-        told = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not judged it')}"
+        message = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not set it')}"
         advice = ADVICE.get(ready.get("reason", ""), "")
         if wrong := _wrong_age(obj, now):
-            told, advice = wrong, _NO_OPERATOR
+            message, advice = wrong, _NO_OPERATOR
         command = f"kubectl -n {namespace} describe cmg {name}"
-        yield Finding(Verdict.FAILS, f"group {namespace}/{name}", told, "; ".join(filter(None, (advice, command))))
+        yield Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
     if len(lacking) > _PROBLEMS_SHOWN:
-        told = f"{len(lacking) - _PROBLEMS_SHOWN} more are not Ready"
+        message = f"{len(lacking) - _PROBLEMS_SHOWN} more are not Ready"
         yield Finding(
-            Verdict.FAILS, "groups", told, f"kubectl get cmg -A --field-selector status.nodeName={evidence.name}"
+            Verdict.FAILS, "groups", message, f"kubectl get cmg -A --field-selector status.nodeName={evidence.name}"
         )

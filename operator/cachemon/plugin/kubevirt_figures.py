@@ -50,7 +50,7 @@ async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]
         if not objects:
             who = f"VMI {vmi}" if vmi else "a VMI"
             raise InvalidInputError(
-                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or make one: "
+                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or create one: "
                 f"`kubectl cachemon cpu-resource {vmi or 'VMI'} --create --vcpulist all --config`"
             )
         found += objects

@@ -31,7 +31,7 @@ async def import_domains(args: Namespace, session: Session) -> int:
         InvalidInputError: a file is no domain XML, its monitors break a rule, or its object is there and differs.
     """
     if args.vmi and len(args.file) > 1:
-        raise InvalidInputError("--vmi names one VMI, and there is more than one file")
+        raise InvalidInputError("--vmi names one VMI, and there are several files: import them one by one")
     objects = [obj for path in args.file if (obj := _object_of(path, args, session))]
     if args.output in ("json", "yaml"):
         session.say(render_objects(objects, args.output))
@@ -59,14 +59,16 @@ def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] |
 
 
 def _vmi_of(domain: str, args: Namespace, session: Session, where: str) -> _Named:
-    """KubeVirt calls a domain NAMESPACE_VMI; on a plain host its name is the VMI's, if it can be one."""
+    """The VMI of a domain: KubeVirt names domains NAMESPACE_VMI; a plain host's domain gives its name to the VMI."""
     namespace, underscore, vmi = domain.partition("_")
     if args.vmi:
         return _Named(session.namespace, args.vmi)
     if underscore and _VMI_NAME.fullmatch(vmi) and _VMI_NAME.fullmatch(namespace):
         return _Named(session.namespace if getattr(args, "namespace", None) else namespace, vmi)
     if not _VMI_NAME.fullmatch(domain):
-        raise InvalidInputError(f"{where}: a VMI can't be called {domain!r} as the domain is; say which with --vmi")
+        raise InvalidInputError(
+            f"{where}: the domain's name {domain!r} is not valid for a VMI; name the VMI with --vmi"
+        )
     return _Named(session.namespace, domain)
 
 
@@ -83,8 +85,8 @@ async def _write(obj: dict[str, Any], args: Namespace, session: Session) -> str:
         return "unchanged"
     if not args.overwrite:
         raise InvalidInputError(
-            f"CacheMonitorGroup `{name_of(obj)}` is there with other groups; --overwrite replaces them, "
-            "--name makes another object"
+            f"CacheMonitorGroup `{name_of(obj)}` exists with other groups; --overwrite replaces them, "
+            "--name creates another object"
         )
     body = {key: value for key, value in there.items() if key != "status"}
     body["spec"] = {**there["spec"], **obj["spec"]}

@@ -1,7 +1,7 @@
-"""`cpu-resource` on KubeVirt: the groups are kept in CacheMonitorGroups.
+"""`cpu-resource` on KubeVirt: CacheMonitorGroups keep the groups.
 
-The configuration of a VMI is every CacheMonitorGroup of it that nothing owns: it outlives the VMI, and it works while
-the VMI runs. What is only live is in a group that the running VMI owns, so that it ends with it.
+The configuration of a VMI is every CacheMonitorGroup of it without an owner: it outlives the VMI, and works while the
+VMI runs. The running VMI owns the object of its live groups, so that they end with it.
 """
 
 from argparse import Namespace
@@ -169,7 +169,7 @@ class _VmiBackend:
             return Created(f"{_GROUP}/{made}")
         remark = (
             f"there is no VirtualMachineInstance `{self.name.name}` in namespace `{self.name.namespace}` now; "
-            "the group starts when one appears"
+            "monitoring starts when it appears"
         )
         return Created(f"{_GROUP}/{made}", (remark,))
 
@@ -194,7 +194,7 @@ class _VmiBackend:
             return str(fresh["metadata"]["name"])
         raise InvalidInputError(
             f"the names `{usual}` and `{usual}-cachemon` are taken by groups of other VMIs; "
-            "make a CacheMonitorGroup by hand, with a name of its own"
+            "create a CacheMonitorGroup with another name by hand"
         )
 
     def _config_object(self, suffix: str) -> dict[str, Any]:

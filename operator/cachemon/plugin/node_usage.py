@@ -8,46 +8,46 @@ from cachemon.model.age import Age, age_of
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS
 from cachemon.model.clocks import written_at
 from cachemon.model.reasons import Reason
-from cachemon.plugin.usage import Filled, condition_of, missing_reading, sum_known, why_not_believed
+from cachemon.plugin.usage import UsageRow, condition_of, missing_reading, sum_known, why_stale
 
 __all__ = ["BlockRow", "NodeRow", "block_rows", "node_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlockRow(Filled):
+class BlockRow(UsageRow):
     """One cache block of a node.
 
     Attributes:
         node, id: which.
         monitored: bytes that monitored VMs hold of it, None where there is no number.
         reason: why a number is missing.
-        heaviest: who holds most of it, `NAMESPACE/VMI`, and how many bytes; None when nobody monitored does.
+        largest: the VMI that holds most of it, `NAMESPACE/VMI`, and its bytes; None without a monitored VMI.
     """
 
     node: str
     id: int
     monitored: int | None
     reason: str
-    heaviest: tuple[str, int] | None
+    largest: tuple[str, int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeRow(Filled):
+class NodeRow(UsageRow):
     """One node.
 
     Attributes:
         node: its name.
         ready: `True`, `False`, or `Unknown` when its agent is silent.
-        reason: of that, or why a cache block has no number; empty when all is well.
+        reason: why, or why a cache block has no number; empty when all is well.
         rmids: in use and in total, or None.
-        heaviest: as of BlockRow, over all blocks.
+        largest: as of BlockRow, over all blocks.
     """
 
     node: str
     ready: str
     reason: str
     rmids: tuple[int, int] | None
-    heaviest: tuple[str, int] | None
+    largest: tuple[str, int] | None
 
 
 def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
@@ -73,11 +73,11 @@ def _block_row(node: str, block: Mapping[str, Any], *, silent: str, age: Age | N
         monitored=None if silent else block.get("monitoredBytes"),
         reason=silent or missing_reading([block]),
         age=age,
-        heaviest=None if silent else _heaviest(block),
+        largest=None if silent else _largest(block),
     )
 
 
-def _heaviest(status: Mapping[str, Any]) -> tuple[str, int] | None:
+def _largest(status: Mapping[str, Any]) -> tuple[str, int] | None:
     """The first VMI of a node's list, or of a cache block's."""
     found = next(iter(status.get("heaviestVMIs", ())), None)
     return (f"{found['namespace']}/{found['name']}", found["occupancyBytes"]) if found else None
@@ -88,7 +88,7 @@ def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
 
     Args:
         nodes: as the API server hands them out.
-        now: seconds since the epoch: an agent that is silent for three of its periods is not believed.
+        now: seconds since the epoch: figures of an agent that is silent for three of its periods are left out.
     """
     return [_node_row(node, now) for node in nodes]
 
@@ -108,7 +108,7 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
         capacity=sum_known(block.get("capacityBytes") for block in _blocks(node)),
         rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
         age=_node_age(node, now),
-        heaviest=None if silent else _heaviest(node.get("status", {})),
+        largest=None if silent else _largest(node.get("status", {})),
     )
 
 
@@ -119,6 +119,6 @@ def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
 
 
 def _why_silent(node: Mapping[str, Any], now: float) -> str:
-    """Why what a node's agent said last does not hold now; empty when it does."""
+    """Why the last status of a node's agent does not hold now; empty when it does."""
     age = _node_age(node, now)
-    return Reason.AGENT_NOT_REPORTING if age is None else why_not_believed(condition_of(node), age)
+    return Reason.AGENT_NOT_REPORTING if age is None else why_stale(condition_of(node), age)

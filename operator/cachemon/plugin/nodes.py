@@ -62,7 +62,7 @@ def _cells(row: NodeRow) -> tuple[str, ...]:
         cache,
         NO_VALUE if row.share is None else bar(row.share),
         "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE,
-        row.heaviest[0] if row.heaviest else NO_VALUE,
+        row.largest[0] if row.largest else NO_VALUE,
         NO_VALUE if row.age is None else row.age.label,
     )
 

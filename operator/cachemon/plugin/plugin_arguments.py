@@ -20,7 +20,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     plugin = _front_end(ask)
     parser = Parser(
         prog=plugin.program,
-        description="Who holds the last-level cache of your VMs' nodes, and who takes their memory bandwidth.",
+        description="Which VMs hold the last-level cache of your nodes, and which take their memory bandwidth.",
         epilog="Options may stand before or after the command.",
         allow_abbrev=False,
     )
@@ -55,7 +55,7 @@ def _front_end(ask: AskNames) -> FrontEnd:
         names="name of the VirtualMachineInstance",
         several="VirtualMachineInstances (default: all that have groups)",
         live="of the running VMI: the group ends with it",
-        config="for whenever the VMI runs, now included",
+        config="whenever the VMI runs, now included",
         add_common=partial(_add_common, ask),
         ask=ask,
     )
@@ -68,8 +68,8 @@ def _everywhere(parser: Parser) -> None:
 def _domstats(plugin: FrontEnd, commands: Commands) -> None:
     parser = plugin.domstats(
         commands,
-        "With --format libvirt memory.bandwidth.* is left out: libvirt counts bytes since the start, and\n"
-        "the API has bytes per second. The agents' /metrics count bytes.",
+        "--format libvirt has no memory.bandwidth.*: libvirt counts bytes since the start, and the API has\n"
+        "bytes per second. The agents' /metrics count bytes.",
     )
     _everywhere(parser)
 
@@ -82,10 +82,10 @@ def _top(plugin: FrontEnd, commands: Commands) -> None:
     parser = plugin.command(
         commands,
         "top",
-        "who holds the caches, heaviest first",
+        "who holds the caches, largest first",
         outputs=("json", "yaml"),
-        details="A `>` before a figure: at least that. The VMI's groups overlap, and none has all their threads.\n"
-        "CACHE is the part of all caches that the groups are measured in.",
+        details="`>` before a figure means at least that: the VMI's groups overlap, and none has all their threads.\n"
+        "CACHE is the share of the caches that the groups are measured in.",
     )
     _everywhere(parser)
     plugin.add_name(parser, nargs="?", help="only this one")
@@ -96,9 +96,9 @@ def _top(plugin: FrontEnd, commands: Commands) -> None:
         default="occupancy",
         help="order of the rows",
     )
-    parser.add_argument("--once", action="store_true", help="print once; so it is when stdout is no terminal")
+    parser.add_argument("--once", action="store_true", help="print once (default when stdout is no terminal)")
     parser.add_argument(
-        "--interval", type=float, default=5.0, metavar="SECONDS", help="between two looks (default 5)"
+        "--interval", type=float, default=5.0, metavar="SECONDS", help="between two updates (default 5)"
     )
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
@@ -116,7 +116,7 @@ def _diagnose(plugin: FrontEnd, commands: Commands) -> None:
     parser = plugin.command(
         commands,
         "diagnose",
-        "what works on a node, what does not, and what to do",
+        "check what works on a node, and say what to do",
         outputs=("json", "yaml"),
         details="Exit code 0 when everything works, 1 when something does not.",
     )
@@ -128,11 +128,11 @@ def _import(plugin: FrontEnd, commands: Commands) -> None:
     parser = plugin.command(
         commands,
         "import",
-        "make CacheMonitorGroups of the monitors in libvirt's domain XML",
+        "create CacheMonitorGroups from the monitors in libvirt's domain XML",
         outputs=("json", "yaml", "name"),
-        details="Read are <cachetune><monitor>, <memorytune><monitor>, the RFC's <resmongroup>, and the groups that\n"
+        details="It reads <cachetune><monitor>, <memorytune><monitor>, the RFC's <resmongroup>, and the groups that\n"
         "`cachemon host` has put into the metadata.\n"
-        "With -o json or yaml the objects are printed and nothing is written:\n"
+        "With -o json or yaml it prints the objects and writes nothing:\n"
         "  virsh dumpxml vm3 | kubectl cachemon import - -o yaml",
     )
     files = parser.add_argument("file", metavar="FILE", nargs="+", help="XML of a domain; - is stdin")
@@ -140,20 +140,20 @@ def _import(plugin: FrontEnd, commands: Commands) -> None:
     vmi = parser.add_argument("--vmi", metavar="NAME", help="VMI of the groups (default: by the domain's name)")
     set_completer(vmi, complete_names("vmi", plugin.ask))
     parser.add_argument("--name", help="name of the CacheMonitorGroup (default: that of the VMI)")
-    parser.add_argument("--overwrite", action="store_true", help="replace the groups of one that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace the groups of an object that exists")
     parser.add_argument(
         "--dry-run",
         nargs="?",
         choices=("none", "client", "server"),
         const="client",
         default="none",
-        help="only say what would be written; server: have the API server check it",
+        help="print what would be written; server: the API server checks it",
     )
 
 
 def _export(plugin: FrontEnd, commands: Commands) -> None:
     plugin.export(
-        commands, "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap."
+        commands, "Without --into it prints a <cputune>, for `virsh edit`. Groups of libvirt can't overlap."
     )
 
 
@@ -162,5 +162,5 @@ def _completion(plugin: FrontEnd, commands: Commands) -> None:
         commands,
         "kubectl-cachemon",
         "  source <(kubectl cachemon completion bash)\n"
-        "`kubectl cachemon <TAB>` needs no script: kubectl asks kubectl_complete-cachemon by itself.",
+        "`kubectl cachemon <TAB>` needs no script of ours: kubectl runs kubectl_complete-cachemon.",
     )

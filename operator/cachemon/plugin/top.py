@@ -1,4 +1,4 @@
-"""`top`: who holds the caches, heaviest first; a table once, or live."""
+"""`top`: who holds the caches, largest first; a table once, or live."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,9 +12,9 @@ from cachemon.model.units import format_bytes, format_rate
 from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.top_table import TopRow, TopTable
-from cachemon.plugin.usage import Filled, GroupRow, VmiRow, group_rows, vmi_rows
+from cachemon.plugin.usage import GroupRow, UsageRow, VmiRow, group_rows, vmi_rows
 
-__all__ = ["forgiving", "run"]
+__all__ = ["keep_table", "run"]
 
 _PLAIN_WIDTH = 79
 _OBJECT_FIELDS_LEFT_OUT = ("threads",)
@@ -27,37 +27,37 @@ async def run(args: Namespace, session: Session) -> int:
         InvalidInputError: the options contradict each other.
     """
     if args.interval <= 0:
-        raise InvalidInputError("--interval must be a number of seconds above 0")
+        raise InvalidInputError(f"--interval {args.interval:g} must be above 0: type a number of seconds, such as 5")
     if args.vmi and args.by not in ("vmi", "group"):
-        raise InvalidInputError(f"--by {args.by} is about nodes: leave the VMI out")
+        raise InvalidInputError(f"--by {args.by} shows nodes, which belong to no VMI: leave {args.vmi!r} out")
 
-    async def look() -> TopTable:
-        return await _look(args, session)
+    async def read() -> TopTable:
+        return await _read_table(args, session)
 
     if args.output in ("json", "yaml"):
-        session.say(render_data(list((await look()).data), args.output))
+        session.say(render_data(list((await read()).data), args.output))
         return 0
     if args.once or not session.out.isatty():
-        table = await look()
+        table = await read()
         session.say(render_plain(table, headings=not args.no_headers))
         for remark in table.remarks:
             session.remark(remark)
         if not table.rows and not session.everywhere:
-            session.remark(f"looked in namespace {session.namespace} only; -A looks in all")
+            session.remark(f"only namespace {session.namespace} is shown; -A shows all")
         return 0
     from cachemon.plugin.top_live import show_live  # noqa: PLC0415  rich is an extra, and takes its time
 
-    await show_live(forgiving(look), title=f"cachemon top, by {args.by}", interval_seconds=args.interval)
+    await show_live(keep_table(read), title=f"cachemon top, by {args.by}", interval_seconds=args.interval)
     return 0
 
 
-def forgiving(look: Callable[[], Any]) -> Callable[[], Any]:
-    """The first look may fail; later ones tell of the error and keep the table."""
+def keep_table(read: Callable[[], Any]) -> Callable[[], Any]:
+    """The first read may fail; a later one that fails gives the table before and the error."""
     last: list[TopTable] = []
 
     async def again() -> tuple[TopTable, str]:
         try:
-            table = await look()
+            table = await read()
         except CachemonError as err:
             if not last:
                 raise
@@ -68,7 +68,7 @@ def forgiving(look: Callable[[], Any]) -> Callable[[], Any]:
     return again
 
 
-async def _look(args: Namespace, session: Session) -> TopTable:
+async def _read_table(args: Namespace, session: Session) -> TopTable:
     if args.by in ("block", "node"):
         nodes = (await session.api.list(NODES)).items
         if args.by == "block":
@@ -100,25 +100,25 @@ def _table(
 
 
 def _remarks(rows: Iterable[Any]) -> Iterator[str]:
-    """Whose figures have a time that is yet to come, each VMI or node once."""
+    """VMIs and nodes whose figures have a time in the future, each once."""
     ahead = {getattr(row, "vmi", row.node): row.age for row in rows if row.age is not None and row.age.is_ahead}
     return (f"{name}: {age.problem}" for name, age in ahead.items())
 
 
-def _by_occupancy(row: Filled) -> tuple[Any, ...]:
+def _by_occupancy(row: UsageRow) -> tuple[Any, ...]:
     return (row.occupancy is None, -(row.occupancy or 0), _identity(row))
 
 
-def _by_bandwidth(row: Filled) -> tuple[Any, ...]:
+def _by_bandwidth(row: UsageRow) -> tuple[Any, ...]:
     rate = getattr(row, "bandwidth", None)
     return (rate is None, -(rate or 0), *_by_occupancy(row))
 
 
-def _by_share(row: Filled) -> tuple[Any, ...]:
+def _by_share(row: UsageRow) -> tuple[Any, ...]:
     return (row.share is None, -(row.share or 0.0), _identity(row))
 
 
-def _identity(row: Filled) -> tuple[Any, ...]:
+def _identity(row: UsageRow) -> tuple[Any, ...]:
     return tuple(
         getattr(row, name) for name in ("namespace", "vmi", "object", "group", "node", "id") if hasattr(row, name)
     )
@@ -149,13 +149,13 @@ def _group_cells(row: GroupRow) -> tuple[str, ...]:
 
 
 def _block_cells(row: BlockRow) -> tuple[str, ...]:
-    most = f"{row.heaviest[0]} {format_bytes(row.heaviest[1])}" if row.heaviest else NO_VALUE
+    most = f"{row.largest[0]} {format_bytes(row.largest[1])}" if row.largest else NO_VALUE
     return row.node, str(row.id), _bytes(row.occupancy), _bytes(row.capacity), _bytes(row.monitored), most
 
 
 def _node_cells(row: NodeRow) -> tuple[str, ...]:
     rmids = "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE
-    return row.node, _bytes(row.occupancy), _bytes(row.capacity), rmids, row.heaviest[0] if row.heaviest else NO_VALUE
+    return row.node, _bytes(row.occupancy), _bytes(row.capacity), rmids, row.largest[0] if row.largest else NO_VALUE
 
 
 def _as_data(row: Any) -> dict[str, Any]:
@@ -174,6 +174,7 @@ def _as_data(row: Any) -> dict[str, Any]:
 _DATA_NAMES = {
     "occupancy": "occupancyBytes",
     "capacity": "capacityBytes",
+    "largest": "heaviest",
     "monitored": "monitoredBytes",
     "bandwidth": "totalBytesPerSecond",
     "vmi": "vmiName",
@@ -184,7 +185,7 @@ _DATA_NAMES = {
 
 
 def render_plain(table: TopTable, *, headings: bool) -> str:
-    """The table in 79 columns: what is too wide is cut."""
+    """The table in 79 columns; wider cells are cut."""
     if not table.rows:
         return "nothing is monitored here"
     rows = [(*row.cells, _last(row)) for row in table.rows]
@@ -192,6 +193,6 @@ def render_plain(table: TopTable, *, headings: bool) -> str:
 
 
 def _last(row: TopRow) -> str:
-    """The bar, or why there is none; a reason beside a number is that the number is not all."""
+    """The bar, or why there is none; a reason after a bar says why the number is not all."""
     shown = "" if row.share is None else f"{bar(row.share, 5)}{row.share:4.0%}"
     return " ".join(part for part in (shown, row.reason) if part)

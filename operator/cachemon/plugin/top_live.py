@@ -17,33 +17,33 @@ __all__ = ["show_live"]
 _BAR_WIDTH = 20
 _RIGHT = frozenset({"HELD", "OF", "WATCHED", "BANDWIDTH", "RMIDS", "BLOCK"})
 
-Look = Callable[[], Awaitable[tuple[TopTable, str]]]
-"""A table, and what went wrong with renewing it."""
+Read = Callable[[], Awaitable[tuple[TopTable, str]]]
+"""A table, and why it could not be renewed."""
 
 
 async def show_live(
-    look: Look,
+    read: Read,
     *,
     title: str,
     interval_seconds: float,
     console: Console | None = None,
     rounds: int | None = None,
 ) -> None:
-    """Draw, and draw again.
+    """Draw the table again and again.
 
     Args:
-        look: what to draw.
+        read: gives the table to draw.
         title: of the table.
-        interval_seconds: between two looks.
+        interval_seconds: between two reads.
         console: where to draw; the terminal if None.
-        rounds: how often; None for until Ctrl-C.
+        rounds: number of drawings; None until Ctrl-C.
     """
-    table, problem = await look()
+    table, problem = await read()
     with Live(_drawn(table, problem, title), console=console, screen=console is None, auto_refresh=False) as live:
         drawn = 1
         while rounds is None or drawn < rounds:
             await asyncio.sleep(interval_seconds)
-            table, problem = await look()
+            table, problem = await read()
             live.update(_drawn(table, problem, title), refresh=True)
             drawn += 1
 

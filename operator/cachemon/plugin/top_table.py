@@ -1,4 +1,4 @@
-"""The table of `top`, before it is drawn."""
+"""The table of `top`, without its layout."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ class TopTable:
         headers: of the cells.
         rows: in the order to show them.
         data: the same as values, for JSON and YAML.
-        remarks: what is wrong with the figures beside what their rows say.
+        remarks: what else is wrong with the figures.
     """
 
     headers: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Who uses how much: rows for `top`, from CacheMonitorGroups. Pure.
 
-A figure is a sum only if every part of it is there and none is in it twice; else there is a reason, or `at_least`.
+A sum is shown only if no part of it is missing or counted twice; else there is a reason, or `at_least`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL
 
 __all__ = [
-    "Filled",
     "GroupRow",
+    "UsageRow",
     "VmiRow",
     "condition_of",
     "group_age",
@@ -30,7 +30,7 @@ __all__ = [
     "owners_of",
     "sum_known",
     "vmi_rows",
-    "why_not_believed",
+    "why_stale",
 ]
 
 _OMITTED = "Omitted"
@@ -38,13 +38,13 @@ _OMITTED = "Omitted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filled:
-    """What holds cache.
+class UsageRow:
+    """What every row has.
 
     Attributes:
         occupancy: bytes, None where there is no number that holds now.
-        capacity: bytes of the caches that it is measured in; None where the kernel does not tell.
-        age: of the figures, those that are not shown for it included; None where there are none.
+        capacity: bytes of the caches that it is measured in; None where the kernel does not say.
+        age: of the figures, also of stale ones, which are not shown; None where there are none.
     """
 
     occupancy: int | None
@@ -58,14 +58,14 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRow(Filled):
+class GroupRow(UsageRow):
     """One monitoring group.
 
     Attributes:
         namespace, vmi, object, group, node: where it is.
         bandwidth: bytes per second, None where there is no number that holds now.
         reason: why a number is missing or not the whole group's; empty when all is well.
-        threads: what it is of, as marks that can be compared.
+        threads: its vCPUs and thread classes, to find groups that overlap.
     """
 
     namespace: str
@@ -79,13 +79,13 @@ class GroupRow(Filled):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VmiRow(Filled):
+class VmiRow(UsageRow):
     """One VMI: groups that share no thread, summed up.
 
     Attributes:
         namespace, vmi, node: where it is.
         bandwidth, reason: as in GroupRow.
-        at_least: whether some of its threads are in overlapping groups only in part, so that it may be more.
+        at_least: whether overlapping groups leave some threads out of the sum.
     """
 
     namespace: str
@@ -144,12 +144,12 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
 
     Args:
         objects: as the API server hands them out.
-        now: seconds since the epoch: figures that are old are not shown, whatever `Ready` says of them.
+        now: seconds since the epoch: stale figures are not shown, even where `Ready` is True.
     """
     rows: list[GroupRow] = []
     for obj in objects:
         ready, age = condition_of(obj), group_age(obj, now)
-        distrusted = why_not_believed(ready, age)
+        distrusted = why_stale(ready, age)
         groups = obj.get("status", {}).get("groups", [])
         without = _OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
@@ -167,8 +167,8 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
     return rows
 
 
-def why_not_believed(ready: Mapping[str, Any], age: Age | None) -> str:
-    """Why figures are as good as none; empty when they hold. `Ready` may be as old as they are."""
+def why_stale(ready: Mapping[str, Any], age: Age | None) -> str:
+    """Why figures do not hold now; empty when they do. `Ready` may be as old as they are."""
     if ready.get("status") == "Unknown":
         return str(ready["reason"])
     return Reason.AGENT_NOT_REPORTING if age is not None and age.is_stale else ""

@@ -109,7 +109,7 @@ def test_domain_xml_is_imported_and_exported(kubectl: Kubectl, tmp_path: Path) -
     path = tmp_path / "vm3.xml"
     path.write_text(kubectl.cachemon("export", "vm3", "--into", "-", input=XML))
     assert kubectl.cachemon("import", str(path)).endswith("unchanged\n")
-    assert "is there with other groups" in kubectl.cachemon("import", "-", input=XML.replace("0-2", "0-1"), code=1)
+    assert "exists with other groups" in kubectl.cachemon("import", "-", input=XML.replace("0-2", "0-1"), code=1)
     other = XML.replace("'0-2'", "'0-1'")
     assert kubectl.cachemon("import", "-", "--overwrite", input=other).endswith("configured\n")
     assert kubectl.groups()["vm3"]["spec"]["groups"] == [{"vcpus": "0-1"}]

@@ -134,7 +134,7 @@ def test_groups_that_can_not_be_had_are_refused_with_words(scene: Scene) -> None
     scene.start(GuestDomain("vm1", metadata=IN_METADATA))
     scene.until_monitored("vm1", "web")
     uuid = scene.host.uuid_of("vm1")
-    with pytest.raises(AgentRefusedError, match="group 'web' is there already"):
+    with pytest.raises(AgentRefusedError, match="group 'web' exists already"):
         scene.agent.create_live(uuid, parse_group({"name": "web", "vcpus": "1"}))
     with pytest.raises(AgentRefusedError, match="no running domain with UUID"):
         scene.agent.create_live("00000000-0000-0000-0000-000000000000", ALL)

@@ -156,7 +156,7 @@ def test_many_groups_that_are_not_ready_are_counted(plugin: Plugin) -> None:
 
 def test_a_node_without_groups(plugin: Plugin) -> None:
     plugin.api.objects["CacheMonitorGroup"].clear()
-    assert "note  groups: no VMI here is watched" in told(plugin, 0)
+    assert "note  groups: no VMI here has groups" in told(plugin, 0)
 
 
 def test_what_may_not_be_asked_is_left_out(plugin: Plugin) -> None:
@@ -170,7 +170,7 @@ def test_findings_come_as_data_too(plugin: Plugin) -> None:
     assert data["findings"][0] == {
         "verdict": "ok",
         "what": "agent",
-        "told": "version 0.1.0, reported 2s ago",
+        "message": "version 0.1.0, reported 2s ago",
         "next": "",
     }
 

@@ -81,7 +81,7 @@ def test_the_domains_name_says_which_vmi_is_meant(name: str, words: list[str], e
 
 def test_a_domain_whose_name_no_vmi_can_have_needs_one() -> None:
     refused = Plugin().run("import", "-", stdin=domain(name="Big VM"))
-    assert refused.err == "error: stdin: a VMI can't be called 'Big VM' as the domain is; say which with --vmi\n"
+    assert refused.err == "error: stdin: the domain's name 'Big VM' is not valid for a VMI; name the VMI with --vmi\n"
 
 
 def test_importing_again_changes_nothing_and_other_groups_need_a_word() -> None:
@@ -90,7 +90,7 @@ def test_importing_again_changes_nothing_and_other_groups_need_a_word() -> None:
     assert plugin.run("import", "-", stdin=domain()).out.endswith("unchanged\n")
     other = domain("<resmongroup vcpus='0' id='web'/>")
     refused = plugin.run("import", "-", stdin=other)
-    assert "`ns/vm3` is there with other groups; --overwrite replaces them" in refused.err
+    assert "`ns/vm3` exists with other groups; --overwrite replaces them" in refused.err
     assert plugin.run("import", "-", "--overwrite", stdin=other).out.endswith("configured\n")
     made = plugin.api.objects["CacheMonitorGroup"][ObjectName("ns", "vm3")]
     assert made["spec"]["groups"] == [{"name": "web", "vcpus": "0"}]
@@ -145,7 +145,7 @@ def test_groups_that_overlap_have_to_be_chosen() -> None:
     plugin.api.put(GROUPS, cmg(groups=[{"name": "all", "vcpus": "all"}, {"name": "half", "vcpus": "0-1"}]))
     assert "'all' and 'half' share vCPU 0-1" in plugin.run("export", "vm3").err
     assert 'vcpus="0-3"' in plugin.run("export", "vm3", "--group", "all").out
-    assert "there is no group 'x'; there is: all, half" in plugin.run("export", "vm3", "--group", "x").err
+    assert "there is no group 'x'; choose one of all, half" in plugin.run("export", "vm3", "--group", "x").err
 
 
 def test_groups_go_into_a_domain_that_is_given() -> None:
@@ -195,4 +195,4 @@ def test_a_group_of_a_host_keeps_its_name_where_libvirt_has_a_monitor_of_the_sam
     listing = yaml.safe_load(Plugin().run("import", "-", "-o", "yaml", stdin=xml).out)
     assert listing["items"][0]["spec"]["groups"] == [{"name": "web", "vcpus": "0-2"}, {"vcpus": "3"}]
     other = domain().replace("<vcpu>", kept.format("<c:resmongroup id='vcpus_3' vcpus='all'/>") + "<vcpu>")
-    assert "group 'vcpus_3' is there already" in Plugin().run("import", "-", stdin=other).err
+    assert "group 'vcpus_3' exists already" in Plugin().run("import", "-", stdin=other).err

@@ -87,7 +87,7 @@ def test_without_an_answer_of_the_api_there_are_no_names() -> None:
 
 def test_commands_and_options_have_descriptions() -> None:
     assert answered("no") == ["nodes\thow full the caches of the nodes are", ":4"]
-    assert answered("top", "--onc") == ["--once\tprint once; so it is when stdout is no terminal", ":4"]
+    assert answered("top", "--onc") == ["--once\tprint once (default when stdout is no terminal)", ":4"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from cachemon.model.errors import KubeUnreachableError
-from cachemon.plugin.top import forgiving
+from cachemon.plugin.top import keep_table
 from cachemon.plugin.top_live import show_live
 from cachemon.plugin.top_table import TopRow, TopTable
 from cachemon.plugin.usage import group_rows, vmi_rows
@@ -204,13 +204,13 @@ def test_json_has_exact_numbers_and_whole_names() -> None:
 def test_nothing_to_show_is_said() -> None:
     found = Plugin().run("top")
     assert found.out == "nothing is monitored here\n"
-    assert found.err == "looked in namespace ns only; -A looks in all\n"
+    assert found.err == "only namespace ns is shown; -A shows all\n"
     assert Plugin().run("top", "-A").err == ""
 
 
 def test_options_that_are_not_valid_are_refused() -> None:
-    assert "--by node is about nodes" in Plugin().run("top", "vm3", "--by", "node").err
-    assert "--interval must be" in Plugin().run("top", "--interval", "0").err
+    assert "--by node shows nodes" in Plugin().run("top", "vm3", "--by", "node").err
+    assert "--interval 0 must be above 0" in Plugin().run("top", "--interval", "0").err
 
 
 def drawn(looks: list[tuple[TopTable, str]]) -> str:
@@ -245,7 +245,7 @@ def test_an_error_of_the_first_look_ends_it_and_one_later_keeps_the_table() -> N
         return outcome
 
     async def play() -> list[str]:
-        again = forgiving(look)
+        again = keep_table(look)
         return [(await again())[1] for _ in range(3)]
 
     assert asyncio.run(play()) == ["", "away", ""]
@@ -254,4 +254,4 @@ def test_an_error_of_the_first_look_ends_it_and_one_later_keeps_the_table() -> N
         raise KubeUnreachableError("away")
 
     with pytest.raises(KubeUnreachableError):
-        asyncio.run(forgiving(away)())
+        asyncio.run(keep_table(away)())

@@ -60,15 +60,15 @@ class AgentClient:
             raise AgentRefusedError(f"{self._socket}: {err}") from err
 
     async def status(self) -> Mapping[str, Any]:
-        """How the agent is. Raises as `domains`."""
+        """The agent's health. Raises as `domains`."""
         answer = await self._ask("GET", "/v1/status")
         return answer if isinstance(answer, dict) else {}
 
     async def create_live(self, uuid: str, group: MonitoringGroup) -> None:
-        """Have a running domain's group monitored until its run ends.
+        """Monitor a group of a running domain until its run ends.
 
         Raises:
-            AgentRefusedError: no such domain runs, or it can't have the group, or not beside the others.
+            AgentRefusedError: no such domain runs, or it can't have the group, alone or with its others.
             AgentUnreachableError: no agent answers.
         """
         await self._ask("POST", f"/v1/domains/{quote(uuid, safe='')}/live", render_group_request(group))
@@ -93,7 +93,7 @@ class AgentClient:
             raise AgentUnreachableError(self._why(err)) from err
         except (aiohttp.ClientError, TimeoutError, ValueError) as err:
             raise AgentUnreachableError(
-                f"the agent at {self._socket} did not answer: {str(err) or 'no answer in time'}; see how it is with "
+                f"the agent at {self._socket} did not answer: {str(err) or 'no answer in time'}; see "
                 "`systemctl status cachemon-host`"
             ) from err
         if status < _REFUSED:
@@ -106,7 +106,7 @@ class AgentClient:
 
     def _why(self, err: aiohttp.ClientConnectorError) -> str:
         if err.errno in (errno.EACCES, errno.EPERM):
-            return f"{self._socket} lets nobody in without a right: run this as root or as a member of its group"
+            return f"no right to connect to {self._socket}: run this as root or as a member of the socket's group"
         if err.errno in (errno.ENOENT, errno.ECONNREFUSED):
             return f"no agent of cachemon answers at {self._socket}; {_START_IT}"
         return f"no agent of cachemon answers at {self._socket}: {err.strerror}; {_START_IT}"

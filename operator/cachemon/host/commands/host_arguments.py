@@ -21,8 +21,8 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     """
     parser = Parser(
         prog="cachemon",
-        description="Who holds the last-level cache of a machine with VMs, and who takes its memory bandwidth.",
-        epilog="On Kubernetes with KubeVirt the program for people is `kubectl cachemon`.",
+        description="Which VMs hold the last-level cache of a machine, and which take its memory bandwidth.",
+        epilog="On Kubernetes with KubeVirt, use `kubectl cachemon`.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
@@ -30,7 +30,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     host = kinds.add_parser(
         "host",
         help="a machine with plain libvirt",
-        description="Monitoring groups of libvirt's domains, and what they hold.",
+        description="Monitoring groups of libvirt's domains, and their figures.",
         epilog="Options may stand before or after the command.",
         allow_abbrev=False,
     )
@@ -69,8 +69,8 @@ def _front_end(ask: AskNames) -> FrontEnd:
 def _domstats(host: FrontEnd, commands: Commands) -> None:
     host.domstats(
         commands,
-        "The figures are those of the agent. Of a group without figures stderr says why.\n"
-        "With --format libvirt the bytes of memory.bandwidth.* are counted since the agent watches the group.",
+        "The figures come from the agent. stderr says why a group has none.\n"
+        "With --format libvirt, memory.bandwidth.* counts bytes since the agent has monitored the group.",
     )
 
 
@@ -82,28 +82,28 @@ def _import(host: FrontEnd, commands: Commands) -> None:
     parser = host.command(
         commands,
         "import",
-        "keep groups for the monitors that libvirt's XML of a domain has",
+        "create groups from the monitors in libvirt's domain XML",
         outputs=("json", "yaml", "name"),
-        details="Read are <cachetune><monitor>, <memorytune><monitor> and the RFC's <resmongroup>, by their rules.\n"
-        "libvirt drops a <resmongroup> from what is defined: give the file that has it. Of a file the groups in\n"
-        "the metadata are read, too: they come from another host with cachemon.\n"
-        "With -o json or yaml the groups are printed and nothing is written.",
+        details="It reads <cachetune><monitor>, <memorytune><monitor> and the RFC's <resmongroup>, by their rules.\n"
+        "libvirt drops <resmongroup> when it defines a domain: give the file that has it. From a file it also\n"
+        "reads the groups in the metadata: they come from another host with cachemon.\n"
+        "With -o json or yaml it prints the groups and writes nothing.",
     )
     host.add_name(parser, help="name, id or UUID of the domain; its configuration is read")
     file = parser.add_argument("file", metavar="FILE", nargs="?", help="XML to read instead; - is stdin")
     set_completer(file, complete_files)
     parser.add_argument("--overwrite", action="store_true", help="replace the groups that the domain has")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be written")
 
 
 def _export(host: FrontEnd, commands: Commands) -> None:
     host.export(
         commands,
-        "Without --into it is a <cputune>, for `virsh edit`. libvirt can't have groups that overlap. With --into\n"
-        "the groups that are written are taken out of the metadata, so that libvirt has them from the next start:\n"
+        "Without --into it prints a <cputune>, for `virsh edit`. Groups of libvirt can't overlap. With --into it\n"
+        "moves the groups from the metadata to monitors, which libvirt has from the next start:\n"
         "  virsh dumpxml --inactive --security-info vm3 |\n"
         "    cachemon host export vm3 --into - | virsh define /dev/stdin\n"
-        "With --form metadata it is the other way round: the monitors are taken out.",
+        "With --form metadata it removes the monitors instead.",
     )
 
 

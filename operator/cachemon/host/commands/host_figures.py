@@ -1,4 +1,4 @@
-"""`domstats` on a libvirt host: the figures that its agent has."""
+"""`domstats` on a libvirt host: figures from its agent."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ async def run(args: Namespace, session: HostSession) -> int:
     """Print the statistics of the named domains, or of all that run.
 
     Raises:
-        AgentUnreachableError: nobody has figures.
+        AgentUnreachableError: no agent answers.
         InvalidInputError: there is nothing to print.
         DomainNotFoundError: there is no such domain.
     """
@@ -88,7 +88,7 @@ def _statistics(domain: DomainReport, report: HostReport, session: HostSession) 
     remarks += [problem for name, group in groups.items() for problem in problems_of(name, group)]
     if not groups and not remarks:
         remarks.append(
-            f"{domain.name}: no group; make one: "
+            f"{domain.name}: no group; create one: "
             f"`{session.program} cpu-resource {quote(domain.name)} --create --vcpulist all`"
         )
     return DomainStatistics(domain.name, groups, tuple(remarks))

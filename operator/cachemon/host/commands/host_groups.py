@@ -1,7 +1,7 @@
-"""`cpu-resource` on a libvirt host: `--config` is kept in the domain's metadata, `--live` by the agent.
+"""`cpu-resource` on a libvirt host: the domain's metadata keeps groups of `--config`, the agent those of `--live`.
 
-In force while a domain runs are the groups in the metadata of its live XML, which it was started with, and those that
-the agent keeps. libvirt's own monitors are shown, and never touched.
+A running domain has the groups in the metadata of its live XML, which it was started with, and those that the agent
+keeps. libvirt's own monitors are shown and never changed.
 """
 
 from argparse import Namespace
@@ -162,7 +162,7 @@ class _LibvirtBackend:
         return render_data({"domain": self._domain.name, "uuid": self._domain.uuid, "groups": groups}, output)
 
     async def create(self, group: MonitoringGroup, scope: Scope) -> Created:
-        """First where it may be refused for want of an RMID or of the agent."""
+        """Ask the agent first: it may be away, or have no RMID."""
         if scope.has_live:
             await self._session.agent.create_live(self._domain.uuid, group)
         if scope.has_config:
@@ -174,13 +174,11 @@ class _LibvirtBackend:
                 raise
         remarks: tuple[str, ...] = ()
         if self._domain.runs and not scope.has_live:
-            remarks = (
-                f"domain {self._domain.name} is without it until its next start; with --live it has one at once",
-            )
+            remarks = (f"domain {self._domain.name} has the group from its next start; --live creates one at once",)
         return Created(_home(self._domain), remarks)
 
     async def destroy(self, kept: KeptGroup) -> None:
-        """From where it is kept: the agent, or the metadata of one of both XMLs."""
+        """Remove the group from the agent, or from the metadata of one of both XMLs."""
         if kept.keeper is Keeper.LIVE:
             await self._session.agent.destroy_live(self._domain.uuid, kept.group.name)
         else:

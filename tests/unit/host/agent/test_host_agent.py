@@ -172,7 +172,7 @@ def test_live_groups_are_made_kept_and_given_up(world: World) -> None:
             await becomes(client, "both", "vm2", lambda it: it is not None)
             await client.create_live(UUID, IO)
             await client.create_live(OTHER, IO)
-            with pytest.raises(AgentRefusedError, match="group 'io' is there already"):
+            with pytest.raises(AgentRefusedError, match="group 'io' exists already"):
                 await client.create_live(UUID, IO)
             with pytest.raises(AgentRefusedError, match="libvirt's own monitor 'vcpus_0' of domain vm1"):
                 await client.create_live(UUID, ALL)

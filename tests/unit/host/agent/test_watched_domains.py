@@ -45,9 +45,9 @@ def test_domains_take_turns_and_the_same_wish_is_the_same_target() -> None:
 
 
 def test_a_group_whose_name_is_taken_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="group 'web' is there already, of vCPU 0"):
+    with pytest.raises(InvalidInputError, match="group 'web' exists already, of vCPU 0"):
         check_live_group(watch(running(WEB), []), parse_group({"name": "web", "vcpus": "1"}))
-    with pytest.raises(InvalidInputError, match="group 'all' is there already"):
+    with pytest.raises(InvalidInputError, match="group 'all' exists already"):
         check_live_group(watch(running(WEB), [ALL]), ALL)
 
 

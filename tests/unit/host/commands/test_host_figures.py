@@ -125,7 +125,7 @@ def test_a_domain_without_groups_has_no_keys_and_can_have_some(host: Host) -> No
     host.libvirt.put("my vm")
     done = host.run("domstats", "my vm")
     assert (done.code, done.out) == (0, "Domain: 'my vm'\n")
-    assert done.err == ("my vm: no group; make one: `cachemon host cpu-resource 'my vm' --create --vcpulist all`\n")
+    assert done.err == ("my vm: no group; create one: `cachemon host cpu-resource 'my vm' --create --vcpulist all`\n")
 
 
 def test_a_domain_that_nobody_knows_is_told_of(host: Host) -> None:

@@ -39,7 +39,7 @@ def test_a_live_group_is_kept_by_the_agent_and_not_by_libvirt(host: Host) -> Non
 def test_a_config_group_is_kept_in_the_metadata_and_works_from_the_next_start(host: Host) -> None:
     done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "1", "--config")
     assert done.out == "group vcpus_1 created in domain vm3 (config)\n"
-    assert done.err == "domain vm3 is without it until its next start; with --live it has one at once\n"
+    assert done.err == "domain vm3 has the group from its next start; --live creates one at once\n"
     assert (host.live(), host.started_with(), host.config()) == ([], [], ["vcpus_1"])
     assert host.run("cpu-resource", "vm3").out.endswith("no group found\n")
     host.libvirt.restart("vm3")
