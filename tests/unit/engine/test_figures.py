@@ -202,7 +202,7 @@ def test_a_cell_that_was_not_read_at_all_has_gone() -> None:
     assert {figure.occupancy for figure in figures.groups[A]} == {Missing.OFFLINE}
 
 
-def test_something_gone_is_told_so_that_the_groups_are_looked_at() -> None:
+def test_a_gone_counter_makes_the_sample_offline() -> None:
     layout = layout_of({"a": [0]})
     assert not machine().sample(layout, {0: 5}).offline
     assert not machine().sample(layout, {0: Missing.UNAVAILABLE}).offline
@@ -221,7 +221,7 @@ def test_the_node_is_the_control_groups_alone_and_never_less_than_the_monitored_
 
 
 @pytest.mark.pitfall(23)
-def test_more_than_the_cache_holds_is_told_as_it_was_read() -> None:
+def test_more_than_the_cache_holds_is_reported_as_read() -> None:
     too_much = (BLOCKS[0].capacity_bytes or 0) * 3
     figures = machine().sample(layout_of({"a": [0], "b": [1]}), {0: too_much, 1: too_much}, root=too_much)
     assert [figure.occupancy for figure in figures.groups[A]] == [too_much] * 2
@@ -235,7 +235,7 @@ def test_a_control_groups_counter_is_never_added_to_those_of_its_mon_groups() ->
 
 
 @pytest.mark.pitfall(25)
-def test_occupancy_that_lags_behind_moved_threads_is_told_as_it_is_and_not_mended() -> None:
+def test_occupancy_that_lags_behind_moved_threads_is_reported_as_read() -> None:
     steady = machine()
     steady.sample(layout_of({"a": [0]}), {0: 1000})
     moved = steady.sample(layout_of({"a": [1], "b": [0]}), {0: 900, 1: 4})

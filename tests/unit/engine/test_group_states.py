@@ -35,11 +35,11 @@ class Case:
     failing: str = ""
     without_rmid: bool = False
     group: Mapping[str, object] = field(default_factory=lambda: GROUPS[0])
-    cells: int = 0
+    mon_groups: int = 0
 
 
 CASES = {
-    "all well": Case(GroupState.MONITORED, None, "", cells=1),
+    "all well": Case(GroupState.MONITORED, None, "", mon_groups=1),
     "no QEMU": Case(GroupState.WAITING, "QEMUNotFound", "no QEMU of guest tenant-a_vm3", qemus=()),
     "more QEMUs than a VMI can have": Case(
         GroupState.WAITING,
@@ -49,12 +49,14 @@ CASES = {
     ),
     "vCPU still missing": Case(GroupState.WAITING, "VCPUThreadMissing", "vCPU 1 ", qemus=(make_qemu(1, vcpus=(0,)),)),
     "vCPU that the VM has not": Case(
-        GroupState.DEGRADED, "VCPUsNotInVM", "no vCPU 7", group={"name": "low", "vcpus": "0,7"}, cells=1
+        GroupState.DEGRADED, "VCPUsNotInVM", "no vCPU 7", group={"name": "low", "vcpus": "0,7"}, mon_groups=1
     ),
     "threads in another's group": Case(
         GroupState.DEGRADED, "ThreadsInForeignGroup", "mon_group theirs", theirs=frozenset({101})
     ),
-    "another's group holds other threads": Case(GroupState.MONITORED, None, "", theirs=frozenset({103}), cells=1),
+    "another's group holds other threads": Case(
+        GroupState.MONITORED, None, "", theirs=frozenset({103}), mon_groups=1
+    ),
     "no RMID by our count": Case(
         GroupState.WAITING, "OutOfRMIDs", "needs 1 RMID, 0 are free; of the node's 64 RMIDs 2", num_rmids=1
     ),
@@ -75,14 +77,14 @@ def stand(case: Case) -> tuple[GroupLayout, ...]:
     theirs = {MonGroupName(ROOT, "theirs"): case.theirs} if case.theirs else {}
     observed = Observed(theirs, {}, case.num_rmids)
     plan = make_plan(cells, groups, observed)
-    cells_of = mon_groups_of_groups(plan)
-    cells_of_low = cells_of.get(KEY, ())
-    failures = dict.fromkeys(cells_of_low, case.failing) if case.failing else {}
-    without_rmid = frozenset(cells_of_low) if case.without_rmid else frozenset[MonGroupName]()
+    mon_groups_of = mon_groups_of_groups(plan)
+    mon_groups_of_low = mon_groups_of.get(KEY, ())
+    failures = dict.fromkeys(mon_groups_of_low, case.failing) if case.failing else {}
+    without_rmid = frozenset(mon_groups_of_low) if case.without_rmid else frozenset[MonGroupName]()
     return judge(
         target,
         case.qemus,
-        PlanResult(plan, cells_of, failures, without_rmid, COUNT, KUBEVIRT_TERMS, threads_of_qemus(case.qemus)),
+        PlanResult(plan, mon_groups_of, failures, without_rmid, COUNT, KUBEVIRT_TERMS, threads_of_qemus(case.qemus)),
     ).groups
 
 
@@ -91,10 +93,10 @@ def test_a_group_stands_as_its_threads_and_the_kernel_allow(case: Case) -> None:
     group = stand(case)[0]
     assert (group.state, group.reason) == (case.state, case.reason)
     assert case.message in group.message
-    assert len(group.mon_groups) == case.cells
+    assert len(group.mon_groups) == case.mon_groups
 
 
-def test_a_group_tells_which_of_its_vcpus_have_threads() -> None:
+def test_a_group_lists_the_vcpus_that_have_threads() -> None:
     low, everything = stand(CASES["vCPU that the VM has not"])
     assert (low.vcpus, low.threads) == ((0,), 1)
     assert (everything.vcpus, everything.threads) == ((0, 1, 2, 3), 4)
@@ -117,7 +119,7 @@ def test_threads_of_two_processes_in_two_pods_count_together() -> None:
     assert (group.threads, len(group.mon_groups)) == (4, 2)
 
 
-def test_threads_of_two_control_groups_are_two_cells() -> None:
+def test_threads_of_two_control_groups_are_two_mon_groups() -> None:
     target = make_target(make_object(spec={"groups": GROUPS[:1]}))
     groups = ranked_groups_of([target])
     observed = Observed({}, {"gold": frozenset({102})}, 64)
@@ -130,7 +132,7 @@ def test_threads_of_two_control_groups_are_two_cells() -> None:
     assert {cell.control_group for cell in group.mon_groups} == {ROOT, "gold"}
 
 
-def test_wishes_carry_rank_and_name() -> None:
+def test_ranked_groups_carry_rank_and_name() -> None:
     target = make_target(make_object(spec={"groups": GROUPS, "priority": 7}))
     assert [(group.key.group, group.priority, group.created) for group in ranked_groups_of([target])] == [
         ("low", 7, "2026-11-22T08:00:00Z"),

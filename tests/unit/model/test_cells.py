@@ -50,7 +50,7 @@ def test_every_group_is_the_union_of_its_cells(world: World) -> None:
 
 
 @given(worlds(), st.randoms())
-def test_the_order_of_wishes_changes_nothing(world: World, random: st.DataObject) -> None:
+def test_the_order_of_groups_changes_nothing(world: World, random: st.DataObject) -> None:
     for qemu in world.qemus:
         shuffled = list(world.ranked_groups_of[qemu.pid])
         random.shuffle(shuffled)  # type: ignore[attr-defined]
@@ -157,7 +157,7 @@ def test_no_namespace_is_served_twice_before_another_of_its_priority_is_served_o
 
 
 @given(RANKED_GROUPS, RANKED_GROUPS)
-def test_a_wish_that_comes_or_goes_changes_no_order_within_a_namespace_nor_among_others(
+def test_a_group_that_comes_or_goes_changes_no_order_within_a_namespace_nor_among_others(
     groups: list[RankedGroup], more: list[RankedGroup]
 ) -> None:
     known = {group.key for group in groups}

@@ -57,11 +57,11 @@ SHORTFALLS = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "qemu", "vcpu_count", "expected"), SHORTFALLS)
-def test_what_a_group_lacks_is_told_with_a_reason(
-    wish: MonitoringGroup, qemu: Qemu, vcpu_count: int, expected: tuple[bool, str, str] | None
+@pytest.mark.parametrize(("group_", "qemu", "vcpu_count", "expected"), SHORTFALLS)
+def test_what_a_group_lacks_has_a_reason(
+    group_: MonitoringGroup, qemu: Qemu, vcpu_count: int, expected: tuple[bool, str, str] | None
 ) -> None:
-    found = shortfall(wish, QemuThreads.of(qemu), vcpu_count)
+    found = shortfall(group_, QemuThreads.of(qemu), vcpu_count)
     if expected is None:
         assert found is None
     else:

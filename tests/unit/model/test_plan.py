@@ -97,7 +97,7 @@ def test_no_action_names_a_thread_or_group_that_is_not_ours(given_: tuple[World,
 
 @pytest.mark.pitfall(4)
 @given(worlds_and_kernels())
-def test_threads_in_others_groups_are_left_and_told_of(given_: tuple[World, SimulatedKernel]) -> None:
+def test_threads_in_others_groups_are_left_and_reported(given_: tuple[World, SimulatedKernel]) -> None:
     world, kernel = given_
     plan = world.plan(kernel)
     taken = {tid for name, tids in kernel.mon_groups.items() if not name.is_ours for tid in tids}
