@@ -15,18 +15,18 @@ _EVENT_RESULTS = ("ok", "failed")
 
 
 class Metrics:
-    """What the operator counts.
+    """Metrics of the operator.
 
     Attributes:
-        registry: all of it.
-        decisions: decisions about groups and policies.
+        registry: has all metrics.
+        decisions: decisions on a group or a policy.
         relists: complete lists, by result.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.decisions = Counter(
-            "cachemon_operator_decisions", "Looks at a group or a policy", registry=self.registry
+            "cachemon_operator_decisions", "Decisions on a group or a policy", registry=self.registry
         )
         self.relists = Counter(
             "cachemon_operator_relists", "Complete lists of all resources", ["result"], registry=self.registry
@@ -48,23 +48,23 @@ class Metrics:
             self._events.labels(result)
 
     def count_write(self, result: str) -> None:
-        """One write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused, failed."""
+        """Count a write; `result` is one of ok, not_found, throttled, unreachable, conflict, refused, failed."""
         self._writes.labels(result).inc()
 
     def count_event(self, result: str) -> None:
-        """One Event; `result` is ok or failed."""
+        """Count an Event; `result` is ok or failed."""
         self._events.labels(result).inc()
 
     def show_groups(self, ready: Callable[[], Iterable[str]]) -> None:
-        """Groups by the status of Ready (`True`, `False`, `Unknown`), counted when asked."""
+        """Register groups by the status of Ready (`True`, `False`, `Unknown`), counted for each page."""
         self.registry.register(_Groups(ready))
 
     def show_unreadable(self, unreadable: Callable[[], Mapping[str, int]]) -> None:
-        """Objects that can't be read, by kind, counted when asked."""
+        """Register objects that can't be read, by kind, counted for each page."""
         self.registry.register(_UnreadableObjects(unreadable))
 
     def prepare(self) -> Callable[[], bytes]:
-        """Gives the page of now. It is small, and is made here: groups come and go in this thread."""
+        """Render the page of now. It is small, and is rendered here: this thread changes the groups."""
         page = generate_latest(self.registry)
         return lambda: page
 

@@ -44,7 +44,7 @@ def remove(config: Config) -> int:
 
     Raises:
         InvalidInputError: an agent works on the tree.
-        ResctrlError: it can't be told whether one does.
+        ResctrlError: the check for another agent failed.
     """
     claim = AgentLock(config.machine.resctrl)
     if not claim.hold():
