@@ -5,21 +5,30 @@ argcomplete itself takes its time to load, and is needed for completion alone (`
 
 import asyncio
 from argparse import Action, Namespace
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cachemon.model.errors import CachemonError
 
-__all__ = ["AskNames", "Completer", "complete_files", "complete_names", "no_names", "set_completer"]
+__all__ = [
+    "TIMEOUT_SECONDS",
+    "AskNames",
+    "Completer",
+    "complete_files",
+    "complete_names",
+    "no_names",
+    "set_completer",
+]
 
 TIMEOUT_SECONDS = 2.0
+"""For a server that is asked for names. Loading its client does not count."""
 
 Completer: TypeAlias = Callable[..., Iterable[str]]
 """As argcomplete calls it, with the keywords prefix, action, parser and parsed_args."""
 
-AskNames = Callable[[str, Namespace], Awaitable[Sequence[str]]]
-"""Names of a kind, such as `vmi`, by the arguments that the line has so far."""
+AskNames: TypeAlias = Callable[[str, Namespace], Coroutine[Any, Any, Sequence[str]]]
+"""Names of a kind, such as `vmi`, by the arguments that the line has so far; TimeoutError is no answer in time."""
 
 
 async def no_names(_kind: str, _args: Namespace) -> Sequence[str]:
@@ -35,13 +44,9 @@ def set_completer(argument: Action, completer: Completer) -> None:
 def complete_names(kind: str, ask: AskNames) -> Completer:
     """A completer of names. Without an answer in time there are none: the command itself will say why."""
 
-    async def asked(args: Namespace) -> Sequence[str]:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await ask(kind, args)
-
     def complete(parsed_args: Namespace, **_: object) -> Iterable[str]:
         with suppress(CachemonError, TimeoutError, ModuleNotFoundError):
-            return sorted(set(asyncio.run(asked(parsed_args))))
+            return sorted(set(asyncio.run(ask(kind, parsed_args))))
         return ()
 
     return complete

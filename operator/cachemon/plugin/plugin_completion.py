@@ -1,9 +1,11 @@
 """Names for completion, and the program kubectl_complete-cachemon: kubectl runs it with WORD... PART."""
 
+import asyncio
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from cachemon.commands.completers import TIMEOUT_SECONDS
 from cachemon.model.api import NAMESPACES, NODES
 from cachemon.plugin.plugin_arguments import build_parser
 
@@ -19,7 +21,7 @@ async def ask_api(kind: str, args: Namespace) -> Sequence[str]:
     """
     from cachemon.plugin.session import open_session  # noqa: PLC0415  aiohttp takes its time
 
-    async with open_session(args) as session:
+    async with open_session(args) as session, asyncio.timeout(TIMEOUT_SECONDS):
         if kind == "vmi":
             return [obj["spec"]["vmiName"] for obj in await session.groups()]
         if kind == "group":

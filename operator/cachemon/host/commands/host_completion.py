@@ -1,10 +1,12 @@
 """Names that libvirt and the host's agent know, for completion."""
 
+import asyncio
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cachemon.commands.completers import TIMEOUT_SECONDS
 from cachemon.model.errors import CachemonError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ async def ask_host(kind: str, args: Namespace) -> Sequence[str]:
     """
     from cachemon.host.commands.host_session import open_session  # noqa: PLC0415  aiohttp takes its time
 
-    async with open_session(getattr(args, "connect", None), getattr(args, "socket", None)) as session:
+    uri, socket = getattr(args, "connect", None), getattr(args, "socket", None)
+    async with asyncio.timeout(TIMEOUT_SECONDS), open_session(uri, socket) as session:
         return await names(kind, session)
 
 
