@@ -146,7 +146,7 @@ class GroupTree:
 
     def _free_rmid(self, rmid: int) -> None:
         if LLC_OCCUPANCY not in self._options.events:
-            # Nothing tells how dirty an RMID is, so the kernel doesn't wait (free_rmid).
+            # The kernel can't know how dirty an RMID is, so it does not wait (free_rmid).
             self._rmids.give_back(rmid, through_limbo=False)
             return
         one_block = len(self._machine.online_blocks) == 1

@@ -58,7 +58,7 @@ class PidNamespaces:
         return [int(number) for number in line.split()[1:]]
 
     def _namespace(self, tid: int, levels_up: int = 0) -> int | None:
-        """The inode of a thread's PID namespace, or of one so many levels above it."""
+        """The inode of a thread's PID namespace, or of an ancestor that many levels above it."""
         try:
             descriptor = os.open(self._proc / str(tid) / "ns" / "pid", os.O_RDONLY)
         except OSError:
