@@ -22,8 +22,8 @@ _FOR_PERIODS = 0.8
 """The part of the budget that periods may use; the rest is for changes that should be known at once."""
 _LACKING_CALM_SECONDS = 5.0
 """Figures that come and go with every sample are reported no more often than this before their report is due."""
-_FIRST_REST_SECONDS = 1.0
-_LAST_REST_SECONDS = 300.0
+_FIRST_PAUSE_SECONDS = 1.0
+_LAST_PAUSE_SECONDS = 300.0
 _WEIGHT_OF_THE_NEWEST = 0.5
 _MUCH_SHORTER = 0.9
 """Below this part of its factor a namespace's objects are planned anew; else each at its next write."""
@@ -51,7 +51,7 @@ class ObjectReport:
     signature: Signature | None = None
     calm_until: float = 0.0
     rests: bool = False
-    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_REST_SECONDS, _LAST_REST_SECONDS))
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS))
     in_flight: bool = False
     changed: bool = False
     seconds: float = 0.0

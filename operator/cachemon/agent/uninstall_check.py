@@ -1,12 +1,12 @@
-"""Why we are to end: the pod is replaced, or cachemon is removed from the cluster.
+"""Why the agent has to end: its pod is replaced, or cachemon is removed from the cluster.
 
 After an upgrade the next agent adopts the mon_groups, so they stay. After an uninstall they would hold their RMIDs
-until the node boots again, so they go. Nobody says which it is, and a refused request alone says little: the token of
-a pod that was deleted by force, or of a node that lost its clock, gets 401, and an API server that starts gets its
-rules a moment later. Two signs together are believed:
+until the node boots again, so they go. A refused request alone does not show which it is. The token of a pod that was
+deleted by force, or of a node with a wrong clock, gets 401, and an API server that starts loads its rules late. Two
+signs together show an uninstall:
 
 * our service account was deleted, by a watch that was opened while we were known, or by an answer to a list;
-* what every agent may ask is refused, and goes on to be refused.
+* a request that every agent may make is refused, and stays refused.
 
 Neither an upgrade nor the end of a pod, a token, a node or an API server deletes a service account. Where a sign is
 missed, the mon_groups stay for the next agent; a person can remove them with rmdir.
@@ -41,7 +41,7 @@ _JITTER = (1.0, 1.2)
 
 
 class OwnAccount:
-    """Watches the service account that this agent is.
+    """Watches the service account of this agent.
 
     Args:
         client: the API server.
@@ -59,7 +59,7 @@ class OwnAccount:
         self.is_gone = False
 
     async def watch(self) -> None:
-        """Watch until cancelled. While the server does not answer, or lets us not, nothing is concluded."""
+        """Watch until cancelled. While the server does not answer or refuses, nothing is concluded."""
         while True:
             try:
                 await self._list_and_watch()
@@ -95,14 +95,14 @@ async def is_uninstalled(
     for_seconds: float = _FOR_SECONDS,
     pause_seconds: float = _PAUSE_SECONDS,
 ) -> bool:
-    """Whether our service account is gone, and what was always allowed is refused now and goes on to be.
+    """Whether our service account is gone, and a request that was always allowed stays refused.
 
     Args:
         ask: a request that every agent may make.
         account_is_gone: what `OwnAccount` says.
         within_seconds: the first refusal has to come within this time.
-        account_within_seconds: and the news of the account within this one, which is less than a pod has to end.
-        for_seconds: every answer must be a refusal for so long.
+        account_within_seconds: news of the account has to come within this time; a pod has longer to end.
+        for_seconds: every answer must be a refusal for this long.
         pause_seconds: between two requests.
     """
     clock = asyncio.get_running_loop().time

@@ -142,7 +142,7 @@ class Authorizer:
             peer: who sends it.
 
         Returns:
-            None when it can't be said now.
+            None when it is not known now.
         """
         if not token or len(token) > LONGEST_TOKEN_BYTES:
             return Access.UNAUTHENTICATED

@@ -1,4 +1,4 @@
-"""The page of /metrics: rendered in a thread, once for all who ask, and only while somebody asks."""
+"""The page of /metrics: rendered in a thread, once for all clients, and only while there are some."""
 
 import asyncio
 import gzip
@@ -13,10 +13,10 @@ __all__ = ["Page", "RenderedPage"]
 log = logging.getLogger(__name__)
 
 _WANTED_SECONDS = 5 * 60.0
-"""After a scrape the page is kept new for so long; Prometheus advises intervals of at most two minutes."""
-_REST_PER_RENDERING = 4.0
+"""How long the page is kept new after a scrape; Prometheus advises intervals of at most two minutes."""
+_PAUSE_PER_RENDERING = 4.0
 """Rendering takes at most a fifth of one processor, whatever the page holds."""
-_LONGEST_REST_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 30.0
 _FASTEST = 1  # gzip: a tenth of the size all the same
 
 
@@ -60,7 +60,7 @@ class RenderedPage:
         self._rendered = asyncio.Condition()
 
     def changed(self) -> None:
-        """There are new figures."""
+        """Have the page rendered anew, as there are new figures."""
         if self._clock() - self._asked_at < _WANTED_SECONDS:
             self._wanted.set()
 
@@ -93,7 +93,7 @@ class RenderedPage:
                 continue
             async with self._rendered:
                 self._rendered.notify_all()
-            await asyncio.sleep(min((self._clock() - began) * _REST_PER_RENDERING, _LONGEST_REST_SECONDS))
+            await asyncio.sleep(min((self._clock() - began) * _PAUSE_PER_RENDERING, _LONGEST_PAUSE_SECONDS))
 
 
 def _render(render: Callable[[], bytes], now: float) -> Page:

@@ -35,10 +35,10 @@ _PART_BYTES = 64 * 1024
 
 
 class Judge(Protocol):
-    """Says who may read the metrics: `Authorizer`, or `SecretToken`."""
+    """Decides who may read the metrics: `Authorizer`, or `SecretToken`."""
 
     async def judge(self, token: str, peer: str) -> Access | None:
-        """Of a bearer token, empty when there is none; None when it can't be said now."""
+        """The access of a bearer token, which is empty when there is none; None when it is not known now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Serving:
     Attributes:
         metrics: where /metrics is served; None for nowhere.
         health: where /healthz is served; None for nowhere.
-        tls_directory: has tls.crt and tls.key; None for a certificate of our own.
+        tls_directory: has tls.crt and tls.key; None for a self-signed certificate.
         insecure: /metrics by plain HTTP, to everybody.
     """
 
@@ -94,7 +94,7 @@ def serve_program(
         settings: where, and how.
         page: of /metrics.
         health_problem: why /healthz fails; empty when it does not.
-        judge: says who may read /metrics, unless the settings let everybody.
+        judge: decides who may read /metrics, unless the settings let everybody.
         tasks: the group that the servers run in.
 
     Raises:
@@ -145,7 +145,7 @@ def serve_metrics(
         place: where.
         page: what.
         tasks: the group that the server runs in.
-        judge: says who may read; None for everybody.
+        judge: decides who may read; None for everybody.
         certificate: to serve HTTPS with; None for plain HTTP.
         also: other routes.
 
@@ -174,7 +174,7 @@ def serve_metrics(
 
 
 def certificate_of(folder: Path | None) -> Certificate:
-    """From a folder, or our own."""
+    """The certificate of a folder, or a self-signed one."""
     return FileCertificate(folder) if folder else OwnCertificate()
 
 
@@ -195,7 +195,7 @@ def _metrics_route(page: RenderedPage, judge: Judge | None) -> web.RouteDef:
 
 
 async def _send(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """In parts: as a whole, a copy of it would wait in memory for each client that reads slowly."""
+    """Send the body in parts: as a whole, each slow client would keep a copy of it in memory."""
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)
     await response.prepare(request)
@@ -215,5 +215,5 @@ def _refusal(access: Access | None) -> web.Response:
         return web.Response(text="401: Unauthorized\n", status=401, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
     if access is Access.FORBIDDEN:
         return web.Response(text="403: Forbidden\n", status=403)
-    text = "503: it can't be said now who may read this\n"
+    text = "503: it is not known now who may read this\n"
     return web.Response(text=text, status=503, headers={hdrs.RETRY_AFTER: _ASK_AGAIN_SECONDS})

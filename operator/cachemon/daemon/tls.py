@@ -1,4 +1,4 @@
-"""The certificate that a program serves with: from files that somebody renews, or its own.
+"""The certificate that a program serves with: from files that somebody renews, or self-signed.
 
 A new certificate takes effect at the next handshake, without a restart. It gets a context of its own: a context keeps
 one certificate for each type of key (OpenSSL's SSL_CTX_use_certificate), so an old RSA one would be served beside a
@@ -22,7 +22,7 @@ __all__ = ["Certificate", "FileCertificate", "OwnCertificate"]
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 10.0
+_CHECK_SECONDS = 10.0
 _MAKE_SECONDS = 60.0
 _RENEW_SECONDS = 180 * 86400.0
 """Half of what `self_signed.VALID_DAYS` gives."""
@@ -32,10 +32,10 @@ _Version = tuple[tuple[int, int, int], ...]
 
 
 class Certificate(Protocol):
-    """What a server needs."""
+    """The certificate of a server."""
 
     async def prepare(self) -> None:
-        """Have the first certificate; InvalidInputError when there is none."""
+        """Load or make the first certificate; InvalidInputError when that fails."""
 
     def context(self) -> ssl.SSLContext:
         """For the next handshake."""
@@ -49,12 +49,12 @@ class FileCertificate:
 
     Args:
         folder: where they are.
-        look_seconds: from one look to the next whether they are others.
+        check_seconds: time between two checks for changed files.
     """
 
-    def __init__(self, folder: Path, *, look_seconds: float = _LOOK_SECONDS) -> None:
+    def __init__(self, folder: Path, *, check_seconds: float = _CHECK_SECONDS) -> None:
         self._files = (folder / "tls.crt", folder / "tls.key")
-        self._look_seconds = look_seconds
+        self._check_seconds = check_seconds
         self._version: _Version = ()
         self._context: ssl.SSLContext | None = None
 
@@ -71,10 +71,10 @@ class FileCertificate:
         return self._context
 
     async def keep(self) -> None:
-        """Look at the files until cancelled; a pair that is not valid leaves the one before in use."""
+        """Load changed files until cancelled; a pair that is not valid leaves the last valid one in use."""
         refused: _Version = self._version
         while True:
-            await asyncio.sleep(self._look_seconds)
+            await asyncio.sleep(self._check_seconds)
             try:
                 version = self._version_of_files()
                 if version not in (self._version, refused):
@@ -82,7 +82,7 @@ class FileCertificate:
                     self._load(version)
                     log.info("serving with the renewed certificate of %s", self._files[0].parent)
             except (OSError, ssl.SSLError) as err:
-                log.warning("keeping the certificate before; %s: %s", self._files[0].parent, err)
+                log.warning("keeping the last valid certificate; %s: %s", self._files[0].parent, err)
 
     def _load(self, version: _Version) -> None:
         context = _new_context()
@@ -117,7 +117,7 @@ async def _make() -> bytes:
 
 
 class OwnCertificate:
-    """One that this program makes for itself, and makes anew long before it ends.
+    """A self-signed certificate; it is renewed long before it expires.
 
     Args:
         make: gives key and certificate in PEM.
@@ -152,9 +152,9 @@ class OwnCertificate:
                 continue
             try:
                 await self.prepare()
-                log.info("serving with a new certificate of our own")
+                log.info("serving with a new self-signed certificate")
             except InvalidInputError as err:
-                log.warning("keeping the certificate before: %s", err)
+                log.warning("keeping the last valid certificate: %s", err)
 
     def _load(self, pem: bytes) -> None:
         """By an anonymous file: ssl loads keys from paths alone, and the root may be read-only."""

@@ -192,6 +192,6 @@ def test_a_certificate_that_is_renewed_on_disk_is_served_without_a_restart(runni
     running.write_certificate("second.example.com")
     until("the second", lambda: running.serves("second.example.com"), seconds=60)
     (running.certificates / "tls.crt").write_text("half of a fi")
-    until("a complaint", lambda: "keeping the certificate before" in running.process.log.read_text(), seconds=60)
+    until("a complaint", lambda: "keeping the last valid certificate" in running.process.log.read_text(), seconds=60)
     until("the second, still", lambda: running.serves("second.example.com"))
     assert running.process.exit_status is None

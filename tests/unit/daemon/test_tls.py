@@ -41,7 +41,7 @@ def test_a_renewed_pair_of_files_is_served_and_half_a_pair_is_not(tmp_path: Path
     write(tmp_path, "first.example.com")
 
     async def story() -> None:
-        certificate = FileCertificate(tmp_path, look_seconds=0.001)
+        certificate = FileCertificate(tmp_path, check_seconds=0.001)
         await certificate.prepare()
         first = certificate.context()
         keeping = asyncio.create_task(certificate.keep())
