@@ -11,8 +11,9 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
+from kubernetes.client import ApiException
+
 from lab.emulator import Emulator
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.binaries import Binaries
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.fault_proxy import FaultProxy
@@ -266,7 +267,7 @@ class Cluster:
         """Make a namespace, if it is not there."""
         try:
             make_namespace(self.control_plane, name)
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != 409:
                 raise
 

@@ -2,23 +2,24 @@
 
 import http.client
 import sysconfig
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes.client import ApiException
 
-from lab.kubernetes.api_request import ApiEndpoint, ApiRefusedError
-from lab.wait import Patience, run
+from lab.kubernetes.api_client import api_client
+from lab.speed import patience
+from lab.wait import run
 
 AGENT_NAMESPACE = "cachemon-system"
 AGENT_SERVICE_ACCOUNT = "cachemon-agent"
 
 _KUBECTL_SECONDS = 120
-_YOUNG_SECONDS = 60
-_AGAIN_SECONDS = 0.2
-_SAYS_LATER = (http.client.TOO_MANY_REQUESTS, http.client.SERVICE_UNAVAILABLE)
+_REQUEST_SECONDS = 30
+_ANSWERS = {"default": "object"}
+"""The type of every answer, refusals included: parsed JSON, or the text of what is no JSON (/readyz, /metrics)."""
 
 
 class ControlPlaneError(Exception):
@@ -30,24 +31,17 @@ class ClusterApi:
 
     Args:
         work: folder for kubeconfigs and kubectl's cache.
-        endpoint: where the API server is.
+        url: the API server's address, `https://HOST:PORT`; the certificate is for that host.
+        ca_file: the certificates that the API server's is checked with (PEM).
         admin_token: a token with all rights.
     """
 
-    def __init__(self, work: Path, endpoint: ApiEndpoint, admin_token: str) -> None:
+    def __init__(self, work: Path, url: str, ca_file: Path, admin_token: str) -> None:
         self.work = work
+        self.url = url
+        self.ca_file = ca_file
         self.admin_token = admin_token
-        self._endpoint = endpoint
-
-    @property
-    def url(self) -> str:
-        """The API server's address, `https://127.0.0.1:PORT`."""
-        return self._endpoint.url
-
-    @property
-    def ca_file(self) -> Path:
-        """The certificates that the API server's is checked with (PEM)."""
-        return self._endpoint.ca_file
+        self._client = api_client(url, ca_file)
 
     @property
     def admin_kubeconfig(self) -> Path:
@@ -63,25 +57,25 @@ class ClusterApi:
         token: str | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        """One request to the API, as the administrator unless a token is given; the answer is parsed JSON.
-
-        It is made again for a while where the server says that it could not take it yet, as kubectl does (client-go's
-        rest/with_retry.go): a server that has just started has no storage of the CRDs at first, nor for a moment
-        after one was changed ("429 storage is (re)initializing").
+        """Send one request, as the administrator unless a token is given; the answer is parsed JSON.
 
         Raises:
-            ApiRefusedError: the server refused; it has the HTTP status.
-            OSError: the server can't be reached.
+            ApiException: the server refused; it has the HTTP status.
+            urllib3.exceptions.HTTPError: the server can't be reached.
         """
-        token = self.admin_token if token is None else token
-        patience = Patience(_YOUNG_SECONDS)
-        while True:
-            try:
-                return self._endpoint.request(method, path, token=token, body=body, content_type=content_type)
-            except ApiRefusedError as error:
-                if error.status not in _SAYS_LATER or patience.is_over:
-                    raise
-            time.sleep(_AGAIN_SECONDS)
+        headers = {
+            "Authorization": f"Bearer {self.admin_token if token is None else token}",
+            "Accept": "application/json",
+            "Content-Type": content_type,
+        }
+        request = self._client.param_serialize(method, path, header_params=headers, body=body)
+        response = self._client.call_api(*request, _request_timeout=patience(_REQUEST_SECONDS))
+        response.read()
+        return self._client.response_deserialize(response, _ANSWERS).data
+
+    def close(self) -> None:
+        """Close the connections to the API server; another request opens new ones."""
+        self._client.close()
 
     def kubeconfig(self, user: str, token: str, namespace: str = "default", *, server: str = "") -> Path:
         """Write a kubeconfig for the token and return its path, `WORK/USER.kubeconfig`.
@@ -222,7 +216,7 @@ class ClusterApi:
         """Create an object where it is missing; returns its uid."""
         try:
             return str(self.request("POST", collection, body)["metadata"]["uid"])
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != http.client.CONFLICT:
                 raise
             return str(self.request("GET", f"{collection}/{body['metadata']['name']}")["metadata"]["uid"])

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from lab.kubernetes.api_request import ApiEndpoint, ApiRefusedError
+from lab.kubernetes.api_client import REFUSED_OR_AWAY
 from lab.kubernetes.binaries import Binaries, find_or_make
 from lab.kubernetes.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT, ClusterApi, ControlPlaneError
-from lab.ports import LOOPBACK, free_ports
+from lab.ports import LOOPBACK, free_port, free_ports
 from lab.server_process import ServerProcess
 from lab.speed import patience
 from lab.wait import GaveUpError, until
@@ -43,8 +43,9 @@ class ControlPlane(ClusterApi):
 
     def __init__(self, work: Path, binaries: Binaries | None = None) -> None:
         work = work.absolute()
-        endpoint = ApiEndpoint(port=0, ca_file=work / "pki" / "apiserver.crt")
-        super().__init__(work, endpoint, admin_token=secrets.token_hex(16))
+        self._port = free_port()
+        url = f"https://{LOOPBACK}:{self._port}"
+        super().__init__(work, url, work / "pki" / "apiserver.crt", admin_token=secrets.token_hex(16))
         self.audit_log = work / "audit.log"
         self._binaries = binaries
         self._etcd: ServerProcess | None = None
@@ -70,8 +71,7 @@ class ControlPlane(ClusterApi):
         self.work.mkdir(parents=True, exist_ok=True)
         if self._binaries is None:
             self._binaries = find_or_make()
-        api_port, self._etcd_port, peer_port = free_ports(3)
-        self._endpoint = ApiEndpoint(api_port, self.ca_file)
+        self._etcd_port, peer_port = free_ports(2)
         self._write_admin_token()
         try:
             self._start_etcd(self._binaries.etcd, peer_port)
@@ -84,6 +84,7 @@ class ControlPlane(ClusterApi):
     def stop(self) -> None:
         """Stop the API server, then etcd (without etcd the API server does not end on SIGTERM)."""
         self.stop_api_server()
+        self.close()
         if self._etcd is not None:
             self._etcd.stop(_STOP_ETCD_SECONDS)
             self._etcd = None
@@ -174,7 +175,7 @@ class ControlPlane(ClusterApi):
             f"--bind-address={LOOPBACK}",
             f"--advertise-address={LOOPBACK}",
             "--endpoint-reconciler-type=none",  # a loopback address can be no endpoint of Service kubernetes
-            f"--secure-port={self._endpoint.port}",
+            f"--secure-port={self._port}",
             f"--cert-dir={self.ca_file.parent}",
             "--service-cluster-ip-range=10.96.0.0/24",
             f"--service-account-issuer={_ISSUER}",
@@ -195,6 +196,6 @@ class ControlPlane(ClusterApi):
                     f"{server.name} ended with status {server.exit_status}; {server.last_words()}"
                 )
         try:
-            return bool(self._endpoint.request("GET", "/readyz", token=self.admin_token) == "ok")
-        except (OSError, ApiRefusedError):
+            return bool(self.request("GET", "/readyz") == "ok")
+        except REFUSED_OR_AWAY:
             return False

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from kubernetes.client import ApiException
+
 from lab.cluster import program
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.control_plane import ControlPlane
 
 __all__ = ["PlayedJob", "run_job", "when_made"]
@@ -51,7 +52,7 @@ def when_made(
     def look() -> dict[str, Any]:
         try:
             found: dict[str, Any] = control_plane.request("GET", path)
-        except ApiRefusedError:
+        except ApiException:
             return {"metadata": {"uid": ""}}
         return found
 

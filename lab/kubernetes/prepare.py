@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes.client import ApiException
 
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.repository import REPOSITORY
 from lab.wait import until
@@ -116,7 +116,7 @@ def _answers(control_plane: ControlPlane, spec: dict[str, Any]) -> bool:
     version = next(item["name"] for item in spec["versions"] if item["storage"])
     try:
         control_plane.request("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?resourceVersion=0")
-    except ApiRefusedError:
+    except ApiException:
         return False
     return True
 
@@ -141,7 +141,7 @@ def _collections(control_plane: ControlPlane, namespace: str) -> list[str]:
     for group in _GROUPS_OF_TESTS:
         try:
             version = control_plane.request("GET", f"/apis/{group}")["preferredVersion"]["groupVersion"]
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != http.client.NOT_FOUND:
                 raise
             continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from lab.kubernetes.api_request import ApiEndpoint, ApiRefusedError
+from lab.kubernetes.api_client import REFUSED_OR_AWAY
 from lab.kubernetes.binaries import Binaries
 from lab.kubernetes.cluster_api import ClusterApi, ControlPlaneError
 from lab.nodes.network import API_ADDRESS, SERVICE_NETWORK, in_network, new_network
@@ -42,8 +42,8 @@ class RealControlPlane(ClusterApi):
         self._holder: ServerProcess | None = None
         self._port = free_port()
         # The server makes its certificate itself: for its addresses in the namespace, and for this name.
-        endpoint = ApiEndpoint(self._port, work / "pki" / "apiserver.crt", host="localhost")
-        super().__init__(work, endpoint, admin_token=secrets.token_hex(16))
+        url = f"https://localhost:{self._port}"
+        super().__init__(work, url, work / "pki" / "apiserver.crt", admin_token=secrets.token_hex(16))
 
     def __enter__(self) -> Self:
         try:
@@ -101,6 +101,7 @@ class RealControlPlane(ClusterApi):
 
     def stop(self) -> None:
         """End all, then the namespace. Nothing is to be kept, so nobody is given time."""
+        self.close()
         while self._servers:
             self._servers.pop().kill()
         if self._holder is not None:
@@ -159,6 +160,6 @@ class RealControlPlane(ClusterApi):
             if server.exit_status is not None:
                 raise ControlPlaneError(f"a server ended with status {server.exit_status}; {server.last_words()}")
         try:
-            return bool(self._endpoint.request("GET", "/readyz", token=self.admin_token) == "ok")
-        except (OSError, ApiRefusedError):
+            return bool(self.request("GET", "/readyz") == "ok")
+        except REFUSED_OR_AWAY:
             return False

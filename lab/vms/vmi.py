@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from kubernetes.client import ApiException
+
 from lab.cluster import Cluster
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.vms import kubevirt
 from lab.vms.launcher import Pod
 from lab.vms.live_migration import LiveMigration
@@ -257,7 +258,7 @@ class Vmi:
         for path in (*pods, f"{self._collection}/{self.name}"):
             try:
                 self._request("DELETE", path, {"kind": "DeleteOptions", "gracePeriodSeconds": 0})
-            except ApiRefusedError as error:
+            except ApiException as error:
                 if error.status != 404:
                     raise
         self._pod_names.clear()

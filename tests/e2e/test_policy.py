@@ -3,10 +3,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kubernetes.client import ApiException
 
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
 from lab.cluster import Cluster
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.wait import until
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def until_gone(cluster: Cluster, namespace: str, name: str) -> None:
     def gone() -> bool:
         try:
             cluster.group(namespace, name)
-        except ApiRefusedError as error:
-            return error.status == 404
+        except ApiException as error:
+            return bool(error.status == 404)
         return False
 
     until(f"{name} to go", gone, seconds=20)
@@ -63,7 +63,7 @@ def until_stamped(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]
     def there() -> dict[str, Any] | None:
         try:
             return cluster.group(namespace, name)
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != 404:
                 raise
             return None

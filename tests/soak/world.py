@@ -7,8 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
+from kubernetes.client import ApiException
+
 from lab.cluster import Cluster, Node
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.binaries import find
 from lab.kubernetes.fault_proxy import FaultProxy
 from lab.vms.vm import Hardware
@@ -133,7 +134,7 @@ class World:
         path = f"/apis/cachemon.dev/v1alpha1/namespaces/{NAMESPACE}/cachemonitorgroups/{name}"
         try:
             self.cluster.control_plane.request("DELETE", path)
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != 404:
                 raise
         del self.groups[name]

@@ -4,7 +4,8 @@ import copy
 import http.client
 from typing import Any
 
-from lab.kubernetes.api_request import ApiRefusedError
+from kubernetes.client import ApiException
+
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
@@ -199,7 +200,7 @@ def list_when_served(control_plane: ControlPlane, path: str, token: str | None =
     def listing() -> Any:
         try:
             return control_plane.request("GET", path, token=token)
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != http.client.TOO_MANY_REQUESTS:
                 raise
             return None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiException
 
 from lab.cluster import Cluster
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.binaries import find
 from lab.kubernetes.fault_proxy import WATCHES, FaultProxy
 from lab.vms.vm import Hardware
@@ -108,7 +108,7 @@ def forget_history(cluster: Cluster, version: int) -> None:
     def too_old() -> bool:
         try:
             event = api.request("GET", f"{GROUPS}?watch=true&timeoutSeconds=1&resourceVersion={version}")
-        except ApiRefusedError as error:
+        except ApiException as error:
             if error.status != http.client.TOO_MANY_REQUESTS:  # while it fills its memory
                 raise
             return False

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiException
 
-from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.api_client import message_of
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import empty_namespace, make_namespace
 from lab.ports import LOOPBACK
@@ -113,8 +114,8 @@ def as_large_as_can_be(control_plane: ControlPlane, namespace: str, name: str) -
         body["metadata"]["labels"] = {f"{number:06d}{'x' * 57}": "x" * 63 for number in range(count)}
         try:
             control_plane.request("POST", f"{path}?fieldManager=somebody", body)
-        except ApiRefusedError as err:
-            if "too large" not in str(err):
+        except ApiException as err:
+            if "too large" not in message_of(err):
                 raise
             too_many = count
         else:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
 
 from lab.kubernetes import go_build
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.binaries import ASSETS_VARIABLE
 from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from lab.kubernetes.prepare import access_objects, empty_namespace, wait_until_served
@@ -66,7 +67,7 @@ def test_kubectl_and_server_are_of_the_same_minor(control_plane: ControlPlane) -
 def test_a_token_without_a_role_may_read_nothing(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.add_service_account(namespace, "nobody")
     token = control_plane.service_account_token(namespace, "nobody")
-    with pytest.raises(ApiRefusedError, match="cannot list resource") as refused:
+    with pytest.raises(ApiException, match="cannot list resource") as refused:
         control_plane.request("GET", vmis(namespace), token=token)
     assert refused.value.status == 403
     kubeconfig = control_plane.kubeconfig("nobody", token)
@@ -76,7 +77,7 @@ def test_a_token_without_a_role_may_read_nothing(control_plane: ControlPlane, na
 
 
 def test_a_made_up_token_is_nobody(control_plane: ControlPlane) -> None:
-    with pytest.raises(ApiRefusedError) as refused:
+    with pytest.raises(ApiException) as refused:
         control_plane.request("GET", "/api/v1/namespaces", token="made-up")
     assert refused.value.status == 401
 
@@ -110,7 +111,7 @@ def test_a_vmi_is_kept_whole_and_its_status_is_written_through_the_object(
     assert made["spec"] == a_vmi("vm3")["spec"]
     assert made["status"] == a_vmi("vm3")["status"]
     path = f"{vmis(namespace)}/vm3"
-    with pytest.raises(ApiRefusedError) as refused:
+    with pytest.raises(ApiException) as refused:
         control_plane.request("PATCH", f"{path}/status", {"status": {"nodeName": "b"}}, content_type=MERGE)
     assert refused.value.status == 404
     patch = {"status": {"nodeName": "node02", "migrationState": {"completed": True, "endTimestamp": None}}}
@@ -133,7 +134,7 @@ def test_a_vmi_is_kept_whole_and_its_status_is_written_through_the_object(
 def test_a_vmi_that_kubevirt_could_not_have_written_is_refused(
     control_plane: ControlPlane, namespace: str, status: dict[str, Any], complaint: str
 ) -> None:
-    with pytest.raises(ApiRefusedError, match=complaint) as refused:
+    with pytest.raises(ApiException, match=complaint) as refused:
         control_plane.request("POST", vmis(namespace), a_vmi("bad", **status))
     assert refused.value.status == 422
 
@@ -169,13 +170,13 @@ def test_an_api_server_that_was_away_comes_back_on_its_port_with_its_data(
     control_plane.stop_api_server()
     try:
         assert not Path(f"/proc/{process}").exists()
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(HTTPError, match="refused"):
             control_plane.request("GET", "/readyz")
     finally:
         control_plane.start_api_server()
     assert control_plane.url == url
     assert control_plane.request("GET", f"{vmis(namespace)}/vm3")["metadata"]["name"] == "vm3"
-    with pytest.raises(ApiRefusedError) as refused:
+    with pytest.raises(ApiException) as refused:
         control_plane.request("GET", vmis(namespace), token=token)
     assert refused.value.status == 403  # the token is still known: the signing key is the same
 
@@ -183,7 +184,7 @@ def test_an_api_server_that_was_away_comes_back_on_its_port_with_its_data(
 def test_the_audit_log_says_who_asked_for_what(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.add_service_account(namespace, "curious")
     token = control_plane.service_account_token(namespace, "curious")
-    with pytest.raises(ApiRefusedError):
+    with pytest.raises(ApiException):
         control_plane.request("GET", vmis(namespace), token=token)
 
     def recorded() -> list[tuple[str, int]]:
@@ -202,7 +203,7 @@ def test_the_audit_log_has_the_content_of_status_writes_of_groups_only(
 ) -> None:
     groups = f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups"
     for path in (f"{groups}/vm3", f"{groups}/vm3/status"):
-        with pytest.raises(ApiRefusedError):
+        with pytest.raises(ApiException):
             control_plane.request("PATCH", path, {"status": {}}, content_type=MERGE)
 
     def levels() -> dict[str, str] | None:

@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kubernetes.client import ApiException
 
 from lab.cluster import NAMESPACE, TWO_BLOCKS, program
 from lab.emulator import Emulator
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import prepare
 from lab.wait import until
@@ -70,7 +70,7 @@ class RunningAgent:
 def forget_node(control_plane: ControlPlane) -> None:
     """Delete the Node, and what is its own: there is nobody here who collects garbage."""
     for path in (f"/api/v1/nodes/{AGENT}", nodes_path(AGENT)):
-        with suppress(ApiRefusedError):
+        with suppress(ApiException):
             control_plane.request("DELETE", path, {"kind": "DeleteOptions"})
 
 

@@ -4,10 +4,11 @@ import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kubernetes.client import ApiException
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.vcpus import ALL, MAX_VCPU_ID, format_vcpus, parse_vcpus
-from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.api_client import message_of
 from lab.kubernetes.control_plane import ControlPlane
 from tests.integration.apiserver.dry_run import dry_run, place
 
@@ -19,10 +20,10 @@ def refused_lists(control_plane: ControlPlane, place: str, lists: list[str]) -> 
     groups = [{"name": f"g{i}", "vcpus": text} for i, text in enumerate(lists)]
     try:
         dry_run(control_plane, place, {"vmiName": "vm3", "groups": groups})
-    except ApiRefusedError as error:
+    except ApiException as error:
         if error.status != 422:
             raise
-        return {int(index) for index in re.findall(r"spec\.groups\[(\d+)\]\.vcpus: ", str(error))}
+        return {int(index) for index in re.findall(r"spec\.groups\[(\d+)\]\.vcpus: ", message_of(error))}
     return set()
 
 

@@ -11,8 +11,8 @@ from urllib.request import Request, urlopen
 import helm_python
 import pytest
 import yaml
+from kubernetes.client import ApiException
 
-from lab.kubernetes.api_request import ApiRefusedError
 from lab.kubernetes.binaries import find
 from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
@@ -129,7 +129,7 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     assert empty.request("GET", dashboard)["data"].keys() == {"cachemon.json"}
 
     helm.rollback(release)
-    with pytest.raises(ApiRefusedError):
+    with pytest.raises(ApiException):
         empty.request("GET", dashboard)
 
     said = uninstall(empty, helm)

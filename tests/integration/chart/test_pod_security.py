@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiException
 
-from lab.kubernetes.api_request import ApiRefusedError
+from lab.kubernetes.api_client import message_of
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import empty_namespace
 from tests.integration.chart.rendering import one, render
@@ -45,8 +46,8 @@ def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, 
     pod = {"metadata": {"name": "tried", "labels": template["metadata"]["labels"]}, "spec": spec}
     try:
         control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict", pod)
-    except ApiRefusedError as refused:
-        said = str(refused).partition('violates PodSecurity "restricted:latest": ')[2]
+    except ApiException as refused:
+        said = message_of(refused).partition('violates PodSecurity "restricted:latest": ')[2]
         if not said:
             raise
         return dict(re.findall(r"([^,(][^(]*?) \(((?:[^()]|\([^()]*\))*)\)(?:, |$|\")", said))
