@@ -13,8 +13,8 @@ from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.wait import until
-from tests.bench.bench_monitored import percentile, tids_in
-from tests.bench.measure import Bench, CannotRunError, Figure
+from tests.bench.measure import Bench, CannotRunError, Figure, percentile
+from tests.bench.trees import tids_in
 
 STARTS = 100
 GOAL_MS = 250

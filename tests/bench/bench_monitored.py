@@ -1,11 +1,10 @@
 """How long a guest has run when the last of its vCPU threads comes into its mon_group."""
 
-import math
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.cluster import Cluster
@@ -13,7 +12,8 @@ from lab.kubernetes.binaries import find
 from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
-from tests.bench.measure import Bench, Figure
+from tests.bench.measure import Bench, Figure, percentile
+from tests.bench.trees import tids_in
 
 STARTS = 100
 GOAL_MS = 250
@@ -51,22 +51,6 @@ def monitored_after_ms(cluster: Cluster, node: str, number: int) -> float:
 def is_bound(cluster: Cluster, vmi: Vmi) -> bool:
     """Whether the operator has told the agent of the pod."""
     return bool(cluster.group(NAMESPACE, vmi.name).get("status", {}).get("placements"))
-
-
-def tids_in(mon_groups: Path, pattern: str) -> set[int]:
-    """TIDs in those of the mon_groups whose names match."""
-    tids: set[int] = set()
-    for group in mon_groups.glob(pattern):
-        try:
-            tids.update(map(int, (group / "tasks").read_text().split()))
-        except OSError:
-            continue  # it has just gone
-    return tids
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so many are not above."""
-    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def run(divisor: int) -> Iterator[Figure]:

@@ -1,7 +1,8 @@
 """What a bench is made of."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -61,3 +62,8 @@ def peak_rss_mib(pid: int) -> float:
     """Resident memory of a process at its most so far, in MiB, shared pages of files included."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that so many are not above."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]

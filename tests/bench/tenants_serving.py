@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator
 
 from lab.wait import GaveUpError, until
-from tests.bench.bench_monitored import percentile
 from tests.bench.crowds import create, group_object, subsets
 from tests.bench.filling import Vm, administrator
-from tests.bench.measure import Figure
+from tests.bench.measure import Figure, percentile
 from tests.bench.memory import MemoryWatch, rss_mib
 from tests.bench.strangers import guess_tokens, half_open
 from tests.bench.tenancy import ATTACKER, NODE, SCRAPE_SECONDS, VICTIM, Scene, scene

@@ -69,3 +69,14 @@ def fill(root: Path, size: Size, more: int = 0) -> None:
                 value = 10 ** (6 + 4 * place) + (number * size.blocks + block) * 65536 + more
                 (directory / event).write_text(f"{value}\n")
         (group / "tasks").write_text("")
+
+
+def tids_in(mon_groups: Path, pattern: str) -> set[int]:
+    """TIDs in those of the mon_groups whose names match."""
+    tids: set[int] = set()
+    for group in mon_groups.glob(pattern):
+        try:
+            tids.update(map(int, (group / "tasks").read_text().split()))
+        except OSError:
+            continue  # it has just gone
+    return tids

@@ -5,10 +5,10 @@ import pytest
 from lab.cluster import Cluster
 from lab.wait import until
 from tests.e2e.blinks import check_no_blink
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 
 def test_a_group_waits_for_a_vmi_that_is_not_there_and_picks_it_up(

@@ -13,7 +13,7 @@ from lab.wait import until
 from tests.e2e.blinks import check_no_blink
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 
 class Leaving:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from lab.cluster import Cluster
 from lab.wait import until
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 NODES = "/apis/cachemon.dev/v1alpha1/cachemonitornodes"
 

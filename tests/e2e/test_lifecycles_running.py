@@ -19,7 +19,7 @@ from lab.wait import until
 from tests.e2e.blinks import check_ready
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 
 def until_withdrawn(view: "View", name: str) -> None:

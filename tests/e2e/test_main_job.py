@@ -10,7 +10,7 @@ from lab.cluster import Cluster, program
 from lab.wait import until
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 RFC_GROUPS = [{"vcpus": "1"}, {"vcpus": "2"}, {"vcpus": "0,3"}]
 

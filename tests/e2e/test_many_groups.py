@@ -15,9 +15,9 @@ from lab.vms.vmi import Vmi
 from lab.wait import until
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, Watch
+    from tests.e2e.view import Start, Watch
 
-from tests.e2e.conftest import View
+from tests.e2e.view import View
 
 WIDE = [{"name": f"g{number}", "vcpus": "0-16383"} for number in range(MOST_GROUPS)]
 OBJECTS = 180

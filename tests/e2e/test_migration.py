@@ -5,7 +5,7 @@ from lab.wait import until
 from tests.e2e.status_writes import status_writes, writer_of
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 AGENT = "system:serviceaccount:cachemon-system:cachemon-agent"
 

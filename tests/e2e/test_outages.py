@@ -20,10 +20,10 @@ from lab.kubernetes.fault_proxy import FaultProxy
 from lab.speed import period
 from lab.wait import until
 from tests.e2e.blinks import check_ready
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 STATUS_WRITES = r"^PATCH .*/status"
 LISTS = r"^GET /apis/[^?]*\?limit="

@@ -10,7 +10,7 @@ from lab.cluster import Cluster
 from lab.wait import until
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 MERGE = "application/merge-patch+json"
 POLICIES = "/apis/cachemon.dev/v1alpha1/cachemonitorpolicies"

@@ -15,7 +15,7 @@ from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
 from lab.speed import patience, period
 from lab.wait import until
-from tests.e2e.conftest import Start, View, Watch
+from tests.e2e.view import Start, View, Watch
 from tests.integration.prometheus.rule_files import ALERTS, alerts, queries
 from tools.reference import QUERIES
 

@@ -13,10 +13,10 @@ import pytest
 
 from lab.cluster import Cluster, Node
 from lab.wait import until
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 WRAPPER = Path(__file__).with_name("as_agent_container.py")
 NAME = "node-of-few-rights"

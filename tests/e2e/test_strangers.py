@@ -12,10 +12,10 @@ import pytest
 from lab.cluster import TWO_BLOCKS, Cluster
 from lab.vms.lock_holder import lock_holders
 from lab.wait import until
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 SECONDS = 10
 OLDEST_SECONDS = 10.0  # of figures that are written every second, on a machine that the attack keeps busy

@@ -19,10 +19,10 @@ from lab.speed import period
 from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
-from tests.e2e.conftest import View, agent_flags
+from tests.e2e.view import View, agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, Watch
+    from tests.e2e.view import Start, Watch
 
 FLOOD = 60
 """Groups that each ask for a write a second: three times what a node's agent writes."""

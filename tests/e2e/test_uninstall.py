@@ -15,11 +15,11 @@ from lab.cluster import NAMESPACE, Cluster, program
 from lab.kubernetes.binaries import find
 from lab.kubernetes.played_job import run_job
 from lab.wait import until
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 from tests.integration.chart.rendering import render
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 APIS = "/apis/cachemon.dev/v1alpha1"
 

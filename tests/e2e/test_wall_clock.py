@@ -14,10 +14,10 @@ from lab.cluster import Cluster
 from lab.kubernetes.binaries import find
 from lab.wait import until
 from lab.wall_clock import WallClock, wall_clock_library
-from tests.e2e.conftest import agent_flags
+from tests.e2e.view import agent_flags
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Start, View, Watch
+    from tests.e2e.view import Start, View, Watch
 
 pytestmark = pytest.mark.skipif(wall_clock_library() is None, reason="libfaketime is not installed")
 

@@ -11,7 +11,7 @@ from lab.books import MisfitError, booked_occupancy, reported_occupancy, wanted_
 from lab.cluster import Node
 from resctrl_emulator.client import Books
 from tests.bench.ages import AgeWatch, group_ages, node_ages
-from tests.bench.bench_monitored import percentile
+from tests.bench.measure import percentile
 from tests.bench.memory import MemoryWatch, pod_limit_mib
 from tests.bench.strangers import scrape
 from tests.bench.tenancy import SCRAPE_SECONDS

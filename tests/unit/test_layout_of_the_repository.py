@@ -1,8 +1,11 @@
+import ast
 import importlib
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,18 @@ import pytest
 from lab.repository import REPOSITORY
 
 LONGEST_MODULE = 300
+FOLDERS = {
+    "operator/cachemon": (
+        "model resctrl qemu kube libvirt engine daemon telemetry commands "
+        "plugin agent controller host/agent host/commands"
+    ),
+    "emulator": "resctrl_emulator",
+    "lab": "kubernetes nodes vms libvirt kernel",
+    "tests": "unit integration e2e soak bench",
+    ".": "demo tools crds manifests charts docs requirements",
+}
+MAY_REPEAT = {"__init__.py", "main.py", "config.py"}
+"""What a file of this name holds is clear from the package that it is in."""
 
 
 def project() -> dict[str, Any]:
@@ -20,6 +35,37 @@ def project() -> dict[str, Any]:
 def test_operator_is_no_package_for_it_would_shadow_the_standard_librarys() -> None:
     assert (REPOSITORY / "operator").is_dir()
     assert not (REPOSITORY / "operator/__init__.py").exists()
+
+
+def test_the_folders_are_those_that_the_design_names() -> None:
+    wanted = [REPOSITORY / top / folder for top, folders in FOLDERS.items() for folder in folders.split()]
+    assert [str(folder) for folder in wanted if not folder.is_dir()] == []
+
+
+def test_a_file_name_stands_once_in_the_package() -> None:
+    names = Counter(path.name for path in (REPOSITORY / "operator/cachemon").rglob("*.py"))
+    assert {name for name, times in names.items() if times > 1} - MAY_REPEAT == set()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports; what is imported from a package may be one."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_helpers_are_in_modules_of_their_own() -> None:
+    found = [
+        f"{path.relative_to(REPOSITORY)}: {module}"
+        for folder in ("tests", "lab", "demo", "tools")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        for module in imported(path)
+        if module.startswith("tests.") and module.rpartition(".")[2].startswith(("test_", "conftest"))
+    ]
+    assert found == []
 
 
 def test_import_operator_from_the_root_is_the_standard_librarys() -> None:

@@ -7,7 +7,7 @@ from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.integration.apiserver.examples import MERGE, group_object, groups_path
 from tests.integration.apiserver.operated import START_SECONDS, Object, Tenant, bound, operator, tenant
-from tests.integration.apiserver.test_policies import Policies, policies, read
+from tests.integration.apiserver.policies_of_namespace import Policies, policies, read
 
 __all__ = ["operator", "policies", "tenant"]
 

@@ -1,7 +1,5 @@
-import http.client
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,7 +10,7 @@ from cachemon.model.stamps import POLICY_LABEL
 from lab.kubernetes.control_plane import ControlPlane
 from lab.vms import kubevirt
 from lab.wait import until
-from tests.integration.apiserver.examples import MERGE, group_object, groups_path, policies_path, policy_object
+from tests.integration.apiserver.examples import MERGE, group_object, groups_path, policies_path
 from tests.integration.apiserver.operated import (
     START_SECONDS,
     Object,
@@ -23,78 +21,11 @@ from tests.integration.apiserver.operated import (
     reason,
     tenant,
 )
+from tests.integration.apiserver.policies_of_namespace import Policies, policies, read
 
-__all__ = ["operator", "tenant"]
+__all__ = ["operator", "policies", "tenant"]
 
 policy_ready = reason("Ready")
-
-
-class Policies:
-    """Policies for the VMIs of one namespace, and what has become of them."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
-        self._names: set[str] = set()
-
-    def name(self, short: str) -> str:
-        """Policies are the whole cluster's: a name of this test's own."""
-        return f"{short}-{self.tenant.namespace}"
-
-    def add(self, short: str, labels: dict[str, str] | None = None, **template: Any) -> None:
-        selector = {"matchLabels": {"kubernetes.io/metadata.name": self.tenant.namespace}}
-        spec = {"namespaceSelector": selector, "vmiSelector": {"matchLabels": labels or {}}, "template": template}
-        self.tenant.request("POST", policies_path(), policy_object(self.name(short), spec))
-        self._names.add(short)
-
-    def change(self, short: str, **spec: Any) -> None:
-        self.tenant.request("PATCH", policies_path(self.name(short)), {"spec": spec}, content_type=MERGE)
-
-    def delete(self, short: str) -> None:
-        self.tenant.request("DELETE", policies_path(self.name(short)))
-        self._names.remove(short)
-
-    def delete_all(self) -> None:
-        for short in list(self._names):
-            self.delete(short)
-
-    def group(self, vmi: str, short: str) -> Object | None:
-        return read(self.tenant, f"{vmi}.{self.name(short)}")
-
-    def becomes_stamped(self, vmi: str, short: str, test: Callable[[Object], Any] = bool) -> Object:
-        def found() -> Object | None:
-            group = self.group(vmi, short)
-            return group if group and test(group) else None
-
-        return until(f"the group of {vmi} by {short}", found, seconds=START_SECONDS)
-
-    def becomes_gone(self, vmi: str, short: str) -> None:
-        until(f"the group of {vmi} by {short} to go", lambda: not self.group(vmi, short), seconds=START_SECONDS)
-
-    def becomes(self, short: str, test: Callable[[Object], Any]) -> Object:
-        def holds() -> Object | None:
-            status: Object = self.tenant.request("GET", policies_path(self.name(short))).get("status", {})
-            return status if test(status) else None
-
-        return until(f"policy {short}", holds, seconds=START_SECONDS)
-
-    def until_told(self, short: str) -> list[Object]:
-        """The Events about a policy, as soon as there are some."""
-
-        def told() -> list[Object]:
-            events = self.tenant.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
-            return [event for event in events if event["regarding"].get("name") == self.name(short)]
-
-        return until(f"an event about policy {short}", told, seconds=30)
-
-
-def read(tenant: Tenant, name: str) -> Object | None:
-    try:
-        found: Object = tenant.request("GET", groups_path(tenant.namespace, name))
-    except ApiException as error:
-        if error.status != http.client.NOT_FOUND:
-            raise
-        return None
-    return found
 
 
 def what_a_person_wrote(group: Object | None) -> Object:
@@ -102,13 +33,6 @@ def what_a_person_wrote(group: Object | None) -> Object:
     metadata = group["metadata"]
     kept = {key: metadata.get(key) for key in ("uid", "generation", "labels", "annotations", "ownerReferences")}
     return {**kept, "spec": group["spec"]}
-
-
-@pytest.fixture
-def policies(tenant: Tenant) -> Iterator[Policies]:
-    policies = Policies(tenant)
-    yield policies
-    policies.delete_all()
 
 
 def test_every_vmi_that_is_selected_gets_a_group_that_is_bound_like_any_other(

@@ -14,7 +14,7 @@ from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import prepare
 from lab.wait import until
 from tests.integration.apiserver.examples import nodes_path
-from tests.integration.apiserver.test_renewed_token import InPod
+from tests.integration.apiserver.in_pod import InPod
 
 AGENT = "cachemon-agent"
 ACCOUNT = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{AGENT}"

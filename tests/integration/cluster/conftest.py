@@ -7,7 +7,7 @@ CACHEMON_CLUSTER_RESCTRL     a path on its nodes for the emulated resctrl (/run/
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,10 @@ from lab.nodes.programs import node_programs
 from lab.nodes.vmi import RealVmi
 from lab.program_cache import BinariesError
 from lab.program_logs import LOGS
-from tests.integration.cluster.view import View
+from tests.integration.cluster.view import Start, View
 
 KUBECONFIG_VARIABLE = "CACHEMON_CLUSTER_KUBECONFIG"
 COLD_SECONDS = 900  # what `make test` builds beforehand is built here when somebody runs pytest alone
-
-Start = Callable[..., RealVmi]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

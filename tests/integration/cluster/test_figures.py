@@ -17,7 +17,7 @@ from lab.wait import until
 from tests.integration.cluster.view import View
 
 if TYPE_CHECKING:
-    from tests.integration.cluster.conftest import Start
+    from tests.integration.cluster.view import Start
 
 IN_LAB = f"--namespace={EMULATOR_NAMESPACE}"
 GROUPS: list[dict[str, Any]] = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io", "threads": ["IOThread"]}]

@@ -9,7 +9,7 @@ from lab.wait import until
 from tests.integration.cluster.view import View
 
 if TYPE_CHECKING:
-    from tests.integration.cluster.conftest import Start
+    from tests.integration.cluster.view import Start
 
 GROUPS = [{"vcpus": "0"}, {"vcpus": "1"}]
 NAMESPACED = (

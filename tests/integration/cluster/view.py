@@ -1,7 +1,7 @@
 """What a real cluster shows of groups, agents and nodes; all of it by kubectl."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,8 @@ from lab.nodes.install import Installation
 from lab.nodes.vmi import RealVmi
 from lab.wait import GaveUpError, until
 from resctrl_emulator.client import Books
+
+Start = Callable[..., RealVmi]
 
 # On the node, by what the kernel says and without the agent's code: QEMU's threads by name, a container's processes.
 THREADS_OF_GUEST = """\

@@ -10,8 +10,8 @@ import pytest
 
 from lab import wait
 from lab.emulator import Emulator, limbo
-from tests.integration.emulator.conftest import Worker
 from tests.integration.emulator.fakes import MI, refuses
+from tests.integration.emulator.worker_process import Worker
 
 NOBODY = 65534
 Mount = Callable[..., Emulator]

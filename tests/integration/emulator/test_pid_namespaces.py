@@ -8,7 +8,7 @@ import pytest
 
 from lab.emulator import Emulator
 from resctrl_emulator.pid_namespaces import PidNamespaces
-from tests.integration.emulator.conftest import Worker
+from tests.integration.emulator.worker_process import Worker
 
 INSIDE = """
 import ctypes, os, sys

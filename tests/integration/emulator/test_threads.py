@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resctrl_emulator.threads import Identity, ProcThreads
-from tests.integration.emulator.conftest import Worker
+from tests.integration.emulator.worker_process import Worker
 
 STAT = "{tid} (a ) b) S " + " ".join(str(field) for field in range(4, 53)) + "\n"
 

@@ -3,8 +3,8 @@ import os
 import subprocess
 
 from lab.emulator import Emulator
-from tests.integration.emulator.conftest import Worker
 from tests.integration.emulator.fakes import refuses
+from tests.integration.emulator.worker_process import Worker
 
 NOBODY = 65534
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cachemon.host.wire import HostReport
 from cachemon.model.group_reports import GroupReport
-from cachemon.model.groups import MonitoringGroup
+from cachemon.model.groups import MonitoringGroup, parse_group
 from lab.emulator import Emulator
 from lab.libvirt.agent_process import AgentProcess
 from lab.libvirt.guest_domain import GuestDomain
@@ -16,8 +16,10 @@ from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import run, until
 from resctrl_emulator.client import Books
 
-__all__ = ["Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
+__all__ = ["SECOND", "WEB", "Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
 
+WEB = parse_group({"name": "web", "vcpus": "0"})
+SECOND = parse_group({"name": "second", "vcpus": "1"})
 _COMMAND_SECONDS = 60
 _OURS = "cachemon-"
 

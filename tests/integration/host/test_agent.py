@@ -29,12 +29,10 @@ from lab.ports import free_port
 from lab.prometheus import PrometheusMissingError, find_tools
 from lab.speed import patience
 from lab.wait import until
-from tests.integration.host.scene import Scene, metadata
+from tests.integration.host.scene import SECOND, WEB, Scene, metadata
 
-WEB = parse_group({"name": "web", "vcpus": "0"})
 ALL = parse_group({"name": "all", "vcpus": "all"})
 IN_METADATA = metadata('id="web" vcpus="0"', 'id="io" threads="IOThread,Emulator"')
-SECOND = parse_group({"name": "second", "vcpus": "1"})
 SEED = 7
 UNIT = Path(str(files("cachemon.host.agent").joinpath("cachemon-host.service")))
 

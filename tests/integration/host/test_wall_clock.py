@@ -11,8 +11,7 @@ from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import until
 from lab.wall_clock import WallClock, wall_clock_library
-from tests.integration.host.scene import Scene
-from tests.integration.host.test_agent import SECOND, WEB
+from tests.integration.host.scene import SECOND, WEB, Scene
 
 pytestmark = pytest.mark.skipif(wall_clock_library() is None, reason="libfaketime is not installed")
 

@@ -8,7 +8,7 @@ from cachemon.model.errors import ResctrlError
 from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.system_calls import SystemCalls
 from lab.emulator import Emulator
-from tests.integration.resctrl.test_tree import held_by_another
+from tests.integration.resctrl.by_hand import held_by_another
 
 
 def descriptors() -> int:

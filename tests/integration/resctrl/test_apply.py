@@ -10,7 +10,7 @@ from cachemon.resctrl.apply import apply_plan
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, as_thread, is_alive, put_thread
-from tests.integration.resctrl.test_tree import fill, held_by_another, mkdir
+from tests.integration.resctrl.by_hand import fill, held_by_another, mkdir
 
 A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 

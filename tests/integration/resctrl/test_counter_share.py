@@ -16,8 +16,8 @@ from cachemon.resctrl.mbm_assignments import parse_assignments
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
-from tests.integration.resctrl.test_reconcile import WELL, Node, states, wanting
-from tests.integration.resctrl.test_tree import mkdir
+from tests.integration.resctrl.by_hand import mkdir
+from tests.integration.resctrl.one_node import WELL, Node, states, wanting
 
 pytestmark = pytest.mark.skipif(
     "more" not in inspect.signature(Emulator).parameters, reason="this emulator has no assignable counters"

@@ -18,7 +18,7 @@ from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.integration.emulator.fakes import MI, Box
 from tests.integration.resctrl.in_process import RESCTRL, KernelCalls
-from tests.integration.resctrl.test_reconcile import POD, states, wanting
+from tests.integration.resctrl.one_node import POD, states, wanting
 from tests.unit.agent.builders import BLOCKS, EVENTS, make_group, make_layout, make_reconciler, make_target, mon_group
 
 ERRNOS: Mapping[str, str] = {

@@ -15,8 +15,8 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
-from tests.integration.resctrl.test_crash import AFTER, Scene, undisturbed
-from tests.integration.resctrl.test_reconcile import WELL, states
+from tests.integration.resctrl.failing_tree import AFTER, Scene, undisturbed
+from tests.integration.resctrl.one_node import WELL, states
 
 ERRORS = (errno.EIO, errno.EACCES, errno.EBUSY, errno.ENOSPC, errno.EINVAL)
 

@@ -19,7 +19,7 @@ from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, StandInQemu, put_thread
-from tests.integration.resctrl.test_tree import mkdir
+from tests.integration.resctrl.by_hand import mkdir
 from tests.unit.host.builders import ALL, UUID, WEB, own_monitor, running
 
 OTHER = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"

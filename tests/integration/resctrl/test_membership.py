@@ -15,8 +15,8 @@ from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
-from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
-from tests.integration.resctrl.test_tree import mkdir
+from tests.integration.resctrl.by_hand import mkdir
+from tests.integration.resctrl.one_node import ALL, WELL, Node, states, wanting
 
 DEFAULT = MonGroupName(ROOT, "")
 THEIRS = MonGroupName(ROOT, "theirs")

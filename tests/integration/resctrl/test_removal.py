@@ -5,7 +5,7 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
-from tests.integration.resctrl.test_tree import held_by_another, mkdir
+from tests.integration.resctrl.by_hand import held_by_another, mkdir
 
 OURS, THEIRS = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "theirs")
 

@@ -12,8 +12,8 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator, limbo
 from lab.wait import until
 from tests.integration.resctrl.busy_threads import BusyThreads
-from tests.integration.resctrl.test_reconcile import WELL, Node, states, wanting
-from tests.integration.resctrl.test_tree import mkdir
+from tests.integration.resctrl.by_hand import mkdir
+from tests.integration.resctrl.one_node import WELL, Node, states, wanting
 
 WAITS = (GroupState.WAITING, "OutOfRMIDs")
 

@@ -11,7 +11,7 @@ from cachemon.agent.targets import BoundLayout, BoundTarget
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
-from tests.integration.resctrl.test_reconcile import ALL, LOW, WELL, Node, states, wanting
+from tests.integration.resctrl.one_node import ALL, LOW, WELL, Node, states, wanting
 from tests.unit.agent.builders import make_reconciler
 
 TWO = {"name": "two", "vcpus": "2"}

@@ -13,8 +13,8 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
-from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
-from tests.integration.resctrl.test_tree import mkdir
+from tests.integration.resctrl.by_hand import mkdir
+from tests.integration.resctrl.one_node import ALL, WELL, Node, states, wanting
 
 GOLD = MonGroupName("gold", "")
 HIDDEN = MonGroupName("gold", "hidden")

@@ -15,7 +15,7 @@ from cachemon.model.readings import CacheBlock
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads
-from tests.integration.resctrl.test_reconcile import ALL, WELL, Node, states, wanting
+from tests.integration.resctrl.one_node import ALL, WELL, Node, states, wanting
 
 KEY = GroupKey("uid-of-vm3", "all")
 

@@ -1,9 +1,5 @@
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -12,13 +8,9 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, put_thread
+from tests.integration.resctrl.by_hand import fill, held_by_another, mkdir
 
 A = MonGroupName(ROOT, "cachemon-a")
-
-
-def mkdir(tree: ResctrlTree, *where: MonGroupName) -> None:
-    for each in where:
-        tree.directory(each).mkdir()
 
 
 def test_capabilities_are_what_the_kernel_says(tree: ResctrlTree) -> None:
@@ -121,17 +113,6 @@ def test_everything_is_observed_ours_and_others(allocating: ResctrlTree, threads
     assert observed.rmids_for_us(None) == 16 - 1 - 2 - 1
 
 
-def fill(tree: ResctrlTree) -> list[MonGroupName]:
-    """Make groups until there are no RMIDs."""
-    made = []
-    with suppress(OutOfRmidsError):
-        for number in range(100):
-            where = MonGroupName(ROOT, f"cachemon-{number}")
-            tree.create(where)
-            made.append(where)
-    return made
-
-
 def test_no_rmid_is_told_apart_from_other_failures(short_of_rmids: ResctrlTree) -> None:
     made = fill(short_of_rmids)
     assert len(made) == 7
@@ -148,26 +129,6 @@ def test_what_else_the_kernel_refuses_is_an_error_with_its_errno(tree: ResctrlTr
     with pytest.raises(ResctrlError, match=r"ENOENT|EINVAL") as raised:
         tree.create(where)
     assert not isinstance(raised.value, OutOfRmidsError)
-
-
-HOLD = "import fcntl, os, sys; fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"  # noqa: E501
-
-
-@contextmanager
-def held_by_another(path: Path) -> Iterator[Callable[[], None]]:
-    """Another process holds the lock until told to let go."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
-
-        def let_go() -> None:
-            if process.poll() is None:
-                process.communicate()
-
-        yield let_go
-        let_go()
 
 
 def test_a_lock_that_another_process_holds_is_waited_for_and_then_given_up(emulator: Emulator) -> None:

@@ -11,8 +11,8 @@ from cachemon.engine.sampler import Sampler
 from cachemon.kube.client import WatchEvent
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree_writer import ResctrlTree
+from tests.unit.agent.agent_and_server import Server, make_agent, mount
 from tests.unit.agent.builders import make_object
-from tests.unit.agent.test_agent import Server, make_agent, mount
 from tests.unit.eventually import eventually
 from tests.unit.resctrl.preads import Preads
 

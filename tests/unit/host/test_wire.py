@@ -16,27 +16,11 @@ from cachemon.host.wire import (
 )
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_reports import BlockReport, GroupReport
-from cachemon.model.groups import GROUP_NAME, MonitoringGroup
+from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper
-from cachemon.model.threads import ThreadClass
-from cachemon.model.vcpus import VcpuSet
+from tests.unit.host.strategies import JSON, NAMES, monitoring_groups
 
-NAMES = st.from_regex(GROUP_NAME, fullmatch=True).filter(lambda name: "\n" not in name)
-CLASSES = st.frozensets(st.sampled_from([it for it in ThreadClass if it is not ThreadClass.VCPU]))
-LISTS = st.frozensets(st.integers(0, 300), min_size=1, max_size=30).map(VcpuSet.of)
 NUMBERS = st.none() | st.integers(0, 2**64 - 1)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda it: st.lists(it) | st.dictionaries(st.text(), it)
-)
-
-
-@st.composite
-def monitoring_groups(draw: st.DrawFn) -> MonitoringGroup:
-    name, threads = draw(NAMES), draw(CLASSES)
-    if draw(st.booleans()):
-        return MonitoringGroup(name, None, all_vcpus=True, threads=threads)
-    vcpus = draw(LISTS if not threads else st.none())
-    return MonitoringGroup(name, vcpus, all_vcpus=False, threads=threads)
 
 
 BLOCKS = st.builds(BlockReport, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]))

@@ -1,60 +1,20 @@
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import pytest
 
 from cachemon.host.agent.domain_watcher import DomainListing, DomainWatcher
-from cachemon.model.errors import LibvirtUnreachableError
 from lab.speed import patience
 from lab.wait import until
-from tests.unit.host.builders import UUID
+from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
 
 SECONDS = 10
-AWAY = LibvirtUnreachableError("libvirt does not answer; start it")
-
-
-@dataclass(frozen=True)
-class FakeDomain:
-    name: str
-    live_xml: bytes | None
-    uuid: str = UUID
 
 
 def domain(name: str = "vm1", current: int = 2, *, runs: bool = True) -> FakeDomain:
     xml = f"<domain id='3'><name>{name}</name><vcpu current='{current}'>8</vcpu></domain>".encode()
     return FakeDomain(name, xml if runs else None)
-
-
-@dataclass
-class FakeLibvirt:
-    """A daemon: `all` are its domains; `error` is what every call raises."""
-
-    all: list[FakeDomain] = field(default_factory=list)
-    error: Exception | None = None
-    lists: int = 0
-    opened: int = 0
-    closed: int = 0
-    notify: Callable[[], None] = lambda: None
-
-    def connect(self) -> "FakeLibvirt":
-        self.opened += 1
-        if self.error:
-            raise self.error
-        return self
-
-    def domains(self) -> list[FakeDomain]:
-        self.lists += 1
-        if self.error:
-            raise self.error
-        return list(self.all)
-
-    def on_change(self, notify: Callable[[], None]) -> None:
-        self.notify = notify
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 class Watch:

@@ -20,7 +20,7 @@ from cachemon.model.errors import AgentRefusedError, InvalidInputError
 from lab.ports import free_port
 from lab.wait import Patience
 from tests.unit.eventually import eventually
-from tests.unit.host.agent.test_domain_watcher import AWAY, FakeDomain, FakeLibvirt
+from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
 from tests.unit.host.builders import ALL, IO, UUID, WEB
 from tests.unit.qemu.fake_proc import FakeProc
 

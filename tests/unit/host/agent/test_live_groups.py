@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cachemon.host.agent.live_groups import KeptRun, LiveGroups, LiveGroupsUnwritableError, parse_live, render_live
 from cachemon.qemu.domain_processes import DomainProcesses, Run
 from tests.unit.host.builders import ALL, IO, UUID, WEB
-from tests.unit.host.test_wire import JSON, monitoring_groups
+from tests.unit.host.strategies import JSON, monitoring_groups
 from tests.unit.qemu.fake_proc import FakeProc
 
 OTHER = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"

@@ -1,0 +1,46 @@
+"""A libvirt daemon that has the domains of a test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cachemon.model.errors import LibvirtUnreachableError
+from tests.unit.host.builders import UUID
+
+AWAY = LibvirtUnreachableError("libvirt does not answer; start it")
+
+
+@dataclass(frozen=True)
+class FakeDomain:
+    name: str
+    live_xml: bytes | None
+    uuid: str = UUID
+
+
+@dataclass
+class FakeLibvirt:
+    """A daemon: `all` are its domains; `error` is what every call raises."""
+
+    all: list[FakeDomain] = field(default_factory=list)
+    error: Exception | None = None
+    lists: int = 0
+    opened: int = 0
+    closed: int = 0
+    notify: Callable[[], None] = lambda: None
+
+    def connect(self) -> "FakeLibvirt":
+        self.opened += 1
+        if self.error:
+            raise self.error
+        return self
+
+    def domains(self) -> list[FakeDomain]:
+        self.lists += 1
+        if self.error:
+            raise self.error
+        return list(self.all)
+
+    def on_change(self, notify: Callable[[], None]) -> None:
+        self.notify = notify
+
+    def close(self) -> None:
+        self.closed += 1
