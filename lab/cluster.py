@@ -20,7 +20,7 @@ from lab.kubernetes.fault_proxy import FaultProxy
 from lab.kubernetes.prepare import make_namespace, prepare
 from lab.ports import LOOPBACK, free_port, free_ports
 from lab.server_process import ServerProcess
-from lab.speed import patience
+from lab.speed import allowance
 from lab.vms.cgroups import writable_home
 from lab.wait import until
 
@@ -140,7 +140,7 @@ class Node:
 
     def metrics(self) -> str:
         """The agent's /metrics page."""
-        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=patience(10)) as answer:
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=allowance(10)) as answer:
             text: str = answer.read().decode()
         return text
 
@@ -166,7 +166,7 @@ class Node:
         if self._agent and self._agent.exit_status is not None:
             raise RuntimeError(f"the agent of {self.name} ended; {self._agent.last_words()}")
         try:
-            with urllib.request.urlopen(f"http://{self.health_address}/healthz", timeout=patience(5)):
+            with urllib.request.urlopen(f"http://{self.health_address}/healthz", timeout=allowance(5)):
                 return True
         except OSError:
             return False

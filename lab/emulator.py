@@ -9,7 +9,7 @@ from typing import Self
 
 from lab import wait
 from lab.program_logs import LOGS
-from lab.speed import patience
+from lab.speed import allowance
 from resctrl_emulator.client import ControlClient
 
 __all__ = ["Emulator", "EmulatorDiedError", "limbo"]
@@ -21,7 +21,7 @@ _UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM", "--")
 
 def limbo(seconds: float = 1.1) -> str:
     """An option: a freed RMID can't be had for so long on an idle machine. A test can look at it before that ends."""
-    return f"--limbo-seconds={patience(seconds):.2f}"
+    return f"--limbo-seconds={allowance(seconds):.2f}"
 
 
 class EmulatorDiedError(Exception):

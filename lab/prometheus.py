@@ -20,7 +20,7 @@ import yaml
 from lab.ports import LOOPBACK, free_port
 from lab.program_cache import user_cache
 from lab.server_process import ServerProcess
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import until
 
 __all__ = ["Prometheus", "PrometheusMissingError", "Tools", "find_tools", "running"]
@@ -99,14 +99,14 @@ class Prometheus:
     def is_ready(self) -> bool:
         """Whether it answers queries."""
         try:
-            with urllib.request.urlopen(f"{self._base}/-/ready", timeout=patience(5)) as answer:
+            with urllib.request.urlopen(f"{self._base}/-/ready", timeout=allowance(5)) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
 
     def _result(self, what: str, **arguments: object) -> list[dict[str, Any]]:
         url = f"{self._base}/api/v1/{what}?{urllib.parse.urlencode(arguments)}"
-        with urllib.request.urlopen(url, timeout=patience(30)) as answer:
+        with urllib.request.urlopen(url, timeout=allowance(30)) as answer:
             result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
         return result
 

@@ -10,7 +10,7 @@ import pytest_timeout
 
 from lab import speed
 from lab.program_logs import LOGS
-from lab.wait import Patience
+from lab.wait import Deadline
 
 __all__ = [
     "pytest_configure",
@@ -35,13 +35,13 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
     """A test's time limit is for an idle machine: where it goes by, the machine is measured before the test fails."""
     if settings.method != "signal" or threading.current_thread() is not threading.main_thread():
         return None  # pytest-timeout's own way
-    patience = Patience(settings.timeout)
+    deadline = Deadline(settings.timeout)
 
     def ring(*_: object) -> None:
-        if patience.is_over:
+        if deadline.is_over:
             pytest_timeout.timeout_sigalrm(item, settings)
         else:
-            signal.setitimer(signal.ITIMER_REAL, patience.left_seconds)
+            signal.setitimer(signal.ITIMER_REAL, deadline.left_seconds)
 
     def cancel() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -49,7 +49,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
 
     item.cancel_timeout = cancel  # type: ignore[attr-defined]
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, patience.left_seconds)
+    signal.setitimer(signal.ITIMER_REAL, deadline.left_seconds)
     return True
 
 

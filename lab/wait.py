@@ -1,7 +1,7 @@
-"""Waiting for a condition, with a deadline and a message that says what never came.
+"""Waiting for a condition, with a deadline and a message that names the condition.
 
-Seconds are those of an idle machine. On a slow or busy one they are stretched by how slow it is (`lab.speed`), which
-is measured again before anybody gives up: load that came in the meantime counts too.
+Seconds are those of an idle machine, multiplied by the slowness of this one (`lab.speed`). The slowness is measured
+again before anybody gives up, because load may have come in the meantime.
 """
 
 import subprocess
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lab import speed
 
-__all__ = ["GaveUpError", "Patience", "ends", "finish", "run", "until"]
+__all__ = ["Deadline", "GaveUpError", "ends", "finish", "run", "until"]
 
 T = TypeVar("T")
 
@@ -21,16 +21,16 @@ POLL_SECONDS = 0.05
 
 
 class GaveUpError(TimeoutError):
-    """A condition did not come true in time."""
+    """A condition did not become true in time."""
 
 
-class Patience:
-    """A time limit of `seconds` on an idle machine, that begins now.
+class Deadline:
+    """A time limit that begins now.
 
     Args:
-        seconds: the limit; what is slower than `lab.speed.MOST` gets no more than that many times as long.
-        measure: how slow the machine is now, 1 or above.
-        clock: of time that goes by.
+        seconds: the limit on an idle machine; a slower one gets at most `lab.speed.MOST` times as long.
+        measure: measures the slowness of the machine, 1 or above.
+        clock: a monotonic clock.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Patience:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has been long enough, for a machine as slow as it was found to be meanwhile."""
+        """Whether the time is over, with the slowness that was measured meanwhile."""
         if self.left_seconds > 0:
             return False
         self._slowness = max(self._slowness, self._measure())
@@ -55,7 +55,7 @@ class Patience:
 
     @property
     def left_seconds(self) -> float:
-        """Until then, or until the machine is measured again; negative afterwards."""
+        """Seconds until the deadline, or until the slowness is measured again; negative afterwards."""
         return self._began + self._seconds * self._slowness - self._clock()
 
     def __str__(self) -> str:
@@ -66,35 +66,35 @@ class Patience:
 def until(
     what: str, condition: Callable[[], T | None], *, seconds: float = 30, poll_seconds: float = POLL_SECONDS
 ) -> T:
-    """Call `condition` until it answers something true, and return that.
+    """Call `condition` until it returns something true, and return that.
 
     Args:
-        what: what is waited for, for the error message.
-        condition: called again and again; None, False and empty mean "not yet".
+        what: the condition, for the error message.
+        condition: called repeatedly; None, False and empty mean "not yet".
         seconds: how long to wait on an idle machine.
         poll_seconds: from one call to the next.
 
     Raises:
-        GaveUpError: the time went by.
+        GaveUpError: the condition did not become true in time.
     """
-    patience = Patience(seconds)
+    deadline = Deadline(seconds)
     while True:
-        over = patience.is_over  # before the last look: this process may have stood still in between
+        over = deadline.is_over  # before the last call: this process may have been stopped in between
         answer = condition()
         if answer:
             return answer
         if over:
-            raise GaveUpError(f"gave up after {patience} waiting for {what}")
+            raise GaveUpError(f"gave up after {deadline} waiting for {what}")
         time.sleep(poll_seconds)
 
 
 def ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
-    """Wait for the end of a process; whether it came in time."""
-    patience = Patience(seconds)
+    """Wait for the end of a process; return whether it came in time."""
+    deadline = Deadline(seconds)
     while process.poll() is None:
-        over = patience.is_over
+        over = deadline.is_over
         with suppress(subprocess.TimeoutExpired):
-            process.wait(max(patience.left_seconds, POLL_SECONDS))
+            process.wait(max(deadline.left_seconds, POLL_SECONDS))
             return True
         if over:
             return False
@@ -102,22 +102,22 @@ def ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
 
 
 def finish(process: "subprocess.Popen[str]", seconds: float, input: str | None = None) -> tuple[str, str]:  # noqa: A002
-    """Wait for the end of a process; what it wrote to its pipes.
+    """Wait for the end of a process and return what it wrote to its pipes.
 
     Raises:
         GaveUpError: it did not end in time, and was killed.
     """
-    patience = Patience(seconds)
+    deadline = Deadline(seconds)
     while True:
         with suppress(subprocess.TimeoutExpired):
-            out, err = process.communicate(input, timeout=max(patience.left_seconds, POLL_SECONDS))
+            out, err = process.communicate(input, timeout=max(deadline.left_seconds, POLL_SECONDS))
             return out or "", err or ""
         input = None  # noqa: A001  it is kept where not all of it could be written yet
-        if patience.is_over:
+        if deadline.is_over:
             process.kill()
             out, err = process.communicate()
             said = f"{out or ''}{err or ''}"[-2000:]
-            raise GaveUpError(f"gave up after {patience} waiting for the end of {process.args!r}, which said: {said}")
+            raise GaveUpError(f"gave up after {deadline} waiting for the end of {process.args!r}, which said: {said}")
 
 
 def run(
@@ -128,7 +128,7 @@ def run(
     check: bool = False,
     **how: Any,
 ) -> "subprocess.CompletedProcess[str]":
-    """`subprocess.run` of a text command with its output caught, and with patience.
+    """`subprocess.run` of a text command with its output caught and a time limit.
 
     Args:
         command: program and arguments.

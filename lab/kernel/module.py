@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lab.kernel.packages import Kernel
 from lab.program_cache import user_cache
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["ModuleUnbuildableError", "build"]
 
@@ -74,6 +74,6 @@ def _includes(kernel: Kernel) -> list[str | Path]:
 
 
 def _compile(command: list[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=patience(_MOST_SECONDS))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=allowance(_MOST_SECONDS))
     if done.returncode != 0:
         raise ModuleUnbuildableError(f"rdtmove does not compile:\n{done.stderr[-2000:]}")

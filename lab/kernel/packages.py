@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lab.program_cache import locked, user_cache
 from lab.progress import Progress, Say, say_on_stderr
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["Kernel", "KernelUnavailableError", "find_or_fetch"]
 
@@ -202,7 +202,7 @@ class _Apt:
                 command, cwd=self._work, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
             progress = Progress(" ".join(command[:2]))
-            end = time.monotonic() + patience(_MOST_SECONDS)
+            end = time.monotonic() + allowance(_MOST_SECONDS)
             while process.poll() is None and time.monotonic() < end:
                 progress.update(f"{sum(f.stat().st_size for f in self._work.glob('*.deb')) >> 20} MiB")
                 time.sleep(_POLL_SECONDS)

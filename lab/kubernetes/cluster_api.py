@@ -10,7 +10,7 @@ import yaml
 from kubernetes.client import ApiException
 
 from lab.kubernetes.api_client import api_client
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import run
 
 AGENT_NAMESPACE = "cachemon-system"
@@ -69,7 +69,7 @@ class ClusterApi:
             "Content-Type": content_type,
         }
         request = self._client.param_serialize(method, path, header_params=headers, body=body)
-        response = self._client.call_api(*request, _request_timeout=patience(_REQUEST_SECONDS))
+        response = self._client.call_api(*request, _request_timeout=allowance(_REQUEST_SECONDS))
         response.read()
         return self._client.response_deserialize(response, _ANSWERS).data
 

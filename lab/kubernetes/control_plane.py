@@ -18,7 +18,7 @@ from lab.kubernetes.binaries import Binaries, find_or_make
 from lab.kubernetes.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT, ClusterApi, ControlPlaneError
 from lab.ports import LOOPBACK, free_port, free_ports
 from lab.server_process import ServerProcess
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import GaveUpError, until
 
 __all__ = ["AGENT_NAMESPACE", "AGENT_SERVICE_ACCOUNT", "ControlPlane", "ControlPlaneError"]
@@ -127,7 +127,7 @@ class ControlPlane(ClusterApi):
         request = urllib.request.Request(
             f"http://{LOOPBACK}:{self._etcd_port}/v3/{call}", json.dumps(body).encode(), method="POST"
         )
-        with urllib.request.urlopen(request, timeout=patience(_START_SECONDS)) as answer:
+        with urllib.request.urlopen(request, timeout=allowance(_START_SECONDS)) as answer:
             decoded: dict[str, Any] = json.load(answer)
         return decoded
 

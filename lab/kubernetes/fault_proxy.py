@@ -21,7 +21,7 @@ from aiohttp import web
 from yarl import URL
 
 from lab.ports import LOOPBACK, free_port
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["WATCHES", "FaultProxy"]
 
@@ -81,7 +81,7 @@ class FaultProxy:
         opened: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, args=(opened,), name="fault-proxy", daemon=True)
         self._thread.start()
-        self._loop = opened.result(patience(_CALL_SECONDS))
+        self._loop = opened.result(allowance(_CALL_SECONDS))
 
     def __enter__(self) -> Self:
         return self
@@ -152,7 +152,7 @@ class FaultProxy:
         self._thread.join()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(patience(_CALL_SECONDS))
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(allowance(_CALL_SECONDS))
 
     def _run(self, opened: "Future[asyncio.AbstractEventLoop]") -> None:
         asyncio.run(self._live(opened))  # which also waits for the handlers that were cut off

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab.program_cache import BinariesError
 from lab.progress import Say
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 
 REQUIREMENTS = REPOSITORY / "requirements" / "go.txt"
 
@@ -39,7 +39,7 @@ def install(target: Path) -> None:
         )  # fmt: skip
         for command in commands:
             done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=patience(_INSTALL_SECONDS)
+                command, capture_output=True, text=True, check=False, timeout=allowance(_INSTALL_SECONDS)
             )
             if done.returncode != 0:
                 raise BinariesError(f"no Go: {done.stderr.strip()[-1000:]}")
@@ -84,7 +84,7 @@ def version_of(go: Path) -> tuple[int, int] | None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=patience(30),
+            timeout=allowance(30),
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.program_logs import LOGS
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["Daemon"]
 
@@ -61,7 +61,7 @@ class Daemon:
     def stop(self, grace_seconds: float) -> None:
         """End it as systemd does: SIGTERM, and SIGKILL after the grace time. Does nothing if it has ended."""
         self.signal(signal.SIGTERM)
-        if not self._ends_within(patience(grace_seconds)):
+        if not self._ends_within(allowance(grace_seconds)):
             self.kill()
 
     def kill(self) -> None:
@@ -79,7 +79,7 @@ class Daemon:
         """End all and remove the folder; nothing can be started afterwards. Does nothing the second time."""
         if self._keeper.stdin is not None:
             self._keeper.stdin.close()
-        self._keeper.wait(patience(_SWEEP_SECONDS))
+        self._keeper.wait(allowance(_SWEEP_SECONDS))
         if self._keeper.stdout is not None:
             self._keeper.stdout.close()
         self._forget()

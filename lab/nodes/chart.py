@@ -9,7 +9,7 @@ import helm_python
 from lab.kubernetes.cluster_api import AGENT_NAMESPACE
 from lab.nodes.images import TAG
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["LAB_VALUES", "NAMESPACE", "RELEASE", "Chart"]
 
@@ -58,4 +58,4 @@ class Chart:
 
 
 def _limit() -> int:
-    return round(patience(_SECONDS))
+    return round(allowance(_SECONDS))

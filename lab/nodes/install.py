@@ -9,7 +9,7 @@ from lab.nodes.chart import NAMESPACE, RELEASE, Chart
 from lab.nodes.emulated import EMULATOR_NAMESPACE, PodControl, emulator_objects, emulator_pods
 from lab.nodes.kubectl import Kubectl
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import GaveUpError, until
 
 __all__ = ["Installation", "InstallationError"]
@@ -53,7 +53,7 @@ class Installation:
         """What a KubeVirt node with RDT would have: VMIs and a resctrl; and a namespace that lets agents in."""
         kubectl = self.kubectl
         kubectl.apply_folders([REPOSITORY / "lab/kubernetes/crds"])
-        kubectl.run("wait", f"crd/{_VMI_KIND}", "--for=condition=Established", f"--timeout={patience(30):.0f}s")
+        kubectl.run("wait", f"crd/{_VMI_KIND}", "--for=condition=Established", f"--timeout={allowance(30):.0f}s")
         kubectl.apply(*emulator_objects(self.emulator, self.resctrl))
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         kubectl.run("label", f"namespace/{NAMESPACE}", "--overwrite", _PRIVILEGED)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.nodes.kubectl import Kubectl
-from lab.speed import patience
+from lab.speed import allowance
 from lab.vms import kubevirt
 
 __all__ = ["RealVmi"]
@@ -77,7 +77,7 @@ class RealVmi:
         Raises:
             KubectlError: it did not run within a minute.
         """
-        where = (f"--namespace={self.namespace}", f"--timeout={patience(60):.0f}s")
+        where = (f"--namespace={self.namespace}", f"--timeout={allowance(60):.0f}s")
         self._kubectl.run("wait", f"pod/{self.pod_name}", "--for=condition=Ready", *where)
         self._change(kubevirt.scheduled, self._pod, _now())
         self._change(kubevirt.running, _now())

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["Qmp", "QmpError"]
 
@@ -28,7 +28,7 @@ class Qmp:
             QmpError: who listens there is no QEMU.
         """
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(patience(TIMEOUT_SECONDS))
+        self._socket.settimeout(allowance(TIMEOUT_SECONDS))
         # An address takes 107 bytes at most: go by the folder's descriptor, however deep the folder is.
         folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from lab.program_cache import user_cache
-from lab.speed import patience
+from lab.speed import allowance
 from lab.vms import guest
 from lab.vms.launcher import Identity, Launcher, Pod
 from lab.vms.qemu_command import QEMU, SOFTWARE, NoRoomError, plug_vcpu, qemu_command
@@ -63,7 +63,7 @@ def accelerator() -> str:
         talk = '{"execute": "qmp_capabilities"} {"execute": "quit"}'
         with suppress(OSError, subprocess.TimeoutExpired):
             if not subprocess.run(
-                command, input=talk.encode(), capture_output=True, timeout=patience(20), check=False
+                command, input=talk.encode(), capture_output=True, timeout=allowance(20), check=False
             ).returncode:
                 return "kvm"
     return SOFTWARE

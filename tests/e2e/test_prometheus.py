@@ -13,7 +13,7 @@ import pytest
 from lab.cluster import Cluster
 from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
-from lab.speed import patience, period
+from lab.speed import allowance, period
 from lab.wait import until
 from tests.e2e.view import Start, View, Watch
 from tests.integration.prometheus.rule_files import ALERTS, alerts, queries
@@ -137,7 +137,7 @@ def _by_block(prometheus: Prometheus, query: str) -> dict[str, int]:
 
 def test_promtool_finds_nothing_wrong_with_the_pages(cluster: Cluster, tools: Tools) -> None:
     for address in (cluster.nodes["node01"].address, cluster.operator_address):
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=patience(10)) as answer:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=allowance(10)) as answer:
             page = answer.read()
         told = subprocess.run([tools.promtool, "check", "metrics"], input=page, capture_output=True, check=False)
         assert told.returncode == 0, told.stderr.decode()

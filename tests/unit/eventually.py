@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-from lab.wait import Patience
+from lab.wait import Deadline
 
 
 async def eventually(what: str, condition: Callable[[], object], *, seconds: float = 20) -> None:
     """Return when the condition holds; fail with `what` if it never does."""
-    patience = Patience(seconds)
+    deadline = Deadline(seconds)
     while not condition():
-        if patience.is_over and not condition():
-            raise AssertionError(f"{what} never came in {patience}")
+        if deadline.is_over and not condition():
+            raise AssertionError(f"{what} never came in {deadline}")
         await asyncio.sleep(0.005)

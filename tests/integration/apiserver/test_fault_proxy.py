@@ -16,7 +16,7 @@ from lab.kubernetes.cluster_api import ClusterApi
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.fault_proxy import FaultProxy
 from lab.ports import LOOPBACK
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import until
 
 NAMESPACES = "/api/v1/namespaces"
@@ -47,7 +47,7 @@ def api(control_plane: ControlPlane, proxy: FaultProxy, tmp_path: Path) -> Itera
 def watch(control_plane: ControlPlane, proxy: FaultProxy) -> Iterator[http.client.HTTPResponse]:
     tls = ssl.create_default_context(cafile=str(control_plane.ca_file))
     port = int(proxy.url.rpartition(":")[2])
-    connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=patience(2), context=tls)
+    connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=allowance(2), context=tls)
     with closing(connection):
         connection.request("GET", WATCH, headers={"Authorization": f"Bearer {control_plane.admin_token}"})
         with connection.getresponse() as response:
@@ -105,7 +105,7 @@ def test_a_request_is_held_until_all_is_healed(proxy: FaultProxy, through: CoreV
         through.list_node()
         assert not answer.done()
         proxy.heal()
-        assert answer.result(patience(10)).kind == "NamespaceList"
+        assert answer.result(allowance(10)).kind == "NamespaceList"
 
 
 def test_a_stalled_watch_says_nothing_more_and_a_new_one_does(control_plane: ControlPlane, proxy: FaultProxy) -> None:

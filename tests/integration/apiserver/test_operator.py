@@ -8,7 +8,7 @@ import pytest
 
 from lab.kubernetes.control_plane import ControlPlane
 from lab.ports import LOOPBACK
-from lab.speed import patience
+from lab.speed import allowance
 from lab.vms import kubevirt
 from lab.wait import until
 from tests.integration.apiserver.examples import groups_path, nodes_path
@@ -260,7 +260,7 @@ def test_the_metrics_say_how_many_groups_are_ready(tenant: Tenant, operator: Ope
     tenant.becomes("g", "no VMI", lambda s: bound(s) == "False/VMINotFound", seconds=START_SECONDS)
 
     def page() -> str:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{operator.port}/metrics", timeout=patience(10)) as answer:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{operator.port}/metrics", timeout=allowance(10)) as answer:
             text: str = answer.read().decode()
         return text
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lab.kubernetes import go_toolchain
 from lab.kubernetes.go_build import build_environment
 from lab.program_cache import BinariesError, user_cache
-from lab.speed import patience
+from lab.speed import allowance
 
 __all__ = ["GROUPS", "crd_files"]
 
@@ -74,7 +74,7 @@ def _files() -> Iterator[Path]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=patience(DOWNLOAD_SECONDS),
+            timeout=allowance(DOWNLOAD_SECONDS),
         )
         if done.returncode != 0:
             raise BinariesError(f"{source.module}: {done.stdout.strip()} {done.stderr.strip()}")

@@ -12,7 +12,7 @@ from lab.nodes.chart import NAMESPACE
 from lab.nodes.emulated import EMULATOR_NAMESPACE, emulator_pods
 from lab.nodes.install import Installation
 from lab.nodes.kubectl import Kubectl, KubectlError
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import until
 from tests.integration.cluster.view import View
 
@@ -76,12 +76,12 @@ def test_an_agent_that_was_there_first_sees_a_resctrl_that_is_mounted_later(
     until("the emulators to be gone", lambda: not emulator_pods(kubectl), seconds=60)
     kubectl.run("rollout", "restart", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}")
     kubectl.run(
-        "rollout", "status", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}", f"--timeout={patience(90):.0f}s"
+        "rollout", "status", "daemonset/cachemon-agent", f"--namespace={NAMESPACE}", f"--timeout={allowance(90):.0f}s"
     )
     until("agents to miss it", lambda: reasons(kubectl) == {"ResctrlNotMounted"}, seconds=60)
     agents = {pod["metadata"]["uid"] for pod in view.pods("agent")}
     set_emulators(kubectl, {"nowhere": None})
-    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", IN_LAB, f"--timeout={patience(60):.0f}s")
+    kubectl.run("rollout", "status", "daemonset/resctrl-emulator", IN_LAB, f"--timeout={allowance(60):.0f}s")
     installed.await_nodes()
     same = view.pods("agent")
     assert {pod["metadata"]["uid"] for pod in same} == agents

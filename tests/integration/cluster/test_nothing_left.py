@@ -18,7 +18,7 @@ from lab.nodes.cluster import remove_old_folders
 from lab.nodes.kubectl import Kubectl
 from lab.nodes.machine import why_not
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import run, until
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -76,7 +76,7 @@ def start_lab(*command: str) -> "subprocess.Popen[str]":
 
 
 def await_the_end(lab: "subprocess.Popen[str]", work: Path, its_own: set[str]) -> None:
-    lab.wait(patience(90))
+    lab.wait(allowance(90))
     for stream in (lab.stdin, lab.stdout):
         assert stream
         stream.close()

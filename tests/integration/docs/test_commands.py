@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.repository import REPOSITORY
-from lab.wait import Patience
+from lab.wait import Deadline
 from tests.integration.docs.desks import Desk, HostDesk
 from tests.integration.docs.not_run import rule_of
 from tests.integration.docs.pages import PAGES, Command, File, commands, page_steps
@@ -51,10 +51,10 @@ def complaint(command: Command, desk: Desk) -> str:
 
 def told(command: Command, desk: Desk) -> str:
     """Run it; one that only looks is run again until it shows what the page shows: figures take a moment."""
-    patience = Patience(SECONDS)
+    deadline = Deadline(SECONDS)
     while True:
         problem = complaint(command, desk)
-        if not problem or CHANGES.search(command.text) or patience.is_over:
+        if not problem or CHANGES.search(command.text) or deadline.is_over:
             return problem
 
 

@@ -24,7 +24,7 @@ import pytest
 
 from lab.emulator import Emulator
 from lab.repository import REPOSITORY
-from lab.speed import patience
+from lab.speed import allowance
 from tests.integration.emulator.fakes import MI
 from tests.integration.emulator.transcript import Line, lines_of, with_numbered_pids
 from tests.integration.emulator.unfaithful import UNFAITHFUL, as_emulated, unused
@@ -82,7 +82,7 @@ def replay(name: str) -> str:
     """What the operations print on an emulator with a transcript's options."""
     options = dict(options_of(name))
     lines = recorded(name)
-    second = patience(1)
+    second = allowance(1)
     more = ["--cpus=4", limbo_of(lines, second), *options.pop("more", [])]
     sections = {line.section for line in lines}
     flags = ["--hotplug"] if any(section.startswith("CPU hotplug") for section in sections) else []
@@ -104,7 +104,7 @@ def replay(name: str) -> str:
             start_new_session=True,
         )
         try:
-            output, _ = program.communicate(timeout=patience(REPLAY_SECONDS))
+            output, _ = program.communicate(timeout=allowance(REPLAY_SECONDS))
         finally:
             # Its children are of its session and may outlive it.
             with suppress(ProcessLookupError):

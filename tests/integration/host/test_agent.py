@@ -27,7 +27,7 @@ from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.ports import free_port
 from lab.prometheus import PrometheusMissingError, find_tools
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import until
 from tests.integration.host.scene import SECOND, WEB, Scene, metadata
 
@@ -235,10 +235,10 @@ def test_metrics_are_the_figures_of_the_report(host: LibvirtHost, resctrl: Emula
         scene.until_monitored("vm1", "all")
         with (
             scene.still() as (report, _),
-            urllib.request.urlopen(f"http://{address}/metrics", timeout=patience(10)) as answer,
+            urllib.request.urlopen(f"http://{address}/metrics", timeout=allowance(10)) as answer,
         ):
             page = answer.read()
-        with urllib.request.urlopen(f"http://{address}/healthz", timeout=patience(10)) as answer:
+        with urllib.request.urlopen(f"http://{address}/healthz", timeout=allowance(10)) as answer:
             assert answer.status == 200
     found = {
         (family.name, sample.labels["group"], int(sample.labels["cache_id"])): int(sample.value)

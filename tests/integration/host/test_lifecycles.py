@@ -7,7 +7,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed; make set
 from cachemon.model.groups import parse_group
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
-from lab.wait import Patience, until
+from lab.wait import Deadline, until
 from tests.integration.host.scene import Scene, metadata
 
 ALL = metadata('id="all" vcpus="all"', 'id="first" vcpus="0"')
@@ -27,7 +27,7 @@ def test_a_guest_is_monitored_soon_after_it_begins_to_run(scene: Scene) -> None:
     scene.host.define(GuestDomain("vm1", vcpus=4, metadata=ALL))
     for _ in range(5):
         scene.host.start("vm1")
-        limit = Patience(LATE_SECONDS)
+        limit = Deadline(LATE_SECONDS)
         scene.until_held(scene.tids("vm1", 0), scene.tids("vm1", 1, 2, 3))
         assert not limit.is_over
         scene.host.destroy("vm1")

@@ -9,7 +9,7 @@ from typing import Any
 
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.kernel.init import RESCTRL, Report
-from lab.speed import patience
+from lab.speed import allowance
 from lab.vms.cgroups import pod_cgroup
 from lab.vms.launcher import container_id
 from lab.wait import until
@@ -36,7 +36,7 @@ def main(orders: Mapping[str, Any], report: Report) -> None:
             report({"left": {vcpu: home_by_proc(tid).name for vcpu, tid in tids.items()}})
         finally:
             agent.terminate()
-            report({"agent": agent.wait(patience(30))})
+            report({"agent": agent.wait(allowance(30))})
     finally:
         qemu.kill()
         qemu.wait()

@@ -24,18 +24,18 @@ class Machine:
     def work(self) -> None:
         self.now += self._work_seconds
 
-    def nap(self) -> None:
+    def pause(self) -> None:
         self.now += self._nap_seconds
 
     def slowness(self, load: float) -> float:
-        return measured(self.work, self.nap, lambda: self.now, load=load)
+        return measured(self.work, self.pause, lambda: self.now, load=load)
 
 
 @given(st.floats(0, 30), st.floats(0, 30), st.floats(0, 30))
 def test_slowness_is_the_worst_of_three_ratios_and_within_bounds(
     computing: float, waking: float, load: float
 ) -> None:
-    machine = Machine(speed._WORK_SECONDS * computing, speed._NAP_TAKES_SECONDS * waking)
+    machine = Machine(speed._WORK_SECONDS * computing, speed._PAUSE_TAKES_SECONDS * waking)
     assert math.isclose(machine.slowness(load), min(max(computing, waking, load, 1), MOST), rel_tol=1e-6)
 
 

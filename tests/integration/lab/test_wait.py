@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lab.speed import MOST
-from lab.wait import GaveUpError, Patience, finish, run, until
+from lab.wait import Deadline, GaveUpError, finish, run, until
 
 READS = "import sys; print(len(sys.stdin.read()))"
 HANGS = "import time; print('here I am', flush=True); time.sleep(1000)"
@@ -19,34 +19,34 @@ class Times:
         self.now = 100.0
         self._found = list(slowness)
 
-    def patience(self, seconds: float) -> Patience:
-        return Patience(seconds, lambda: self._found.pop(0), lambda: self.now)
+    def deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds, lambda: self._found.pop(0), lambda: self.now)
 
 
 def test_nothing_is_measured_before_the_limit_of_an_idle_machine() -> None:
     times = Times()
-    patience = times.patience(30)
+    deadline = times.deadline(30)
     times.now += 29.9
-    assert not patience.is_over
+    assert not deadline.is_over
 
 
 def test_an_idle_machine_gets_just_the_limit() -> None:
     times = Times(1)
-    patience = times.patience(30)
+    deadline = times.deadline(30)
     times.now += 30
-    assert patience.is_over
-    assert str(patience) == "30 s"
+    assert deadline.is_over
+    assert str(deadline) == "30 s"
 
 
 def test_load_that_came_later_stretches_the_limit_and_load_that_went_does_not_take_it_back() -> None:
     times = Times(3, 5, 1)
-    patience = times.patience(30)
+    deadline = times.deadline(30)
     over = []
     for passed in (30, 60, 60):
         times.now += passed
-        over.append(patience.is_over)
+        over.append(deadline.is_over)
     assert over == [False, False, True]
-    assert str(patience) == "150 s, 5 times as long as on an idle machine"
+    assert str(deadline) == "150 s, 5 times as long as on an idle machine"
 
 
 def test_what_never_comes_is_given_up_and_named() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from lab.speed import patience
+from lab.speed import allowance
 
 _SECONDS = 60
 
@@ -25,7 +25,7 @@ def virsh(script: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=patience(_SECONDS),
+        timeout=allowance(_SECONDS),
         env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
     )
 

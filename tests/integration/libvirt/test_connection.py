@@ -22,7 +22,7 @@ from cachemon.model.errors import (  # noqa: E402
 from cachemon.model.groups import MonitoringGroup  # noqa: E402
 from cachemon.model.threads import ThreadClass  # noqa: E402
 from cachemon.model.vcpus import VcpuSet  # noqa: E402
-from lab.speed import patience  # noqa: E402
+from lab.speed import allowance  # noqa: E402
 
 WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 IO = MonitoringGroup("io", None, all_vcpus=False, threads=frozenset({ThreadClass.IO_THREAD}))
@@ -53,7 +53,7 @@ def next_change(host: Connection) -> Callable[[], None]:
     host.on_change(lambda: told.put(None))
 
     def wait() -> None:
-        told.get(timeout=patience(EVENT_SECONDS))
+        told.get(timeout=allowance(EVENT_SECONDS))
         while not told.empty():
             told.get()
 
@@ -229,6 +229,6 @@ for uri in ("test:///default", "qemu+unix:///system?socket=/nonexistent"):
         pass
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=patience(60)
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=allowance(60)
     )
     assert (done.stdout, done.stderr) == ("", "")

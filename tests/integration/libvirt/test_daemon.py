@@ -20,8 +20,8 @@ from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
-from lab.speed import patience
-from lab.wait import Patience, until
+from lab.speed import allowance
+from lab.wait import Deadline, until
 
 WEB = MonitoringGroup("web", VcpuSet.of({0, 1}), all_vcpus=False, threads=frozenset())
 SECONDS = 20
@@ -45,7 +45,7 @@ class Told:
 
     def wait(self) -> None:
         """Until it is called."""
-        self._calls.get(timeout=patience(SECONDS))
+        self._calls.get(timeout=allowance(SECONDS))
 
 
 def groups_of(xml: bytes | None) -> tuple[MonitoringGroup, ...]:
@@ -223,7 +223,7 @@ def test_a_daemon_that_hangs_counts_as_gone(host: LibvirtHost) -> None:
         connection.on_change(told)
         host.daemon.signal(signal.SIGSTOP)
         try:
-            limit = Patience(SECONDS)
+            limit = Deadline(SECONDS)
             with pytest.raises(LibvirtUnreachableError):
                 connection.domains()
             assert not limit.is_over
@@ -245,6 +245,6 @@ def test_a_daemon_that_hangs_keeps_those_waiting_who_connect_until_it_goes_on(ho
             opened.get(timeout=1.5)
     finally:
         host.daemon.signal(signal.SIGCONT)
-    with opened.get(timeout=patience(SECONDS)) as connection:
+    with opened.get(timeout=allowance(SECONDS)) as connection:
         assert connection.domains() == ()
     opening.join()

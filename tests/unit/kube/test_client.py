@@ -25,7 +25,7 @@ from cachemon.model.errors import (
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
-from lab.speed import patience
+from lab.speed import allowance
 from tests.unit.kube.api_server import answer, failure, make_object, serving
 
 VM3 = ObjectName("ns", "vm3")
@@ -371,7 +371,7 @@ def test_a_server_that_does_not_answer_in_time_is_unreachable() -> None:
             await asyncio.Event().wait()
             raise AssertionError
 
-        async with serving(request_seconds=patience(0.2)) as (server, client):
+        async with serving(request_seconds=allowance(0.2)) as (server, client):
             server.answers.append(never)
             with pytest.raises(KubeTimeoutError, match="does not answer in time"):
                 await client.get(GROUPS, VM3)
@@ -459,7 +459,7 @@ def test_an_event_of_the_largest_object_that_etcd_takes_comes_through() -> None:
 
 def test_a_silent_watch_is_given_up() -> None:
     async def story() -> None:
-        async with serving(silence_seconds=patience(0.2)) as (server, client):
+        async with serving(silence_seconds=allowance(0.2)) as (server, client):
             with pytest.raises(KubeUnreachableError):
                 await watched(client, [])
             assert len(server.watches) == 1

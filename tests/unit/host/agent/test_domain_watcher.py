@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cachemon.host.agent.domain_watcher import DomainListing, DomainWatcher
-from lab.speed import patience
+from lab.speed import allowance
 from lab.wait import until
 from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
 
@@ -25,7 +25,7 @@ class Watch:
         self.watcher.start()
 
     def next(self) -> DomainListing:
-        return self.listings.get(timeout=patience(SECONDS))
+        return self.listings.get(timeout=allowance(SECONDS))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def libvirt() -> FakeLibvirt:
 def watch(libvirt: FakeLibvirt) -> Iterator[Watch]:
     watch = Watch(libvirt)
     yield watch
-    watch.watcher.stop(patience(SECONDS))
+    watch.watcher.stop(allowance(SECONDS))
     assert libvirt.closed == libvirt.opened or libvirt.error
 
 
@@ -82,7 +82,7 @@ def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
     assert watch.next() == DomainListing((), str(AWAY), is_known=False)
     libvirt.error = None
     assert names(watch.next()) == ["vm1"]
-    watch.watcher.stop(patience(SECONDS))
+    watch.watcher.stop(allowance(SECONDS))
 
 
 def test_an_error_that_nobody_thought_of_ends_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
@@ -121,9 +121,9 @@ def test_the_end_does_not_wait_for_a_libvirt_that_hangs() -> None:
 
     watcher = DomainWatcher(Hanging().connect, lambda _: None)
     watcher.start()
-    assert entered.wait(patience(SECONDS))
+    assert entered.wait(allowance(SECONDS))
     watcher.stop(0.05)
     assert watcher._thread.is_alive()
     hangs.set()
-    watcher.stop(patience(SECONDS))
+    watcher.stop(allowance(SECONDS))
     assert not watcher._thread.is_alive()

@@ -18,7 +18,7 @@ from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.wire import DomainReport
 from cachemon.model.errors import AgentRefusedError, InvalidInputError
 from lab.ports import free_port
-from lab.wait import Patience
+from lab.wait import Deadline
 from tests.unit.eventually import eventually
 from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
 from tests.unit.host.builders import ALL, IO, UUID, WEB
@@ -120,9 +120,9 @@ Seen = Callable[[DomainReport | None], object]
 
 async def becomes(client: AgentClient, what: str, name: str, seen: Seen) -> None:
     """Wait until the agent tells something of a domain."""
-    patience = Patience(20)
+    deadline = Deadline(20)
     while not seen(next((it for it in (await client.domains()).domains if it.name == name), None)):
-        assert not patience.is_over, f"{what} never came"
+        assert not deadline.is_over, f"{what} never came"
         await asyncio.sleep(0.01)
 
 
@@ -223,9 +223,9 @@ def test_a_second_agent_takes_no_orders_until_the_first_has_ended_and_then_knows
 
 async def until_waiting(client: AgentClient) -> None:
     """Until the agent tells that it is not the only one."""
-    patience = Patience(20)
+    deadline = Deadline(20)
     while "another agent works" not in (await client.domains()).problem:
-        assert not patience.is_over, "it never waited"
+        assert not deadline.is_over, "it never waited"
         await asyncio.sleep(0.01)
     assert "another agent works" in (await client.status())["problem"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from cachemon.commands.program import run_command
 from cachemon.host.commands.main import main
-from lab.speed import patience
+from lab.speed import allowance
 
 WAIT_SECONDS = 30
 
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_it_though_libvirt_hangs() -> None:
         assert program.stdout is not None
         assert program.stdout.readline() == "asked\n"
         program.send_signal(signal.SIGINT)
-        assert program.wait(patience(WAIT_SECONDS)) == 130
+        assert program.wait(allowance(WAIT_SECONDS)) == 130
         assert program.stderr is not None
         assert program.stderr.read() == ""
 
@@ -128,7 +128,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     code = "import sys; from cachemon.host.commands.main import main; sys.exit(main())"
     run = f"{sys.executable} -c '{code}' host completion bash | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", run], check=False, capture_output=True, text=True, timeout=patience(WAIT_SECONDS)
+        ["bash", "-c", run], check=False, capture_output=True, text=True, timeout=allowance(WAIT_SECONDS)
     )
     assert (done.returncode, done.stderr) == (0, "")
 
