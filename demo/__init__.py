@@ -1,1 +1,1 @@
-"""The two demos and how they tell their story."""
+"""The two demos and their story."""

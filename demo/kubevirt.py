@@ -43,7 +43,7 @@ class Demo:
         self._machines = machines
         self._vmis: dict[str, Vmi] = {}
 
-    def tell(self) -> None:
+    def play(self) -> None:
         """All steps, in order."""
         self._two_nodes()
         self._three_machines()
@@ -221,7 +221,7 @@ def _inodes(node: Node) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in (node.emulator.mountpoint / "mon_groups").iterdir()}
 
 
-def tell(story: Story, folder: Path) -> None:
+def play(story: Story, folder: Path) -> None:
     """The whole demo.
 
     Raises:
@@ -231,7 +231,7 @@ def tell(story: Story, folder: Path) -> None:
     story.say("cachemon demo: who uses the cache of two nodes? A real Kubernetes API starts on loopback.")
     with ExitStack() as stack:
         cluster = stack.enter_context(Cluster(folder))
-        Demo(cluster, story, stack).tell()
+        Demo(cluster, story, stack).play()
         story.say(f"\nAll {story.steps} steps happened.")
         stay_up(story, _invitation(cluster))
 
@@ -250,4 +250,4 @@ def _invitation(cluster: Cluster) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(perform("demo", "demo.kubevirt", tell, (*FAILURES, BinariesError)))
+    sys.exit(perform("demo", "demo.kubevirt", play, (*FAILURES, BinariesError)))

@@ -17,7 +17,7 @@ from lab.libvirt.guest_domain import GuestDomain, has_kvm
 from lab.libvirt.plain_host import PlainHost
 from lab.libvirt.programs import LibvirtMissingError, Programs, find_or_fetch
 
-__all__ = ["tell"]
+__all__ = ["play"]
 
 TARGET = "demo-host"
 MONITORS = (
@@ -33,7 +33,7 @@ class HostDemo:
         self._host = host
         self._story = story
 
-    def tell(self) -> None:
+    def play(self) -> None:
         """All steps, in order."""
         self._a_host()
         self._the_rfcs_command()
@@ -222,7 +222,7 @@ class HostDemo:
             self._host.emulator.control.thaw()
 
 
-def tell(story: Story, folder: Path) -> None:
+def play(story: Story, folder: Path) -> None:
     """The whole demo.
 
     Raises:
@@ -234,7 +234,7 @@ def tell(story: Story, folder: Path) -> None:
         "Commands run where its sockets are in /run/libvirt, and an emulated resctrl is at /sys/fs/resctrl."
     )
     with PlainHost(folder, programs) as host:
-        HostDemo(host, story).tell()
+        HostDemo(host, story).play()
         story.say(f"\nAll {story.steps} steps happened.")
         story.say(SUMMARY)
         stay_up(story, _invitation(host))
@@ -272,7 +272,7 @@ def _invitation(host: PlainHost) -> str:
 
 
 def _groups_of(report: HostReport, domain: str) -> dict[str, GroupReport]:
-    return {told.group.name: told for it in report.domains if it.name == domain for told in it.groups}
+    return {group.group.name: group for it in report.domains if it.name == domain for group in it.groups}
 
 
 def _occupancies(report: HostReport) -> dict[tuple[str, str, int], int | None]:
@@ -289,4 +289,4 @@ def _by_block(amounts: Mapping[int, int | None]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(perform(TARGET, "demo.libvirt_host", tell))
+    sys.exit(perform(TARGET, "demo.libvirt_host", play))

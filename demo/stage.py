@@ -1,4 +1,4 @@
-"""Where a demo is told: as root or as root of a user namespace, in a folder of its own; Ctrl-C ends all of it."""
+"""Where a demo runs: as root or as root of a user namespace, in a folder of its own; Ctrl-C ends all of it."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ class MissingError(Exception):
 
 
 def perform(
-    target: str, module: str, tell: Callable[[Story, Path], None], failures: tuple[type[Exception], ...] = FAILURES
+    target: str, module: str, play: Callable[[Story, Path], None], failures: tuple[type[Exception], ...] = FAILURES
 ) -> int:
     """Run a demo and end everything of it.
 
     Args:
         target: of the Makefile.
         module: of the demo, for Python's -m: who is not root runs it again in a user namespace.
-        tell: the whole demo, with a folder for its files; raises MissingError before it has begun.
+        play: the whole demo, with a folder for its files; raises MissingError before it has begun.
         failures: the exceptions that it may end with.
 
     Returns:
@@ -40,7 +40,7 @@ def perform(
     story = Story()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
     try:
-        tell(story, folder)
+        play(story, folder)
     except KeyboardInterrupt:
         story.say("\nstopped")
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,7 +60,7 @@ def stay_up(story: Story, invitation: str) -> None:
     """On a terminal: wait for Ctrl-C, so that a person can look around.
 
     Args:
-        story: that has been told.
+        story: that has ended.
         invitation: what to do in another terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -96,7 +96,7 @@ def _in_user_namespace(target: str, module: str) -> int:
     command = ["unshare", "--user", "--map-root-user", "--mount", "--", sys.executable, "-m", module]
     probe = subprocess.run([*command[:5], "true"], capture_output=True, text=True, check=False)
     if probe.returncode:
-        reason = probe.stderr.strip() or "the kernel said no"
+        reason = probe.stderr.strip() or "the kernel refused"
         print(
             f"make {target}: no user namespace can be made ({reason}); run it as root: sudo make {target}",
             file=sys.stderr,

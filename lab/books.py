@@ -23,7 +23,7 @@ __all__ = [
 
 
 class MisfitError(AssertionError):
-    """The books have no exact answer: a mon_group holds threads beside those asked for."""
+    """The books have no exact answer: a mon_group holds other threads, too."""
 
 
 class Traffic(NamedTuple):
@@ -44,7 +44,7 @@ def booked_occupancy(books: Books, tids: Collection[int]) -> dict[int, int]:
     """Bytes by cache id of the mon_groups that hold these threads and no others.
 
     Raises:
-        MisfitError: a thread is in no mon_group, or shares one with a thread that was not asked for.
+        MisfitError: a thread is in no mon_group, or shares one with another thread.
     """
     holding = {path: group for path, group in books.groups.items() if path != "/" and set(group.tids) & set(tids)}
     held = {tid for group in holding.values() for tid in group.tids}

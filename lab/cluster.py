@@ -147,7 +147,7 @@ class Node:
     def later_metrics(self) -> str:
         """A page whose samples were all begun after now: a page may lag a sample or two behind."""
         enough = self.sampled() + _SAMPLES_OF_LAG
-        until(f"{self.name} to sample and to tell of it", lambda: self.sampled() >= enough)
+        until(f"{self.name} to publish samples", lambda: self.sampled() >= enough)
         return self.metrics()
 
     def sampled(self) -> int:
@@ -257,7 +257,7 @@ class Cluster:
     def add_node(
         self, name: str, *, emulator: Mapping[str, Any] | None = None, agent_flags: Sequence[str] = ()
     ) -> Node:
-        """A node with two cache blocks unless told otherwise; its agent is not started yet."""
+        """Make a node, with two cache blocks by default; its agent is not started yet."""
         folder = self.folder / name
         folder.mkdir()
         node = self.nodes[name] = Node(self, name, folder, emulator or {"blocks": TWO_BLOCKS}, agent_flags)

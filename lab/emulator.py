@@ -20,7 +20,7 @@ _UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
 def limbo(seconds: float = 1.1) -> str:
-    """An option: a freed RMID can't be had for so long on an idle machine. A test can look at it before that ends."""
+    """An option: how long a freed RMID stays in limbo; long enough for a test to see it there."""
     return f"--limbo-seconds={allowance(seconds):.2f}"
 
 

@@ -141,7 +141,7 @@ class Guest:
         return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def last_words(self) -> str:
-        """The end of its console, and of what QEMU said."""
+        """The end of its console, and of QEMU's output."""
         try:
             lines = self._console.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         except FileNotFoundError:

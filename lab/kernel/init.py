@@ -1,4 +1,4 @@
-"""The first process of the guest: makes a running system, calls the program it was told, and turns the machine off.
+"""The first process of the guest: makes a running system, calls the given program, and turns the machine off.
 
 Standard library only. Orders are in /orders.json; reports go out through the second serial port, a line of JSON each.
 """
@@ -69,7 +69,7 @@ def _run(orders: Mapping[str, Any]) -> None:
                     orders, lambda fields: _write_line(port.fileno(), fields)
                 )
             status = 0
-        except BaseException:  # noqa: BLE001 -- printed, and told by the status
+        except BaseException:  # noqa: BLE001 -- printed, and shown by the status
             traceback.print_exc()
         finally:
             sys.stdout.flush()

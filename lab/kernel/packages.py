@@ -80,7 +80,7 @@ def find_or_fetch(
 
     Args:
         cache: the project's cache folder.
-        say: tells a person what takes its time.
+        say: reports what takes long.
         fetch: puts a kernel into a folder; Debian's packages by apt where absent.
 
     Raises:

@@ -113,7 +113,7 @@ class ClusterApi:
         """Run kubectl, as the administrator unless a kubeconfig is given; returns its standard output.
 
         Raises:
-            ControlPlaneError: it failed; the message has the command and what kubectl said.
+            ControlPlaneError: it failed; the message has the command and kubectl's errors.
         """
         command = [str(kubectl_program()), *map(str, arguments)]
         environment = self._kubectl_environment(kubeconfig or self.admin_kubeconfig)

@@ -51,7 +51,7 @@ class _Rule:
 
 
 class FaultProxy:
-    """Runs in a thread from the constructor to `stop`, and passes everything on until told otherwise.
+    """Runs in a thread from the constructor to `stop`, and passes everything on until a method adds a fault.
 
     Args:
         upstream: the API server, `https://127.0.0.1:PORT`.
@@ -59,7 +59,7 @@ class FaultProxy:
 
     Attributes:
         url: where it listens.
-        heard: the last requests: when they came, in monotonic seconds, and `METHOD /path?query`.
+        requests: the last ones: when they came, in monotonic seconds, and `METHOD /path?query`.
         struck: how many requests a fault has struck.
     """
 
@@ -67,7 +67,7 @@ class FaultProxy:
         self._upstream = upstream
         self._port = free_port()
         self.url = f"https://{LOOPBACK}:{self._port}"
-        self.heard: deque[tuple[float, str]] = deque(maxlen=_MOST_REMEMBERED)
+        self.requests: deque[tuple[float, str]] = deque(maxlen=_MOST_REMEMBERED)
         self.struck = 0
         self._rules: list[_Rule] = []
         self._number = 0
@@ -203,9 +203,9 @@ class FaultProxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self._number += 1
-        number, told = self._number, f"{request.method} {request.raw_path}"
-        self.heard.append((time.monotonic(), told))
-        rule = self._rule_for(told)
+        number, request_line = self._number, f"{request.method} {request.raw_path}"
+        self.requests.append((time.monotonic(), request_line))
+        rule = self._rule_for(request_line)
         if rule is not None:
             await asyncio.sleep(rule.delay_seconds)
             if rule.held_until:
@@ -222,9 +222,9 @@ class FaultProxy:
         except (aiohttp.ClientError, OSError):
             return _cut(request)
 
-    def _rule_for(self, told: str) -> _Rule | None:
+    def _rule_for(self, request_line: str) -> _Rule | None:
         for rule in self._rules:
-            if rule.times != 0 and rule.where.search(told):
+            if rule.times != 0 and rule.where.search(request_line):
                 rule.times = None if rule.times is None else rule.times - 1
                 self.struck += 1
                 return rule

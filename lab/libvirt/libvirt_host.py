@@ -55,11 +55,11 @@ _USERS = {
     "passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n",
     "group": "libvirt-qemu:x:64055:\nkvm:x:64056:\nlibvirt:x:64057:\n",
 }
-"""libvirt's QEMU driver wants Debian's user of it, even if it is told another."""
+"""libvirt's QEMU driver needs Debian's user of that name, even if its settings name another."""
 
 
 class VirshError(RuntimeError):
-    """virsh said no; the message is what it said."""
+    """virsh failed; the message is its output."""
 
 
 class LibvirtHost:
@@ -68,7 +68,7 @@ class LibvirtHost:
     Args:
         programs: from `lab.libvirt.programs`.
         resctrl: a mounted resctrl (lab.emulator), which libvirt is to find at /sys/fs/resctrl.
-        name: its host name, by which libvirt tells hosts apart in a migration.
+        name: its host name, which identifies the host to libvirt in a migration.
 
     Attributes:
         folder: of its own, with a short name, as the paths of sockets must be short.
@@ -132,7 +132,7 @@ class LibvirtHost:
         """Run a command of virsh and return what it printed.
 
         Raises:
-            VirshError: with what it said.
+            VirshError: with its output.
         """
         done = run(
             ["virsh", "--quiet", "--connect", self.uri, *command],
@@ -220,7 +220,7 @@ class LibvirtHost:
         until("all domains to be gone", self._is_empty)
 
     def log(self) -> str:
-        """What the daemon said."""
+        """The daemon's log."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def stop(self) -> None:

@@ -56,7 +56,7 @@ class Buildah:
 
     Args:
         folder: for store and archives.
-        say: told what takes long.
+        say: reports what takes long.
     """
 
     def __init__(self, folder: Path, say: Say) -> None:
@@ -68,10 +68,10 @@ class Buildah:
 
         Args:
             recipe: of the image.
-            base_digest: tells versions of what it stands on apart.
+            base_digest: identifies the version of the base image.
 
         Raises:
-            ImageError: with the end of what buildah said.
+            ImageError: with the end of buildah's output.
         """
         title = recipe.name.rpartition("/")[2].partition(":")[0]
         kept = self._folder / f"{title}-{recipe.digest()}{base_digest}.tar"

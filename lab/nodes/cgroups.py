@@ -12,7 +12,7 @@ __all__ = ["NodeCgroups", "remove_left_behind"]
 
 _MOUNT = Path("/sys/fs/cgroup")
 _PREFIX = "cachemon-lab-"
-"""Then comes the process id of the lab: it tells later what nobody needs any more."""
+"""The process id of the lab follows: later it shows which cgroups are left over."""
 
 _REMOVE_SECONDS = 20
 

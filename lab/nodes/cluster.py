@@ -43,7 +43,7 @@ class RealCluster:
         programs: what Kubernetes needs beside them.
         images: archives by name.
         names: of the nodes.
-        say: told what goes on.
+        say: reports progress.
     """
 
     def __init__(

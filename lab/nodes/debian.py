@@ -21,7 +21,7 @@ def base_image(buildah: Buildah, folder: Path, say: Say) -> str:
     """The name of the base in buildah's store, made where it is missing: that takes a minute or two.
 
     Raises:
-        ImageError: with the end of what debootstrap said.
+        ImageError: with the end of debootstrap's output.
     """
     if buildah.has(BASE):
         return BASE

@@ -17,7 +17,7 @@ _SECONDS = 120
 
 
 class KubectlError(RuntimeError):
-    """kubectl failed; the message has the command and what it said."""
+    """kubectl failed; the message has the command and its errors."""
 
 
 class Kubectl:

@@ -48,7 +48,7 @@ _CNI = """\
 
 
 class NodeError(RuntimeError):
-    """A node did not do what it was told."""
+    """A node did not do what the lab asked for."""
 
 
 class RealNode:
@@ -57,7 +57,7 @@ class RealNode:
     Args:
         control_plane: it runs already.
         programs: the kubelet.
-        name: one of the names that the control plane was told.
+        name: one of the names that the control plane was given.
         number: from 1.
     """
 

@@ -23,7 +23,7 @@ def node_programs(say: Say = say_on_stderr) -> NodePrograms:
     """Find or build them: after a build of the API server that takes 2.5 minutes on 2 cores, else about 9.
 
     Raises:
-        BinariesError: they could not be built; the message has the end of what Go said.
+        BinariesError: they could not be built; the message has the end of Go's output.
     """
     cache = user_cache()
     names = tuple(program.name for program in go_build.NODE_PROGRAMS)

@@ -72,7 +72,7 @@ class RealVmi:
         self._change(kubevirt.scheduling, self._pod, _now())
 
     def await_running(self) -> None:
-        """Wait for the pod, and tell of it as KubeVirt does.
+        """Wait for the pod, and write it to the VMI as KubeVirt does.
 
         Raises:
             KubectlError: it did not run within a minute.

@@ -31,7 +31,7 @@ _START_SECONDS = 20
 
 
 class VirtualMachineError(RuntimeError):
-    """A virtual machine of the lab did not do what it was told."""
+    """A virtual machine of the lab did not do what the lab asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class VirtualMachine:
             before_plug: called with the number of each vCPU but the first, before that is plugged.
 
         Raises:
-            VirtualMachineError, LauncherError, GuestBuildError: with what QEMU said.
+            VirtualMachineError, LauncherError, GuestBuildError: with QEMU's output.
         """
         self.start_paused(before_plug)
         self.unpause()

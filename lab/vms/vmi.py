@@ -1,4 +1,4 @@
-"""A VMI of the lab: the objects that KubeVirt would keep, and the QEMU processes that they tell of, in step."""
+"""A VMI of the lab: the objects that KubeVirt would keep, and the QEMU processes that they describe."""
 
 import secrets
 import string
@@ -185,7 +185,7 @@ class Vmi:
     def complete_migration(
         self, before_the_flip: Callable[[], object] = _nothing, after_the_flip: Callable[[], object] = _nothing
     ) -> None:
-        """The guest arrives, and KubeVirt tells it.
+        """The guest arrives, and KubeVirt writes it to the VMI.
 
         Args:
             before_the_flip: called when the source's QEMU is gone and the VMI still names the source: seen for
@@ -227,7 +227,7 @@ class Vmi:
         self._change(kubevirt.vcpus_wanted, sockets, _now())
 
     def tell_vcpus(self) -> None:
-        """The VMI has as many vCPUs as were asked for: told after their threads are there."""
+        """Write the number of vCPUs to the VMI; their threads are there already."""
         self._change(kubevirt.hotplugged, self._object["spec"]["domain"]["cpu"]["sockets"])
 
     def kill(self) -> None:

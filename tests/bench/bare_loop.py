@@ -1,4 +1,4 @@
-"""The least that a Python program with an agent's duties can do, to tell what of an agent's CPU time is its own.
+"""The least of a Python program with an agent's duties, to find which part of an agent's CPU time is its own.
 
     python -m tests.bench.bare_loop KUBECONFIG RESCTRL SECONDS WRITES
 

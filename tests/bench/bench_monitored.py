@@ -49,7 +49,7 @@ def monitored_after_ms(cluster: Cluster, node: str, number: int) -> float:
 
 
 def is_bound(cluster: Cluster, vmi: Vmi) -> bool:
-    """Whether the operator has told the agent of the pod."""
+    """Whether the operator has bound the group to the pod."""
     return bool(cluster.group(NAMESPACE, vmi.name).get("status", {}).get("placements"))
 
 

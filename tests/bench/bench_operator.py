@@ -54,7 +54,7 @@ class StandInAgents:
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def write(self, number: int) -> None:
-        """The write of this number; one in so many is a node's heartbeat, as its groups are many."""
+        """The write of this number: after the writes of a node's groups comes its heartbeat."""
         turn, place = divmod(number, GROUPS_PER_NODE + 1)
         try:
             if place == GROUPS_PER_NODE:
@@ -75,7 +75,7 @@ class StandInAgents:
         await self._client.send_status(NODES, name, node_status(time.time()), field_manager=AGENT_FIELD_MANAGER)
 
     async def run(self, seconds: float) -> float:
-        """Write for some time; answers how many a second there were."""
+        """Write for some time; returns the number of writes per second."""
         began, number = time.monotonic(), 0
         async with asyncio.TaskGroup() as writes:
             while (now := time.monotonic() - began) < seconds:

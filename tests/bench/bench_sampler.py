@@ -37,7 +37,7 @@ NO_FILE_OPERATION = frozenset({"mmap", "munmap", "mremap", "madvise", "brk", "fu
 
 
 class Goresctrl:
-    """The program of `goresctrl/`, that collects when it is told."""
+    """The program of `goresctrl/`, that collects on request."""
 
     def __init__(self, root: Path) -> None:
         self._process = subprocess.Popen(

@@ -13,7 +13,7 @@ _POLL_SECONDS = 0.5
 
 
 def await_bindings(api: ControlPlane, seconds: float) -> None:
-    """Wait until no group lacks a node. Each look asks for one group only: all of them are megabytes."""
+    """Wait until no group lacks a node. Each request lists one group only: all of them are megabytes."""
     until("every group to be bound", lambda: _all_bound(api), seconds=seconds, poll_seconds=_POLL_SECONDS)
 
 

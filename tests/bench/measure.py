@@ -65,5 +65,5 @@ def peak_rss_mib(pid: int) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that so many are not above."""
+    """The smallest value that is not below this share of all values."""
     return sorted(values)[math.ceil(share * len(values)) - 1]

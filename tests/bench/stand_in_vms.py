@@ -43,7 +43,7 @@ class StandInVms:
 
     Args:
         guests: the VMs.
-        others: so many processes more that have nothing to do with VMs.
+        others: the number of further processes that are no VMs.
 
     Attributes:
         cgroups: of each guest's pod.

@@ -80,7 +80,7 @@ def _begun(address: str, source: str) -> socket.socket:
 
 @contextmanager
 def _descriptors(number: int) -> Iterator[int]:
-    """Let this process have so many descriptors, or as many as it may; the answer is how many."""
+    """Raise the limit of descriptors to this number, or to the hard limit; return the limit."""
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     now = max(before, number if most == resource.RLIM_INFINITY else min(number, most))
     resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))

@@ -234,7 +234,9 @@ def test_programs_that_are_told_to_wait_wait(cluster: Cluster, start: "Start", w
 
     def tries(proxy: FaultProxy) -> list[float]:
         """Of groups: the node's heartbeat has a pace of its own."""
-        wanted = (told for told in proxy.heard if told[1].startswith("PATCH ") and "/cachemonitorgroups/" in told[1])
+        wanted = (
+            told for told in proxy.requests if told[1].startswith("PATCH ") and "/cachemonitorgroups/" in told[1]
+        )
         return [when for when, _ in wanted if when > began]
 
     until("three tries of each", lambda: all(len(tries(proxy)) >= 3 for proxy in both), seconds=40)

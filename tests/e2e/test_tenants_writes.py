@@ -90,7 +90,7 @@ def make_group(cluster: Cluster, namespace: str, name: str, vmi: str, period: in
 def writes(node: Node, name: str, since: float) -> list[float]:
     """When the agent asked to write an object's status."""
     wanted = re.compile(rf"^PATCH .*/{name}/status")
-    return [when for when, told in [*proxy_of(node).heard] if when >= since and wanted.search(told)]
+    return [when for when, line in [*proxy_of(node).requests] if when >= since and wanted.search(line)]
 
 
 def asked_period(cluster: Cluster, calm: View) -> int:

@@ -135,12 +135,12 @@ class World:
     def _life(self, machine: Machine) -> Act:
         host = self.scene.host
         if machine.pid is None:
-            return f"start {machine.name}", partial(self._tell_libvirt, machine, partial(host.start, machine.name))
+            return f"start {machine.name}", partial(self._ask_libvirt, machine, partial(host.start, machine.name))
         ways: dict[str, Callable[[], object]] = {
-            "destroy": partial(self._tell_libvirt, machine, partial(host.destroy, machine.name)),
-            "kill": partial(self._tell_libvirt, machine, partial(host.kill_qemu, machine.name)),
-            "reset": partial(self._tell_libvirt, machine, partial(host.virsh, "reset", machine.name)),
-            "suspend": partial(self._tell_libvirt, machine, partial(host.virsh, "suspend", machine.name)),
+            "destroy": partial(self._ask_libvirt, machine, partial(host.destroy, machine.name)),
+            "kill": partial(self._ask_libvirt, machine, partial(host.kill_qemu, machine.name)),
+            "reset": partial(self._ask_libvirt, machine, partial(host.virsh, "reset", machine.name)),
+            "suspend": partial(self._ask_libvirt, machine, partial(host.virsh, "suspend", machine.name)),
         }
         word = self.chance.choice(list(ways))
         return f"{word} {machine.name}", ways[word]
@@ -189,11 +189,11 @@ class World:
         word = self.chance.choice(list(faults))
         return word, faults[word]
 
-    def _tell_libvirt(self, machine: Machine, tell: Callable[[], object]) -> None:
+    def _ask_libvirt(self, machine: Machine, change: Callable[[], object]) -> None:
         """What became of it is looked up later: libvirtd may be away, or be killed meanwhile."""
         machine.is_certain = False
         try:
-            tell()
+            change()
         except (VirshError, OSError, ValueError):  # the others: its QEMU has just ended
             return
 
@@ -416,22 +416,22 @@ def run(scene: Scene, goes_on: Callable[[int], bool], seed: int, say: Callable[[
     """
     told: list[str] = []
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         told.append(line)
         say(line)
 
     try:
-        return _soak(World(scene, random.Random(seed)), goes_on, tell)
+        return _soak(World(scene, random.Random(seed)), goes_on, report)
     except Exception as error:
         where = "".join(traceback.format_exception(error))
         raise HostSoakFailedError("\n".join([where, f"seed {seed}:", *told])) from error
 
 
-def _soak(world: World, goes_on: Callable[[int], bool], tell: Callable[[str], None]) -> HostReport:
+def _soak(world: World, goes_on: Callable[[int], bool], report: Callable[[str], None]) -> HostReport:
     began, actions, quiet_points, figures = time.monotonic(), 0, 0, 0
     while goes_on(actions):
         name, do = world.draw()
-        tell(f"{time.monotonic() - began:6.1f} s  {name}")
+        report(f"{time.monotonic() - began:6.1f} s  {name}")
         do()
         actions += 1
         if actions % _MEND_EVERY == 0:
@@ -439,7 +439,7 @@ def _soak(world: World, goes_on: Callable[[int], bool], tell: Callable[[str], No
             quiet_points += 1
     figures += world.settle()
     world.sweep_up()
-    tell(f"{time.monotonic() - began:6.1f} s  all is right")
+    report(f"{time.monotonic() - began:6.1f} s  all is right")
     return HostReport(actions, quiet_points + 1, figures)
 
 

@@ -57,18 +57,18 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -
     """
     told: list[str] = []
 
-    def tell(line: str) -> None:
+    def report(line: str) -> None:
         told.append(line)
         say(line)
 
     try:
         with world.made(folder) as made:
-            return _soak(made, seconds, random.Random(seed), tell)
+            return _soak(made, seconds, random.Random(seed), report)
     except Exception as error:
         raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(told)) from error
 
 
-def _soak(made: world.World, seconds: float, chance: random.Random, tell: Callable[[str], None]) -> Report:
+def _soak(made: world.World, seconds: float, chance: random.Random, report: Callable[[str], None]) -> Report:
     began, number, compared = time.monotonic(), 0, 0
     memory = checks.Memory(made)
     for name in made.machines:
@@ -80,7 +80,7 @@ def _soak(made: world.World, seconds: float, chance: random.Random, tell: Callab
             continue
         if elapsed > seconds - _STALLS_LAST_SECONDS and action.stalls:
             continue
-        tell(f"{elapsed:6.1f} s  {action.name}")
+        report(f"{elapsed:6.1f} s  {action.name}")
         action.do()
         made.tick()
         number += 1
@@ -89,7 +89,7 @@ def _soak(made: world.World, seconds: float, chance: random.Random, tell: Callab
         memory.look()
         time.sleep(chance.uniform(0, _LONGEST_PAUSE_SECONDS))
     made.heal()
-    tell(f"{time.monotonic() - began:6.1f} s  no more faults")
+    report(f"{time.monotonic() - began:6.1f} s  no more faults")
     checks.settle(made)
     compared += checks.compare_figures(made, all_of_them=True)
     struck = sum(proxy.struck for proxy in made.proxies.values())
@@ -97,5 +97,5 @@ def _soak(made: world.World, seconds: float, chance: random.Random, tell: Callab
     for name, (early, late) in growth.items():
         assert late - early < _GROWTH_MIB, f"{name} grew from {early:.1f} to {late:.1f} MiB"
     checks.sweep_up(made)
-    tell(f"{time.monotonic() - began:6.1f} s  all is right")
+    report(f"{time.monotonic() - began:6.1f} s  all is right")
     return Report(number, compared, struck, growth)

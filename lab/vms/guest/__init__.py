@@ -19,7 +19,7 @@ class GuestBuildError(RuntimeError):
 
 
 def firmware(cache: Path) -> bytes:
-    """The assembled spin.S with all shares 0; kept in `cache` under a name that tells the source's version.
+    """The assembled spin.S with all shares 0; kept in `cache` under a name with the source's version.
 
     Raises:
         GuestBuildError: binutils are missing or refuse the source.

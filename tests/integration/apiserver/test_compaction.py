@@ -128,15 +128,15 @@ def end_watches_and_hold_the_next(cluster: Cluster, agent: FaultProxy) -> None:
     patch = [{"op": "replace", "path": "/spec/names/shortNames", "value": ["cmg", "cmgs"]}]
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/cachemonitorgroups.cachemon.dev"
     cluster.control_plane.request("PATCH", path, patch, content_type="application/json-patch+json")
-    until("both watches to be resumed", lambda: len(heard_after(agent, before, GROUPS)) == 2)
+    until("both watches to be resumed", lambda: len(requests_after(agent, before, GROUPS)) == 2)
 
 
 def version_of(cluster: Cluster) -> int:
     return int(cluster.control_plane.request("GET", f"{GROUPS}?limit=1")["metadata"]["resourceVersion"])
 
 
-def heard_after(proxy: FaultProxy, moment: float, path: str) -> list[str]:
-    return [told for when, told in list(proxy.heard) if when > moment and told.startswith(f"GET {path}?")]
+def requests_after(proxy: FaultProxy, moment: float, path: str) -> list[str]:
+    return [line for when, line in list(proxy.requests) if when > moment and line.startswith(f"GET {path}?")]
 
 
 @pytest.mark.timeout(240)
@@ -157,7 +157,7 @@ def test_watches_whose_version_etcd_has_forgotten_are_begun_anew_with_all_that_h
             proxy.heal()
         world.check()
         for path in (VMIS, GROUPS):
-            told = heard_after(operator, healed, path)
+            told = requests_after(operator, healed, path)
             too_old = next(place for place, text in enumerate(told) if "watch=true" in text)
             lists = [place for place, text in enumerate(told) if "watch=true" not in text]
             assert [place for place in lists if place > too_old], f"no list after the watch that was too old: {told}"

@@ -81,7 +81,7 @@ def test_a_fault_strikes_what_it_is_for_and_so_often_as_it_was_asked_for(
     assert refused.value.status == 429
     through.list_namespace()
     assert proxy.struck == 1
-    assert [told for _, told in proxy.heard] == ["GET /api/v1/nodes", f"GET {NAMESPACES}", f"GET {NAMESPACES}"]
+    assert [line for _, line in proxy.requests] == ["GET /api/v1/nodes", f"GET {NAMESPACES}", f"GET {NAMESPACES}"]
 
 
 def test_connections_are_refused_and_cut_until_it_is_healed(proxy: FaultProxy, through: CoreV1Api) -> None:
@@ -142,7 +142,7 @@ def test_what_a_young_server_can_not_answer_yet_is_asked_again(
     proxy.answer(status, "storage is (re)initializing", times=2)
     made = api.request("POST", NAMESPACES, {"metadata": {"generateName": "young-"}})
     assert control_plane.request("GET", f"{NAMESPACES}/{made['metadata']['name']}")
-    assert [told for _, told in proxy.heard] == [f"POST {NAMESPACES}"] * 3
+    assert [line for _, line in proxy.requests] == [f"POST {NAMESPACES}"] * 3
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 410, 422, 500])
@@ -151,4 +151,4 @@ def test_what_a_server_refuses_is_not_asked_again(proxy: FaultProxy, api: Cluste
     with pytest.raises(ApiException) as refused:
         api.request("GET", NAMESPACES)
     assert refused.value.status == status
-    assert proxy.struck == len(proxy.heard) == 1
+    assert proxy.struck == len(proxy.requests) == 1
