@@ -49,7 +49,7 @@ def test_a_line_of_a_tasks_file_that_is_no_number_is_no_thread_and_is_told_once(
             assert states(node.run(wanting(ALL, vcpus=1))) == [WELL]
     assert node.tree.observe().control_groups == {"gold": {first}}
     assert node.ours() == {frozenset({first})}
-    assert sum("no threads" in message for message in caplog.messages) == 1
+    assert sum("lines that are not TIDs" in message for message in caplog.messages) == 1
 
 
 @pytest.mark.parametrize(
