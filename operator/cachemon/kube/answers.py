@@ -2,36 +2,13 @@
 
 import json
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import aiohttp
 
 from cachemon.model.errors import KubeTimeoutError, KubeUnreachableError
 
-__all__ = ["Listing", "WatchEvent", "answer_of", "date_of", "decode", "hang_up"]
-
-T = TypeVar("T")
-
-
-class Listing(NamedTuple, Generic[T]):
-    """The answer to a list.
-
-    Attributes:
-        items: the objects.
-        resource_version: of the list.
-        served_at: when the server sent the last of it, seconds since the epoch by its clock; None when unknown.
-    """
-
-    items: list[T]
-    resource_version: str
-    served_at: float | None = None
-
-
-class WatchEvent(NamedTuple):
-    """ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
-
-    type: str
-    object: dict[str, Any]
+__all__ = ["answer_of", "date_of", "decode", "hang_up"]
 
 
 def date_of(response: aiohttp.ClientResponse) -> float | None:

@@ -1,21 +1,20 @@
 """One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
-import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 import aiohttp
 
 from cachemon import __version__
-from cachemon.kube.answers import Listing, WatchEvent, answer_of, date_of, decode, hang_up
+from cachemon.kube.answers import answer_of, date_of, decode, hang_up
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.http_failures import failure, message_of
-from cachemon.kube.queries import Selector, dry, path_of, query_of
+from cachemon.kube.queries import Listing, Selector, WatchEvent, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import KubeThrottledError, KubeUnreachableError
+from cachemon.model.errors import KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
@@ -43,8 +42,6 @@ class KubeClient:
         request_seconds: how long one request may take.
         silence_seconds: a watch that says nothing for so long is dead: the API server sends a bookmark about
             once a minute.
-        attempts: how often a request is made while the server answers 429. It was not carried out then.
-        sleep: waits as many seconds as the server asks for.
     """
 
     def __init__(
@@ -53,12 +50,8 @@ class KubeClient:
         *,
         request_seconds: float = 30.0,
         silence_seconds: float = 75.0,
-        attempts: int = 1,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._credentials = credentials
-        self._attempts = attempts
-        self._sleep = sleep
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=credentials.tls()),
             headers={"User-Agent": f"cachemon/{__version__}"},
@@ -248,15 +241,7 @@ class KubeClient:
         response = await self._request(method, path, query or {}, body, limit=self._limit)
         return decode(await answer_of(response.read()))
 
-    async def _request(self, *args: Any, **options: Any) -> aiohttp.ClientResponse:
-        for _ in range(self._attempts - 1):
-            try:
-                return await self._request_once(*args, **options)
-            except KubeThrottledError as err:
-                await self._sleep(err.retry_after_seconds)
-        return await self._request_once(*args, **options)
-
-    async def _request_once(
+    async def _request(
         self,
         method: str,
         path: str,

@@ -1,10 +1,12 @@
-"""What the URLs of requests to the API server are made of. Pure."""
+"""What the URLs of requests to the API server are made of, and what lists answer. Pure."""
 
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from cachemon.model.api import ObjectName, Resource
 
-__all__ = ["Selector", "dry", "path_of", "query_of"]
+__all__ = ["Listing", "Selector", "WatchEvent", "dry", "path_of", "query_of"]
+
+T = TypeVar("T")
 
 
 class Selector(NamedTuple):
@@ -12,6 +14,27 @@ class Selector(NamedTuple):
 
     fields: str = ""
     labels: str = ""
+
+
+class Listing(NamedTuple, Generic[T]):
+    """The answer to a list.
+
+    Attributes:
+        items: the objects.
+        resource_version: of the list.
+        served_at: when the server sent the last of it, seconds since the epoch by its clock; None when unknown.
+    """
+
+    items: list[T]
+    resource_version: str
+    served_at: float | None = None
+
+
+class WatchEvent(NamedTuple):
+    """ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
+
+    type: str
+    object: dict[str, Any]
 
 
 def path_of(resource: Resource, name: ObjectName) -> str:

@@ -23,7 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("kubevirt_files", "import_domains"),
     "export": ("kubevirt_files", "export_domain"),
 }
-"""Module and function of each command. Help loads none of them: aiohttp and kubernetes take most of a start."""
+"""Module and function of each command. Help loads none of them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,14 +1,14 @@
 """The command line of the plugin: commands, options, help."""
 
 import argparse
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
 
-__all__ = ["build_parser"]
+__all__ = ["build_parser", "kubectl_flags"]
 
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
@@ -36,15 +36,53 @@ def _add_common(ask: AskNames, parser: argparse.ArgumentParser) -> None:
     add = partial(add_option, parser.add_argument_group(COMMON_OPTIONS))
     namespaces = complete_names("namespace", ask)
     add("-n", "--namespace", metavar="NAME", completer=namespaces, says="namespace (default: that of the context)")
-    add("--context", metavar="NAME", says="context of the kubeconfig (default: its current one)")
-    add(
-        "--kubeconfig",
-        metavar="FILE",
-        type=Path,
-        completer=complete_files,
-        says="credentials (default: $KUBECONFIG or ~/.kube/config)",
-    )
-    add("--request-timeout", metavar="TIME", says="limit of a request: 5s, 2m; 0 is none (default 30s)")
+    add("--request-timeout", metavar="TIME", says="limit of a request: 5s, 1m30s; 0 is none (default 30s)")
+    for option, (metavar, says) in _OF_KUBECTL.items():
+        add(
+            *option.split(),
+            metavar=metavar,
+            completer=complete_files if metavar in ("FILE", "DIR") else None,
+            says=says,
+            action="append" if option in _REPEATED else "store",
+        )
+    for option, says in _SWITCHES_OF_KUBECTL.items():
+        add(option, metavar="BOOL", nargs="?", const="true", choices=("true", "false"), says=says)
+
+
+_OF_KUBECTL: Mapping[str, tuple[str, str]] = {
+    "--context": ("NAME", "context of the kubeconfig (default: its current one)"),
+    "--kubeconfig": ("FILE", "kubeconfig (default: $KUBECONFIG, else ~/.kube/config)"),
+    "--cluster": ("NAME", "cluster of the kubeconfig"),
+    "--user": ("NAME", "user of the kubeconfig"),
+    "-s --server": ("URL", "address of the API server"),
+    "--token": ("TOKEN", "bearer token"),
+    "--as": ("USER", "user to impersonate"),
+    "--as-group": ("GROUP", "group to impersonate; may be repeated"),
+    "--as-uid": ("UID", "UID to impersonate"),
+    "--as-user-extra": ("KEY=VALUE", "extra field of the user to impersonate; may be repeated"),
+    "--certificate-authority": ("FILE", "certificate that signed the API server's"),
+    "--client-certificate": ("FILE", "client certificate"),
+    "--client-key": ("FILE", "key of the client certificate"),
+    "--tls-server-name": ("NAME", "name that the API server's certificate must have"),
+    "--username": ("NAME", "user for basic authentication"),
+    "--password": ("TEXT", "password for basic authentication"),
+    "--cache-dir": ("DIR", "kubectl's cache"),
+}
+_SWITCHES_OF_KUBECTL: Mapping[str, str] = {
+    "--insecure-skip-tls-verify": "do not check the API server's certificate",
+    "--disable-compression": "ask for answers without compression",
+}
+_REPEATED = frozenset({"--as-group", "--as-user-extra"})
+
+
+def kubectl_flags(args: argparse.Namespace) -> list[str]:
+    """The flags that kubectl gets: which server, and as whom."""
+    flags: list[str] = []
+    for option in (*_OF_KUBECTL, *_SWITCHES_OF_KUBECTL):
+        flag = option.split()[-1]
+        given = getattr(args, flag.removeprefix("--").replace("-", "_"), None)
+        flags += [f"{flag}={value}" for value in (given if isinstance(given, list) else [given]) if value is not None]
+    return flags
 
 
 def _front_end(ask: AskNames) -> FrontEnd:

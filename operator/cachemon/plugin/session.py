@@ -1,29 +1,27 @@
 """What a command of the plugin works with: the API server, the namespace, the streams, the time."""
 
-import os
 import re
 import sys
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
-from cachemon.kube.client import KubeClient, Selector
-from cachemon.kube.login import load_credentials
+from cachemon.kube.kubectl_api import KubectlApi
+from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
+from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS
 from cachemon.model.errors import InvalidInputError
+from cachemon.plugin.plugin_arguments import kubectl_flags
 
-__all__ = ["FIELD_MANAGER", "Session", "default_kubeconfig", "open_session", "parse_timeout"]
+__all__ = ["FIELD_MANAGER", "Session", "open_session", "parse_timeout"]
 
 FIELD_MANAGER = "kubectl-cachemon"
 
-_ATTEMPTS = 10
-"""Of a request that is answered 429, as client-go has it (rest/with_retry.go)."""
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|\d+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _FOREVER_SECONDS = 86_400.0
 
@@ -42,7 +40,7 @@ class Session:
         stdin: where a file called `-` is read.
     """
 
-    api: KubeClient
+    api: KubectlApi
     namespace: str
     everywhere: bool = False
     out: TextIO = sys.stdout
@@ -71,40 +69,33 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(args: Namespace, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Session]:
-    """Log in as the options of every command say; those that were not given are not in `args`.
+async def open_session(args: Namespace) -> AsyncIterator[Session]:
+    """Have kubectl log in as the options of every command say; those that were not given are not in `args`.
 
     Raises:
-        InvalidInputError: the kubeconfig or an option is not valid.
+        InvalidInputError: there is no kubectl, or the kubeconfig or an option is not valid.
     """
-    kubeconfig = getattr(args, "kubeconfig", None) or default_kubeconfig(environment)
+    flags = kubectl_flags(args)
     request_seconds = parse_timeout(getattr(args, "request_timeout", "30s"))
-    credentials = await load_credentials(kubeconfig, getattr(args, "context", None))
-    async with KubeClient(credentials, request_seconds=request_seconds, attempts=_ATTEMPTS) as client:
+    async with proxied_api(flags, request_seconds=request_seconds) as api:
         yield Session(
-            client,
-            getattr(args, "namespace", None) or credentials.namespace,
+            api,
+            getattr(args, "namespace", None) or await namespace_of_context(flags),
             everywhere=getattr(args, "all_namespaces", False),
             out=sys.stdout,
             err=sys.stderr,
-            clock=client.server_time,
+            clock=api.server_time,
             stdin=sys.stdin,
         )
 
 
-def default_kubeconfig(environment: Mapping[str, str]) -> Path:
-    """The file that kubectl would take: the first of $KUBECONFIG, else ~/.kube/config."""
-    named = environment.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return Path(named) if named else Path.home() / ".kube" / "config"
-
-
 def parse_timeout(text: str) -> float:
-    """Seconds of a --request-timeout as kubectl takes it: `5s`, `2m`, `1h`, `10`; 0 is as long as it takes.
+    """Seconds of a --request-timeout as kubectl takes it: `5s`, `1m30s`, `10`; 0 is no limit.
 
     Raises:
-        InvalidInputError: it is no such thing.
+        InvalidInputError: it is no duration.
     """
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise InvalidInputError(f"--request-timeout {text!r} must be a number and a unit, such as 5s, 2m or 0")
-    return float(found[1]) * _UNIT_SECONDS[found[2]] or _FOREVER_SECONDS
+    if _DURATION.fullmatch(text) is None:
+        raise InvalidInputError(f"--request-timeout {text!r} must be a number and a unit, such as 5s, 1m30s or 0")
+    seconds = sum(float(number) * _UNIT_SECONDS[unit or None] for number, unit in _PART.findall(text))
+    return seconds or _FOREVER_SECONDS

@@ -288,27 +288,6 @@ def test_a_busy_server_says_how_long_to_wait_within_reason(header: str, seconds:
     play(story())
 
 
-@pytest.mark.parametrize("refusals", [0, 2, 3])
-def test_a_busy_server_is_asked_again_as_often_as_the_client_may(refusals: int) -> None:
-    waits: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    async def story() -> None:
-        async with serving(attempts=3, sleep=sleep) as (server, client):
-            busy = failure(429, "storage is (re)initializing", **{"Retry-After": "2"})
-            server.answers += [busy] * refusals
-            if refusals < 3:
-                await client.list(GROUPS)
-            else:
-                with pytest.raises(KubeThrottledError, match="initializing"):
-                    await client.list(GROUPS)
-            assert (len(server.requests), waits) == (min(refusals + 1, 3), [2] * min(refusals, 2))
-
-    play(story())
-
-
 def test_requests_go_through_the_proxy_of_the_credentials() -> None:
     async def token() -> str:
         return "secret"

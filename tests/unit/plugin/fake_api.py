@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cachemon.kube.client import KubeClient, Listing, Selector
+from cachemon.kube.kubectl_api import KubectlApi
+from cachemon.kube.queries import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import CachemonError, KubeConflictError, KubeError, KubeNotFoundError
 from cachemon.plugin.main import COMMANDS, load
@@ -20,7 +21,7 @@ THEN = "2026-09-21T14:13:18Z"
 """Two seconds before NOW."""
 
 
-class FakeApi(KubeClient):
+class FakeApi(KubectlApi):
     """Objects by kind and name.
 
     Attributes:
