@@ -8,11 +8,11 @@ compile() {
   .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --python-version 3.11 \
     --no-emit-index-url --no-annotate --no-header "$@"
 }
-compile --extra plugin --group dev pyproject.toml emulator/pyproject.toml -o requirements/dev.txt
+compile --extra operator --extra kubeconfig --extra plugin --group dev pyproject.toml emulator/pyproject.toml -o requirements/dev.txt
 compile - -o requirements/uv.txt <<<uv
 # What make setup-host adds to .venv; setuptools builds it.
 compile - -c requirements/dev.txt -o requirements/libvirt.txt <<<$'libvirt-python\nsetuptools'
 # What the images install, what builds the wheel in them, and the lab's image of the emulator.
-compile pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+compile --extra operator pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 compile - -c requirements/dev.txt -o requirements/build.txt <<<hatchling
 compile emulator/pyproject.toml -c requirements/dev.txt -o requirements/emulator.txt

@@ -10,6 +10,7 @@ from tests.bench import (
     bench_monitored,
     bench_operator,
     bench_plan,
+    bench_plugin,
     bench_sampler,
     bench_tenants,
 )
@@ -24,6 +25,7 @@ MODULES = (
     bench_monitored,
     bench_host,
     bench_tenants,
+    bench_plugin,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

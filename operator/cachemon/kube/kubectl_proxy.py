@@ -81,7 +81,8 @@ async def proxied_api(
 
 
 def _kubectl(environment: Mapping[str, str]) -> str:
-    found = shutil.which("kubectl", path=environment.get("PATH"))
+    beside = os.pathsep + os.fspath(Path(sys.executable).parent)  # PyPI has kubectl, too
+    found = shutil.which("kubectl", path=environment.get("PATH", "") + beside)
     if found is None:
         raise InvalidInputError(
             "kubectl is not on the PATH, and this program asks the API server through it; install kubectl"

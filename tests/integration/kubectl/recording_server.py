@@ -8,8 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tests.integration.kubectl.certificates import Certificates
@@ -175,8 +174,6 @@ class Network:
     plain: _Server
     proxy: _Proxy
     certificates: Certificates
-    folder: Path
-    threads: list[threading.Thread] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -204,7 +201,7 @@ class Network:
 
 
 @contextmanager
-def network(folder: Path, certificates: Certificates) -> Iterator[Network]:
+def network(certificates: Certificates) -> Iterator[Network]:
     """Both, listening on loopback."""
     server, plain = _Server(certificates), _Server(None)
     proxy = _Proxy(("127.0.0.1", server.server_address[1]))
@@ -212,7 +209,7 @@ def network(folder: Path, certificates: Certificates) -> Iterator[Network]:
     for thread in threads:
         thread.start()
     try:
-        yield Network(server, plain, proxy, certificates, folder, threads)
+        yield Network(server, plain, proxy, certificates)
     finally:
         for each in (server, plain, proxy):
             each.shutdown()

@@ -20,7 +20,6 @@ class Setting:
         files: kubeconfigs by name, in the folder of the row.
         environment: variables beside PATH and HOME; `{folder}` is that folder.
         flags: of kubectl and of the plugin alike.
-        home: what is in the home directory.
     """
 
     files: Mapping[str, Any] = field(default_factory=dict)

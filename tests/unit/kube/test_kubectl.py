@@ -261,7 +261,8 @@ def test_kubectl_that_ends_without_a_word_is_said_so(tmp_path: Path) -> None:
         play(script(tmp_path, "exit 3"))
 
 
-def test_without_kubectl_it_is_said_what_to_install(tmp_path: Path) -> None:
+def test_without_kubectl_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(InvalidInputError, match=r"kubectl is not on the PATH.*install kubectl"):
         play({"PATH": str(tmp_path)})
 

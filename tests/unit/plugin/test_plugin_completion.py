@@ -75,7 +75,7 @@ def test_the_api_is_asked_with_the_options_of_the_line() -> None:
 
     line = ("--context", "east", "domstats", "-A", "--kubeconfig", "/a b/config")
     assert complete_for_kubectl(build_parser(ask), line, "vm") == "vm1\nvm3\n:4"
-    assert (asked[0].context, asked[0].kubeconfig, asked[0].all_namespaces) == ("east", Path("/a b/config"), True)
+    assert (asked[0].context, asked[0].kubeconfig, asked[0].all_namespaces) == ("east", "/a b/config", True)
 
 
 def test_without_an_answer_of_the_api_there_are_no_names() -> None:
