@@ -10,7 +10,7 @@ from typing import NamedTuple
 import yaml
 
 from lab.kubernetes.cluster_api import kubectl_program
-from lab.speed import patience
+from lab.speed import allowance
 from tests.integration.kubectl.recording_server import Arrival, Network
 from tests.integration.kubectl.rows import ROWS, Setting
 
@@ -59,6 +59,6 @@ def _run(recording: Network, setting: Setting, folder: Path, *command: str) -> t
         capture_output=True,
         text=True,
         check=False,
-        timeout=patience(60),
+        timeout=allowance(60),
     )
     return Outcome(done.returncode == 0, *recording.take()), done.stderr
