@@ -79,6 +79,6 @@ def run(divisor: int) -> Iterator[Figure]:
 
 BENCH = Bench(
     "plugin",
-    "time until `top --once` answers, without the API server's; size of an installation; rows equal to kubectl's / all",
+    "time until `top --once` answers, less the API server's; size of an installation; rows equal to kubectl's / all",
     run,
 )
