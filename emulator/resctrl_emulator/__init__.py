@@ -8,7 +8,8 @@ mistake with the program under test.
                       -> faults        -> {membership, accounting} -> {threads, workload, rmids, machine, kernfs}
 
 It follows Linux 6.1 and 7.3 (`profile.py`); tests compare every line with recordings of both. Features of hardware
-are options: control groups, assignable counters (ABMC), configurable events (BMEC), nodes that share a cache (SNC).
+are options: control groups, assignable counters (ABMC), configurable events (BMEC), nodes that share a cache (SNC),
+telemetry of packages (AET).
 """
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ from resctrl_emulator.machine import Machine
 from resctrl_emulator.membership import Member, Membership
 from resctrl_emulator.threads import Identity, Threads
 from resctrl_emulator.transactions import EVERY_TRANSACTION
-from resctrl_emulator.workload import LINE_BYTES, BlockBooks
+from resctrl_emulator.workload import EVENTS, LINE_BYTES, BlockBooks
 
 __all__ = ["ERROR", "READING_TEXTS", "UNASSIGNED", "UNAVAILABLE", "Accounting"]
 
@@ -55,6 +55,7 @@ class Accounting:
         self._scale_bytes = scale_bytes
         self._transactions = transactions
         self._books = {domain: self._new_books(domain) for domain in machine.online_domains}
+        self._package_cpu_ns: dict[tuple[int, int], int] = {}
         self._unavailable_once: set[tuple[int, int, str]] = set()
         self._set_values: dict[tuple[int, int, str], int | str] = {}
         self._settled_ns = self._full_scan_ns = now_ns()
@@ -91,7 +92,7 @@ class Accounting:
         self.frozen = False
 
     def new_owner(self, rmid: int) -> None:
-        """Reset the traffic of an RMID that a new group gets."""
+        """Reset the traffic of an RMID that a new group gets. The counts of packages stay, as in the kernel."""
         for books in self._books.values():
             books.reset_traffic(rmid)
         self._set_values = {key: value for key, value in self._set_values.items() if key[0] != rmid}
@@ -126,7 +127,9 @@ class Accounting:
             if not online:
                 del self._books[domain]
                 self._unavailable_once = {key for key in self._unavailable_once if key[1] != domain}
-                self._set_values = {key: value for key, value in self._set_values.items() if key[1] != domain}
+                self._set_values = {
+                    key: value for key, value in self._set_values.items() if key[1:] not in _keys(domain)
+                }
             else:
                 self._books[domain] = self._new_books(domain)
 
@@ -135,7 +138,7 @@ class Accounting:
 
         Args:
             rmid: the RMID.
-            domain: id of the domain.
+            domain: id of the domain; for a telemetry event, of the package.
             event: which file.
             value: a number, a text, or None.
         """
@@ -143,6 +146,10 @@ class Accounting:
             self._set_values.pop((rmid, domain, event), None)
         else:
             self._set_values[rmid, domain, event] = value
+
+    def set_value_of(self, rmid: int, domain: int, event: str) -> int | str | None:
+        """The value of `set_value`, or None."""
+        return self._set_values.get((rmid, domain, event))
 
     def value(self, rmid: int, domain: int, event: str) -> int | str:
         """The hardware's value for an RMID: bytes, or one of `READING_TEXTS`."""
@@ -157,6 +164,10 @@ class Accounting:
             self._unavailable_once.discard((rmid, domain, event))
             return UNAVAILABLE
         return self.value(rmid, domain, event)
+
+    def package_cpu_ns(self, rmid: int, package: int) -> int:
+        """CPU time that threads with an RMID used on a package, since the emulator started."""
+        return self._package_cpu_ns.get((package, rmid), 0)
 
     def occupancy(self, rmid: int) -> Iterable[int]:
         """The bytes that an RMID holds, for each online domain."""
@@ -190,3 +201,10 @@ class Accounting:
     def _charge_member(self, member: Member, cpu_ns: int) -> None:
         domain = self._machine.domain_for(self._threads.last_cpu(member.thread), member.thread.tid)
         self._books[domain.id].charge(member.group.rmid, cpu_ns)
+        key = (domain.package, member.group.rmid)
+        self._package_cpu_ns[key] = self._package_cpu_ns.get(key, 0) + cpu_ns
+
+
+def _keys(domain: int) -> set[tuple[int, str]]:
+    """The keys of set values that belong to a domain; those of packages have other events."""
+    return {(domain, event) for event in EVENTS}

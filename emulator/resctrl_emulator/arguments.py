@@ -70,6 +70,8 @@ def parse_arguments(argv: Sequence[str] | None) -> Arguments:
             event_configs=given.event_configs,
             transactions=given.transactions,
             nodes=given.snc_nodes,
+            packages=given.packages,
+            package_rmids=given.package_rmids,
             scale_bytes=given.scale,
             cbm_bits=given.cbm_bits,
             shareable_bits=given.shareable_bits,
@@ -95,10 +97,10 @@ def _mountpoint_problem(path: Path) -> str | None:
 
 
 def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str | None:
-    modern = given.mbm_counters or given.event_configs or given.snc_nodes > 1
+    modern = given.mbm_counters or given.event_configs or given.snc_nodes > 1 or given.packages
     domains = len(blocks) * given.snc_nodes
     checks = {
-        f"--profile {given.profile}: that kernel has no BMEC, SNC or ABMC": bool(
+        f"--profile {given.profile}: that kernel has no BMEC, SNC, ABMC or telemetry": bool(
             modern and not PROFILES[given.profile].modern_hardware
         ),
         "--snc-nodes must be at least 1": given.snc_nodes < 1,
@@ -107,6 +109,8 @@ def _problem(given: argparse.Namespace, blocks: tuple[CacheBlock, ...]) -> str |
         "--snc-nodes and --mbm-counters exclude each other": given.snc_nodes > 1 and given.mbm_counters > 0,
         "--rmids must be at least 2 for each node of --snc-nodes": given.rmids >= 2
         and given.rmids < 2 * given.snc_nodes,
+        "--packages must be at most the number of cache blocks": given.packages > len(blocks),
+        "--package-rmids must be 0 (the same as --rmids) or at least 2": given.package_rmids == 1,
         f"--scale must be from 1 to {SMALLEST_BLOCK_BYTES}": not 1 <= given.scale <= SMALLEST_BLOCK_BYTES,
         "--limbo-seconds must not be negative": given.limbo_seconds < 0,
         "--cbm-bits must be from 1 to 32": not 1 <= given.cbm_bits <= LARGEST_MASK_BITS,
@@ -189,6 +193,14 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="Intel SNC: NUMA nodes per cache block (default: 1, no SNC)",
+    )
+    add("--packages", type=_count, default=0, metavar="N", help="Intel AET: CPU packages with telemetry (default: 0)")
+    add(
+        "--package-rmids",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="RMIDs of telemetry (default: 0, the same as --rmids)",
     )
     add("--scale", type=int, default=64, metavar="BYTES", help="unit of all byte counts (default: 64)")
     add("--cbm-bits", type=int, default=12, metavar="N", help="bits of a cache mask (default: 12)")

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,15 @@ class GroupBooks:
         blocks: cache id (with SNC, node id) -> event -> bytes or "Unavailable", "Error", "Unassigned", of its own
             RMID alone, without child groups.
         closid: its class of service.
+        packages: CPU package -> telemetry event -> value, of its own RMID alone; core_energy and activity are
+            fixed-point numbers with 18 fraction bits.
     """
 
     rmid: int
     tids: tuple[int, ...]
     blocks: dict[int, dict[str, int | str]]
     closid: int = 0
+    packages: dict[int, dict[str, int | str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class ControlClient:
                     tids=tuple(group["tids"]),
                     blocks={int(block): dict(events) for block, events in group["blocks"].items()},
                     closid=group["closid"],
+                    packages={int(package): dict(events) for package, events in group["packages"].items()},
                 )
                 for path, group in answer["groups"].items()
             },
@@ -118,8 +122,8 @@ class ControlClient:
 
         Args:
             group: its path, `/` for the default group.
-            block: cache id; with SNC, node id.
-            event: `llc_occupancy`, `mbm_total_bytes` or `mbm_local_bytes`.
+            block: cache id; with SNC, node id; for a telemetry event, CPU package.
+            event: `llc_occupancy`, `mbm_total_bytes`, `mbm_local_bytes`, or a telemetry event.
             value: bytes, "Unavailable", "Error" or "Unassigned"; None restores counting.
 
         Raises:

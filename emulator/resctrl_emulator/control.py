@@ -18,6 +18,7 @@ from resctrl_emulator.accounting import READING_TEXTS
 from resctrl_emulator.faults import ANY, OPERATIONS, Fault, Faults
 from resctrl_emulator.groups import Group
 from resctrl_emulator.kernel import Resctrl
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["Control", "ControlServer"]
 
@@ -71,7 +72,7 @@ class Control:
             "capacity": {block: resctrl.machine.blocks[block].capacity_bytes for block in blocks},
             "occupancy": {block: accounting.block_occupancy(block) for block in blocks},
             "rmids": {
-                "total": resctrl.options.l3_rmids,
+                "total": resctrl.options.group_rmids,
                 "free": resctrl.rmids.free,
                 "limbo": resctrl.rmids.limbo,
             },
@@ -80,6 +81,7 @@ class Control:
 
     def _group_books(self, group: Group) -> dict[str, Any]:
         resctrl = self._resctrl
+        packages = resctrl.machine.online_packages if resctrl.options.packages else ()
         return {
             "rmid": group.rmid,
             "closid": group.closid,
@@ -87,6 +89,12 @@ class Control:
             "blocks": {
                 domain: {event: resctrl.readings.value(group, domain, event) for event in resctrl.options.events}
                 for domain in resctrl.machine.online_domains
+            },
+            "packages": {
+                package: {
+                    event: resctrl.readings.package_value(group.rmid, package, event) for event in TELEMETRY_EVENTS
+                }
+                for package in packages
             },
         }
 
@@ -104,9 +112,12 @@ class Control:
             raise ValueError(f"no group {request['group']}")
         block, event, value = request["block"], request["event"], request["value"]
         machine, options = self._resctrl.machine, self._resctrl.options
-        if block not in machine.online_domains:
+        if options.packages and event in TELEMETRY_EVENTS:
+            if block not in machine.online_packages:
+                raise ValueError(f"no package {block} online")
+        elif block not in machine.online_domains:
             raise ValueError(f"no cache block {block} online")
-        if event not in options.events:
+        elif event not in options.events:
             raise ValueError(f"no event {event}; there are {', '.join(options.events)}")
         is_bytes = isinstance(value, int) and not isinstance(value, bool) and value >= 0
         if not (value is None or is_bytes or value in READING_TEXTS):

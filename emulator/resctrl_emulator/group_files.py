@@ -12,6 +12,7 @@ from resctrl_emulator.options import Options
 from resctrl_emulator.readings import Readings
 from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.tasks import Tasks
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
 __all__ = ["GroupFiles", "block_name"]
 
@@ -76,6 +77,7 @@ class GroupFiles:
             )
         for block_id in self._machine.online_blocks:
             self.add_block(group, block_id, owner)
+        self.add_packages(group, owner)
 
     def add_block(self, group: Group, block_id: int, owner: Caller) -> None:
         """Add the directory of a cache block to a group's mon_data; its mode is that of mon_data.
@@ -100,6 +102,26 @@ class GroupFiles:
     def remove_block(self, group: Group, block_id: int) -> None:
         """Take a cache block's directory out of a group's mon_data."""
         self._kernfs.remove(group.mon_data.children[block_name(block_id)])
+
+    def add_packages(self, group: Group, owner: Caller) -> None:
+        """Add the missing directories of online CPU packages."""
+        for package in self._machine.online_packages if self._options.packages else ():
+            if package_name(package) not in group.mon_data.children:
+                name, mode = package_name(package), group.mon_data.mode
+                directory = self._kernfs.add_directory(group.mon_data, name, mode, owner)
+                self._add_events(
+                    directory,
+                    owner,
+                    TELEMETRY_EVENTS,
+                    lambda event, package=package: self._readings.package(group, package, event),  # type: ignore[misc]
+                )
+
+    def remove_packages(self, group: Group) -> None:
+        """Remove the directories of packages without an online CPU."""
+        online = {package_name(package) for package in self._machine.online_packages}
+        for name, node in list(group.mon_data.children.items()):
+            if name.startswith("mon_PERF_PKG_") and name not in online:
+                self._kernfs.remove(node)
 
     def _add_events(
         self, directory: Directory, owner: Caller, events: Iterable[str], read: Callable[[str], str]
@@ -150,3 +172,8 @@ class GroupFiles:
 def block_name(block_id: int) -> str:
     """The directory of a cache block: at least two digits."""
     return f"mon_L3_{block_id:02d}"
+
+
+def package_name(package: int) -> str:
+    """The directory of a CPU package."""
+    return f"mon_PERF_PKG_{package:02d}"

@@ -11,6 +11,7 @@ from resctrl_emulator.kernfs import Caller, Directory, Kernfs
 from resctrl_emulator.machine import Machine
 from resctrl_emulator.options import Options
 from resctrl_emulator.status import CommandStatus
+from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 from resctrl_emulator.workload import MBM_EVENTS
 
 __all__ = ["Info"]
@@ -64,7 +65,7 @@ class Info:
             self._add(l3, "sparse_masks", lambda: "0\n")
 
     def add_events(self, counters: Counters, configs: EventConfigs) -> None:
-        """Add mon_features, and the files of ABMC and BMEC."""
+        """Add mon_features, and the files of ABMC, BMEC and telemetry."""
         self._add(self._l3_mon, "mon_features", lambda: self._features(counters, configs))
         if self._options.profile.mbm_assign_mode:
             self._add(
@@ -76,6 +77,10 @@ class Info:
         if self._options.counters:
             self._add_counters(counters)
         self._show_configs(counters, configs)
+        if self._options.packages:
+            package_mon = self._kernfs.add_directory(self.directory, "PERF_PKG_MON", DIRECTORY_MODE, self._owner)
+            self._add(package_mon, "mon_features", lambda: "".join(f"{event}\n" for event in TELEMETRY_EVENTS))
+            self._add(package_mon, "num_rmids", lambda: f"{self._options.telemetry_rmids}\n")
 
     def _add_counters(self, counters: Counters) -> None:
         self._add(self._l3_mon, "num_mbm_cntrs", counters.show_number)

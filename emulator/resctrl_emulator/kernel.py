@@ -60,7 +60,7 @@ class Resctrl:
         self.status = CommandStatus(marks_truncation=options.profile.status_marks_truncation)
         self.default = new_default_group(self.kernfs, machine.cpus(), owner)
         self.membership = Membership(threads, self.default)
-        self.rmids = Rmids(options.l3_rmids, now_ns, self._is_dirty, options.limbo_seconds)
+        self.rmids = Rmids(options.group_rmids, now_ns, self._is_dirty, options.limbo_seconds)
         self.accounting = self._new_accounting(threads, now_ns)
         self.counters = Counters(options, machine, self.status, self.accounting)
         self.readings = Readings(machine, self.accounting, self.counters)
@@ -183,8 +183,10 @@ class Resctrl:
                     at = group.mon_data
                     owner = Caller(at.uid, at.gid, 0)
                     self._files.add_block(group, block_id, owner)
+                    self._files.add_packages(group, owner)
                 else:
                     self._files.remove_block(group, block_id)
+                    self._files.remove_packages(group)
                 group.cpus &= self.machine.cpus()
             if online:
                 self.default.cpus |= self.machine.cpus_of(block_id)

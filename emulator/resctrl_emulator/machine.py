@@ -26,11 +26,13 @@ class Domain:
     Attributes:
         id: the block's cache id or, with SNC, the node id.
         block: cache id.
+        package: number of the CPU package.
         capacity_bytes: its part of the cache.
     """
 
     id: int
     block: int
+    package: int
     capacity_bytes: int
 
 
@@ -47,6 +49,7 @@ class Machine:
         blocks: at least one, in the order in which they get their CPUs.
         cpus: number of emulated CPUs, numbered from 0; None for the real ones, or as many as the blocks need.
         nodes: NUMA nodes of each block; more than one is SNC.
+        packages: number of CPU packages; they share the blocks equally.
     """
 
     def __init__(
@@ -56,14 +59,15 @@ class Machine:
         *,
         cpus: int | None = None,
         nodes: int = 1,
+        packages: int = 1,
     ) -> None:
         self.blocks = {block.id: block for block in blocks}
-        every = [block for block in blocks for _ in range(nodes)]
+        every = [(block, rank * packages // len(blocks)) for rank, block in enumerate(blocks) for _ in range(nodes)]
         self.domains = {
             (number if nodes > 1 else block.id): Domain(
-                number if nodes > 1 else block.id, block.id, block.capacity_bytes // nodes
+                number if nodes > 1 else block.id, block.id, package, block.capacity_bytes // nodes
             )
-            for number, block in enumerate(every)
+            for number, (block, package) in enumerate(every)
         }
         self._stands_for = _stand_for(sorted(real_cpus), cpus, len(every))
         numbers = sorted({number for standing in self._stands_for.values() for number in standing})
@@ -85,6 +89,11 @@ class Machine:
     def online_domains(self) -> tuple[int, ...]:
         """Ids of the domains in ascending order."""
         return tuple(sorted(each.id for each in self.domains.values() if each.block not in self._offline))
+
+    @property
+    def online_packages(self) -> tuple[int, ...]:
+        """Numbers of the packages that have an online CPU, in ascending order."""
+        return tuple(sorted({self.domains[domain].package for domain in self.online_domains}))
 
     def domains_of(self, block_id: int) -> tuple[int, ...]:
         """Ids of a block's domains."""

@@ -84,7 +84,14 @@ def _serve(arguments: Arguments, mfusepy: ModuleType) -> None:
 
 
 def _machine(arguments: Arguments) -> Machine:
-    return Machine(online_cpus(), arguments.blocks, cpus=arguments.cpus, nodes=arguments.options.nodes)
+    options = arguments.options
+    return Machine(
+        online_cpus(),
+        arguments.blocks,
+        cpus=arguments.cpus,
+        nodes=options.nodes,
+        packages=max(options.packages, 1),
+    )
 
 
 def _mount_options(uid: int) -> dict[str, str | bool]:

@@ -22,6 +22,8 @@ class Options:
         event_configs: whether the transactions that an MBM event counts can be set (AMD BMEC, 6.3).
         transactions: memory transactions that ABMC and BMEC can distinguish, as bits.
         nodes: number of NUMA nodes that share each cache block (Intel SNC, 6.11); 1 for no SNC.
+        packages: number of CPU packages with telemetry events (Intel AET, 7.0); 0 for none.
+        package_rmids: number of RMIDs that telemetry counts; 0 for the number of the caches.
         scale_bytes: unit of all byte counts (CPUID 0xF.1 EBX).
         cbm_bits: number of bits of a cache mask.
         shareable_bits: bits of the mask that other hardware uses too.
@@ -38,6 +40,8 @@ class Options:
     event_configs: bool = False
     transactions: int = EVERY_TRANSACTION
     nodes: int = 1
+    packages: int = 0
+    package_rmids: int = 0
     scale_bytes: int = LINE_BYTES
     cbm_bits: int = 12
     shareable_bits: int = 0
@@ -47,3 +51,13 @@ class Options:
     def l3_rmids(self) -> int:
         """The value of info/L3_MON/num_rmids: SNC divides the RMIDs among the nodes of a cache block."""
         return self.rmids // self.nodes
+
+    @property
+    def telemetry_rmids(self) -> int:
+        """The value of info/PERF_PKG_MON/num_rmids."""
+        return self.package_rmids or self.l3_rmids
+
+    @property
+    def group_rmids(self) -> int:
+        """Number of RMIDs that groups can have, including the default group's: the smaller of both."""
+        return min(self.l3_rmids, self.telemetry_rmids) if self.packages else self.l3_rmids

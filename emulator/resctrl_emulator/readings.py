@@ -6,6 +6,7 @@ from resctrl_emulator.accounting import UNASSIGNED, UNAVAILABLE, Accounting
 from resctrl_emulator.counters import Counters
 from resctrl_emulator.groups import Group
 from resctrl_emulator.machine import Machine
+from resctrl_emulator.telemetry import format_fixed_point, telemetry_value
 
 __all__ = ["Readings"]
 
@@ -36,6 +37,17 @@ class Readings:
         values = [self._read(each, domain, event) for each in (group, *group.children) for domain in domains]
         numbers = [value for value in values if isinstance(value, int)]
         return str(sum(numbers)) if numbers else UNAVAILABLE
+
+    def package(self, group: Group, package: int, event: str) -> str:
+        """The file of a CPU package."""
+        self._accounting.settle()
+        total = _sum(self.package_value(each.rmid, package, event) for each in (group, *group.children))
+        return format_fixed_point(event, total) if isinstance(total, int) else total
+
+    def package_value(self, rmid: int, package: int, event: str) -> int | str:
+        """The value of a package for an RMID; fixed-point for the events with a fraction."""
+        value = self._accounting.set_value_of(rmid, package, event)
+        return telemetry_value(event, self._accounting.package_cpu_ns(rmid, package)) if value is None else value
 
     def value(self, group: Group, domain: int, event: str) -> int | str:
         """The content of a domain's file if the group had no children, without the effects of a read."""

@@ -133,7 +133,7 @@ class Box:
         options = Options(rmids, events or EVENTS, PROFILES[profile], closids, **more)
         self.resctrl = Resctrl(
             options,
-            Machine(range(cpus), cache_blocks, nodes=options.nodes),
+            Machine(range(cpus), cache_blocks, nodes=options.nodes, packages=max(options.packages, 1)),
             self.threads,
             ROOT,
             now_ns=self.clock,

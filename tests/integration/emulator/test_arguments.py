@@ -34,12 +34,15 @@ def test_events_stand_in_the_order_of_the_kernel(tmp_path: Path) -> None:
         (["--control=/nonexistent/socket"], "/nonexistent does not exist"),
         (["--control=/tmp/" + "x" * 200], "at most 107 bytes"),
         (["--control=/etc/passwd"], "exists and is not a socket"),
-        (["--profile=6.1", "--mbm-counters=1"], "that kernel has no BMEC, SNC or ABMC"),
+        (["--profile=6.1", "--mbm-counters=1"], "that kernel has no BMEC, SNC, ABMC or telemetry"),
         (["--snc-nodes=0"], "--snc-nodes must be at least 1"),
         (["--snc-nodes=2", "--mbm-counters=1"], "exclude each other"),
         (["--snc-nodes=2", "--rmids=3"], "--rmids must be at least 2 for each node of --snc-nodes"),
         (["--cpus=1"], "--cpus must be at least 2"),
         (["--cpus=3", "--snc-nodes=2"], "--cpus must be at least 4"),
+        (["--packages=3"], "--packages must be at most the number of cache blocks"),
+        (["--packages=x"], "give a number, 0 or more"),
+        (["--package-rmids=1"], "--package-rmids must be 0"),
         (["--cpus=x"], "give a number, 0 or more"),
         (["--scale=0"], "--scale must be from 1 to 65536"),
         (["--cbm-bits=33"], "--cbm-bits must be from 1 to 32"),
@@ -71,6 +74,8 @@ def test_a_mountpoint_that_is_missing_or_a_file_or_taken_is_named(
 
 
 def test_features_are_taken_over(tmp_path: Path) -> None:
-    options = parse_arguments([str(tmp_path), "--rmids=64", "--snc-nodes=2", "--transactions=0x15"]).options
-    assert options.l3_rmids == 32
+    options = parse_arguments(
+        [str(tmp_path), "--rmids=64", "--snc-nodes=2", "--packages=1", "--package-rmids=20", "--transactions=0x15"]
+    ).options
+    assert (options.l3_rmids, options.telemetry_rmids, options.group_rmids) == (32, 20, 20)
     assert options.transactions == 0x15

@@ -132,12 +132,17 @@ def test_what_can_t_be_injected_is_refused(emulator: Emulator) -> None:
 def test_features_are_options_of_the_command(mount: Callable[..., Emulator]) -> None:
     emulator = mount(
         rmids=16,
-        more=["--mbm-counters=2", "--event-configs", "--cpus=8"],
+        more=["--mbm-counters=2", "--event-configs", "--packages=2", "--package-rmids=6", "--cpus=8"],
     )
     root, control = emulator.mountpoint, emulator.control
     (root / "mon_groups/a").mkdir()
     assert (root / "cpus_list").read_text() == "0-7\n"
     assert (root / "mon_groups/a/mon_data/mon_L3_00/mbm_total_bytes").read_text() == "Unassigned\n"
+    control.set_value("/mon_groups/a", 1, "core_energy", 5 << 17)
+    assert (root / "mon_groups/a/mon_data/mon_PERF_PKG_01/core_energy").read_text() == "2.500000\n"
     books = control.books()
+    assert books.groups["/mon_groups/a"].packages[1]["core_energy"] == 5 << 17
     assert books.groups["/mon_groups/a"].blocks[0]["mbm_total_bytes"] == "Unassigned"
-    assert books.rmids == 16
+    assert books.rmids == 6
+    with pytest.raises(ControlError, match="no package 7 online"):
+        control.set_value("/", 7, "core_energy", 1)

@@ -1,0 +1,37 @@
+"""Telemetry events of CPU packages (Intel AET; PERF_PKG in fs/resctrl/monitor.c of 7.0 and later)."""
+
+__all__ = ["FRACTION_BITS", "TELEMETRY_EVENTS", "format_fixed_point", "telemetry_value"]
+
+FRACTION_BITS = 18
+DECIMALS = 6
+"""Decimal places for this number of fraction bits (decplaces[18] in fs/resctrl/ctrlmondata.c)."""
+NS_PER_SECOND = 1_000_000_000
+ONE = 1 << FRACTION_BITS
+
+TELEMETRY_EVENTS = {
+    "core_energy": 4 * ONE,
+    "activity": ONE * 3 // 4,
+    "stalls_llc_hit": 40_000_000,
+    "c1_res": 25_000_000,
+    "unhalted_core_cycles": 2_600_000_000,
+    "stalls_llc_miss": 90_000_000,
+    "c6_res": 10_000_000,
+    "unhalted_ref_cycles": 2_400_000_000,
+    "uops_retired": 3_900_000_000,
+}
+"""The amount that one second of CPU time adds, in the order of info/PERF_PKG_MON/mon_features. The first two, joules
+and farads, are fixed-point numbers."""
+FIXED_POINT = ("core_energy", "activity")
+
+
+def telemetry_value(event: str, cpu_ns: int) -> int:
+    """The value of an event's counter after this CPU time."""
+    return cpu_ns * TELEMETRY_EVENTS[event] // NS_PER_SECOND
+
+
+def format_fixed_point(event: str, value: int) -> str:
+    """A counter as its file shows it: `4.250000` for the events with a fraction, else an integer."""
+    if event not in FIXED_POINT:
+        return str(value)
+    fraction = ((value & (ONE - 1)) * 10**DECIMALS + ONE // 2) >> FRACTION_BITS
+    return f"{value >> FRACTION_BITS}.{fraction:0{DECIMALS}d}"
