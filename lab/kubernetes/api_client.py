@@ -12,6 +12,7 @@ __all__ = ["REFUSED_OR_AWAY", "api_client", "message_of"]
 REFUSED_OR_AWAY = (ApiException, HTTPError)
 """What a request raises: the server refuses it, or the server does not answer."""
 
+_KEPT_CONNECTIONS = 32
 _YOUNG_SECONDS = 60
 _LONGEST_PAUSE_SECONDS = 1
 _LATER = (429, 503)
@@ -29,6 +30,7 @@ def api_client(url: str, ca_file: Path, *, retry: bool = True) -> ApiClient:
     """
     configuration = Configuration(host=url)
     configuration.ssl_ca_cert = str(ca_file)
+    configuration.connection_pool_maxsize = _KEPT_CONNECTIONS
     configuration.retries = Retry(
         connect=0,
         read=0,

@@ -1,6 +1,5 @@
 """An agent with 50 VMs: what it takes of its node, and what it writes."""
 
-import asyncio
 import os
 import re
 import subprocess
@@ -18,7 +17,7 @@ from lab.kubernetes.binaries import find
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
 from lab.wait import until
-from tests.bench.filling import Vm, administrator, for_each, make_group, make_vm
+from tests.bench.filling import Vm, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
 from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
 from tests.bench.stand_in_vms import Guest, StandInVms
@@ -81,16 +80,15 @@ class AgentUnderLoad:
         self.emulator.stop()
 
 
-async def make_objects(cluster: Cluster, vms: Sequence[Vm], period_seconds: int) -> list[str]:
-    """VMIs, pods and groups; answers the pods' UIDs in the order of the VMs."""
+def make_objects(cluster: Cluster, vms: Sequence[Vm], period_seconds: int) -> list[str]:
+    """VMIs, pods and groups; returns the pods' UIDs in the order of the VMs."""
     uids: dict[Vm, str] = {}
-    async with administrator(cluster.control_plane) as client:
 
-        async def make(vm: Vm) -> None:
-            uids[vm] = (await make_vm(client, vm))["metadata"]["uid"]
-            await make_group(client, vm, period_seconds)
+    def make(vm: Vm) -> None:
+        uids[vm] = make_vm(cluster.control_plane, vm)["metadata"]["uid"]
+        make_group(cluster.control_plane, vm, period_seconds)
 
-        await for_each(vms, make)
+    for_each(vms, make)
     return [uids[vm] for vm in vms]
 
 
@@ -118,7 +116,7 @@ def run(divisor: int) -> Iterator[Figure]:
         cluster.control_plane.add_node(NODE)
         cluster.add_namespace(TENANT)
         cluster.start_operator()
-        pods = asyncio.run(make_objects(cluster, vms, period))
+        pods = make_objects(cluster, vms, period)
         guests = [Guest(f"{vm.namespace}_{vm.name}", uid, vm.vcpus) for vm, uid in zip(vms, pods, strict=True)]
         folder = Path(place) / NODE
         folder.mkdir()

@@ -5,11 +5,13 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from cachemon.kube.client import KubeClient
+from cachemon.kube.login import load_credentials
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
     API_VERSION,
@@ -25,7 +27,7 @@ from lab.cluster import NAMESPACE, Cluster, program
 from lab.kubernetes.binaries import find
 from lab.server_process import ServerProcess
 from tests.bench.bindings import await_bindings
-from tests.bench.filling import PARALLEL, Vm, administrator, for_each, make_group, make_vm
+from tests.bench.filling import PARALLEL, Vm, create, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
 from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
 
@@ -122,21 +124,31 @@ def node_status(now: float) -> Mapping[str, Any]:
     }
 
 
+@asynccontextmanager
+async def agents_client(cluster: Cluster) -> AsyncIterator[KubeClient]:
+    """The client that agents have, with the rights of all of them."""
+    async with KubeClient(await load_credentials(cluster.control_plane.admin_kubeconfig)) as client:
+        yield client
+
+
 async def fill(cluster: Cluster, vms: Sequence[Vm]) -> None:
     """VMIs, pods, groups, and the nodes' agents."""
-    async with administrator(cluster.control_plane) as client:
+    api = cluster.control_plane
 
-        async def make(vm: Vm) -> None:
-            await make_vm(client, vm)
-            await make_group(client, vm, PERIOD_SECONDS)
+    def make(vm: Vm) -> None:
+        make_vm(api, vm)
+        make_group(api, vm, PERIOD_SECONDS)
 
-        async def make_node(name: str) -> None:
-            body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": {"name": name}}
-            await client.create(NODES, body, field_manager=AGENT_FIELD_MANAGER)
+    def make_node(name: str) -> None:
+        body = {"apiVersion": API_VERSION, "kind": NODES.kind, "metadata": {"name": name}}
+        create(api, NODES, body, field_manager=AGENT_FIELD_MANAGER)
+
+    for_each(vms, make)
+    nodes = sorted({vm.node for vm in vms})
+    for_each(nodes, make_node)
+    async with agents_client(cluster) as client:
+        for name in nodes:
             await StandInAgents(client, ()).report_node(name)
-
-        await for_each(vms, make)
-        await for_each(sorted({vm.node for vm in vms}), make_node)
 
 
 def start_operator(cluster: Cluster) -> ServerProcess:
@@ -153,7 +165,7 @@ def start_operator(cluster: Cluster) -> ServerProcess:
 
 async def report(cluster: Cluster, vms: Sequence[Vm], operator: ServerProcess, seconds: float) -> float:
     """CPU seconds per second that the operator takes while agents report; they have reported all groups before."""
-    async with administrator(cluster.control_plane) as client:
+    async with agents_client(cluster) as client:
         agents = StandInAgents(client, vms)
         await agents.run(len(vms) / WRITES_PER_SECOND * 1.1)
         await asyncio.sleep(2)  # the last of them are judged Ready

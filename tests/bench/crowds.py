@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cachemon.kube.client import KubeClient
-from cachemon.model.api import API_VERSION, GROUPS
-from tests.bench.filling import for_each
+from cachemon.kube.queries import path_of
+from cachemon.model.api import API_VERSION, GROUPS, ObjectName
+from lab.kubernetes.cluster_api import ClusterApi
+from tests.bench import filling
 
 __all__ = ["MOST_GROUPS", "WIDEST", "Object", "change", "create", "group_object", "subsets", "wide_groups"]
 
@@ -14,7 +15,6 @@ Object = dict[str, Any]
 MOST_GROUPS = 64
 """maxItems of spec.groups in crds/cachemonitorgroups.yaml."""
 WIDEST = "0-16383"
-_MANAGER = "bench"
 _PARALLEL = 6
 """The API server's rules for 64 groups take their time, and a request may take 30 s."""
 
@@ -48,11 +48,17 @@ def _ids(mask: int) -> str:
     return ",".join(str(number) for number in range(mask.bit_length()) if mask >> number & 1)
 
 
-async def create(client: KubeClient, objects: Iterable[Object]) -> None:
-    """Make them all, several at a time."""
-    await for_each(objects, lambda body: client.create(GROUPS, body, field_manager=_MANAGER), _PARALLEL)
+def create(api: ClusterApi, objects: Iterable[Object]) -> None:
+    """Create them all, several at a time."""
+    filling.for_each(objects, lambda body: filling.create(api, GROUPS, body), _PARALLEL)
 
 
-async def change(client: KubeClient, objects: Iterable[Object]) -> None:
+def change(api: ClusterApi, objects: Iterable[Object]) -> None:
     """Give them all another spec."""
-    await for_each(objects, lambda body: client.apply(GROUPS, body, field_manager=_MANAGER), _PARALLEL)
+
+    def change_one(body: Object) -> None:
+        metadata = body["metadata"]
+        path = path_of(GROUPS, ObjectName(metadata["namespace"], metadata["name"]))
+        api.request("PATCH", path, {"spec": body["spec"]}, content_type="application/merge-patch+json")
+
+    filling.for_each(objects, change_one, _PARALLEL)

@@ -1,6 +1,5 @@
 """One node with VMs of several tenants: a real API server, operator and agent, the emulator, processes for QEMUs."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from typing import NamedTuple
 from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster, Node
 from lab.kubernetes.binaries import find
 from tests.bench.bindings import await_bindings
-from tests.bench.filling import Vm, administrator, for_each, make_vm
+from tests.bench.filling import Vm, for_each, make_vm
 from tests.bench.measure import CannotRunError
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.bench.strangers import scrape
@@ -85,7 +84,7 @@ def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
                 cluster.add_namespace(namespace)
             emulator = {"blocks": TWO_BLOCKS, "rmids": RMIDS}
             node = cluster.add_node(NODE, emulator=emulator, agent_flags=(GUARDED_METRICS, *agent_flags))
-            pods = asyncio.run(_make_vms(cluster, vms))
+            pods = _make_vms(cluster, vms)
             guests = [Guest(f"{vm.namespace}_{vm.name}", pods[vm], vm.vcpus) for vm in vms]
             with StandInVms(guests, 0):
                 made = Scene(cluster, node, pods, cluster.scraper_token())
@@ -100,12 +99,11 @@ def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _make_vms(cluster: Cluster, vms: Sequence[Vm]) -> dict[Vm, str]:
+def _make_vms(cluster: Cluster, vms: Sequence[Vm]) -> dict[Vm, str]:
     pods: dict[Vm, str] = {}
-    async with administrator(cluster.control_plane) as client:
 
-        async def make(vm: Vm) -> None:
-            pods[vm] = (await make_vm(client, vm))["metadata"]["uid"]
+    def make(vm: Vm) -> None:
+        pods[vm] = make_vm(cluster.control_plane, vm)["metadata"]["uid"]
 
-        await for_each(vms, make)
+    for_each(vms, make)
     return pods

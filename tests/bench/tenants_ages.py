@@ -1,6 +1,5 @@
 """How old one tenant's figures get beside the flood of another, and the heartbeat of their node."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -9,10 +8,10 @@ from contextlib import ExitStack
 from lab.wait import until
 from tests.bench.ages import group_ages, node_ages
 from tests.bench.crowds import create, group_object
-from tests.bench.filling import Vm, administrator
+from tests.bench.filling import Vm
 from tests.bench.measure import Figure
 from tests.bench.memory import MemoryWatch
-from tests.bench.tenancy import ATTACKER, NODE, VICTIM, Scene, scene
+from tests.bench.tenancy import ATTACKER, NODE, VICTIM, scene
 
 FLOOD, VMS = 1500, 30
 PERIODS_SECONDS, SHORT_PERIODS_SECONDS = (5, 10), (2, 3)
@@ -32,7 +31,7 @@ def measure_ages(divisor: int) -> Iterator[Figure]:
         made.node.start_agent()
         watches.enter_context(MemoryWatch(lambda: made.node.agent_pid, _GUARD_MIB))
         own = [group_object(VICTIM, f"every{period}", "vm0", (), period) for period in periods]
-        asyncio.run(_create(made, own))
+        create(made.cluster.control_plane, own)
         api = made.cluster.control_plane
         groups = [watches.enter_context(group_ages(api, VICTIM, f"every{period}", period)) for period in periods]
         heartbeat = watches.enter_context(node_ages(api, NODE, periods[0]))
@@ -47,15 +46,10 @@ def measure_ages(divisor: int) -> Iterator[Figure]:
         number = max(2, FLOOD // divisor)
         flood = [group_object(ATTACKER, f"g{place}", f"vm{place % vms}", (), 1) for place in range(number)]
         began = time.monotonic()
-        asyncio.run(_create(made, flood))
+        create(made.cluster.control_plane, flood)
         time.sleep(max(0.0, began + max(periods[-1] * 1.5, FLOOD_SECONDS / divisor) - time.monotonic()))
         yield Figure("tenants.other_age_periods", max(watch.worst_periods for watch in groups), "periods")
         yield Figure("tenants.heartbeat_age_periods", heartbeat.worst_periods, "periods")
         reasons = [reason for watch in watched for reason in watch.not_ready]
         if reasons:
             print(f"bench tenants: beside the flood Ready was {', '.join(sorted(set(reasons)))}", file=sys.stderr)
-
-
-async def _create(made: Scene, objects: list[dict[str, object]]) -> None:
-    async with administrator(made.cluster.control_plane) as client:
-        await create(client, objects)

@@ -1,15 +1,13 @@
 """What costly objects take of operator and agent, against as many plain ones."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from cachemon.kube.client import KubeClient
 from lab.cluster import Node
 from lab.wait import GaveUpError, until
 from tests.bench.crowds import Object, change, create, group_object, wide_groups
-from tests.bench.filling import Vm, administrator
+from tests.bench.filling import Vm
 from tests.bench.measure import Figure, peak_rss_mib
 from tests.bench.memory import MemoryWatch, pod_limit_mib
 from tests.bench.tenancy import ATTACKER, NODE, Scene, scene
@@ -33,12 +31,12 @@ def measure_memory(divisor: int) -> Iterator[Figure]:
     number, vms = max(4, OBJECTS // divisor), max(2, VMS // divisor)
     machines = [Vm(ATTACKER, f"vm{place}", NODE, VCPUS) for place in range(vms)]
     with scene(machines) as made:
-        asyncio.run(_put(made, create, [_object(place, vms) for place in range(number)]))
+        create(made.cluster.control_plane, [_object(place, vms) for place in range(number)])
         made.cluster.start_operator()
         made.await_bound()
         made.cluster.stop_operator()
         plain = _footprints(made, number)
-        asyncio.run(_put(made, change, [_object(place, vms, wide_groups()) for place in range(number)]))
+        change(made.cluster.control_plane, [_object(place, vms, wide_groups()) for place in range(number)])
         wide = _footprints(made, number)
     for program, before, after in zip(("operator", "agent"), plain, wide, strict=True):
         yield Figure(f"tenants.{program}_rss_ratio", after.peak / before.peak, "ratio")
@@ -52,13 +50,6 @@ def measure_memory(divisor: int) -> Iterator[Figure]:
 
 def _object(place: int, vms: int, groups: Sequence[Object] = ()) -> Object:
     return group_object(ATTACKER, f"group{place}", f"vm{place % vms}", groups)
-
-
-async def _put(
-    made: Scene, action: Callable[[KubeClient, Iterable[Object]], Awaitable[None]], objects: Iterable[Object]
-) -> None:
-    async with administrator(made.cluster.control_plane) as client:
-        await action(client, objects)
 
 
 def _footprints(made: Scene, number: int) -> tuple[Footprint, Footprint]:

@@ -1,13 +1,12 @@
 """The agent's page of metrics beside a tenant's many groups, and beside strangers."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
 
 from lab.wait import GaveUpError, until
 from tests.bench.crowds import create, group_object, subsets
-from tests.bench.filling import Vm, administrator
+from tests.bench.filling import Vm
 from tests.bench.measure import Figure, percentile
 from tests.bench.memory import MemoryWatch, rss_mib
 from tests.bench.strangers import guess_tokens, half_open
@@ -26,7 +25,7 @@ def measure_serving(divisor: int) -> Iterator[Figure]:
     with scene(machines) as made:
         made.cluster.start_operator()
         made.node.start_agent()
-        asyncio.run(_create(made, [group_object(VICTIM, "vm0", "vm0", (), _PERIOD_SECONDS)]))
+        create(made.cluster.control_plane, [group_object(VICTIM, "vm0", "vm0", (), _PERIOD_SECONDS)])
         until("the victim's series", lambda: _has_victim(made.page()), seconds=60)
         with MemoryWatch(lambda: made.node.agent_pid, _GUARD_MIB):
             yield from _beside_strangers(made, divisor)
@@ -59,7 +58,7 @@ def _beside_a_crowd(made: Scene, divisor: int) -> Iterator[Figure]:
     scrapes, number = max(3, SCRAPES // divisor), max(2, OBJECTS // divisor)
     alone = [_scrape(made)[0] for _ in range(scrapes)]
     objects = [group_object(ATTACKER, f"g{place}", "vm0", subsets(VCPUS, place)) for place in range(number)]
-    asyncio.run(_create(made, objects))
+    create(made.cluster.control_plane, objects)
     made.await_bound()
     try:
         until("the crowd in the page", lambda: 'namespace="attacker"' in made.page(), seconds=60)
@@ -89,8 +88,3 @@ def _has_victim(page: str) -> bool:
         line.startswith("cachemon_cache_occupancy_bytes{") and f'namespace="{VICTIM}"' in line
         for line in page.splitlines()
     )
-
-
-async def _create(made: Scene, objects: list[dict[str, object]]) -> None:
-    async with administrator(made.cluster.control_plane) as client:
-        await create(client, objects)

@@ -21,7 +21,6 @@ from cachemon.model.errors import (
 )
 from tests.bench.background import Background
 from tests.bench.crowds import group_object, subsets, wide_groups
-from tests.bench.filling import for_each
 from tests.bench.strangers import guess_tokens, half_open
 from tests.soak.tenants_world import ATTACKER, World
 
@@ -95,8 +94,7 @@ class Attacker(Background):
 
     async def _attack(self) -> None:
         async with KubeClient(await load_credentials(self._world.kubeconfig)) as client:
-            objects = takewhile(lambda _: not self.over.is_set(), self._objects())
-            await for_each(objects, lambda body: self._create(client, body), _PARALLEL)
+            await self._create_all(client, self._objects())
             await self._make_heavy(client)
             self.ready.set()
             deeds: Sequence[Callable[[KubeClient], Awaitable[object]]] = (
@@ -124,6 +122,18 @@ class Attacker(Background):
 
     def _object(self, name: str, groups: Sequence[Object], place: int, **more: Any) -> Object:
         return group_object(ATTACKER, name, self._vms[place % len(self._vms)], groups, **more)
+
+    async def _create_all(self, client: KubeClient, objects: Sequence[Object]) -> None:
+        """Create objects in their order, a few at a time."""
+        left = takewhile(lambda _: not self.over.is_set(), objects)
+
+        async def work() -> None:
+            for body in left:
+                await self._create(client, body)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(_PARALLEL):
+                tasks.create_task(work())
 
     async def _make_heavy(self, client: KubeClient) -> None:
         """Objects with so many labels that etcd has no room for a status beside them."""

@@ -1,6 +1,5 @@
 """The cluster of the tenants' soak: victims with real QEMUs, and one namespace that means ill."""
 
-import asyncio
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ from lab.vms.lock_holder import lock_holders
 from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
-from tests.bench.filling import Vm, administrator, make_vm
+from tests.bench.filling import Vm, make_vm
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.soak.forker import forker
 
@@ -137,7 +136,7 @@ def _attackers_vms(cluster: Cluster, lives: ExitStack) -> Mapping[str, Vm]:
     """Objects and processes; in the first VM's pod there is more."""
     names = [(node, number) for node, count in _ATTACKERS_VMS.items() for number in range(count)]
     vms = [Vm(ATTACKER, f"{node}-vm{number}", node, _VCPUS) for node, number in names]
-    pods = asyncio.run(_make_vms(cluster, vms))
+    pods = _make_vms(cluster, vms)
     guests = [Guest(f"{vm.namespace}_{vm.name}", pods[vm.name], vm.vcpus) for vm in vms]
     cgroup = lives.enter_context(StandInVms(guests, 0)).cgroups[guests[0]]
     lives.enter_context(lock_holders([cgroup] * _LOCK_HOLDERS))
@@ -145,9 +144,8 @@ def _attackers_vms(cluster: Cluster, lives: ExitStack) -> Mapping[str, Vm]:
     return {vm.name: vm for vm in vms}
 
 
-async def _make_vms(cluster: Cluster, vms: Sequence[Vm]) -> dict[str, str]:
-    async with administrator(cluster.control_plane) as client:
-        return {vm.name: (await make_vm(client, vm))["metadata"]["uid"] for vm in vms}
+def _make_vms(cluster: Cluster, vms: Sequence[Vm]) -> dict[str, str]:
+    return {vm.name: make_vm(cluster.control_plane, vm)["metadata"]["uid"] for vm in vms}
 
 
 def _attackers_kubeconfig(cluster: Cluster) -> Path:
