@@ -15,6 +15,7 @@ from lab.cluster import NAMESPACE, TWO_BLOCKS, Cluster, program
 from lab.emulator import Emulator
 from lab.kubernetes.binaries import find
 from lab.ports import LOOPBACK, free_port
+from lab.program_cache import BinariesError
 from lab.server_process import ServerProcess
 from lab.wait import until
 from tests.bench.filling import Vm, for_each, make_group, make_vm
@@ -107,8 +108,10 @@ def run(divisor: int) -> Iterator[Figure]:
     """50 VMs with 8 vCPUs each, for one period."""
     if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         raise CannotRunError("mounting the emulator, and a pod's files, needs root and /dev/fuse")
-    if (binaries := find()) is None:
-        raise CannotRunError("no kube-apiserver: `make setup` finds or builds it")
+    try:
+        binaries = find()
+    except BinariesError as error:
+        raise CannotRunError(str(error)) from error
     number = max(2, VMS // divisor)
     period = max(_SHORTEST_PERIOD_SECONDS, PERIOD_SECONDS // divisor)
     vms = [Vm(TENANT, f"vm{place}", NODE, VCPUS) for place in range(number)]

@@ -25,6 +25,7 @@ from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.times import format_time
 from lab.cluster import NAMESPACE, Cluster, program
 from lab.kubernetes.binaries import find
+from lab.program_cache import BinariesError
 from lab.server_process import ServerProcess
 from tests.bench.bindings import await_bindings
 from tests.bench.filling import PARALLEL, Vm, create, for_each, make_group, make_vm
@@ -181,8 +182,10 @@ def run(divisor: int) -> Iterator[Figure]:
     """5,000 groups, then 100 status writes a second."""
     if os.geteuid() != 0:
         raise CannotRunError("a pod's files need a mount namespace: it takes root")
-    if (binaries := find()) is None:
-        raise CannotRunError("no kube-apiserver: `make setup` finds or builds it")
+    try:
+        binaries = find()
+    except BinariesError as error:
+        raise CannotRunError(str(error)) from error
     number = max(2, GROUPS_IN_ALL // divisor)
     vms = [Vm(TENANT, f"vm{place}", f"node{place // GROUPS_PER_NODE:03}", VCPUS) for place in range(number)]
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place, Cluster(Path(place), binaries) as cluster:

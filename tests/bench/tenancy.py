@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lab.cluster import GUARDED_METRICS, TWO_BLOCKS, Cluster, Node
 from lab.kubernetes.binaries import find
+from lab.program_cache import BinariesError
 from tests.bench.bindings import await_bindings
 from tests.bench.filling import Vm, for_each, make_vm
 from tests.bench.measure import CannotRunError
@@ -75,8 +76,10 @@ def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
     """
     if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
         raise CannotRunError("mounting the emulator and making cgroups needs root and /dev/fuse")
-    if (binaries := find()) is None:
-        raise CannotRunError("no kube-apiserver: `make setup` finds or builds it")
+    try:
+        binaries = find()
+    except BinariesError as error:
+        raise CannotRunError(str(error)) from error
     folder = Path(tempfile.mkdtemp(prefix="cachemon-bench-"))
     try:
         with Cluster(folder, binaries) as cluster:
