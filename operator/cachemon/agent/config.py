@@ -20,26 +20,15 @@ ENVIRONMENT_PREFIX = "CACHEMON_"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        node_name: the node that this agent speaks for.
-        machine: its kernel files, and how often they are read.
-        pods_by_mounts: whether mounts name the pod of a process whose cgroup does not; for labs.
-        kubeconfig: file with credentials; None for the pod's service account.
-        node_period_seconds: time between two periodic writes of the CacheMonitorNode.
-        rate_window_seconds: bandwidths are means over this time.
-        serving: where /metrics and /healthz are served, and to whom.
-        logs: level and format.
-    """
-
-    node_name: str
-    machine: MachineSettings
-    pods_by_mounts: bool
-    kubeconfig: Path | None
-    node_period_seconds: int
-    rate_window_seconds: float
-    serving: Serving
+    node_name: str  # the node that this agent speaks for
+    machine: MachineSettings  # its kernel files, and how often they are read
+    pods_by_mounts: bool  # whether mounts name the pod of a process whose cgroup does not; for labs
+    kubeconfig: Path | None  # file with credentials; None for the pod's service account
+    node_period_seconds: int  # time between two periodic writes of the CacheMonitorNode
+    rate_window_seconds: float  # bandwidths are means over this time
+    serving: Serving  # where /metrics and /healthz are served, and to whom
     logs: LogSettings
 
 

@@ -31,30 +31,17 @@ _MUCH_SHORTER = 0.9
 
 @dataclass(slots=True)
 class ObjectReport:
-    """What was reported last of an object, and when it is due next. Times are monotonic seconds.
-
-    Attributes:
-        layout: how the object stands.
-        due: the next time by its period.
-        signature: of what was written last; None when nothing was, or when it is not ours for a moment.
-        calm_until: until then figures that come and go are not reported early.
-        rests: whether a write failed, and the next one waits for its time.
-        backoff: of its rests.
-        in_flight: whether a write is on its way.
-        changed: whether the object has to be examined again after that write.
-        seconds: how long the server takes for a write, as a sliding mean.
-        size: how large its status may be.
-    """
+    """What was reported last of an object, and when it is due next. Times are monotonic seconds."""
 
     layout: BoundTargetLayout
-    due: float = 0.0
-    signature: Signature | None = None
-    calm_until: float = 0.0
-    rests: bool = False
+    due: float = 0.0  # the next time by its period
+    signature: Signature | None = None  # of the last write; None without one, or while the object is not ours
+    calm_until: float = 0.0  # until then figures that come and go are not reported early
+    rests: bool = False  # whether a write failed, and the next one waits for its time
     backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS))
-    in_flight: bool = False
-    changed: bool = False
-    seconds: float = 0.0
+    in_flight: bool = False  # whether a write is on its way
+    changed: bool = False  # whether the object has to be examined again after that write
+    seconds: float = 0.0  # how long the server takes for a write, as a sliding mean
     size: StatusSizeLimit = field(default_factory=StatusSizeLimit)
 
     @property

@@ -35,15 +35,10 @@ Status = dict[str, Any]
 
 @dataclass(slots=True)
 class StatusSizeLimit:
-    """How large the status of an object may be: less than usual after the server found one too large.
+    """How large the status of an object may be: less than usual after the server found one too large."""
 
-    Attributes:
-        most_bytes: as JSON.
-        larger_again_at: when a larger status is tried again, in monotonic seconds.
-    """
-
-    most_bytes: int = MOST_STATUS_BYTES
-    larger_again_at: float = 0.0
+    most_bytes: int = MOST_STATUS_BYTES  # as JSON
+    larger_again_at: float = 0.0  # when a larger status is tried again, in monotonic seconds
 
     def shrink(self, now: float) -> bool:
         """Halve the limit after the server found a status too large; False when nothing is left to leave out."""

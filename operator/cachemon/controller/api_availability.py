@@ -20,19 +20,12 @@ _JITTER = (0.8, 1.2)
 
 @dataclass(frozen=True, slots=True)
 class OutagePauses:
-    """Pauses while the API server is away.
+    """Pauses while the API server is away."""
 
-    Attributes:
-        first_backoff_seconds: before the first try; doubled until a write has worked.
-        last_backoff_seconds: the longest such pause.
-        first_spacing_seconds: from one list of everything to the next; doubled with each.
-        last_spacing_seconds: the longest; after twice that time without a list, the first counts again.
-    """
-
-    first_backoff_seconds: float = 0.5
-    last_backoff_seconds: float = 15.0
-    first_spacing_seconds: float = 30.0
-    last_spacing_seconds: float = 300.0
+    first_backoff_seconds: float = 0.5  # before the first try; doubled until a write has worked
+    last_backoff_seconds: float = 15.0  # the longest such pause
+    first_spacing_seconds: float = 30.0  # from one list of everything to the next; doubled with each
+    last_spacing_seconds: float = 300.0  # the longest; after twice that time without a list, the first counts again
 
 
 class ApiAvailability:

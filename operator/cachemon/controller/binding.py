@@ -24,15 +24,10 @@ _LONGEST_QUOTE = 3000
 
 @dataclass(frozen=True, slots=True)
 class VmiLocation:
-    """The pods that a VMI runs in.
+    """The pods that a VMI runs in."""
 
-    Attributes:
-        active: the pod that runs the guest, or None while it runs nowhere.
-        migration_target: the pod that prepares to take over, or None.
-    """
-
-    active: LauncherPod | None
-    migration_target: LauncherPod | None = None
+    active: LauncherPod | None  # the pod that runs the guest, or None while it runs nowhere
+    migration_target: LauncherPod | None = None  # the pod that prepares to take over, or None
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -43,25 +38,15 @@ class VmiLocation:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The binding of a group to a node and pods.
+    """The binding of a group to a node and pods."""
 
-    Attributes:
-        node_name: the node whose agent reports; empty while the VMI runs nowhere.
-        migration_target_node_name: the node that prepares to take over; empty without one.
-        placements: the pods whose QEMU the agents look for.
-        vmi_uid: the VMI that this is for; empty when there is none.
-        vcpu_count: vCPUs that the VMI has now.
-        bound: the condition.
-        changes_at: when `bound` changes without any event, monotonic seconds; None for never.
-    """
-
-    node_name: str
-    migration_target_node_name: str
-    placements: tuple[Placement, ...]
-    vmi_uid: str
-    vcpu_count: int
+    node_name: str  # the node whose agent reports; empty while the VMI runs nowhere
+    migration_target_node_name: str  # the node that prepares to take over; empty without one
+    placements: tuple[Placement, ...]  # the pods whose QEMU the agents look for
+    vmi_uid: str  # the VMI that this is for; empty when there is none
+    vcpu_count: int  # vCPUs that the VMI has now
     bound: Condition
-    changes_at: float | None = None
+    changes_at: float | None = None  # when `bound` changes without any event, monotonic seconds; None for never
 
 
 def locate_vmi(vmi: Vmi, pods: Collection[LauncherPod]) -> VmiLocation:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
@@ -40,25 +40,15 @@ _AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "om
 
 @dataclass(frozen=True, slots=True)
 class StoredGroup:
-    """A CacheMonitorGroup as the API server has it.
+    """A CacheMonitorGroup as the API server has it."""
 
-    Attributes:
-        group: the group without its spec.groups: there may be many, and no decision needs them.
-        own_status: the operator's fields of its status.
-        has_figures: whether its status has any field of an agent.
-        digest: of its spec.groups, if it is stamped.
-        owner_uids: the uids of its owners, if it is stamped.
-        report: its agent's last write.
-        is_ending: if it is stamped, whether it was deleted and waits for a finalizer.
-    """
-
-    group: CacheMonitorGroup
-    own_status: Mapping[str, Any]
-    has_figures: bool
-    digest: bytes = b""
-    owner_uids: frozenset[str] = frozenset()
-    report: AgentReport = field(default_factory=lambda: AgentReport(""))
-    is_ending: bool = False
+    group: CacheMonitorGroup  # the group without its spec.groups: there may be many, and no decision needs them
+    own_status: Mapping[str, Any]  # the operator's fields of its status
+    has_figures: bool  # whether its status has any field of an agent
+    digest: bytes = b""  # of its spec.groups, if it is stamped
+    owner_uids: frozenset[str] = frozenset()  # the uids of its owners, if it is stamped
+    report: AgentReport = field(default_factory=lambda: AgentReport(""))  # its agent's last write
+    is_ending: bool = False  # if it is stamped, whether it was deleted and waits for a finalizer
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
@@ -96,29 +86,16 @@ class Delete:
 class Decision:
     """What to write about a group, or about a policy.
 
-    Attributes:
-        status: the operator's fields, for a server-side apply; None when the object has them already. It is written
-            before `stamp`, so that the group has its binding even if the stamp fails.
-        withdraw: whether to remove the agent's figures.
-        withdraw_first: whether to remove them before `status` is written: the next agent may write at once.
-        look_again_at: when the decision may change without any event, monotonic seconds; None for never.
-        stamp: what to do about the object itself, if a policy wants it or wanted it.
-        resource: the kind of the object.
-        rest_seconds: how long the object rests after a write.
+    `status` is written before `stamp`, so that the group has its binding even if the stamp fails.
     """
 
-    status: Mapping[str, Any] | None
-    withdraw: bool
-    withdraw_first: bool
-    look_again_at: float | None
-    stamp: Apply | Delete | None = None
+    status: Mapping[str, Any] | None  # the operator's fields, to apply; None when the object has them already
+    withdraw: bool = False  # whether to remove the agent's figures
+    withdraw_first: bool = False  # whether to do so before `status` is written: the next agent may write at once
+    look_again_at: float | None = None  # when it may change without any event, monotonic seconds; None for never
+    stamp: Apply | Delete | None = None  # what to do about the object itself, if a policy wants it or wanted it
     resource: Resource = GROUPS
-    rest_seconds: float = 0.0
-
-    @classmethod
-    def of_stamp(cls, stamp: Apply | Delete) -> Self:
-        """A group that does not exist yet, or should not: it needs no status."""
-        return cls(None, withdraw=False, withdraw_first=False, look_again_at=None, stamp=stamp)
+    rest_seconds: float = 0.0  # how long the object rests after a write
 
     @property
     def writes(self) -> bool:

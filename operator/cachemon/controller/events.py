@@ -82,23 +82,14 @@ class ReadyState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventSubject:
-    """An object that Events are about.
-
-    Attributes:
-        resource: its kind.
-        name: metadata.
-        uid: metadata.
-        resource_version: metadata.
-        state: its state by its status.
-        message: that of `Ready`.
-    """
+    """An object that Events are about."""
 
     resource: Resource
     name: ObjectName
     uid: str
     resource_version: str
     state: ReadyState
-    message: str
+    message: str  # that of `Ready`
 
 
 @dataclass(frozen=True, slots=True)

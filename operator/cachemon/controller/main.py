@@ -56,16 +56,10 @@ _NOT_YET = "the first lists are not complete, or kopf does not watch yet"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        kubeconfig: file to log in with; None for the service account of the pod.
-        serving: where /metrics and /healthz are served, and to whom.
-        logs: level and format.
-    """
-
-    kubeconfig: Path | None
-    serving: Serving
+    kubeconfig: Path | None  # file to log in with; None for the service account of the pod
+    serving: Serving  # where /metrics and /healthz are served, and to whom
     logs: LogSettings
 
 

@@ -18,19 +18,12 @@ __all__ = ["NodeAgent", "parse_node_agent"]
 
 @dataclass(frozen=True, slots=True)
 class NodeAgent:
-    """The agent of one node, by what it says about itself.
+    """The agent of one node, by what it says about itself."""
 
-    Attributes:
-        report: its heartbeat.
-        period_seconds: how often it promises to renew it.
-        ready: its condition Ready, or None.
-        latest: the latest heartbeat that the operator received; None before the first.
-    """
-
-    report: AgentReport
-    period_seconds: int
-    ready: Condition | None
-    latest: LatestReport | None = None
+    report: AgentReport  # its heartbeat
+    period_seconds: int  # how often it promises to renew it
+    ready: Condition | None  # its condition Ready, or None
+    latest: LatestReport | None = None  # the latest heartbeat that the operator received; None before the first
 
     @property
     def silent_from(self) -> float:

@@ -31,15 +31,10 @@ _STEADY_SHARE = 0.1
 
 
 class Moment(NamedTuple):
-    """One moment on both clocks.
+    """One moment on both clocks."""
 
-    Attributes:
-        monotonic: seconds; for all decisions.
-        wall: seconds since the epoch; for people.
-    """
-
-    monotonic: float
-    wall: float
+    monotonic: float  # seconds; for all decisions
+    wall: float  # seconds since the epoch; for people
 
     @classmethod
     def now(cls) -> Self:
@@ -48,39 +43,26 @@ class Moment(NamedTuple):
 
 
 class AgentReport(NamedTuple):
-    """An agent's last write, by what the object says.
+    """An agent's last write, by what the object says."""
 
-    Attributes:
-        observed_time: RFC 3339 by the node's clock; empty when there is none.
-        written_at: when the API server took it, seconds since the epoch by its clock; None when it does not say.
-        node_name: whose clock that is.
-    """
-
-    observed_time: str
-    written_at: float | None = None
-    node_name: str = ""
+    observed_time: str  # RFC 3339 by the node's clock; empty when there is none
+    written_at: float | None = None  # when the API server took it, epoch seconds by its clock; None if unknown
+    node_name: str = ""  # whose clock that is
 
 
 @dataclass(frozen=True, slots=True)
 class LatestReport:
     """The latest report of an agent in an object, as the operator received it.
 
-    Attributes:
-        observed_time: as written.
-        node_name: by whose clock.
-        received_at: when the operator first received it, monotonic seconds.
-        since: when it was written, as far as is known, monotonic seconds; at most `received_at`.
-        offsets: by how much the last few times lay ahead of the API server's clock, latest last, in seconds.
-        ahead_seconds: by how much the node's clock is ahead, kept while it changes little; None when
-            `observed_time` is not a time.
+    `ahead_seconds` says by how much the node's clock is ahead, and is kept while that changes little.
     """
 
-    observed_time: str
-    node_name: str
-    received_at: float
-    since: float
-    offsets: tuple[float, ...] = ()
-    ahead_seconds: float | None = 0.0
+    observed_time: str  # as written
+    node_name: str  # by whose clock
+    received_at: float  # when the operator first received it, monotonic seconds
+    since: float  # when it was written, as far as is known, monotonic seconds; at most `received_at`
+    offsets: tuple[float, ...] = ()  # seconds that the last few times lay ahead of the API server's clock
+    ahead_seconds: float | None = 0.0  # None when `observed_time` is not a time
 
     def silent_from(self, period_seconds: float) -> float:
         """When an agent that promises a report each period counts as silent, monotonic seconds."""

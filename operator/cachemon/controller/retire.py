@@ -25,18 +25,11 @@ _LONGEST_SECONDS = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class RetireConfig:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        kubeconfig: file to log in with; None for the service account of the pod.
-        namespace: where operator and agents run.
-        limits: how long to wait.
-        logs: level and format.
-    """
-
-    kubeconfig: Path | None
-    namespace: str
-    limits: RetirementLimits
+    kubeconfig: Path | None  # file to log in with; None for the service account of the pod
+    namespace: str  # where operator and agents run
+    limits: RetirementLimits  # how long to wait
     logs: LogSettings
 
 

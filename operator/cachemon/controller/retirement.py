@@ -69,19 +69,12 @@ class RetireClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RetirementLimits:
-    """Times and parallel writes of a retirement.
+    """Times and parallel writes of a retirement."""
 
-    Attributes:
-        wait_seconds: how long to wait for the pods of operator and agents to end. A pod on a dead node stays.
-        deadline_seconds: when to give up, from the start.
-        pause_seconds: between two tries.
-        parallel: writes at a time.
-    """
-
-    wait_seconds: float = 60.0
-    deadline_seconds: float = 150.0
-    pause_seconds: float = 2.0
-    parallel: int = 16
+    wait_seconds: float = 60.0  # for the pods of operator and agents to end; a pod on a dead node stays
+    deadline_seconds: float = 150.0  # when to give up, from the start
+    pause_seconds: float = 2.0  # between two tries
+    parallel: int = 16  # writes at a time
 
 
 def retired_status(resource: Resource, obj: Mapping[str, Any], now: str) -> dict[str, Any] | None:

@@ -133,14 +133,8 @@ def decide_policy(
         "groups": sum(state is StampState.CURRENT for state in states.values()),
         "conditions": [ready],
     }
-    return Decision(
-        status=None if status == stored.status else status,
-        withdraw=False,
-        withdraw_first=False,
-        look_again_at=None,
-        resource=POLICIES,
-        rest_seconds=_POLICY_REST_SECONDS,
-    )
+    changed = None if status == stored.status else status
+    return Decision(changed, resource=POLICIES, rest_seconds=_POLICY_REST_SECONDS)
 
 
 def _judge(

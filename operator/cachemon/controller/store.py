@@ -95,7 +95,7 @@ class Store:
         stored = self.objects.groups.get(name)
         stamp = stamp_of(stored, self._wanted.get(name))
         if stored is None or isinstance(stamp, Delete):
-            return Decision.of_stamp(stamp) if stamp else None
+            return Decision(None, stamp=stamp) if stamp else None
         vmi = stored.group.vmi
         pods = self.objects.pods_of(vmi)
         agents = {pod.node_name: self._agent(ObjectName("", pod.node_name)) for pod in pods}

@@ -35,43 +35,28 @@ _SCALE = {
 class Migration:
     """The VMI's latest live migration (`status.migrationState`); it stays there after its end.
 
-    Attributes:
-        source_pod: name of the pod that the guest leaves.
-        target_pod: name of the pod that takes over.
-        target_runs_guest: whether the target's domain runs. On a real cluster this is set up to 8 s (post-copy)
-            or 1 s (pre-copy, when the source's QEMU has ended) before `status.nodeName` names the target.
-        over: completed or failed; an aborted one is both.
+    On a real cluster `target_runs_guest` is set up to 8 s (post-copy) or 1 s (pre-copy, when the source's QEMU has
+    ended) before `status.nodeName` names the target.
     """
 
-    source_pod: str
-    target_pod: str
-    target_runs_guest: bool
-    over: bool
+    source_pod: str  # name of the pod that the guest leaves
+    target_pod: str  # name of the pod that takes over
+    target_runs_guest: bool  # whether the target's domain runs
+    over: bool  # completed or failed; an aborted one is both
 
 
 @dataclass(frozen=True, slots=True)
 class Vmi:
-    """A VirtualMachineInstance.
-
-    Attributes:
-        name: namespace and name.
-        uid: metadata.uid; a restarted VM gets a new one.
-        phase: status.phase, empty while it has none.
-        node_name: status.nodeName, the node that owns the running guest; empty before phase Running.
-        vcpu_count: vCPUs that it has now, 0 when that can't be read.
-        migration: the latest one, or None.
-        labels: metadata.labels.
-        is_ending: whether it is being deleted; its end may take a while.
-    """
+    """A VirtualMachineInstance."""
 
     name: ObjectName
-    uid: str
-    phase: str
-    node_name: str
-    vcpu_count: int
-    migration: Migration | None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    is_ending: bool = False
+    uid: str  # metadata.uid; a restarted VM gets a new one
+    phase: str  # status.phase, empty while it has none
+    node_name: str  # status.nodeName, the node that owns the running guest; empty before phase Running
+    vcpu_count: int  # vCPUs that it has now, 0 when that can't be read
+    migration: Migration | None  # the latest one, or None
+    labels: Mapping[str, str] = field(default_factory=dict)  # metadata.labels
+    is_ending: bool = False  # whether it is being deleted; its end may take a while
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
@@ -81,25 +66,14 @@ class Vmi:
 
 @dataclass(frozen=True, slots=True)
 class LauncherPod:
-    """A virt-launcher pod.
-
-    Attributes:
-        name: namespace and name.
-        uid: metadata.uid.
-        node_name: spec.nodeName, empty until it is scheduled. The label kubevirt.io/nodeName is not read: on a
-            migration target it names the source.
-        phase: status.phase.
-        created: metadata.creationTimestamp, RFC 3339; sorts as text.
-        vmi_name: the VMI that controls it, by its owner reference; empty when none does.
-        vmi_uid: uid of that VMI.
-    """
+    """A virt-launcher pod. Its label kubevirt.io/nodeName is not read: on a migration target it names the source."""
 
     name: ObjectName
     uid: str
-    node_name: str
+    node_name: str  # spec.nodeName, empty until it is scheduled
     phase: str
-    created: str
-    vmi_name: str
+    created: str  # metadata.creationTimestamp, RFC 3339; sorts as text
+    vmi_name: str  # the VMI that controls it, by its owner reference; empty when none does
     vmi_uid: str
 
     @property

@@ -67,25 +67,15 @@ class WriteClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriterLimits:
-    """How much the writer writes, and how long it pauses.
+    """How much the writer writes, and how long it pauses."""
 
-    Attributes:
-        parallel: writes at a time.
-        writes_per_second: writes on average.
-        burst: writes at once after a pause.
-        refused_seconds: how long an object rests after the API server refused a write.
-        first_rest_seconds: how long it rests after the API server failed at it; doubled up to the last.
-        last_rest_seconds: the longest such rest.
-        outage_pauses: pauses of all while the API server is away.
-    """
-
-    parallel: int = 16
-    writes_per_second: float = 150.0
-    burst: int = 150
-    refused_seconds: float = 60.0
-    first_rest_seconds: float = 5.0
-    last_rest_seconds: float = 160.0
-    outage_pauses: OutagePauses = field(default_factory=OutagePauses)
+    parallel: int = 16  # writes at a time
+    writes_per_second: float = 150.0  # writes on average
+    burst: int = 150  # writes at once after a pause
+    refused_seconds: float = 60.0  # how long an object rests after the API server refused a write
+    first_rest_seconds: float = 5.0  # how long it rests after the API server failed at it; doubled up to the last
+    last_rest_seconds: float = 160.0  # the longest such rest
+    outage_pauses: OutagePauses = field(default_factory=OutagePauses)  # pauses of all while the API server is away
 
 
 class Writer:

@@ -46,15 +46,10 @@ class Reviews(Protocol):
 
 
 class Recalled(NamedTuple):
-    """What is remembered of a token.
+    """What is remembered of a token."""
 
-    Attributes:
-        access: the last answer that may still count; None when there is none.
-        ask: whether to ask for a new one. `access` counts if there is no answer.
-    """
-
-    access: Access | None
-    ask: bool
+    access: Access | None  # the last answer that may still count; None when there is none
+    ask: bool  # whether to ask for a new one. `access` counts if there is no answer.
 
 
 @dataclass(slots=True)

@@ -22,27 +22,16 @@ _PREFIX_OF_ONE_MACHINE_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What clients may cost a server.
+    """What clients may cost a server."""
 
-    Attributes:
-        connections: open at once.
-        connections_of_peer: of one address.
-        new_per_second: of one address; more are closed at once.
-        new_at_once: of one address, after a rest.
-        head_seconds: from the connection to its first complete request, TLS handshake included.
-        answer_seconds: from a complete head to the end of the answer.
-        idle_seconds: from an answer to the end of the next head.
-        body_bytes: of a request.
-    """
-
-    connections: int = 64
-    connections_of_peer: int = 16
-    new_per_second: float = 50.0
-    new_at_once: int = 100
-    head_seconds: float = 10.0
-    answer_seconds: float = 30.0
-    idle_seconds: float = 75.0
-    body_bytes: int = 1024
+    connections: int = 64  # open at once
+    connections_of_peer: int = 16  # of one address
+    new_per_second: float = 50.0  # of one address; more are closed at once
+    new_at_once: int = 100  # of one address, after a rest
+    head_seconds: float = 10.0  # from the connection to its first complete request, TLS handshake included
+    answer_seconds: float = 30.0  # from a complete head to the end of the answer
+    idle_seconds: float = 75.0  # from an answer to the end of the next head
+    body_bytes: int = 1024  # of a request
 
 
 class ConnectionState(Enum):
@@ -58,29 +47,18 @@ class ConnectionState(Enum):
 
 @dataclass(slots=True, eq=False)
 class OpenConnection:
-    """A connection that was accepted.
+    """A connection that was accepted."""
 
-    Attributes:
-        peer: the client, as `peer_of` names it.
-        state: what it waits for.
-        since: when that state began, in monotonic seconds.
-    """
-
-    peer: str
-    state: ConnectionState
-    since: float
+    peer: str  # the client, as `peer_of` names it
+    state: ConnectionState  # what it waits for
+    since: float  # when that state began, in monotonic seconds
 
 
 class Acceptance(NamedTuple):
-    """What to do with a new connection.
+    """What to do with a new connection."""
 
-    Attributes:
-        connection: the new one; None when it has to be closed.
-        replaced: another one that has to be ended for it.
-    """
-
-    connection: OpenConnection | None
-    replaced: OpenConnection | None = None
+    connection: OpenConnection | None  # the new one; None when it has to be closed
+    replaced: OpenConnection | None = None  # another one that has to be ended for it
 
 
 class ConnectionLimiter:

@@ -20,15 +20,10 @@ _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        level: of the standard library's logging.
-        format: `text` or `json`.
-    """
-
-    level: str = "INFO"
-    format: str = "text"
+    level: str = "INFO"  # of the standard library's logging
+    format: str = "text"  # `text` or `json`
 
 
 def add_log_flags(flags: Flags) -> None:

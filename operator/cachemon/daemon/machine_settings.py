@@ -11,23 +11,14 @@ __all__ = ["MachineSettings", "add_machine_flags", "machine_settings_of"]
 
 @dataclass(frozen=True, slots=True)
 class MachineSettings:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        resctrl: mount point of the resctrl file system.
-        proc: /proc of the machine.
-        sysfs: /sys of the machine.
-        sample_seconds: time between two readings of all counters.
-        scan_seconds: time between two scans of the threads.
-        rmid_budget: most mon_groups to make; None for all that the hardware has.
-    """
-
-    resctrl: Path
-    proc: Path
-    sysfs: Path
-    sample_seconds: float
-    scan_seconds: float
-    rmid_budget: int | None
+    resctrl: Path  # mount point of the resctrl file system
+    proc: Path  # /proc of the machine
+    sysfs: Path  # /sys of the machine
+    sample_seconds: float  # time between two readings of all counters
+    scan_seconds: float  # time between two scans of the threads
+    rmid_budget: int | None  # most mon_groups to make; None for all that the hardware has
 
 
 def add_machine_flags(flags: Flags) -> None:

@@ -21,17 +21,11 @@ _FASTEST = 1  # gzip: a tenth of the size all the same
 
 
 class Page(NamedTuple):
-    """What a scrape gets.
+    """What a scrape gets."""
 
-    Attributes:
-        text: the format of Prometheus, version 0.0.4.
-        compressed: the same, with gzip.
-        made_at: monotonic seconds.
-    """
-
-    text: bytes
-    compressed: bytes
-    made_at: float
+    text: bytes  # the format of Prometheus, version 0.0.4
+    compressed: bytes  # the same, with gzip
+    made_at: float  # monotonic seconds
 
 
 class RenderedPage:

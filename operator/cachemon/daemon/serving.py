@@ -43,19 +43,12 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Settings of a program in a cluster.
+    """Settings of a program in a cluster."""
 
-    Attributes:
-        metrics: where /metrics is served; None for nowhere.
-        health: where /healthz is served; None for nowhere.
-        tls_directory: has tls.crt and tls.key; None for a self-signed certificate.
-        insecure: /metrics by plain HTTP, to everybody.
-    """
-
-    metrics: Address | None
-    health: Address | None
-    tls_directory: Path | None = None
-    insecure: bool = False
+    metrics: Address | None  # where /metrics is served; None for nowhere
+    health: Address | None  # where /healthz is served; None for nowhere
+    tls_directory: Path | None = None  # has tls.crt and tls.key; None for a self-signed certificate
+    insecure: bool = False  # /metrics by plain HTTP, to everybody
 
 
 def add_serving_flags(flags: Flags, *, metrics: str) -> None:

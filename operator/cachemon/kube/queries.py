@@ -17,17 +17,11 @@ class Selector(NamedTuple):
 
 
 class Listing(NamedTuple, Generic[T]):
-    """The answer to a list.
-
-    Attributes:
-        items: the objects.
-        resource_version: of the list.
-        served_at: when the server sent the last of it, seconds since the epoch by its clock; None when unknown.
-    """
+    """The answer to a list."""
 
     items: list[T]
     resource_version: str
-    served_at: float | None = None
+    served_at: float | None = None  # when the server sent the last of it, epoch seconds by its clock; None if unknown
 
 
 class WatchEvent(NamedTuple):

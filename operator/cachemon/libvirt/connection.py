@@ -35,15 +35,10 @@ _WITH_SSH = re.compile(r"[a-z0-9]+\+ssh://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class KeepAlive:
-    """When a daemon that hangs counts as gone: after `tries` + 1 silent intervals.
+    """When a daemon that hangs counts as gone: after `tries` + 1 silent intervals."""
 
-    Attributes:
-        interval_seconds: silence before libvirt sends a keep-alive message.
-        tries: keep-alive messages that may stay without an answer.
-    """
-
-    interval_seconds: int = 5
-    tries: int = 3
+    interval_seconds: int = 5  # silence before libvirt sends a keep-alive message
+    tries: int = 3  # keep-alive messages that may stay without an answer
 
 
 TWENTY_SECONDS = KeepAlive()
@@ -51,23 +46,14 @@ TWENTY_SECONDS = KeepAlive()
 
 @dataclass(frozen=True, slots=True)
 class DomainDescription:
-    """One domain at one moment, as libvirt describes it.
+    """One domain at one moment, as libvirt describes it."""
 
-    Attributes:
-        name: unique on the host; can change while the domain does not run.
-        uuid: lower case with dashes.
-        runs: whether it has a QEMU; a paused guest has one, too.
-        persistent: whether it stays defined after its end.
-        live_xml: of the running domain; None while it does not run.
-        config_xml: of its next start; None for a transient domain.
-    """
-
-    name: str
-    uuid: str
-    runs: bool
-    persistent: bool
-    live_xml: bytes | None
-    config_xml: bytes | None
+    name: str  # unique on the host; can change while the domain does not run
+    uuid: str  # lower case with dashes
+    runs: bool  # whether it has a QEMU; a paused guest has one, too
+    persistent: bool  # whether it stays defined after its end
+    live_xml: bytes | None  # of the running domain; None while it does not run
+    config_xml: bytes | None  # of its next start; None for a transient domain
 
 
 class Connection:

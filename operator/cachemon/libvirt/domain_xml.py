@@ -36,34 +36,21 @@ WHOLE_PROCESS_GROUP = MonitoringGroup(
 
 @dataclass(frozen=True, slots=True)
 class OwnMonitor:
-    """A monitor of libvirt's own.
+    """A monitor of libvirt's own."""
 
-    Attributes:
-        group: its vCPUs; the name is libvirt's id.
-        has_mon_group: whether libvirt makes a mon_group for it, or reads the control group of an allocation.
-    """
-
-    group: MonitoringGroup
-    has_mon_group: bool
+    group: MonitoringGroup  # its vCPUs; the name is libvirt's id
+    has_mon_group: bool  # whether libvirt makes a mon_group for it, or reads the control group of an allocation
 
 
 @dataclass(frozen=True, slots=True)
 class DomainMonitoring:
-    """The monitoring part of a domain's XML.
-
-    Attributes:
-        name: of the domain.
-        max_vcpus: the number in `<vcpu>`.
-        groups: in the order of the document; the RFC's come last.
-        remarks: for people, what has no counterpart in cachemon.
-        own_monitors: libvirt's monitors while the domain runs with this XML, each set of vCPUs once.
-    """
+    """The monitoring part of a domain's XML."""
 
     name: str
-    max_vcpus: int
-    groups: tuple[MonitoringGroup, ...]
-    remarks: tuple[str, ...]
-    own_monitors: tuple[OwnMonitor, ...]
+    max_vcpus: int  # the number in `<vcpu>`
+    groups: tuple[MonitoringGroup, ...]  # in the order of the document; the RFC's come last
+    remarks: tuple[str, ...]  # for people, what has no counterpart in cachemon
+    own_monitors: tuple[OwnMonitor, ...]  # libvirt's while the domain runs with this XML, each set of vCPUs once
 
 
 def read_domain(text: bytes) -> DomainMonitoring:

@@ -15,25 +15,15 @@ __all__ = ["RunningDomain", "read_running"]
 
 @dataclass(frozen=True, slots=True)
 class RunningDomain:
-    """A running domain.
+    """A running domain."""
 
-    Attributes:
-        uuid: lower case with dashes.
-        name: of the domain.
-        number: libvirt's id of this run; None where the XML has none.
-        vcpu_count: vCPUs that are plugged in; 0 where unknown, or where they are not the first ones in a row.
-        groups: in its metadata.
-        own_monitors: what libvirt monitors by itself.
-        problem: for people, what in the XML is not valid, or empty. The other fields have the valid part.
-    """
-
-    uuid: str
+    uuid: str  # lower case with dashes
     name: str
-    number: int | None
-    vcpu_count: int
-    groups: tuple[MonitoringGroup, ...] = ()
-    own_monitors: tuple[OwnMonitor, ...] = ()
-    problem: str = ""
+    number: int | None  # libvirt's id of this run; None where the XML has none
+    vcpu_count: int  # vCPUs that are plugged in; 0 where unknown, or where they are not the first ones in a row
+    groups: tuple[MonitoringGroup, ...] = ()  # in its metadata
+    own_monitors: tuple[OwnMonitor, ...] = ()  # what libvirt monitors by itself
+    problem: str = ""  # for people, what in the XML is not valid, or empty. The other fields have the valid part.
 
 
 def read_running(uuid: str, name: str, live_xml: bytes) -> RunningDomain:

@@ -22,43 +22,25 @@ _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107, and the name beside i
 
 @dataclass(frozen=True, slots=True)
 class MetricsSettings:
-    """Where /metrics and /healthz are served, and to whom.
+    """Where /metrics and /healthz are served, and to whom."""
 
-    Attributes:
-        address: to listen on.
-        tls_directory: has tls.crt and tls.key; None for plain HTTP.
-        token_file: has the bearer token that may read /metrics; None for everybody.
-    """
-
-    address: Address
-    tls_directory: Path | None
-    token_file: Path | None
+    address: Address  # to listen on
+    tls_directory: Path | None  # has tls.crt and tls.key; None for plain HTTP
+    token_file: Path | None  # has the bearer token that may read /metrics; None for everybody
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Checked settings.
+    """Checked settings."""
 
-    Attributes:
-        connect: libvirt's URI.
-        socket: path of the socket for the commands.
-        socket_group: its members may use the socket, as root may; empty for the group of the process.
-        machine: kernel files, and how often they are read.
-        state_dir: where libvirt keeps the pid files of its QEMUs.
-        runtime_dir: where --live groups are kept.
-        metrics: None when nothing is served.
-        remove: whether to remove every mon_group of cachemon and end, instead of working.
-        logs: level and format.
-    """
-
-    connect: str
-    socket: Path
-    socket_group: str
-    machine: MachineSettings
-    state_dir: Path
-    runtime_dir: Path
-    metrics: MetricsSettings | None
-    remove: bool
+    connect: str  # libvirt's URI
+    socket: Path  # path of the socket for the commands
+    socket_group: str  # its members may use the socket, as root may; empty for the group of the process
+    machine: MachineSettings  # kernel files, and how often they are read
+    state_dir: Path  # where libvirt keeps the pid files of its QEMUs
+    runtime_dir: Path  # where --live groups are kept
+    metrics: MetricsSettings | None  # None when nothing is served
+    remove: bool  # whether to remove every mon_group of cachemon and end, instead of working
     logs: LogSettings
 
     @property

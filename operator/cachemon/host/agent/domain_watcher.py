@@ -61,17 +61,11 @@ OpenSource = Callable[[], DomainSource]
 
 @dataclass(frozen=True, slots=True)
 class DomainListing:
-    """The running domains, as libvirt last listed them.
+    """The running domains, as libvirt last listed them."""
 
-    Attributes:
-        domains: the running ones.
-        problem: for people, why the list may be out of date; empty while libvirt answers.
-        is_known: whether libvirt has answered since the agent started.
-    """
-
-    domains: tuple[RunningDomain, ...] = ()
-    problem: str = ""
-    is_known: bool = False
+    domains: tuple[RunningDomain, ...] = ()  # the running ones
+    problem: str = ""  # for people, why the list may be out of date; empty while libvirt answers
+    is_known: bool = False  # whether libvirt has answered since the agent started
 
 
 class _DomainReader:

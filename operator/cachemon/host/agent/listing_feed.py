@@ -16,11 +16,7 @@ class ListingFeed:
         connect: opens a connection to libvirt.
         changed: called in the event loop after every new listing.
 
-    Attributes:
-        watcher: makes the listings.
-        listing: the newest one.
-        received: set once there is any listing, be it of libvirt's absence.
-        known: set once libvirt has answered.
+    `received` is set once there is any listing, be it of libvirt's absence; `known` once libvirt has answered.
     """
 
     def __init__(self, connect: OpenSource, changed: Callable[[], None]) -> None:

@@ -41,15 +41,10 @@ class KeptRun:
 
 
 class LiveFile(NamedTuple):
-    """The content of the file.
+    """The content of the file."""
 
-    Attributes:
-        runs: by UUID of the domain.
-        problems: for people, what is not valid and left out.
-    """
-
-    runs: Mapping[str, KeptRun]
-    problems: tuple[str, ...]
+    runs: Mapping[str, KeptRun]  # by UUID of the domain
+    problems: tuple[str, ...]  # for people, what is not valid and left out
 
 
 def render_live(runs: Mapping[str, KeptRun]) -> bytes:

@@ -23,12 +23,7 @@ _NOT_YET = "the agent has not handled it yet; it does so within a second"
 
 @dataclass(frozen=True, slots=True)
 class HostSample:
-    """One sample of a host.
-
-    Attributes:
-        layout, figures: of our groups.
-        their_layout, their_figures: of libvirt's own monitors.
-    """
+    """One sample of a host: of our groups, and of libvirt's own monitors."""
 
     layout: DomainLayout = Layout()  # noqa: RUF009  # immutable
     figures: Figures = Figures()  # noqa: RUF009

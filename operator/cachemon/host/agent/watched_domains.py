@@ -26,29 +26,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class WatchedDomain:
-    """A running domain and its groups: an object of the engine (`cachemon.engine.layout.Wanted`).
+    """A running domain and its groups: an object of the engine (`cachemon.engine.layout.Wanted`)."""
 
-    Attributes:
-        uuid: lower case with dashes.
-        guest_name: the domain's name.
-        vcpu_count: see RunningDomain.
-        groups: those in force.
-        live_names: names of the --live groups; the others are in the domain's metadata.
-        number: see RunningDomain.
-        own_monitors: libvirt's own.
-        problem: see RunningDomain.
-        refused: groups beyond the limit of a domain: the last --live groups.
-    """
-
-    uuid: str
+    uuid: str  # lower case with dashes
     guest_name: str
     vcpu_count: int
-    groups: tuple[MonitoringGroup, ...]
-    live_names: frozenset[str]
+    groups: tuple[MonitoringGroup, ...]  # those in force
+    live_names: frozenset[str]  # names of the --live groups; the others are in the domain's metadata
     number: int | None
     own_monitors: tuple[OwnMonitor, ...]
     problem: str
-    refused: tuple[MonitoringGroup, ...] = ()
+    refused: tuple[MonitoringGroup, ...] = ()  # groups beyond the limit of a domain: the last --live groups
 
     @property
     def uid(self) -> str:
