@@ -24,7 +24,7 @@ class QemuThreads:
 
     Attributes:
         identifiable: see Qemu.
-        vcpus: those that have a thread of their own, ascending. A vCPU has one (`threads.tell_apart`).
+        vcpus: those that have a thread of their own, ascending. A vCPU has one (`threads.distinguish`).
         for_all_vcpus: threads that run every vCPU in turn.
         others: threads by class; used only for classes other than vCPUs.
     """

@@ -1,11 +1,22 @@
-"""The threads of one QEMU process, and what each is for.
+"""The threads of one QEMU process, and the class of each.
 
-A thread's name is the only public sign of its purpose. QEMU names its threads with `debug-threads=on`,
-which libvirt always passes: `CPU n/KVM` (accel/kvm/kvm-accel-ops.c), `CPU n/TCG`
-(accel/tcg/tcg-accel-ops-mttcg.c), `ALL CPUs/TCG` (tcg-accel-ops-rr.c, one thread for all vCPUs), `IO <id>`
-(iothread.c). `CPU n/MSHV` is what KubeVirt looks for on its second hypervisor
-(pkg/hypervisor/mshv/realtime.go, v1.8). `vhost-<pid>` is a thread of QEMU since Linux 6.4
-(kernel/vhost_task.c); before that it is a kernel thread outside of it.
+The process is proved by other facts (`cachemon.qemu.evidence`). Within it, the name of a thread is the only public
+sign of its purpose. QEMU names its threads with `debug-threads=on`, which libvirt always passes:
+
+| name | class | source |
+|---|---|---|
+| `CPU n/KVM` | vCPU n | QEMU accel/kvm/kvm-accel-ops.c |
+| `CPU n/TCG` | vCPU n | QEMU accel/tcg/tcg-accel-ops-mttcg.c |
+| `CPU n/MSHV` | vCPU n | KubeVirt pkg/hypervisor/mshv/realtime.go, v1.8 |
+| `ALL CPUs/TCG` | all vCPUs in one thread | QEMU accel/tcg/tcg-accel-ops-rr.c |
+| `IO <id>` | IOThread | QEMU iothread.c; libvirt's ids are `iothread1` and so on |
+| `IO mon_iothread` | Emulator: it serves QMP | QEMU monitor/monitor.c, monitor_iothread_init |
+| `IO VFIO user` | Emulator: it receives for vfio-user devices | QEMU hw/vfio-user/proxy.c |
+| `vhost-<pid>` | Vhost; before Linux 6.4 a kernel thread outside of QEMU | kernel/vhost_task.c |
+| any other, and the main thread under any name | Emulator | |
+
+The kernel cuts a name at 15 characters. A user's IOThread with an id that begins with `mon_iothread` looks like the
+one of QMP, and counts as Emulator.
 """
 
 import re
@@ -24,8 +35,8 @@ __all__ = [
     "Thread",
     "ThreadClass",
     "classify",
+    "distinguish",
     "each_once",
-    "tell_apart",
     "vcpus_of",
 ]
 
@@ -35,12 +46,13 @@ MOST_QEMUS = 4
 _VCPU = re.compile(r"CPU (0|[1-9][0-9]{0,4})/(?:KVM|TCG|MSHV)")
 _ALL_VCPUS = "ALL CPUs/TCG"
 _IO_THREAD = re.compile(r"IO .+")
+_IO_THREADS_OF_QEMU = frozenset({"IO mon_iothread", "IO VFIO user"})
 _VHOST = re.compile(r"vhost-[0-9]+")
 _LONGEST_NAME = 64  # bytes; the kernel cuts names of user threads at 15 and of kernel threads at 63
 
 
 class ThreadClass(StrEnum):
-    """What a thread of QEMU is for; the values are the words of `spec.groups[].threads`."""
+    """The purpose of a thread of QEMU; the values are the words of `spec.groups[].threads`."""
 
     VCPU = "VCPU"
     IO_THREAD = "IOThread"
@@ -56,7 +68,7 @@ class Thread:
         tid: thread id in the PID namespace of the /proc it was read from.
         start_time: clock ticks since boot (/proc/PID/task/TID/stat, field 22). With `tid` it tells a thread
             from a later one of the same number.
-        thread_class: what the thread is for.
+        thread_class: its purpose.
         vcpu: number of the vCPU that the thread runs. None for other classes, and for the one thread that
             runs every vCPU (`stands_for_all_vcpus`).
     """
@@ -68,7 +80,7 @@ class Thread:
 
     @property
     def stands_for_all_vcpus(self) -> bool:
-        """Whether this thread runs all vCPUs in turn (TCG with thread=single): no vCPU can be told apart."""
+        """Whether this thread runs all vCPUs in turn (TCG with thread=single)."""
         return self.thread_class is ThreadClass.VCPU and self.vcpu is None
 
 
@@ -83,8 +95,8 @@ class Qemu:
             with dashes.
         guest_name: from `-name guest=`; None where there is none. KubeVirt: `<namespace>_<vmi>`.
         threads: in order of `tid`. A QEMU that is still starting may lack some vCPUs.
-        identifiable: False when the QEMU does not name its threads (no `debug-threads=on`): its vCPUs
-            can't be told from the rest, which is not the same as having none.
+        identifiable: False when the QEMU does not name its threads (no `debug-threads=on`): it has vCPUs, but
+            nothing shows which threads these are.
     """
 
     pid: int
@@ -103,11 +115,11 @@ class Obstacle(NamedTuple):
 
 
 def classify(name: str) -> tuple[ThreadClass, int | None]:
-    """What a thread of this name is for, and the number of its vCPU.
+    """Return the class of a thread of this name, and the number of its vCPU.
 
-    Only the names in this module's docstring mean something. The rest is EMULATOR: the main thread,
-    `worker`, `vnc_worker`, `kvm-nx-lpage-re`, and `call_rcu`, which carries the process's name in one VM
-    and its own in the next. Names are untrusted, a process can write its own.
+    The table in this module's docstring lists the names. All others are EMULATOR: `worker`, `vnc_worker`,
+    `SPICE Worker`, `kvm-nx-lpage-re`, `iou-wrk-<tid>`, and `call_rcu`, which carries the process's name in one VM and
+    its own in the next. Names are untrusted, a process can write its own.
 
     >>> classify("CPU 3/KVM")
     (<ThreadClass.VCPU: 'VCPU'>, 3)
@@ -118,27 +130,27 @@ def classify(name: str) -> tuple[ThreadClass, int | None]:
         return ThreadClass.VCPU, int(vcpu[1])
     if name == _ALL_VCPUS:
         return ThreadClass.VCPU, None
-    if _IO_THREAD.fullmatch(name):
+    if _IO_THREAD.fullmatch(name) and name not in _IO_THREADS_OF_QEMU:
         return ThreadClass.IO_THREAD, None
     if _VHOST.fullmatch(name):
         return ThreadClass.VHOST, None
     return ThreadClass.EMULATOR, None
 
 
-def tell_apart(threads: Iterable[Thread]) -> tuple[Thread, ...]:
-    """The threads in order of TID, each vCPU once.
+def distinguish(threads: Iterable[Thread]) -> tuple[Thread, ...]:
+    """Return the threads in order of TID, each vCPU once.
 
-    A new thread carries the name of the one that made it until it sets its own (kernel/fork.c copy_process): of
-    two with the name of one vCPU the older is the vCPU, the other counts as EMULATOR.
+    A new thread carries the name of the one that made it until it sets its own (kernel/fork.c copy_process). Of
+    threads with the name of one vCPU the oldest is the vCPU, and the others count as EMULATOR.
     """
     seen: set[int | None] = set()
-    told: list[Thread] = []
+    found: list[Thread] = []
     for thread in sorted(threads, key=lambda thread: (thread.start_time, thread.tid)):
         known = thread.thread_class is ThreadClass.VCPU and thread.vcpu in seen
-        told.append(replace(thread, thread_class=ThreadClass.EMULATOR, vcpu=None) if known else thread)
+        found.append(replace(thread, thread_class=ThreadClass.EMULATOR, vcpu=None) if known else thread)
         if thread.thread_class is ThreadClass.VCPU:
             seen.add(thread.vcpu)
-    return tuple(sorted(told, key=lambda thread: thread.tid))
+    return tuple(sorted(found, key=lambda thread: thread.tid))
 
 
 def each_once(qemus: Iterable[Qemu]) -> Collection[Qemu]:

@@ -4,8 +4,8 @@ A scan lists /proc and reads only what may have changed since the last one (`cac
 alone reveals a reused PID: the kernel takes inode numbers of /proc from a counter (fs/proc/base.c
 proc_pid_make_inode, get_next_ino) and drops the entry when its task is released (proc_flush_pid).
 
-A scan reads nothing of a process but its owner, until the owner is a wanted one. A slow read delays the owner of the
-process alone: `cachemon.qemu.command_lines`.
+A scan reads nothing of a process but its owner, until the owner is a wanted one. `cachemon.qemu.evidence` says what
+proves that a process is a QEMU. A slow read delays the owner of the process alone: `cachemon.qemu.command_lines`.
 """
 
 import os
@@ -18,9 +18,10 @@ from typing import Protocol
 
 from cachemon.model.errors import ProcUnreadableError
 from cachemon.model.reasons import Reason
-from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, ThreadClass, tell_apart
+from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, ThreadClass, distinguish
 from cachemon.qemu import proc
 from cachemon.qemu.command_lines import WAIT_SECONDS, CommandLine, CommandLines, Process
+from cachemon.qemu.evidence import has_name_of_qemu
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 from cachemon.qemu.scan_times import ScanTimes, scan_times
 from cachemon.qemu.thread_table import ThreadTable
@@ -31,8 +32,6 @@ MOST_THREADS = 8192
 """Limit for all QEMUs of one owner together; KVM has at most 4096 vCPUs. The kernel lists the oldest first."""
 MOST_PROCESSES = 256
 """Limit of processes of one owner that a scan reads. KubeVirt's virt-launcher has about ten."""
-
-_PROGRAMS = ("qemu-system", "qemu-kvm")  # KubeVirt pkg/hypervisor/kvm/runtime.go, v1.9
 
 _HIDDEN = (
     "{root}/1 can't be read: processes of other users are hidden from the agent; mount /proc without hidepid "
@@ -65,15 +64,22 @@ class ProcessOwners(Protocol):
         """
 
     def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:
-        """Whether the command line of a QEMU matches its owner. Any process can forge its command line."""
+        """Whether the command line is that of the guest's QEMU. Any process of the owner can forge it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Identity:
-    """What the command line of a QEMU says about it."""
+    """What the command line of a QEMU says about it.
+
+    Attributes:
+        guest_name: from `-name guest=`.
+        names_its_threads: whether it asks for `debug-threads=on`.
+        has_usual_name: whether its program has a usual name of QEMU. It decides between processes with equal proof.
+    """
 
     guest_name: str | None
     names_its_threads: bool
+    has_usual_name: bool
 
 
 @dataclass(slots=True)
@@ -153,10 +159,10 @@ class QemuFinder:
         try:
             self._check_view()
             self._scan_processes(guests)
-            for pid, process in sorted(self._processes.items()):
+            for pid, process, identity in self._identified():
                 qemus = found[process.owner_uid]
-                if process.identity and len(qemus) <= MOST_QEMUS:
-                    qemu = self._read_qemu(pid, process, process.identity, threads_left[process.owner_uid])
+                if len(qemus) <= MOST_QEMUS:
+                    qemu = self._read_qemu(pid, process, identity, threads_left[process.owner_uid])
                     if qemu:
                         qemus.append(qemu)
                         threads_left[process.owner_uid] -= len(qemu.threads)
@@ -166,6 +172,15 @@ class QemuFinder:
                 f"cannot read {self._root}: {error.strerror}; it must be the host's /proc (in a pod: hostPID: true)",
             ) from error
         return {uid: tuple(qemus) for uid, qemus in found.items()}
+
+    def _identified(self) -> list[tuple[int, _KnownProcess, _Identity]]:
+        """Return the QEMUs by PID. Without a usual name, only those of owners that have none with a usual name.
+
+        A wrapper that waits for its QEMU (`timeout kvm -name ...`) has the same arguments.
+        """
+        found = [(pid, known, known.identity) for pid, known in sorted(self._processes.items()) if known.identity]
+        with_usual_name = {known.owner_uid for _, known, identity in found if identity.has_usual_name}
+        return [each for each in found if each[2].has_usual_name or each[1].owner_uid not in with_usual_name]
 
     def _check_view(self) -> None:
         """Check that /proc hides no process: PID 1 always exists, and the mount option hidepid hides it."""
@@ -210,9 +225,9 @@ class QemuFinder:
         return known
 
     def _unread(self, pids: Iterable[int]) -> list[Process]:
-        """Return the processes whose command line is to be read; those with the name of a QEMU come first."""
+        """Return the processes whose command line is to be read; those with a usual name of QEMU come first."""
         unread = [
-            (not known.stat.name.startswith(_PROGRAMS), Process(pid, known.stat.start_time))
+            (not has_name_of_qemu(known.stat.name), Process(pid, known.stat.start_time))
             for pid in pids
             if (known := self._processes.get(pid)) and known.is_unread and known.stat
         ]
@@ -228,9 +243,9 @@ class QemuFinder:
     def _identity(self, name: str, argv: CommandLine, owner: str, guest: str) -> _Identity | None:
         # exec sets the name before the command line (Linux fs/exec.c begin_new_exec, then fs/binfmt_elf.c): a QEMU
         # without arguments is about to get them.
-        if not argv or not argv[0] or not _is_qemu(name, argv[0]) or not self._owners.confirms(owner, guest, argv):
+        if not argv or not self._owners.confirms(owner, guest, argv):
             return None
-        return _Identity(proc.guest_name(argv), proc.names_its_threads(argv))
+        return _Identity(proc.guest_name(argv), proc.names_its_threads(argv), has_name_of_qemu(name, argv[0]))
 
     def _read_qemu(self, pid: int, process: _KnownProcess, identity: _Identity, most_threads: int) -> Qemu | None:
         """Return the process with its threads; None when it has gone or another process has its PID."""
@@ -242,7 +257,7 @@ class QemuFinder:
             return process.qemu
         if not process.table.threads:
             return None
-        threads = tell_apart(thread for _, (_, thread) in sorted(process.table.threads.items()))
+        threads = distinguish(thread for _, (_, thread) in sorted(process.table.threads.items()))
         process.qemu = Qemu(
             pid=pid,
             start_time=stat.start_time,
@@ -266,7 +281,3 @@ def _may_be_read(stat: proc.Stat | None) -> bool:
 def _is_same_program(before: proc.Stat | None, now: proc.Stat | None) -> bool:
     """Whether name and start time are the same; exec of a program with the same name does not show."""
     return before is not None and now is not None and (before.name, before.start_time) == (now.name, now.start_time)
-
-
-def _is_qemu(name: str, program: str) -> bool:
-    return name.startswith(_PROGRAMS) or program.rpartition("/")[2].startswith(_PROGRAMS)

@@ -72,9 +72,9 @@ class PodProcesses:
             self._known[pid] = scan_times(inode, first, now), self._owner_of(pid)
         return {pid: owner for pid, (_, owner) in self._known.items() if owner is not None and owner in guests}
 
-    def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # argv proves nothing
-        """Always true: the cgroup alone decides the pod of a process."""
-        return True
+    def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # the cgroup proves the pod
+        """Whether the process runs the guest. Other programs of virt-launcher name no guest this way."""
+        return proc.guest_name(argv) == guest
 
     def _due(self, entries: Mapping[int, int], now: float) -> Iterator[int]:
         """Yield the PIDs to read in this scan: new ones after the last new one, and known ones that are due.

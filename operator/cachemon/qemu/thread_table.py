@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cachemon.model.threads import Thread, classify
+from cachemon.model.threads import Thread, ThreadClass, classify
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.qemu.scan_times import NEVER_SCANNED, ScanTimes, scan_times
 
@@ -47,5 +47,6 @@ def _read(files: ProcFiles, pid: int, tid: int) -> Thread | None:
     stat = files.stat(f"{pid}/task/{tid}")
     if stat is None or stat.dead:
         return None
-    thread_class, vcpu = classify(stat.name)
+    # `-name process=` names the main thread, whose TID is the PID: it runs QEMU's main loop under any name.
+    thread_class, vcpu = (ThreadClass.EMULATOR, None) if tid == pid else classify(stat.name)
     return Thread(tid, stat.start_time, thread_class, vcpu)

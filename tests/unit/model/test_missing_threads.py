@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups
 from cachemon.model.missing_threads import QemuThreads, shortfall
-from cachemon.model.threads import Qemu, Thread, ThreadClass
+from cachemon.model.threads import Qemu, Thread, ThreadClass, classify
 from cachemon.model.vcpus import MAX_VCPU_ID
 from tests.unit.model.worlds import World, make_qemu, worlds
 
@@ -17,6 +17,13 @@ def one_thread_qemu() -> Qemu:
     return Qemu(
         qemu.pid, qemu.start_time, qemu.owner_uid, qemu.guest_name, (*qemu.threads, shared), identifiable=True
     )
+
+
+def libvirts_qemu_without_iothreads() -> Qemu:
+    """The threads of a domain that has no <iothreads>, as `info threads` of bug reports lists them."""
+    names = ["qemu-system-x86", "call_rcu", "IO mon_iothread", "CPU 0/KVM", "CPU 1/KVM", "vnc_worker", "SPICE Worker"]
+    threads = tuple(Thread(100 + place, 5, *classify(name)) for place, name in enumerate(names))
+    return Qemu(100, 5, "uid", "ns_vm", threads, identifiable=True)
 
 
 def nameless_qemu() -> Qemu:
@@ -48,6 +55,8 @@ SHORTFALLS = [
     (group("7"), make_qemu(1, vcpus=()), 0, (False, "VCPUsNotInVM", "it has none")),
     (IO, make_qemu(1, vcpus=range(2)), 2, (True, "NoSuchThread", "no IOThread thread")),
     (IO, make_qemu(1, vcpus=range(2), classes=(ThreadClass.IO_THREAD,)), 2, None),
+    (IO, libvirts_qemu_without_iothreads(), 2, (True, "NoSuchThread", "no IOThread thread")),
+    (EMULATOR, libvirts_qemu_without_iothreads(), 2, None),
     (EMULATOR, make_qemu(1, vcpus=()), 2, None),
     (group("0"), one_thread_qemu(), 2, (False, "VCPUsShareOneThread", "use `vcpus: all`")),
     (ALL, one_thread_qemu(), 2, None),

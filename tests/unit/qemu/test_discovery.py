@@ -121,9 +121,56 @@ def test_a_pod_without_qemu_has_an_empty_answer_and_no_pods_none(fake: FakeProc,
     assert finder.find({}) == {}
 
 
-def test_a_program_under_another_name_is_known_by_its_command(fake: FakeProc, finder: QemuFinder) -> None:
-    fake.process(60, "renamed", ["/usr/libexec/qemu-kvm", "-name", NAME], pod=POD)
-    assert only(finder.find(WANTED)).guest_name == "tenant-a_vm1"
+# comm and argv[0] of QEMUs: RHEL, Debian, Ubuntu, NixOS, `set_process_name` of libvirt, own values of <emulator>.
+PROGRAMS = [
+    ("qemu-kvm", "/usr/libexec/qemu-kvm"),
+    ("kvm", "/usr/bin/kvm"),
+    ("kvm-spice", "/usr/bin/kvm-spice"),
+    (".qemu-system-x8", "/nix/store/0000-qemu-9.2.1/bin/.qemu-system-x86_64-wrapped"),
+    ("qemu:tenant-a_v", "/usr/bin/qemu-system-x86_64"),
+    ("emulator", "/opt/hypervisor/bin/emulator"),
+    ("x", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "program"), PROGRAMS)
+def test_a_qemu_is_found_under_any_name_by_its_pod_and_its_guest(
+    fake: FakeProc, finder: QemuFinder, name: str, program: str
+) -> None:
+    fake.process(60, name, [program, "-name", NAME, "-S"], pod=POD)
+    fake.thread(60, 62, "CPU 0/KVM")
+    qemu = only(finder.find(WANTED))
+    assert (qemu.pid, qemu.guest_name, len(qemu.threads)) == (60, "tenant-a_vm1", 2)
+
+
+def test_programs_of_a_pod_that_run_no_guest_are_no_qemu(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.process(
+        50, "virt-launcher-m", ["virt-launcher-monitor", "--name", "vm1", "--namespace", "tenant-a"], pod=POD
+    )
+    fake.process(51, "virtqemud", ["/usr/sbin/virtqemud", "-f", "/var/run/libvirt/virtqemud.conf"], pod=POD)
+    fake.process(52, "qemu-kvm", ["/usr/libexec/qemu-kvm", "-S", "-machine", "none"], pod=POD)
+    fake.process(53, "kvm", ["/usr/bin/kvm", "-name", "guest=tenant-a_vm2"], pod=POD)
+    assert finder.find(WANTED) == {POD: ()}
+
+
+@pytest.mark.parametrize(("name", "program"), [("kvm", "/usr/bin/kvm"), ("qemu-kvm", "/usr/libexec/qemu-kvm")])
+def test_a_program_that_waits_for_its_qemu_is_not_a_second_one(
+    fake: FakeProc, finder: QemuFinder, name: str, program: str
+) -> None:
+    fake.process(59, "timeout", ["timeout", "1h", program, "-name", NAME], pod=POD)
+    fake.process(60, name, [program, "-name", NAME], pod=POD)
+    assert only(finder.find(WANTED)).pid == 60
+
+
+@pytest.mark.parametrize("name", ["CPU 0/KVM", "IO iothread1"])
+def test_the_main_thread_is_the_emulator_under_any_name(fake: FakeProc, finder: QemuFinder, name: str) -> None:
+    process = f"guest={GUEST},process={name},debug-threads=on"
+    fake.process(60, name, ["/usr/bin/qemu-system-x86_64", "-name", process], pod=POD)
+    fake.thread(60, 62, "CPU 0/KVM", 120)
+    assert only(finder.find(WANTED)).threads == (
+        Thread(60, 100, ThreadClass.EMULATOR, None),
+        Thread(62, 120, VCPU, 0),
+    )
 
 
 def test_a_qemu_that_names_no_thread_is_not_identifiable(fake: FakeProc, finder: QemuFinder) -> None:
@@ -283,7 +330,7 @@ def test_settled_processes_are_not_read_again(fake: FakeProc, finder: QemuFinder
 
 
 @pytest.mark.pitfall(14)
-def test_two_qemus_of_one_pod_are_both_told(fake: FakeProc, finder: QemuFinder) -> None:
+def test_two_qemus_of_one_pod_are_both_found(fake: FakeProc, finder: QemuFinder) -> None:
     fake.qemu(60, POD)
     fake.qemu(7, POD)
     assert [qemu.pid for qemu in finder.find(WANTED)[POD]] == [7, 60]
@@ -579,7 +626,7 @@ def test_of_a_qemu_with_a_flood_of_threads_only_so_many_are_read(fake: FakeProc,
 
 
 class Own:
-    """Owns some processes, whatever they are."""
+    """Owns some processes; all but shells run its guest."""
 
     def __init__(self, *pids: int) -> None:
         self.pids = pids
@@ -590,8 +637,8 @@ class Own:
     def owners_by_pid(self, entries: Mapping[int, int], guests: Mapping[str, str], _now: float) -> dict[int, str]:
         return {pid: uid for uid in guests for pid in self.pids if pid in entries}
 
-    def confirms(self, _uid: str, _guest: str, _argv: Sequence[str]) -> bool:
-        return True
+    def confirms(self, _uid: str, _guest: str, argv: Sequence[str]) -> bool:
+        return argv[0] != "/bin/sh"
 
 
 def test_a_real_process_that_becomes_qemu_by_exec_is_seen(tmp_path: Path) -> None:

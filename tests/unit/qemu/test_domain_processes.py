@@ -21,9 +21,12 @@ class Host:
         self.domains = DomainProcesses(self.proc.root, self.state)
         self.finder = QemuFinder(self.proc.root, self.domains, clock=lambda: self.now)
 
-    def qemu(self, pid: int, uuid: str = UUID, name: str = "vm1", start_time: int = 100) -> None:
-        argv = ["/usr/bin/qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-S", "-uuid", uuid]
-        self.proc.process(pid, "qemu-system-x86", argv, start_time=start_time)
+    def qemu(
+        self, pid: int, uuid: str = UUID, name: str = "vm1", start_time: int = 100,
+        program: str = "/usr/bin/qemu-system-x86_64",
+    ) -> None:  # fmt: skip
+        argv = [program, "-name", f"guest={name},debug-threads=on", "-S", "-uuid", uuid]
+        self.proc.process(pid, program.rpartition("/")[2][:15], argv, start_time=start_time)
 
     def pid_file(self, text: object, name: str = "vm1") -> None:
         (self.state / f"{name}.pid").write_text(str(text))
@@ -43,6 +46,17 @@ def test_a_qemu_is_the_domains_whose_pid_file_names_it(host: Host) -> None:
     host.proc.thread(60, 62, "CPU 0/KVM")
     (qemu,) = host.finder.find({UUID: "vm1"})[UUID]
     assert (qemu.pid, qemu.owner_uid, qemu.guest_name, len(qemu.threads)) == (60, UUID, "vm1", 2)
+
+
+@pytest.mark.parametrize(
+    "program", ["/usr/bin/kvm", "/usr/bin/kvm-spice", "/nix/x/.qemu-system-x86_64-wrapped", "vm"]
+)
+def test_a_qemu_is_found_whatever_its_emulator_is_called(host: Host, program: str) -> None:
+    host.qemu(60, program=program)
+    host.pid_file("60")
+    host.proc.thread(60, 62, "CPU 0/KVM")
+    (qemu,) = host.finder.find({UUID: "vm1"})[UUID]
+    assert [thread.vcpu for thread in qemu.threads] == [None, 0]
 
 
 def test_a_process_that_claims_a_domains_uuid_and_name_gets_nothing(host: Host) -> None:

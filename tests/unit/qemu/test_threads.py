@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.threads import Thread, ThreadClass, classify, tell_apart
+from cachemon.model.threads import Thread, ThreadClass, classify, distinguish
 
 # Names seen on QEMU 7.2 and 10.0 under KubeVirt v1.9 and plain libvirt, and what each is for.
 NAMES = [
@@ -12,7 +12,9 @@ NAMES = [
     ("CPU 1/MSHV", ThreadClass.VCPU, 1),
     ("ALL CPUs/TCG", ThreadClass.VCPU, None),
     ("IO iothread1", ThreadClass.IO_THREAD, None),
-    ("IO mon_iothread", ThreadClass.IO_THREAD, None),
+    ("IO objiothread0", ThreadClass.IO_THREAD, None),
+    ("IO mon_iothread", ThreadClass.EMULATOR, None),
+    ("IO VFIO user", ThreadClass.EMULATOR, None),
     ("vhost-18570", ThreadClass.VHOST, None),
     ("qemu-system-x86", ThreadClass.EMULATOR, None),
     ("qemu-kvm", ThreadClass.EMULATOR, None),
@@ -21,6 +23,11 @@ NAMES = [
     ("vnc_worker", ThreadClass.EMULATOR, None),
     ("kvm-nx-lpage-re", ThreadClass.EMULATOR, None),
     ("kvm-pit/63", ThreadClass.EMULATOR, None),
+    ("SPICE Worker", ThreadClass.EMULATOR, None),
+    ("iou-wrk-18570", ThreadClass.EMULATOR, None),
+    ("trace-thread", ThreadClass.EMULATOR, None),
+    ("live_migration", ThreadClass.EMULATOR, None),
+    ("multifdsend_0", ThreadClass.EMULATOR, None),
 ]
 LOOKALIKES = [
     "",
@@ -67,11 +74,11 @@ def test_any_name_has_a_class_and_only_vcpus_have_a_number(name: str) -> None:
 @given(
     st.lists(st.builds(Thread, st.integers(1, 9), st.integers(0, 3), st.just(ThreadClass.VCPU), st.integers(0, 2)))
 )
-def test_every_vcpu_is_told_once_and_no_thread_is_lost(threads: list[Thread]) -> None:
+def test_every_vcpu_is_there_once_and_no_thread_is_lost(threads: list[Thread]) -> None:
     threads = list({thread.tid: thread for thread in threads}.values())
-    told = tell_apart(threads)
-    assert [thread.tid for thread in told] == sorted(thread.tid for thread in threads)
-    vcpus = [thread for thread in told if thread.thread_class is ThreadClass.VCPU]
+    found = distinguish(threads)
+    assert [thread.tid for thread in found] == sorted(thread.tid for thread in threads)
+    vcpus = [thread for thread in found if thread.thread_class is ThreadClass.VCPU]
     assert len({thread.vcpu for thread in vcpus}) == len(vcpus)
     for vcpu in vcpus:
         assert vcpu == min((t for t in threads if t.vcpu == vcpu.vcpu), key=lambda t: (t.start_time, t.tid))
