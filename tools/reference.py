@@ -169,9 +169,11 @@ def values_page() -> str:
 def plugin_page() -> str:
     """Every command of `kubectl cachemon`, with its arguments and options."""
     introduction = (
-        "`kubectl cachemon COMMAND`, or `kubectl-cachemon COMMAND` without kubectl. Answers go to stdout, everything",
-        "else to stderr. The exit code is 0, or 1 with a message; 130 after Ctrl-C. `--help` prints the same as this",
-        "page.\n",
+        "`kubectl cachemon COMMAND`. Answers go to stdout, everything else to stderr. The exit code is 0, or 1 with",
+        "a message; 130 after Ctrl-C. `--help` prints the same as this page.\n",
+        "The plugin asks the API server through `kubectl proxy`, on a unix socket that only you can reach. So it",
+        "takes kubeconfigs, `KUBECONFIG`, proxies, exec plugins, impersonation and a pod's service account as",
+        "kubectl does.\n",
     )
     return _program_page("Plugin", introduction, plugin_parser())
 

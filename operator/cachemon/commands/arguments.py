@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from cachemon.commands.completers import AskNames, Completer, complete_files, complete_names, set_completer
+from cachemon.commands.output import JSONPATH
 
 __all__ = ["COMMON_OPTIONS", "EXIT_FAILED", "Commands", "FrontEnd", "Parser", "add_option"]
 
@@ -76,7 +77,7 @@ class FrontEnd:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if outputs:
-            parser.add_argument("-o", "--output", choices=outputs, default="", help="output format")
+            add_output(parser, outputs)
         self.add_common(parser)
         return parser
 
@@ -157,6 +158,21 @@ class FrontEnd:
         )
         parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
         return parser
+
+
+def add_output(parser: argparse.ArgumentParser, formats: Sequence[str]) -> None:
+    """Add `-o`; where there is JSON, a template can take values out of it."""
+    known = [*formats, *([f"{JSONPATH}TEMPLATE"] if "json" in formats else [])]
+
+    def output_format(text: str) -> str:
+        if text in ("", *formats) or ("json" in formats and text.startswith(JSONPATH) and text != JSONPATH):
+            return text
+        raise argparse.ArgumentTypeError(f"{text!r} must be one of {', '.join(known)}")
+
+    option = parser.add_argument(
+        "-o", "--output", type=output_format, metavar="FORMAT", default="", help=f"one of {', '.join(known)}"
+    )
+    set_completer(option, lambda **_: formats)
 
 
 def add_option(options: Any, *flags: str, says: str, completer: Completer | None = None, **more: Any) -> None:

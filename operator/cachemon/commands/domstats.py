@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from cachemon.commands.backend import DomainStatistics, Terminal
-from cachemon.commands.output import render_data
+from cachemon.commands.output import is_data, render_data
 from cachemon.model.domstats_keys import KeyStyle, keys_of, render_keys
 
 __all__ = ["print_statistics"]
@@ -27,11 +27,11 @@ def print_statistics(
     for domain in domains:
         pairs = keys_of(domain.groups, style)
         data.append({"domain": domain.name, **dict(pairs)})
-        if output not in ("json", "yaml"):
+        if not is_data(output):
             if len(data) > 1:
                 terminal.say("")
             terminal.say(render_keys(domain.name, pairs))
         for remark in domain.remarks:
             terminal.remark(remark)
-    if output in ("json", "yaml"):
+    if is_data(output):
         terminal.say(render_data(data[0] if single else data, output))

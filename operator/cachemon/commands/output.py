@@ -6,8 +6,11 @@ from typing import Any
 
 import yaml
 
-__all__ = ["NO_VALUE", "bar", "render_data", "render_objects", "render_table"]
+from cachemon.commands.jsonpath import render_jsonpath
 
+__all__ = ["JSONPATH", "NO_VALUE", "bar", "is_data", "render_data", "render_objects", "render_table"]
+
+JSONPATH = "jsonpath="
 NO_VALUE = "-"
 _GAP = "   "
 _CUT = "~"
@@ -58,8 +61,19 @@ def bar(part: float, width: int = 10) -> str:
     return f"[{'#' * filled}{'.' * (width - filled)}]"
 
 
+def is_data(output: str) -> bool:
+    """Whether `render_data` has this output format: json, yaml or jsonpath=TEMPLATE."""
+    return output in ("json", "yaml") or output.startswith(JSONPATH)
+
+
 def render_data(data: Any, output: str) -> str:
-    """JSON or YAML."""
+    """JSON, YAML, or what a template of kubectl's takes out of it.
+
+    Raises:
+        InvalidInputError: the template is not valid.
+    """
+    if output.startswith(JSONPATH):
+        return render_jsonpath(output.removeprefix(JSONPATH), data)
     if output == "yaml":
         return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True)).rstrip("\n")
     return json.dumps(data, indent=2)

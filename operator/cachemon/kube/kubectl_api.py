@@ -25,6 +25,7 @@ _EVERYTHING = Selector()
 _PAGE_OBJECTS = 500
 _ATTEMPTS = 10
 """Of a request that is answered 429, as client-go does (rest/with_retry.go). It was not carried out."""
+_WATCH_SECONDS = 240
 _CHUNK_BYTES = 1 << 16
 _JSON = "application/json"
 
@@ -92,6 +93,24 @@ class KubectlApi:
                 return Listing(items, metadata.get("resourceVersion", ""), served_at=self.server_time())
             query["continue"] = metadata["continue"]
 
+    async def wait_for_change(self, resource: Resource, selector: Selector, namespace: str, *, since: str) -> None:
+        """Return when an object has changed after a list, or after some minutes, or when the server has forgotten.
+
+        Args:
+            resource: of which kind.
+            selector: which of them.
+            namespace: where; empty for everywhere.
+            since: resourceVersion of the list.
+        """
+        query = {
+            "watch": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(_WATCH_SECONDS),
+            **query_of(selector),
+        }
+        url = f"{path_of(resource, ObjectName(namespace, ''))}?{urlencode(query)}"
+        await asyncio.to_thread(self._send, "GET", url, None, is_watch=True)
+
     async def create(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
     ) -> dict[str, Any]:
@@ -131,13 +150,16 @@ class KubectlApi:
                 await self._sleep(err.retry_after_seconds)
         return await asyncio.to_thread(self._send, method, url, text)
 
-    def _send(self, method: str, url: str, content: bytes | None) -> dict[str, Any]:
-        connection = _UnixConnection(self._path, self._request_seconds)
+    def _send(self, method: str, url: str, content: bytes | None, *, is_watch: bool = False) -> dict[str, Any]:
+        connection = _UnixConnection(self._path, 2 * _WATCH_SECONDS if is_watch else self._request_seconds)
         self._open.add(connection)
         headers = {"Accept": _JSON, "Content-Type": _JSON, "User-Agent": f"kubectl-cachemon/{__version__}"}
         try:
             connection.request(method, url, content, headers)
             with connection.getresponse() as response:
+                if is_watch and response.status < 400:
+                    response.readline()
+                    return {}
                 body = self._read(response, time.monotonic() + self._request_seconds)
         except TimeoutError as err:
             raise KubeTimeoutError(

@@ -1,10 +1,10 @@
-"""What to do about the reason of a condition or of a group's state."""
+"""What to do about a reason, and about a right that is missing."""
 
 from collections.abc import Mapping
 
 from cachemon.model.reasons import Reason
 
-__all__ = ["ADVICE"]
+__all__ = ["ADVICE", "role_for"]
 
 ADVICE: Mapping[str, str] = {
     Reason.PROC_UNREADABLE: "read the message; the agent's --proc must be the /proc of the node",
@@ -38,3 +38,14 @@ ADVICE: Mapping[str, str] = {
     Reason.RESCTRL_REFUSED: "read the message, which quotes the kernel; the agent tries again by itself",
 }
 """By reason. Other reasons need no action."""
+
+
+_READS = ("cannot get ", "cannot list ", "cannot watch ")
+
+
+def role_for(refusal: str) -> str:
+    """The end of a message: which role to ask for. Empty where RBAC refused nothing, as an admission policy does."""
+    if " is forbidden: User " not in refusal:
+        return ""
+    role = "cachemon-view" if any(verb in refusal for verb in _READS) else "cachemon-edit"
+    return f". Ask a cluster administrator for the ClusterRole {role}"

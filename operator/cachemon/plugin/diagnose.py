@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from cachemon.commands.output import render_data
+from cachemon.commands.output import is_data, render_data
 from cachemon.kube.client import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, ObjectName, Resource
@@ -86,7 +86,7 @@ async def run(args: Namespace, session: Session) -> int:
         0 when everything works, 1 when something does not.
     """
     findings = examine(await _collect(args.node, session), session.clock())
-    if args.output in ("json", "yaml"):
+    if is_data(args.output):
         data = [
             {"verdict": str(item.verdict), "what": item.what, "message": item.message, "next": item.next}
             for item in findings

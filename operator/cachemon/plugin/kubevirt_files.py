@@ -5,7 +5,7 @@ from argparse import Namespace
 from typing import Any, NamedTuple
 
 from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
-from cachemon.commands.output import render_objects
+from cachemon.commands.output import is_data, render_objects
 from cachemon.model.api import API_VERSION, GROUPS, ObjectName, name_of
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.groups import parse_groups, render_group
@@ -33,7 +33,7 @@ async def import_domains(args: Namespace, session: Session) -> int:
     if args.vmi and len(args.file) > 1:
         raise InvalidInputError("--vmi names one VMI, and there are several files: import them one by one")
     objects = [obj for path in args.file if (obj := _object_of(path, args, session))]
-    if args.output in ("json", "yaml"):
+    if is_data(args.output):
         session.say(render_objects(objects, args.output))
         return 0
     for obj in objects:

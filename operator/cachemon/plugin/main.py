@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import Any
 
 from cachemon.commands.program import answer_shell, print_script, run_command
+from cachemon.model.errors import KubeForbiddenError
+from cachemon.plugin.advice import role_for
 from cachemon.plugin.plugin_arguments import build_parser
 from cachemon.plugin.plugin_completion import ask_api
 
 __all__ = ["main"]
 
-_EXTRAS = frozenset({"argcomplete", "lxml", "rich"})
+_EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "lxml", "rich"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("kubevirt_figures", "run"),
@@ -22,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "diagnose": ("diagnose", "run"),
     "import": ("kubevirt_files", "import_domains"),
     "export": ("kubevirt_files", "export_domain"),
+    "version": ("version", "run"),
 }
 """Module and function of each command. Help loads none of them."""
 
@@ -49,11 +52,26 @@ def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:
 async def _run(args: Namespace) -> int:
     if args.command == "completion":
         return print_script(args.shell, "kubectl-cachemon")
-    from cachemon.plugin.session import open_session  # noqa: PLC0415  see COMMANDS
+    from cachemon.plugin.session import open_offline_session, open_session  # noqa: PLC0415  see COMMANDS
+    from cachemon.plugin.watching import repeat  # noqa: PLC0415
 
     command = load(args.command)
-    async with open_session(args) as session:
-        return await command(args, session)
+    if _is_offline(args):
+        return await command(args, await open_offline_session(args))
+    try:
+        async with open_session(args) as session:
+            if getattr(args, "watch", False):
+                return await repeat(command, args, session)
+            return await command(args, session)
+    except KubeForbiddenError as err:
+        raise KubeForbiddenError(f"{err}{role_for(str(err))}") from err
+
+
+def _is_offline(args: Namespace) -> bool:
+    """Whether a command asks no API server."""
+    if args.command == "version":
+        return bool(args.client)
+    return args.command == "import" and (args.dry_run == "client" or args.output not in ("", "name"))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from typing import Any
 
-from cachemon.commands.output import NO_VALUE, bar, render_objects, render_table
+from cachemon.commands.output import NO_VALUE, bar, is_data, render_objects, render_table
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.units import format_bytes
@@ -22,8 +22,8 @@ async def run(args: Namespace, session: Session) -> int:
     Raises:
         InvalidInputError: an agent has never reported from a node, or from none at all.
     """
-    nodes = [await _one(name, session) for name in args.node] or (await session.api.list(NODES)).items
-    if args.output in ("json", "yaml", "name"):
+    nodes = [await _one(name, session) for name in args.node] or await session.nodes()
+    if args.output == "name" or is_data(args.output):
         session.say(render_objects(nodes, args.output))
         return 0
     if not nodes:

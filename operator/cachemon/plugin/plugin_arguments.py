@@ -27,7 +27,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kubectl-cachemon {__version__}")
     plugin.add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion):
+    for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion, _version):
         add(plugin, commands)
     return parser
 
@@ -101,6 +101,17 @@ def _front_end(ask: AskNames) -> FrontEnd:
 
 def _everywhere(parser: Parser) -> None:
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces, not only one")
+    _selected(parser)
+
+
+def _selected(parser: Parser) -> None:
+    parser.add_argument(
+        "-l", "--selector", metavar="LABELS", default="", help="only objects with these labels: a=b,c!=d"
+    )
+
+
+def _watched(parser: Parser) -> None:
+    parser.add_argument("-w", "--watch", action="store_true", help="print again whenever an object changes")
 
 
 def _domstats(plugin: FrontEnd, commands: Commands) -> None:
@@ -110,10 +121,11 @@ def _domstats(plugin: FrontEnd, commands: Commands) -> None:
         "bytes per second. The agents' /metrics count bytes.",
     )
     _everywhere(parser)
+    _watched(parser)
 
 
 def _cpu_resource(plugin: FrontEnd, commands: Commands) -> None:
-    plugin.cpu_resource(commands)
+    _watched(plugin.cpu_resource(commands))
 
 
 def _top(plugin: FrontEnd, commands: Commands) -> None:
@@ -134,6 +146,7 @@ def _top(plugin: FrontEnd, commands: Commands) -> None:
         default="occupancy",
         help="order of the rows",
     )
+    _watched(parser)
     parser.add_argument("--once", action="store_true", help="print once (default when stdout is no terminal)")
     parser.add_argument(
         "--interval", type=float, default=5.0, metavar="SECONDS", help="between two updates (default 5)"
@@ -147,6 +160,8 @@ def _nodes(plugin: FrontEnd, commands: Commands) -> None:
     )
     nodes = parser.add_argument("node", metavar="NODE", nargs="*", help="only these")
     set_completer(nodes, complete_names("node", plugin.ask))
+    _selected(parser)
+    _watched(parser)
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
@@ -202,3 +217,10 @@ def _completion(plugin: FrontEnd, commands: Commands) -> None:
         "  source <(kubectl cachemon completion bash)\n"
         "`kubectl cachemon <TAB>` needs no script of ours: kubectl runs kubectl_complete-cachemon.",
     )
+
+
+def _version(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
+        commands, "version", "print the versions of the plugin and of the agents", outputs=("json", "yaml")
+    )
+    parser.add_argument("--client", action="store_true", help="the plugin's alone; needs no cluster")

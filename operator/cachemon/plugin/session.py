@@ -1,22 +1,25 @@
 """What a command of the plugin works with: the API server, the namespace, the streams, the time."""
 
+import asyncio
+import os
 import re
 import sys
 import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
 from cachemon.kube.queries import Selector
-from cachemon.model.api import GROUPS
+from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
 from cachemon.plugin.plugin_arguments import kubectl_flags
 
-__all__ = ["FIELD_MANAGER", "Session", "open_session", "parse_timeout"]
+__all__ = ["FIELD_MANAGER", "Session", "open_offline_session", "open_session", "parse_timeout"]
 
 FIELD_MANAGER = "kubectl-cachemon"
 
@@ -34,6 +37,7 @@ class Session:
         api: the API server.
         namespace: from -n or from the context.
         everywhere: whether the command is for all namespaces (-A).
+        labels: which objects the command is for (-l); empty for all.
         out: where figures go.
         err: where everything else goes.
         clock: seconds since the epoch; by the API server's clock, once that has answered.
@@ -43,6 +47,7 @@ class Session:
     api: KubectlApi
     namespace: str
     everywhere: bool = False
+    labels: str = ""
     out: TextIO = sys.stdout
     err: TextIO = sys.stderr
     clock: Callable[[], float] = time.time
@@ -62,10 +67,15 @@ class Session:
         print(text, file=self.err)
 
     async def groups(self, *, vmi: str = "", node: str = "") -> list[dict[str, Any]]:
-        """CacheMonitorGroups in scope, of one VMI or on one node if named, by namespace and name."""
+        """CacheMonitorGroups in scope (-l, -A), of one VMI or on one node if named, by namespace and name."""
         fields = [*([f"spec.vmiName={vmi}"] if vmi else []), *([f"status.nodeName={node}"] if node else [])]
-        listing = await self.api.list(GROUPS, Selector(fields=",".join(fields)), "" if node else self.scope)
+        selector = Selector(fields=",".join(fields), labels="" if node else self.labels)
+        listing = await self.api.list(GROUPS, selector, "" if node else self.scope)
         return sorted(listing.items, key=lambda obj: (obj["metadata"].get("namespace", ""), obj["metadata"]["name"]))
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        """CacheMonitorNodes, those with the labels of -l."""
+        return (await self.api.list(NODES, Selector(labels=self.labels))).items
 
 
 @asynccontextmanager
@@ -77,16 +87,33 @@ async def open_session(args: Namespace) -> AsyncIterator[Session]:
     """
     flags = kubectl_flags(args)
     request_seconds = parse_timeout(getattr(args, "request_timeout", "30s"))
-    async with proxied_api(flags, request_seconds=request_seconds) as api:
-        yield Session(
-            api,
-            getattr(args, "namespace", None) or await namespace_of_context(flags),
-            everywhere=getattr(args, "all_namespaces", False),
-            out=sys.stdout,
-            err=sys.stderr,
-            clock=api.server_time,
-            stdin=sys.stdin,
-        )
+    namespace = asyncio.create_task(namespace_of_context(flags))  # kubectl starts twice at the same time
+    try:
+        async with proxied_api(flags, request_seconds=request_seconds) as api:
+            yield _session(args, api, await namespace)
+    finally:
+        await asyncio.gather(namespace, return_exceptions=True)
+
+
+async def open_offline_session(args: Namespace) -> Session:
+    """The same for a command that asks no API server: it works without a kubeconfig, too."""
+    namespace = "default"
+    with suppress(InvalidInputError):
+        namespace = await namespace_of_context(kubectl_flags(args))
+    return _session(args, KubectlApi(Path(os.devnull), request_seconds=0), namespace)
+
+
+def _session(args: Namespace, api: KubectlApi, namespace: str) -> Session:
+    return Session(
+        api,
+        getattr(args, "namespace", None) or namespace,
+        everywhere=getattr(args, "all_namespaces", False),
+        labels=getattr(args, "selector", ""),
+        out=sys.stdout,
+        err=sys.stderr,
+        clock=api.server_time,
+        stdin=sys.stdin,
+    )
 
 
 def parse_timeout(text: str) -> float:

@@ -4,9 +4,8 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from cachemon.commands.output import NO_VALUE, bar, render_data, render_table
+from cachemon.commands.output import NO_VALUE, bar, is_data, render_data, render_table
 from cachemon.model.age import Age
-from cachemon.model.api import NODES
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.model.units import format_bytes, format_rate
 from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
@@ -34,7 +33,7 @@ async def run(args: Namespace, session: Session) -> int:
     async def read() -> TopTable:
         return await _read_table(args, session)
 
-    if args.output in ("json", "yaml"):
+    if is_data(args.output):
         session.say(render_data(list((await read()).data), args.output))
         return 0
     if args.once or not session.out.isatty():
@@ -70,7 +69,7 @@ def keep_table(read: Callable[[], Any]) -> Callable[[], Any]:
 
 async def _read_table(args: Namespace, session: Session) -> TopTable:
     if args.by in ("block", "node"):
-        nodes = (await session.api.list(NODES)).items
+        nodes = await session.nodes()
         if args.by == "block":
             return _table(
                 block_rows(nodes, session.clock()),

@@ -147,6 +147,7 @@ class Plugin:
             self.api,
             getattr(args, "namespace", None) or self.namespace,
             everywhere=getattr(args, "all_namespaces", False),
+            labels=getattr(args, "selector", ""),
             out=out,
             err=err,
             clock=lambda: NOW,

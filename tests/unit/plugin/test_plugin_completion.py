@@ -11,7 +11,7 @@ from cachemon.commands.completion import complete_for_kubectl
 from cachemon.model.errors import KubeUnreachableError
 from cachemon.plugin.plugin_arguments import build_parser
 
-COMMANDS = ("domstats", "cpu-resource", "top", "nodes", "diagnose", "import", "export", "completion")
+COMMANDS = ("domstats", "cpu-resource", "top", "nodes", "diagnose", "import", "export", "completion", "version")
 
 
 async def named_by_kind(kind: str, _: Namespace) -> Sequence[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from shlex import quote
 
 from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
-from cachemon.commands.output import render_data
+from cachemon.commands.output import is_data, render_data
 from cachemon.host.commands.host_session import HostDomain, HostSession
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import read_metadata
@@ -28,7 +28,7 @@ async def import_domain(args: Namespace, session: HostSession) -> int:
     if args.file:
         where, text = where_of(args.file), read_content(args.file, session.stdin)
     _, groups = read_groups(text, where, session, with_metadata=bool(args.file))
-    if args.output in ("json", "yaml"):
+    if is_data(args.output):
         items = [{"name": group.name, **render_group(group)} for group in groups]
         session.say(render_data({"domain": domain.name, "uuid": domain.uuid, "groups": items}, args.output))
         return 0

@@ -12,7 +12,7 @@ from cachemon.host.commands.host_completion import ask_host
 
 __all__ = ["main"]
 
-_EXTRAS = frozenset({"argcomplete", "libvirt", "lxml"})
+_EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "libvirt", "lxml"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("host_figures", "run"),

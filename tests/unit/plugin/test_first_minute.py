@@ -1,0 +1,96 @@
+"""What a person meets in the first minute: no cluster, no right, no CRDs, and the flags that they type."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cachemon import __version__
+from cachemon.plugin.advice import role_for
+from tests.unit.plugin.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status
+
+XML = """<domain type="kvm"><name>tenant-a_vm3</name><vcpu>4</vcpu>
+<cputune><cachetune vcpus="0-3"><monitor level="3" vcpus="0-1"/></cachetune></cputune></domain>"""
+
+
+def run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    path = ":".join(filter(None, sys.path))
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(cwd), "PYTHONPATH": path}
+    command = [sys.executable, "-m", "cachemon.plugin.main", *words]
+    return subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
+
+
+def test_without_a_kubeconfig_one_line_says_how_to_choose_a_cluster(tmp_path: Path) -> None:
+    done = run("top", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: no context is chosen: set KUBECONFIG, or choose one with --context (kubectl config get-contexts)\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("-o", "yaml"), ("--dry-run",)])
+def test_an_import_that_writes_nothing_needs_no_cluster(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "vm3.xml").write_text(XML)
+    done = run("import", "vm3.xml", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "vm3" in done.stdout
+
+
+def test_the_version_of_the_plugin_needs_no_cluster(tmp_path: Path) -> None:
+    done = run("version", "--client", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"plugin {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "advice"),
+    [
+        (
+            'cachemonitorgroups.cachemon.dev is forbidden: User "jane" cannot list resource "cachemonitorgroups"',
+            ". Ask a cluster administrator for the ClusterRole cachemon-view",
+        ),
+        (
+            'cachemonitorgroups.cachemon.dev is forbidden: User "jane" cannot create resource "cachemonitorgroups"',
+            ". Ask a cluster administrator for the ClusterRole cachemon-edit",
+        ),
+        ("cachemonitorgroups.cachemon.dev \"vm3\" is forbidden: ValidatingAdmissionPolicy 'x' denied", ""),
+    ],
+)
+def test_who_lacks_a_right_reads_which_role_to_ask_for(refusal: str, advice: str) -> None:
+    assert role_for(refusal) == advice
+
+
+def test_the_versions_of_the_agents_are_counted() -> None:
+    plugin = Plugin()
+    assert plugin.run("version").out == f"plugin {__version__}\nagent  none has reported\n"
+    for name in ("node01", "node02"):
+        plugin.api.put(NODES, cmn(name, block(0, 1)))
+    out = plugin.run("version", "-o", "json").out
+    assert list(json.loads(out)["agents"].values()) == [2]
+
+
+def test_labels_choose_the_objects() -> None:
+    plugin = Plugin()
+    for name, zone in (("vm1", "a"), ("vm2", "b")):
+        status = [group_status("g", block(0, 1 << 20))]
+        obj = cmg(name, name, status=status, labels={"zone": zone})
+        plugin.api.put(GROUPS, obj)
+    out = plugin.run("domstats", "-l", "zone=b").out
+    assert "vm2" in out
+    assert "vm1" not in out
+
+
+@pytest.mark.parametrize("output", ["jsonpath=", "text", "JSON"])
+def test_an_output_that_there_is_not_is_refused_with_those_that_there_are(
+    output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        Plugin().run("nodes", "-o", output)
+    assert "must be one of wide, json, yaml, name, jsonpath=TEMPLATE" in capsys.readouterr().err
+
+
+def test_a_template_takes_values_out_of_the_answer() -> None:
+    plugin = Plugin()
+    plugin.api.put(NODES, cmn("node01", block(0, 1)))
+    assert plugin.run("nodes", "-o", "jsonpath={.items[*].metadata.name}").out == "node01\n"
