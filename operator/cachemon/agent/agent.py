@@ -31,13 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Agent:
-    """One node's agent.
-
-    Args:
-        config: settings.
-        client: the API server.
-        claim: the node of our token, or None when it names none.
-    """
+    """One node's agent; `claim` is the node of our token, or None when it names none."""
 
     def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
         self._config, machine = config, config.machine

@@ -14,9 +14,7 @@ __all__ = ["ApiPause"]
 class ApiPause:
     """Judges from the results of writes whether the API server is there.
 
-    Args:
-        run: failures of single objects in a row; shared by all writers of the agent.
-        clock: monotonic seconds.
+    All writers of the agent share `run`, the failures of single objects in a row.
     """
 
     def __init__(self, run: FailureRun, clock: Callable[[], float]) -> None:

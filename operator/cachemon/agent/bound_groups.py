@@ -16,10 +16,7 @@ _WATCHES_DIFFER_SECONDS = 2.0
 class BoundGroups:
     """Watches the groups that are bound to this node, and those whose VMI migrates to it.
 
-    Args:
-        client: the API server.
-        node_name: this node.
-        changed: called after every change that matters to the engine.
+    `changed` is called after every change that matters to the engine.
     """
 
     def __init__(self, client: KubeClient, node_name: str, changed: Callable[[], None]) -> None:

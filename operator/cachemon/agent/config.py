@@ -33,14 +33,9 @@ class Config:
 
 
 def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read flags and environment; a flag wins over its variable.
+    """Read flags and environment; a flag wins over its variable, e.g. CACHEMON_NODE_NAME.
 
-    Args:
-        argv: arguments without the program's name; None for those of the process.
-        environment: `--node-name` may come from CACHEMON_NODE_NAME, and so on.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
+    InvalidInputError, which names the flag, when a value is not valid.
     """
     args = argument_parser(environment).parse_args(argv)
     if not args.node_name:

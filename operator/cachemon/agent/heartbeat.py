@@ -32,17 +32,8 @@ class Heartbeat:
     """Has this node's CacheMonitorNode written. It waits for no group, and no group waits for it.
 
     An agent that is silent for three periods makes every group of its node NoAgent. So this has a task, a pace and a
-    back-off of its own.
-
-    Args:
-        client: the API server.
-        node_name: this node.
-        claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
-        period_seconds: how often it is renewed.
-        run: failures of single objects in a row; a success here ends the run, as it proves that the server is there.
-        writes: counts, by result.
-        clock: monotonic seconds.
-        wall_clock: seconds since the epoch.
+    back-off of its own. A success here ends `run`, the failures of single objects in a row, as it proves that the
+    server is there. The clocks give monotonic seconds and seconds since the epoch.
     """
 
     def __init__(
@@ -70,12 +61,7 @@ class Heartbeat:
         self._pause = ApiPause(run, clock)
 
     async def run(self, snapshot: Callable[[], tuple[BoundLayout, Figures]], sampled: asyncio.Event) -> None:
-        """Write until cancelled.
-
-        Args:
-            snapshot: the newest layout and figures.
-            sampled: set when they are newer.
-        """
+        """Write until cancelled; `sampled` is set when the snapshot is a newer one."""
         while True:
             sampled.clear()
             try:
@@ -86,11 +72,7 @@ class Heartbeat:
             await wait_for(sampled, wait)
 
     async def beat(self, layout: BoundLayout, figures: Figures) -> float:
-        """Write if it is due, or if something has changed.
-
-        Returns:
-            Seconds until it is due again, if nothing changes before.
-        """
+        """Write if it is due, or if something has changed; returns seconds until it is due again without a change."""
         now = self._clock()
         if not figures.wall_time:
             return self._period

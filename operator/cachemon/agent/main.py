@@ -23,10 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT. The mon_groups stay for the next agent, unless cachemon is being uninstalled.
+    """Run until SIGTERM or SIGINT; see `run_program`.
 
-    Returns:
-        The exit code: 0 after a signal, 2 when settings are not valid.
+    The mon_groups stay for the next agent, unless cachemon is being uninstalled.
     """
     return run_program("cachemon-agent", lambda: _run(parse_config(argv)))
 

@@ -54,15 +54,7 @@ FAMILIES = (
 
 
 class MetricsPage:
-    """Makes the page of a node.
-
-    Args:
-        node_name: for the label `node`.
-        snapshot: gives the newest layout and figures.
-        pulse: gives the state of the agent's loops.
-        gaps: gives how often the counting of traffic broke off, by reason.
-        writes: gives the number of writes to the API, by result.
-    """
+    """Makes the page of a node from what these give now; `gaps` are those in the counting of traffic."""
 
     def __init__(
         self,

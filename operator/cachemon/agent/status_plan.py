@@ -17,15 +17,7 @@ _LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by whic
 
 
 class StatusPlan:
-    """Plans each object once per its period, and at once when its state changes. Times are monotonic seconds.
-
-    Args:
-        sample_seconds: time between two samples.
-
-    Attributes:
-        sample_seconds: see above.
-        figures: of the newest sample.
-    """
+    """Plans each object once per its period, and at once when its state changes. Times are monotonic seconds."""
 
     def __init__(self, sample_seconds: float) -> None:
         self.sample_seconds = sample_seconds
@@ -46,10 +38,7 @@ class StatusPlan:
     def take_in(self, layout: BoundLayout, figures: Figures, now: float) -> bool:
         """Plan by a new sample: it serves for all that is due until half the time to the next one.
 
-        Examines no object that is as it was in the last sample.
-
-        Returns:
-            Whether the layout is another one.
+        Examines no object that is as it was in the last sample. Returns whether the layout is another one.
         """
         self.figures = figures
         self._horizon = now + self.sample_seconds / 2

@@ -72,14 +72,9 @@ _DESCRIPTIONS: Mapping[_LeftOut, str] = {
 
 
 def fitted(status: Status, most_bytes: int) -> Status:
-    """The status, shortened if needed.
+    """The agent's part of a CacheMonitorGroup's status, shortened if its JSON has more than `most_bytes`.
 
-    Args:
-        status: the agent's part of a CacheMonitorGroup's status.
-        most_bytes: the limit for its JSON. All but `groups` stays whole, even beyond the limit.
-
-    Returns:
-        The same object if it fits, else a shorter one with `omitted`, which the condition quotes.
+    A shorter one has `omitted`, which the condition quotes. All but `groups` stays whole, even beyond the limit.
     """
     groups: Sequence[Status] = status["groups"]
     whole = [_bytes(group) + len(_COMMA) for group in groups]

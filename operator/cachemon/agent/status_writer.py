@@ -46,13 +46,8 @@ _LONGEST_QUOTE = 300
 class GroupStatusWriter:
     """Writes the statuses of this node's CacheMonitorGroups, fairly by namespace.
 
-    Args:
-        client: the API server.
-        sample_seconds: time between two samples.
-        run: failures of single objects in a row; shared with the heartbeat.
-        writes: counts, by result.
-        clock: monotonic seconds.
-        wall_clock: seconds since the epoch.
+    Shares `run`, the failures of single objects in a row, with the heartbeat. The clocks give monotonic seconds and
+    seconds since the epoch.
     """
 
     def __init__(
@@ -174,13 +169,7 @@ class GroupStatusWriter:
 class NodeStatusWriter:
     """Writes the status of this node's CacheMonitorNode, and creates the object when it is missing.
 
-    Args:
-        client: the API server.
-        node_name: this node.
-        claim: the node of our token; its UID makes the Node own the CacheMonitorNode.
-        period_seconds: time between two periodic writes; a part of the status.
-        writes: counts, by result.
-        wall_clock: seconds since the epoch.
+    The UID in `claim` makes the Node own it; `period_seconds` is a part of the status.
     """
 
     def __init__(
@@ -202,11 +191,7 @@ class NodeStatusWriter:
         self._conditions: list[dict[str, Any]] | None = None  # None until they were read
 
     async def write(self, layout: BoundLayout, figures: Figures) -> bool:
-        """Write it; returns False when the server refuses it.
-
-        Raises:
-            KubeError: it can't be written now.
-        """
+        """Write it; returns False when the server refuses it, and raises KubeError when that can't be done now."""
         if self._conditions is None:
             self._conditions = await self._conditions_before()
         status = node_status(

@@ -49,10 +49,8 @@ def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
 def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup]) -> tuple[BoundTarget, ...]:
     """The targets of a node, oldest object first.
 
-    Args:
-        node_name: this node.
-        watched: objects by name from each watch (bound to the node; about to migrate to it). The newest version of
-            an object counts.
+    `watched` has the objects of each watch (bound to the node; about to migrate to it). The newest version of an
+    object counts.
     """
     newest: dict[ObjectName, CacheMonitorGroup] = {}
     for objects in watched:
@@ -102,14 +100,10 @@ def vmis_of(layout: BoundLayout) -> dict[ObjectName, str]:
 
 
 class Departures:
-    """Keeps the mon_groups of objects that seem to have left for a moment longer.
+    """Keeps the mon_groups of objects that seem to have left for some seconds longer.
 
     The end of a migration moves the object from one watch of the target's agent to the other, in any order. Without
     this delay an object in neither watch would lose its mon_groups: new ones have other RMIDs and start at zero.
-
-    Args:
-        seconds: how long to keep an object.
-        clock: monotonic seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -43,13 +43,7 @@ _JITTER = (1.0, 1.2)
 class OwnAccount:
     """Watches the service account of this agent.
 
-    Args:
-        client: the API server.
-        account: of our token.
-        again_seconds: pause after a watch that failed; jitter is added.
-
-    Attributes:
-        is_gone: whether it was deleted, and is not there again.
+    `is_gone` says whether it was deleted, and is not there again. Jitter is added to the pause after a failed watch.
     """
 
     def __init__(self, client: KubeClient, account: AccountClaim, *, again_seconds: float = _AGAIN_SECONDS) -> None:

@@ -25,15 +25,10 @@ _ROUNDING = 1e-9
 
 
 def next_write_time(name: str, period_seconds: float, after: float) -> float:
-    """The next periodic write of an object, in monotonic seconds.
+    """The next periodic write of an object after a time, in monotonic seconds.
 
-    The times of each object are a period apart, and begin anywhere within the period. So writes of many objects
-    spread over the period, however many began at once.
-
-    Args:
-        name: of the object; decides where in the period its times are.
-        period_seconds: time between two writes.
-        after: the answer is later than this.
+    The times of each object are a period apart, and begin anywhere within the period, as its name decides. So writes
+    of many objects spread over the period, however many began at once.
     """
     phase = zlib.crc32(name.encode()) / 2**32
     begun = math.floor(after / period_seconds - phase + _ROUNDING)
@@ -155,12 +150,7 @@ class WriteSchedule:
         return self._by_period.has_due(now, is_free) or self._changes.has_due(now, is_free)
 
     def take(self, now: float, is_free: Callable[[str], bool]) -> str | None:
-        """The object that is to be written now, or None.
-
-        Args:
-            now: what is due until then counts.
-            is_free: whether a namespace may have a write begun; the others keep their turn.
-        """
+        """The object to write now, or None; a namespace that is not free keeps its turn."""
         lanes = (self._by_period, self._changes)
         for lane in reversed(lanes) if self._taken == CHANGES_ONE_IN - 1 else lanes:
             if (uid := lane.take(now, is_free)) is not None:

@@ -35,10 +35,7 @@ class ApiAvailability:
     of everything cost the API server more than all else that we do. A server may answer them and yet take no write.
     Then the next write shows whether it is back, and lists become rarer and rarer.
 
-    Args:
-        relist: lists everything; raises KubeError.
-        pauses: how long to wait.
-        clock: monotonic seconds.
+    `relist` lists everything, or raises KubeError; `clock` gives monotonic seconds.
     """
 
     def __init__(

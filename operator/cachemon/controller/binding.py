@@ -50,12 +50,7 @@ class Binding:
 
 
 def locate_vmi(vmi: Vmi, pods: Collection[LauncherPod]) -> VmiLocation:
-    """Where the VMI runs, by its status and the pods that are there.
-
-    Args:
-        vmi: the VMI.
-        pods: any launcher pods; those of another VMI, or of an earlier one of this name, do not count.
-    """
+    """Where the VMI runs, by its status and its pods; those of another VMI, or of an earlier one, do not count."""
     if vmi.phase not in PHASES_WITH_QEMU or not vmi.uid:
         return VmiLocation(None)
     own = [pod for pod in pods if pod.vmi_uid == vmi.uid and pod.uid and pod.node_name and pod.is_live]
@@ -107,15 +102,7 @@ def bind(
     agents: Mapping[str, NodeAgent],
     now: float,
 ) -> Binding:
-    """The binding of a group.
-
-    Args:
-        wanted: namespace and name of the VMI that the group is for.
-        vmi: that VMI, or None while there is none.
-        pods: launcher pods of that VMI; others are ignored.
-        agents: node agents by node name.
-        now: monotonic seconds.
-    """
+    """The binding of a group that is for the VMI `wanted`, which is None while there is none; `now` is monotonic."""
     if vmi is None:
         message = (
             f"there is no VirtualMachineInstance `{wanted.name}` in namespace `{wanted.namespace}`; "

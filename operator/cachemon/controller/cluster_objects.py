@@ -16,14 +16,8 @@ __all__ = ["ClusterObjects", "owners_of"]
 class ClusterObjects:
     """VMIs, launcher pods, groups, node agents, policies and labels of namespaces, by name.
 
-    Attributes:
-        groups: the CacheMonitorGroups.
-        policies: the CacheMonitorPolicies.
-        vmis: the VirtualMachineInstances.
-        agents: the agents of the nodes.
-        namespaces: the labels of each.
-        groups_of_vmi: names of groups by the VMI that they are for.
-        groups_on_node: names of groups by the node that they are bound to.
+    `groups_of_vmi` has the names of groups by the VMI that they are for, `groups_on_node` by the node that they are
+    bound to.
     """
 
     def __init__(self) -> None:

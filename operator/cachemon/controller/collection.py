@@ -68,12 +68,7 @@ Entry = ParsedObject[T] | UnreadableObject
 
 
 class Collection(Generic[T]):
-    """The objects of one resource, as values.
-
-    Args:
-        parse: from the object as the API has it to the value.
-        kind: the objects' kind, for the log.
-    """
+    """The objects of one resource, as values that `parse` makes; `kind` is for the log."""
 
     def __init__(self, parse: Callable[[Mapping[str, Any]], T], kind: str = "object") -> None:
         self._parse = parse

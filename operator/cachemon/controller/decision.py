@@ -136,20 +136,11 @@ def decide(
     latest: LatestReport | None = None,
     stamp: Apply | Delete | None = None,
 ) -> Decision:
-    """What to write about a group.
+    """What to write about a group; see `binding.bind`, and `stamping.stamp_of` for `stamp`.
 
     The agent's figures are withdrawn when the group is bound to no node, and when they belong to no binding or to
     an earlier VMI (`status.nodeName`, `status.vmiUID`). They stay through a migration and while the agent is silent.
     The UID of a VMI that runs nowhere yet is written once they are gone.
-
-    Args:
-        stored: the group.
-        vmi: as for `binding.bind`; `pods` and `agents` too.
-        pods: its launcher pods.
-        agents: by node, with their latest heartbeats.
-        moment: now.
-        latest: the latest report of the group's figures.
-        stamp: the result of `stamping.stamp_of`.
     """
     group = stored.group
     binding = bind(stored.group.vmi, vmi, pods, agents, moment.monotonic)

@@ -141,13 +141,9 @@ class _Record:
 
 
 class EventRecorder:
-    """Posts the Events.
+    """Posts the Events; `instance` is their `reportingInstance`.
 
-    Args:
-        client: the API server.
-        metrics: counts.
-        instance: which operator this is, for the Event's `reportingInstance`.
-        wall_clock: seconds since the epoch, for the Events; all else is by the event loop's clock.
+    `wall_clock` gives their time, in seconds since the epoch; all else is by the event loop's clock.
     """
 
     def __init__(

@@ -80,11 +80,7 @@ class _Rings:
 
 
 class FairQueue:
-    """Names, in the order of work.
-
-    Args:
-        slots: number of names that are worked on at a time.
-    """
+    """Names, in the order of work; at most `slots` of them are worked on at a time."""
 
     def __init__(self, slots: int = 16) -> None:
         self._most_working = max(1, slots // 4)

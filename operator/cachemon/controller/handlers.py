@@ -18,13 +18,10 @@ __all__ = ["registry_of_handlers"]
 def registry_of_handlers(
     store: Store, login: Login, on_list: Callable[[Resource], None], on_end: Callable[[], None]
 ) -> kopf.OperatorRegistry:
-    """The handlers.
+    """The handlers, which give the store every event.
 
-    Args:
-        store: gets every event.
-        login: the connection to the API server.
-        on_list: called for each object of a list that kopf made: it does not say which objects vanished before.
-        on_end: called when kopf ends, for whatever reason.
+    `on_list` is called for each object of a list that kopf made: it does not say which objects vanished before.
+    `on_end` is called when kopf ends, for whatever reason.
     """
     registry = kopf.OperatorRegistry()
 

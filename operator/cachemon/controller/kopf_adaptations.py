@@ -63,9 +63,6 @@ class Login:
 
     kopf asks again at once when the API server refuses a token (_core/engines/activities.py, authenticator). An API
     server that starts refuses tokens that it accepts a moment later. So logins are some seconds apart.
-
-    Args:
-        credentials: where the token comes from.
     """
 
     def __init__(self, credentials: Credentials) -> None:

@@ -64,22 +64,13 @@ class Config:
 
 
 def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
-    """Read flags and environment; a flag wins over its variable.
-
-    Raises:
-        InvalidInputError: a value is not valid.
-        SystemExit: `--help`, `--version`, or an unknown flag.
-    """
+    """Read flags and environment; a flag wins over its variable. InvalidInputError when a value is not valid."""
     given = argument_parser(environment).parse_args(arguments)
     return Config(file("--kubeconfig", given.kubeconfig), serving_of(given), log_settings_of(given))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the operator until SIGTERM or SIGINT, or the command `retire` to its end.
-
-    Returns:
-        0 after a signal, 1 when it failed, 2 when settings are not valid.
-    """
+    """Run the operator until SIGTERM or SIGINT, or the command `retire` to its end; see `run_program`."""
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == [RETIRE]:
         return retire(arguments[1:])

@@ -9,12 +9,7 @@ _JITTER = (0.8, 1.2)
 
 
 class ObjectBackoff:
-    """Failures in a row, by object.
-
-    Args:
-        first_seconds: the first pause; it doubles with each failure.
-        most_seconds: the longest pause.
-    """
+    """Failures in a row, by object: the pause doubles with each, up to the longest."""
 
     def __init__(self, first_seconds: float, most_seconds: float) -> None:
         self._first_seconds = first_seconds

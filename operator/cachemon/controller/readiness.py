@@ -37,15 +37,10 @@ def judge(
     figures_count: bool = True,
     clock_problem: str | None = None,
 ) -> Readiness:
-    """Whether the group's figures are complete and fresh now.
+    """Whether the group's figures are complete and fresh now, in monotonic seconds.
 
-    Args:
-        group: the object as stored.
-        binding: its binding, as decided now.
-        now: monotonic seconds.
-        latest: the latest report of figures that the operator received; None when there is none.
-        figures_count: False when the figures in the object are not those of this binding.
-        clock_problem: what is wrong with the node's clock, for the message.
+    `figures_count` is False when the figures in the object are not those of this binding. `clock_problem` says what
+    is wrong with the node's clock, for the message.
     """
     bound, period_seconds = binding.bound, group.period_in_force
     monitored = group.conditions.get(MONITORED) if figures_count else None

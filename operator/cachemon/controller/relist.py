@@ -57,12 +57,8 @@ class ListClient(Protocol):
 class Relister:
     """Lists all six resources into the store.
 
-    Args:
-        client: the API server.
-        store: gets the lists.
-        metrics: counts.
-        period_seconds: at least this often.
-        spacing_seconds: at most this often on request: kopf hands out a long list object by object.
+    At least every `period_seconds`, and on request at most every `spacing_seconds`: kopf hands out a long list object
+    by object.
     """
 
     def __init__(

@@ -81,11 +81,7 @@ class LatestReport:
 
 
 class LatestReports:
-    """The latest report in each object.
-
-    Args:
-        clock: both clocks.
-    """
+    """The latest report in each object."""
 
     def __init__(self, clock: Callable[[], Moment]) -> None:
         self._clock = clock
@@ -114,7 +110,7 @@ def receive_report(
     listed: bool = False,
     served_at: float | None = None,
 ) -> LatestReport | None:
-    """The latest report after an object was received.
+    """The latest report after an object was received; None while no agent has reported.
 
     Args:
         before: the latest report before that.
@@ -122,9 +118,6 @@ def receive_report(
         moment: now.
         listed: whether it comes from a list: what is new in it may have been written long ago.
         served_at: of such a list, when the API server answered, seconds since the epoch by its clock.
-
-    Returns:
-        None while no agent has reported.
     """
     if not report.observed_time:
         return None

@@ -34,11 +34,7 @@ class RetireConfig:
 
 
 def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> RetireConfig:
-    """Read flags and environment; a flag wins over its variable.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
-    """
+    """Read flags and environment; a flag wins over its variable. InvalidInputError when a value is not valid."""
     args = argument_parser(environment).parse_args(arguments)
     return RetireConfig(
         kubeconfig=file("--kubeconfig", args.kubeconfig),
@@ -76,11 +72,7 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it.
-
-    Returns:
-        0 when every object is marked, 1 when some are not, 2 when settings are not valid.
-    """
+    """Run it: 0 when every object is marked, 1 when some are not, 2 when settings are not valid."""
     return run_program(f"cachemon-operator {NAME}", lambda: _run(parse_config(arguments, os.environ)))
 
 

@@ -78,14 +78,9 @@ class RetirementLimits:
 
 
 def retired_status(resource: Resource, obj: Mapping[str, Any], now: str) -> dict[str, Any] | None:
-    """The status to apply to an object; None when it is marked already.
+    """The status to apply to an object at this RFC 3339 time; None when it is marked already.
 
     All that the operator wrote stays, except `Ready`. The agent's figures are not touched.
-
-    Args:
-        resource: GROUPS, NODES or POLICIES.
-        obj: the object as the API server hands it out.
-        now: RFC 3339 time.
     """
     conditions = obj.get("status", {}).get("conditions", ())
     if any(item["type"] == READY and item["reason"] == Reason.UNINSTALLED for item in conditions):
@@ -114,16 +109,7 @@ def _kept(resource: Resource, obj: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class Retirement:
-    """One run.
-
-    Args:
-        client: the API server.
-        namespace: where operator and agents ran.
-        clock: seconds since the epoch.
-        limits: times and parallel writes.
-        monotonic: seconds that only grow.
-        sleep: waits for some seconds.
-    """
+    """One run. `clock` gives seconds since the epoch, `monotonic` seconds that only grow."""
 
     def __init__(
         self,
@@ -147,8 +133,7 @@ class Retirement:
     async def run(self) -> bool:
         """Mark every object; repeat until all are marked or time is up.
 
-        Returns:
-            Whether every object is marked now, except those that the API server refuses.
+        Returns whether every object is marked now, except those that the API server refuses.
         """
         await self._wait_for_pods()
         while True:

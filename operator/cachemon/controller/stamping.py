@@ -93,12 +93,7 @@ def stamp_state(stored: StoredGroup | None, wanted: WantedGroup) -> StampState:
 
 
 def stamp_of(stored: StoredGroup | None, wanted: WantedGroup | None) -> Apply | Delete | None:
-    """What to do about an object.
-
-    Args:
-        stored: the object, or None while there is none of its name.
-        wanted: the group that a policy wants under this name, or None.
-    """
+    """What to do about an object, given the group that a policy wants under its name, or None."""
     if wanted is None:
         if stored is None or not stored.policy or stored.is_ending:
             return None
@@ -112,13 +107,9 @@ def stamp_of(stored: StoredGroup | None, wanted: WantedGroup | None) -> Apply | 
 def decide_policy(
     stored: StoredPolicy, states: Mapping[ObjectName, StampState], refusals: Mapping[ObjectName, str], now: float
 ) -> Decision:
-    """What to write about a policy.
+    """What to write about a policy, by the states of all groups that it wants.
 
-    Args:
-        stored: the policy.
-        states: of all groups that it wants.
-        refusals: the API server's messages about groups that it refused.
-        now: seconds since the epoch.
+    `refusals` are the API server's messages about groups that it refused; `now` is in seconds since the epoch.
     """
     policy = stored.policy
     ready = render_condition(

@@ -21,17 +21,8 @@ class Store:
     """The objects of the cluster, and the names that have to be decided again.
 
     A name stands for all that there is to write about an object: whether it should exist, and its status. Names
-    without a namespace are policies', the others groups'.
-
-    Args:
-        clock: both clocks.
-        queue: gets the names to decide.
-
-    Attributes:
-        queue: those names.
-        objects: the objects of the cluster.
-        on_group: called whenever a group was added, changed or deleted.
-        on_policy: called whenever a policy was.
+    without a namespace are policies', the others groups'. `on_group` and `on_policy` are called whenever a group or
+    a policy was added, changed or deleted.
     """
 
     def __init__(self, clock: Callable[[], Moment] = Moment.now, queue: WorkQueue | None = None) -> None:
@@ -62,13 +53,9 @@ class Store:
         resource_version: int,
         served_at: float | None = None,
     ) -> None:
-        """Take over a complete list.
+        """Take over a complete list, each object as `parser` returns it.
 
-        Args:
-            resource: what was listed.
-            objects: all of them, each as `parser` returns it.
-            resource_version: the list's.
-            served_at: when the API server answered, seconds since the epoch by its clock; None when unknown.
+        `served_at` says when the API server answered, in seconds since the epoch by its clock; None when unknown.
         """
         for change in self.objects[resource].replace(objects, resource_version):
             self._follow(resource, change, listed=True, served_at=served_at)

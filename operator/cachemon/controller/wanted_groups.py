@@ -12,13 +12,7 @@ __all__ = ["WantedGroups"]
 
 
 class WantedGroups:
-    """The groups that all policies want.
-
-    Args:
-        policies: by name.
-        namespaces: the labels of each.
-        vmis: by name.
-    """
+    """The groups that all policies want; `namespaces` has the labels of each."""
 
     def __init__(
         self,

@@ -47,11 +47,7 @@ class _Timers:
 
 
 class WorkQueue:
-    """Gives out each name once at a time.
-
-    Args:
-        slots: number of names that are worked on at a time.
-    """
+    """Gives out each name once at a time; at most `slots` of them are worked on at a time."""
 
     def __init__(self, slots: int = 16) -> None:
         self._names = FairQueue(slots)

@@ -81,12 +81,7 @@ class WriterLimits:
 class Writer:
     """Keeps every status as decided, and the groups that policies want. All times are those of the event loop.
 
-    Args:
-        store: what is known; its queue has the names to decide.
-        client: the API server.
-        relist: makes the store complete again after the API server was away. Raises KubeError while it still is.
-        metrics: counts.
-        limits: how much it writes.
+    `relist` makes the store complete again after the API server was away. It raises KubeError while it still is.
     """
 
     def __init__(

@@ -22,12 +22,7 @@ _LONGEST_RECORD_BYTES = 2**14
 
 
 class AcceptedConnection(asyncio.Protocol):
-    """Passes everything to another protocol, and reports the end.
-
-    Args:
-        inner: the other protocol.
-        on_end: called at the end, at least once.
-    """
+    """Passes everything to the `inner` protocol, and calls `on_end` at the end, at least once."""
 
     def __init__(self, inner: asyncio.Protocol, on_end: Callable[[], None]) -> None:
         self._inner = inner

@@ -60,11 +60,7 @@ class _RememberedAccess:
 
 
 class Memory:
-    """Answers about tokens, with the times until which they count.
-
-    Args:
-        clock: monotonic seconds.
-    """
+    """Answers about tokens, with the times until which they count."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -104,11 +100,6 @@ class Authorizer:
 
     Reviews are rationed: to each address, and to all addresses together from which nobody was allowed lately. So who
     tries many tokens loads neither the API server nor us, and does not use up what a known scraper needs.
-
-    Args:
-        reviews: the API server.
-        clock: monotonic seconds.
-        review_seconds: how long to wait for it.
     """
 
     def __init__(
@@ -130,14 +121,9 @@ class Authorizer:
         self._warned_at = float("-inf")
 
     async def judge(self, token: str, peer: str) -> Access | None:
-        """Whether a request may have the page.
+        """Whether a request may have the page: by the token of its Authorization header, empty when it has none.
 
-        Args:
-            token: of its Authorization header; empty when it has none.
-            peer: who sends it.
-
-        Returns:
-            None when it is not known now.
+        None when it is not known now.
         """
         if not token or len(token) > LONGEST_TOKEN_BYTES:
             return Access.UNAUTHENTICATED

@@ -62,12 +62,7 @@ class Acceptance(NamedTuple):
 
 
 class ConnectionLimiter:
-    """Decides which connections to keep.
-
-    Args:
-        limits: what clients may cost.
-        clock: monotonic seconds.
-    """
+    """Decides which connections to keep."""
 
     def __init__(self, limits: ServerLimits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits

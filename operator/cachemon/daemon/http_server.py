@@ -41,15 +41,7 @@ _PEER = web.RequestKey("peer", str)
 
 
 def listen(address: Address, flag: str) -> socket.socket:
-    """A listening TCP socket.
-
-    Args:
-        address: where.
-        flag: that the address came from.
-
-    Raises:
-        InvalidInputError: it can't be had; the message names the flag.
-    """
+    """A listening TCP socket; InvalidInputError, which names the flag, when the address can't be had."""
     try:
         found = socket.getaddrinfo(
             address.host or None,
@@ -77,14 +69,10 @@ def peer_name(request: web.Request) -> str:
 
 
 class HttpServer:
-    """Answers requests on some sockets.
+    """Answers requests on some sockets, which it closes at the end.
 
-    Args:
-        listeners: they are closed at the end.
-        routes: what is answered, and by what.
-        limits: what clients may cost.
-        tls: gives the context for the next connection; None for plain HTTP.
-        middlewares: around the handlers, inside the limits.
+    `tls` gives the context for the next connection; without it plain HTTP is served. The middlewares are around the
+    handlers, inside the limits.
     """
 
     def __init__(

@@ -34,11 +34,7 @@ def add_log_flags(flags: Flags) -> None:
 
 
 def log_settings_of(args: argparse.Namespace) -> LogSettings:
-    """Check the values.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
-    """
+    """Check the values; InvalidInputError, which names the flag, when one is not valid."""
     return LogSettings(
         level=one_of("--log-level", args.log_level, _LEVELS),
         format=one_of("--log-format", args.log_format, _FORMATS),
@@ -62,12 +58,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(settings: LogSettings, *, quiet: Iterable[str] = ()) -> None:
-    """Log to standard error.
-
-    Args:
-        settings: level and format.
-        quiet: names of chatty loggers of libraries; only their warnings are logged.
-    """
+    """Log to standard error; of the `quiet` loggers, chatty ones of libraries, only warnings."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.format == "json" else logging.Formatter(_TEXT))
     logging.basicConfig(handlers=[handler], level=settings.level, force=True)

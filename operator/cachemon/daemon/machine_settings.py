@@ -32,11 +32,7 @@ def add_machine_flags(flags: Flags) -> None:
 
 
 def machine_settings_of(args: argparse.Namespace) -> MachineSettings:
-    """Check the values.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
-    """
+    """Check the values; InvalidInputError, which names the flag, when one is not valid."""
     return MachineSettings(
         resctrl=directory("--resctrl", args.resctrl, must_exist=False),
         proc=directory("--proc", args.proc),

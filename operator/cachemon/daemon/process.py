@@ -16,14 +16,10 @@ EXIT_INVALID_SETTINGS = 2
 
 
 def run_program(name: str, run: Callable[[], int]) -> int:
-    """Run a program to its end.
+    """Run a program to its end; returns the exit code.
 
-    Args:
-        name: of the program, for messages.
-        run: reads the settings and does the work; returns the exit code.
-
-    Returns:
-        The exit code; 2 with a message when `run` raises InvalidInputError, also in a group of nothing else.
+    `run` reads the settings and does the work. The code is 2, with a message, when it raises InvalidInputError, also
+    in a group of nothing else.
     """
     try:
         return run()

@@ -31,11 +31,9 @@ class Page(NamedTuple):
 class RenderedPage:
     """Keeps the newest page.
 
-    Args:
-        prepare: called in the event loop; gives what renders the figures of now, which is called in a thread.
-        fresh_seconds: a page that is older is rendered anew before it is given; by default only one that was not kept
-            new, because nobody had asked for minutes.
-        clock: monotonic seconds.
+    `prepare` is called in the event loop, and gives what renders the figures of now, which is called in a thread. A
+    page older than `fresh_seconds` is rendered anew before it is given; by default only one that was not kept new,
+    because nobody had asked for minutes.
     """
 
     def __init__(

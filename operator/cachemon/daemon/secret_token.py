@@ -16,14 +16,10 @@ _SHORTEST = 16
 
 
 class SecretToken:
-    """Judges as `Authorizer` does, by one token.
+    """Judges as `Authorizer` does, by one token: the first line of a file.
 
-    Args:
-        path: the file; its first line counts. A new token in it is in force ten seconds later.
-        clock: monotonic seconds.
-
-    Raises:
-        InvalidInputError: the file can't be read, or its token is too short to be a secret.
+    A new token in it is in force ten seconds later. InvalidInputError when the file can't be read, or its token is
+    too short to be a secret.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:

@@ -21,12 +21,7 @@ _LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name
 
 
 def make_certificate(names: Sequence[str], now: datetime) -> bytes:
-    """Key and certificate in PEM.
-
-    Args:
-        names: DNS names that it is for; at least one.
-        now: it is valid from a day before: clocks differ.
-    """
+    """Key and certificate in PEM for at least one DNS name; valid from a day before `now`, as clocks differ."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_COMMON_NAME])])
     certificate = (

@@ -64,11 +64,7 @@ def add_serving_flags(flags: Flags, *, metrics: str) -> None:
 
 
 def serving_of(args: argparse.Namespace) -> Serving:
-    """Check what was given.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
-    """
+    """Check what was given; InvalidInputError, which names the flag, when a value is not valid."""
     folder = args.metrics_tls_directory
     return Serving(
         metrics=address("--metrics-address", args.metrics_address),
@@ -83,15 +79,9 @@ def serve_program(
 ) -> None:
     """Serve what the settings say until the task group ends.
 
-    Args:
-        settings: where, and how.
-        page: of /metrics.
-        health_problem: why /healthz fails; empty when it does not.
-        judge: decides who may read /metrics, unless the settings let everybody.
-        tasks: the group that the servers run in.
-
-    Raises:
-        InvalidInputError: an address can't be had; the group raises it for the certificate.
+    `health_problem` says why /healthz fails, and is empty when it does not. `judge` decides who may read /metrics,
+    unless the settings let everybody. InvalidInputError when an address can't be had; the group raises it for the
+    certificate.
     """
     if settings.health:
         server = HttpServer([listen(settings.health, "--health-address")], [health_route(health_problem)])
@@ -132,18 +122,10 @@ def serve_metrics(
     certificate: Certificate | None,
     also: Sequence[web.RouteDef] = (),
 ) -> None:
-    """Serve /metrics until the task group ends.
+    """Serve /metrics, and `also` other routes, until the task group ends.
 
-    Args:
-        place: where.
-        page: what.
-        tasks: the group that the server runs in.
-        judge: decides who may read; None for everybody.
-        certificate: to serve HTTPS with; None for plain HTTP.
-        also: other routes.
-
-    Raises:
-        InvalidInputError: the address can't be had; the group raises it for the certificate.
+    Without a judge everybody may read; without a certificate it is plain HTTP. InvalidInputError when the address
+    can't be had; the group raises it for the certificate.
     """
     routes = [_metrics_route(page, judge), *also]
     listener = listen(place, "--metrics-address")

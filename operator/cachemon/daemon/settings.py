@@ -30,10 +30,7 @@ class Address(NamedTuple):
 class Flags:
     """Adds flags to a parser; their defaults come from the environment.
 
-    Args:
-        parser: gets the flags.
-        prefix: of the names of the variables: with `CACHEMON_`, `--node-name` is CACHEMON_NODE_NAME.
-        environment: of the process.
+    With prefix `CACHEMON_`, the variable of `--node-name` is CACHEMON_NODE_NAME.
     """
 
     def __init__(self, parser: argparse.ArgumentParser, prefix: str, environment: Mapping[str, str]) -> None:

@@ -45,12 +45,7 @@ class Certificate(Protocol):
 
 
 class FileCertificate:
-    """`tls.crt` and `tls.key` of a folder, as a mounted Secret of type kubernetes.io/tls has them.
-
-    Args:
-        folder: where they are.
-        check_seconds: time between two checks for changed files.
-    """
+    """`tls.crt` and `tls.key` of a folder, as a mounted Secret of type kubernetes.io/tls has them."""
 
     def __init__(self, folder: Path, *, check_seconds: float = _CHECK_SECONDS) -> None:
         self._files = (folder / "tls.crt", folder / "tls.key")
@@ -117,12 +112,7 @@ async def _make() -> bytes:
 
 
 class OwnCertificate:
-    """A self-signed certificate; it is renewed long before it expires.
-
-    Args:
-        make: gives key and certificate in PEM.
-        clock: monotonic seconds.
-    """
+    """A self-signed certificate, key and certificate in PEM; it is renewed long before it expires."""
 
     def __init__(
         self, make: Callable[[], Awaitable[bytes]] = _make, clock: Callable[[], float] = time.monotonic

@@ -8,13 +8,7 @@ __all__ = ["TokenBucket", "TokenBuckets"]
 
 
 class TokenBucket:
-    """One bucket.
-
-    Args:
-        per_second: how often in the mean.
-        burst: how often at once after a rest.
-        clock: monotonic seconds.
-    """
+    """One bucket: so often per second in the mean, and `burst` at once after a rest."""
 
     __slots__ = ("_burst", "_clock", "_filled_at", "_per_second", "_tokens")
 
@@ -46,14 +40,7 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """A bucket for each key.
-
-    Args:
-        per_second: for one, how often in the mean.
-        burst: for one, how often at once.
-        most: number of buckets kept; the one that was used longest ago goes first.
-        clock: monotonic seconds.
-    """
+    """A bucket for each key; of more than `most`, the one that was used longest ago goes first."""
 
     def __init__(
         self, per_second: float, burst: int, *, most: int = 1024, clock: Callable[[], float] = time.monotonic

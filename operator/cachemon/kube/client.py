@@ -37,11 +37,8 @@ ALL_OBJECTS = Selector()
 class KubeClient:
     """Talks to one API server. Every method may raise a KubeError of the kind that its name says.
 
-    Args:
-        credentials: where it is, and who we are. The client is to be made where an event loop runs.
-        request_seconds: how long one request may take.
-        silence_seconds: a watch that says nothing for so long is dead: the API server sends a bookmark about
-            once a minute.
+    Make it where an event loop runs. A watch that says nothing for `silence_seconds` is dead: the API server sends a
+    bookmark about once a minute.
     """
 
     def __init__(
@@ -104,13 +101,8 @@ class KubeClient:
     ) -> Listing[Any]:
         """All objects that the selector takes, in all namespaces unless one is named.
 
-        Args:
-            resource: of which kind.
-            selector: which of them.
-            namespace: where; empty for everywhere.
-            keep: what of an object is wanted; without it all. The list comes in pages, and only this outlives its
-                page.
-            metadata_only: let the server leave out all but `metadata` of each object.
+        The list comes in pages, and only what `keep` makes of an object outlives its page. With `metadata_only` the
+        server leaves out all but `metadata` of each object.
         """
         items: list[Any] = []
         query = {"limit": str(_PAGE_OBJECTS), **query_of(selector)}
@@ -130,14 +122,9 @@ class KubeClient:
     async def watch(
         self, resource: Resource, selector: Selector, resource_version: str, *, seconds: int, namespace: str = ""
     ) -> AsyncIterator[WatchEvent]:
-        """Events after a resourceVersion, until the server ends the watch after about `seconds`.
+        """Events after a resourceVersion, of a list or of the last event, until the server ends the watch.
 
-        Args:
-            resource: of which kind.
-            selector: which of them.
-            resource_version: of a list, or of the last event.
-            seconds: how long.
-            namespace: where; empty for everywhere.
+        It does so after about `seconds`. Without a namespace, those of all namespaces.
         """
         query = {
             "watch": "true",

@@ -46,18 +46,10 @@ class _ObjectCache(Generic[T]):
 
 
 class Informer(Generic[T]):
-    """The objects of one resource that a selector takes, as parsed values.
+    """The objects of one resource that a selector takes, as the values that `parse` makes of them.
 
-    Args:
-        client: the API server.
-        resource: what to watch.
-        selector: which part of it.
-        parse: from an object as the API has it to the value that is kept.
-        changed: called after every change of `objects` that matters, in the event loop.
-        watch_seconds: how long one watch lasts before the next; jitter is added.
-        backoff: how long to wait after a failure; jitter is added.
-        matters: what of a value must change for `changed` to be called.
-        clock: monotonic seconds.
+    `changed` is called in the event loop after every change of `objects` in which something differs that `matters`.
+    Jitter is added to `watch_seconds`, the length of one watch, and to the pause after a failure.
     """
 
     def __init__(

@@ -13,11 +13,7 @@ __all__ = ["kubeconfig_credentials"]
 
 
 async def kubeconfig_credentials(kubeconfig: Path, context: str | None) -> Credentials:
-    """Credentials of a context of the file, or of its current one.
-
-    Raises:
-        InvalidInputError: the file can't be used.
-    """
+    """Credentials of a context of the file, or of its current one; InvalidInputError when it can't be used."""
     loaded = Configuration()
     try:
         await config.load_kube_config(config_file=str(kubeconfig), context=context, client_configuration=loaded)

@@ -25,16 +25,9 @@ async def load_credentials(
     service_account: Path = SERVICE_ACCOUNT,
     environment: Mapping[str, str] = os.environ,
 ) -> Credentials:
-    """Credentials from a kubeconfig, or those of the pod that we run in.
+    """Credentials from a context of a kubeconfig, or those of the pod that we run in.
 
-    Args:
-        kubeconfig: the file, or None for the service account of the pod.
-        context: which context of the file; None for its current one.
-        service_account: where a pod's token and certificate are.
-        environment: of the process; in a pod it has the address of the API server.
-
-    Raises:
-        InvalidInputError: the file can't be used, or we are in no pod.
+    InvalidInputError when the file can't be used, or when we are in no pod.
     """
     if kubeconfig is None:
         return pod_credentials(environment, service_account)
@@ -49,14 +42,9 @@ async def load_credentials(
 
 
 def pod_credentials(environment: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> Credentials:
-    """Those that the kubelet gives to every container.
+    """Those that the kubelet gives to every container: the address of the API server, `token` and `ca.crt`.
 
-    Args:
-        environment: has the address of the API server.
-        service_account: folder with the files `token` and `ca.crt`.
-
-    Raises:
-        InvalidInputError: we are in no pod, or its service account is not mounted.
+    InvalidInputError when we are in no pod, or its service account is not mounted.
     """
     host, port = (environment.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
     if not host or not port:
@@ -92,12 +80,7 @@ def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | N
 
 
 class TokenFile:
-    """A token that somebody renews in place.
-
-    Args:
-        path: the file.
-        clock: monotonic seconds.
-    """
+    """A token that somebody renews in place."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path

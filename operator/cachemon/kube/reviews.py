@@ -13,9 +13,7 @@ __all__ = ["ApiReviews"]
 class ApiReviews:
     """TokenReview (authentication.k8s.io/v1) and then SubjectAccessReview (authorization.k8s.io/v1).
 
-    Args:
-        client: the API server; our account must be allowed to `create` both.
-        field_manager: our name.
+    Our account must be allowed to `create` both.
     """
 
     def __init__(self, client: KubeClient, field_manager: str) -> None:
@@ -25,8 +23,7 @@ class ApiReviews:
     async def may_get(self, token: str, path: str) -> Access:
         """Whether the owner of a token has the verb `get` for a path that is no resource, such as `/metrics`.
 
-        Raises:
-            KubeError: the API server does not say.
+        KubeError when the API server does not say.
         """
         answer = await self._create(TOKEN_REVIEWS, {"token": token})
         if not answer.get("authenticated"):

@@ -57,7 +57,10 @@ class DomainDescription:
 
 
 class Connection:
-    """An open connection, made by `open_connection`. It ends with the daemon and does not reconnect."""
+    """An open connection, made by `open_connection`. It ends with the daemon and does not reconnect.
+
+    Every method may raise LibvirtUnreachableError or LibvirtRefusedError.
+    """
 
     def __init__(self, uri: str, virt: Any) -> None:
         self.uri = uri
@@ -66,11 +69,7 @@ class Connection:
         self._has_close_callback = False
 
     def domains(self) -> tuple[DomainDescription, ...]:
-        """All domains, running or not, except those that vanish meanwhile.
-
-        Raises:
-            LibvirtUnreachableError, LibvirtRefusedError.
-        """
+        """All domains, running or not, except those that vanish meanwhile."""
         found = self._call(self._virt.listAllDomains, 0)
         described = []
         for domain in found:
@@ -79,38 +78,19 @@ class Connection:
         return tuple(described)
 
     def domain(self, named: str) -> DomainDescription:
-        """One domain by id, UUID or name, tried in this order, as in virsh.
-
-        Raises:
-            DomainNotFoundError, LibvirtUnreachableError, LibvirtRefusedError.
-        """
+        """One domain by id, UUID or name, tried in this order, as in virsh; or DomainNotFoundError."""
         return self._describe(self._look_up(named))
 
     def write_config(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
-        """Write these groups to the domain's configuration. They apply from its next start.
+        """Write all groups of the domain to its configuration; without any the element goes.
 
-        Args:
-            uuid: of the domain.
-            groups: all groups of the domain; without any the element goes.
-
-        Raises:
-            InvalidInputError: a group is not valid, or two contradict each other.
-            DomainNotFoundError, LibvirtUnreachableError.
-            LibvirtRefusedError: e.g. the domain is transient, or the connection is read-only.
+        They apply from its next start. InvalidInputError when a group is not valid, or two contradict each other;
+        DomainNotFoundError; LibvirtRefusedError e.g. when the domain is transient, or the connection read-only.
         """
         self._write(uuid, groups, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
 
     def write_live(self, uuid: str, groups: Sequence[MonitoringGroup]) -> None:
-        """Write these groups to the running domain; its configuration stays as it is.
-
-        Args:
-            uuid: of the domain.
-            groups: all groups of the domain; without any the element goes.
-
-        Raises:
-            InvalidInputError, DomainNotFoundError, LibvirtUnreachableError: as above.
-            LibvirtRefusedError: e.g. the domain does not run, or the connection is read-only.
-        """
+        """Write all groups to the running domain, in the same way; its configuration stays as it is."""
         self._write(uuid, groups, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def _write(self, uuid: str, groups: Sequence[MonitoringGroup], affected: int) -> None:
@@ -124,9 +104,6 @@ class Connection:
 
         libvirt's thread calls `notify`, often several times for one change. It must not block or use the connection.
         libvirt sends no event when a vCPU is plugged or unplugged: watch QEMU's threads for that.
-
-        Raises:
-            LibvirtUnreachableError, LibvirtRefusedError.
         """
 
         def on_event(*_: object) -> None:
@@ -207,14 +184,10 @@ class Connection:
 
 
 def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive = TWENTY_SECONDS) -> Connection:
-    """Connect to a libvirt daemon; never prompts on a terminal.
+    """Connect to a libvirt daemon, at `qemu:///system` or `qemu+ssh://host/system`; never prompts on a terminal.
 
-    This waits for a daemon that hangs until it continues or ends: libvirt has no time limit here.
-
-    Args:
-        uri: as `qemu:///system`, `qemu+ssh://host/system`.
-        read_only: use the read-only socket, where there is one.
-        keep_alive: when a daemon that hangs later counts as gone. Calls that wait for it then fail.
+    This waits for a daemon that hangs until it continues or ends: libvirt has no time limit here. `keep_alive` says
+    when one that hangs later counts as gone, and calls that wait for it fail.
 
     Raises:
         InvalidInputError: the URI is not valid.

@@ -54,13 +54,9 @@ class DomainMonitoring:
 
 
 def read_domain(text: bytes) -> DomainMonitoring:
-    """The monitoring groups of a domain.
+    """The monitoring groups of a domain, from `virsh dumpxml` or a `<domain>` with `<name>`, `<vcpu>`, `<cputune>`.
 
-    Args:
-        text: the output of `virsh dumpxml`, or a `<domain>` with `<name>`, `<vcpu>` and `<cputune>`.
-
-    Raises:
-        InvalidInputError: the text is not a domain's XML, or libvirt (or the RFC) refuses its monitors.
+    InvalidInputError when the text is not a domain's XML, or libvirt (or the RFC) refuses its monitors.
     """
     return monitoring_of(read_document(text))
 

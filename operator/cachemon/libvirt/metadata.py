@@ -36,11 +36,7 @@ _LONGEST_QUOTE = 128
 def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
     """The groups in a domain's metadata, in their order; none without such an element.
 
-    Args:
-        domain_xml: from virDomainGetXMLDesc, live or inactive.
-
-    Raises:
-        InvalidInputError: the text is not a domain's XML, or its groups are not valid.
+    InvalidInputError when the text is not a domain's live or inactive XML, or its groups are not valid.
     """
     domain = read_document(domain_xml)
     if domain.tag != "domain":
@@ -57,21 +53,13 @@ def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
 def render_metadata(groups: Sequence[MonitoringGroup]) -> str:
     """The element for virDomainSetMetadata, without the namespace: libvirt adds it.
 
-    Raises:
-        InvalidInputError: a group is not valid, or two contradict each other.
+    InvalidInputError when a group is not valid, or two contradict each other; the functions below, too.
     """
     return etree.tostring(_element(groups, etree.Element(_ROOT)), encoding="unicode")
 
 
 def write_groups(domain: etree._Element, groups: Sequence[MonitoringGroup]) -> etree._Element:
-    """Put groups into the metadata of a document. They replace groups of the same names.
-
-    Returns:
-        The `<metadata>`.
-
-    Raises:
-        InvalidInputError: as above.
-    """
+    """Put groups into the `<metadata>` of a document, and return that. They replace groups of the same names."""
     there = _groups([old for old in domain.iterfind("metadata/*") if _is_ours(old)])
     names = {group.name for group in groups}
     together = (*(group for group in there if group.name not in names), *groups)
@@ -107,11 +95,7 @@ def _element(groups: Sequence[MonitoringGroup], root: etree._Element) -> etree._
 
 
 def take_groups_out(domain: etree._Element, names: Collection[str]) -> None:
-    """Remove groups from the metadata of a document, and the element after the last one.
-
-    Raises:
-        InvalidInputError: as above.
-    """
+    """Remove groups from the metadata of a document, and the element after the last one."""
     for root in [element for element in domain.iterfind("metadata/*") if _is_ours(element)]:
         for element in [element for element in root if isinstance(element.tag, str)]:
             if _group(element).name in names:

@@ -66,8 +66,8 @@ class _Resctrl:
 class Resctrls:
     """The tunes and groups of one domain, added in the order of the document, cachetunes first.
 
-    Args:
-        max_vcpus: of the domain; higher vCPU numbers are ignored.
+    vCPU numbers from `max_vcpus` on are ignored. What libvirt or the RFC refuses is an InvalidInputError with their
+    message.
     """
 
     def __init__(self, max_vcpus: int) -> None:
@@ -101,11 +101,7 @@ class Resctrls:
         return dict(self._groups)
 
     def add_tune(self, kind: TuneKind, vcpus: str | None, allocations: int, monitors: Iterable[MonitorText]) -> None:
-        """Add a `<cachetune>` or `<memorytune>`.
-
-        Raises:
-            InvalidInputError: libvirt would refuse it; the message is libvirt's.
-        """
+        """Add a `<cachetune>` or `<memorytune>`."""
         wanted = WHOLE_PROCESS if vcpus is None else self._parse(kind, vcpus)
         if not wanted:
             return
@@ -122,11 +118,7 @@ class Resctrls:
             self._resctrls.append(resctrl)
 
     def add_group(self, vcpus: str | None, name: str | None) -> None:
-        """Add a `<resmongroup>`. Its default name is `vcpus_<list as written>`.
-
-        Raises:
-            InvalidInputError: the RFC refuses it; the message is the RFC's.
-        """
+        """Add a `<resmongroup>`. Its default name is `vcpus_<list as written>`."""
         if vcpus is None:
             raise InvalidInputError("XML error: Missing resmongroup attribute 'vcpus'")
         wanted = self._parse("resmongroup", vcpus)

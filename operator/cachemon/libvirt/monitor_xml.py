@@ -48,15 +48,9 @@ class _WrittenGroup:
 
 
 def export_groups(groups: Iterable[MonitoringGroup], max_vcpus: int | None, form: Form) -> Export:
-    """A `<cputune>` or `<metadata>` with the groups, for `virsh edit`.
+    """A `<cputune>` or `<metadata>` with the groups of one VM, for `virsh edit`.
 
-    Args:
-        groups: of one VM.
-        max_vcpus: of the VM, or None where unknown; a group of all vCPUs needs it.
-        form: the kind of XML.
-
-    Raises:
-        InvalidInputError: libvirt refuses these groups, or their combination.
+    A group of all vCPUs needs `max_vcpus`. InvalidInputError when libvirt refuses these groups, or their combination.
     """
     groups = tuple(groups)
     if form is Form.METADATA:
@@ -78,9 +72,7 @@ def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) ->
     """A domain's XML with the groups in place of its monitors. Allocations and all else stay.
 
     A group is in the metadata or has a monitor: a thread can't be in libvirt's mon_group and in ours.
-
-    Raises:
-        InvalidInputError: the text is not a domain's XML, or libvirt refuses these groups.
+    InvalidInputError when the text is not a domain's XML, or libvirt refuses these groups.
     """
     domain = read_document(text)
     max_vcpus = monitoring_of(domain).max_vcpus

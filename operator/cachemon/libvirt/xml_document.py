@@ -15,11 +15,7 @@ LARGEST_DOCUMENT_BYTES = 1024 * 1024
 
 
 def read_document(text: bytes) -> etree._Element:
-    """The root element of a document.
-
-    Raises:
-        InvalidInputError: the text is too large, not UTF-8, not well-formed, or has a DOCTYPE.
-    """
+    """The root element; InvalidInputError when the text is too large, not UTF-8 or XML, or has a DOCTYPE."""
     if len(text) > LARGEST_DOCUMENT_BYTES:
         raise InvalidInputError(f"the XML has {len(text)} bytes, and at most {LARGEST_DOCUMENT_BYTES} are read")
     try:

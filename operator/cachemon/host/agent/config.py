@@ -78,14 +78,9 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
 
 
 def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:
-    """Check what was given; a flag wins over its variable.
+    """Check what was given; a flag wins over its variable, e.g. CACHEMON_HOST_STATE_DIR.
 
-    Args:
-        args: parsed flags.
-        environment: `--state-dir` may come from CACHEMON_HOST_STATE_DIR, and so on.
-
-    Raises:
-        InvalidInputError: a value is not valid; the message names the flag.
+    InvalidInputError, which names the flag, when a value is not valid.
     """
 
     def common(name: str, default: str) -> str:

@@ -113,16 +113,10 @@ class _RelistPace:
 
 
 class DomainWatcher:
-    """Lists the running domains whenever they may have changed, and reports each change.
+    """Lists the running domains whenever they may have changed, and every `relist_seconds`.
 
-    libvirt sends no event for a plugged vCPU. So `relist` is for callers that see threads which the XML does not
-    explain.
-
-    Args:
-        connect: opens a connection.
-        on_listing: called in the watcher's thread with each listing that differs from the one before.
-        relist_seconds: how often without an event.
-        clock: monotonic seconds.
+    `on_listing` is called in the watcher's thread with each listing that differs from the one before. libvirt sends
+    no event for a plugged vCPU. So `relist` is for callers that see threads which the XML does not explain.
     """
 
     def __init__(

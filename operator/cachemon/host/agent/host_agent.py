@@ -46,13 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class HostAgent:
-    """One host's agent.
-
-    Args:
-        config: settings.
-        connect: opens a connection to libvirt.
-        notifier: sends to the service manager.
-    """
+    """One host's agent; `connect` opens a connection to libvirt."""
 
     def __init__(self, config: Config, connect: OpenSource, notifier: Notifier) -> None:
         self._config, machine = config, config.machine

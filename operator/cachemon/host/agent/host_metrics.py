@@ -42,14 +42,7 @@ FAMILIES = (
 
 
 class HostMetrics:
-    """Makes the page of a host.
-
-    Args:
-        snapshot: gives the newest sample.
-        pulse: gives the state of the agent's loops.
-        gaps: gives how often the counting of traffic broke off, by reason.
-        is_connected: says whether libvirt answers.
-    """
+    """Makes the page of a host from what these give now; `gaps` are those in the counting of traffic."""
 
     def __init__(
         self,

@@ -10,11 +10,7 @@ __all__ = ["ListingFeed"]
 
 
 class ListingFeed:
-    """Keeps the newest listing. Make it where an event loop runs.
-
-    Args:
-        connect: opens a connection to libvirt.
-        changed: called in the event loop after every new listing.
+    """Keeps the newest listing, and calls `changed` after each. Make it where an event loop runs.
 
     `received` is set once there is any listing, be it of libvirt's absence; `known` once libvirt has answered.
     """

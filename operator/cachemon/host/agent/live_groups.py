@@ -108,14 +108,9 @@ def _groups(uuid: str, items: Iterable[Any], problems: list[str]) -> Iterable[Mo
 
 
 class LiveGroups:
-    """The groups, in memory and in the file; both are equal at any time.
+    """The groups, in memory and in the file of this directory; both are equal at any time.
 
-    Args:
-        directory: of the file; must exist.
-        domains: says whether a run continues.
-
-    Attributes:
-        is_loaded: whether `load` was called.
+    LiveGroupsUnwritableError when the file can't be written; then nothing has changed.
     """
 
     def __init__(self, directory: Path, domains: DomainProcesses) -> None:
@@ -157,21 +152,13 @@ class LiveGroups:
         return {uuid: kept.groups for uuid, kept in self._runs.items()}
 
     def add(self, uuid: str, run: Run, group: MonitoringGroup) -> None:
-        """Keep a group for this run. The caller checks that the domain has no group of its name.
-
-        Raises:
-            LiveGroupsUnwritableError: nothing has changed.
-        """
+        """Keep a group for this run. The caller checks that the domain has no group of its name."""
         kept = self._runs.get(uuid)
         before = kept.groups if kept and kept.run == run else ()
         self._replace({**self._runs, uuid: KeptRun(run, (*before, group))})
 
     def remove(self, uuid: str, name: str) -> bool:
-        """Drop a group. Returns whether there was one.
-
-        Raises:
-            LiveGroupsUnwritableError: nothing has changed.
-        """
+        """Drop a group. Returns whether there was one."""
         kept = self._runs.get(uuid)
         if kept is None or name not in {group.name for group in kept.groups}:
             return False

@@ -24,10 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT. The mon_groups stay for the next agent.
+    """Run until SIGTERM or SIGINT; see `run_program`. The mon_groups stay for the next agent.
 
-    Returns:
-        The exit code: 0 after a signal, 2 when settings are not valid; with --remove 1 when it fails.
+    With --remove, the exit code is 1 when that fails.
     """
     if args.print_unit:
         print(unit(sys.argv[0], sys.executable), end="")
@@ -36,12 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def unit(program: str, interpreter: str) -> str:
-    """The unit for systemd that starts this very program.
-
-    Args:
-        program: as it was called.
-        interpreter: that runs it.
-    """
+    """The unit for systemd that starts this very program, as it was called, with this interpreter."""
     text = files("cachemon.host.agent").joinpath(_UNIT).read_text(encoding="utf-8")
     is_script = Path(program).is_file() and os.access(program, os.X_OK) and not program.endswith(".py")
     command = str(Path(program).absolute()) if is_script else f"{interpreter} -m cachemon.host.commands.main"

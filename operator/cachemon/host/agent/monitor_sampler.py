@@ -26,14 +26,6 @@ class MonitorSampler:
 
     The kernel walks all threads of the machine to read a `tasks` file. So this matches after a change of our layout
     (a domain has started, a thread has come), every half minute, and every second while a monitor has no match.
-
-    Args:
-        tree: the resctrl file system.
-        window_seconds: bandwidths are means over this time.
-        clock: monotonic seconds.
-
-    Attributes:
-        newest: the layout and the figures of the newest sample.
     """
 
     def __init__(

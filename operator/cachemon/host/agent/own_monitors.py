@@ -27,12 +27,9 @@ _LONGEST_LIST = 8
 
 
 def layout_of_monitors(layout: DomainLayout, groups: Sequence[MonGroupName], tids: Tids) -> DomainLayout:
-    """The layout of libvirt's own monitors: what there is to read for them.
+    """The layout of libvirt's own monitors, what there is to read for them, by the layout of our groups.
 
-    Args:
-        layout: of our groups: domains, and the threads of their QEMUs.
-        groups: every control group and mon_group.
-        tids: reads the threads of one; called only for groups that may be libvirt's for such a domain.
+    `groups` are all control groups and mon_groups; `tids` is called only for those that may be libvirt's.
     """
     theirs = [group for group in groups if not group.is_ours and group != MonGroupName(ROOT, "")]
     return Layout(

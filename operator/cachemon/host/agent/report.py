@@ -45,13 +45,9 @@ class HostSample:
 def report_of(
     domains: Iterable[WatchedDomain], sample: HostSample, runs: Mapping[str, Run], problem: str
 ) -> HostReport:
-    """The report.
+    """The report about the running domains, which may be newer than the sample.
 
-    Args:
-        domains: the running ones and their groups; may be newer than the sample.
-        sample: the newest.
-        runs: by UUID the domains' QEMUs that are found.
-        problem: what keeps the agent from its work, or empty.
+    `runs` has the QEMUs that are found, by UUID; `problem` says what keeps the agent from its work, or is empty.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
     for domain, group, kept, figures in sample.groups:

@@ -21,14 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def serve(config: Config, connect: OpenSource | None = None) -> int:
-    """Run the agent until SIGTERM or SIGINT.
+    """Run the agent until SIGTERM or SIGINT; `connect` is for tests, in place of libvirt as the settings name it.
 
-    Args:
-        config: settings.
-        connect: opens a connection to libvirt; by default the one of the settings, to read only.
-
-    Raises:
-        InvalidInputError, also in a group: settings can't be used.
+    InvalidInputError, also in a group, when settings can't be used.
     """
 
     def to_libvirt() -> DomainSource:
@@ -42,9 +37,7 @@ def serve(config: Config, connect: OpenSource | None = None) -> int:
 def remove(config: Config) -> int:
     """Remove every mon_group of ours, and what --live groups there are on record.
 
-    Raises:
-        InvalidInputError: an agent works on the tree.
-        ResctrlError: the check for another agent failed.
+    InvalidInputError when an agent works on the tree; ResctrlError when the check for one failed.
     """
     claim = AgentLock(config.machine.resctrl)
     if not claim.hold():

@@ -14,12 +14,9 @@ _ALIVE_SECONDS = 10.0
 
 
 class ServiceState:
-    """Reports to the service manager.
+    """Reports to the service manager: the line for `systemctl status`, and that the agent is alive.
 
-    Args:
-        notifier: sends to the service manager.
-        status_line: how the agent is, for `systemctl status`.
-        health_problem: why the watchdog should end the agent; empty when it should not.
+    `health_problem` says why the watchdog should end the agent, and is empty when it should not.
     """
 
     def __init__(self, notifier: Notifier, status_line: Callable[[], str], health_problem: Callable[[], str]) -> None:

@@ -71,12 +71,8 @@ class HostBackend(Protocol):
 def listen(path: Path, group: str) -> socket.socket:
     """A listening socket. It replaces one that an earlier agent has left in one step.
 
-    Args:
-        path: of the socket.
-        group: whose members have access, besides root; empty for the group of this process.
-
-    Raises:
-        InvalidInputError: another agent answers there, or the socket can't be made.
+    The members of `group` have access, besides root; by default those of this process's group. InvalidInputError when
+    another agent answers there, or the socket can't be made.
     """
     if _has_server(path):
         raise InvalidInputError(f"another agent answers at {path}; stop that first: systemctl stop cachemon-host")
@@ -100,13 +96,7 @@ def listen(path: Path, group: str) -> socket.socket:
 
 
 def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.TaskGroup) -> None:
-    """Serve until the task group ends.
-
-    Args:
-        listener: from `listen`; closed at the end.
-        backend: the agent.
-        tasks: the group of the server's tasks.
-    """
+    """Serve until the task group ends, and close the listener."""
 
     async def show_domains(_: web.Request) -> web.Response:
         return web.json_response(render_report(backend.report()))

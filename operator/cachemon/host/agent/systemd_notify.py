@@ -20,9 +20,7 @@ _MICROSECONDS = 1_000_000
 class Notifier:
     """Sends messages to the service manager; does nothing where there is none.
 
-    Args:
-        environment: of the process.
-        pid: of this process. The watchdog is for it only if WATCHDOG_PID names it or nothing.
+    The watchdog is for this process only if WATCHDOG_PID names it or nothing.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ, pid: int | None = None) -> None:

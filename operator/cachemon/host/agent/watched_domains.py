@@ -74,12 +74,7 @@ DomainLayout = Layout[WatchedDomain]
 
 
 def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDomain:
-    """Combine a domain with its --live groups.
-
-    Args:
-        domain: from libvirt.
-        live: the --live groups of this run. They replace groups of the same name in the metadata.
-    """
+    """A domain with its groups; --live groups of this run replace groups of the same name in the metadata."""
     live_names = frozenset(group.name for group in live)
     groups = (*(group for group in domain.groups if group.name not in live_names), *live)
     return WatchedDomain(
@@ -98,12 +93,7 @@ def watch(domain: RunningDomain, live: Sequence[MonitoringGroup]) -> WatchedDoma
 def targets_of(
     domains: Iterable[RunningDomain], live: Mapping[str, Sequence[MonitoringGroup]]
 ) -> tuple[DomainTarget, ...]:
-    """The engine's targets: domains with groups or with monitors of libvirt's, by UUID.
-
-    Args:
-        domains: the running ones.
-        live: --live groups by UUID.
-    """
+    """The engine's targets: domains with groups or with monitors of libvirt's, by UUID, as the --live groups."""
     watched = (watch(domain, live.get(domain.uuid, ())) for domain in sorted(domains, key=lambda it: it.uuid))
     return tuple(
         Target(it, (it.uuid,), reports=True, refused=it.refused) for it in watched if it.groups or it.own_monitors
@@ -113,8 +103,7 @@ def targets_of(
 def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
     """Refuse a group that conflicts with those of the domain.
 
-    Raises:
-        InvalidInputError: the name is taken, a monitor of libvirt's holds its threads, or there are too many groups.
+    InvalidInputError when its name is taken, a monitor of libvirt's holds its threads, or there are too many groups.
     """
     if len(domain.groups) >= MOST_GROUPS:
         raise InvalidInputError(
