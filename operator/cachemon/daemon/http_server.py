@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _BACKLOG = 128
+_ANY = "::"
 _SWEEP_SECONDS = 1.0
 _NO_DESCRIPTOR_SECONDS = 1.0
 _NOTHING_LEFT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -40,8 +41,13 @@ _MOST_FIELDS = 32
 _PEER = web.RequestKey("peer", str)
 
 
-def listen(address: Address, flag: str) -> socket.socket:
-    """A listening TCP socket; InvalidInputError, which names the flag, when the address can't be had."""
+def listen(
+    address: Address, flag: str, open_socket: Callable[[int, int], socket.socket] = socket.socket
+) -> socket.socket:
+    """A listening TCP socket; InvalidInputError, which names the flag, when the address can't be had.
+
+    `::` is every address of IPv4 and IPv6, and of IPv4 alone where the kernel has no IPv6.
+    """
     try:
         found = socket.getaddrinfo(
             address.host or None,
@@ -50,11 +56,19 @@ def listen(address: Address, flag: str) -> socket.socket:
             flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV,
         )
         family, _, _, _, where = found[0]
-        listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            listener = open_socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        except OSError as err:
+            if address.host != _ANY or err.errno != errno.EAFNOSUPPORT:
+                raise
+            family, where = socket.AF_INET, ("", address.port)
+            listener = open_socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     except OSError as err:
         raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address.host != _ANY))
         listener.bind(where)
         listener.listen(_BACKLOG)
     except OSError as err:

@@ -21,7 +21,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "image.pullPolicy": ["Always"],
     "image.pullSecrets": [[{"name": "registry-password"}]],
     "logFormat": ["json"],
-    "listenAddress": ["[::]"],
+    "listenAddress": ["0.0.0.0"],
     "metrics.tls.secretName": ["cachemon-tls"],
     "flowControl.nominalConcurrencyShares": [5],
     "agent.image.repository": ["agent"],
