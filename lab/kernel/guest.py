@@ -26,7 +26,6 @@ HOST_ADDRESS = "10.96.0.1"
 """Where a guest with a network finds the host's 127.0.0.1: an address that the API server's certificate holds."""
 
 _GUEST_ADDRESS = "10.96.0.15"
-_ON_THE_HOST = frozenset({"kopf"})  # the operator's
 _PROJECT, _SITE = "/project", "/site"
 _MACHINE = (
     *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "1024M"),
@@ -204,11 +203,7 @@ def cached_parts(*, packages: bool) -> list[Path]:
     """Archives that stay the same from run to run: Python, and the packages that the project needs."""
     parts = [_cached("python", [], python_files.add_interpreter)]
     if packages:
-        names = [
-            name
-            for name in python_files.with_needs(["cachemon", "kubernetes"], but=_ON_THE_HOST)
-            if name != "cachemon"
-        ]
+        names = [name for name in python_files.with_needs(["cachemon[agent,kubeconfig]"]) if name != "cachemon"]
         versions = [f"{name} {python_files.version(name)}" for name in names]
         parts.append(_cached("packages", versions, lambda a: python_files.add_distributions(a, _SITE, names)))
     return parts

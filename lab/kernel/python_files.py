@@ -11,6 +11,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from lab.kernel.cpio import CpioArchive
 
 __all__ = [
@@ -87,20 +90,30 @@ def add_sources(archive: CpioArchive, place: str, folder: Path) -> None:
             _add_module(archive, PurePosixPath(place, *source.relative_to(folder).parts), source)
 
 
-def with_needs(names: Iterable[str], *, but: frozenset[str] = frozenset()) -> list[str]:
-    """Distributions and all that they need, as far as installed; `but` and what only those need is left out."""
-    found: dict[str, None] = {}
-    waiting = list(names)
+def with_needs(wanted: Iterable[str]) -> list[str]:
+    """Distributions and all that they need, as far as installed.
+
+    Args:
+        wanted: requirements, with extras where they are needed: `cachemon[agent]`.
+    """
+    found: dict[str, set[str]] = {}
+    waiting = [Requirement(each) for each in wanted]
     while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in found or name in but:
+        requirement = waiting.pop()
+        name, extras = canonicalize_name(requirement.name), {"", *requirement.extras}
+        if extras <= found.get(name, set()):
             continue
         try:
             requires = importlib.metadata.distribution(name).requires or []
         except importlib.metadata.PackageNotFoundError:
             continue  # for another system or an older Python
-        found[name] = None
-        waiting += [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in requires if "extra ==" not in line]
+        found.setdefault(name, set()).update(extras)
+        needs = map(Requirement, requires)
+        waiting += [
+            each
+            for each in needs
+            if not each.marker or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+        ]
     return sorted(found)
 
 

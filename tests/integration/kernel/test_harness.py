@@ -61,8 +61,8 @@ def test_modules_come_compiled_and_a_broken_one_as_it_is(tmp_path: Path) -> None
     assert names == {"project/good.py", f"project/__pycache__/good.{tag}.pyc", "project/broken.py"}
 
 
-def test_a_distribution_comes_with_what_it_needs_and_without_what_is_left_out() -> None:
-    names = python_files.with_needs(["cachemon"], but=frozenset({"kopf"}))
+def test_a_distribution_comes_with_what_its_extra_needs_and_nothing_else() -> None:
+    names = python_files.with_needs(["cachemon[agent]"])
     assert {"cachemon", "aiohttp", "yarl", "multidict", "prometheus-client"} <= {*names}
     assert "kopf" not in names
     assert "pytest" not in names

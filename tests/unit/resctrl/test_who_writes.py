@@ -31,6 +31,8 @@ READING_FLAGS = {"O_RDONLY", "O_PATH", "O_DIRECTORY", "O_CLOEXEC"}
 OTHER_PACKAGES = {
     "commands": "stdout",
     "daemon": "HTTP answers, and certificates",
+    "kube": "the socket of kubectl proxy: its requests, and its folder",
+    "plugin": "stdout",
     "host": "the host agent's socket, directory and file of live groups",
 }
 """Packages that change something which is not below resctrl."""
