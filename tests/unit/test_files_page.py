@@ -13,6 +13,7 @@ from cachemon.model.errors import ProcUnreadableError, ResctrlUnavailableError
 from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
+from cachemon.model.telemetry import parse_telemetry
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.qemu.pod_processes import PodProcesses
@@ -22,6 +23,7 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
+from cachemon.resctrl.tree_reader import package_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.repository import REPOSITORY
 from tests.unit.qemu.fake_proc import FakeProc
@@ -165,11 +167,15 @@ FILES = {
     "info/L3_MON/mbm_assign_mode": "[mbm_event]\n",
     "info/L3_MON/available_mbm_cntrs": "0=30\n",
     "info/L3_MON/num_mbm_cntrs": "0=32\n",
+    "info/PERF_PKG_MON/num_rmids": "32\n",
+    "info/PERF_PKG_MON/mon_features": "core_energy\n",
     "info/last_cmd_status": "ok\n",
     "mon_groups/cachemon-a/tasks": "60\n",
     "mon_groups/cachemon-a/mbm_L3_assignments": "mbm_total_bytes:0=e\n",
     "mon_groups/cachemon-a/mon_data/mon_L3_00/llc_occupancy": "4096\n",
     "mon_groups/cachemon-a/mon_data/mon_L3_00/mbm_total_bytes": "8192\n",
+    "mon_groups/cachemon-a/mon_data/mon_PERF_PKG_00/core_energy": "0.250000\n",
+    "mon_groups/cachemon-a/mon_data/mon_PERF_PKG_00/uops_retired": "7\n",
     "gold/tasks": "70\n",
     "gold/mode": "shareable\n",
     "gold/mon_groups/": "",
@@ -190,7 +196,7 @@ def tree_of(folder: Path, calls: SystemCalls) -> ResctrlTree:
 
 
 def capable(folder: Path, fault: Fault, name: str) -> str:
-    tree = tree_of(folder, FaultyCalls(f"/{name}", fault))
+    tree = tree_of(folder, FaultyCalls(f"/L3_MON/{name}", fault))
     try:
         capabilities = tree.capabilities()
     except ResctrlUnavailableError:
@@ -198,6 +204,12 @@ def capable(folder: Path, fault: Fault, name: str) -> str:
     if not capabilities.events:  # the engine says MonitoringUnsupported then
         return "node"
     return "nothing" if capabilities.assign_mode == ASSIGNING_MODE else "counters"
+
+
+def has_telemetry(folder: Path, fault: Fault, name: str) -> str:
+    capabilities = tree_of(folder, FaultyCalls(f"/PERF_PKG_MON/{name}", fault)).capabilities()
+    assert capabilities.events
+    return "nothing" if capabilities.telemetry and capabilities.telemetry.events else "telemetry"
 
 
 def counted(folder: Path, fault: Fault, name: str) -> str:
@@ -241,6 +253,16 @@ def sampled(folder: Path, fault: Fault) -> str:
     return "value" if isinstance(traffic, Missing) else "nothing"
 
 
+def sampled_of_a_package(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/mon_PERF_PKG_00/core_energy", fault))
+    reader = CounterReader(tree.calls, directory_of=package_directory, parse=parse_telemetry)
+    reader.keep({tree.directory(OURS): ("core_energy", "uops_retired")}, [0])
+    energy, uops = reader.read().values
+    reader.close()
+    assert uops == 7 * 10**9
+    return "value" if isinstance(energy, Missing) else "nothing"
+
+
 def explained(folder: Path, fault: Fault) -> str:
     tree = tree_of(folder, FaultyCalls("/last_cmd_status", fault))
     assert tree._status(OSError(errno.ENOSPC, "no")).startswith("ENOSPC")
@@ -270,12 +292,15 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     f"{L3}/num_rmids": lambda folder, fault: capable(folder, fault, "num_rmids"),
     f"{L3}/mon_features": lambda folder, fault: capable(folder, fault, "mon_features"),
     f"{L3}/mbm_assign_mode": lambda folder, fault: capable(folder, fault, "mbm_assign_mode"),
+    "info/PERF_PKG_MON/num_rmids": lambda folder, fault: has_telemetry(folder, fault, "num_rmids"),
+    "info/PERF_PKG_MON/mon_features": lambda folder, fault: has_telemetry(folder, fault, "mon_features"),
     f"{L3}/available_mbm_cntrs": lambda folder, fault: counted(folder, fault, "available_mbm_cntrs"),
     f"{L3}/num_mbm_cntrs": lambda folder, fault: counted(folder, fault, "num_mbm_cntrs"),
     "GROUP/mbm_L3_assignments": lambda folder, fault: counted(folder, fault, "mbm_L3_assignments"),
     "GROUP/tasks": grouped,
     "GROUP/mode": moded,
     "GROUP/mon_data/mon_L3_NN/EVENT": sampled,
+    "GROUP/mon_data/mon_PERF_PKG_NN/EVENT": sampled_of_a_package,
     "info/last_cmd_status": explained,
     f"{CACHE}/id": lambda folder, fault: cached(folder, fault, "id"),
     f"{CACHE}/level": lambda folder, fault: cached(folder, fault, "level"),

@@ -11,6 +11,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
+from cachemon.telemetry.package_families import PackageFamilies
 
 __all__ = ["FAMILIES", "MetricsPage"]
 
@@ -30,6 +31,7 @@ _LABELS = LabelSet(
     ),
 )
 _OF_AGENTS = AgentFamilies.of(_LABELS)
+_OF_PACKAGES = PackageFamilies.of(_LABELS)
 _MONITORED = _LABELS.gauge(
     "node_cache_monitored_bytes", "Bytes of a cache block that monitored VMs hold.", "cache_id"
 )
@@ -43,6 +45,7 @@ _OBJECTS = _LABELS.gauge("agent_objects", "CacheMonitorGroups that this node has
 FAMILIES = (
     *_OF_AGENTS.groups,
     *_OF_AGENTS.guests,
+    *_OF_PACKAGES,
     *_OF_AGENTS.blocks,
     _MONITORED,
     *_OF_AGENTS.monitoring,
@@ -91,10 +94,16 @@ class MetricsPage:
         place = self._place
         groups = tuple(self._groups(layout, figures))
         yield from _OF_AGENTS.groups.filled(groups)
-        yield from _OF_AGENTS.guests.filled(
-            GuestSeries((*place, vmi.namespace, vmi.name), figures.guests.get(guest, ()))
+        guests = [
+            GuestSeries(
+                (*place, vmi.namespace, vmi.name),
+                figures.guests.get(guest, ()),
+                figures.guest_packages.get(guest, ()),
+            )
             for vmi, guest in vmis_of(layout).items()
-        )
+        ]
+        yield from _OF_AGENTS.guests.filled(guests)
+        yield from _OF_PACKAGES.filled(groups, guests)
         yield from _OF_AGENTS.blocks.filled(place, figures.node)
         yield _MONITORED.filled(
             ((*place, str(it.block.id)), it.monitored) for it in figures.node if isinstance(it.monitored, int)
@@ -112,4 +121,5 @@ class MetricsPage:
             labels = (*self._place, obj.name.namespace, obj.vmi_name, obj.name.name)
             for group in target.groups:
                 name = group.group.name
-                yield GroupSeries((*labels, name), group, figures.groups.get(GroupKey(target.uid, name), ()))
+                key = GroupKey(target.uid, name)
+                yield GroupSeries((*labels, name), group, figures.groups.get(key, ()), figures.packages.get(key, ()))

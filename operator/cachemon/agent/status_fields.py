@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
+from cachemon.agent.telemetry_fields import node_telemetry, package_fields, unread
 from cachemon.agent.top_vmis import exact, largest_groups, largest_vmis, largest_vmis_of_block
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
 from cachemon.engine.layout import GroupLayout, GroupState
@@ -126,10 +127,7 @@ def group_status(
         "statusPeriodSeconds": period_seconds,
         "summary": _summary(layout, figures),
         "groups": [
-            *(
-                _group(group, figures.groups.get(GroupKey(layout.uid, group.group.name), ()))
-                for group in layout.groups
-            ),
+            *(_group(group, GroupKey(layout.uid, group.group.name), figures) for group in layout.groups),
             *map(_refused_group, layout.target.refused),
         ],
         "conditions": [condition],
@@ -161,16 +159,17 @@ def _blocks(by_block: Mapping[int, Reading]) -> str:
     return ",".join(shown)
 
 
-def _group(layout: GroupLayout, blocks: Iterable[BlockFigure]) -> dict[str, Any]:
+def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, Any]:
     status: dict[str, Any] = {"name": layout.group.name, "state": str(layout.state), "threads": layout.threads}
     if layout.group.wants_vcpus:
         status["vcpus"] = list(layout.vcpus)
     if layout.reason:
         status["reason"] = layout.reason
         status["message"] = _printable(layout.message)
-    figures = [_block_figure(block) for block in blocks]
-    if figures:
-        status["cacheBlocks"] = figures
+    if blocks := [_block_figure(block) for block in figures.groups.get(key, ())]:
+        status["cacheBlocks"] = blocks
+    if packages := package_fields(figures.packages.get(key, ())):
+        status["packages"] = packages
     return status
 
 
@@ -208,10 +207,8 @@ def node_condition(layout: BoundLayout) -> Condition:
     """Whether the node's cache can be monitored."""
     if layout.node.unavailable:
         return Condition(READY, "False", layout.node.unavailable.reason, _printable(str(layout.node.unavailable)))
-    events = ", ".join(layout.node.events)
-    return Condition(
-        READY, "True", Reason.MONITORING_AVAILABLE, f"{len(layout.node.blocks)} cache blocks, events {events}"
-    )
+    message = f"{len(layout.node.blocks)} cache blocks, events {', '.join(layout.node.events)}{unread(layout.node)}"
+    return Condition(READY, "True", Reason.MONITORING_AVAILABLE, message)
 
 
 def node_status(
@@ -256,7 +253,7 @@ def node_status(
         status["summary"]["heaviestVMI"] = _most(vmis[0])
     if node.assign_mode:
         status["counterAssignMode"] = node.assign_mode
-    return status
+    return status | node_telemetry(node)
 
 
 def _most(vmi: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ _LONGEST_NAME = 64
 _LONGEST_TEXT = 1024
 """Maximum of `omitted` in the schema; three names of three kinds are well below."""
 _LONGEST_MESSAGE = 4096
+_FIGURES = ("cacheBlocks", "packages")
 _DETAILS = ("vcpus", "message")
 
 Status = dict[str, Any]
@@ -102,7 +103,7 @@ def fitted(status: Status, most_bytes: int) -> Status:
 def _less(group: Status, part: _LeftOut) -> Status:
     if part is _LeftOut.NOTHING:
         return group
-    left_out = ("cacheBlocks",) if part is _LeftOut.BLOCKS else ("cacheBlocks", *_DETAILS)
+    left_out = _FIGURES if part is _LeftOut.BLOCKS else (*_FIGURES, *_DETAILS)
     return {name: value for name, value in group.items() if name not in left_out}
 
 

@@ -11,8 +11,8 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mbm_counters import ASSIGNING_MODE, CounterPool, MonGroupsOfGroups, lacking, share_counters
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.apply import apply_counters
+from cachemon.resctrl.capabilities import Capabilities
 from cachemon.resctrl.mbm_assignments import read_pool
-from cachemon.resctrl.tree_reader import Capabilities
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["CounterShare"]

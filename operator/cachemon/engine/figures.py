@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 from cachemon.engine.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
 from cachemon.model.groups import GroupKey
-from cachemon.model.readings import CacheBlock, Reading
+from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.telemetry import Package
 
 __all__ = [
     "LOCAL_TRAFFIC",
     "OCCUPANCY",
     "TOTAL_TRAFFIC",
     "BlockFigure",
+    "Count",
     "Figures",
     "NodeBlockFigure",
+    "PackageFigure",
     "Traffic",
 ]
 
@@ -40,6 +43,28 @@ class BlockFigure:
     block: CacheBlock
     occupancy: Reading | None
     traffic: Mapping[str, Traffic]
+
+
+class Count(NamedTuple):
+    """One telemetry event, in units of 10**-9: its total since the agent started, and the mean rate or None."""
+
+    total: int
+    per_second: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFigure:
+    """The telemetry of one monitoring group on one CPU package.
+
+    Attributes:
+        package: the CPU package.
+        missing: why a counter gave no number at this sample; None when all did.
+        counts: by event name, those that the kernel offers.
+    """
+
+    package: Package
+    missing: Missing | None
+    counts: Mapping[str, Count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,8 @@ class Figures:
         guests: figures of each guest by its name: each mon_group counts once, whatever objects want it.
         node: the node's cache blocks.
         lacking: groups that may lack a figure; all others have every one.
+        packages: telemetry of every group that has any, by key and in the order of the packages.
+        guest_packages: telemetry of each guest by its name.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
     """
 
@@ -79,4 +106,6 @@ class Figures:
     guests: Mapping[str, tuple[BlockFigure, ...]] = field(default_factory=dict)
     node: tuple[NodeBlockFigure, ...] = ()
     lacking: AbstractSet[GroupKey] = frozenset()
+    packages: Mapping[GroupKey, tuple[PackageFigure, ...]] = field(default_factory=dict)
+    guest_packages: Mapping[str, tuple[PackageFigure, ...]] = field(default_factory=dict)
     offline: bool = False

@@ -12,6 +12,7 @@ from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import CacheBlock
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import Package, Telemetry
 from cachemon.model.threads import Qemu
 
 __all__ = [
@@ -155,12 +156,15 @@ class NodeFacts:
         unavailable: why nothing can be monitored, or None.
         num_rmids: of the hardware.
         events: counters that there are.
-        assign_mode: see resctrl.tree_reader.Capabilities.
+        assign_mode: see resctrl.capabilities.Capabilities.
         blocks: cache blocks with a mon_data directory.
         own_mon_groups: how many mon_groups are ours. RMIDs in limbo are nobody's: of all RMIDs some may be neither
             ours nor others' nor to be had.
         other_rmids: RMIDs that control groups and others' mon_groups take.
         control_groups: names of the control groups besides the default one.
+        telemetry: of CPU packages; see resctrl.capabilities.Capabilities.
+        packages: CPU packages with telemetry.
+        unread_resources: see resctrl.capabilities.Capabilities.
     """
 
     unavailable: MonitoringUnavailableError | None = None
@@ -171,6 +175,9 @@ class NodeFacts:
     own_mon_groups: int = 0
     other_rmids: int = 0
     control_groups: tuple[str, ...] = ()
+    telemetry: Telemetry | None = None
+    packages: tuple[Package, ...] = ()
+    unread_resources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,26 +3,30 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from cachemon.engine.layout import Layout, Wanted
+from cachemon.engine.layout import Layout, NodeFacts, Wanted
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Reading
+from cachemon.model.telemetry import Package
 
 __all__ = [
     "LOCAL_TRAFFIC",
     "OCCUPANCY",
     "TOTAL_TRAFFIC",
     "CounterKey",
+    "D",
     "GuestKey",
     "ObjectKey",
     "ReadingPlan",
     "SumKey",
+    "compile_package_plan",
     "compile_plan",
 ]
 
 V = TypeVar("V")
+D = TypeVar("D", CacheBlock, Package)
 
 OCCUPANCY = "llc_occupancy"
 TOTAL_TRAFFIC = "mbm_total_bytes"
@@ -56,13 +60,13 @@ class CounterKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingPlan:
-    """What is read, in the order of the values of a sweep: per directory, then cache block, then event.
+class ReadingPlan(Generic[D]):
+    """What is read, in the order of the values of a sweep: per directory, then cache block (or package), then event.
 
     Attributes:
         control_groups: their occupancy is read, if there is such an event: it stands first.
         mon_groups: all events of these mon_groups of ours are read.
-        blocks: cache blocks.
+        blocks: cache blocks, or CPU packages.
         events: those of the kernel.
         known: every group, object and guest, with mon_groups or without.
         members: for those that have mon_groups their positions in `mon_groups`.
@@ -70,7 +74,7 @@ class ReadingPlan:
 
     control_groups: tuple[MonGroupName, ...]
     mon_groups: tuple[MonGroupName, ...]
-    blocks: tuple[CacheBlock, ...]
+    blocks: tuple[D, ...]
     events: tuple[str, ...]
     known: frozenset[SumKey]
     members: Mapping[SumKey, tuple[int, ...]]
@@ -126,7 +130,7 @@ class ReadingPlan:
         return len(self.control_groups) * len(self.blocks) if OCCUPANCY in self.events else 0
 
 
-def compile_plan(layout: Layout[Wanted]) -> ReadingPlan:
+def compile_plan(layout: Layout[Wanted]) -> ReadingPlan[CacheBlock]:
     """The plan for a layout. Layouts with the same readings have equal plans."""
     node = layout.node
     mon_groups = tuple(sorted(layout.mon_groups))
@@ -144,3 +148,10 @@ def compile_plan(layout: Layout[Wanted]) -> ReadingPlan:
         known=frozenset(wanted),
         members={key: tuple(sorted(place[name] for name in names)) for key, names in wanted.items() if names},
     )
+
+
+def compile_package_plan(node: NodeFacts, plan: ReadingPlan[CacheBlock]) -> ReadingPlan[Package]:
+    """The plan for the same mon_groups on CPU packages; it reads nothing where there is no telemetry."""
+    if node.telemetry is None or not node.telemetry.events or not node.packages:
+        return ReadingPlan((), (), (), (), plan.known, {})
+    return ReadingPlan((), plan.mon_groups, node.packages, node.telemetry.events, plan.known, plan.members)

@@ -29,6 +29,7 @@ from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, 
 from cachemon.model.mon_groups import Holders, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import Package
 from cachemon.model.threads import MOST_QEMUS, Qemu, each_once
 from cachemon.qemu.discovery import ProcessOwners, QemuFinder
 from cachemon.resctrl.apply import Applied, apply_plan
@@ -129,6 +130,7 @@ class Reconciler(Generic[W]):
             self._finder.obstacles,
             capabilities,
             self._blocks.read(),
+            tuple(map(Package, self._tree.package_ids())) if capabilities.telemetry else (),
             self._observer.read_at,
             self._rmids.rooms,
         )
@@ -232,6 +234,9 @@ def _node_facts(basis: Basis[W], control_groups: tuple[str, ...], count: RmidCou
         own_mon_groups=count.ours,
         other_rmids=count.others,
         control_groups=control_groups,
+        telemetry=basis.capabilities.telemetry,
+        packages=basis.packages,
+        unread_resources=basis.capabilities.unread_resources,
     )
 
 

@@ -2,18 +2,71 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Generic
 
 from cachemon.engine.figures import Figures
-from cachemon.engine.layout import Layout, Wanted
+from cachemon.engine.layout import Layout, NodeFacts, Wanted
+from cachemon.engine.package_rates import PackageAccumulator
 from cachemon.engine.rates import Accumulator
-from cachemon.engine.reading_plan import ReadingPlan, compile_plan
+from cachemon.engine.reading_plan import D, ReadingPlan, compile_package_plan, compile_plan
 from cachemon.model.counter_totals import Gap
 from cachemon.model.readings import Missing, Reading
-from cachemon.resctrl.mon_data import CounterReader
+from cachemon.model.telemetry import parse_telemetry
+from cachemon.resctrl.mon_data import CounterReader, Sweep
+from cachemon.resctrl.tree_reader import package_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Sampler"]
+
+
+class _PlannedReader(Generic[D]):
+    """Keeps the files of a plan open.
+
+    Args:
+        tree: the resctrl file system.
+        reader: holds the descriptors.
+        plan: what to read at first.
+    """
+
+    def __init__(self, tree: ResctrlTree, reader: CounterReader, plan: ReadingPlan[D]) -> None:
+        self._tree = tree
+        self._reader = reader
+        self.plan: ReadingPlan[D] = plan
+        self._is_open = False
+        self._gone: list[Path] = []
+
+    def follow(self, plan: ReadingPlan[D]) -> None:
+        """Read this plan from now on."""
+        if plan != self.plan:
+            self.plan, self._is_open = plan, False
+
+    def read(self) -> Sweep:
+        """Read once. As long as the plan is the same, this is one pread per value."""
+        if not self._is_open:
+            directories = {self._tree.directory(where): events for where, events in self.plan.directories.items()}
+            self._reader.keep(directories, (block.id for block in self.plan.blocks), self._gone)
+            self._is_open, self._gone = True, []
+        sweep = self._reader.read()
+        if not self._reader.is_whole or not all(sweep.identities) or Missing.OFFLINE in sweep.missing:
+            # Open the files again at the next sample: what is gone may have come back.
+            self._gone, self._is_open = self._gone_now(sweep.values), False
+        return sweep
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        self._reader.close()
+        self._is_open = False
+
+    def _gone_now(self, values: Sequence[Reading]) -> list[Path]:
+        gone, place = [], 0
+        for where, events in self.plan.directories.items():
+            end = place + len(events) * len(self.plan.blocks)
+            if Missing.OFFLINE in values[place:end]:
+                gone.append(self._tree.directory(where))
+            place = end
+        return gone
 
 
 class Sampler:
@@ -23,7 +76,8 @@ class Sampler:
         tree: the resctrl file system.
         window_seconds: bandwidths are means over this time.
         wall_clock: seconds since the epoch.
-        reader: holds the descriptors.
+        reader: holds the descriptors of cache blocks.
+        package_reader: holds those of CPU packages.
     """
 
     def __init__(
@@ -33,15 +87,19 @@ class Sampler:
         *,
         wall_clock: Callable[[], float] = time.time,
         reader: CounterReader | None = None,
+        package_reader: CounterReader | None = None,
     ) -> None:
-        self._tree = tree
         self._wall_clock = wall_clock
-        self._reader = reader or CounterReader(tree.calls)
         self._layout: Layout[Wanted] | None = None
-        self._plan = compile_plan(Layout())
-        self._is_open = False
-        self._gone: list[Path] = []
+        plan = compile_plan(Layout())
+        of_blocks = reader or CounterReader(tree.calls)
+        of_packages = package_reader or CounterReader(
+            tree.calls, directory_of=package_directory, parse=parse_telemetry
+        )
+        self._blocks = _PlannedReader(tree, of_blocks, plan)
+        self._packages = _PlannedReader(tree, of_packages, compile_package_plan(NodeFacts(), plan))
         self._accumulator = Accumulator(window_seconds)
+        self._package_accumulator = PackageAccumulator(window_seconds)
 
     @property
     def gaps(self) -> Mapping[Gap, int]:
@@ -51,35 +109,16 @@ class Sampler:
     def sample(self, layout: Layout[Wanted]) -> Figures:
         """Read and digest once. As long as the layout is the same, this is one pread per value."""
         if layout is not self._layout:
-            self._compile(layout)
-        if not self._is_open:
-            directories = {self._tree.directory(where): events for where, events in self._plan.directories.items()}
-            self._reader.keep(directories, (block.id for block in self._plan.blocks), self._gone)
-            self._is_open, self._gone = True, []
+            self._layout = layout
+            plan = compile_plan(layout)
+            self._blocks.follow(plan)
+            self._packages.follow(compile_package_plan(layout.node, plan))
         wall_time = self._wall_clock()
-        sweep = self._reader.read()
-        figures = self._accumulator.digest(self._plan, sweep, wall_time=wall_time)
-        if figures.offline or not self._reader.is_whole:
-            # Open the files again at the next sample: what is gone may have come back.
-            self._gone, self._is_open = self._gone_now(self._plan, sweep.values), False
-        return figures
+        figures = self._accumulator.digest(self._blocks.plan, self._blocks.read(), wall_time=wall_time)
+        groups, guests = self._package_accumulator.digest(self._packages.plan, self._packages.read())
+        return replace(figures, packages=groups, guest_packages=guests) if groups else figures
 
     def close(self) -> None:
         """Close every descriptor."""
-        self._reader.close()
-        self._is_open = False
-
-    def _compile(self, layout: Layout[Wanted]) -> None:
-        self._layout = layout
-        plan = compile_plan(layout)
-        if plan != self._plan:
-            self._plan, self._is_open = plan, False
-
-    def _gone_now(self, plan: ReadingPlan, values: Sequence[Reading]) -> list[Path]:
-        gone, place = [], 0
-        for where, events in plan.directories.items():
-            end = place + len(events) * len(plan.blocks)
-            if Missing.OFFLINE in values[place:end]:
-                gone.append(self._tree.directory(where))
-            place = end
-        return gone
+        self._blocks.close()
+        self._packages.close()

@@ -6,8 +6,9 @@ from typing import Generic, NamedTuple
 
 from cachemon.engine.layout import Layout, Target, W
 from cachemon.model.readings import CacheBlock
+from cachemon.model.telemetry import Package
 from cachemon.model.threads import Obstacle, Qemu
-from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.capabilities import Capabilities
 
 __all__ = ["Basis", "SettledPass", "with_targets"]
 
@@ -20,6 +21,7 @@ class Basis(NamedTuple, Generic[W]):
     obstacles: Mapping[str, Obstacle]
     capabilities: Capabilities
     blocks: tuple[CacheBlock, ...]
+    packages: tuple[Package, ...]
     observed_at: float
     rooms: Mapping[str, int]
 

@@ -122,7 +122,7 @@ class Progress(NamedTuple):
         """The number of the sample that a counter must count from at the latest to have a rate."""
         return self.snapshots[-2].number if len(self.snapshots) > 1 else -1
 
-    def bytes_per_second(self, counters: Sequence[int], since: int = 0) -> int | None:
+    def per_second(self, counters: Sequence[int], since: int = 0) -> int | None:
         """The mean rate of some counters together over the window, or what part of it they count without a break.
 
         None until two samples in a row are there.
@@ -169,12 +169,14 @@ class Counters:
 
     Args:
         window_seconds: rates are means over at most this time.
+        highest_per_second: no counter grows faster.
 
     Attributes:
         gaps: how often counting broke off, by reason.
     """
 
-    def __init__(self, window_seconds: float) -> None:
+    def __init__(self, window_seconds: float, highest_per_second: int = HIGHEST_BYTES_PER_SECOND_PER_BLOCK) -> None:
+        self._highest_per_second = highest_per_second
         self.gaps: dict[Gap, int] = dict.fromkeys(Gap, 0)
         self._window = window_seconds
         self._keys: Sequence[Hashable] = ()
@@ -222,7 +224,7 @@ class Counters:
                 up to the sample before, as no rate is better than its time.
         """
         before, last = self.progress, self.progress.now
-        most = HIGHEST_BYTES_PER_SECOND_PER_BLOCK * (now - last.time + SLOWEST_SWEEP_SECONDS)
+        most = self._highest_per_second * (now - last.time + SLOWEST_SWEEP_SECONDS)
         number, since, last_break = last.number + 1, before.since, before.last_break
         if _all_count(readings, self._before, most):
             values, bases = readings, last.bases

@@ -60,3 +60,4 @@ class Reason(StrEnum):
     RESCTRL_NOT_MOUNTED = "ResctrlNotMounted"
     RESCTRL_UNREADABLE = "ResctrlUnreadable"
     MONITORING_UNSUPPORTED = "MonitoringUnsupported"
+    KERNEL_UNSUPPORTED = "KernelUnsupported"

@@ -16,6 +16,7 @@ ADVICE: Mapping[str, str] = {
         "switch RDT (Intel), QoS (AMD) on in the firmware and pass it through if the node is a VM; "
         "else keep the agent off this node"
     ),
+    Reason.KERNEL_UNSUPPORTED: "boot a kernel that has /sys/fs/resctrl/info/L3_MON/mon_features on this node",
     Reason.TOO_MANY_GROUPS: "delete groups of this VM that you do not need; `kubectl get cmg` shows them",
     Reason.OUT_OF_RMIDS: (
         "raise spec.priority of what matters (above 0 needs the verb prioritize), delete groups, or end what other "

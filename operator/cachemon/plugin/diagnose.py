@@ -3,7 +3,6 @@
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from cachemon.commands.output import is_data, render_data
@@ -12,11 +11,10 @@ from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, ObjectName, Resource
 from cachemon.model.clocks import clock_problem, written_at
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
-from cachemon.model.mbm_counters import ASSIGNING_MODE
-from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
 from cachemon.model.times import read_time
 from cachemon.plugin.advice import ADVICE
+from cachemon.plugin.node_findings import Finding, Verdict, node_findings
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age
@@ -25,34 +23,7 @@ __all__ = ["Evidence", "Finding", "Verdict", "examine", "run"]
 
 _KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 _AGENT_PODS = "app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent"
-_TRAFFIC_EVENTS = ("mbm_total_bytes", "mbm_local_bytes")
-_FEW_RMIDS = 0.1
 _PROBLEMS_SHOWN = 10
-
-
-class Verdict(StrEnum):
-    """The result of one check."""
-
-    WORKS = "ok"
-    NOTE = "note"
-    FAILS = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check.
-
-    Attributes:
-        verdict: the result.
-        what: the thing that was checked.
-        message: the facts.
-        next: what to do, a command where there is one; empty when there is nothing to do.
-    """
-
-    verdict: Verdict
-    what: str
-    message: str
-    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +101,7 @@ def examine(evidence: Evidence, now: float) -> list[Finding]:
     """
     findings = [*_existence(evidence), *_agent(evidence, now)]
     if evidence.node is not None and not any(finding.verdict is Verdict.FAILS for finding in findings):
-        findings += [*_events(evidence.node), *_rmids(evidence.node), *_blocks(evidence.node)]
+        findings += node_findings(evidence.node)
     return [*findings, *_groups(evidence, now)]
 
 
@@ -207,45 +178,6 @@ def _phase(pod: Mapping[str, Any]) -> str:
         if reason := container.get("state", {}).get("waiting", {}).get("reason"):
             return str(reason)
     return str(status.get("phase", "Unknown"))
-
-
-def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
-    events = node["status"].get("monitoringEvents", ())
-    if "llc_occupancy" not in events:
-        yield Finding(Verdict.NOTE, "occupancy", "this CPU does not count it: there is memory bandwidth only")
-    if missing := [event for event in _TRAFFIC_EVENTS if event not in events]:
-        yield Finding(Verdict.NOTE, "bandwidth", f"this CPU does not count {' and '.join(missing)}")
-    if node["status"].get("counterAssignMode") == ASSIGNING_MODE:
-        message = "this CPU counts traffic for a limited number of groups; the others say NoBandwidthCounter"
-        yield Finding(Verdict.NOTE, "bandwidth", message)
-
-
-def _rmids(node: Mapping[str, Any]) -> Iterable[Finding]:
-    rmids = node["status"].get("rmids")
-    if not rmids:
-        return
-    free = rmids["total"] - rmids["ours"] - rmids["others"]
-    message = (
-        f"{rmids['total']} in all, {rmids['ours']} ours, {rmids['others']} others', {free} free or waiting for reuse"
-    )
-    few = free <= rmids["total"] * _FEW_RMIDS
-    yield Finding(
-        Verdict.NOTE if few else Verdict.WORKS,
-        "RMIDs",
-        message,
-        "on the node: ls -d /sys/fs/resctrl/mon_groups/* /sys/fs/resctrl/*/mon_groups/*" if few else "",
-    )
-
-
-def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
-    blocks = node["status"].get("cacheBlocks", ())
-    bad = [block for block in blocks if block["reading"] != VALID]
-    for block in bad:
-        yield Finding(
-            Verdict.NOTE, f"cache block {block['id']}", f"reads {block['reading']}", "docs/conditions.md, Readings"
-        )
-    if blocks and not bad:
-        yield Finding(Verdict.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")
 
 
 def _wrong_age(obj: Mapping[str, Any], now: float) -> str:

@@ -48,7 +48,14 @@ class Sweep(NamedTuple):
 class _OpenGroup:
     """The open files of one group."""
 
-    def __init__(self, calls: SystemCalls, directory: Path, blocks: Sequence[int], events: Sequence[str]) -> None:
+    def __init__(
+        self,
+        calls: SystemCalls,
+        directory: Path,
+        blocks: Sequence[int],
+        events: Sequence[str],
+        directory_of: Callable[[Path, int], Path],
+    ) -> None:
         self._calls = calls
         self.wanted = (blocks, events)
         self.identity = 0
@@ -66,7 +73,7 @@ class _OpenGroup:
         except OSError as err:
             self.reason = _reason_of(err)
         else:
-            paths = (block_directory(Path(), block) / event for block in blocks for event in events)
+            paths = (directory_of(Path(), block) / event for block in blocks for event in events)
             for position, path in enumerate(paths):
                 self._open(position, path, root)
         finally:
@@ -94,6 +101,8 @@ class CounterReader:
     Args:
         calls: the kernel.
         clock: monotonic seconds.
+        directory_of: the directory below a group's that has the files of a cache block or CPU package, by its id.
+        parse: makes readings of the content of files.
     """
 
     def __init__(
@@ -101,7 +110,11 @@ class CounterReader:
         calls: SystemCalls | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        directory_of: Callable[[Path, int], Path] = block_directory,
+        parse: Callable[[Sequence[bytes | Missing]], tuple[Sequence[Reading], frozenset[Missing]]] = parse_readings,
     ) -> None:
+        self._directory_of = directory_of
+        self._parse = parse
         self._calls = calls or SystemCalls()
         self._pread = self._calls.pread
         self._clock = clock
@@ -116,7 +129,7 @@ class CounterReader:
 
         Args:
             wanted: the counters to read, by the directory of the group.
-            blocks: cache ids.
+            blocks: cache ids, or numbers of CPU packages.
             gone: directories whose values were `Missing.OFFLINE`, to open again. Files that could not be opened
                 before are always opened again.
         """
@@ -127,7 +140,7 @@ class CounterReader:
             if group and (group.wanted != (ids, events) or directory in open_again or not group.is_whole):
                 group.close()
                 group = None
-            self._groups[directory] = group or _OpenGroup(self._calls, directory, ids, events)
+            self._groups[directory] = group or _OpenGroup(self._calls, directory, ids, events, self._directory_of)
         for group in held.values():
             group.close()
         self._identities = tuple(group.identity for group in self._groups.values())
@@ -150,7 +163,7 @@ class CounterReader:
             texts.insert(place, reason)
             if timing:
                 late.insert(place, 0.0)
-        values, missing = parse_readings(texts)
+        values, missing = self._parse(texts)
         if self._was_quick:
             late = []
         return Sweep(self._identities, values, missing, began, late, timing or self._was_quick)

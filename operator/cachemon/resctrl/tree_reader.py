@@ -1,25 +1,23 @@
-"""Reads the directory tree: its features, its groups, and the threads in them."""
+"""Reads the directory tree: its groups, and the threads in them."""
 
 import errno
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.model.errors import ResctrlError, ResctrlUnavailableError
+from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.model.numbers import parse_count
-from cachemon.model.reasons import Reason
+from cachemon.resctrl.capabilities import Capabilities, read_capabilities
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
 __all__ = [
     "GONE",
     "NOT_CONTROL_GROUPS",
-    "Capabilities",
     "TreeReader",
     "assignments_file",
     "block_directory",
-    "block_ids",
+    "package_directory",
 ]
 
 log = logging.getLogger(__name__)
@@ -30,26 +28,11 @@ GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 """Directories of the root that are not control groups."""
 _L3_PREFIX = "mon_L3_"
+_PACKAGE_PREFIX = "mon_PERF_PKG_"
 _LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
 _DEFAULT = MonGroupName(ROOT, "")
 _MOST_LOGGED = 1024
 _PSEUDO_LOCKED = ("pseudo-locksetup", "pseudo-locked")
-_COUNTERS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """The content of info/L3_MON.
-
-    Attributes:
-        num_rmids: RMIDs of the hardware; the default group has one of them.
-        events: known counters in mon_features (BMEC adds lines `*_config` that are no counters).
-        assign_mode: the active mode of mbm_assign_mode (Linux 6.18), or None on kernels without it.
-    """
-
-    num_rmids: int
-    events: tuple[str, ...]
-    assign_mode: str | None
 
 
 class TreeReader:
@@ -76,48 +59,15 @@ class TreeReader:
         Raises:
             ResctrlUnavailableError: nothing is mounted here, or the CPU monitors no cache.
         """
-        info = self.root / "info/L3_MON"
-        try:
-            text = self._read(info / "num_rmids")
-            num_rmids = parse_count(text, _LONGEST_ID)
-            if num_rmids is None:
-                raise ResctrlUnavailableError(
-                    Reason.RESCTRL_UNREADABLE,
-                    f"{info} can't be read: num_rmids is not a number but {text.strip()[:40]!r}",
-                )
-            features = self._read(info / "mon_features").split()
-        except (FileNotFoundError, NotADirectoryError) as err:
-            raise self._unavailable() from err
-        except OSError as err:
-            raise ResctrlUnavailableError(Reason.RESCTRL_UNREADABLE, f"{info} can't be read: {err}") from err
-        return Capabilities(
-            num_rmids=num_rmids,
-            events=tuple(event for event in _COUNTERS if event in features),
-            assign_mode=self._assign_mode(),
-        )
-
-    def _unavailable(self) -> ResctrlUnavailableError:
-        if not self.calls.is_directory(self.root / "info"):
-            return ResctrlUnavailableError(
-                Reason.RESCTRL_NOT_MOUNTED,
-                f"resctrl is not mounted at {self.root}; mount it on the node: mount -t resctrl resctrl {self.root}",
-            )
-        return ResctrlUnavailableError(
-            Reason.MONITORING_UNSUPPORTED,
-            f"{self.root}/info has no L3_MON: this CPU or its firmware settings offer no cache monitoring",
-        )
-
-    def _assign_mode(self) -> str | None:
-        """Return the active mode: of the lines `[mbm_event]` and `default` the one in brackets."""
-        try:
-            text = self._read(self.root / "info/L3_MON/mbm_assign_mode")
-        except OSError:
-            return None
-        return next((mode[1:-1] for mode in text.split() if mode.startswith("[")), None)
+        return read_capabilities(self.root, self.calls)
 
     def block_ids(self) -> tuple[int, ...]:
         """Return the ids of online cache blocks, ascending. Raises as `groups`."""
-        return block_ids(self._listed(self.root / "mon_data"))
+        return _ids_of(self._listed(self.root / "mon_data"), _L3_PREFIX)
+
+    def package_ids(self) -> tuple[int, ...]:
+        """Return the numbers of CPU packages with telemetry, ascending. Raises as `groups`."""
+        return _ids_of(self._listed(self.root / "mon_data"), _PACKAGE_PREFIX)
 
     def observe(self) -> Observed:
         """Return every group and the TIDs in it, without groups that vanish meanwhile.
@@ -241,18 +191,20 @@ class TreeReader:
         return read_text(self.calls, path)
 
 
-def block_ids(names: Iterable[str]) -> tuple[int, ...]:
-    """Return the cache ids of directories `mon_L3_XX`, ascending. They are decimal: `08` is eight.
-
-    Other resources (`mon_PERF_PKG_00`, Linux 7.0) and nodes of a cache block (`mon_sub_L3_00`, SNC) do not count.
-    """
-    ids = (parse_count(name.removeprefix(_L3_PREFIX), _LONGEST_ID) for name in names if name.startswith(_L3_PREFIX))
+def _ids_of(names: Iterable[str], prefix: str) -> tuple[int, ...]:
+    """Return the ids of directories such as `mon_L3_XX`, ascending. They are decimal: `08` is eight."""
+    ids = (parse_count(name.removeprefix(prefix), _LONGEST_ID) for name in names if name.startswith(prefix))
     return tuple(sorted(number for number in ids if number is not None))
 
 
 def block_directory(group: Path, block_id: int) -> Path:
     """Return the directory of a group's counters of one cache block; the kernel writes at least two digits."""
     return group / "mon_data" / f"{_L3_PREFIX}{block_id:02d}"
+
+
+def package_directory(group: Path, package_id: int) -> Path:
+    """Return the directory of a group's counters of one CPU package."""
+    return group / "mon_data" / f"{_PACKAGE_PREFIX}{package_id:02d}"
 
 
 def assignments_file(group: Path) -> Path:

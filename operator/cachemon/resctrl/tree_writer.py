@@ -15,6 +15,7 @@ from pathlib import Path
 from cachemon.model.errors import OutOfRmidsError, ResctrlBusyError, ResctrlError
 from cachemon.model.mbm_counters import MbmCounter
 from cachemon.model.mon_groups import OWN_PREFIX, MonGroupName
+from cachemon.resctrl.capabilities import why_unavailable
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_reader import GONE, NOT_CONTROL_GROUPS, TreeReader, assignments_file
 
@@ -73,7 +74,7 @@ class ResctrlTree(TreeReader):
             descriptor = self.calls.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as err:
             if err.errno in GONE:
-                raise self._unavailable() from err
+                raise why_unavailable(self.root, self.calls) from err
             raise ResctrlError(f"{self.root} can't be opened: {err}") from err
         try:
             deadline = self._clock() + self._lock_seconds

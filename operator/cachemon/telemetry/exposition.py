@@ -1,10 +1,11 @@
-"""The text format of Prometheus, version 0.0.4, with every digit of integers.
+"""The text format of Prometheus, version 0.0.4, with every digit of integers and decimals.
 
 prometheus_client's renderer makes a float of every value. A float is exact up to 2**53: it would show a counter of
 2**64 - 1 bytes as 18446744073709552000.
 """
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from functools import lru_cache
 
 from prometheus_client.core import Metric
@@ -32,8 +33,13 @@ def _lines(family: Metric) -> Iterator[str]:
     yield f"# TYPE {name} {family.type}\n"
     for sample in family.samples:
         labels, value = sample.labels, sample.value
-        number = str(int(value)) if isinstance(value, int) else repr(float(value))
-        yield f"{name}{{{','.join(map(_pair, labels, labels.values()))}}} {number}\n"
+        yield f"{name}{{{','.join(map(_pair, labels, labels.values()))}}} {_number(value)}\n"
+
+
+def _number(value: object) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    return f"{value:f}" if isinstance(value, Decimal) else repr(float(value))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 from cachemon.engine.cycle import Pulse
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, NodeBlockFigure
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, NodeBlockFigure, PackageFigure
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts
 from cachemon.model.counter_totals import Gap
 from cachemon.model.reasons import Reason
@@ -25,6 +25,7 @@ class GroupSeries(NamedTuple):
     labels: tuple[str, ...]
     layout: GroupLayout
     figures: Iterable[BlockFigure]
+    packages: Iterable[PackageFigure] = ()
 
 
 class GuestSeries(NamedTuple):
@@ -32,6 +33,7 @@ class GuestSeries(NamedTuple):
 
     labels: tuple[str, ...]
     figures: Iterable[BlockFigure]
+    packages: Iterable[PackageFigure] = ()
 
 
 class GroupFamilies(NamedTuple):
@@ -59,7 +61,7 @@ class GroupFamilies(NamedTuple):
         """The metrics of these groups."""
         occupancy, monitored = self.occupancy.empty(), self.monitored.empty()
         traffic = {TOTAL_TRAFFIC: self.traffic.empty(), LOCAL_TRAFFIC: self.local_traffic.empty()}
-        for labels, layout, figures in groups:
+        for labels, layout, figures, _ in groups:
             monitored.add_metric(labels, layout.state is GroupState.MONITORED)
             for figure in figures:
                 where = (*labels, str(figure.block.id))
@@ -92,7 +94,7 @@ class GuestFamilies(NamedTuple):
     def filled(self, guests: Iterable[GuestSeries]) -> Iterator[Metric]:
         """The metrics of these guests."""
         occupancy, traffic = self.occupancy.empty(), self.traffic.empty()
-        for labels, figures in guests:
+        for labels, figures, _ in guests:
             for figure in figures:
                 where = (*labels, str(figure.block.id))
                 if isinstance(figure.occupancy, int):
@@ -160,7 +162,7 @@ class StateFamily(NamedTuple):
 
     def filled(self, place: Sequence[str], groups: Iterable[GroupSeries], refused: int) -> Iterator[Metric]:
         """Count groups by state and reason; `refused` groups have no series of their own."""
-        states = Tally((layout.state, layout.reason or "") for _, layout, _ in groups)
+        states = Tally((layout.state, layout.reason or "") for _, layout, *_ in groups)
         if refused:
             states[GroupState.REFUSED, Reason.TOO_MANY_GROUPS] = refused
         yield self.groups.filled(((*place, *state), count) for state, count in sorted(states.items()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cachemon.agent.targets import BoundTarget
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
-from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.capabilities import Capabilities
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from lab.emulator import Emulator
 from tests.integration.resctrl.busy_threads import BusyThreads, put_thread

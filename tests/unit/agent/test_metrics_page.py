@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -11,13 +12,23 @@ from prometheus_client.samples import Sample
 from cachemon.agent.metrics_page import FAMILIES, MetricsPage
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.cycle import Pulse
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.figures import (
+    LOCAL_TRAFFIC,
+    TOTAL_TRAFFIC,
+    BlockFigure,
+    Count,
+    Figures,
+    NodeBlockFigure,
+    PackageFigure,
+    Traffic,
+)
 from cachemon.engine.layout import GroupState, unavailable_layout
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import CORE_ENERGY, ENERGY_EVENTS, PERF_EVENTS, UOPS_RETIRED, Package
 from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
@@ -150,6 +161,21 @@ def test_odd_names_do_not_break_the_page() -> None:
     assert [s.labels["group"] for s in samples if s.name == "cachemon_group_monitored"] == ['gr"oup\n']
 
 
+@given(st.integers(0, LARGEST))
+def test_every_decimal_of_energy_is_shown(millionths: int) -> None:
+    figure = PackageFigure(
+        Package(1), None, {CORE_ENERGY: Count(millionths * 1000, None), UOPS_RETIRED: Count(0, None)}
+    )
+    figures = Figures(wall_time=1.8e9, packages={GroupKey("uid-of-vm3", "a"): (figure,)})
+    page = page_of(lambda: (LAYOUT, figures)).prepare()().decode().splitlines()
+    (line,) = [line for line in page if line.startswith("cachemon_core_energy_joules_total{")]
+    assert Decimal(line.rpartition(" ")[2]) == Decimal(millionths).scaleb(-6)
+    assert 'package="1"' in line
+
+
+PACKAGES = (PackageFigure(Package(0), None, dict.fromkeys((*ENERGY_EVENTS, *PERF_EVENTS), Count(1, None))),)
+
+
 def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
     documented = {family.name: family.labels for family in FAMILIES}
     traffic = {event: Traffic(1, None) for event in (TOTAL_TRAFFIC, LOCAL_TRAFFIC)}
@@ -157,5 +183,14 @@ def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
     sampled = figures_of(LAYOUT, 1)
     guests = {target.object.guest_name: figures for target in LAYOUT.targets}
     groups = dict.fromkeys(sampled.groups, figures)
-    samples = scrape(LAYOUT, replace(sampled, groups=groups, guests=guests))
+    samples = scrape(
+        LAYOUT,
+        replace(
+            sampled,
+            groups=groups,
+            guests=guests,
+            packages=dict.fromkeys(groups, PACKAGES),
+            guest_packages=dict.fromkeys(guests, PACKAGES),
+        ),
+    )
     assert {sample.name: tuple(sample.labels) for sample in samples} == documented

@@ -18,7 +18,7 @@ from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.engine.layout import GroupState, Layout
 from cachemon.model.api import CacheMonitorGroup, ObjectName
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
-from cachemon.resctrl.tree_reader import Capabilities
+from cachemon.resctrl.capabilities import Capabilities
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.unit.agent.builders import make_reconciler
 from tests.unit.controller.builders import agent, at, figures, moment

@@ -9,12 +9,22 @@ from hypothesis import strategies as st
 from cachemon.agent.status_fields import group_status, monitored_condition, node_status, signature
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.agent.top_vmis import LARGEST_INTEGER
-from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.figures import (
+    OCCUPANCY,
+    TOTAL_TRAFFIC,
+    BlockFigure,
+    Count,
+    Figures,
+    NodeBlockFigure,
+    PackageFigure,
+    Traffic,
+)
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
 from cachemon.model.readings import CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package, Telemetry
 from tests.unit.agent.builders import (
     BLOCKS,
     FACTS,
@@ -321,3 +331,57 @@ def test_a_kernel_without_occupancy_still_has_a_node_status() -> None:
     assert list(complaints(NODE_SCHEMA, status)) == []
     assert status["counterAssignMode"] == "mbm_event"
     assert OCCUPANCY not in status["monitoringEvents"]
+
+
+def package_figure(energy: int, rate: int | None, missing: Missing | None = None) -> PackageFigure:
+    return PackageFigure(Package(1), missing, dict.fromkeys((*ENERGY_EVENTS, *PERF_EVENTS), Count(energy, rate)))
+
+
+@given(st.integers(0, 2**100), RATES, st.one_of(st.none(), st.sampled_from(Missing)))
+def test_telemetry_keeps_to_the_schema(energy: int, rate: int | None, missing: Missing | None) -> None:
+    layout = make_layout((make_target(), [make_group("a", [mon_group(0)])]), node=WITH_TELEMETRY)
+    figures = replace(
+        NOTHING_READ, packages={GroupKey("uid-of-vm3", "a"): (package_figure(min(energy, 2**90), rate, missing),)}
+    )
+    assert not [*complaints(GROUP_SCHEMA, group_status(layout.targets[0], figures, NOW))]
+    assert not [*complaints(NODE_SCHEMA, node_status(layout, figures, period_seconds=60, before=(), now=NOW))]
+
+
+WITH_TELEMETRY = replace(
+    FACTS,
+    events=(OCCUPANCY,),
+    telemetry=Telemetry(48, ENERGY_EVENTS),
+    packages=(Package(0), Package(1)),
+    unread_resources=("MB_MON",),
+)
+
+
+def test_energy_is_exact_and_power_is_in_milliwatts() -> None:
+    layout = make_layout((make_target(), [make_group("a", [mon_group(0)])]), node=WITH_TELEMETRY)
+    figure = package_figure(1_234_000_001_000, 4_250_600_000)
+    status = group_status(
+        layout.targets[0], replace(NOTHING_READ, packages={GroupKey("uid-of-vm3", "a"): (figure,)}), NOW
+    )
+    assert status["groups"][0]["packages"] == [
+        {
+            "id": 1,
+            "reading": "Valid",
+            "coreEnergyJoules": "1234.000001",
+            "activityFarads": "1234.000001",
+            "corePowerMilliwatts": 4251,
+            "unhaltedCoreCyclesPerSecond": 4,
+            "uopsRetiredPerSecond": 4,
+            "stallsLLCMissPerSecond": 4,
+        }
+    ]
+
+
+def test_a_node_says_what_it_offers_beside_caches_and_what_is_not_read() -> None:
+    status = node_status(make_layout(node=WITH_TELEMETRY), NOTHING_READ, period_seconds=60, before=(), now=NOW)
+    assert status["telemetry"] == {"rmids": 48, "events": ["core_energy", "activity"], "packages": [0, 1]}
+    assert status["unreadResources"] == ["MB_MON"]
+    (condition,) = status["conditions"]
+    assert condition["message"] == (
+        "2 cache blocks, events llc_occupancy; memory bandwidth is not read: this kernel has it in info/MB_MON, by "
+        "memory and not by cache block"
+    )

@@ -131,7 +131,7 @@ def test_a_total_is_never_more_than_was_moved_and_just_that_where_counting_never
                 for counter, counted in enumerate(progress.now.totals):
                     assert counted <= kernel.moved[counter]
                     assert broke_off[counter] or counted == kernel.moved[counter]
-                    rate = progress.bytes_per_second([counter])
+                    rate = progress.per_second([counter])
                     assert rate is None or rate >= 0
 
 
@@ -187,7 +187,7 @@ def test_counting_all_at_once_comes_to_the_same_as_counting_one_by_one(
         assert progress.moved == [now - then for now, then in zip(plain.totals, window[0], strict=True)]
         for counter, steps in enumerate(plain.whole):
             moved = plain.totals[counter] - window[second - steps][counter]
-            assert progress.bytes_per_second([counter]) == (round(moved / steps) if steps else None)
+            assert progress.per_second([counter]) == (round(moved / steps) if steps else None)
 
 
 class Steady:
@@ -219,7 +219,7 @@ def test_totals_never_fall_and_rates_wait_for_two_samples_after_a_gap(steps: lis
         since_gap = 0 if delta is None else since_gap + 1
         progress = steady.sample(now, Missing.UNAVAILABLE if delta is None else value)
         assert progress.now.totals == [counted]
-        rate = progress.bytes_per_second([0])
+        rate = progress.per_second([0])
         assert (rate is None) == (since_gap < 2)
         assert rate is None or rate >= 0
 
@@ -233,7 +233,7 @@ def test_a_rate_is_between_the_slowest_and_the_fastest_step(steps: list[tuple[in
         now, value = now + seconds, value + delta
         progress = steady.sample(now, value)
         rates.append(delta / seconds)
-    rate = progress.bytes_per_second([0])
+    rate = progress.per_second([0])
     assert rate is not None
     assert min(rates) * 0.999 - 1 <= rate <= max(rates) * 1.001 + 1
     assert len(progress.snapshots) < 70
@@ -244,14 +244,14 @@ def test_old_samples_leave_the_window() -> None:
     for second in range(100):
         value += 1000 if second < 50 else 10
         progress = steady.sample(float(second), value)
-    assert progress.bytes_per_second([0]) == 10
+    assert progress.per_second([0]) == 10
 
 
 def test_many_samples_in_a_window_are_not_all_kept_and_the_rate_is_the_same() -> None:
     steady = Steady(window_seconds=10)
     for number in range(10_000):
         progress = steady.sample(number / 100, number * 7)
-    assert progress.bytes_per_second([0]) == 700
+    assert progress.per_second([0]) == 700
     assert len(progress.snapshots) < 70
 
 
@@ -259,7 +259,7 @@ def test_two_samples_at_the_same_moment_count_and_give_no_rate() -> None:
     steady = Steady(window_seconds=10)
     steady.sample(1.0, 0)
     progress = steady.sample(1.0, 5)
-    assert (progress.now.totals, progress.bytes_per_second([0])) == ([5], None)
+    assert (progress.now.totals, progress.per_second([0])) == ([5], None)
 
 
 @pytest.mark.pitfall(21)
@@ -268,9 +268,9 @@ def test_an_implausible_rate_is_none_with_its_reason_counted_and_counting_goes_o
     steady.sample(0.0, 0)
     steady.sample(1.0, 100)
     spike = steady.sample(2.0, 2**64 - 100)
-    assert (spike.now.totals, spike.bytes_per_second([0])) == ([100], None)
+    assert (spike.now.totals, spike.per_second([0])) == ([100], None)
     after = steady.sample(3.0, 2**64 - 60)
-    assert (after.now.totals, after.bytes_per_second([0])) == ([140], 40)
+    assert (after.now.totals, after.per_second([0])) == ([140], 40)
     assert steady.gaps == {Gap.IMPLAUSIBLE: 1}
 
 
@@ -301,7 +301,7 @@ def test_counters_that_come_and_go_keep_no_others_past() -> None:
     counters.keep(("c", "b"), (3, 2))
     progress = counters.advance([5000, 1300], 2.0)
     assert progress.now.totals == [0, 300]
-    assert (progress.bytes_per_second([0]), progress.bytes_per_second([1])) == (None, 150)
+    assert (progress.per_second([0]), progress.per_second([1])) == (None, 150)
     assert progress.previous.totals == [0, 100]
     counters.keep(("a", "b"), (1, 2))
     assert counters.advance([120, 1300], 3.0).now.totals == [0, 300]
@@ -321,4 +321,4 @@ def test_another_directory_of_the_same_name_counts_nothing_though_its_value_is_h
 
 def test_no_counters_have_no_rate() -> None:
     counters = Counters(window_seconds=10)
-    assert counters.advance([], 1.0).bytes_per_second([]) is None
+    assert counters.advance([], 1.0).per_second([]) is None

@@ -101,6 +101,22 @@ def test_what_the_cpu_lacks_is_a_note(plugin: Plugin) -> None:
     assert "note  bandwidth: this CPU counts traffic for a limited number of groups" in shown
 
 
+def test_bandwidth_by_memory_is_not_what_the_cpu_lacks(plugin: Plugin) -> None:
+    plugin.api.put(NODES, cmn("node01", block(0, 1), monitoringEvents=["llc_occupancy"], unreadResources=["MB_MON"]))
+    shown = told(plugin, 0)
+    assert "note  bandwidth: it is not read here: this kernel has it in info/MB_MON, by memory" in shown
+    assert "does not count" not in shown
+
+
+def test_telemetry_and_the_events_that_the_kernel_leaves_out(plugin: Plugin) -> None:
+    telemetry = {"rmids": 576, "events": ["core_energy", "activity"], "packages": [0, 1]}
+    plugin.api.put(NODES, cmn("node01", block(0, 1), telemetry=telemetry))
+    shown = told(plugin, 0)
+    assert "ok    telemetry: core_energy, activity of 2 CPU packages" in shown
+    assert "note  telemetry: unhalted_core_cycles, uops_retired, stalls_llc_miss are off" in shown
+    assert "-> boot the node with rdt=perf to have them" in shown
+
+
 def test_few_rmids_and_blocks_without_a_number_are_notes(plugin: Plugin) -> None:
     rmids = {"total": 64, "ours": 40, "others": 20}
     plugin.api.put(NODES, cmn("node01", block(3, None, reading="Error"), rmids=rmids))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cachemon.model.errors import ResctrlError, ResctrlUnavailableError
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import CacheBlock, Missing
+from cachemon.model.telemetry import Telemetry
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.topology import parse_size, read_cache_blocks
 from cachemon.resctrl.tree_reader import block_directory
@@ -21,6 +22,13 @@ from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.unit.resctrl.preads import Preads
 
 FEATURES = "llc_occupancy\nmbm_total_bytes\nmbm_local_bytes\n"
+OPENEULER_5_10 = {
+    "info/L3_MON/num_rmids": "16\n",
+    "info/L3_MON/num_monitors": "8\n",
+    "info/MB_MON/num_rmids": "16\n",
+    "mon_data/mon_L3_00": "48165888\n",
+    "mon_data/mon_MB_00": "1048\n",
+}
 
 
 def make_resctrl(root: Path, files: Mapping[str, str]) -> ResctrlTree:
@@ -69,6 +77,7 @@ def test_the_assign_mode_in_force_is_the_one_in_brackets(tmp_path: Path, text: s
         ({}, "ResctrlNotMounted", "mount -t resctrl"),
         ({"info/last_cmd_status": "ok\n"}, "MonitoringUnsupported", "offer no cache monitoring"),
         ({"info/L3_MON/num_rmids": "many\n"}, "ResctrlUnreadable", "can't be read"),
+        (OPENEULER_5_10, "KernelUnsupported", "lacks num_rmids or mon_features.*boot a kernel"),
     ],
 )
 def test_what_is_no_resctrl_is_told_with_a_reason(
@@ -88,6 +97,44 @@ def test_a_mount_point_that_is_missing_is_resctrl_not_mounted(tmp_path: Path) ->
         tree.capabilities()
     with pytest.raises(ResctrlUnavailableError), tree.locked():
         pytest.fail("locked what is not there")
+
+
+PACKAGES = {"info/L3_MON/num_rmids": "64\n", "info/L3_MON/mon_features": FEATURES}
+
+
+def test_telemetry_of_packages_is_read_and_its_rmids_limit_all_groups(tmp_path: Path) -> None:
+    offered = "activity\ncore_energy\nstalls_llc_hit\nuops_retired\nstalls_llc_miss\nunhalted_core_cycles\n"
+    of_packages = {"info/PERF_PKG_MON/num_rmids": "48\n", "info/PERF_PKG_MON/mon_features": offered}
+    tree = make_resctrl(tmp_path, PACKAGES | of_packages | {"mon_data/mon_PERF_PKG_10/uops_retired": "1\n"})
+    known = ("core_energy", "activity", "unhalted_core_cycles", "uops_retired", "stalls_llc_miss")
+    assert tree.capabilities().telemetry == Telemetry(48, known)
+    assert tree.capabilities().num_rmids == 48
+    assert tree.package_ids() == (10,)
+
+
+def test_a_perf_group_that_is_off_leaves_the_events_of_energy(tmp_path: Path) -> None:
+    of_packages = {
+        "info/PERF_PKG_MON/num_rmids": "576\n",
+        "info/PERF_PKG_MON/mon_features": "core_energy\nactivity\n",
+    }
+    assert make_resctrl(tmp_path, PACKAGES | of_packages).capabilities().telemetry == Telemetry(
+        576, ("core_energy", "activity")
+    )
+
+
+def test_what_else_the_kernel_monitors_is_named(tmp_path: Path) -> None:
+    """As OLK-6.6 and NVIDIA's kernels for Arm MPAM have it: bandwidth by memory, cache ids with gaps."""
+    more = {
+        "info/MB_MON/num_rmids": "128\n",
+        "info/MB_MON/mon_features": "mbm_total_bytes\n",
+        "info/L3/cbm_mask": "f\n",
+    }
+    only_cache = {"info/L3_MON/num_rmids": "128\n", "info/L3_MON/mon_features": "llc_occupancy\n"}
+    data = {f"mon_data/mon_L3_{id_:02d}/llc_occupancy": "1\n" for id_ in (1, 122, 4_194_305)}
+    tree = make_resctrl(tmp_path, only_cache | more | data | {"mon_data/mon_MB_00/mbm_total_bytes": "1\n"})
+    capabilities = tree.capabilities()
+    assert (capabilities.events, capabilities.unread_resources) == (("llc_occupancy",), ("MB_MON",))
+    assert tree.block_ids() == (1, 122, 4_194_305)
 
 
 @pytest.mark.pitfall(22)

@@ -9,6 +9,7 @@ from cachemon.model.counter_totals import Gap
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
+from cachemon.telemetry.package_families import PackageFamilies
 
 __all__ = ["FAMILIES", "HostMetrics"]
 
@@ -28,12 +29,14 @@ _LABELS = LabelSet(
     ),
 )
 _OF_AGENTS = AgentFamilies.of(_LABELS)
+_OF_PACKAGES = PackageFamilies.of(_LABELS)
 _LIBVIRT = _LABELS.gauge("libvirt_connected", "1 while libvirt answers, else 0.")
 
 FAMILIES = (
     *_OF_AGENTS.groups,
     *_OF_AGENTS.states,
     *_OF_AGENTS.guests,
+    *_OF_PACKAGES,
     *_OF_AGENTS.blocks,
     *_OF_AGENTS.monitoring,
     _LIBVIRT,
@@ -65,13 +68,16 @@ class HostMetrics:
 
 def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
     groups = tuple(
-        GroupSeries((domain.guest_name, group.group.name, kept), group, figures)
-        for domain, group, kept, figures in snapshot.groups
+        GroupSeries((it.domain.guest_name, it.layout.group.name, it.kept), it.layout, it.figures, it.packages)
+        for it in snapshot.groups
     )
     yield from _OF_AGENTS.groups.filled(groups)
     refused = sum(len(target.object.refused) for target in snapshot.layout.targets)
     yield from _OF_AGENTS.states.filled((), groups, refused)
-    yield from _OF_AGENTS.guests.filled(GuestSeries((name,), it) for name, it in snapshot.figures.guests.items())
+    of_packages = snapshot.figures.guest_packages
+    guests = [GuestSeries((name,), it, of_packages.get(name, ())) for name, it in snapshot.figures.guests.items()]
+    yield from _OF_AGENTS.guests.filled(guests)
+    yield from _OF_PACKAGES.filled(groups, guests)
     yield from _OF_AGENTS.blocks.filled((), snapshot.figures.node)
     yield from _OF_AGENTS.monitoring.filled((), snapshot.layout.node)
     yield _LIBVIRT.filled([((), is_connected)])

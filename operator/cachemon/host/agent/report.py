@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, PackageFigure
 from cachemon.engine.layout import GroupLayout, GroupState, Layout
 from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
 from cachemon.host.wire import DomainReport, HostReport
@@ -31,15 +32,24 @@ class HostSample:
     their_figures: Figures = Figures()  # noqa: RUF009
 
     @property
-    def groups(self) -> Iterator[tuple[WatchedDomain, GroupLayout, Keeper, tuple[BlockFigure, ...]]]:
+    def groups(self) -> Iterator["HostGroup"]:
         """Every group of every domain with its state and figures; libvirt's own come last."""
         for target in self.layout.targets:
             for group in target.groups:
-                kept = target.object.kept(group.group.name)
-                yield target.object, group, kept, _figures(target, group, self.figures)
+                yield _host_group(target, group, target.object.kept(group.group.name), self.figures)
         for target in self.their_layout.targets:
             for group in target.groups:
-                yield target.object, group, Keeper.LIBVIRT, _figures(target, group, self.their_figures)
+                yield _host_group(target, group, Keeper.LIBVIRT, self.their_figures)
+
+
+class HostGroup(NamedTuple):
+    """A group of a domain with its state and figures."""
+
+    domain: WatchedDomain
+    layout: GroupLayout
+    kept: Keeper
+    figures: tuple[BlockFigure, ...]
+    packages: tuple[PackageFigure, ...]
 
 
 def report_of(
@@ -50,7 +60,7 @@ def report_of(
     `runs` has the QEMUs that are found, by UUID; `problem` says what keeps the agent from its work, or is empty.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
-    for domain, group, kept, figures in sample.groups:
+    for domain, group, kept, figures, _ in sample.groups:
         found[domain.uuid, group.group, kept] = _group(group, kept, figures)
     wall_time = sample.figures.wall_time
     return HostReport(
@@ -89,8 +99,9 @@ def _wanted(
         yield found.get((domain.uuid, group, kept), not_yet)
 
 
-def _figures(target: DomainTargetLayout, group: GroupLayout, figures: Figures) -> tuple[BlockFigure, ...]:
-    return figures.groups.get(GroupKey(target.uid, group.group.name), ())
+def _host_group(target: DomainTargetLayout, group: GroupLayout, kept: Keeper, figures: Figures) -> HostGroup:
+    key = GroupKey(target.uid, group.group.name)
+    return HostGroup(target.object, group, kept, figures.groups.get(key, ()), figures.packages.get(key, ()))
 
 
 def _group(layout: GroupLayout, kept: Keeper, figures: Iterable[BlockFigure]) -> GroupReport:

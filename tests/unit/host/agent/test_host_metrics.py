@@ -2,7 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from cachemon.engine.cycle import Pulse
-from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.host.agent.host_metrics import FAMILIES, HostMetrics
 from cachemon.host.agent.report import HostSample
@@ -12,10 +12,14 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package
 from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
 
 MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
 READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
+
+
+PACKAGES = (PackageFigure(Package(0), None, dict.fromkeys((*ENERGY_EVENTS, *PERF_EVENTS), Count(1, None))),)
 
 
 def snapshot() -> HostSample:
@@ -29,6 +33,8 @@ def snapshot() -> HostSample:
             wall_time=1.8e9,
             groups={GroupKey(UUID, "web"): READ},
             guests={'v"m': READ},
+            packages={GroupKey(UUID, "web"): PACKAGES},
+            guest_packages={'v"m': PACKAGES},
             node=(NodeBlockFigure(BLOCKS[0], 8192, 4096), NodeBlockFigure(BLOCKS[1], Missing.ERROR, 0)),
         ),
         theirs,
