@@ -26,7 +26,6 @@ class Credentials:
     verifies: bool = True  # whether the server's certificate is checked at all
     server_name: str | None = None  # what the certificate must be for, if not for the host of the URL
     proxy: str | None = None  # URL of a proxy: the kubeconfig's, else the environment's
-    namespace: str = "default"  # that of the kubeconfig's context
     renew: Callable[[], None] = lambda: None  # reads a token anew, as the server has refused the one that we have
 
     def tls(self) -> ssl.SSLContext:

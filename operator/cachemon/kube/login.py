@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed lacks it
 
 from cachemon.kube.credentials import Credentials
+from cachemon.kube.proxies import proxy_of_environment
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["SERVICE_ACCOUNT", "TokenFile", "load_credentials", "pod_credentials", "proxy_of_environment"]
+__all__ = ["SERVICE_ACCOUNT", "TokenFile", "load_credentials", "pod_credentials"]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _BELIEVE_TOKEN_SECONDS = 60.0
@@ -20,12 +19,11 @@ _BELIEVE_TOKEN_SECONDS = 60.0
 
 async def load_credentials(
     kubeconfig: Path | None,
-    context: str | None = None,
     *,
     service_account: Path = SERVICE_ACCOUNT,
     environment: Mapping[str, str] = os.environ,
 ) -> Credentials:
-    """Credentials from a context of a kubeconfig, or those of the pod that we run in.
+    """Credentials from the current context of a kubeconfig, or those of the pod that we run in.
 
     InvalidInputError when the file can't be used, or when we are in no pod.
     """
@@ -37,7 +35,7 @@ async def load_credentials(
     except ModuleNotFoundError as err:
         raise InvalidInputError(f"{err}: to use a kubeconfig, pip install 'cachemon[kubeconfig]'") from err
 
-    credentials = await kubeconfig_credentials(kubeconfig, context)
+    credentials = await kubeconfig_credentials(kubeconfig)
     return replace(credentials, proxy=credentials.proxy or proxy_of_environment(credentials.server, environment))
 
 
@@ -61,22 +59,6 @@ def pod_credentials(environment: Mapping[str, str], service_account: Path = SERV
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     proxy = proxy_of_environment(server, environment)
     return Credentials(server, token, str(ca_file), proxy=proxy, renew=token.doubt)
-
-
-def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for a server (HTTPS_PROXY, NO_PROXY and so on, small letters first).
-
-    aiohttp's `trust_env` would look there at every request, for twice the time that the request takes otherwise, and
-    for a ~/.netrc too: one that names the server ends in ValueError, as a request has one Authorization only.
-    """
-    address = urlsplit(server)
-
-    def said(variable: str) -> str:
-        return environment.get(variable) or environment.get(variable.upper(), "")
-
-    proxy = said(f"{address.scheme}_proxy")
-    bypassed = proxy_bypass_environment(address.hostname or "", {"no": said("no_proxy")})
-    return proxy if proxy and not bypassed else None
 
 
 class TokenFile:

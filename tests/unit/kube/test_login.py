@@ -105,7 +105,11 @@ PROXY = {"HTTPS_PROXY": "http://user:secret@p:3128"}
     [
         ({}, None),
         (PROXY, "http://user:secret@p:3128"),
-        (PROXY | {"https_proxy": "http://q:1"}, "http://q:1"),
+        (PROXY | {"https_proxy": "http://q:1"}, "http://user:secret@p:3128"),
+        ({"https_proxy": "http://q:1"}, "http://q:1"),
+        ({"HTTPS_PROXY": "q:1"}, "http://q:1"),
+        (PROXY | {"NO_PROXY": "10.96.0.0/12"}, None),
+        (PROXY | {"NO_PROXY": "10.112.0.0/12"}, "http://user:secret@p:3128"),
         ({"HTTP_PROXY": "http://p:1"}, None),
         (PROXY | {"NO_PROXY": "localhost, 10.96.0.1"}, None),
         (PROXY | {"no_proxy": "*"}, None),
@@ -142,3 +146,47 @@ def test_outside_of_a_pod_a_kubeconfig_is_asked_for(tmp_path: Path) -> None:
 def test_a_program_in_a_pod_does_not_load_what_reads_kubeconfigs() -> None:
     program = "import sys, cachemon.agent.main; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "named"),
+    [
+        ("{token: abc, as: viewer}", "as of user 'u' is not supported"),
+        ("{token: abc, as: viewer, as-groups: [a]}", "as, as-groups of user 'u'"),
+        ("{exec: {command: x, provideClusterInfo: true}}", r"exec\.provideClusterInfo of user 'u'"),
+    ],
+)
+def test_a_user_that_would_be_somebody_else_is_refused(user: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(CONFIG.replace("{token: abc}", user))
+    with pytest.raises(InvalidInputError, match=named):
+        asyncio.run(load_credentials(tmp_path / "config"))
+
+
+def test_a_proxy_that_can_not_be_used_is_refused_without_its_password(service_account: Path) -> None:
+    environment = IN_A_POD | {"HTTPS_PROXY": "socks5://jane:secret@p:1080"}
+    with pytest.raises(InvalidInputError, match="the proxy p:1080 is neither http:// nor https://") as refused:
+        pod_credentials(environment, service_account)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_token_of_a_plugin_is_asked_for_again_when_the_server_refuses_it(tmp_path: Path) -> None:
+    plugin = tmp_path / "login"
+    plugin.write_text(
+        f"""#!/bin/sh
+n=$(cat {tmp_path}/asked 2>/dev/null || echo 0)
+echo $((n + 1)) > {tmp_path}/asked
+printf '{{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",'
+printf '"status": {{"token": "t%s"}}}}' $n
+"""
+    )
+    plugin.chmod(0o755)
+    user = f"{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {plugin}, interactiveMode: Never}}}}"
+    (tmp_path / "config").write_text(CONFIG.replace("{token: abc}", user))
+
+    async def story() -> None:
+        credentials = await load_credentials(tmp_path / "config")
+        assert [await credentials.bearer_token() for _ in range(2)] == ["t0", "t0"]
+        credentials.renew()
+        assert [await credentials.bearer_token() for _ in range(2)] == ["t1", "t1"]
+
+    asyncio.run(story())
