@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,16 @@ def compare(recording: Network, row: str, folder: Path) -> tuple[Outcome, Outcom
     setting = ROWS[row](recording, folder)
     for name, content in setting.files.items():
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    by_kubectl, _ = _run(recording, setting, folder, str(kubectl_program()), "get", "cachemonitorgroups")
-    by_plugin, said = _run(recording, setting, folder, *_PLUGIN)
+    return compare_setting(recording, setting, folder)
+
+
+def compare_setting(
+    recording: Network, setting: Setting, folder: Path, wrapper: Sequence[str] = ()
+) -> tuple[Outcome, Outcome, str]:
+    """The same where the files are there; both are started by the wrapper."""
+    kubectl = (*wrapper, str(kubectl_program()), "get", "cachemonitorgroups")
+    by_kubectl, _ = _run(recording, setting, folder, *kubectl)
+    by_plugin, said = _run(recording, setting, folder, *wrapper, *_PLUGIN)
     return by_kubectl, by_plugin, said
 
 

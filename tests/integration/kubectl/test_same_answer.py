@@ -1,14 +1,15 @@
 """Same kubeconfig, same environment, same flags: what arrives at the server is what kubectl would send."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.kubectl.certificates import make_certificates
-from tests.integration.kubectl.comparison import compare
+from tests.integration.kubectl.comparison import compare, compare_setting
 from tests.integration.kubectl.recording_server import Network, network
-from tests.integration.kubectl.rows import ROWS
+from tests.integration.kubectl.rows import ROWS, Setting
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,27 @@ def test_the_plugin_asks_as_kubectl_does(row: str, recording: Network, tmp_path:
     if not by_plugin.succeeded:
         assert said.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in said
+
+
+IN_A_POD = """
+mount -t tmpfs pod /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cd /run/secrets/kubernetes.io/serviceaccount
+printf pod-token > token; printf ns-of-pod > namespace; cat "$AUTHORITY" > ca.crt
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have a /run of its own")
+def test_in_a_pod_the_plugin_asks_as_the_pods_service_account(recording: Network, tmp_path: Path) -> None:
+    host, _, port = recording.url.removeprefix("https://").partition(":")
+    pod = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    setting = Setting({}, {**pod, "AUTHORITY": str(recording.certificates.authority)})
+    wrapper = ("unshare", "--mount", "sh", "-c", IN_A_POD, "sh")
+    by_kubectl, by_plugin, said = compare_setting(recording, setting, tmp_path, wrapper)
+    assert by_plugin == by_kubectl, said
+    (arrival,) = by_plugin.arrivals
+    assert arrival.authorization == "Bearer pod-token"
+    assert arrival.path.endswith("/namespaces/ns-of-pod/cachemonitorgroups")
 
 
 def test_some_settings_lead_to_the_server_and_some_do_not() -> None:
