@@ -1,6 +1,7 @@
 """Gives the machine's assignable MBM counters to the monitoring groups, and names the groups without one."""
 
 import logging
+import shlex
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -12,7 +13,8 @@ from cachemon.model.mbm_counters import ASSIGNING_MODE, CounterPool, MonGroupsOf
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.apply import apply_counters
 from cachemon.resctrl.capabilities import Capabilities
-from cachemon.resctrl.mbm_assignments import read_pool
+from cachemon.resctrl.mbm_assignments import read_assignments, read_pool
+from cachemon.resctrl.tree_reader import DEFAULT_GROUP, assignments_file
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["CounterShare"]
@@ -87,13 +89,28 @@ class CounterShare:
                 )  # fmt: skip
             pool = read_pool(self._tree, own) or pool
         lacks = lacking(mon_groups, events, pool)
-        return {key: _lack_message(events_of, pool, self._terms) for key, events_of in lacks.items()}
+        advice = self._advice(pool) if lacks else ""
+        return {key: _lack_message(events_of, pool, self._terms, advice) for key, events_of in lacks.items()}
+
+    def _advice(self, pool: CounterPool) -> str:
+        """How to have more counters. The kernel gives the default group some at each mount."""
+        advice = [self._terms.shortage_advice] if pool.ours else []
+        events = sorted({event for event, _ in read_assignments(self._tree, DEFAULT_GROUP)})
+        if events:
+            lines = r"\n".join(f"{event}:*=_" for event in events)
+            file = shlex.quote(str(assignments_file(self._tree.directory(DEFAULT_GROUP))))
+            advice.insert(
+                0,
+                "the default group has counters that no figure of cachemon needs; "
+                f"free them on the {self._terms.machine}: printf '{lines}\\n' > {file}",
+            )
+        return "; ".join(advice) or "other programs' groups hold all counters: remove such groups"
 
 
-def _lack_message(events: Mapping[str, list[int]], pool: CounterPool, terms: MessageTerms) -> str:
+def _lack_message(events: Mapping[str, list[int]], pool: CounterPool, terms: MessageTerms, advice: str) -> str:
     missing = "; ".join(f"{event} in cache block {', '.join(map(str, blocks))}" for event, blocks in events.items())
     free, total = sum(pool.free.values()), sum(pool.total.values())
     return (
         f"no counter is left for {missing}; of the {terms.machine}'s {total} MBM counters {len(pool.ours)} are "
-        f"cachemon's, {free} are free; occupancy is monitored; {terms.shortage_advice}"
+        f"cachemon's, {free} are free; occupancy is monitored; {advice}"
     )

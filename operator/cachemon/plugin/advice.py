@@ -24,8 +24,8 @@ ADVICE: Mapping[str, str] = {
     ),
     Reason.THREADS_IN_FOREIGN_GROUP: "stop the other program (pqos, libvirt's <cachetune>) from monitoring this VM",
     Reason.NO_BANDWIDTH_COUNTER: (
-        "raise spec.priority (above 0 needs the verb prioritize), or have fewer groups on the node; occupancy is "
-        "complete"
+        "do what the message says; else raise spec.priority (above 0 needs the verb prioritize), or have fewer "
+        "groups on the node; occupancy is complete"
     ),
     Reason.VCPUS_NOT_IN_VM: "correct the vCPU list in spec.groups",
     Reason.VCPUS_SHARE_ONE_THREAD: "use `vcpus: all` in spec.groups",

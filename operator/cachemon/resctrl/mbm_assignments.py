@@ -13,7 +13,7 @@ from cachemon.model.numbers import parse_count
 from cachemon.resctrl.system_calls import read_text
 from cachemon.resctrl.tree_reader import TreeReader, assignments_file
 
-__all__ = ["parse_assignments", "parse_counts", "read_pool"]
+__all__ = ["parse_assignments", "parse_counts", "read_assignments", "read_pool"]
 
 _NOT_ASSIGNED = "_"
 
@@ -57,9 +57,13 @@ def read_pool(tree: TreeReader, groups: Collection[MonGroupName]) -> CounterPool
         return None
     ours: set[MbmCounter] = set()
     for where in groups:
-        text = _read(tree, assignments_file(tree.directory(where)))
-        ours |= {MbmCounter(where, event, block) for event, block in parse_assignments(text or "")}
+        ours |= {MbmCounter(where, event, block) for event, block in read_assignments(tree, where)}
     return CounterPool(free=parse_counts(free), ours=frozenset(ours), total=parse_counts(total))
+
+
+def read_assignments(tree: TreeReader, where: MonGroupName) -> frozenset[tuple[str, int]]:
+    """Read (event, cache id) of every counter that a group has; none if that can't be read."""
+    return parse_assignments(_read(tree, assignments_file(tree.directory(where))) or "")
 
 
 def _read(tree: TreeReader, path: Path) -> str | None:

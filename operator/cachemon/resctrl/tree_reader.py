@@ -12,6 +12,7 @@ from cachemon.resctrl.capabilities import Capabilities, read_capabilities
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
 __all__ = [
+    "DEFAULT_GROUP",
     "GONE",
     "NOT_CONTROL_GROUPS",
     "TreeReader",
@@ -25,12 +26,14 @@ log = logging.getLogger(__name__)
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 """The kernel's errors for a group that was removed."""
 
+DEFAULT_GROUP = MonGroupName(ROOT, "")
+"""The control group that has every thread of no other group."""
+
 NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 """Directories of the root that are not control groups."""
 _L3_PREFIX = "mon_L3_"
 _PACKAGE_PREFIX = "mon_PERF_PKG_"
 _LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
-_DEFAULT = MonGroupName(ROOT, "")
 _MOST_LOGGED = 1024
 _PSEUDO_LOCKED = ("pseudo-locksetup", "pseudo-locked")
 
@@ -84,7 +87,7 @@ class TreeReader:
         groups, closed = self._walk()
         unreadable = {MonGroupName(name, "") for name in closed}
         for where in groups:
-            if where == _DEFAULT:
+            if where == DEFAULT_GROUP:
                 continue
             try:
                 tids = self.tids(where)
@@ -126,7 +129,7 @@ class TreeReader:
             try:
                 names = self._listed(self.directory(where) / "mon_groups")
             except ResctrlError as err:
-                if where == _DEFAULT:
+                if where == DEFAULT_GROUP:
                     raise
                 self._log_once(where, str(err))
                 closed.add(control_group)
@@ -139,7 +142,7 @@ class TreeReader:
         return frozenset(
             where.control_group
             for where in groups
-            if not where.name and where != _DEFAULT and self._mode(where) in _PSEUDO_LOCKED
+            if not where.name and where != DEFAULT_GROUP and self._mode(where) in _PSEUDO_LOCKED
         )
 
     def _mode(self, where: MonGroupName) -> str:

@@ -1,6 +1,7 @@
 """Assignable counters (AMD ABMC), on an emulator that has them."""
 
 import inspect
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,34 @@ def test_a_group_without_a_counter_is_degraded_and_says_which(node: Node) -> Non
     assert assigned(node, cell_of(layout, 1)) == everywhere(TOTAL)
     message = layout.targets[1].groups[0].message
     assert message.startswith("no counter is left for mbm_local_bytes in cache block 0, 1; of the node's 10 MBM")
+
+
+def command_of(layout: BoundLayout) -> str:
+    """The command at the end of the message."""
+    _, found, rest = layout.targets[0].groups[0].message.partition("free them on the node: ")
+    assert found
+    return rest.partition("; ")[0]
+
+
+@pytest.mark.parametrize("counters", [1, 2])
+def test_the_command_of_the_message_frees_the_counters_of_the_default_group(
+    mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads, counters: int
+) -> None:
+    emulator = mount(blocks={0: 32 << 20, 1: 32 << 20}, rmids=16, more=[f"--mbm-counters={counters}"])
+    node = Node(ResctrlTree(emulator.mountpoint), emulator.sysfs, tmp_path, threads)
+    node.plug("CPU 0/KVM")
+    target = wanting(ZERO, vcpus=1)
+    layout = node.run(target)
+    assert states(layout) == [NO_COUNTER]
+    message = layout.targets[0].groups[0].message
+    assert "use fewer groups" not in message, "that would free nothing"
+    subprocess.run(["/bin/sh", "-c", command_of(layout)], check=True)
+    layout = node.run(target)
+    assert TOTAL in {event for event, _ in assigned(node, cell_of(layout, 0))}
+    assert states(layout) == [WELL if counters == 2 else NO_COUNTER]
+    if counters == 1:
+        assert "free them" not in layout.targets[0].groups[0].message
+        assert "use fewer groups" in layout.targets[0].groups[0].message
 
 
 def test_a_better_group_that_comes_later_takes_counters_of_ours_and_none_of_others(node: Node) -> None:
