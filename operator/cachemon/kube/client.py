@@ -1,7 +1,6 @@
 """One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
 
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
@@ -12,7 +11,7 @@ from cachemon import __version__
 from cachemon.kube.answers import answer_of, date_of, decode, hang_up
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.http_failures import failure, message_of
-from cachemon.kube.queries import Listing, Selector, WatchEvent, dry, path_of, query_of
+from cachemon.kube.queries import Listing, Selector, WatchEvent, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeUnreachableError
 
@@ -54,7 +53,6 @@ class KubeClient:
             headers={"User-Agent": f"cachemon/{__version__}"},
             read_bufsize=_LONGEST_EVENT_BYTES // 2,  # aiohttp gives up on a line of twice the buffer
         )
-        self._ahead_seconds = 0.0
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
 
@@ -65,10 +63,6 @@ class KubeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
-
-    def server_time(self) -> float:
-        """Seconds since the epoch by the API server's clock, as far as its answers say; else by ours."""
-        return time.time() + self._ahead_seconds
 
     async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
         """One object."""
@@ -144,12 +138,10 @@ class KubeClient:
         finally:
             hang_up(response)
 
-    async def create(
-        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
-    ) -> dict[str, Any]:
-        """Create an object, or only have it checked; KubeConflictError when there is one of this name."""
+    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
+        """Create an object; KubeConflictError when there is one of this name."""
         namespace = body["metadata"].get("namespace", "")
-        query = {"fieldManager": field_manager, **dry(run=dry_run)}
+        query = {"fieldManager": field_manager}
         return await self._json("POST", path_of(resource, ObjectName(namespace, "")), query, body)
 
     async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
@@ -163,16 +155,6 @@ class KubeClient:
             "PATCH", path_of(resource, name_of(body)), query, body, limit=self._limit, headers=headers
         )
         return decode(await answer_of(response.read()))
-
-    async def replace(
-        self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
-    ) -> dict[str, Any]:
-        """Write an object as a whole, or only have it checked; its status is not touched.
-
-        KubeConflictError when it has changed since the resourceVersion that `body` has.
-        """
-        query = {"fieldManager": field_manager, **dry(run=dry_run)}
-        return await self._json("PUT", path_of(resource, name_of(body)), query, body)
 
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         """Delete this very object: KubeConflictError when another one has the name now."""
@@ -252,8 +234,6 @@ class KubeClient:
                 allow_redirects=False,
             )
         )
-        if (date := date_of(response)) is not None:
-            self._ahead_seconds = date - time.time()
         if response.status == 401:
             self._credentials.renew()
         if response.status >= 400:

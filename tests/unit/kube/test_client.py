@@ -236,7 +236,7 @@ def test_a_webhook_that_says_no_means_this_object_whatever_status_it_chooses(sta
     play(story())
 
 
-def test_a_list_says_when_it_was_served_and_the_client_knows_the_servers_clock() -> None:
+def test_a_list_says_when_it_was_served_by_the_servers_clock() -> None:
     async def story() -> None:
         async with serving() as (server, client):
             page = {"items": [], "metadata": {"resourceVersion": "7"}}
@@ -246,7 +246,6 @@ def test_a_list_says_when_it_was_served_and_the_client_knows_the_servers_clock()
             ]
             listing = await client.list(GROUPS)
             assert listing.served_at == 1_795_334_400
-            assert 0 <= client.server_time() - 1_795_334_400 < 60
             assert (await client.list(GROUPS)).served_at is None
 
     play(story())
