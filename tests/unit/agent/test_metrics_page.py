@@ -26,7 +26,7 @@ from cachemon.engine.layout import GroupState, unavailable_layout
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
-from cachemon.model.readings import Missing, Reading
+from cachemon.model.readings import CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import CORE_ENERGY, ENERGY_EVENTS, PERF_EVENTS, UOPS_RETIRED, Package
 from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
@@ -115,6 +115,20 @@ def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers
     ours = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
     expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
     assert ours == expected
+
+
+def test_cache_ids_of_any_size_are_labels() -> None:
+    """Arm MPAM takes them from the firmware's PPTT: 32 bits, with gaps."""
+    blocks = [CacheBlock(3, id_, 1 << 20, "") for id_ in (1, 122, 4_194_305)]
+    figures = Figures(
+        wall_time=1.8e9,
+        groups={GroupKey("uid-of-vm3", "a"): tuple(BlockFigure(block, 4096, {}) for block in blocks)},
+        node=tuple(NodeBlockFigure(block, 8192, 4096) for block in blocks),
+    )
+    samples = scrape(LAYOUT, figures)
+    for name in ("cachemon_cache_occupancy_bytes", "cachemon_cache_capacity_bytes"):
+        ids = [sample.labels["cache_id"] for sample in samples if sample.name == name]
+        assert ids == ["1", "122", "4194305"]
 
 
 def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.agent.status_fields import group_status, monitored_condition, node_status, signature
+from cachemon.agent.status_size import MOST_STATUS_BYTES, fitted
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.agent.top_vmis import LARGEST_INTEGER
 from cachemon.engine.figures import (
@@ -385,3 +386,21 @@ def test_a_node_says_what_it_offers_beside_caches_and_what_is_not_read() -> None
         "2 cache blocks, events llc_occupancy; memory bandwidth is not read: this kernel has it in info/MB_MON, by "
         "memory and not by cache block"
     )
+
+
+@pytest.mark.parametrize("ids", [(1, 122, 4_194_305, 2**32 - 1), tuple(range(0, 240, 10))], ids=["MPAM", "24 caches"])
+def test_any_cache_ids_keep_to_the_schema_and_fit_a_status(ids: tuple[int, ...]) -> None:
+    cpus = ",".join(map(str, range(0, 512, 2)))[:1000].rpartition(",")[0]
+    blocks = tuple(CacheBlock(3, id_, 32 << 20, cpus) for id_ in ids)
+    groups = [make_group(f"group-{n}", [mon_group(n)]) for n in range(12)]
+    layout = make_layout((make_target(), groups), node=replace(FACTS, blocks=blocks))
+    figures = figures_of(layout.targets[0], 31 << 20, 10**10, blocks)
+    group, node = (
+        group_status(layout.targets[0], figures, NOW),
+        node_status(layout, figures, period_seconds=60, before=(), now=NOW),
+    )
+    assert [*complaints(GROUP_SCHEMA, group), *complaints(NODE_SCHEMA, node)] == []
+    assert fitted(group, MOST_STATUS_BYTES) is group, "twelve groups on 24 caches need no cut"
+    assert [block["id"] for block in group["groups"][11]["cacheBlocks"]] == list(ids)
+    assert [block["id"] for block in node["cacheBlocks"]] == list(ids)
+    assert all(block["cpus"] == cpus for block in node["cacheBlocks"])
