@@ -12,6 +12,7 @@ from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, F
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
@@ -23,7 +24,7 @@ __all__ = ["Signature", "group_status", "monitored_condition", "node_condition",
 
 LONGEST_MESSAGE = 1024
 LONGEST_CONDITION = 4096
-LONGEST_BLOCKS = 256
+MOST_EVENTS = 16
 LONGEST_CPUS = 1024  # a cut list would be wrong
 
 
@@ -42,7 +43,7 @@ def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> C
         f"; renewed every {period_seconds} s instead of {wanted} s: writing the groups of this namespace takes more "
         "than its share of what the node's agent may write; ask for longer periods (`spec.statusPeriodSeconds`)"
     )
-    return replace(condition, message=condition.message[: LONGEST_CONDITION - len(slow)] + slow)
+    return replace(condition, message=fit_text(condition.message, LONGEST_CONDITION - len(slow)) + slow)
 
 
 def _states_condition(layout: BoundTargetLayout) -> Condition:
@@ -56,8 +57,8 @@ def _states_condition(layout: BoundTargetLayout) -> Condition:
         lacking.insert(0, (Reason.TOO_MANY_GROUPS, _refusal(len(refused), len(layout.groups) + len(refused))))
     if not lacking:
         return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
-    messages = "; ".join(message for _, message in lacking)
-    return Condition(MONITORED, "False", lacking[0][0], _printable(messages, LONGEST_CONDITION))
+    messages = fit_items([_printable(message) for _, message in lacking], LONGEST_CONDITION, "; ")
+    return Condition(MONITORED, "False", lacking[0][0], messages)
 
 
 def _refusal(refused: int, of: int) -> str:
@@ -68,9 +69,10 @@ def _refusal(refused: int, of: int) -> str:
     )
 
 
-def _printable(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Cut the text to the schema's limit; "?" replaces control characters, which others' mon_groups may contain."""
-    return "".join(character if character.isprintable() else "?" for character in text[:longest])
+def _printable(text: str) -> str:
+    """Fit the text to the schema's limit; "?" replaces control characters, which others' mon_groups may contain."""
+    fitted = fit_text(text, LONGEST_MESSAGE)
+    return "".join(character if character.isprintable() else "?" for character in fitted)
 
 
 class Signature(NamedTuple):
@@ -154,9 +156,7 @@ def _blocks(by_block: Mapping[int, Reading]) -> str:
         f"{id_}={reading if isinstance(reading, Missing) else format_bytes(reading)}"
         for id_, reading in by_block.items()
     ]
-    while len(",".join(shown)) > LONGEST_BLOCKS:
-        shown = [*shown[:-2], "..."]
-    return ",".join(shown)
+    return fit_items(shown, LONGEST_COLUMN)
 
 
 def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, Any]:
@@ -239,12 +239,12 @@ def node_status(
         return status
     taken = node.own_mon_groups + node.other_rmids
     status |= {
-        "monitoringEvents": list(node.events),
+        "monitoringEvents": list(node.events[:MOST_EVENTS]),
         "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
         "cacheBlocks": _node_blocks(layout, figures),
         "summary": {
             "rmids": f"{taken}/{node.num_rmids}",
-            "events": ",".join(node.events),
+            "events": fit_items(node.events, LONGEST_COLUMN),
             "blocks": _node_summary(figures),
         },
     }
@@ -257,16 +257,18 @@ def node_status(
 
 
 def _most(vmi: Mapping[str, Any]) -> str:
-    return f"{vmi['namespace']}/{vmi['name']}={format_bytes(vmi['occupancyBytes'])}"
+    held = f"={format_bytes(vmi['occupancyBytes'])}"
+    return fit_text(f"{vmi['namespace']}/{vmi['name']}", LONGEST_COLUMN - len(held)) + held
 
 
 def _node_summary(figures: Figures) -> str:
-    return ",".join(
+    shown = [
         f"{figure.block.id}="
         + (str(figure.occupancy) if isinstance(figure.occupancy, Missing) else format_bytes(figure.occupancy))
         + (f"/{format_bytes(figure.block.capacity_bytes)}" if figure.block.capacity_bytes else "")
         for figure in figures.node
-    )[:LONGEST_BLOCKS]
+    ]
+    return fit_items(shown, LONGEST_COLUMN)
 
 
 def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from cachemon.model.fitted_text import fit_text
+
 __all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "StatusSizeLimit", "fitted"]
 
 MOST_STATUS_BYTES = 128 * 1024
@@ -111,7 +113,9 @@ def _text(parts: Sequence[_LeftOut], groups: Sequence[Status], most_bytes: int) 
     """Name each kind of part that is left out, the first groups, and their number."""
     found = []
     for part, description in _DESCRIPTIONS.items():
-        names = [group["name"][:_LONGEST_NAME] for group, its in zip(groups, parts, strict=True) if its is part]
+        names = [
+            fit_text(group["name"], _LONGEST_NAME) for group, its in zip(groups, parts, strict=True) if its is part
+        ]
         if names:
             more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
             found.append(f"{description} {len(names)} of {len(groups)} groups ({', '.join(names[:_NAMED])}{more})")
@@ -121,7 +125,7 @@ def _text(parts: Sequence[_LeftOut], groups: Sequence[Status], most_bytes: int) 
 def _with_omitted(status: Status, groups: Sequence[Status], omitted: str) -> Status:
     """Put it into the field `omitted`, and into the message of every condition."""
     conditions = [
-        condition | {"message": f"{condition['message'][: _LONGEST_MESSAGE - len(omitted) - 2]}; {omitted}"}
+        condition | {"message": f"{fit_text(condition['message'], _LONGEST_MESSAGE - len(omitted) - 2)}; {omitted}"}
         for condition in status["conditions"]
     ]
     return status | {"groups": [*groups], "omitted": omitted, "conditions": conditions}

@@ -34,6 +34,7 @@ from cachemon.model.errors import (
     KubeUnauthorizedError,
     KubeUnreachableError,
 )
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.times import format_time
 
 __all__ = ["GroupStatusWriter", "NodeStatusWriter"]
@@ -156,14 +157,14 @@ class GroupStatusWriter:
             logging.WARNING if is_news else logging.DEBUG,
             "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "
             "not delayed. %s",
-            GROUPS.kind, report.name, str(err)[:_LONGEST_QUOTE], until - now, advice_on(err),
+            GROUPS.kind, report.name, fit_text(str(err), _LONGEST_QUOTE), until - now, advice_on(err),
         )  # fmt: skip
         return until
 
     def _hold(self, err: KubeError) -> None:
         """Write nothing for a while, as the API server is away or busy; everything stays due."""
         if wait := self._pause.begin(err):
-            log.warning("%s; next try in %.1f s", str(err)[:_LONGEST_QUOTE], wait)
+            log.warning("%s; next try in %.1f s", fit_text(str(err), _LONGEST_QUOTE), wait)
 
 
 class NodeStatusWriter:

@@ -7,13 +7,13 @@ from typing import Any
 import yaml
 
 from cachemon.commands.jsonpath import render_jsonpath
+from cachemon.model.fitted_text import fit_text
 
 __all__ = ["JSONPATH", "NO_VALUE", "bar", "is_data", "render_data", "render_objects", "render_table"]
 
 JSONPATH = "jsonpath="
 NO_VALUE = "-"
 _GAP = "   "
-_CUT = "~"
 _NARROWEST = 8
 
 _HOUSEKEEPING = ("managedFields",)
@@ -28,7 +28,7 @@ def render_table(
         headers: upper case, without blanks.
         rows: with one cell for each header.
         headings: whether the headers are printed.
-        width: characters that a line may have: the widest cells are cut, and end in `~`.
+        width: characters that a line may have: the widest cells are cut, and end in `~+N`, N characters missing.
     """
     lines = [list(headers)] if headings else []
     lines += [[cell or NO_VALUE for cell in row] for row in rows]
@@ -38,7 +38,7 @@ def render_table(
     if width is not None:
         widths = _squeeze(widths, width - len(_GAP) * (len(widths) - 1))
     return "\n".join(
-        _GAP.join(_cut(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
+        _GAP.join(fit_text(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
 
@@ -49,10 +49,6 @@ def _squeeze(widths: list[int], room: int) -> list[int]:
     while sum(widths) > room and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
     return widths
-
-
-def _cut(cell: str, room: int) -> str:
-    return cell if len(cell) <= room else cell[: room - 1] + _CUT
 
 
 def bar(part: float, width: int = 10) -> str:

@@ -7,6 +7,7 @@ from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import BOUND, PHASES_WITH_QEMU, ROLE_ACTIVE, ROLE_MIGRATION_TARGET, ObjectName, Placement
 from cachemon.model.conditions import Condition
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
@@ -140,7 +141,7 @@ def bound_condition(vmi: Vmi, node_name: str, agent: NodeAgent | None, now: floa
         )
         return _unbound(Reason.NO_AGENT, message), None
     if agent.ready is not None and agent.ready.status == "False":
-        problem = f"{agent.ready.reason}: {agent.ready.message}"[:_LONGEST_QUOTE]
+        problem = fit_text(f"{agent.ready.reason}: {agent.ready.message}", _LONGEST_QUOTE)
         message = f"the caches of node `{node_name}` can't be monitored: {problem}"
         return _unbound(Reason.NODE_UNSUPPORTED, message), agent.silent_from
     message = f"VirtualMachineInstance `{vmi.name.name}` runs on node `{node_name}`"

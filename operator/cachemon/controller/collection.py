@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cachemon.model.api import ObjectName, name_of
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.resource_versions import version_number
 
 __all__ = [
@@ -121,7 +122,7 @@ class Collection(Generic[T]):
             version, known = version_number(obj["metadata"]["resourceVersion"]), self._items.get(name)
             return known if known and known.version == version else ParsedObject(name, version, self._parse(obj))
         except PARSE_ERRORS as err:
-            return UnreadableObject(name, f"{type(err).__name__}: {err}"[:_LONGEST_QUOTE])
+            return UnreadableObject(name, fit_text(f"{type(err).__name__}: {err}", _LONGEST_QUOTE))
 
     def _take(self, entry: "Entry[T] | None") -> Change[T] | None:
         if entry is None:

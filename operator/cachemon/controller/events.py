@@ -30,6 +30,7 @@ from cachemon.model.api import (
 )
 from cachemon.model.conditions import Condition, parse_conditions
 from cachemon.model.errors import KubeError
+from cachemon.model.fitted_text import fit_bytes
 from cachemon.model.reasons import Reason
 from cachemon.telemetry.operator_metrics import Metrics
 
@@ -240,7 +241,7 @@ class EventRecorder:
             "action": "Judge",
             "type": fields.type,
             "reason": fields.reason,
-            "note": fields.note.encode()[:_LONGEST_NOTE_BYTES].decode(errors="ignore"),
+            "note": fit_bytes(fields.note, _LONGEST_NOTE_BYTES),
             "regarding": {
                 "apiVersion": subject.resource.api_version,
                 "kind": subject.resource.kind,

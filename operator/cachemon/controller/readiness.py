@@ -13,6 +13,7 @@ from cachemon.controller.binding import Binding
 from cachemon.controller.report_times import LatestReport
 from cachemon.model.api import MONITORED, READY, CacheMonitorGroup
 from cachemon.model.conditions import Condition
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.reasons import Reason
 
 __all__ = ["Readiness", "judge"]
@@ -75,4 +76,4 @@ def _with(message: str, clock_problem: str | None) -> str:
 
 
 def _copy(cause: Condition) -> Condition:
-    return Condition(READY, cause.status, cause.reason, cause.message[:_LONGEST_QUOTE])
+    return Condition(READY, cause.status, cause.reason, fit_text(cause.message, _LONGEST_QUOTE))

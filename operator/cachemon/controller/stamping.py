@@ -15,6 +15,7 @@ from cachemon.controller.decision import Apply, Decision, Delete, StoredGroup
 from cachemon.controller.vmi import Vmi
 from cachemon.model.api import API_VERSION, GROUPS, POLICIES, READY, VMIS, ObjectName
 from cachemon.model.conditions import Condition, render_condition
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.policies import CacheMonitorPolicy, parse_cache_monitor_policy
 from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL, stamped_name
@@ -142,7 +143,7 @@ def _judge(
         )
         return Condition(READY, "False", Reason.NAME_TAKEN, message)
     if refused := sorted(str(name) for name in refusals):
-        answer = min(refusals.items())[1][:_LONGEST_QUOTE]
+        answer = fit_text(min(refusals.items())[1], _LONGEST_QUOTE)
         message = (
             f"the API server refuses {len(refused)} of {len(states)} groups, and the operator retries: "
             f"{_some(refused)}; the answer: {answer}"
@@ -159,7 +160,9 @@ def _judge(
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names[:_NAMED_AT_MOST]) + (", ..." if names[_NAMED_AT_MOST:] else "")
+    return ", ".join(f"`{name}`" for name in names[:_NAMED_AT_MOST]) + (
+        f" and {len(names) - _NAMED_AT_MOST} more" if names[_NAMED_AT_MOST:] else ""
+    )
 
 
 def _render_group(wanted: WantedGroup) -> dict[str, Any]:

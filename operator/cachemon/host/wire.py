@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
 from cachemon.model.kept_groups import Keeper
@@ -128,7 +129,7 @@ def parse_group_request(body: Any) -> MonitoringGroup:
     unknown = sorted(str(key) for key in body.keys() - {"name", "vcpus", "threads"})
     if unknown:
         raise InvalidInputError(
-            f"a group has no {unknown[0][:_LONGEST_QUOTE]!r}; it has `name`, `vcpus` and `threads`"
+            f"a group has no {fit_text(unknown[0], _LONGEST_QUOTE)!r}; it has `name`, `vcpus` and `threads`"
         )
     name, vcpus, threads = check_name(body.get("name")), body.get("vcpus"), body.get("threads", [])
     if not (vcpus is None or isinstance(vcpus, str)):

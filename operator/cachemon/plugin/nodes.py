@@ -6,6 +6,7 @@ from typing import Any
 from cachemon.commands.output import NO_VALUE, bar, is_data, render_objects, render_table
 from cachemon.model.api import NODES, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
+from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
 from cachemon.model.units import format_bytes
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
@@ -62,7 +63,7 @@ def _cells(row: NodeRow) -> tuple[str, ...]:
         cache,
         NO_VALUE if row.share is None else bar(row.share),
         "/".join(map(str, row.rmids)) if row.rmids else NO_VALUE,
-        row.largest[0] if row.largest else NO_VALUE,
+        fit_text(row.largest[0], LONGEST_COLUMN) if row.largest else NO_VALUE,
         NO_VALUE if row.age is None else row.age.label,
     )
 
@@ -70,4 +71,5 @@ def _cells(row: NodeRow) -> tuple[str, ...]:
 def _wide_cells(row: NodeRow, node: dict[str, Any]) -> tuple[str, ...]:
     status = node.get("status", {})
     summary = status.get("summary", {})
-    return row.reason, summary.get("blocks", ""), summary.get("events", ""), status.get("agentVersion", "")
+    blocks, events = (fit_items(summary.get(name, "").split(","), LONGEST_COLUMN) for name in ("blocks", "events"))
+    return row.reason, blocks, events, status.get("agentVersion", "")

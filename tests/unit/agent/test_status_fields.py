@@ -404,3 +404,33 @@ def test_any_cache_ids_keep_to_the_schema_and_fit_a_status(ids: tuple[int, ...])
     assert [block["id"] for block in group["groups"][11]["cacheBlocks"]] == list(ids)
     assert [block["id"] for block in node["cacheBlocks"]] == list(ids)
     assert all(block["cpus"] == cpus for block in node["cacheBlocks"])
+
+
+def test_columns_of_a_node_with_24_caches_count_what_they_leave_out() -> None:
+    blocks = tuple(CacheBlock(3, number, 32 << 20, "") for number in range(24))
+    layout = make_layout((make_target(), BOTH), node=FACTS)
+    figures = figures_of(layout.targets[0], 32 << 20, None, blocks)
+    node = node_status(layout, figures, period_seconds=60, before=[], now=NOW)["summary"]
+    assert node["blocks"] == "0=32Mi/32Mi,1=32Mi/32Mi,2=32Mi/32Mi,+21"
+    group = group_status(layout.targets[0], figures, NOW)["summary"]
+    assert group["blocks"] == "0=32Mi,1=32Mi,2=32Mi,3=32Mi,4=32Mi,5=32Mi,+18"
+
+
+def test_a_kernel_with_many_events_does_not_cost_the_node_its_status() -> None:
+    events = (TOTAL_TRAFFIC, *(f"mbm_event_of_a_later_kernel_{number}" for number in range(30)))
+    layout = make_layout((make_target(), BOTH), node=replace(FACTS, events=events))
+    status = node_status(layout, figures_of(layout.targets[0], 1, 1), period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert status["summary"]["events"] == "mbm_total_bytes,+30"
+
+
+def test_the_message_about_many_groups_names_whole_ones_and_counts_the_others() -> None:
+    groups = [
+        replace(make_group(f"group-{number}", [], GroupState.WAITING), reason=Reason.OUT_OF_RMIDS, message="m" * 200)
+        for number in range(64)
+    ]
+    message = monitored_condition(target_layout(*groups)).message
+    assert len(message) <= 4096
+    *named, more = message.split("; ")
+    assert [text.partition(":")[0] for text in named] == [f"group-{number}" for number in range(len(named))]
+    assert more == f"+{64 - len(named)}"

@@ -157,7 +157,7 @@ def test_a_name_that_is_taken_is_reported_with_what_to_do() -> None:
     assert decision.status is not None
     message = decision.status["conditions"][0]["message"]
     assert message.endswith(
-        "delete, or recreate under another name: `tenant/vm1.gold`, `tenant/vm2.gold`, `tenant/vm3.gold`, ..."
+        "delete, or recreate under another name: `tenant/vm1.gold`, `tenant/vm2.gold`, `tenant/vm3.gold` and 2 more"
     )
     assert message.startswith("5 of 6 groups")
 
@@ -169,7 +169,7 @@ def test_groups_that_the_api_server_refuses_are_reported_with_its_words() -> Non
     assert decision.status is not None
     message = decision.status["conditions"][0]["message"]
     assert message.startswith("the API server refuses 4 of 5 groups")
-    assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold`, ...; the answer: exceeded quota" in message
+    assert "`tenant/vm0.gold`, `tenant/vm1.gold`, `tenant/vm2.gold` and 1 more; the answer: exceeded quota" in message
     assert len(message) <= 4096, "the schema's limit"
 
 

@@ -1,0 +1,61 @@
+"""Texts that fit the length they may have. What is left out is counted, so that no cut is silent. Pure."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+__all__ = ["LONGEST_COLUMN", "fit_bytes", "fit_items", "fit_name", "fit_text"]
+
+LONGEST_COLUMN = 48
+"""Characters of a column that sums several things up, in `kubectl get` and in the plugin's tables."""
+
+_DIGEST_CHARACTERS = 8
+
+
+def fit_text(text: str, longest: int) -> str:
+    """The text; of a longer one the beginning and the number of characters that are missing: `tenant-a/web-~+37`."""
+    kept = min(longest, len(text))
+    while len(found := _cut(text, kept)) > longest and kept:
+        kept -= 1
+    return found
+
+
+def fit_bytes(text: str, longest: int) -> str:
+    """The same for a limit of bytes in UTF-8."""
+    kept = len(text.encode()[:longest].decode(errors="ignore"))
+    while len((found := _cut(text, kept)).encode()) > longest and kept:
+        kept -= 1
+    return found
+
+
+def _cut(text: str, kept: int) -> str:
+    return text if kept == len(text) else f"{text[:kept]}~+{len(text) - kept}"
+
+
+def fit_items(items: Sequence[str], longest: int, separator: str = ",") -> str:
+    """Whole items, and the number of those that are missing: `0=59Mi,1=2Mi,+22`. A single long one is cut."""
+    kept = len(items)
+    while kept and len(found := _joined(items, kept, separator)) > longest:
+        kept -= 1
+    if kept or not items:
+        return found if items else ""
+    more = f"{separator}+{len(items) - 1}" if len(items) > 1 else ""
+    return fit_text(items[0], longest - len(more)) + more
+
+
+def _joined(items: Sequence[str], kept: int, separator: str) -> str:
+    more = [] if kept == len(items) else [f"+{len(items) - kept}"]
+    return separator.join([*items[:kept], *more])
+
+
+def fit_name(name: str, longest: int, joint: str = "-") -> str:
+    """A generated name; of a longer one the beginning and a digest of all of it, so that two names stay two.
+
+    Args:
+        name: of letters, digits and punctuation.
+        longest: characters that a name may have.
+        joint: between beginning and digest.
+    """
+    if len(name) <= longest:
+        return name
+    head = name[: longest - len(joint) - _DIGEST_CHARACTERS].rstrip("-_.,^")
+    return f"{head}{joint}{sha256(name.encode()).hexdigest()[:_DIGEST_CHARACTERS]}"
