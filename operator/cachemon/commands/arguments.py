@@ -151,6 +151,12 @@ class FrontEnd:
         )
         return parser
 
+    def import_choice(self, parser: Parser) -> None:
+        """`--group` of `import`."""
+        parser.add_argument(
+            "--group", action="append", default=[], metavar="NAME", help="only this group; may be repeated"
+        )
+
     def completion(self, commands: Commands, program_file: str, details: str) -> Parser:
         """`completion`: a script for a shell."""
         parser = self.command(

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TextIO
 
 from cachemon.commands.backend import Terminal
@@ -11,12 +12,16 @@ from cachemon.libvirt.metadata import read_metadata
 from cachemon.libvirt.monitor_xml import Form, export_groups, insert_groups
 from cachemon.libvirt.xml_document import LARGEST_DOCUMENT_BYTES
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, check_name, render_group
+from cachemon.model.fitted_text import fit_items
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import MonitoringGroup, check_groups
 from cachemon.model.kept_groups import check_new_group
 
 __all__ = ["STDIN", "chosen_groups", "print_export", "read_content", "read_groups", "where_of"]
 
 STDIN = "-"
+
+_LONGEST_LISTING = 400
 
 
 def where_of(path: str) -> str:
@@ -42,7 +47,7 @@ def read_content(path: str, stdin: TextIO) -> bytes:
 
 
 def read_groups(
-    text: bytes, where: str, terminal: Terminal, *, with_metadata: bool = False
+    text: bytes, where: str, terminal: Terminal, *, with_metadata: bool = False, chosen: Sequence[str] = ()
 ) -> tuple[str, tuple[MonitoringGroup, ...]]:
     """The name of a domain, and groups for the monitors in its XML; remarks say what is left out.
 
@@ -52,9 +57,10 @@ def read_groups(
         terminal: takes remarks.
         with_metadata: whether groups in its metadata count too. A monitor of the same vCPUs is then left out: the
             group has the name that a person gave.
+        chosen: names of the groups to import; all where none is given.
 
     Raises:
-        InvalidInputError: it is no domain XML, its monitors break a rule, or a group has a name that can't be kept.
+        InvalidInputError: it is no domain XML, its monitors break a rule, or its groups can't be kept.
     """
     try:
         found = read_domain(text)
@@ -65,9 +71,10 @@ def read_groups(
             *(it for it in found.groups if (it.vcpus, it.all_vcpus, it.threads) not in parts),
         )
         for group in groups:
-            if "name" in render_group(group):
-                check_name(group.name)
             check_new_group(group, (other for other in groups if other is not group))
+        groups = tuple(chosen_groups(groups, chosen))
+        _check_number(groups)
+        check_groups(groups)
     except InvalidInputError as err:
         raise InvalidInputError(f"{where}: {err}") from err
     for remark in found.remarks:
@@ -76,6 +83,16 @@ def read_groups(
         what = "monitors and no groups" if with_metadata else "monitors"
         terminal.remark(f"{where}: domain {found.name} has no {what}; nothing to import")
     return found.name, groups
+
+
+def _check_number(groups: Sequence[MonitoringGroup]) -> None:
+    """Refuse more groups than can be kept, before one is written."""
+    if len(groups) > MOST_GROUPS:
+        some = " ".join(f"--group {quote(group.name)}" for group in groups[:2])
+        raise InvalidInputError(
+            f"it has {len(groups)} groups, and one virtual machine can have {MOST_GROUPS}: name those to import, "
+            f"as in `{some}`"
+        )
 
 
 def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> list[MonitoringGroup]:
@@ -87,7 +104,8 @@ def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> li
     found = list(dict.fromkeys(groups))
     there = {group.name for group in found}
     if unknown := [name for name in names if name not in there]:
-        raise InvalidInputError(f"there is no group {unknown[0]!r}; choose one of {', '.join(sorted(there))}")
+        known = fit_items(sorted(there), _LONGEST_LISTING, ", ")
+        raise InvalidInputError(f"there is no group {unknown[0]!r}; choose one of {known}")
     return [group for group in found if not names or group.name in names]
 
 

@@ -5,30 +5,15 @@ it has every pod that the VMI controls, ended ones included (pkg/virt-controller
 setActivePods; four entries after three migrations on a real cluster). The pods themselves say more.
 """
 
-import math
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from cachemon.model.api import ObjectName, text_of
+from cachemon.model.vmi_vcpus import vcpus_now
 
 __all__ = ["LauncherPod", "Migration", "Vmi", "parse_labels", "parse_pod", "parse_vmi"]
-
-MAX_VCPUS = 16384
-"""Maximum of `status.vcpuCount` in the schema, and libvirt's own limit."""
-
-_QUANTITY = re.compile(r"\+?(?P<number>\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?P<suffix>[numkMGTPE]?|[KMGTPE]i)")
-_SCALE = {
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 10**3),
-    "": Fraction(1),
-    **{letter: Fraction(1000 ** (power + 1)) for power, letter in enumerate("kMGTPE")},
-    **{f"{letter}i": Fraction(1024 ** (power + 1)) for power, letter in enumerate("KMGTPE")},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +71,12 @@ def parse_vmi(obj: Mapping[str, Any]) -> Vmi:
     """A VirtualMachineInstance as the API server hands it out."""
     status = _mapping(obj.get("status"))
     metadata = _mapping(obj.get("metadata"))
-    domain = _mapping(_mapping(obj.get("spec")).get("domain"))
     return Vmi(
         name=_name(obj),
         uid=text_of(metadata.get("uid")),
         phase=text_of(status.get("phase")),
         node_name=text_of(status.get("nodeName")),
-        vcpu_count=min(MAX_VCPUS, _vcpu_count(domain, status)),
+        vcpu_count=vcpus_now(obj),
         migration=_migration(_mapping(status.get("migrationState"))),
         labels=parse_labels(obj),
         is_ending="deletionTimestamp" in metadata,
@@ -143,29 +127,6 @@ def _controlling_vmi(references: object) -> Mapping[str, Any]:
     return {}
 
 
-def _vcpu_count(domain: Mapping[str, Any], status: Mapping[str, Any]) -> int:
-    """Number of vCPUs that KubeVirt gives it: topology, else the CPU limit or request as sockets, else one."""
-    topology = _product(_mapping(status.get("currentCPUTopology"))) or _product(_mapping(domain.get("cpu")))
-    if topology:
-        return topology
-    resources = _mapping(domain.get("resources"))
-    for amounts in (_mapping(resources.get("limits")), _mapping(resources.get("requests"))):
-        if count := _whole_cpus(amounts.get("cpu")):
-            return count
-    return 1 if domain else 0
-
-
-def _product(topology: Mapping[str, Any]) -> int:
-    """Product of sockets, cores and threads, absent ones count as 1; 0 when none of them is there."""
-    parts = [_count(topology.get(name)) for name in ("sockets", "cores", "threads")]
-    return math.prod(part or 1 for part in parts) if any(parts) else 0
-
-
-def _whole_cpus(quantity: object) -> int:
-    match = _QUANTITY.fullmatch(str(quantity)) if isinstance(quantity, str | int) else None
-    return math.ceil(Fraction(match["number"]) * _SCALE[match["suffix"]]) if match else 0
-
-
 def _name(obj: Mapping[str, Any]) -> ObjectName:
     metadata = _mapping(obj.get("metadata"))
     return ObjectName(text_of(metadata.get("namespace")), text_of(metadata.get("name")))
@@ -173,7 +134,3 @@ def _name(obj: Mapping[str, Any]) -> ObjectName:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

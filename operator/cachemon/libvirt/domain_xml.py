@@ -6,7 +6,7 @@ both, and cachemon gives both figures of every group.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
@@ -18,7 +18,7 @@ from cachemon.model.numbers import parse_count
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitoring_of", "read_domain"]
+__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitor_id", "monitoring_of", "read_domain"]
 
 _ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
 
@@ -114,7 +114,16 @@ def _groups(rules: Resctrls) -> tuple[MonitoringGroup, ...]:
 
 def _own_monitors(rules: Resctrls) -> tuple[OwnMonitor, ...]:
     mon_groups = rules.mon_groups
-    return tuple(OwnMonitor(_group_of(vcpus), vcpus in mon_groups) for vcpus in _monitored(rules))
+    return tuple(OwnMonitor(_with_libvirts_id(_group_of(vcpus)), vcpus in mon_groups) for vcpus in _monitored(rules))
+
+
+def _with_libvirts_id(group: MonitoringGroup) -> MonitoringGroup:
+    return group if group.vcpus is None else replace(group, name=monitor_id(group.vcpus))
+
+
+def monitor_id(vcpus: VcpuSet) -> str:
+    """Libvirt's id of a monitor, of any length (virDomainResctrlMonDefParse)."""
+    return f"vcpus_{vcpus}"
 
 
 def _monitored(rules: Resctrls) -> Iterable[VcpuSet | WholeProcess]:

@@ -18,8 +18,9 @@ from lxml import etree
 
 from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.fitted_text import fit_text
 from cachemon.model.group_limit import MOST_GROUPS
-from cachemon.model.groups import MonitoringGroup, check_name, parse_unchecked_group, render_group
+from cachemon.model.groups import MonitoringGroup, check_groups, check_name, parse_unchecked_group, render_group
 
 __all__ = ["KEY", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
 
@@ -128,13 +129,8 @@ def _groups(roots: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
 
 
 def _parsed(elements: Sequence[etree._Element]) -> tuple[MonitoringGroup, ...]:
-    if len(elements) > MOST_GROUPS:
-        raise InvalidInputError(f"there are {len(elements)} groups, and at most {MOST_GROUPS} are allowed")
-    groups = tuple(map(_group, elements))
-    names = [group.name for group in groups]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidInputError(f"two groups have the name {name!r}")
+    groups = tuple(map(_group, elements[: MOST_GROUPS + 1]))
+    check_groups(groups, number=len(elements))
     return groups
 
 
@@ -142,12 +138,11 @@ def _group(element: etree._Element) -> MonitoringGroup:
     """Read one group. Errors name it."""
     attributes = {str(name): str(value) for name, value in element.items()}
     name = attributes.get("id")
-    called = f"group {(name or attributes.get('vcpus', ''))[:_LONGEST_QUOTE]!r}"
+    called = f"group {fit_text(name or attributes.get('vcpus', ''), _LONGEST_QUOTE)!r}"
     unknown = sorted(set(attributes) - set(_ATTRIBUTES))
     if unknown:
-        raise InvalidInputError(
-            f"{called} has an unknown attribute {unknown[0][:_LONGEST_QUOTE]!r}; known are {', '.join(_ATTRIBUTES)}"
-        )
+        quoted = repr(fit_text(unknown[0], _LONGEST_QUOTE))
+        raise InvalidInputError(f"{called} has an unknown attribute {quoted}; known are {', '.join(_ATTRIBUTES)}")
     item: dict[str, Any] = {"name": name, "vcpus": attributes.get("vcpus")}
     if "threads" in attributes:
         item["threads"] = [word.strip() for word in attributes["threads"].split(",")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.groups import default_name
 from cachemon.model.numbers import parse_count
 from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
@@ -118,13 +119,13 @@ class Resctrls:
             self._resctrls.append(resctrl)
 
     def add_group(self, vcpus: str | None, name: str | None) -> None:
-        """Add a `<resmongroup>`. Its default name is `vcpus_<list as written>`."""
+        """Add a `<resmongroup>`. Its default name is that of the list as written."""
         if vcpus is None:
             raise InvalidInputError("XML error: Missing resmongroup attribute 'vcpus'")
         wanted = self._parse("resmongroup", vcpus)
         if not wanted:
             raise InvalidInputError("invalid argument: vcpus is empty")
-        called = name if name is not None else f"vcpus_{vcpus.replace(' ', '')}"
+        called = name if name is not None else default_name(vcpus.rstrip(", \t\n"))
         taken = called in self._groups or any(not wanted.isdisjoint(other) for other in self._groups.values())
         if taken or any(_overlap(wanted, resctrl.vcpus) and wanted != resctrl.vcpus for resctrl in self._resctrls):
             raise InvalidInputError("XML error: vcpus or group name conflicts with domain settings")

@@ -9,12 +9,12 @@ from enum import StrEnum
 
 from lxml import etree
 
-from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitoring_of
+from cachemon.libvirt.domain_xml import WHOLE_PROCESS_GROUP, monitor_id, monitoring_of
 from cachemon.libvirt.metadata import take_groups_out, write_groups
 from cachemon.libvirt.monitor_rules import TuneKind
 from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, default_name
+from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
 __all__ = ["Export", "Form", "export_groups", "insert_groups"]
@@ -121,8 +121,8 @@ def _wanted(
         assert vcpus is not None
         if whole:
             remarks.append(f"group {group.name!r} needs a libvirt later than 12.4: it is the whole process")
-        elif form is Form.MONITOR and group.name != default_name(str(vcpus)):
-            remarks.append(f"group {group.name!r} loses its name: libvirt calls it {default_name(str(vcpus))}")
+        elif form is Form.MONITOR and group.name != (called := monitor_id(vcpus)):
+            remarks.append(f"group {group.name!r} loses its name: libvirt calls it {called}")
         if form is Form.MONITOR:
             found.setdefault(vcpus, _WrittenGroup(group.name, vcpus))
         else:
@@ -171,7 +171,7 @@ def _remove(element: etree._Element) -> None:
 
 def _add_resmongroup(cputune: etree._Element, group: _WrittenGroup) -> None:
     element = etree.SubElement(cputune, "resmongroup", vcpus=str(group.vcpus))
-    if group.name != default_name(str(group.vcpus)):
+    if group.name != monitor_id(group.vcpus):
         element.set("id", group.name)
 
 

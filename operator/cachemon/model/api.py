@@ -1,5 +1,6 @@
 """The objects of API group cachemon.dev as values. `crds/` is the source of their schema."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
@@ -29,6 +30,11 @@ PHASES_WITH_QEMU = frozenset({"Scheduling", "Scheduled", "Running"})
 DEFAULT_STATUS_PERIOD_SECONDS = 60
 LONGEST_STATUS_PERIOD_SECONDS = 3600
 
+LONGEST_OBJECT_NAME = 253
+_LONGEST_LABEL = 63
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_OBJECT_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_NAMESPACE = re.compile(_LABEL)
 
 _PLACEMENT_FIELDS = ("nodeName", "podUID", "role")
 
@@ -76,6 +82,16 @@ def name_of(obj: Mapping[str, Any]) -> ObjectName:
     """Namespace and name of an object."""
     metadata = obj["metadata"]
     return ObjectName(metadata.get("namespace", ""), metadata["name"])
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a CacheMonitorGroup or a VMI can have this name: a DNS subdomain (RFC 1123)."""
+    return len(text) <= LONGEST_OBJECT_NAME and _OBJECT_NAME.fullmatch(text) is not None
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a namespace can have this name: a DNS label (RFC 1123)."""
+    return len(text) <= _LONGEST_LABEL and _NAMESPACE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 __all__ = ["Action", "CpuResourceRequest", "Scope", "describe", "parse_request", "render_status"]
 
 
+_STEM = default_name("")
+
+
 class Action(StrEnum):
     """What to do."""
 
@@ -134,11 +137,10 @@ def _wanted_group(name: str | None, vcpulist: str | None, *, needs_vcpus: bool) 
 
 def _vcpus_of_name(name: str | None) -> VcpuSet | str | None:
     """The vCPUs that a name such as `vcpus_0-3` implies, or `all`; None where it implies none."""
-    stem = default_name("")
-    if name is None or not name.startswith(stem):
+    if name is None or not name.startswith(_STEM):
         return None
     try:
-        return _listed(name.removeprefix(stem))
+        return _listed(name.removeprefix(_STEM))
     except InvalidInputError:
         return None
 

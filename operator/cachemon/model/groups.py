@@ -2,19 +2,28 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.fitted_text import fit_text
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import Thread, ThreadClass
 from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 
 GROUP_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,61}[A-Za-z0-9])?")
 """`name` of spec.groups in crds/cachemonitorgroups.yaml. The RFC's set, [a-zA-Z0-9,-_]+, ends at the same letters."""
 
+LONGEST_NAME = 63
+MOST_LISTED = 8192
+"""Characters that the vCPU lists of one object have together; from the same place."""
+
 _LONGEST_QUOTE = 128
+_LONGEST_KEPT = 128
+_DIGEST_CHARACTERS = 8
 
 _OTHER_CLASSES = tuple(name for name in ThreadClass if name is not ThreadClass.VCPU)
 _MOST_CLASSES = len(_OTHER_CLASSES)
@@ -35,7 +44,7 @@ class MonitoringGroup:
     """An item of `spec.groups`.
 
     Attributes:
-        name: unique in its object; `vcpus_<list as written>` when the item has none.
+        name: unique in its object; `default_name` of the list as written when the item has none.
         vcpus: the ids wanted, or None when the item does not ask for vCPUs by number.
         all_vcpus: whether every vCPU is wanted, hot-plugged ones included.
         threads: classes of other QEMU threads that belong to the group.
@@ -71,7 +80,7 @@ def check_name(name: object) -> str:
     """
     if isinstance(name, str) and GROUP_NAME.fullmatch(name):
         return name
-    quoted = repr(name[:_LONGEST_QUOTE] if isinstance(name, str) else name)[: _LONGEST_QUOTE + 2]
+    quoted = fit_text(repr(name[: 2 * _LONGEST_QUOTE]) if isinstance(name, str) else repr(name), _LONGEST_QUOTE + 2)
     raise InvalidInputError(
         f"bad resource monitoring group ID {quoted}: use up to 63 letters, digits, '-', '_', '.', ',' and '^', "
         "with a letter or digit at both ends"
@@ -84,12 +93,11 @@ def parse_group(item: Mapping[str, Any]) -> MonitoringGroup:
     Raises:
         InvalidInputError: a list or a thread class is not valid.
     """
-    return _group(item.get("name"), item.get("vcpus"), tuple(item.get("threads", ())))
+    name, text, classes = item.get("name"), item.get("vcpus"), tuple(item.get("threads", ()))
+    return (_shared_group if len(text or "") <= _LONGEST_KEPT else _group)(name, text, classes)
 
 
-@lru_cache(_GROUPS_KEPT)
 def _group(name: str | None, text: str | None, classes: tuple[str, ...]) -> MonitoringGroup:
-    """Equal items share one value: most objects of a cluster have groups that others have, too."""
     try:
         threads = frozenset(ThreadClass(each) for each in classes)
     except ValueError as err:
@@ -105,6 +113,10 @@ def _group(name: str | None, text: str | None, classes: tuple[str, ...]) -> Moni
         all_vcpus=all_vcpus,
         threads=threads,
     )
+
+
+_shared_group = lru_cache(_GROUPS_KEPT)(_group)
+"""Equal items share one value: most objects of a cluster have groups that others have, too."""
 
 
 def parse_unchecked_group(item: Mapping[str, Any]) -> MonitoringGroup:
@@ -146,8 +158,46 @@ def digest_of(groups: Iterable[MonitoringGroup]) -> bytes:
 
 
 def default_name(vcpus: str) -> str:
-    """The name of a group of this vCPU list when it has no other; as in libvirt and the RFC."""
-    return f"vcpus_{vcpus}"
+    """The name of a group of this vCPU list when it has no other; as in libvirt and the RFC, where it fits.
+
+    A longer name has the first items, the number of the others, and a digest that tells it from all other lists:
+    `vcpus_0,2,4,6,8,10,12,14,16,18,20,22_and_52_more_0b8f2a11`.
+    """
+    text = "".join(vcpus.split())
+    if len(name := f"vcpus_{text}") <= LONGEST_NAME:
+        return name
+    items = text.split(",")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+    kept = len(items)
+    while len(name := f"vcpus_{','.join(items[:kept])}_and_{len(items) - kept}_more_{digest}") > LONGEST_NAME:
+        kept -= 1
+    return name
+
+
+def check_groups(groups: Iterable[MonitoringGroup], *, number: int | None = None) -> None:
+    """Refuse groups that one object, or one domain's metadata, can't have together.
+
+    Args:
+        groups: of one VM.
+        number: how many there are, where only the first ones are given.
+
+    Raises:
+        InvalidInputError: a group has a name or a list that is not valid, or there are too many of them.
+    """
+    groups = tuple(groups)
+    if (number := number or len(groups)) > MOST_GROUPS:
+        raise InvalidInputError(f"there are {number} groups, and at most {MOST_GROUPS} are allowed")
+    for name, times in Counter(group.name for group in groups).items():
+        check_name(name)
+        if times > 1:
+            raise InvalidInputError(f"two groups have the name {name!r}")
+    lists = [str(group.vcpus) for group in groups if group.vcpus is not None]
+    for text in lists:
+        check_list(text)
+    if (listed := sum(map(len, lists))) > MOST_LISTED:
+        raise InvalidInputError(
+            f"the vCPU lists of the groups have {listed} characters together, and at most {MOST_LISTED} are valid"
+        )
 
 
 def parse_groups(items: Iterable[Mapping[str, Any]] | None) -> tuple[MonitoringGroup, ...]:

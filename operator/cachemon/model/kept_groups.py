@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from cachemon.model.cpu_resource_request import CpuResourceRequest, Scope, describe
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet
 
@@ -120,20 +121,25 @@ def plan_creation(request: CpuResourceRequest, domain: DomainGroups) -> Scope:
     wanted = request.group
     assert wanted is not None
     scope = scope_of(request, runs=domain.runs, persistent=domain.persistent)
-    _check_vcpus(wanted, [most for state, most in domain.vcpus.items() if scope.includes(state)])
+    beyond = "; --config keeps the group for when the VM has more" if domain.config_works_now else ""
+    _check_vcpus(wanted, [most for state, most in domain.vcpus.items() if scope.includes(state)], beyond)
     existing = domain.of(Scope.BOTH if domain.config_works_now else scope)
+    if domain.config_works_now and len(existing) >= MOST_GROUPS:
+        raise InvalidInputError(
+            f"the VM has {len(existing)} groups, and can have {MOST_GROUPS}; --destroy one that nobody needs first"
+        )
     check_threads(wanted, [kept for kept in existing if kept.holds_threads])
     check_new_group(wanted, (kept.group for kept in existing))
     return scope
 
 
-def _check_vcpus(group: MonitoringGroup, counts: Iterable[int]) -> None:
+def _check_vcpus(group: MonitoringGroup, counts: Iterable[int], advice: str) -> None:
     """Refuse vCPUs that libvirt would drop without a message."""
     for count in counts:
         there = VcpuSet.below(count)
         if beyond := (group.vcpus or VcpuSet()) - there:
             raise InvalidInputError(
-                f"no vcpus selected for modification: the domain has no vCPU {beyond.named()}, only {there}"
+                f"no vcpus selected for modification: the domain has no vCPU {beyond.named()}, only {there}{advice}"
             )
 
 

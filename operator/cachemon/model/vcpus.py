@@ -19,6 +19,7 @@ from itertools import chain
 from typing import Self
 
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.fitted_text import fit_text
 
 __all__ = [
     "ALL",
@@ -36,12 +37,15 @@ __all__ = [
 ALL = "all"
 MAX_VCPU_ID = 16383
 
-LONGEST_LIST = 128
-"""Characters of a list that people write for cachemon; `vcpus` of crds/cachemonitorgroups.yaml has the same bound."""
+LONGEST_LIST = 1024
+"""Characters of a list that people write for cachemon: every second vCPU of 512. `vcpus` of
+crds/cachemonitorgroups.yaml has the same bound."""
 MOST_ITEMS = 32
 """Items of such a list when it leaves out ids with `^`; from the same place."""
 
 _LISTS_KEPT = 1024
+_LONGEST_KEPT = 128
+_LONGEST_QUOTE = 128
 _RANGES_NAMED = 16
 _ITEM = re.compile(r"\s*(?P<negated>\^)?(?P<first>\d{1,5})\s*(?:-\s*(?P<last>\d{1,5})\s*)?", re.ASCII)
 _ONES = re.compile("1+")
@@ -191,7 +195,7 @@ def check_list(text: str) -> None:
 
 
 def _parse(text: str) -> VcpuSet:
-    return _parse_short(text) if len(text) <= LONGEST_LIST else _parse_list(text)
+    return _parse_short(text) if len(text) <= _LONGEST_KEPT else _parse_list(text)
 
 
 def _parse_list(text: str) -> VcpuSet:
@@ -216,11 +220,11 @@ def _parse_list(text: str) -> VcpuSet:
 
 
 _parse_short = lru_cache(_LISTS_KEPT)(_parse_list)
-"""Equal texts share one value: most groups of a cluster have one of a few lists."""
+"""Equal short texts share one value: most groups of a cluster have one of a few lists."""
 
 
 def _quoted(text: str) -> str:
-    return repr(text) if len(text) <= LONGEST_LIST else f"{text[:LONGEST_LIST]!r}..."
+    return repr(fit_text(text, _LONGEST_QUOTE))
 
 
 def _written(ranges: Iterable[range]) -> str:

@@ -1,20 +1,16 @@
 """`import` and `export` on KubeVirt: between libvirt's domain XML and CacheMonitorGroups."""
 
-import re
 from argparse import Namespace
 from typing import Any, NamedTuple
 
 from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
 from cachemon.commands.output import is_data, render_objects
-from cachemon.model.api import API_VERSION, GROUPS, ObjectName, name_of
+from cachemon.model.api import API_VERSION, GROUPS, ObjectName, is_namespace, is_object_name, name_of
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.groups import parse_groups, render_group
 from cachemon.plugin.session import FIELD_MANAGER, Session
 
 __all__ = ["export_domain", "import_domains"]
-
-_VMI_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-"""As crds/cachemonitorgroups.yaml has it."""
 
 
 class _Named(NamedTuple):
@@ -32,7 +28,9 @@ async def import_domains(args: Namespace, session: Session) -> int:
     """
     if args.vmi and len(args.file) > 1:
         raise InvalidInputError("--vmi names one VMI, and there are several files: import them one by one")
-    objects = [obj for path in args.file if (obj := _object_of(path, args, session))]
+    _check_name("--vmi", args.vmi)
+    _check_name("--name", args.name)
+    objects = _objects(args, session)
     if is_data(args.output):
         session.say(render_objects(objects, args.output))
         return 0
@@ -44,9 +42,33 @@ async def import_domains(args: Namespace, session: Session) -> int:
     return 0
 
 
+def _check_name(option: str, name: str | None) -> None:
+    if name is not None and not is_object_name(name):
+        raise InvalidInputError(
+            f"{option} {name!r} must be lower case letters, digits, '-' and '.', with a letter or digit at both ends"
+        )
+
+
+def _objects(args: Namespace, session: Session) -> list[dict[str, Any]]:
+    """An object for each file; two files must not have the same one."""
+    found: dict[ObjectName, tuple[str, dict[str, Any]]] = {}
+    for path in args.file:
+        obj = _object_of(path, args, session)
+        if obj is None:
+            continue
+        if other := found.get(name_of(obj)):
+            raise InvalidInputError(
+                f"{where_of(other[0])} and {where_of(path)} both have the groups of CacheMonitorGroup "
+                f"`{name_of(obj)}`: import them one by one, with --vmi or --name"
+            )
+        found[name_of(obj)] = path, obj
+    return [obj for _, obj in found.values()]
+
+
 def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] | None:
     where = where_of(path)
-    domain, groups = read_groups(read_content(path, session.stdin), where, session, with_metadata=True)
+    content = read_content(path, session.stdin)
+    domain, groups = read_groups(content, where, session, with_metadata=True, chosen=args.group)
     if not groups:
         return None
     named = _vmi_of(domain, args, session, where)
@@ -60,12 +82,17 @@ def _object_of(path: str, args: Namespace, session: Session) -> dict[str, Any] |
 
 def _vmi_of(domain: str, args: Namespace, session: Session, where: str) -> _Named:
     """The VMI of a domain: KubeVirt names domains NAMESPACE_VMI; a plain host's domain gives its name to the VMI."""
-    namespace, underscore, vmi = domain.partition("_")
     if args.vmi:
         return _Named(session.namespace, args.vmi)
-    if underscore and _VMI_NAME.fullmatch(vmi) and _VMI_NAME.fullmatch(namespace):
-        return _Named(session.namespace if getattr(args, "namespace", None) else namespace, vmi)
-    if not _VMI_NAME.fullmatch(domain):
+    namespace, underscore, vmi = domain.partition("_")
+    if underscore and is_object_name(vmi) and is_namespace(namespace):
+        named = _Named(session.namespace if getattr(args, "namespace", None) else namespace, vmi)
+        session.remark(
+            f"{where}: domain {domain} is taken for VMI `{named.vmi}` in namespace `{named.namespace}`: KubeVirt "
+            "names domains NAMESPACE_VMI; --vmi names another VMI, -n another namespace"
+        )
+        return named
+    if not is_object_name(domain):
         raise InvalidInputError(
             f"{where}: the domain's name {domain!r} is not valid for a VMI; name the VMI with --vmi"
         )

@@ -5,19 +5,23 @@ VMI runs. The running VMI owns the object of its live groups, so that they end w
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cachemon.commands.backend import Created
 from cachemon.commands.cpu_resource import handle, request_of
 from cachemon.commands.output import render_objects
-from cachemon.model.api import API_VERSION, GROUPS, PHASES_WITH_QEMU, VMIS, ObjectName, name_of
+from cachemon.model.api import API_VERSION, GROUPS, LONGEST_OBJECT_NAME, PHASES_WITH_QEMU, VMIS, ObjectName, name_of
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, Scope
 from cachemon.model.errors import InvalidInputError, KubeConflictError, KubeNotFoundError
+from cachemon.model.fitted_text import fit_name
 from cachemon.model.groups import MonitoringGroup, parse_groups, render_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup
+from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL
+from cachemon.model.vcpus import VcpuSet
+from cachemon.model.vmi_vcpus import most_vcpus, vcpus_now
 from cachemon.plugin.session import FIELD_MANAGER, Session
 from cachemon.plugin.usage import group_age, keeper_of, owners_of
 
@@ -119,6 +123,16 @@ def _group_object(obj: dict[str, Any], vmi_uid: str) -> _GroupObject | None:
     return _GroupObject(obj, parse_groups(obj["spec"].get("groups")), keeper_of(obj))
 
 
+def _absent_vcpus(group: MonitoringGroup, vmi: Mapping[str, Any]) -> Iterator[str]:
+    """What a person should know of vCPUs that the VMI does not have now; they may be plugged in later."""
+    count = vcpus_now(vmi)
+    if count and (absent := (group.vcpus or VcpuSet()) - VcpuSet.below(count)):
+        yield (
+            f"the VMI has {count} vCPUs now, and no vCPU {absent.named()}: the group is {Reason.VCPUS_NOT_IN_VM} "
+            "until the VMI has it"
+        )
+
+
 class _VmiBackend:
     """A VMI and its groups.
 
@@ -143,7 +157,13 @@ class _VmiBackend:
     def groups(self) -> DomainGroups:
         """All groups are in force while it runs, those of the configuration as well."""
         runs = self.vmi is not None and self.vmi.get("status", {}).get("phase", "") in PHASES_WITH_QEMU
-        return DomainGroups(runs, tuple(group for one in self.objects for group in one.kept), config_works_now=True)
+        most = most_vcpus(self.vmi) if runs and self.vmi is not None else 0
+        return DomainGroups(
+            runs,
+            tuple(group for one in self.objects for group in one.kept),
+            config_works_now=True,
+            vcpus={Scope.LIVE: most} if most else {},
+        )
 
     def details(self, kept: KeptGroup) -> tuple[str, ...]:
         """Number of its threads, name of its object, age of the object's figures."""
@@ -166,7 +186,7 @@ class _VmiBackend:
         homes = [one for one in self.objects if one.keeper is keeper]
         made = await self._add(homes, render_group(group), make)
         if self.vmi is not None:
-            return Created(f"{_GROUP}/{made}")
+            return Created(f"{_GROUP}/{made}", tuple(_absent_vcpus(group, self.vmi)))
         remark = (
             f"there is no VirtualMachineInstance `{self.name.name}` in namespace `{self.name.namespace}` now; "
             "monitoring starts when it appears"
@@ -201,7 +221,10 @@ class _VmiBackend:
         return {
             "apiVersion": API_VERSION,
             "kind": GROUPS.kind,
-            "metadata": {"name": f"{self.name.name}{suffix}", "namespace": self.name.namespace},
+            "metadata": {
+                "name": fit_name(f"{self.name.name}{suffix}", LONGEST_OBJECT_NAME),
+                "namespace": self.name.namespace,
+            },
             "spec": {"vmiName": self.name.name},
         }
 

@@ -193,6 +193,7 @@ def _import(plugin: FrontEnd, commands: Commands) -> None:
     vmi = parser.add_argument("--vmi", metavar="NAME", help="VMI of the groups (default: by the domain's name)")
     set_completer(vmi, complete_names("vmi", plugin.ask))
     parser.add_argument("--name", help="name of the CacheMonitorGroup (default: that of the VMI)")
+    plugin.import_choice(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the groups of an object that exists")
     parser.add_argument(
         "--dry-run",

@@ -10,6 +10,7 @@ import yaml
 from kubernetes.client import ApiException
 
 from cachemon.model.api import parse_cache_monitor_group
+from cachemon.model.groups import default_name
 from lab.kubernetes.api_client import message_of
 from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from lab.repository import REPOSITORY
@@ -40,6 +41,9 @@ TOO_HIGH = "`vcpus` must not have an id above 16383"
 BACKWARDS = "`vcpus` must not have a range that runs backwards"
 TOO_MANY_ITEMS = "`vcpus` must not have more than 32 items when it leaves out ids with `^`"
 NOTHING_LEFT = "`vcpus` must leave at least one id"
+NOTHING_SURELY_LEFT = "`vcpus` of more than 12 items must have a range that is longer than the number of ids left out"
+NOT_ASCENDING = "`vcpus` of more than 128 characters must be ascending, without `^`"
+TOO_LONG_TOGETHER = "the lists in `vcpus` must not have more than 8192 characters together"
 VMI_NAME = "`vmiName` must be the name of a VirtualMachineInstance: lower case letters, digits, '-' and '.'"
 VMI_IMMUTABLE = "`vmiName` must not change; create another CacheMonitorGroup for another VMI"
 UNIQUE = "group names must be unique; a group without `name` is called `vcpus_<its list>`"
@@ -93,6 +97,9 @@ BAD_LISTS = [
     ("0-1,4,^4,^1,^0", NOTHING_LEFT),
     ("3,3,^3", NOTHING_LEFT),
     ("007,^7", NOTHING_LEFT),
+    (",".join(["0-12", *(f"^{i}" for i in range(13))]), NOTHING_SURELY_LEFT),
+    (",".join(f"{i}" for i in (*range(50), 0)), NOT_ASCENDING),
+    (",".join(["100-999", *(f"^{i}" for i in range(150, 180))]), NOT_ASCENDING),
 ]
 GOOD_LISTS = [
     "0",
@@ -106,7 +113,7 @@ GOOD_LISTS = [
     "0-3,8-11,^1,^9",
     "5,^4",
     "0-2,4-6,^0,^2,^4",
-    ",".join([f"{i}" for i in range(31)] + ["^1"]),
+    ",".join(["0-30", *(f"^{i}" for i in range(30))]),
     ",".join(f"{i}" for i in range(40)),
 ]
 BAD_SPECS: list[tuple[str, dict[str, Any], str, str]] = [
@@ -115,6 +122,12 @@ BAD_SPECS: list[tuple[str, dict[str, Any], str, str]] = [
     ("VMI ends in a dot", {"vmiName": "vm3."}, "spec.vmiName", VMI_NAME),
     ("VMI with a slash", {"vmiName": "tenant-a/vm3"}, "spec.vmiName", VMI_NAME),
     ("two names", {"groups": [{"name": "a", "vcpus": "0"}, {"name": "a", "vcpus": "1"}]}, "spec.groups", UNIQUE),
+    (
+        "lists that are too long together",
+        {"groups": [{"name": f"g{i}", "vcpus": ",".join(map(str, range(1000, 1400, 2)))} for i in range(9)]},
+        "spec.groups",
+        TOO_LONG_TOGETHER,
+    ),
     ("two default names", {"groups": [{"vcpus": "0"}, {"vcpus": "0"}]}, "spec.groups", UNIQUE),
     (
         "a name that another has by default",
@@ -346,7 +359,7 @@ def test_a_good_list_is_accepted_and_means_the_same_to_the_model(
         {**accepted, "metadata": {"generation": 1, "resourceVersion": "1", **accepted["metadata"]}}
     )
     assert parsed.problem is None
-    assert parsed.groups[0].name == f"vcpus_{text}"
+    assert parsed.groups[0].name == default_name(text)
 
 
 def test_the_spec_with_everything_is_kept_as_it_was_written(control_plane: ControlPlane, place: str) -> None:

@@ -53,7 +53,7 @@ def test_long_metadata_and_long_requests_cost_the_agent_and_its_other_domains_no
     for name, text in (("long", LONG_METADATA), ("wide", WIDE_METADATA)):
         scene.start(GuestDomain(name, metadata=text))
     problem = str(until("the long one", lambda: (told := scene.agent.domain("long")) and told.problem))
-    assert "at most 128 are valid" in problem
+    assert "at most 1024 are valid" in problem
     assert len(problem) < 1000
     message = until("the wide one", lambda: (told := scene.agent.group("wide", "g63")) and told.message)
     assert message

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cachemon.controller.vmi import MAX_VCPUS, Migration, parse_pod, parse_vmi
+from cachemon.controller.vmi import Migration, parse_pod, parse_vmi
 from cachemon.model.api import ObjectName
+from cachemon.model.vmi_vcpus import MAX_VCPUS
 from tests.unit.controller.builders import pod_object
 
 ANYTHING = st.recursive(

@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from cachemon.model import api, conditions, readings
-from cachemon.model.groups import ALL_VCPUS
+from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.groups import ALL_VCPUS, LONGEST_NAME, MOST_LISTED
 from cachemon.model.threads import ThreadClass
-from cachemon.model.vcpus import MAX_VCPU_ID
+from cachemon.model.vcpus import LONGEST_LIST, MAX_VCPU_ID, MOST_ITEMS
 from lab.repository import REPOSITORY
 
 CRDS = REPOSITORY / "crds"
@@ -120,9 +121,20 @@ def test_defaults() -> None:
 
 def test_names_of_groups_fit_the_status_and_the_nodes() -> None:
     spec = field(api.GROUPS, "spec.groups")["items"]["properties"]
-    longest = max(spec["name"]["maxLength"], len("vcpus_") + spec["vcpus"]["maxLength"])
+    longest = spec["name"]["maxLength"]
+    assert longest == LONGEST_NAME
     assert field(api.GROUPS, "status.groups.name")["maxLength"] >= longest
     assert field(api.NODES, "status.cacheBlocks.heaviestGroups.group")["maxLength"] >= longest
+
+
+def test_the_bounds_that_are_checked_before_anything_is_written() -> None:
+    groups = field(api.GROUPS, "spec.groups")
+    assert groups["maxItems"] == MOST_GROUPS
+    assert any(f"<= {MOST_LISTED}" in rule["rule"] for rule in groups["x-kubernetes-validations"])
+    vcpus = field(api.GROUPS, "spec.groups.vcpus")
+    assert vcpus["maxLength"] == LONGEST_LIST
+    assert any(f"size() <= {MOST_ITEMS}" in rule["rule"] for rule in vcpus["x-kubernetes-validations"])
+    assert field(api.GROUPS, "spec.vmiName")["maxLength"] == api.LONGEST_OBJECT_NAME
 
 
 def test_the_group_of_all_vcpus_has_a_name_that_a_person_could_give() -> None:

@@ -6,7 +6,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
+from cachemon.model.groups import (
+    MonitoringGroup,
+    check_groups,
+    check_name,
+    default_name,
+    parse_group,
+    parse_groups,
+    render_group,
+)
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
 from tests.unit.model.worlds import make_qemu
@@ -91,3 +99,40 @@ def test_a_name_that_a_group_would_have_anyhow_is_not_written() -> None:
     assert render_group(parse_group({"vcpus": "0-3"})) == {"vcpus": "0-3"}
     assert render_group(parse_group({"vcpus": "all"})) == {"vcpus": "all"}
     assert render_group(parse_group({"vcpus": "1,0"})) == {"name": "vcpus_1,0", "vcpus": "0-1"}
+
+
+EVERY_SECOND = ",".join(map(str, range(0, 128, 2)))
+SETS = st.sets(st.integers(0, 16383), min_size=1, max_size=200)
+
+
+@given(st.lists(SETS, min_size=2, max_size=2, unique_by=frozenset))
+def test_the_name_that_a_list_gives_always_fits_and_no_two_lists_share_one(sets: list[set[int]]) -> None:
+    lists = [str(VcpuSet.of(ids)) for ids in sets]
+    names = [default_name(text) for text in lists]
+    assert names[0] != names[1]
+    for text, name in zip(lists, names, strict=True):
+        assert check_name(name) == name
+        assert (name == f"vcpus_{text}") == (len(text) <= 57)
+
+
+def test_the_name_of_every_second_vcpu_says_how_many_ids_it_leaves_out() -> None:
+    assert default_name(EVERY_SECOND) == "vcpus_0,2,4,6,8,10,12,14,16,18,20,22,24,26_and_50_more_47d14aa4"
+    assert parse_group({"vcpus": EVERY_SECOND}).name == default_name(EVERY_SECOND)
+    assert render_group(parse_group({"vcpus": EVERY_SECOND})) == {"vcpus": EVERY_SECOND}
+
+
+def test_groups_are_checked_before_they_are_written() -> None:
+    def groups(number: int, vcpus: str) -> list[MonitoringGroup]:
+        return [parse_group({"name": f"g{n}", "vcpus": vcpus}) for n in range(number)]
+
+    check_groups(groups(64, "0"))
+    check_groups(groups(40, EVERY_SECOND))
+    for wrong, why in (
+        (groups(65, "0"), "there are 65 groups, and at most 64 are allowed"),
+        (groups(1, "0") * 2, "two groups have the name 'g0'"),
+        (groups(41, EVERY_SECOND), "have 8200 characters together, and at most 8192 are valid"),
+        ([parse_group({"name": "a b", "vcpus": "0"})], "bad resource monitoring group ID 'a b'"),
+        ([parse_group({"vcpus": ",".join(map(str, range(0, 600, 2)))})], "at most 1024 are valid"),
+    ):
+        with pytest.raises(InvalidInputError, match=why):
+            check_groups(wrong)

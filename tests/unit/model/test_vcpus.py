@@ -181,7 +181,7 @@ def test_equal_texts_share_one_value() -> None:
 def test_a_list_that_no_api_server_has_checked_has_the_bounds_of_the_crd() -> None:
     check_list("0" * LONGEST_LIST)
     check_list(",".join(["0-9", *["^1"] * (MOST_ITEMS - 1)]))
-    with pytest.raises(InvalidInputError, match="has 129 characters, and at most 128 are valid"):
+    with pytest.raises(InvalidInputError, match="has 1025 characters, and at most 1024 are valid"):
         check_list("0" * (LONGEST_LIST + 1))
     with pytest.raises(InvalidInputError, match="more than 32 items"):
         check_list(",".join(["0-9", *["^1"] * MOST_ITEMS]))

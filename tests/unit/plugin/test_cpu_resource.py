@@ -181,3 +181,53 @@ def test_other_outputs_say_more(plugin: Plugin) -> None:
     assert wide[1].split() == ["vcpus_1", "vCPU", "1", "config", "Monitored", "1", "vm3", "2s"]
     assert plugin.run("cpu-resource", "vm3", "-o", "name").out == "cachemonitorgroup.cachemon.dev/vm3\n"
     assert json.loads(plugin.run("cpu-resource", "vm3", "-o", "json").out)["kind"] == "List"
+
+
+def sized(sockets: int, most: int | None = None) -> dict[str, Any]:
+    cpu = {"sockets": sockets, "cores": 1, "threads": 1} | ({"maxSockets": most} if most else {})
+    return {**vmi(), "spec": {"domain": {"cpu": cpu}}}
+
+
+def test_a_live_group_of_vcpus_that_the_vmi_can_not_get_is_refused() -> None:
+    plugin = Plugin()
+    plugin.api.put(VMIS, sized(4))
+    for words in ([], ["--live"], ["--current"], ["--live", "--config"]):
+        refused = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "2,7", *words)
+        assert refused.err == (
+            "error: no vcpus selected for modification: the domain has no vCPU 7, only 0-3; --config keeps the group "
+            "for when the VM has more\n"
+        )
+    assert plugin.api.writes == []
+
+
+def test_a_group_that_is_kept_for_a_larger_vm_says_what_is_not_there_now() -> None:
+    plugin = Plugin()
+    plugin.api.put(VMIS, sized(4))
+    done = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "7", "--config")
+    assert done.code == 0
+    assert done.err == ("the VMI has 4 vCPUs now, and no vCPU 7: the group is VCPUsNotInVM until the VMI has it\n")
+
+
+def test_a_live_group_of_vcpus_that_may_be_plugged_in_is_created() -> None:
+    plugin = Plugin()
+    plugin.api.put(VMIS, sized(4, most=16))
+    done = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "7", "--live")
+    assert done.code == 0
+    assert "no vCPU 7" in done.err
+    assert "only 0-15" in plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "16", "--live").err
+    assert plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "3", "--live").err == ""
+
+
+def test_a_group_too_many_is_refused_with_what_to_do() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"vcpus": str(number)} for number in range(64)]))
+    refused = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "64", "--config")
+    assert refused.err == ("error: the VM has 64 groups, and can have 64; --destroy one that nobody needs first\n")
+
+
+def test_the_object_of_a_vmi_with_the_longest_name_has_a_name_that_fits() -> None:
+    plugin, name = Plugin(), "a" * 253
+    plugin.api.put(VMIS, vmi(name))
+    assert plugin.run("cpu-resource", name, "--create", "--vcpulist", "1", "--live").code == 0
+    (made,) = names(plugin)
+    assert len(made) == 253

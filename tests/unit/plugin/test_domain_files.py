@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.model.api import ObjectName
-from cachemon.model.groups import MonitoringGroup, parse_group, parse_groups, render_group
+from cachemon.model.groups import MonitoringGroup, check_groups, parse_group, parse_groups, render_group
 from cachemon.model.vcpus import ALL, format_vcpus, parse_vcpus
 from tests.unit.plugin.fake_api import GROUPS, Plugin, cmg
 
@@ -196,3 +196,68 @@ def test_a_group_of_a_host_keeps_its_name_where_libvirt_has_a_monitor_of_the_sam
     assert listing["items"][0]["spec"]["groups"] == [{"name": "web", "vcpus": "0-2"}, {"vcpus": "3"}]
     other = domain().replace("<vcpu>", kept.format("<c:resmongroup id='vcpus_3' vcpus='all'/>") + "<vcpu>")
     assert "group 'vcpus_3' exists already" in Plugin().run("import", "-", stdin=other).err
+
+
+EVERY_SECOND, OTHERS = (",".join(map(str, range(first, 128, 2))) for first in (0, 1))
+
+
+def tunes(*lists: str) -> str:
+    return "".join(f"<cachetune vcpus='{n}'><monitor level='3' vcpus='{n}'/></cachetune>" for n in lists)
+
+
+def test_monitors_of_every_second_vcpu_become_groups_that_the_api_takes() -> None:
+    plugin = Plugin()
+    assert plugin.run("import", "-", stdin=domain(tunes(EVERY_SECOND, OTHERS), "bigdb", 128)).code == 0
+    (made,) = plugin.api.objects["CacheMonitorGroup"].values()
+    assert made["spec"]["groups"] == [{"vcpus": EVERY_SECOND}, {"vcpus": OTHERS}]
+    check_groups(parse_groups(made["spec"]["groups"]))
+
+
+def test_a_list_that_no_group_can_have_is_refused_before_anything_is_printed() -> None:
+    longest = ",".join(map(str, range(0, 700, 2)))
+    done = Plugin().run("import", "-", "-o", "yaml", stdin=domain(tunes(longest), "huge", 700))
+    assert (done.code, done.out) == (1, "")
+    assert "has 1344 characters, and at most 1024 are valid" in done.err
+
+
+def test_more_monitors_than_a_vm_may_have_are_chosen_by_name() -> None:
+    xml = domain(tunes(*map(str, range(96))), "many", 96)
+    refused = Plugin().run("import", "-", "-o", "yaml", stdin=xml)
+    assert (refused.code, refused.out) == (1, "")
+    assert refused.err == (
+        "error: stdin: it has 96 groups, and one virtual machine can have 64: name those to import, as in "
+        "`--group vcpus_0 --group vcpus_1`\n"
+    )
+    plugin = Plugin()
+    assert plugin.run("import", "-", "--group", "vcpus_0", "--group", "vcpus_95", stdin=xml).code == 0
+    (made,) = plugin.api.objects["CacheMonitorGroup"].values()
+    assert made["spec"]["groups"] == [{"vcpus": "0"}, {"vcpus": "95"}]
+    assert (
+        "there is no group 'x'; choose one of vcpus_0, vcpus_1, "
+        in Plugin().run("import", "-", "--group", "x", stdin=xml).err
+    )
+
+
+def test_a_name_of_a_host_that_reads_as_kubevirts_is_said_aloud() -> None:
+    done = Plugin().run("import", "-", stdin=domain(name="fedora_default"))
+    assert done.err == (
+        "stdin: domain fedora_default is taken for VMI `default` in namespace `fedora`: KubeVirt names domains "
+        "NAMESPACE_VMI; --vmi names another VMI, -n another namespace\n"
+    )
+    assert Plugin().run("import", "-", "--vmi", "default", stdin=domain(name="fedora_default")).err == ""
+
+
+@pytest.mark.parametrize("words", [["--vmi", "Big VM"], ["--name", "a..b"], ["--vmi", "a" * 254]])
+def test_names_that_no_object_can_have_are_refused_before_anything_is_printed(words: list[str]) -> None:
+    done = Plugin().run("import", "-", "-o", "yaml", *words, stdin=domain())
+    assert (done.code, done.out) == (1, "")
+    assert f"{words[0]} {words[1]!r} must be lower case letters" in done.err
+
+
+def test_two_files_do_not_make_one_object(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.xml", tmp_path / "two.xml"
+    one.write_text(domain())
+    two.write_text(domain("<resmongroup vcpus='0' id='web'/>"))
+    refused = Plugin().run("import", str(one), str(two), "-o", "yaml")
+    assert refused.out == ""
+    assert f"{one} and {two} both have the groups of CacheMonitorGroup `ns/vm3`" in refused.err

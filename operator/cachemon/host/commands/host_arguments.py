@@ -92,6 +92,7 @@ def _import(host: FrontEnd, commands: Commands) -> None:
     host.add_name(parser, help="name, id or UUID of the domain; its configuration is read")
     file = parser.add_argument("file", metavar="FILE", nargs="?", help="XML to read instead; - is stdin")
     set_completer(file, complete_files)
+    host.import_choice(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the groups that the domain has")
     parser.add_argument("--dry-run", action="store_true", help="print what would be written")
 

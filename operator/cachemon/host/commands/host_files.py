@@ -11,6 +11,7 @@ from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import read_metadata
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
+from cachemon.model.vcpus import VcpuSet
 
 __all__ = ["export_domain", "import_domain"]
 
@@ -27,7 +28,8 @@ async def import_domain(args: Namespace, session: HostSession) -> int:
     where, text = "the configuration", config
     if args.file:
         where, text = where_of(args.file), read_content(args.file, session.stdin)
-    _, groups = read_groups(text, where, session, with_metadata=bool(args.file))
+    named, groups = read_groups(text, where, session, with_metadata=bool(args.file), chosen=args.group)
+    _remark_other_domain(named, where, groups, domain, session)
     if is_data(args.output):
         items = [{"name": group.name, **render_group(group)} for group in groups]
         session.say(render_data({"domain": domain.name, "uuid": domain.uuid, "groups": items}, args.output))
@@ -63,6 +65,18 @@ def _configuration(domain: HostDomain) -> bytes:
             "`virsh define`, or give it groups with `cpu-resource --create --live`"
         )
     return domain.config_xml
+
+
+def _remark_other_domain(
+    named: str, where: str, groups: Iterable[MonitoringGroup], domain: HostDomain, session: HostSession
+) -> None:
+    """Say aloud that groups are of another domain, and which vCPUs this one does not have."""
+    if named != domain.name:
+        session.remark(f"{where}: the groups of domain {named} are taken for domain {domain.name}")
+    there = VcpuSet.below(read_domain(_configuration(domain)).max_vcpus)
+    for group in groups:
+        if absent := (group.vcpus or VcpuSet()) - there:
+            session.remark(f"{where}: group {group.name!r}: domain {domain.name} has no vCPU {absent.named()}")
 
 
 def _remark_own_monitors(domain: HostDomain, config: bytes, session: HostSession) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import read_metadata
+from cachemon.model.groups import GROUP_NAME, default_name
 from tests.unit.host.commands.fake_host import Host, domain_xml, group
 
 MONITORS = "<cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/><monitor level='3' vcpus='3'/></cachetune>"
@@ -181,3 +182,50 @@ def test_with_the_form_of_the_metadata_libvirts_monitors_are_taken_out(host: Hos
     assert alone.out.startswith(
         '<metadata>\n  <cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">\n'
     )
+
+
+def test_monitors_of_every_second_vcpu_become_groups_with_names_that_fit() -> None:
+    host = Host()
+    lists = [",".join(map(str, range(first, 128, 2))) for first in (0, 1)]
+    tunes = "".join(f"<cachetune vcpus='{n}'><monitor level='3' vcpus='{n}'/></cachetune>" for n in lists)
+    host.libvirt.put("bigdb", cputune=tunes, vcpus=128)
+    assert host.run("import", "bigdb").code == 0
+    assert host.config("bigdb") == [default_name(text) for text in lists]
+    assert host.run("import", "bigdb").out == "domain bigdb unchanged\n"
+
+
+@pytest.mark.parametrize("count", [22, 64])
+def test_a_list_of_many_single_vcpus_needs_no_name(count: int) -> None:
+    host = Host()
+    host.libvirt.put(vcpus=128)
+    vcpus = ",".join(map(str, range(0, 2 * count, 2)))
+    done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, "--config")
+    assert done.out == f"group {default_name(vcpus)} created in domain vm3 (config)\n"
+    assert host.run("cpu-resource", "vm3", "--destroy", "--vcpulist", vcpus, "--config").code == 0
+
+
+def test_more_monitors_than_a_domain_may_have_groups_are_chosen_by_name() -> None:
+    host = Host()
+    tunes = "".join(f"<cachetune vcpus='{n}'><monitor level='3' vcpus='{n}'/></cachetune>" for n in range(96))
+    host.libvirt.put(cputune=tunes, vcpus=96)
+    assert "it has 96 groups, and one virtual machine can have 64" in host.run("import", "vm3").err
+    assert host.run("import", "vm3", "--group", "vcpus_5").code == 0
+    assert host.config() == ["vcpus_5"]
+
+
+def test_groups_of_another_domain_are_said_aloud_with_vcpus_that_are_not_there(host: Host) -> None:
+    xml = domain_xml("tenant-a_web", "<resmongroup vcpus='0,7' id='web'/>", vcpus=8).decode()
+    done = host.run("import", "vm3", "-", stdin=xml)
+    assert done.err.splitlines()[:2] == [
+        "stdin: the groups of domain tenant-a_web are taken for domain vm3",
+        "stdin: group 'web': domain vm3 has no vCPU 7",
+    ]
+
+
+@pytest.mark.parametrize("vcpus", ["0,1,", "0 - 1", " 0,\t1 ,", ",".join(map(str, range(0, 80, 2)))])
+def test_a_group_of_the_rfc_without_a_name_gets_one_that_fits(vcpus: str) -> None:
+    host = Host()
+    host.libvirt.put(vcpus=128)
+    xml = domain_xml("vm3", f"<resmongroup vcpus='{vcpus}'/>", vcpus=128).decode()
+    assert host.run("import", "vm3", "-", stdin=xml).code == 0
+    assert all(map(GROUP_NAME.fullmatch, host.config()))

@@ -84,10 +84,10 @@ def test_a_request_of_64_kib_is_refused_at_once_and_in_few_words(body: dict[str,
 
 
 def test_a_list_that_is_valid_as_written_is_valid_as_it_is_kept() -> None:
-    left_out = ",".join([WIDE, *(f"^{number}" for number in range(10001, 10052, 3))])
+    left_out = ",".join([WIDE, *(f"^{number}" for number in range(10001, 10094, 3))])
     check_list(left_out)
-    with pytest.raises(InvalidInputError, match="at most 128 are valid"):
-        parse_group_request({"name": "a", "vcpus": left_out})
+    kept = parse_group_request({"name": "a", "vcpus": left_out}).vcpus
+    check_list(str(kept))
 
 
 def test_a_file_of_live_groups_gives_no_domain_more_than_it_may_have() -> None:
