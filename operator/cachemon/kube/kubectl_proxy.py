@@ -21,6 +21,8 @@ from cachemon.model.errors import InvalidInputError
 __all__ = ["namespace_of_context", "proxied_api"]
 
 _CHUNK_BYTES = 1 << 16
+_LONGEST_PLACE = 70
+"""sun_path has 108 bytes, on some systems 104."""
 _SERVES = b"Starting to serve on "
 _SHELL = """
 exec 4<&0
@@ -51,7 +53,7 @@ async def proxied_api(
     Raises:
         InvalidInputError: there is no kubectl, or it refuses flags or kubeconfig.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kubectl-cachemon-"))
+    folder = _private_folder(environment)
     path = folder / "api"
     watched, ours = os.pipe()
     process = None
@@ -78,6 +80,12 @@ async def proxied_api(
             await process.wait()
             await remarks
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _private_folder(environment: Mapping[str, str]) -> Path:
+    """In $TMPDIR, unless a socket's path would be too long there."""
+    place = environment.get("TMPDIR") or "/tmp"  # noqa: S108  the folder itself has a random name and mode 0700
+    return Path(tempfile.mkdtemp(prefix="kubectl-cachemon-", dir=place if len(place) < _LONGEST_PLACE else "/tmp"))  # noqa: S108
 
 
 def _kubectl(environment: Mapping[str, str]) -> str:

@@ -232,6 +232,14 @@ def test_the_socket_is_in_a_folder_of_this_user_alone(tmp_path: Path) -> None:
     play(environment, look)
 
 
+def test_a_long_tmpdir_is_left_for_a_short_one(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    environment = script(tmp_path, f'echo "${{2#*=}}" > {tmp_path}/socket; {SERVES} exec sleep 1000')
+    play({**environment, "TMPDIR": str(long)})
+    assert len((tmp_path / "socket").read_text().strip()) < 104
+
+
 def test_kubectl_ends_also_when_this_program_is_killed(tmp_path: Path) -> None:
     environment = script(tmp_path, f"echo $$ > {tmp_path}/pid; {SERVES} exec sleep 1000")
     child = os.fork()
