@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from shlex import quote
 from types import TracebackType
 from typing import Any, Self
 
@@ -148,7 +149,7 @@ class Connection:
             with suppress(DomainNotFoundError):
                 return self._call(look_up, key)
         raise DomainNotFoundError(
-            f"{self.uri} has no domain {named!r}; list its domains: virsh --connect '{self.uri}' list --all"
+            f"{self.uri} has no domain {named!r}; list its domains: `virsh -c {quote(self.uri)} list --all`"
         )
 
     def _lookups(self, named: str) -> list[tuple[Callable[[Any], Any], int | str]]:

@@ -47,7 +47,7 @@ def read_metadata(domain_xml: bytes) -> tuple[MonitoringGroup, ...]:
         return _groups(found)
     except InvalidInputError as err:
         raise InvalidInputError(
-            f"the domain's metadata has monitoring groups that are not valid: {err}; correct them with virsh edit"
+            f"the domain's metadata has monitoring groups that are not valid: {err}; correct them in its XML"
         ) from err
 
 

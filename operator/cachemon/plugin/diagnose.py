@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from cachemon.commands.output import is_data, render_data
@@ -167,8 +168,8 @@ def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
 def _pod_command(evidence: Evidence) -> str:
     if evidence.pods:
         pod = evidence.pods[0]["metadata"]
-        return f"kubectl -n {pod['namespace']} logs {pod['name']} --tail=50"
-    return f"kubectl get pods -A -l {_AGENT_PODS} --field-selector spec.nodeName={evidence.name}"
+        return f"kubectl -n {quote(pod['namespace'])} logs {quote(pod['name'])} --tail=50"
+    return f"kubectl get pods -A -l {_AGENT_PODS} --field-selector {quote(f'spec.nodeName={evidence.name}')}"
 
 
 def _phase(pod: Mapping[str, Any]) -> str:
@@ -208,10 +209,9 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         advice = ADVICE.get(ready.get("reason", ""), "")
         if wrong := _wrong_age(obj, now):
             message, advice = wrong, _NO_OPERATOR
-        command = f"kubectl -n {namespace} describe cmg {name}"
+        command = f"kubectl -n {quote(namespace)} describe cmg {quote(name)}"
         yield Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
     if len(lacking) > _PROBLEMS_SHOWN:
         message = f"{len(lacking) - _PROBLEMS_SHOWN} more are not Ready"
-        yield Finding(
-            Verdict.FAILS, "groups", message, f"kubectl get cmg -A --field-selector status.nodeName={evidence.name}"
-        )
+        selected = quote(f"status.nodeName={evidence.name}")
+        yield Finding(Verdict.FAILS, "groups", message, f"kubectl get cmg -A --field-selector {selected}")

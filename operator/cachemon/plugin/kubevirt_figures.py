@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from shlex import quote
 from typing import Any
 
 from cachemon.commands.backend import DomainStatistics
@@ -49,9 +50,10 @@ async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]
         objects = await session.groups(vmi=vmi)
         if not objects:
             who = f"VMI {vmi}" if vmi else "a VMI"
+            whose = f"{quote(vmi or 'VMI')} -n {'NAMESPACE' if session.everywhere else quote(session.namespace)}"
             raise InvalidInputError(
                 f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or create one: "
-                f"`kubectl cachemon cpu-resource {vmi or 'VMI'} --create --vcpulist all --config`"
+                f"`kubectl cachemon cpu-resource {whose} --create --vcpulist all --config`"
             )
         found += objects
     return sorted(found, key=lambda obj: (_domain(obj), obj["metadata"]["name"])) if not names else found

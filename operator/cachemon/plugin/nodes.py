@@ -1,6 +1,7 @@
 """`nodes`: how full the caches of the nodes are, and whether their agents report."""
 
 from argparse import Namespace
+from shlex import quote
 from typing import Any
 
 from cachemon.commands.output import NO_VALUE, bar, is_data, render_objects, render_table
@@ -38,7 +39,7 @@ async def run(args: Namespace, session: Session) -> int:
     session.say(render_table((*_HEADERS, *(_WIDE if wide else ())), lines, headings=not args.no_headers))
     for row in rows:
         if row.ready != "True":
-            session.remark(f"{row.node}: {row.reason}; see `kubectl cachemon diagnose {row.node}`")
+            session.remark(f"{row.node}: {row.reason}; see `kubectl cachemon diagnose {quote(row.node)}`")
         elif row.age is not None and row.age.is_ahead:
             session.remark(f"{row.node}: {row.age.problem}")
     return 0
@@ -49,7 +50,7 @@ async def _one(name: str, session: Session) -> dict[str, Any]:
         return await session.api.get(NODES, ObjectName("", name))
     except KubeNotFoundError as err:
         raise InvalidInputError(
-            f"no agent has ever reported from a node `{name}`; see `kubectl cachemon diagnose {name}`"
+            f"no agent has ever reported from a node `{name}`; see `kubectl cachemon diagnose {quote(name)}`"
         ) from err
 
 

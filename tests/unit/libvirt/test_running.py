@@ -41,7 +41,7 @@ def test_vcpus_are_counted_if_they_are_the_first_ones_in_a_row(vcpu: str, count:
 
 def test_groups_that_are_not_valid_are_a_problem_and_cost_libvirts_monitors_nothing() -> None:
     found = read_running(UUID, "vm1", xml(METADATA.format("x") + TUNE.format("0")))
-    assert "correct them with virsh edit" in found.problem
+    assert "correct them in its XML" in found.problem
     assert (found.groups, len(found.own_monitors)) == ((), 1)
 
 

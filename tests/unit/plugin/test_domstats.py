@@ -83,7 +83,7 @@ def test_a_vmi_that_nobody_watches_is_told_of() -> None:
     done = Plugin().run("domstats", "vm9")
     assert (done.code, done.out) == (1, "")
     assert "no CacheMonitorGroup watches VMI vm9 in namespace ns" in done.err
-    assert "kubectl cachemon cpu-resource vm9 --create" in done.err
+    assert "kubectl cachemon cpu-resource vm9 -n ns --create" in done.err
     assert "in any namespace" in Plugin().run("domstats", "-A").err
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Self
 
 from cachemon.engine.layout import Layout, Target, TargetLayout
@@ -111,7 +112,7 @@ def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:
             "--destroy one first"
         )
     home = f"domain {domain.guest_name}"
-    remedy = f"take the <monitor> out with `virsh edit {domain.guest_name}`"
+    remedy = f"take the <monitor> out with `virsh edit {quote(domain.guest_name)}`"
     theirs = [
         KeptGroup(own.group, Scope.LIVE, Keeper.LIBVIRT, home, remedy=remedy, holds_threads=True)
         for own in domain.own_monitors

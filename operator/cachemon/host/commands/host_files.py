@@ -24,7 +24,7 @@ async def import_domain(args: Namespace, session: HostSession) -> int:
         DomainNotFoundError: there is no such domain.
     """
     domain = await session.ask(lambda libvirt: libvirt.domain(args.domain))
-    config = _configuration(domain)
+    config = _configuration(domain, session)
     where, text = "the configuration", config
     if args.file:
         where, text = where_of(args.file), read_content(args.file, session.stdin)
@@ -58,11 +58,12 @@ def _names(groups: Iterable[MonitoringGroup]) -> str:
     return ", ".join(group.name for group in groups)
 
 
-def _configuration(domain: HostDomain) -> bytes:
+def _configuration(domain: HostDomain, session: HostSession) -> bytes:
     if domain.config_xml is None:
         raise InvalidInputError(
             f"domain {domain.name} is transient, and has no configuration to keep groups in; make it persistent with "
-            "`virsh define`, or give it groups with `cpu-resource --create --live`"
+            f"`{session.virsh} define FILE`, or give it groups with `{session.program} cpu-resource "
+            f"{quote(domain.name)} --create --vcpulist all --live`"
         )
     return domain.config_xml
 
@@ -73,7 +74,7 @@ def _remark_other_domain(
     """Say aloud that groups are of another domain, and which vCPUs this one does not have."""
     if named != domain.name:
         session.remark(f"{where}: the groups of domain {named} are taken for domain {domain.name}")
-    there = VcpuSet.below(read_domain(_configuration(domain)).max_vcpus)
+    there = VcpuSet.below(read_domain(_configuration(domain, session)).max_vcpus)
     for group in groups:
         if absent := (group.vcpus or VcpuSet()) - there:
             session.remark(f"{where}: group {group.name!r}: domain {domain.name} has no vCPU {absent.named()}")

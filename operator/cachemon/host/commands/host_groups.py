@@ -50,9 +50,10 @@ async def _find(named: str, request: CpuResourceRequest, session: HostSession) -
             found, vcpus[state] = _kept_in_xml(domain, state, xml, report, session)
             kept += found
         except InvalidInputError as err:
+            advice = f"{err}: `{session.virsh} edit {quote(domain.name)}`"
             if scope.includes(state) and request.action is not Action.SHOW:
-                raise
-            session.remark(f"domain {domain.name}, {state}: {err}")
+                raise InvalidInputError(advice) from err
+            session.remark(f"domain {domain.name}, {state}: {advice}")
     kept += _kept_by_agent(domain, report)
     return _LibvirtBackend(
         domain, DomainGroups(domain.runs, tuple(kept), persistent=domain.persistent, vcpus=vcpus), session

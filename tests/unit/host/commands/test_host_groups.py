@@ -213,7 +213,7 @@ def test_groups_that_are_not_valid_are_told_of_and_do_not_hide_the_others(host: 
     assert "domain vm3, config: the domain's metadata has monitoring groups that are not valid" in shown.err
     refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "2", "--config")
     assert refused.code == 1
-    assert "correct them with virsh edit" in refused.err
+    assert "correct them in its XML: `virsh edit " in refused.err
 
 
 def test_writing_takes_a_connection_that_may_write(host: Host) -> None:

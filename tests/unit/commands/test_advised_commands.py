@@ -1,0 +1,126 @@
+"""Every command that a message tells to type is read by what would run it: a shell, our parsers, kubectl."""
+
+import ast
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cachemon.host.commands.host_arguments import build_parser as host_parser
+from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
+from lab.kubernetes.cluster_api import kubectl_program
+from lab.repository import REPOSITORY
+from tests.unit.host.commands.fake_host import Host, domain_xml
+from tests.unit.plugin.fake_api import Plugin
+
+PACKAGES = ("plugin", "commands", "host", "libvirt", "model")
+PROGRAMS = r"(?:kubectl|virsh|cachemon|systemctl|journalctl|ssh|chronyc|timedatectl)"
+COMMAND = re.compile(rf"`((?:{PROGRAMS}|<QUOTED PROGRAM>)(?: [^`]*)?)`")
+BARE = re.compile(r"(?:^|: )(kubectl (?:get|describe|delete|logs|apply|cachemon|-n) [^;`]*?)(?=$|;)")
+
+QUOTED = ("quote(", "self.virsh", "self.program", "session.virsh", "session.program")
+"""Values that are safe in a shell: quoted here, or where they are made."""
+
+SAFE = {"whose", "selected", "forwarded", "DEFAULT_SOCKET", "options", "target", "some", "_AGENT_PODS"}
+"""Variables that are made of quoted values or of our own constants."""
+
+
+def templates() -> Iterator[tuple[str, str]]:
+    """Every text of the programs with its place; each value in it stands as <QUOTED ...> or <RAW ...>."""
+    for package in PACKAGES:
+        for path in sorted((REPOSITORY / "operator/cachemon" / package).rglob("*.py")):
+            tree = ast.parse(path.read_text())
+            documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+            for node in ast.walk(tree):
+                if id(node) in documentation or id(node) in inside:
+                    continue
+                if isinstance(node, ast.JoinedStr):
+                    yield _place(path, node), "".join(map(_part, node.values))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield _place(path, node), node.value
+
+
+def _place(path: Path, node: ast.expr) -> str:
+    return f"{path.relative_to(REPOSITORY / 'operator/cachemon')}:{node.lineno}"
+
+
+def _part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    source = ast.unparse(part.value)
+    if source.endswith((".virsh", ".program")):
+        return "<QUOTED PROGRAM>" if source.endswith(".virsh") else "cachemon host -c qemu+ssh://far/system"
+    return f"<QUOTED {source}>" if source.startswith(QUOTED) or source in SAFE else f"<RAW {source}>"
+
+
+ADVISED = [
+    (place, command)
+    for place, text in templates()
+    for command in (*COMMAND.findall(text), *(BARE.findall(text) if place.startswith("plugin/") else ()))
+]
+
+
+def rendered(command: str) -> str:
+    command = command.replace("<QUOTED PROGRAM>", "virsh -c 'test:///a b'")
+    command = command.replace("<QUOTED whose>", "'win 11; gaming' -n tenant-a")
+    return re.sub(r"<QUOTED [^>]*>", "'win 11; gaming'", command).replace("...", "")
+
+
+def test_there_are_such_commands() -> None:
+    programs = {command.split()[0] for _, command in ADVISED}
+    assert {"kubectl", "cachemon", "<QUOTED", "systemctl"} <= programs
+    assert len(ADVISED) > 20
+
+
+@pytest.mark.parametrize(("place", "command"), ADVISED, ids=[place for place, _ in ADVISED])
+def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(place: str, command: str) -> None:
+    assert "<RAW" not in command, f"{place}: quote what is not your own: {command}"
+    words = shlex.split(rendered(command))
+    if words[:2] == ["kubectl", "cachemon"] and len(words) > 2 and words[2] not in ("<TAB>", "completion"):
+        plugin_parser().parse_args(words[2:])
+    elif words[:2] == ["cachemon", "host"] and len(words) > 2:
+        host_parser().parse_args(words[1:])
+    elif words[0] == "kubectl" and words[1:2] != ["cachemon"]:
+        done = subprocess.run([kubectl_program(), *words[1:], "--help"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+NAME = "win 11; gaming"
+URI = "qemu+ssh://far/system"
+MONITOR = "<cachetune vcpus='0'><monitor level='3' vcpus='0'/></cachetune>"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["import", NAME],
+        ["export", NAME, "--form", "metadata", "--into", "-"],
+        ["export", NAME],
+        ["cpu-resource", NAME, "--create", "--vcpulist", "0", "--live"],
+        ["cpu-resource", NAME, "--destroy", "--group-name", "vcpus_0"],
+        ["domstats", NAME],
+        ["import", "passing by"],
+    ],
+    ids=" ".join,
+)
+def test_a_domain_with_a_blank_stays_one_word_in_every_command_that_is_advised(words: list[str]) -> None:
+    host = Host(uri=URI)
+    host.libvirt.put(NAME, cputune=MONITOR)
+    host.libvirt.put("passing by", persistent=False)
+    done = host.run(*words, stdin=domain_xml(NAME, MONITOR).decode())
+    for command in re.findall(r"`([^`]+)`", done.err):
+        split = shlex.split(command)
+        assert ";" not in split
+        if split[0] in ("virsh", "cachemon"):
+            assert URI in split, command
+            assert not {"win", "passing"} & set(split), command
+
+
+def test_a_vmi_that_no_shell_takes_as_one_word_is_quoted() -> None:
+    done = Plugin().run("domstats", "a b")
+    assert "`kubectl cachemon cpu-resource 'a b' -n ns --create --vcpulist all --config`" in done.err
