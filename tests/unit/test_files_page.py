@@ -23,7 +23,7 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
-from cachemon.resctrl.tree_reader import package_directory
+from cachemon.resctrl.tree_reader import package_directory, share_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.repository import REPOSITORY
 from tests.unit.qemu.fake_proc import FakeProc
@@ -174,6 +174,8 @@ FILES = {
     "mon_groups/cachemon-a/mbm_L3_assignments": "mbm_total_bytes:0=e\n",
     "mon_groups/cachemon-a/mon_data/mon_L3_00/llc_occupancy": "4096\n",
     "mon_groups/cachemon-a/mon_data/mon_L3_00/mbm_total_bytes": "8192\n",
+    "mon_groups/cachemon-a/mon_data/mon_L3_00/mon_sub_L3_01/llc_occupancy": "1024\n",
+    "mon_groups/cachemon-a/mon_data/mon_L3_00/mon_sub_L3_01/mbm_total_bytes": "2048\n",
     "mon_groups/cachemon-a/mon_data/mon_PERF_PKG_00/core_energy": "0.250000\n",
     "mon_groups/cachemon-a/mon_data/mon_PERF_PKG_00/uops_retired": "7\n",
     "gold/tasks": "70\n",
@@ -253,6 +255,16 @@ def sampled(folder: Path, fault: Fault) -> str:
     return "value" if isinstance(traffic, Missing) else "nothing"
 
 
+def sampled_of_a_numa_node(folder: Path, fault: Fault) -> str:
+    tree = tree_of(folder, FaultyCalls("/mon_sub_L3_01/mbm_total_bytes", fault))
+    reader = CounterReader(tree.calls, directory_of=share_directory)
+    reader.keep({tree.directory(OURS): ("llc_occupancy", "mbm_total_bytes")}, [(0, 1)])
+    occupancy, traffic = reader.read().values
+    reader.close()
+    assert occupancy == 1024
+    return "value" if isinstance(traffic, Missing) else "nothing"
+
+
 def sampled_of_a_package(folder: Path, fault: Fault) -> str:
     tree = tree_of(folder, FaultyCalls("/mon_PERF_PKG_00/core_energy", fault))
     reader = CounterReader(tree.calls, directory_of=package_directory, parse=parse_telemetry)
@@ -300,6 +312,7 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     "GROUP/tasks": grouped,
     "GROUP/mode": moded,
     "GROUP/mon_data/mon_L3_NN/EVENT": sampled,
+    "GROUP/mon_data/mon_L3_NN/mon_sub_L3_NN/EVENT": sampled_of_a_numa_node,
     "GROUP/mon_data/mon_PERF_PKG_NN/EVENT": sampled_of_a_package,
     "info/last_cmd_status": explained,
     f"{CACHE}/id": lambda folder, fault: cached(folder, fault, "id"),

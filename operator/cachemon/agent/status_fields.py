@@ -5,17 +5,18 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cachemon import __version__
+from cachemon.agent.block_fields import block_figures, block_identity
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.agent.telemetry_fields import node_telemetry, package_fields, unread
 from cachemon.agent.top_vmis import exact, largest_groups, largest_vmis, largest_vmis_of_block
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures
+from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
-from cachemon.model.readings import VALID, CacheBlock, Missing, Reading, total
+from cachemon.model.readings import VALID, Missing, Reading, total
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.model.units import format_bytes, format_rate
@@ -166,7 +167,7 @@ def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, An
     if layout.reason:
         status["reason"] = layout.reason
         status["message"] = _printable(layout.message)
-    if blocks := [_block_figure(block) for block in figures.groups.get(key, ())]:
+    if blocks := block_figures(figures.groups.get(key, ()), figures.shares.get(key, ())):
         status["cacheBlocks"] = blocks
     if packages := package_fields(figures.packages.get(key, ())):
         status["packages"] = packages
@@ -176,31 +177,6 @@ def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, An
 def _refused_group(group: MonitoringGroup) -> dict[str, Any]:
     """The shortest form: a tenant may have any number of them, and the condition has the message."""
     return {"name": group.name, "state": str(GroupState.REFUSED), "reason": str(Reason.TOO_MANY_GROUPS)}
-
-
-def _block_figure(figure: BlockFigure) -> dict[str, Any]:
-    status = _block(figure.block)
-    if isinstance(figure.occupancy, Missing):
-        status["reading"] = str(figure.occupancy)
-    else:
-        status["reading"] = VALID
-        if figure.occupancy is not None:
-            status["occupancyBytes"] = exact(figure.occupancy)
-    bandwidth = {
-        field: exact(traffic.bytes_per_second)
-        for event, field in ((TOTAL_TRAFFIC, "totalBytesPerSecond"), (LOCAL_TRAFFIC, "localBytesPerSecond"))
-        if (traffic := figure.traffic.get(event)) and traffic.bytes_per_second is not None
-    }
-    if bandwidth:
-        status["memoryBandwidth"] = bandwidth
-    return status
-
-
-def _block(block: CacheBlock) -> dict[str, Any]:
-    status: dict[str, Any] = {"level": block.level, "id": block.id}
-    if block.capacity_bytes is not None:
-        status["capacityBytes"] = block.capacity_bytes
-    return status
 
 
 def node_condition(layout: BoundLayout) -> Condition:
@@ -275,7 +251,7 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     blocks = []
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))
-        status = _block(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
+        status = block_identity(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
         if 0 < len(figure.block.cpus) <= LONGEST_CPUS:
             status["cpus"] = figure.block.cpus
         if not isinstance(figure.occupancy, Missing):

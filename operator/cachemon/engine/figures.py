@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cachemon.engine.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
 from cachemon.model.groups import GroupKey
-from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.telemetry import Package
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Figures",
     "NodeBlockFigure",
     "PackageFigure",
+    "ShareFigure",
     "Traffic",
 ]
 
@@ -41,6 +42,21 @@ class BlockFigure:
     """
 
     block: CacheBlock
+    occupancy: Reading | None
+    traffic: Mapping[str, Traffic]
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFigure:
+    """One monitoring group in the part of a cache block that one NUMA node has.
+
+    Attributes:
+        share: the NUMA node and its cache block.
+        occupancy: as of `BlockFigure`.
+        traffic: as of `BlockFigure`.
+    """
+
+    share: BlockShare
     occupancy: Reading | None
     traffic: Mapping[str, Traffic]
 
@@ -94,6 +110,7 @@ class Figures:
         guests: figures of each guest by its name: each mon_group counts once, whatever objects want it.
         node: the node's cache blocks.
         lacking: groups that may lack a figure; all others have every one.
+        shares: figures of every group by NUMA node of the cache blocks, where the kernel has these (SNC).
         packages: telemetry of every group that has any, by key and in the order of the packages.
         guest_packages: telemetry of each guest by its name.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
@@ -106,6 +123,7 @@ class Figures:
     guests: Mapping[str, tuple[BlockFigure, ...]] = field(default_factory=dict)
     node: tuple[NodeBlockFigure, ...] = ()
     lacking: AbstractSet[GroupKey] = frozenset()
+    shares: Mapping[GroupKey, tuple[ShareFigure, ...]] = field(default_factory=dict)
     packages: Mapping[GroupKey, tuple[PackageFigure, ...]] = field(default_factory=dict)
     guest_packages: Mapping[str, tuple[PackageFigure, ...]] = field(default_factory=dict)
     offline: bool = False

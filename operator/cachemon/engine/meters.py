@@ -10,7 +10,7 @@ from cachemon.engine.reading_plan import ReadingPlan, SumKey
 from cachemon.model.counter_totals import HIGHEST_BYTES_PER_SECOND_PER_BLOCK, Counters, CounterSnapshot, Gap, Progress
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
-from cachemon.resctrl.mon_data import Sweep
+from cachemon.resctrl.mon_data import PlaceId, Sweep
 
 __all__ = ["Meter", "Meters", "Rows"]
 
@@ -41,7 +41,7 @@ Rows = Mapping[SumKey, Sequence[Sequence[Meter]]]
 
 class _MeterKey(NamedTuple):
     of: SumKey
-    block: int
+    block: PlaceId
     event: str
 
 

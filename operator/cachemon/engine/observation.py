@@ -1,6 +1,7 @@
 """What the kernel has of mon_groups and cache blocks, remembered between passes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cachemon.model.mon_groups import MonGroupName, Observed
@@ -84,6 +85,7 @@ class CacheBlocks:
         ids, now = self._tree.block_ids(), self._clock()
         if tuple(block.id for block in self._known) != ids or now >= self._read_again_at:
             known = read_cache_blocks(self._sysfs, self._tree.calls)
-            self._known = tuple(known.get(id_, CacheBlock(3, id_, None, "")) for id_ in ids)
+            blocks = (known.get(id_, CacheBlock(3, id_, None, "")) for id_ in ids)
+            self._known = tuple(replace(block, numa_nodes=self._tree.numa_nodes(block.id)) for block in blocks)
             self._read_again_at = now + self._verify_seconds
         return self._known

@@ -8,8 +8,9 @@ from typing import Generic, NamedTuple, TypeVar
 from cachemon.engine.layout import Layout, NodeFacts, Wanted
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.model.readings import CacheBlock, Reading
+from cachemon.model.readings import BlockShare, CacheBlock, Reading
 from cachemon.model.telemetry import Package
+from cachemon.resctrl.mon_data import PlaceId
 
 __all__ = [
     "LOCAL_TRAFFIC",
@@ -23,10 +24,11 @@ __all__ = [
     "SumKey",
     "compile_package_plan",
     "compile_plan",
+    "compile_share_plan",
 ]
 
 V = TypeVar("V")
-D = TypeVar("D", CacheBlock, Package)
+D = TypeVar("D", CacheBlock, BlockShare, Package)
 
 OCCUPANCY = "llc_occupancy"
 TOTAL_TRAFFIC = "mbm_total_bytes"
@@ -52,10 +54,10 @@ SumKey = GroupKey | ObjectKey | GuestKey
 
 
 class CounterKey(NamedTuple):
-    """One counter of traffic."""
+    """One counter that only grows."""
 
     mon_group: MonGroupName
-    block: int
+    block: PlaceId
     event: str
 
 
@@ -66,7 +68,7 @@ class ReadingPlan(Generic[D]):
     Attributes:
         control_groups: their occupancy is read, if there is such an event: it stands first.
         mon_groups: all events of these mon_groups of ours are read.
-        blocks: cache blocks, or CPU packages.
+        blocks: cache blocks, NUMA nodes of them, or CPU packages.
         events: those of the kernel.
         known: every group, object and guest, with mon_groups or without.
         members: for those that have mon_groups their positions in `mon_groups`.
@@ -148,6 +150,14 @@ def compile_plan(layout: Layout[Wanted]) -> ReadingPlan[CacheBlock]:
         known=frozenset(wanted),
         members={key: tuple(sorted(place[name] for name in names)) for key, names in wanted.items() if names},
     )
+
+
+def compile_share_plan(plan: ReadingPlan[CacheBlock]) -> ReadingPlan[BlockShare]:
+    """The plan for the same mon_groups on the NUMA nodes of the cache blocks; it reads nothing without SNC."""
+    shares = tuple(BlockShare(block.id, number) for block in plan.blocks for number in block.numa_nodes)
+    if not shares:
+        return ReadingPlan((), (), (), (), plan.known, {})
+    return ReadingPlan((), plan.mon_groups, shares, plan.events, plan.known, plan.members)
 
 
 def compile_package_plan(node: NodeFacts, plan: ReadingPlan[CacheBlock]) -> ReadingPlan[Package]:

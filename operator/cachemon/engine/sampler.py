@@ -10,12 +10,13 @@ from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, NodeFacts, Wanted
 from cachemon.engine.package_rates import PackageAccumulator
 from cachemon.engine.rates import Accumulator
-from cachemon.engine.reading_plan import D, ReadingPlan, compile_package_plan, compile_plan
+from cachemon.engine.reading_plan import D, ReadingPlan, compile_package_plan, compile_plan, compile_share_plan
+from cachemon.engine.share_rates import ShareAccumulator
 from cachemon.model.counter_totals import Gap
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.telemetry import parse_telemetry
 from cachemon.resctrl.mon_data import CounterReader, Sweep
-from cachemon.resctrl.tree_reader import package_directory
+from cachemon.resctrl.tree_reader import package_directory, share_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 __all__ = ["Sampler"]
@@ -97,8 +98,11 @@ class Sampler:
             tree.calls, directory_of=package_directory, parse=parse_telemetry
         )
         self._blocks = _PlannedReader(tree, of_blocks, plan)
+        of_shares = CounterReader(tree.calls, directory_of=share_directory)
+        self._shares = _PlannedReader(tree, of_shares, compile_share_plan(plan))
         self._packages = _PlannedReader(tree, of_packages, compile_package_plan(NodeFacts(), plan))
         self._accumulator = Accumulator(window_seconds)
+        self._share_accumulator = ShareAccumulator(window_seconds)
         self._package_accumulator = PackageAccumulator(window_seconds)
 
     @property
@@ -112,13 +116,18 @@ class Sampler:
             self._layout = layout
             plan = compile_plan(layout)
             self._blocks.follow(plan)
+            self._shares.follow(compile_share_plan(plan))
             self._packages.follow(compile_package_plan(layout.node, plan))
         wall_time = self._wall_clock()
         figures = self._accumulator.digest(self._blocks.plan, self._blocks.read(), wall_time=wall_time)
+        shares = self._share_accumulator.digest(self._shares.plan, self._shares.read())
         groups, guests = self._package_accumulator.digest(self._packages.plan, self._packages.read())
-        return replace(figures, packages=groups, guest_packages=guests) if groups else figures
+        if shares or groups:
+            figures = replace(figures, shares=shares, packages=groups, guest_packages=guests)
+        return figures
 
     def close(self) -> None:
         """Close every descriptor."""
         self._blocks.close()
+        self._shares.close()
         self._packages.close()

@@ -78,9 +78,24 @@ class CacheBlock:
         id: the cache id (/sys/devices/system/cpu/cpuN/cache/index3/id), may have gaps.
         capacity_bytes: its size, or None if sysfs does not have it.
         cpus: online CPUs that share it, as sysfs lists them; empty if sysfs does not have them.
+        numa_nodes: the NUMA nodes that share it and have counters of their own (Intel SNC, Linux 6.11).
     """
 
     level: int
     id: int
     capacity_bytes: int | None
     cpus: str
+    numa_nodes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockShare:
+    """The part of a cache block that one NUMA node has (Intel SNC)."""
+
+    block_id: int
+    numa_node: int
+
+    @property
+    def id(self) -> tuple[int, int]:
+        """The cache id, and the number of the NUMA node."""
+        return self.block_id, self.numa_node

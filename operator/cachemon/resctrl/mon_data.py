@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cachemon.model.readings import Missing, Reading, parse_readings
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_reader import block_directory
 
-__all__ = ["CounterReader", "Sweep"]
+__all__ = ["CounterReader", "PlaceId", "Sweep"]
 
 _LONGEST_VALUE = 24  # a u64 has 20 digits; a short buffer spares the interpreter a copy
 _NOT_OPEN = -1
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENOTDIR)
 _AT_ONCE_SECONDS = 0.01
 """Longest duration of a sweep that counts as one moment. It makes a rate over a second wrong by at most 1 %."""
+
+
+PlaceId = int | tuple[int, int]
+"""A cache block, a CPU package, or a NUMA node of a cache block."""
 
 
 class Sweep(NamedTuple):
@@ -52,9 +56,9 @@ class _OpenGroup:
         self,
         calls: SystemCalls,
         directory: Path,
-        blocks: Sequence[int],
+        blocks: Sequence[PlaceId],
         events: Sequence[str],
-        directory_of: Callable[[Path, int], Path],
+        directory_of: Callable[[Path, Any], Path],
     ) -> None:
         self._calls = calls
         self.wanted = (blocks, events)
@@ -101,7 +105,7 @@ class CounterReader:
     Args:
         calls: the kernel.
         clock: monotonic seconds.
-        directory_of: the directory below a group's that has the files of a cache block or CPU package, by its id.
+        directory_of: the directory below a group's that has the files of a `PlaceId`.
         parse: makes readings of the content of files.
     """
 
@@ -110,7 +114,7 @@ class CounterReader:
         calls: SystemCalls | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        directory_of: Callable[[Path, int], Path] = block_directory,
+        directory_of: Callable[[Path, Any], Path] = block_directory,
         parse: Callable[[Sequence[bytes | Missing]], tuple[Sequence[Reading], frozenset[Missing]]] = parse_readings,
     ) -> None:
         self._directory_of = directory_of
@@ -124,12 +128,14 @@ class CounterReader:
         self._descriptors: list[int] = []
         self._not_open: list[tuple[int, Missing]] = []
 
-    def keep(self, wanted: Mapping[Path, Sequence[str]], blocks: Iterable[int], gone: Iterable[Path] = ()) -> None:
+    def keep(
+        self, wanted: Mapping[Path, Sequence[str]], blocks: Iterable[PlaceId], gone: Iterable[Path] = ()
+    ) -> None:
         """Keep exactly these files open, in this order.
 
         Args:
             wanted: the counters to read, by the directory of the group.
-            blocks: cache ids, or numbers of CPU packages.
+            blocks: cache ids, or what else `directory_of` takes.
             gone: directories whose values were `Missing.OFFLINE`, to open again. Files that could not be opened
                 before are always opened again.
         """

@@ -19,6 +19,7 @@ __all__ = [
     "assignments_file",
     "block_directory",
     "package_directory",
+    "share_directory",
 ]
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ DEFAULT_GROUP = MonGroupName(ROOT, "")
 NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 """Directories of the root that are not control groups."""
 _L3_PREFIX = "mon_L3_"
+_NODE_PREFIX = "mon_sub_L3_"
 _PACKAGE_PREFIX = "mon_PERF_PKG_"
 _LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
 _MOST_LOGGED = 1024
@@ -67,6 +69,14 @@ class TreeReader:
     def block_ids(self) -> tuple[int, ...]:
         """Return the ids of online cache blocks, ascending. Raises as `groups`."""
         return _ids_of(self._listed(self.root / "mon_data"), _L3_PREFIX)
+
+    def numa_nodes(self, block_id: int) -> tuple[int, ...]:
+        """Return the NUMA nodes of a cache block that have counters (SNC), ascending; none if that can't be read."""
+        try:
+            names = self.calls.subdirectories(block_directory(self.root, block_id))
+        except OSError:
+            return ()
+        return _ids_of(names, _NODE_PREFIX)
 
     def package_ids(self) -> tuple[int, ...]:
         """Return the numbers of CPU packages with telemetry, ascending. Raises as `groups`."""
@@ -203,6 +213,12 @@ def _ids_of(names: Iterable[str], prefix: str) -> tuple[int, ...]:
 def block_directory(group: Path, block_id: int) -> Path:
     """Return the directory of a group's counters of one cache block; the kernel writes at least two digits."""
     return group / "mon_data" / f"{_L3_PREFIX}{block_id:02d}"
+
+
+def share_directory(group: Path, share: tuple[int, int]) -> Path:
+    """Return the directory of a group's counters of one NUMA node in a cache block, by `BlockShare.id`."""
+    block_id, numa_node = share
+    return block_directory(group, block_id) / f"{_NODE_PREFIX}{numa_node:02d}"
 
 
 def package_directory(group: Path, package_id: int) -> Path:

@@ -18,12 +18,13 @@ from cachemon.engine.figures import (
     Figures,
     NodeBlockFigure,
     PackageFigure,
+    ShareFigure,
     Traffic,
 )
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
-from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package, Telemetry
 from tests.unit.agent.builders import (
@@ -434,3 +435,25 @@ def test_the_message_about_many_groups_names_whole_ones_and_counts_the_others() 
     *named, more = message.split("; ")
     assert [text.partition(":")[0] for text in named] == [f"group-{number}" for number in range(len(named))]
     assert more == f"+{64 - len(named)}"
+
+
+def test_numa_nodes_of_a_cache_block_stand_beside_its_sum() -> None:
+    target = target_layout(make_group("a", [mon_group(0)]))
+    key = GroupKey(target.uid, "a")
+    moved = {TOTAL_TRAFFIC: Traffic(7, 5)}
+    shares = (
+        ShareFigure(BlockShare(0, 0), 3072, moved),
+        ShareFigure(BlockShare(0, 1), Missing.UNAVAILABLE, moved),
+        ShareFigure(BlockShare(8, 2), 1024, {TOTAL_TRAFFIC: Traffic(7, None)}),
+    )
+    status = group_status(target, replace(figures_of(target, 4096, 9), shares={key: shares}), NOW)
+    assert not [*complaints(GROUP_SCHEMA, status)]
+    first, second = status["groups"][0]["cacheBlocks"]
+    assert (first["occupancyBytes"], first["numaNodes"]) == (
+        4096,
+        [
+            {"id": 0, "reading": "Valid", "occupancyBytes": 3072, "memoryBandwidth": {"totalBytesPerSecond": 5}},
+            {"id": 1, "reading": "Unavailable", "memoryBandwidth": {"totalBytesPerSecond": 5}},
+        ],
+    )
+    assert second["numaNodes"] == [{"id": 2, "reading": "Valid", "occupancyBytes": 1024}]
