@@ -90,8 +90,30 @@ AGENT_STATUS: dict[str, Any] = {
                     "occupancyBytes": 53796864,
                     "capacityBytes": 67108864,
                     "memoryBandwidth": {"totalBytesPerSecond": 900000000, "localBytesPerSecond": 800000000},
+                    "numaNodes": [
+                        {
+                            "id": 0,
+                            "reading": "Valid",
+                            "occupancyBytes": 53796864,
+                            "memoryBandwidth": {"totalBytesPerSecond": 900000000, "localBytesPerSecond": 800000000},
+                        },
+                        {"id": 1, "reading": "Unavailable"},
+                    ],
                 },
                 {"level": 3, "id": 1, "reading": "Unavailable", "capacityBytes": 67108864},
+            ],
+            "packages": [
+                {
+                    "id": 0,
+                    "reading": "Valid",
+                    "coreEnergyJoules": "1234.567891",
+                    "corePowerMilliwatts": 4251,
+                    "activityFarads": "17.25",
+                    "unhaltedCoreCyclesPerSecond": 2600000000,
+                    "uopsRetiredPerSecond": 3900000000,
+                    "stallsLLCMissPerSecond": 90000000,
+                },
+                {"id": 1, "reading": "Unavailable"},
             ],
         },
         {
@@ -111,6 +133,8 @@ NODE_STATUS: dict[str, Any] = {
     "agentVersion": "0.1.0",
     "monitoringEvents": ["llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"],
     "counterAssignMode": "default",
+    "telemetry": {"rmids": 224, "events": ["core_energy", "activity"], "packages": [0, 1]},
+    "unreadResources": ["MB_MON"],
     "rmids": {"total": 224, "ours": 3, "others": 1},
     "summary": {
         "blocks": "0=59Mi/64Mi,1=2Mi/64Mi",
