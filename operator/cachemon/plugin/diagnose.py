@@ -46,9 +46,8 @@ class Evidence:
     groups: Sequence[Mapping[str, Any]]
 
 
-_NO_OPERATOR = (
-    "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator; timedatectl"
-)
+_SEE_OPERATOR = "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator"
+_SEE_CLOCKS = "timedatectl on the node and here"
 
 
 async def run(args: Namespace, session: Session) -> int:
@@ -181,16 +180,18 @@ def _phase(pod: Mapping[str, Any]) -> str:
     return str(status.get("phase", "Unknown"))
 
 
-def _wrong_age(obj: Mapping[str, Any], now: float) -> str:
-    """Why the age of the figures contradicts a Ready that is True; empty when it does not."""
+def _wrong_age(obj: Mapping[str, Any], now: float) -> tuple[str, str]:
+    """Why the age of the figures contradicts a Ready that is True, and what to do; empty when it does not."""
     age = group_age(obj, now)
-    if age is None or condition_of(obj).get("status") != "True":
-        return ""
-    return f"{age.problem}, yet Ready is True: the operator does not run" if age.is_stale else age.problem
+    if age is None or condition_of(obj).get("status") != "True" or not age.problem:
+        return "", ""
+    if age.is_stale:
+        return f"{age.problem}, yet Ready is True: the operator does not run", _SEE_OPERATOR
+    return age.problem, _SEE_CLOCKS
 
 
 def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
-    lacking = [obj for obj in evidence.groups if condition_of(obj).get("status") != "True" or _wrong_age(obj, now)]
+    lacking = [obj for obj in evidence.groups if condition_of(obj).get("status") != "True" or _wrong_age(obj, now)[0]]
     if not evidence.groups:
         yield Finding(
             Verdict.NOTE,
@@ -207,8 +208,9 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         ready = condition_of(obj)
         message = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not set it')}"
         advice = ADVICE.get(ready.get("reason", ""), "")
-        if wrong := _wrong_age(obj, now):
-            message, advice = wrong, _NO_OPERATOR
+        wrong, remedy = _wrong_age(obj, now)
+        if wrong:
+            message, advice = wrong, remedy
         command = f"kubectl -n {quote(namespace)} describe cmg {quote(name)}"
         yield Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
     if len(lacking) > _PROBLEMS_SHOWN:
