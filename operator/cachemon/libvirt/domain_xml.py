@@ -25,6 +25,8 @@ _ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
 _RESMONGROUP = "cputune/resmongroup"
 _MOST_ELEMENTS = 1024
 
+_MIX = "it has tunes with and without `vcpus`, which libvirt takes on openEuler and refuses elsewhere"
+
 WHOLE_PROCESS_GROUP = MonitoringGroup(
     name="whole-process",
     vcpus=None,
@@ -51,6 +53,7 @@ class DomainMonitoring:
     groups: tuple[MonitoringGroup, ...]  # in the order of the document; the RFC's come last
     remarks: tuple[str, ...]  # for people, what has no counterpart in cachemon
     own_monitors: tuple[OwnMonitor, ...]  # libvirt's while the domain runs with this XML, each set of vCPUs once
+    is_mixed: bool = False  # whether tunes of the whole process and of vCPUs stand beside each other
 
 
 def read_domain(text: bytes) -> DomainMonitoring:
@@ -61,8 +64,8 @@ def read_domain(text: bytes) -> DomainMonitoring:
     return monitoring_of(read_document(text))
 
 
-def monitoring_of(domain: etree._Element) -> DomainMonitoring:
-    """The same, from a document that is read already."""
+def monitoring_of(domain: etree._Element, *, takes_mix: bool = True) -> DomainMonitoring:
+    """The same, from a document that is read already. `takes_mix` as in `Resctrls`."""
     if domain.tag != "domain":
         raise InvalidInputError(f"the XML must be a <domain>, not a <{domain.tag}>; take it from `virsh dumpxml`")
     name = (domain.findtext("name") or "").strip()
@@ -70,17 +73,17 @@ def monitoring_of(domain: etree._Element) -> DomainMonitoring:
         raise InvalidInputError("the <domain> must have a <name>")
     max_vcpus = _max_vcpus(domain)
     _check_number(domain)
-    rules = Resctrls(max_vcpus)
+    rules = Resctrls(max_vcpus, takes_mix=takes_mix)
     for kind in TuneKind:
         for tune in domain.iterfind(f"cputune/{kind}"):
             monitors = [MonitorText(item.get("vcpus"), item.get("level")) for item in tune.iterfind("monitor")]
             rules.add_tune(kind, tune.get("vcpus"), len(tune.findall(_ALLOCATION[kind])), monitors)
     for item in domain.iterfind(_RESMONGROUP):
         rules.add_group(item.get("vcpus"), item.get("id"))
-    remarks = []
+    remarks = [_MIX] if rules.is_mixed else []
     if domain.find("cputune/energytune/monitor") is not None:
         remarks.append("<energytune> monitors are left out: cachemon measures cache and memory traffic, not energy")
-    return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks), _own_monitors(rules))
+    return DomainMonitoring(name, max_vcpus, _groups(rules), tuple(remarks), _own_monitors(rules), rules.is_mixed)
 
 
 def _check_number(domain: etree._Element) -> None:

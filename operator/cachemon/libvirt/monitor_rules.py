@@ -18,6 +18,7 @@ from cachemon.model.vcpus import VcpuSet, parse_bitmap
 __all__ = ["WHOLE_PROCESS", "Monitor", "MonitorText", "Resctrls", "TuneKind", "WholeProcess"]
 
 _CACHE_LEVEL = 3
+_MIXED = "XML error: Whole-process and per-vcpu resctrl allocations cannot be mixed"
 
 
 class TuneKind(StrEnum):
@@ -68,11 +69,14 @@ class Resctrls:
     """The tunes and groups of one domain, added in the order of the document, cachetunes first.
 
     vCPU numbers from `max_vcpus` on are ignored. What libvirt or the RFC refuses is an InvalidInputError with their
-    message.
+    message. Tunes of the whole process beside tunes of vCPUs are refused unless `takes_mix`: openEuler's libvirt has
+    them.
     """
 
-    def __init__(self, max_vcpus: int) -> None:
+    def __init__(self, max_vcpus: int, *, takes_mix: bool = False) -> None:
+        self.is_mixed = False
         self._max_vcpus = max_vcpus
+        self._takes_mix = takes_mix
         self._resctrls: list[_Resctrl] = []
         self._groups: dict[str, VcpuSet] = {}
 
@@ -142,7 +146,10 @@ class Resctrls:
             if resctrl.vcpus == wanted:
                 return resctrl
             if (resctrl.vcpus is WHOLE_PROCESS) != (wanted is WHOLE_PROCESS):
-                raise InvalidInputError("XML error: Whole-process and per-vcpu resctrl allocations cannot be mixed")
+                if not self._takes_mix:
+                    raise InvalidInputError(_MIXED)
+                self.is_mixed = True
+                continue
             if _overlap(resctrl.vcpus, wanted):
                 raise InvalidInputError("XML error: Overlapping vcpus in resctrls")
         return None

@@ -75,19 +75,25 @@ def insert_groups(text: bytes, groups: Iterable[MonitoringGroup], form: Form) ->
     InvalidInputError when the text is not a domain's XML, or libvirt refuses these groups.
     """
     domain = read_document(text)
-    max_vcpus = monitoring_of(domain).max_vcpus
+    before = monitoring_of(domain)
+    max_vcpus = before.max_vcpus
     groups = tuple(groups)
     _take_monitors_out(domain)
     if form is Form.METADATA:
         write_groups(domain, groups)
         return Export(etree.tostring(domain, encoding="unicode"), ())
     take_groups_out(domain, {group.name for group in groups if not _is_left_out(group, form)})
-    remarks = _insert(domain, groups, max_vcpus, form)
+    remarks = _insert(domain, groups, max_vcpus, form, takes_mix=before.is_mixed)
     return Export(etree.tostring(domain, encoding="unicode"), remarks)
 
 
 def _insert(
-    domain: etree._Element, groups: Sequence[MonitoringGroup], max_vcpus: int | None, form: Form
+    domain: etree._Element,
+    groups: Sequence[MonitoringGroup],
+    max_vcpus: int | None,
+    form: Form,
+    *,
+    takes_mix: bool = False,
 ) -> tuple[str, ...]:
     wanted, remarks = _wanted(groups, max_vcpus, form)
     if not wanted:
@@ -100,7 +106,7 @@ def _insert(
             for kind in TuneKind:
                 _add_monitor(cputune, kind, group)
     etree.indent(cputune, _INDENT, level=1)
-    _check(domain, wanted)
+    _check(domain, wanted, takes_mix=takes_mix)
     return remarks
 
 
@@ -200,9 +206,10 @@ def _vcpus_of(tune: etree._Element) -> VcpuSet:
     return VcpuSet() if text is None else parse_bitmap(text)
 
 
-def _check(domain: etree._Element, wanted: Sequence[_WrittenGroup]) -> None:
+def _check(domain: etree._Element, wanted: Sequence[_WrittenGroup], *, takes_mix: bool) -> None:
+    """Find what libvirt refuses. A mix that was there before stays: the libvirt of this domain took it."""
     try:
-        parsed = monitoring_of(domain)
+        parsed = monitoring_of(domain, takes_mix=takes_mix)
     except InvalidInputError as err:
         raise InvalidInputError(f"libvirt refuses these groups together: {err}{_overlaps(wanted)}") from err
     read = {group.vcpus or VcpuSet() for group in parsed.groups}

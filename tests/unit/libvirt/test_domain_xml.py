@@ -94,16 +94,29 @@ def test_a_whole_process_tune_may_have_monitors_of_vcpus() -> None:
             "<cachetune><monitor level='3' vcpus='0'/><monitor level='3'/></cachetune>",
             "XML error: Whole-process and explicit monitors cannot be mixed",
         ),
-        (
-            f"<cachetune>{CACHE}</cachetune><memorytune vcpus='0'><monitor vcpus='0'/></memorytune>",
-            "XML error: Whole-process and per-vcpu resctrl allocations cannot be mixed",
-        ),
     ],
 )
 def test_what_libvirt_refuses_since_vcpus_may_be_left_out(cputune: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         read_domain(domain(cputune))
     assert str(refused.value) == message
+
+
+OPENEULER = (
+    f"<cachetune vcpus='0-3'>{CACHE}{{}}</cachetune>"
+    "<memorytune><node id='0' bandwidth='100' min_bandwidth='50' hardlimit='1' priority='3'/>{}</memorytune>"
+)
+"""Of openEuler's guide to memory bandwidth monitoring."""
+
+
+def test_an_allocation_that_only_openeulers_libvirt_takes_is_not_ours_to_refuse() -> None:
+    bare = read_domain(domain(OPENEULER.format("", "")))
+    assert (bare.groups, bare.is_mixed) == ((), True)
+    assert bare.remarks == (
+        "it has tunes with and without `vcpus`, which libvirt takes on openEuler and refuses elsewhere",
+    )
+    both = read_domain(domain(OPENEULER.format("<monitor level='3' vcpus='0-3'/>", "<monitor/>")))
+    assert [group.name for group in both.groups] == ["vcpus_0-3", "whole-process"]
 
 
 def test_energy_is_left_out_with_a_remark() -> None:

@@ -127,3 +127,12 @@ def test_a_name_that_libvirt_can_not_keep_is_told() -> None:
     exported = export_groups([of(frozenset({0, 1}), "web"), of(frozenset({0, 1}))], None, Form.MONITOR)
     assert exported.remarks == ("group 'web' loses its name: libvirt calls it vcpus_0-1",)
     assert len(read_domain(around(exported.xml)).groups) == 1
+
+
+def test_a_mix_of_tunes_is_kept_where_it_was_and_never_made() -> None:
+    mixed = around("<cachetune vcpus='0-3'><cache id='0' level='3' type='both' size='3'/></cachetune><memorytune/>")
+    tuned = mixed.replace(b"<memorytune/>", b"<memorytune><node id='0' bandwidth='100'/></memorytune>")
+    kept = read_domain(insert_groups(tuned, [of(range(4))], Form.MONITOR).xml.encode())
+    assert [group.name for group in kept.groups] == ["vcpus_0-3"]
+    with pytest.raises(InvalidInputError, match="Whole-process and per-vcpu resctrl allocations cannot be mixed"):
+        export_groups([of(range(4)), WHOLE_PROCESS_GROUP], None, Form.MONITOR)
