@@ -9,8 +9,8 @@ PAGE = TESTS.parent / "docs/what-happens-when.md"
 HOST_PAGE = TESTS.parent / "docs/guides/plain-libvirt-host.md"
 TOLD_WHOLE = ("lifecycles_*.py", "outages.py", "faults.py", "policy.py")
 """Every test of these files of tests/e2e has a line."""
-UNITS = ("unit/controller", "unit/model", "unit/qemu")
-"""Pure rules, and moments that a real cluster does not bring about on demand."""
+UNITS = ("unit/controller", "unit/model", "unit/plugin", "unit/qemu")
+"""Pure rules, what a command answers, and moments that a real cluster does not bring about on demand."""
 
 
 def names_in(path: Path) -> set[str]:

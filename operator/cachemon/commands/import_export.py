@@ -110,9 +110,17 @@ def chosen_groups(groups: Iterable[MonitoringGroup], names: Sequence[str]) -> li
 
 
 def print_export(
-    groups: Sequence[MonitoringGroup], max_vcpus: int | None, args: Namespace, stdin: TextIO, terminal: Terminal
+    groups: Sequence[MonitoringGroup],
+    max_vcpus: int | None,
+    args: Namespace,
+    stdin: TextIO,
+    terminal: Terminal,
+    *,
+    names: Sequence[str],
 ) -> None:
     """Print groups as libvirt's XML: a `<cputune>`, or the domain's XML that `--into` names with them in it.
+
+    `names` are those that the domain of the groups may have: a remark says so when the XML has another.
 
     Raises:
         InvalidInputError: libvirt can't have these groups, or the XML can't be read.
@@ -122,6 +130,8 @@ def print_export(
         content = read_content(args.into, stdin)
         try:
             exported = insert_groups(content, groups, form)
+            if (other := read_domain(content).name) not in names:
+                terminal.remark(f"{where_of(args.into)}: domain {other} gets the groups of {names[0]}")
         except InvalidInputError as err:
             raise InvalidInputError(f"{where_of(args.into)}: {err}") from err
     else:

@@ -139,5 +139,6 @@ async def export_domain(args: Namespace, session: Session) -> int:
         (group for obj in objects for group in parse_groups(obj["spec"].get("groups"))), args.group
     )
     count = max((obj.get("status", {}).get("vcpuCount", 0) for obj in objects), default=0)
-    print_export(groups, count or None, args, session.stdin, session)
+    names = (args.vmi, f"{session.namespace}_{args.vmi}")
+    print_export(groups, count or None, args, session.stdin, session, names=names)
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 from cachemon.commands.output import NO_VALUE, bar, is_data, render_data, render_table
 from cachemon.model.age import Age
 from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.model.fitted_text import LONGEST_COLUMN, fit_text
 from cachemon.model.units import format_bytes, format_rate
 from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
 from cachemon.plugin.session import Session
@@ -148,7 +149,7 @@ def _group_cells(row: GroupRow) -> tuple[str, ...]:
 
 
 def _block_cells(row: BlockRow) -> tuple[str, ...]:
-    most = f"{row.largest[0]} {format_bytes(row.largest[1])}" if row.largest else NO_VALUE
+    most = f"{fit_text(row.largest[0], LONGEST_COLUMN)} {format_bytes(row.largest[1])}" if row.largest else NO_VALUE
     return row.node, str(row.id), _bytes(row.occupancy), _bytes(row.capacity), _bytes(row.monitored), most
 
 

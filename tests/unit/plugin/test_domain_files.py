@@ -261,3 +261,13 @@ def test_two_files_do_not_make_one_object(tmp_path: Path) -> None:
     refused = Plugin().run("import", str(one), str(two), "-o", "yaml")
     assert refused.out == ""
     assert f"{one} and {two} both have the groups of CacheMonitorGroup `ns/vm3`" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("vm3", ""), ("ns_vm3", ""), ("other_vm3", "stdin: domain other_vm3 gets the groups of vm3\n")],
+)
+def test_groups_that_go_into_the_xml_of_another_domain_are_said_aloud(name: str, said: str) -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "0-1"}]))
+    assert plugin.run("export", "vm3", "--into", "-", stdin=domain(name=name)).err == said

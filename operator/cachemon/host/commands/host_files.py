@@ -107,7 +107,7 @@ async def export_domain(args: Namespace, session: HostSession) -> int:
             f"{quote(domain.name)} --config`. Groups made with --live are not exported, as they end with its run"
         )
     groups = chosen_groups(there, args.group)
-    print_export(groups, read_domain(xml).max_vcpus, args, session.stdin, session)
+    print_export(groups, read_domain(xml).max_vcpus, args, session.stdin, session, names=(domain.name,))
     if not args.into and args.form != "metadata":
         session.remark(
             f"put it into the domain with `{session.virsh} edit {quote(domain.name)}`, and take the same groups out "
