@@ -21,7 +21,7 @@ from tests.unit.model.worlds import pod_uid
 HOLDERS, HOLDER_THREADS, HOLDER_MIB, SCANS = 3, 20, 1024, 5
 THREADS, RANKED_GROUPS, VCPUS = 8192, 640, 4096
 OVERLAPPING = ",".join(["0-16383"] * 16)
-"""As long a list as the API takes: 127 of 128 characters."""
+"""64 of them are as much as the API takes of one object: 8128 of 8192 characters."""
 _PROC = Path("/proc")
 _LONGEST_SCAN_SECONDS = 120.0
 

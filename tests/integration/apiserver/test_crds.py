@@ -381,6 +381,14 @@ def test_the_largest_spec_stays_within_the_cost_of_rules(control_plane: ControlP
     assert len(accepted["spec"]["groups"]) == 64
 
 
+def test_the_longest_lists_stay_within_the_cost_of_rules(control_plane: ControlPlane, place: str) -> None:
+    longest = ",".join(map(str, range(10_000, 10_340, 2)))
+    assert 1000 < len(longest) <= 1024
+    groups = [{"name": f"{i:02}{'n' * 61}", "vcpus": longest} for i in range(8)]
+    accepted = dry_run(control_plane, place, {"vmiName": "v" * 253, "groups": groups})
+    assert len(accepted["spec"]["groups"]) == 8
+
+
 def test_unknown_fields_are_dropped_where_they_are_not_refused(control_plane: ControlPlane, place: str) -> None:
     spec = {**copy.deepcopy(SPEC), "cpus": "0-3"}
     spec["groups"][0]["vCPUs"] = "0-3"
