@@ -8,7 +8,7 @@ from cachemon.agent.bound_groups import BoundGroups
 from cachemon.agent.config import Config
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
-from cachemon.agent.metrics_page import MetricsPage
+from cachemon.agent.metrics_page import prepare_page
 from cachemon.agent.status_writer import GroupStatusWriter
 from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.rendered_page import RenderedPage
@@ -38,15 +38,12 @@ class Agent:
         self._client = client
         self._wake_heartbeat = asyncio.Event()
         writes, failure_run = Counter[str](), FailureRun()
-        page = MetricsPage(
-            config.node_name,
-            lambda: self._cycle.sampled,
-            lambda: self._cycle.pulse,
-            lambda: self._cycle.gaps,
-            lambda: writes,
+        self._page = RenderedPage(
+            lambda: prepare_page(
+                config.node_name, *self._cycle.sampled, pulse=self._cycle.pulse, gaps=self._cycle.gaps, writes=writes
+            )
         )
-        self._page = RenderedPage(page.prepare)
-        self._groups = BoundGroups(client, config.node_name, self._groups_changed)
+        self._groups = BoundGroups(client, config.node_name, lambda: self._cycle.targets_changed())  # noqa: PLW0108
         tree = ResctrlTree(machine.resctrl)
         in_pod = config.kubeconfig is None
         reconciler = Reconciler[CacheMonitorGroup](
@@ -77,15 +74,12 @@ class Agent:
     async def run(self) -> None:
         """Work until cancelled."""
         serving = self._config.serving
-        authorizer = Authorizer(ApiReviews(self._client, AGENT_FIELD_MANAGER))
+        judge = Authorizer(ApiReviews(self._client, AGENT_FIELD_MANAGER).may_get).judge
         async with asyncio.TaskGroup() as tasks:
-            serve_program(serving, self._page, self._health_problem, authorizer, tasks)
+            serve_program(serving, self._page, self._health_problem, judge, tasks)
             for loop in (self._groups.run, self._reconcile, self._cycle.sample, self._group_writer.run):
                 tasks.create_task(loop())
             tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
-
-    def _groups_changed(self) -> None:
-        self._cycle.targets_changed()
 
     def _sampled(self) -> None:
         self._wake_heartbeat.set()

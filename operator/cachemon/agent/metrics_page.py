@@ -13,7 +13,7 @@ from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.package_families import PackageFamilies
 
-__all__ = ["FAMILIES", "MetricsPage"]
+__all__ = ["FAMILIES", "metrics_of", "prepare_page"]
 
 _LABELS = LabelSet(
     prefix="cachemon",
@@ -56,70 +56,57 @@ FAMILIES = (
 )
 
 
-class MetricsPage:
-    """Makes the page of a node from what these give now; `gaps` are those in the counting of traffic."""
+def prepare_page(
+    node_name: str,
+    layout: BoundLayout,
+    figures: Figures,
+    *,
+    pulse: Pulse,
+    gaps: Mapping[Gap, int],
+    writes: Mapping[str, int],
+) -> Callable[[], bytes]:
+    """Copy what changes of the values of now. Returns what renders them, once, in any thread and later."""
+    metrics = metrics_of((node_name,), layout, figures, pulse=replace(pulse), gaps=dict(gaps), writes=dict(writes))
+    return lambda: render(metrics)
 
-    def __init__(
-        self,
-        node_name: str,
-        snapshot: Callable[[], tuple[BoundLayout, Figures]],
-        pulse: Callable[[], Pulse],
-        gaps: Callable[[], Mapping[Gap, int]],
-        writes: Callable[[], Mapping[str, int]],
-    ) -> None:
-        self._place = (node_name,)
-        self._snapshot = snapshot
-        self._pulse = pulse
-        self._gaps = gaps
-        self._writes = writes
 
-    def prepare(self) -> Callable[[], bytes]:
-        """Take the values of now. Returns what renders them, once, in any thread and later."""
-        metrics = self.collect()
-        return lambda: render(metrics)
-
-    def collect(self) -> Iterator[Metric]:
-        """All metrics of now: takes or copies the values at once, and makes the metrics as they are iterated."""
-        layout, figures = self._snapshot()
-        return self._metrics(layout, figures, replace(self._pulse()), dict(self._gaps()), dict(self._writes()))
-
-    def _metrics(
-        self,
-        layout: BoundLayout,
-        figures: Figures,
-        pulse: Pulse,
-        gaps: Mapping[Gap, int],
-        writes: Mapping[str, int],
-    ) -> Iterator[Metric]:
-        place = self._place
-        groups = tuple(self._groups(layout, figures))
-        yield from _OF_AGENTS.groups.filled(groups)
-        guests = [
-            GuestSeries(
-                (*place, vmi.namespace, vmi.name),
-                figures.guests.get(guest, ()),
-                figures.guest_packages.get(guest, ()),
-            )
-            for vmi, guest in vmis_of(layout).items()
-        ]
-        yield from _OF_AGENTS.guests.filled(guests)
-        yield from _OF_PACKAGES.filled(groups, guests)
-        yield from _OF_AGENTS.blocks.filled(place, figures.node)
-        yield _MONITORED.filled(
-            ((*place, str(it.block.id)), it.monitored) for it in figures.node if isinstance(it.monitored, int)
+def metrics_of(
+    place: tuple[str],
+    layout: BoundLayout,
+    figures: Figures,
+    *,
+    pulse: Pulse,
+    gaps: Mapping[Gap, int],
+    writes: Mapping[str, int],
+) -> Iterator[Metric]:
+    """All metrics of a node: the place is its name, the gaps are those in the counting of traffic."""
+    groups = tuple(_groups(place, layout, figures))
+    yield from _OF_AGENTS.groups.filled(groups)
+    guests = [
+        GuestSeries(
+            (*place, vmi.namespace, vmi.name), figures.guests.get(guest, ()), figures.guest_packages.get(guest, ())
         )
-        yield from _OF_AGENTS.monitoring.filled(place, layout.node)
-        refused = sum(len(target.target.refused) for target in layout.targets)
-        yield from _OF_AGENTS.states.filled(place, groups, refused)
-        yield from _OF_AGENTS.process.filled(place, pulse, gaps)
-        yield _WRITES.filled(((*place, result), count) for result, count in sorted(writes.items()))
-        yield _OBJECTS.filled([(place, len(layout.targets))])
+        for vmi, guest in vmis_of(layout).items()
+    ]
+    yield from _OF_AGENTS.guests.filled(guests)
+    yield from _OF_PACKAGES.filled(groups, guests)
+    yield from _OF_AGENTS.blocks.filled(place, figures.node)
+    yield _MONITORED.filled(
+        ((*place, str(it.block.id)), it.monitored) for it in figures.node if isinstance(it.monitored, int)
+    )
+    yield from _OF_AGENTS.monitoring.filled(place, layout.node)
+    refused = sum(len(target.target.refused) for target in layout.targets)
+    yield from _OF_AGENTS.states.filled(place, groups, refused)
+    yield from _OF_AGENTS.process.filled(place, pulse, gaps)
+    yield _WRITES.filled(((*place, result), count) for result, count in sorted(writes.items()))
+    yield _OBJECTS.filled([(place, len(layout.targets))])
 
-    def _groups(self, layout: BoundLayout, figures: Figures) -> Iterator[GroupSeries]:
-        for target in layout.targets:
-            obj = target.object
-            labels = (*self._place, obj.name.namespace, obj.vmi_name, obj.name.name)
-            for group in target.groups:
-                name = group.group.name
-                key = GroupKey(target.uid, name)
-                yield GroupSeries((*labels, name), group, figures.groups.get(key, ()), figures.packages.get(key, ()))
+
+def _groups(place: tuple[str], layout: BoundLayout, figures: Figures) -> Iterator[GroupSeries]:
+    for target in layout.targets:
+        obj = target.object
+        labels = (*place, obj.name.namespace, obj.vmi_name, obj.name.name)
+        for group in target.groups:
+            name = group.group.name
+            key = GroupKey(target.uid, name)
+            yield GroupSeries((*labels, name), group, figures.groups.get(key, ()), figures.packages.get(key, ()))

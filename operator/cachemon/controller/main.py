@@ -108,10 +108,10 @@ async def operate(config: Config) -> None:
 async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, client: KubeClient) -> None:
     """Answer probes and scrapes. The operator is healthy once kopf watches; it exits when it can't go on."""
     page = RenderedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
-    authorizer = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER))
+    judge = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER).may_get).judge
     try:
         async with asyncio.TaskGroup() as tasks:
-            serve_program(settings, page, lambda: "" if watching.is_set() else _NOT_YET, authorizer, tasks)
+            serve_program(settings, page, lambda: "" if watching.is_set() else _NOT_YET, judge, tasks)
     except ExceptionGroup as group:
         wrong, _ = group.split(InvalidInputError)
         raise (wrong or group).exceptions[0] from group

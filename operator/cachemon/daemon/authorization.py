@@ -11,15 +11,15 @@ import logging
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cachemon.daemon.token_buckets import TokenBucket, TokenBuckets
 from cachemon.model.access import Access
 from cachemon.model.errors import KubeError, KubeForbiddenError
 
-__all__ = ["Authorizer", "Memory", "Recalled", "Reviews"]
+__all__ = ["Authorizer", "MayGet", "Memory", "Recalled"]
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,8 @@ _REVIEWS_PER_SECOND_OF_STRANGERS, _REVIEWS_AT_ONCE_OF_STRANGERS = 5.0, 20
 _WARN_SECONDS = 60.0
 
 
-class Reviews(Protocol):
-    """What is needed of `cachemon.kube.reviews.ApiReviews`."""
-
-    async def may_get(self, token: str, path: str) -> Access:
-        """Whether the owner of a token may get a path; KubeError when nobody says."""
+MayGet = Callable[[str, str], Awaitable[Access]]
+"""Whether the owner of a token may get a path, as `cachemon.kube.reviews` asks; KubeError when nobody says."""
 
 
 class Recalled(NamedTuple):
@@ -104,12 +101,12 @@ class Authorizer:
 
     def __init__(
         self,
-        reviews: Reviews,
+        may_get: MayGet,
         clock: Callable[[], float] = time.monotonic,
         *,
         review_seconds: float = _REVIEW_SECONDS,
     ) -> None:
-        self._reviews = reviews
+        self._may_get = may_get
         self._clock = clock
         self._review_seconds = review_seconds
         self._memory = Memory(clock)
@@ -148,7 +145,7 @@ class Authorizer:
     async def _review(self, key: bytes, token: str) -> Access | None:
         try:
             async with asyncio.timeout(self._review_seconds):
-                access = await self._reviews.may_get(token, _PATH)
+                access = await self._may_get(token, _PATH)
         except (KubeError, TimeoutError) as err:
             self._memory.note_silence(key)
             self._warn(err)

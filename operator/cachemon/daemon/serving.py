@@ -3,10 +3,9 @@
 import argparse
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from aiohttp import hdrs, web
 
@@ -34,11 +33,11 @@ _ASK_AGAIN_SECONDS = "10"
 _PART_BYTES = 64 * 1024
 
 
-class Judge(Protocol):
-    """Decides who may read the metrics: `Authorizer`, or `SecretToken`."""
+Judge = Callable[[str, str], Awaitable[Access | None]]
+"""Decides who may read the metrics, by bearer token (or an empty text) and peer; None when it is not known now.
 
-    async def judge(self, token: str, peer: str) -> Access | None:
-        """The access of a bearer token, which is empty when there is none; None when it is not known now."""
+`Authorizer.judge` and `SecretToken.judge` do.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def certificate_of(folder: Path | None) -> Certificate:
 def _metrics_route(page: RenderedPage, judge: Judge | None) -> web.RouteDef:
     async def show(request: web.Request) -> web.StreamResponse:
         if judge is not None:
-            access = await judge.judge(_bearer_token(request), peer_name(request))
+            access = await judge(_bearer_token(request), peer_name(request))
             if access is not Access.ALLOWED:
                 return _refusal(access)
         newest = await page.newest()

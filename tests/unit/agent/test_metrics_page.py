@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from cachemon.agent.metrics_page import FAMILIES, MetricsPage
+from cachemon.agent.metrics_page import FAMILIES, metrics_of, prepare_page
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import (
@@ -44,12 +46,15 @@ def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
     )
 
 
-def page_of(snapshot: Callable[[], tuple[BoundLayout, Figures]]) -> MetricsPage:
-    return MetricsPage(NODE, snapshot, lambda: PULSE, lambda: GAPS, lambda: {"written": 4, "refused": 1})
+WRITES = {"written": 4, "refused": 1}
+
+
+def page_of(layout: BoundLayout, figures: Figures) -> bytes:
+    return prepare_page(NODE, layout, figures, pulse=PULSE, gaps=GAPS, writes=WRITES)()
 
 
 def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
-    page = page_of(lambda: (layout, figures)).prepare()().decode()
+    page = page_of(layout, figures).decode()
     return [sample for family in text_string_to_metric_families(page) for sample in family.samples]
 
 
@@ -102,17 +107,22 @@ LARGEST = 2**64 - 1
 def test_every_u64_is_shown_to_the_last_digit(value: int) -> None:
     figure = BlockFigure(BLOCKS[0], value, {TOTAL_TRAFFIC: Traffic(value, None)})
     figures = Figures(wall_time=1.8e9, groups={GroupKey("uid-of-vm3", "a"): (figure,)})
-    page = page_of(lambda: (LAYOUT, figures)).prepare()().decode().splitlines()
+    page = page_of(LAYOUT, figures).decode().splitlines()
     for name in ("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total"):
         (line,) = [line for line in page if line.startswith(f"{name}{{")]
         assert line.rpartition(" ")[2] == str(value)
 
 
 def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers() -> None:
-    page = page_of(lambda: (LAYOUT, figures_of(LAYOUT, 4096)))
+    figures = figures_of(LAYOUT, 4096)
+
+    class Page(Collector):
+        def collect(self) -> Iterator[Metric]:
+            return metrics_of((NODE,), LAYOUT, figures, pulse=PULSE, gaps=GAPS, writes=WRITES)
+
     theirs = CollectorRegistry(auto_describe=False)
-    theirs.register(page)
-    ours = {family.name: family for family in text_string_to_metric_families(page.prepare()().decode())}
+    theirs.register(Page())
+    ours = {family.name: family for family in text_string_to_metric_families(page_of(LAYOUT, figures).decode())}
     expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
     assert ours == expected
 
@@ -141,12 +151,10 @@ def test_what_was_not_read_has_no_series_and_its_counter_stays() -> None:
 
 @pytest.mark.pitfall(30)
 def test_series_of_groups_that_are_gone_disappear() -> None:
-    snapshots = [(LAYOUT, figures_of(LAYOUT, 4096)), (make_layout(), figures_of(make_layout(), 0))]
-    page = page_of(lambda: snapshots[0])
-    assert b'name="db"' in page.prepare()()
-    snapshots.pop(0)
-    assert b'name="db"' not in page.prepare()()
-    assert b"cachemon_agent_objects" in page.prepare()()
+    assert b'name="db"' in page_of(LAYOUT, figures_of(LAYOUT, 4096))
+    later = page_of(make_layout(), figures_of(make_layout(), 0))
+    assert b'name="db"' not in later
+    assert b"cachemon_agent_objects" in later
 
 
 def test_the_agents_own_figures_are_there() -> None:
@@ -181,7 +189,7 @@ def test_every_decimal_of_energy_is_shown(millionths: int) -> None:
         Package(1), None, {CORE_ENERGY: Count(millionths * 1000, None), UOPS_RETIRED: Count(0, None)}
     )
     figures = Figures(wall_time=1.8e9, packages={GroupKey("uid-of-vm3", "a"): (figure,)})
-    page = page_of(lambda: (LAYOUT, figures)).prepare()().decode().splitlines()
+    page = page_of(LAYOUT, figures).decode().splitlines()
     (line,) = [line for line in page if line.startswith("cachemon_core_energy_joules_total{")]
     assert Decimal(line.rpartition(" ")[2]) == Decimal(millionths).scaleb(-6)
     assert 'package="1"' in line

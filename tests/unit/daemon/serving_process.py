@@ -12,10 +12,9 @@ from cachemon.model.access import Access
 PAGE = b"# a page\n" * 110_000
 
 
-class Judge:
-    async def judge(self, token: str, peer: str) -> Access | None:
-        assert peer.startswith("127.0.")
-        return Access.ALLOWED if token == "good" else Access.UNAUTHENTICATED
+async def judge(token: str, peer: str) -> Access | None:
+    assert peer.startswith("127.0.")
+    return Access.ALLOWED if token == "good" else Access.UNAUTHENTICATED
 
 
 async def main(port: str, health_port: str, folder: str = "") -> None:
@@ -23,7 +22,7 @@ async def main(port: str, health_port: str, folder: str = "") -> None:
     serving = Serving(Address("0.0.0.0", int(port)), Address("127.0.0.1", int(health_port)), tls)
     page = RenderedPage(lambda: lambda: PAGE)
     async with asyncio.TaskGroup() as tasks:
-        serve_program(serving, page, lambda: "", Judge(), tasks)
+        serve_program(serving, page, lambda: "", judge, tasks)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class World:
         self.asked: list[str] = []
         self.error: Exception | None = None
         self.hangs = False
-        self.authorizer = Authorizer(self, lambda: self.now, review_seconds=0.01)
+        self.authorizer = Authorizer(self.may_get, lambda: self.now, review_seconds=0.01)
 
     async def may_get(self, token: str, path: str) -> Access:
         assert path == "/metrics"

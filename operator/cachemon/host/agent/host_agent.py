@@ -16,7 +16,7 @@ from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import Config
 from cachemon.host.agent.domain_watcher import OpenSource
-from cachemon.host.agent.host_metrics import HostMetrics
+from cachemon.host.agent.host_metrics import prepare_page
 from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.listing_feed import ListingFeed
 from cachemon.host.agent.live_groups import LiveGroups
@@ -57,21 +57,14 @@ class HostAgent:
         self._has_sampled = asyncio.Event()
         tree, self._claim = ResctrlTree(machine.resctrl), AgentLock(machine.resctrl)
         self._monitors = MonitorSampler(tree, config.rate_window_seconds)
-        metrics = HostMetrics(
-            lambda: self._snapshot,
-            lambda: self._cycle.pulse,
-            lambda: self._cycle.gaps,
-            lambda: not self._feed.problem,
+        self._page = RenderedPage(
+            lambda: prepare_page(
+                self._snapshot, self._cycle.pulse, self._cycle.gaps, is_connected=not self._feed.problem
+            )
         )
-        self._page = RenderedPage(metrics.prepare)
         self._cycle = Cycle(
             Reconciler[WatchedDomain](
-                tree,
-                machine.proc,
-                machine.sysfs,
-                self._domains,
-                HOST_TERMS,
-                budget=machine.rmid_budget,
+                tree, machine.proc, machine.sysfs, self._domains, HOST_TERMS, budget=machine.rmid_budget
             ),
             Sampler(tree, config.rate_window_seconds),
             self._claim,
@@ -110,7 +103,7 @@ class HostAgent:
             settings.address,
             self._page,
             tasks,
-            judge=SecretToken(settings.token_file) if settings.token_file else None,
+            judge=SecretToken(settings.token_file).judge if settings.token_file else None,
             certificate=FileCertificate(settings.tls_directory) if settings.tls_directory else None,
             also=[health_route(self._health_problem)],
         )

@@ -11,7 +11,7 @@ from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.package_families import PackageFamilies
 
-__all__ = ["FAMILIES", "HostMetrics"]
+__all__ = ["FAMILIES", "prepare_page"]
 
 _LABELS = LabelSet(
     prefix="cachemon_host",
@@ -44,26 +44,12 @@ FAMILIES = (
 )
 
 
-class HostMetrics:
-    """Makes the page of a host from what these give now; `gaps` are those in the counting of traffic."""
-
-    def __init__(
-        self,
-        snapshot: Callable[[], HostSample],
-        pulse: Callable[[], Pulse],
-        gaps: Callable[[], Mapping[Gap, int]],
-        is_connected: Callable[[], bool],
-    ) -> None:
-        self._snapshot = snapshot
-        self._pulse = pulse
-        self._gaps = gaps
-        self._is_connected = is_connected
-
-    def prepare(self) -> Callable[[], bytes]:
-        """Take or copy the values of now. Returns what renders them, in any thread and later."""
-        snapshot, pulse, gaps = self._snapshot(), replace(self._pulse()), dict(self._gaps())
-        is_connected = self._is_connected()
-        return lambda: render(_metrics(snapshot, pulse, gaps, is_connected=is_connected))
+def prepare_page(
+    snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool
+) -> Callable[[], bytes]:
+    """Copy what changes of the values of now. Returns what renders them, in any thread and later."""
+    pulse, gaps = replace(pulse), dict(gaps)
+    return lambda: render(_metrics(snapshot, pulse, gaps, is_connected=is_connected))
 
 
 def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:

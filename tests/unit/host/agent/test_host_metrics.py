@@ -4,7 +4,7 @@ from prometheus_client.samples import Sample
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
-from cachemon.host.agent.host_metrics import FAMILIES, HostMetrics
+from cachemon.host.agent.host_metrics import FAMILIES, prepare_page
 from cachemon.host.agent.report import HostSample
 from cachemon.host.agent.watched_domains import watch
 from cachemon.model.counter_totals import Gap
@@ -44,8 +44,8 @@ def snapshot() -> HostSample:
 
 def scrape(what: HostSample, *, is_connected: bool = True) -> list[Sample]:
     pulse = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
-    metrics = HostMetrics(lambda: what, lambda: pulse, lambda: {Gap.REGROUPED: 2}, lambda: is_connected)
-    return [it for family in text_string_to_metric_families(metrics.prepare()().decode()) for it in family.samples]
+    page = prepare_page(what, pulse, {Gap.REGROUPED: 2}, is_connected=is_connected)().decode()
+    return [it for family in text_string_to_metric_families(page) for it in family.samples]
 
 
 def values(samples: list[Sample], name: str) -> dict[tuple[str, ...], float]:
@@ -77,7 +77,7 @@ def test_domains_and_the_host_have_series_of_their_own() -> None:
 
 
 def test_counters_keep_every_digit() -> None:
-    page = HostMetrics(snapshot, lambda: Pulse(0, 0), dict, lambda: True).prepare()().decode()
+    page = prepare_page(snapshot(), Pulse(0, 0), {}, is_connected=True)().decode()
     assert f" {2**63 + 1}\n" in page
 
 
