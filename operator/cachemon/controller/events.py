@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from cachemon.controller.collection import Change
 from cachemon.controller.decision import StoredGroup
 from cachemon.controller.stamping import StoredPolicy
 from cachemon.controller.work_queue import WorkQueue
 from cachemon.daemon.token_buckets import TokenBucket
+from cachemon.kube.client import KubeClient
 from cachemon.model.api import (
     EVENTS,
     GROUPS,
@@ -36,7 +37,6 @@ from cachemon.telemetry.operator_metrics import Metrics
 
 __all__ = [
     "MOVED",
-    "EventClient",
     "EventFields",
     "EventRecorder",
     "EventSubject",
@@ -64,13 +64,6 @@ _NAMESPACE_OF_THE_CLUSTERS = "default"
 _NOTHING_WRONG = frozenset({Reason.VMI_NOT_FOUND, Reason.VMI_NOT_RUNNING})
 _UNDER_WAY = frozenset({Reason.STAMPING})
 """States without an Event: the state that follows has one."""
-
-
-class EventClient(Protocol):
-    """The part of `cachemon.kube.client.KubeClient` that posts."""
-
-    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
-        """Create an object."""
 
 
 class ReadyState(NamedTuple):
@@ -148,7 +141,7 @@ class EventRecorder:
     """
 
     def __init__(
-        self, client: EventClient, metrics: Metrics, *, instance: str, wall_clock: Callable[[], float] = time.time
+        self, client: KubeClient, metrics: Metrics, *, instance: str, wall_clock: Callable[[], float] = time.time
     ) -> None:
         self._client = client
         self._metrics = metrics

@@ -7,22 +7,20 @@ objects would be 90 MB of JSON for 5,000 VMs and their pods.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from cachemon.controller.store import Store
 from cachemon.daemon.waiting import wait_for
-from cachemon.kube.client import Listing, Selector
+from cachemon.kube.client import KubeClient, Listing, Selector
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource, name_of
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
 from cachemon.model.resource_versions import version_number
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["LAUNCHER_PODS", "ListClient", "Relister"]
-
-T = TypeVar("T")
+__all__ = ["LAUNCHER_PODS", "Relister"]
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +38,6 @@ def _named(obj: Mapping[str, Any]) -> dict[str, Any]:
     return {"metadata": {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}}
 
 
-class ListClient(Protocol):
-    """The part of `cachemon.kube.client.KubeClient` that lists."""
-
-    async def list(
-        self,
-        resource: Resource,
-        selector: Selector = ...,
-        *,
-        keep: Callable[[dict[str, Any]], T],
-        metadata_only: bool = ...,
-    ) -> Listing[T]:
-        """All objects that the selector takes."""
-
-
 class Relister:
     """Lists all six resources into the store.
 
@@ -63,7 +47,7 @@ class Relister:
 
     def __init__(
         self,
-        client: ListClient,
+        client: KubeClient,
         store: Store,
         metrics: Metrics,
         *,

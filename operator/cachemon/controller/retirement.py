@@ -8,10 +8,10 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from cachemon.controller.decision import parse_stored_group
-from cachemon.kube.client import Listing, Selector
+from cachemon.kube.client import KubeClient, Selector
 from cachemon.model.api import (
     GROUPS,
     NODES,
@@ -34,37 +34,15 @@ from cachemon.model.errors import (
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
-__all__ = ["RetireClient", "Retirement", "RetirementLimits", "retired_status"]
+__all__ = ["Retirement", "RetirementLimits", "retired_status"]
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/component in (agent,operator)")
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
 _REFUSED_AT_MOST = 3
 """Tries per object that the API server refuses, so that one does not delay the rest."""
-
-
-class RetireClient(Protocol):
-    """The part of `cachemon.kube.client.KubeClient` that retirement uses."""
-
-    async def list(
-        self,
-        resource: Resource,
-        selector: Selector = ...,
-        namespace: str = ...,
-        *,
-        keep: Callable[[dict[str, Any]], T],
-        metadata_only: bool = ...,
-    ) -> Listing[T]:
-        """All objects, in pages."""
-
-    async def send_status(
-        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> None:
-        """Server-side apply of a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +91,7 @@ class Retirement:
 
     def __init__(
         self,
-        client: RetireClient,
+        client: KubeClient,
         namespace: str,
         *,
         clock: Callable[[], float],

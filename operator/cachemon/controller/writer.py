@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from cachemon.controller.api_availability import ApiAvailability, OutagePauses
 from cachemon.controller.collection import PARSE_ERRORS
@@ -19,6 +19,7 @@ from cachemon.controller.decision import Apply, Decision, Delete, holds
 from cachemon.controller.object_backoff import ObjectBackoff
 from cachemon.controller.store import Store
 from cachemon.daemon.token_buckets import TokenBucket
+from cachemon.kube.client import KubeClient
 from cachemon.model.api import (
     AGENT_FIELD_MANAGER,
     GROUPS,
@@ -39,7 +40,7 @@ from cachemon.model.errors import (
 )
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["WriteClient", "Writer", "WriterLimits"]
+__all__ = ["Writer", "WriterLimits"]
 
 log = logging.getLogger(__name__)
 
@@ -48,21 +49,6 @@ _GONE_SECONDS = 5.0
 """The watch reports the deletion before that, and nothing is left to write."""
 
 _CONCERNS_ONE = (KubeInternalError, KubeTimeoutError)
-
-
-class WriteClient(Protocol):
-    """The part of `cachemon.kube.client.KubeClient` that writes."""
-
-    async def apply(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> dict[str, Any]:
-        """Server-side apply of an object; answers the object."""
-
-    async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
-        """Delete an object, provided that it has this uid."""
-
-    async def apply_status(
-        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
-    ) -> dict[str, Any]:
-        """Server-side apply of a status; answers the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        client: WriteClient,
+        client: KubeClient,
         relist: Callable[[], Awaitable[None]],
         metrics: Metrics,
         *,

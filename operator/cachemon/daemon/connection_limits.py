@@ -6,7 +6,7 @@ new connection replaces an older one that waits for its client. So connections w
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -77,9 +77,9 @@ class ConnectionLimiter:
         replaced: OpenConnection | None = None
         of_peer = [connection for connection in self._connections if connection.peer == peer]
         if len(of_peer) >= self._limits.connections_of_peer:
-            replaced = _oldest_that_waits(of_peer)
+            replaced = _cheapest(of_peer)
         elif len(self._connections) >= self._limits.connections:
-            replaced = self._cheapest()
+            replaced = _cheapest(self._connections)
         else:
             return Acceptance(self._add(peer))
         if replaced is None:
@@ -117,22 +117,16 @@ class ConnectionLimiter:
         self._connections[connection] = None
         return connection
 
-    def _cheapest(self) -> OpenConnection | None:
-        """The one to give up, of the peer with the most connections: a flood does not displace a single scraper."""
-        numbers = Tally(connection.peer for connection in self._connections)
-        for state in (ConnectionState.NEW, ConnectionState.IDLE):
-            waiting = [connection for connection in self._connections if connection.state is state]
-            if waiting:
-                return min(waiting, key=lambda connection: (-numbers[connection.peer], connection.since))
-        return None
 
+def _cheapest(connections: Collection[OpenConnection]) -> OpenConnection | None:
+    """The one to give up: one without a request, else one that is idle; None when all get their answer.
 
-def _oldest_that_waits(connections: list[OpenConnection]) -> OpenConnection | None:
-    """The oldest without a request, else the oldest that is idle."""
+    Of those, the oldest of the peer with the most connections: a flood does not displace a single scraper.
+    """
+    numbers = Tally(connection.peer for connection in connections)
     for state in (ConnectionState.NEW, ConnectionState.IDLE):
-        waiting = [connection for connection in connections if connection.state is state]
-        if waiting:
-            return min(waiting, key=lambda connection: connection.since)
+        if waiting := [connection for connection in connections if connection.state is state]:
+            return min(waiting, key=lambda connection: (-numbers[connection.peer], connection.since))
     return None
 
 

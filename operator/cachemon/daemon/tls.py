@@ -12,9 +12,9 @@ import socket
 import ssl
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 
 from cachemon.model.errors import InvalidInputError
 
@@ -31,42 +31,42 @@ _TRY_AGAIN_SECONDS = 3600.0
 _Version = tuple[tuple[int, int, int], ...]
 
 
-class Certificate(Protocol):
+class Certificate(ABC):
     """The certificate of a server."""
 
+    _context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """For the next handshake, with the newest certificate."""
+        assert self._context is not None, "prepare() comes first"
+        return self._context
+
+    @abstractmethod
     async def prepare(self) -> None:
         """Load or make the first certificate; InvalidInputError when that fails."""
 
-    def context(self) -> ssl.SSLContext:
-        """For the next handshake."""
-
+    @abstractmethod
     async def keep(self) -> None:
-        """Renew it until cancelled."""
+        """Renew it until cancelled; what can't be used leaves the last valid one in use."""
 
 
-class FileCertificate:
+class FileCertificate(Certificate):
     """`tls.crt` and `tls.key` of a folder, as a mounted Secret of type kubernetes.io/tls has them."""
 
     def __init__(self, folder: Path, *, check_seconds: float = _CHECK_SECONDS) -> None:
         self._files = (folder / "tls.crt", folder / "tls.key")
         self._check_seconds = check_seconds
         self._version: _Version = ()
-        self._context: ssl.SSLContext | None = None
 
     async def prepare(self) -> None:
-        """Load them; InvalidInputError when they can't be used."""
+        """Load the files."""
         try:
             self._load(self._version_of_files())
         except (OSError, ssl.SSLError) as err:
             raise InvalidInputError(f"no certificate from {self._files[0].parent}: {err}") from err
 
-    def context(self) -> ssl.SSLContext:
-        """With the newest files that belong together."""
-        assert self._context is not None, "prepare() comes first"
-        return self._context
-
     async def keep(self) -> None:
-        """Load changed files until cancelled; a pair that is not valid leaves the last valid one in use."""
+        """Load changed files."""
         refused: _Version = self._version
         while True:
             await asyncio.sleep(self._check_seconds)
@@ -111,7 +111,7 @@ async def _make() -> bytes:
     return pem
 
 
-class OwnCertificate:
+class OwnCertificate(Certificate):
     """A self-signed certificate, key and certificate in PEM; it is renewed long before it expires."""
 
     def __init__(
@@ -120,22 +120,16 @@ class OwnCertificate:
         self._make = make
         self._clock = clock
         self._made_at = clock()
-        self._context: ssl.SSLContext | None = None
 
     async def prepare(self) -> None:
-        """Make the first; InvalidInputError when that fails."""
+        """Make one."""
         try:
             self._load(await self._make())
         except (OSError, ssl.SSLError, TimeoutError) as err:
             raise InvalidInputError(f"no certificate could be made: {str(err) or 'it took too long'}") from err
 
-    def context(self) -> ssl.SSLContext:
-        """With the newest."""
-        assert self._context is not None, "prepare() comes first"
-        return self._context
-
     async def keep(self) -> None:
-        """Renew it until cancelled."""
+        """Make a new one in time."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             if self._clock() - self._made_at < _RENEW_SECONDS:

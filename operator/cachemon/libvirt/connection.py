@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from shlex import quote
-from types import TracebackType
 from typing import Any, Self
 
 import libvirt
@@ -18,11 +17,12 @@ import libvirt
 from cachemon.libvirt import event_loop
 from cachemon.libvirt.libvirt_failures import call_failure, open_failure
 from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
+from cachemon.libvirt.running import DomainDescription
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.numbers import parse_count
 
-__all__ = ["TWENTY_SECONDS", "Connection", "DomainDescription", "KeepAlive", "open_connection"]
+__all__ = ["TWENTY_SECONDS", "Connection", "KeepAlive", "open_connection"]
 
 _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,  # start, stop, migration, define, undefine, crash
@@ -43,18 +43,6 @@ class KeepAlive:
 
 
 TWENTY_SECONDS = KeepAlive()
-
-
-@dataclass(frozen=True, slots=True)
-class DomainDescription:
-    """One domain at one moment, as libvirt describes it."""
-
-    name: str  # unique on the host; can change while the domain does not run
-    uuid: str  # lower case with dashes
-    runs: bool  # whether it has a QEMU; a paused guest has one, too
-    persistent: bool  # whether it stays defined after its end
-    live_xml: bytes | None  # of the running domain; None while it does not run
-    config_xml: bytes | None  # of its next start; None for a transient domain
 
 
 class Connection:
@@ -139,9 +127,7 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _look_up(self, named: str) -> Any:

@@ -1,4 +1,4 @@
-"""Read the live XML of a domain: all that the host's agent needs of it. Pure."""
+"""What libvirt says of a domain, and what the host's agent needs of its live XML. Pure."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,19 @@ from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["RunningDomain", "read_running"]
+__all__ = ["DomainDescription", "RunningDomain", "read_running"]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainDescription:
+    """One domain at one moment, as libvirt describes it."""
+
+    name: str  # unique on the host; can change while the domain does not run
+    uuid: str  # lower case with dashes
+    runs: bool  # whether it has a QEMU; a paused guest has one, too
+    persistent: bool  # whether it stays defined after its end
+    live_xml: bytes | None  # of the running domain; None while it does not run
+    config_xml: bytes | None  # of its next start; None for a transient domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class Story:
         self.metrics = Metrics()
         self.wall_ahead = 0.0
         self.recorder = EventRecorder(
-            self.events,
+            self.events,  # type: ignore[arg-type]
             self.metrics,
             instance="pod-1",
             wall_clock=lambda: NOW + virtual_time.time() + self.wall_ahead,

@@ -55,6 +55,10 @@ class FakeLists:
         return Listing([keep(obj) for obj in objects], str(self.version))
 
 
+def relister_on(lists: FakeLists, store: Store, metrics: Metrics) -> Relister:
+    return Relister(lists, store, metrics)  # type: ignore[arg-type]
+
+
 def rounds(lists: FakeLists) -> list[float]:
     return [when for when, resource, _ in lists.asked if resource == GROUPS]
 
@@ -68,7 +72,7 @@ def reason(store: Store) -> str:
 
 def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> None:
     lists, store = FakeLists(), Store(moment)
-    virtual_time.run(Relister(lists, store, Metrics()).once())
+    virtual_time.run(relister_on(lists, store, Metrics()).once())
     order = [resource for _, resource, _ in lists.asked]
     assert order.index(GROUPS) < order.index(VMIS) < order.index(PODS)
     assert max(order.index(POLICIES), order.index(NAMESPACES)) < order.index(VMIS)
@@ -79,7 +83,7 @@ def test_everything_is_listed_and_what_is_named_by_others_comes_after_them() -> 
 def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
     lists, store = FakeLists(KubeUnreachableError("away"), KubeNotFoundError("no CRD")), Store(moment)
     metrics = Metrics()
-    virtual_time.run(Relister(lists, store, metrics).first())
+    virtual_time.run(relister_on(lists, store, metrics).first())
     assert rounds(lists) == [0.0, 2.0, 6.0]
     assert reason(store) == "NoAgent"
     failed = metrics.registry.get_sample_value("cachemon_operator_relists_total", {"result": "failed"})
@@ -88,7 +92,7 @@ def test_the_first_list_waits_for_the_api_server_and_for_the_crds() -> None:
 
 def test_a_failed_list_is_for_the_caller_to_know() -> None:
     with pytest.raises(KubeUnreachableError):
-        virtual_time.run(Relister(FakeLists(KubeUnreachableError("away")), Store(moment), Metrics()).once())
+        virtual_time.run(relister_on(FakeLists(KubeUnreachableError("away")), Store(moment), Metrics()).once())
 
 
 def play(
@@ -97,7 +101,7 @@ def play(
     """Kopf lists a resource at these times; answers when everything was listed."""
 
     async def story() -> None:
-        relister = Relister(lists, store or Store(moment), Metrics())
+        relister = relister_on(lists, store or Store(moment), Metrics())
         task = asyncio.create_task(relister.run())
         for when in requests:
             asyncio.get_running_loop().call_at(when, relister.find_vanished, resource)
@@ -133,7 +137,7 @@ def test_names_are_listed_of_what_kopf_has_listed_and_of_nothing_else() -> None:
 
 def test_what_vanished_while_nobody_watched_is_noticed_by_its_name() -> None:
     store = Store(moment)
-    virtual_time.run(Relister(FakeLists(), store, Metrics()).once())
+    virtual_time.run(relister_on(FakeLists(), store, Metrics()).once())
     assert reason(store) == "NoAgent"
     lists = FakeLists(objects={**OBJECTS, VMIS: []})
     lists.version = 100
@@ -146,7 +150,7 @@ def test_versions_that_go_down_are_another_history_and_everything_is_listed() ->
     store = Store(moment)
     before = FakeLists()
     before.version = 1000
-    virtual_time.run(Relister(before, store, Metrics()).once())
+    virtual_time.run(relister_on(before, store, Metrics()).once())
     lists = FakeLists(objects={**OBJECTS, VMIS: []})
     assert play(lists, 1, seconds=40, store=store, resource=VMIS) == [30.0]
     assert reason(store) == "VMINotFound"

@@ -153,7 +153,12 @@ class FakeServer:
 
     def retire(self, limits: RetirementLimits = RetirementLimits()) -> bool:  # noqa: B008
         run = Retirement(
-            self, "system", clock=lambda: NOW, monotonic=lambda: self.seconds, limits=limits, sleep=self.sleep
+            self,  # type: ignore[arg-type]
+            "system",
+            clock=lambda: NOW,
+            monotonic=lambda: self.seconds,
+            limits=limits,
+            sleep=self.sleep,
         )
         return asyncio.run(run.run())
 

@@ -142,7 +142,7 @@ class Bench:
         self.metrics = Metrics()
         self.writer = Writer(
             self.store,
-            self.api,
+            self.api,  # type: ignore[arg-type]
             self.api.relist,
             self.metrics,
             limits=limits,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cachemon.libvirt.running import RunningDomain, read_running
+from cachemon.libvirt.running import DomainDescription, RunningDomain, read_running
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import CachemonError
 
@@ -27,26 +27,10 @@ _SHORTEST_PAUSE_SECONDS = 0.02
 _FIRST_RELIST_SECONDS = 1.0
 
 
-class Described(Protocol):
-    """The part of `cachemon.libvirt.connection.DomainDescription` that the watcher needs."""
-
-    @property
-    def uuid(self) -> str:
-        """Lower case with dashes."""
-
-    @property
-    def name(self) -> str:
-        """Of the domain."""
-
-    @property
-    def live_xml(self) -> bytes | None:
-        """As it runs; None while it does not."""
-
-
 class DomainSource(Protocol):
     """The part of `cachemon.libvirt.connection.Connection` that the watcher needs. Calls block."""
 
-    def domains(self) -> Iterable[Described]:
+    def domains(self) -> Iterable[DomainDescription]:
         """All domains."""
 
     def on_change(self, notify: Callable[[], None]) -> None:
@@ -74,7 +58,7 @@ class _DomainReader:
     def __init__(self) -> None:
         self._known: dict[str, tuple[bytes, RunningDomain]] = {}
 
-    def read(self, domains: Iterable[Described]) -> Iterable[RunningDomain]:
+    def read(self, domains: Iterable[DomainDescription]) -> Iterable[RunningDomain]:
         known, self._known = self._known, {}
         for domain in domains:
             xml = domain.live_xml

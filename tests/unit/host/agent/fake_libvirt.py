@@ -3,24 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cachemon.libvirt.running import DomainDescription
 from cachemon.model.errors import LibvirtUnreachableError
 from tests.unit.host.builders import UUID
 
 AWAY = LibvirtUnreachableError("libvirt does not answer; start it")
 
 
-@dataclass(frozen=True)
-class FakeDomain:
-    name: str
-    live_xml: bytes | None
-    uuid: str = UUID
+def fake_domain(name: str, live_xml: bytes | None, uuid: str = UUID) -> DomainDescription:
+    return DomainDescription(
+        name, uuid, runs=live_xml is not None, persistent=False, live_xml=live_xml, config_xml=None
+    )
 
 
 @dataclass
 class FakeLibvirt:
     """A daemon: `all` are its domains; `error` is what every call raises."""
 
-    all: list[FakeDomain] = field(default_factory=list)
+    all: list[DomainDescription] = field(default_factory=list)
     error: Exception | None = None
     lists: int = 0
     opened: int = 0
@@ -33,7 +33,7 @@ class FakeLibvirt:
             raise self.error
         return self
 
-    def domains(self) -> list[FakeDomain]:
+    def domains(self) -> list[DomainDescription]:
         self.lists += 1
         if self.error:
             raise self.error

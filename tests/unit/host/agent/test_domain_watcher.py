@@ -5,16 +5,17 @@ from collections.abc import Iterator
 import pytest
 
 from cachemon.host.agent.domain_watcher import DomainListing, DomainWatcher
+from cachemon.libvirt.running import DomainDescription
 from lab.speed import allowance
 from lab.wait import until
-from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
+from tests.unit.host.agent.fake_libvirt import AWAY, FakeLibvirt, fake_domain
 
 SECONDS = 10
 
 
-def domain(name: str = "vm1", current: int = 2, *, runs: bool = True) -> FakeDomain:
+def domain(name: str = "vm1", current: int = 2, *, runs: bool = True) -> DomainDescription:
     xml = f"<domain id='3'><name>{name}</name><vcpu current='{current}'>8</vcpu></domain>".encode()
-    return FakeDomain(name, xml if runs else None)
+    return fake_domain(name, xml if runs else None)
 
 
 class Watch:
@@ -48,7 +49,7 @@ def names(listing: DomainListing) -> list[str]:
 def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvirt, watch: Watch) -> None:
     first = watch.next()
     assert (names(first), first.problem, first.is_known) == (["vm1"], "", True)
-    libvirt.all = [domain(), FakeDomain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
+    libvirt.all = [domain(), fake_domain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
     libvirt.notify()
     assert names(watch.next()) == ["vm1", "vm2"]
     libvirt.all = []
@@ -114,7 +115,7 @@ def test_the_end_does_not_wait_for_a_libvirt_that_hangs() -> None:
     hangs, entered = threading.Event(), threading.Event()
 
     class Hanging(FakeLibvirt):
-        def domains(self) -> list[FakeDomain]:
+        def domains(self) -> list[DomainDescription]:
             entered.set()
             hangs.wait()
             return []

@@ -20,7 +20,7 @@ from cachemon.model.errors import AgentRefusedError, InvalidInputError
 from lab.ports import free_port
 from lab.wait import Deadline
 from tests.unit.eventually import eventually
-from tests.unit.host.agent.fake_libvirt import AWAY, FakeDomain, FakeLibvirt
+from tests.unit.host.agent.fake_libvirt import AWAY, FakeLibvirt, fake_domain
 from tests.unit.host.builders import ALL, IO, UUID, WEB
 from tests.unit.qemu.fake_proc import FakeProc
 
@@ -52,7 +52,7 @@ class World:
         self.proc.process(pid, "qemu-system-x86", argv, start_time=start_time)
         (self.folder / "state" / f"{name}.pid").write_text(str(pid))
         xml = XML.format(name=name, groups=groups).encode()
-        self.libvirt.all = [*(it for it in self.libvirt.all if it.uuid != uuid), FakeDomain(name, xml, uuid)]
+        self.libvirt.all = [*(it for it in self.libvirt.all if it.uuid != uuid), fake_domain(name, xml, uuid)]
         self.libvirt.notify()
 
     def end(self, name: str = "vm1", pid: int = 60) -> None:
