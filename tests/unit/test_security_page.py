@@ -6,7 +6,7 @@ import yaml
 
 from cachemon.agent.object_reports import WRITES_PER_SECOND
 from cachemon.agent.status_size import MOST_STATUS_BYTES
-from cachemon.agent.write_slots import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE
+from cachemon.agent.write_schedule import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE
 from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.threads import MOST_QEMUS

@@ -8,9 +8,17 @@ from pathlib import Path
 
 from cachemon import __version__
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
-from cachemon.daemon.machine_settings import MachineSettings, add_machine_flags, machine_settings_of
 from cachemon.daemon.serving import Serving, add_serving_flags, serving_of
-from cachemon.daemon.settings import Flags, file, number, switch, whole_number
+from cachemon.daemon.settings import (
+    Flags,
+    MachineSettings,
+    add_machine_flags,
+    file,
+    machine_settings_of,
+    number,
+    switch,
+    whole_number,
+)
 from cachemon.model.errors import InvalidInputError
 
 __all__ = ["Config", "argument_parser", "parse_config"]

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from cachemon.agent.status_fields import Signature
 from cachemon.agent.status_size import StatusSizeLimit
 from cachemon.agent.targets import BoundTargetLayout
-from cachemon.agent.write_slots import IN_FLIGHT_OF_ONE_NAMESPACE
+from cachemon.agent.write_schedule import IN_FLIGHT_OF_ONE_NAMESPACE
 from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.write_budget import stretched_period, stretches
 
 __all__ = ["WRITES_PER_SECOND", "ObjectReport", "Stretches"]
 
-WRITES_PER_SECOND = 20
-"""Of groups, by one node."""
+WRITES_PER_SECOND = 20  # of groups, by one node
 
 _FOR_PERIODS = 0.8
 """The part of the budget that periods may use; the rest is for changes that should be known at once."""

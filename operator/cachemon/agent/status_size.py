@@ -20,15 +20,13 @@ __all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "StatusSizeLimit", "fitted
 MOST_STATUS_BYTES = 128 * 1024
 """As JSON: enough for 64 groups on 8 cache blocks. The API server compares field by field: this much takes it a
 hundred times as long as a small status."""
-LEAST_STATUS_BYTES = 4 * 1024
-"""Below this no group is left: the rest of the object is too large."""
+LEAST_STATUS_BYTES = 4 * 1024  # below this no group is left: the rest of the object is too large
 
 _LARGER_AGAIN_SECONDS = 600.0
 _COMMA = ", "
 _NAMED = 3
 _LONGEST_NAME = 64
-_LONGEST_TEXT = 1024
-"""Maximum of `omitted` in the schema; three names of three kinds are well below."""
+_LONGEST_TEXT = 1024  # maximum of `omitted` in the schema; three names of three kinds are well below
 _LONGEST_MESSAGE = 4096
 _FIGURES = ("cacheBlocks", "packages")
 _DETAILS = ("vcpus", "message")

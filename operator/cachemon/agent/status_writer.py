@@ -13,8 +13,7 @@ from cachemon.agent.status_fields import group_status, node_status, signature
 from cachemon.agent.status_plan import StatusPlan
 from cachemon.agent.status_size import fitted
 from cachemon.agent.targets import BoundLayout
-from cachemon.agent.write_failures import advice_on, result_of
-from cachemon.agent.write_slots import WriteSlots
+from cachemon.agent.write_schedule import WriteSlots
 from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
@@ -148,7 +147,7 @@ class GroupStatusWriter:
                 self._hold(err)
         elif not no_answer:
             self._pause.answered()
-        self._writes[result_of(err)] += 1
+        self._writes[_result_of(err)] += 1
         if isinstance(err, KubeTooLargeError) and report.size.shrink(now):
             return now
         is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch reports deletions
@@ -157,7 +156,7 @@ class GroupStatusWriter:
             logging.WARNING if is_news else logging.DEBUG,
             "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "
             "not delayed. %s",
-            GROUPS.kind, report.name, fit_text(str(err), _LONGEST_QUOTE), until - now, advice_on(err),
+            GROUPS.kind, report.name, fit_text(str(err), _LONGEST_QUOTE), until - now, _advice_on(err),
         )  # fmt: skip
         return until
 
@@ -165,6 +164,22 @@ class GroupStatusWriter:
         """Write nothing for a while, as the API server is away or busy; everything stays due."""
         if wait := self._pause.begin(err):
             log.warning("%s; next try in %.1f s", fit_text(str(err), _LONGEST_QUOTE), wait)
+
+
+def _result_of(err: KubeError) -> str:
+    """For the metric."""
+    if isinstance(err, KubeNotFoundError):
+        return "gone"
+    return "failed" if isinstance(err, KubeInternalError | KubeUnreachableError) else "refused"
+
+
+def _advice_on(err: KubeError) -> str:
+    """What a person can do about it."""
+    if isinstance(err, KubeTooLargeError):
+        return "The object is too large without any figures, too: remove labels or annotations from it"
+    if isinstance(err, KubeInternalError | KubeUnreachableError):
+        return "Look at the API server's log, and at webhooks that apply to cachemonitorgroups/status"
+    return "If it stays so, compare the agent's rights and the admission policies with those of the chart"
 
 
 class NodeStatusWriter:

@@ -20,12 +20,7 @@ from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.token_claims import AccountClaim
 from cachemon.model.api import SERVICE_ACCOUNTS
 from cachemon.model.backoff import jittered
-from cachemon.model.errors import (
-    KubeError,
-    KubeForbiddenError,
-    KubeNotFoundError,
-    KubeUnauthorizedError,
-)
+from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, KubeUnauthorizedError
 
 __all__ = ["OwnAccount", "is_uninstalled"]
 

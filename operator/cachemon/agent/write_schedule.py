@@ -1,4 +1,4 @@
-"""Which object's status is written next. Pure: the time is an argument.
+"""Which object's status is written next, and how many at a time. Pure: the time is an argument.
 
 Two lanes: what is due by its period, and what changed and should be known at once. In each lane the namespaces that
 have something due take turns, and within a namespace the longest due comes first. While both lanes have something
@@ -11,14 +11,26 @@ A step takes time for what is due, not for what there is.
 import heapq
 import math
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-__all__ = ["CHANGES_ONE_IN", "WriteSchedule", "next_write_time"]
+__all__ = [
+    "CHANGES_ONE_IN",
+    "IN_FLIGHT",
+    "IN_FLIGHT_OF_ONE_NAMESPACE",
+    "WriteSchedule",
+    "WriteSlots",
+    "next_write_time",
+]
 
-CHANGES_ONE_IN = 5
-"""Writes of which one is for changes, while both lanes have something due."""
+CHANGES_ONE_IN = 5  # writes of which one is for changes, while both lanes have something due
+
+IN_FLIGHT = 4  # writes at once: one that the server takes long for holds up no other
+IN_FLIGHT_OF_ONE_NAMESPACE = 2
+
+_SLOW_SECONDS = 1.0  # a namespace whose last write took longer never gets the last slot
 
 _STALE_ENTRIES = 16
 _ROUNDING = 1e-9
@@ -161,3 +173,30 @@ class WriteSchedule:
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+class WriteSlots:
+    """The writes in flight, by namespace."""
+
+    def __init__(self) -> None:
+        self._in_flight: Counter[str] = Counter()
+        self._slow: set[str] = set()
+
+    def is_free(self, namespace: str) -> bool:
+        """Whether a write of this namespace may begin."""
+        slots = IN_FLIGHT - 1 if namespace in self._slow else IN_FLIGHT
+        return self._in_flight.total() < slots and self._in_flight[namespace] < IN_FLIGHT_OF_ONE_NAMESPACE
+
+    def begin(self, namespace: str) -> None:
+        """Take a slot."""
+        self._in_flight[namespace] += 1
+
+    def end(self, namespace: str, seconds: float) -> None:
+        """Give the slot back, after a write that took this long."""
+        self._in_flight[namespace] -= 1
+        self._in_flight += Counter()  # keeps those above 0
+        (self._slow.add if seconds > _SLOW_SECONDS else self._slow.discard)(namespace)
+
+    def retain(self, namespaces: AbstractSet[str]) -> None:
+        """Forget how slow other namespaces were."""
+        self._slow &= namespaces

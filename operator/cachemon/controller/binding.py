@@ -11,16 +11,9 @@ from cachemon.model.fitted_text import fit_text
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
-__all__ = [
-    "Binding",
-    "VmiLocation",
-    "bind",
-    "bound_condition",
-    "locate_vmi",
-]
+__all__ = ["Binding", "VmiLocation", "bind", "bound_condition", "locate_vmi"]
 
-_LONGEST_QUOTE = 3000
-"""Longest quote of another message, in characters; the schema allows 4096 in all."""
+_LONGEST_QUOTE = 3000  # longest quote of another message, in characters; the schema allows 4096 in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +90,7 @@ def _newest_on(node_name: str, pods: Collection[LauncherPod]) -> LauncherPod | N
 
 
 def bind(
-    wanted: ObjectName,
-    vmi: Vmi | None,
-    pods: Collection[LauncherPod],
-    agents: Mapping[str, NodeAgent],
-    now: float,
+    wanted: ObjectName, vmi: Vmi | None, pods: Collection[LauncherPod], agents: Mapping[str, NodeAgent], now: float
 ) -> Binding:
     """The binding of a group that is for the VMI `wanted`, which is None while there is none; `now` is monotonic."""
     if vmi is None:

@@ -19,15 +19,7 @@ from cachemon.model.api import ObjectName, name_of
 from cachemon.model.fitted_text import fit_text
 from cachemon.model.resource_versions import version_number
 
-__all__ = [
-    "PARSE_ERRORS",
-    "Change",
-    "Collection",
-    "Entry",
-    "Index",
-    "ParsedObject",
-    "UnreadableObject",
-]
+__all__ = ["PARSE_ERRORS", "Change", "Collection", "Entry", "Index", "ParsedObject", "UnreadableObject"]
 
 log = logging.getLogger(__name__)
 

@@ -9,15 +9,7 @@ from cachemon.controller.node_agent import NodeAgent
 from cachemon.controller.readiness import judge
 from cachemon.controller.report_times import AgentReport, LatestReport, Moment
 from cachemon.controller.vmi import LauncherPod, Vmi
-from cachemon.model.api import (
-    BOUND,
-    GROUPS,
-    MONITORED,
-    READY,
-    CacheMonitorGroup,
-    Resource,
-    parse_cache_monitor_group,
-)
+from cachemon.model.api import BOUND, GROUPS, MONITORED, READY, CacheMonitorGroup, Resource, parse_cache_monitor_group
 from cachemon.model.clocks import written_at
 from cachemon.model.conditions import Condition, render_condition, whole_conditions
 from cachemon.model.groups import digest_of
@@ -26,14 +18,7 @@ from cachemon.model.times import format_time
 
 __all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "holds", "parse_stored_group"]
 
-_OWN_FIELDS = (
-    "observedGeneration",
-    "nodeName",
-    "migrationTargetNodeName",
-    "vmiUID",
-    "vcpuCount",
-    "placements",
-)
+_OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
 _AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")
 

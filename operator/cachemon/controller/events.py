@@ -55,15 +55,13 @@ _SPACING_SECONDS = 60.0
 _EVENTS_PER_SECOND = 5.0
 _BURST = 25
 _PARALLEL = 4
-_LONGEST_NOTE_BYTES = 1024
-"""k8s.io/kubernetes pkg/apis/core/validation/events.go: NoteLengthLimit."""
+_LONGEST_NOTE_BYTES = 1024  # k8s.io/kubernetes pkg/apis/core/validation/events.go: NoteLengthLimit
 
 _NAMESPACE_OF_THE_CLUSTERS = "default"
 """Where Events on objects without a namespace go (the same file: "involvedObject.namespace")."""
 
 _NOTHING_WRONG = frozenset({Reason.VMI_NOT_FOUND, Reason.VMI_NOT_RUNNING})
-_UNDER_WAY = frozenset({Reason.STAMPING})
-"""States without an Event: the state that follows has one."""
+_UNDER_WAY = frozenset({Reason.STAMPING})  # states without an Event: the state that follows has one
 
 
 class ReadyState(NamedTuple):

@@ -16,11 +16,9 @@ from cachemon.model.api import ObjectName
 __all__ = ["FairQueue"]
 
 _BACKLOG_EVERY = 8
-_TROUBLED_EVERY = 4
-"""Every fourth turn is theirs, even while others wait."""
+_TROUBLED_EVERY = 4  # every fourth turn is theirs, even while others wait
 
-_MOST_IN_TROUBLE = 1000
-"""Namespaces remembered as such; the oldest is forgotten, as it may be gone."""
+_MOST_IN_TROUBLE = 1000  # namespaces remembered as such; the oldest is forgotten, as it may be gone
 
 
 @dataclass(slots=True)

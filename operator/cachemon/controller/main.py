@@ -16,12 +16,7 @@ import kopf
 from cachemon import __version__
 from cachemon.controller.events import EventRecorder
 from cachemon.controller.handlers import registry_of_handlers
-from cachemon.controller.kopf_adaptations import (
-    Login,
-    exit_after_kopf,
-    omit_unfinished_watches,
-    wait_for_signal,
-)
+from cachemon.controller.kopf_adaptations import Login, exit_after_kopf, omit_unfinished_watches, wait_for_signal
 from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire

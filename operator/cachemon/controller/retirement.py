@@ -41,8 +41,7 @@ log = logging.getLogger(__name__)
 _PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/component in (agent,operator)")
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
-_REFUSED_AT_MOST = 3
-"""Tries per object that the API server refuses, so that one does not delay the rest."""
+_REFUSED_AT_MOST = 3  # tries per object that the API server refuses, so that one does not delay the rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,7 @@ __all__ = [
     "stamp_state",
 ]
 
-_POLICY_REST_SECONDS = 2.0
-"""The counts change with every group that is written, and there may be thousands."""
+_POLICY_REST_SECONDS = 2.0  # the counts change with every group that is written, and there may be thousands
 
 _NAMED_AT_MOST = 3
 _LONGEST_QUOTE = 2000

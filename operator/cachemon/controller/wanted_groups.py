@@ -15,10 +15,7 @@ class WantedGroups:
     """The groups that all policies want; `namespaces` has the labels of each."""
 
     def __init__(
-        self,
-        policies: Collection[StoredPolicy],
-        namespaces: Collection[Mapping[str, str]],
-        vmis: Collection[Vmi],
+        self, policies: Collection[StoredPolicy], namespaces: Collection[Mapping[str, str]], vmis: Collection[Vmi]
     ) -> None:
         self._policies = policies
         self._namespaces = namespaces

@@ -20,13 +20,7 @@ from cachemon.controller.object_backoff import ObjectBackoff
 from cachemon.controller.store import Store
 from cachemon.daemon.token_buckets import TokenBucket
 from cachemon.kube.client import KubeClient
-from cachemon.model.api import (
-    AGENT_FIELD_MANAGER,
-    GROUPS,
-    OPERATOR_FIELD_MANAGER,
-    ObjectName,
-    Resource,
-)
+from cachemon.model.api import AGENT_FIELD_MANAGER, GROUPS, OPERATOR_FIELD_MANAGER, ObjectName, Resource
 from cachemon.model.errors import (
     KubeConflictError,
     KubeError,
@@ -45,8 +39,7 @@ __all__ = ["Writer", "WriterLimits"]
 log = logging.getLogger(__name__)
 
 _CONFLICT_SECONDS = 1.0
-_GONE_SECONDS = 5.0
-"""The watch reports the deletion before that, and nothing is left to write."""
+_GONE_SECONDS = 5.0  # the watch reports the deletion before that, and nothing is left to write
 
 _CONCERNS_ONE = (KubeInternalError, KubeTimeoutError)
 

@@ -11,14 +11,12 @@ __all__ = ["TLS_CLOSE_SECONDS", "AcceptedConnection"]
 
 log = logging.getLogger(__name__)
 
-TLS_CLOSE_SECONDS = 1.0
-"""Time for the client to confirm the end of TLS."""
+TLS_CLOSE_SECONDS = 1.0  # time for the client to confirm the end of TLS
 
 _HANDSHAKE_SECONDS = 5.0
 _RECORD_HEADER_BYTES = 5
 _HANDSHAKE_RECORD = 22
-_LONGEST_RECORD_BYTES = 2**14
-"""RFC 8446 section 5.1: TLSPlaintext."""
+_LONGEST_RECORD_BYTES = 2**14  # RFC 8446 section 5.1: TLSPlaintext
 
 
 class AcceptedConnection(asyncio.Protocol):

@@ -29,8 +29,7 @@ _PATH = "/metrics"
 _BELIEVED_SECONDS = {Access.ALLOWED: 60.0, Access.FORBIDDEN: 5.0, Access.UNAUTHENTICATED: 30.0}
 _BELIEVED_UNCONFIRMED_SECONDS = 15 * 60.0
 _ASK_AGAIN_SECONDS = 10.0
-_MOST_REMEMBERED = 256
-"""Of the allowed, and as many of the others: strangers push out strangers."""
+_MOST_REMEMBERED = 256  # of the allowed, and as many of the others: strangers push out strangers
 
 _REVIEW_SECONDS = 3.0
 _REVIEWS_PER_SECOND_OF_PEER, _REVIEWS_AT_ONCE_OF_PEER = 1.0, 10
@@ -100,11 +99,7 @@ class Authorizer:
     """
 
     def __init__(
-        self,
-        may_get: MayGet,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        review_seconds: float = _REVIEW_SECONDS,
+        self, may_get: MayGet, clock: Callable[[], float] = time.monotonic, *, review_seconds: float = _REVIEW_SECONDS
     ) -> None:
         self._may_get = may_get
         self._clock = clock

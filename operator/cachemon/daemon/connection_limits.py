@@ -37,12 +37,9 @@ class ServerLimits:
 class ConnectionState(Enum):
     """What a connection waits for."""
 
-    NEW = auto()
-    """For its first complete request."""
-    ANSWERING = auto()
-    """For us, or for its client to take the answer."""
-    IDLE = auto()
-    """For its next request."""
+    NEW = auto()  # for its first complete request
+    ANSWERING = auto()  # for us, or for its client to take the answer
+    IDLE = auto()  # for its next request
 
 
 @dataclass(slots=True, eq=False)

@@ -36,8 +36,7 @@ def add_log_flags(flags: Flags) -> None:
 def log_settings_of(args: argparse.Namespace) -> LogSettings:
     """Check the values; InvalidInputError, which names the flag, when one is not valid."""
     return LogSettings(
-        level=one_of("--log-level", args.log_level, _LEVELS),
-        format=one_of("--log-format", args.log_format, _FORMATS),
+        level=one_of("--log-level", args.log_level, _LEVELS), format=one_of("--log-format", args.log_format, _FORMATS)
     )
 
 

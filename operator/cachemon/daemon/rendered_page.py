@@ -14,8 +14,7 @@ log = logging.getLogger(__name__)
 
 _WANTED_SECONDS = 5 * 60.0
 """How long the page is kept new after a scrape; Prometheus advises intervals of at most two minutes."""
-_PAUSE_PER_RENDERING = 4.0
-"""Rendering takes at most a fifth of one processor, whatever the page holds."""
+_PAUSE_PER_RENDERING = 4.0  # rendering takes at most a fifth of one processor, whatever the page holds
 _LONGEST_PAUSE_SECONDS = 30.0
 _FASTEST = 1  # gzip: a tenth of the size all the same
 

@@ -3,13 +3,27 @@
 import argparse
 import ipaddress
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.numbers import parse_count
 
-__all__ = ["Address", "Flags", "address", "directory", "file", "number", "one_of", "switch", "whole_number"]
+__all__ = [
+    "Address",
+    "Flags",
+    "MachineSettings",
+    "add_machine_flags",
+    "address",
+    "directory",
+    "file",
+    "machine_settings_of",
+    "number",
+    "one_of",
+    "switch",
+    "whole_number",
+]
 
 
 class Address(NamedTuple):
@@ -106,3 +120,37 @@ def address(flag: str, text: str) -> Address | None:
     if not colon or port is None or port > 65535:
         raise InvalidInputError(f"{flag} must be HOST:PORT, not {text!r}")
     return Address(host.strip("[]"), port)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSettings:
+    """Where the kernel files of a node or a host are, and how often its agent reads them."""
+
+    resctrl: Path  # mount point of the resctrl file system
+    proc: Path  # /proc of the machine
+    sysfs: Path  # /sys of the machine
+    sample_seconds: float  # time between two readings of all counters
+    scan_seconds: float  # time between two scans of the threads
+    rmid_budget: int | None  # most mon_groups to make; None for all that the hardware has
+
+
+def add_machine_flags(flags: Flags) -> None:
+    """Add the flags."""
+    flags.add("--resctrl", "/sys/fs/resctrl", "mount point of resctrl")
+    flags.add("--proc", "/proc", "the host's /proc; in a pod it needs hostPID")
+    flags.add("--sysfs", "/sys", "the host's /sys")
+    flags.add("--sample-period", "1", "seconds between two readings of the counters")
+    flags.add("--scan-period", "5", "seconds between two scans of the threads")
+    flags.add("--rmid-budget", "", "take at most this many RMIDs; all that are free when absent")
+
+
+def machine_settings_of(args: argparse.Namespace) -> MachineSettings:
+    """Check the values; InvalidInputError, which names the flag, when one is not valid."""
+    return MachineSettings(
+        resctrl=directory("--resctrl", args.resctrl, must_exist=False),
+        proc=directory("--proc", args.proc),
+        sysfs=directory("--sysfs", args.sysfs),
+        sample_seconds=number("--sample-period", args.sample_period, 0.1, 60),
+        scan_seconds=number("--scan-period", args.scan_period, 0.1, 60),
+        rmid_budget=whole_number("--rmid-budget", args.rmid_budget, 0, 1 << 20) if args.rmid_budget else None,
+    )

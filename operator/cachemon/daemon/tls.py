@@ -24,8 +24,7 @@ log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 10.0
 _MAKE_SECONDS = 60.0
-_RENEW_SECONDS = 180 * 86400.0
-"""Half of what `self_signed.VALID_DAYS` gives."""
+_RENEW_SECONDS = 180 * 86400.0  # half of what `self_signed.VALID_DAYS` gives
 _TRY_AGAIN_SECONDS = 3600.0
 
 _Version = tuple[tuple[int, int, int], ...]

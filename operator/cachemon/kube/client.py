@@ -40,11 +40,7 @@ class KubeClient:
     """
 
     def __init__(
-        self,
-        credentials: Credentials,
-        *,
-        request_seconds: float = 30.0,
-        silence_seconds: float = 75.0,
+        self, credentials: Credentials, *, request_seconds: float = 30.0, silence_seconds: float = 75.0
     ) -> None:
         self._credentials = credentials
         self._session = aiohttp.ClientSession(
@@ -159,24 +155,14 @@ class KubeClient:
         await self._json("DELETE", path_of(resource, name), body=body)
 
     async def apply_status(
-        self,
-        resource: Resource,
-        name: ObjectName,
-        status: Mapping[str, Any],
-        *,
-        field_manager: str,
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
     ) -> dict[str, Any]:
         """Server-side apply of a status; fields of this manager that are left out are removed. Returns the object."""
         response = await self._apply_status(resource, name, status, field_manager, accept=_JSON)
         return decode(await answer_of(response.read()))
 
     async def send_status(
-        self,
-        resource: Resource,
-        name: ObjectName,
-        status: Mapping[str, Any],
-        *,
-        field_manager: str,
+        self, resource: Resource, name: ObjectName, status: Mapping[str, Any], *, field_manager: str
     ) -> None:
         """The same, for those who do not want the object back: the server sends its metadata, nobody reads them."""
         response = await self._apply_status(resource, name, status, field_manager, accept=_METADATA)
@@ -198,11 +184,7 @@ class KubeClient:
         )
 
     async def _json(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         response = await self._request(method, path, query or {}, body, limit=self._limit)
         return decode(await answer_of(response.read()))

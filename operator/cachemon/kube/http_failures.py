@@ -46,8 +46,7 @@ def _retry_after(text: str) -> float:
     return _DEFAULT_RETRY_AFTER_SECONDS if seconds is None else min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
 
 
-_AWAY = 503
-"""Concerns no object: the server, or what stands in front of it, has nobody to ask now."""
+_AWAY = 503  # concerns no object: the server, or what stands in front of it, has nobody to ask now
 
 _TIMED_OUT = 504
 

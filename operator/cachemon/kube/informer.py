@@ -19,8 +19,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _JITTER = (1.0, 1.2)
-_CALM_SECONDS = 15.0
-"""Failures that are further apart are not in a row."""
+_CALM_SECONDS = 15.0  # failures that are further apart are not in a row
 _SHORTEST_WATCH_SECONDS = 0.5
 
 

@@ -5,6 +5,8 @@ QMP taints the domain.
 """
 
 import re
+import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +16,6 @@ from typing import Any, Self
 
 import libvirt
 
-from cachemon.libvirt import event_loop
 from cachemon.libvirt.libvirt_failures import call_failure, open_failure
 from cachemon.libvirt.metadata import KEY, NAMESPACE, render_metadata
 from cachemon.libvirt.running import DomainDescription
@@ -31,6 +32,9 @@ _EVENTS = (
 )
 _RUNS = re.compile(rb"<domain\s[^>]*?\bid='[0-9]+'")
 """The start of a running domain's XML: only a running domain has an id."""
+_loop_lock = threading.Lock()
+_loop_thread: threading.Thread | None = None
+_LOOP_PAUSE_SECONDS = 1.0
 _WITH_SSH = re.compile(r"[a-z0-9]+\+ssh://", re.IGNORECASE)
 
 
@@ -181,7 +185,7 @@ def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive 
         LibvirtUnreachableError: no daemon answers.
         LibvirtRefusedError: access is denied.
     """
-    event_loop.ensure_running()
+    _run_event_loop()
     opening = libvirt.openReadOnly if read_only else libvirt.open
     try:
         virt = opening(without_prompts(uri))
@@ -190,6 +194,29 @@ def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive 
     with suppress(libvirt.libvirtError):  # a driver without a daemon has no keep-alive
         virt.setKeepAlive(keep_alive.interval_seconds, keep_alive.tries)
     return Connection(uri, virt)
+
+
+def _run_event_loop() -> None:
+    """Start libvirt's event loop, if it does not run yet; the first connection needs it.
+
+    One thread of the process delivers events and answers keep-alive messages. From then on libvirt prints nothing on
+    stderr: errors come from the calls alone.
+    """
+    global _loop_thread  # noqa: PLW0603  # libvirt has one loop per process
+    with _loop_lock:
+        if _loop_thread is None:
+            libvirt.registerErrorHandler(lambda *_: None, None)
+            libvirt.virEventRegisterDefaultImpl()
+            _loop_thread = threading.Thread(target=_deliver_events, name="libvirt-events", daemon=True)
+            _loop_thread.start()
+
+
+def _deliver_events() -> None:
+    while True:
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except libvirt.libvirtError:  # poll() failed for want of memory
+            time.sleep(_LOOP_PAUSE_SECONDS)
 
 
 def without_prompts(uri: str) -> str:

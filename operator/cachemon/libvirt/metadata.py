@@ -25,8 +25,7 @@ from cachemon.model.groups import MonitoringGroup, check_groups, check_name, par
 __all__ = ["KEY", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
 
 NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
-KEY = "cachemon"
-"""The prefix that libvirt writes for the namespace."""
+KEY = "cachemon"  # the prefix that libvirt writes for the namespace
 
 _ROOT = "groups"
 _GROUP = "resmongroup"

@@ -27,8 +27,7 @@ class Form(StrEnum):
 
     MONITOR = "monitor"
     RESMONGROUP = "resmongroup"
-    METADATA = "metadata"
-    """Holds every detail of every group. libvirt keeps it as it is."""
+    METADATA = "metadata"  # holds every detail of every group. libvirt keeps it as it is.
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from cachemon.model.errors import InvalidInputError
 
 __all__ = ["LARGEST_DOCUMENT_BYTES", "read_document"]
 
-LARGEST_DOCUMENT_BYTES = 1024 * 1024
-"""Ten times the XML of a domain with hundreds of devices."""
+LARGEST_DOCUMENT_BYTES = 1024 * 1024  # ten times the XML of a domain with hundreds of devices
 
 
 def read_document(text: bytes) -> etree._Element:

@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.config import parse_config
-from cachemon.daemon.machine_settings import MachineSettings
 from cachemon.daemon.serving import Serving
-from cachemon.daemon.settings import Address
+from cachemon.daemon.settings import Address, MachineSettings
 from cachemon.model.errors import InvalidInputError
 
 NODE = ["--node-name", "node01"]

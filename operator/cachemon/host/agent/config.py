@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
-from cachemon.daemon.machine_settings import MachineSettings, add_machine_flags, machine_settings_of
-from cachemon.daemon.settings import Address, Flags, address, directory, file, switch
+from cachemon.daemon.settings import (
+    Address,
+    Flags,
+    MachineSettings,
+    add_machine_flags,
+    address,
+    directory,
+    file,
+    machine_settings_of,
+    switch,
+)
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.model.errors import InvalidInputError
 

@@ -1,13 +1,15 @@
-"""Watches which domains run, and reads their XML. Goes on while libvirt is away.
+"""Watches which domains run, reads their XML, and brings it into the event loop. Goes on while libvirt is away.
 
 libvirt's calls block while its daemon hangs. One thread makes all of them, and nothing waits for it.
 """
 
+import asyncio
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,15 +17,14 @@ from cachemon.libvirt.running import DomainDescription, RunningDomain, read_runn
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import CachemonError
 
-__all__ = ["DomainListing", "DomainSource", "DomainWatcher", "OpenSource"]
+__all__ = ["DomainListing", "DomainSource", "DomainWatcher", "ListingFeed", "OpenSource"]
 
 log = logging.getLogger(__name__)
 
 _RELIST_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 5.0
-_SHORTEST_PAUSE_SECONDS = 0.02
-"""Events come in clusters."""
+_SHORTEST_PAUSE_SECONDS = 0.02  # events come in clusters
 _FIRST_RELIST_SECONDS = 1.0
 
 
@@ -180,3 +181,35 @@ class DomainWatcher:
             self._listing = listing
             self._pace.reset()
             self._on_listing(listing)
+
+
+class ListingFeed:
+    """Keeps the newest listing, and calls `changed` after each. Make it where an event loop runs.
+
+    `received` is set once there is any listing, be it of libvirt's absence; `known` once libvirt has answered.
+    """
+
+    def __init__(self, connect: OpenSource, changed: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._changed = changed
+        self.watcher = DomainWatcher(connect, self._receive_in_thread)
+        self.listing = DomainListing()
+        self.received, self.known = asyncio.Event(), asyncio.Event()
+
+    @property
+    def problem(self) -> str:
+        """Why the listing may be out of date, for people; empty while libvirt answers."""
+        if self.listing.problem or self.listing.is_known:
+            return self.listing.problem
+        return "libvirt has not answered yet"
+
+    def _receive_in_thread(self, listing: DomainListing) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            self._loop.call_soon_threadsafe(self._receive, listing)
+
+    def _receive(self, listing: DomainListing) -> None:
+        self.listing = listing
+        self.received.set()
+        if listing.is_known:
+            self.known.set()
+        self._changed()

@@ -15,10 +15,9 @@ from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import Config
-from cachemon.host.agent.domain_watcher import OpenSource
+from cachemon.host.agent.domain_watcher import ListingFeed, OpenSource
 from cachemon.host.agent.host_metrics import prepare_page
 from cachemon.host.agent.host_terms import HOST_TERMS
-from cachemon.host.agent.listing_feed import ListingFeed
 from cachemon.host.agent.live_groups import LiveGroups
 from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.report import HostSample, report_of

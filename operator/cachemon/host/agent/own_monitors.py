@@ -19,8 +19,7 @@ from cachemon.model.threads import vcpus_of
 
 __all__ = ["Tids", "layout_of_monitors"]
 
-Tids = Callable[[MonGroupName], AbstractSet[int] | None]
-"""The threads in a group; None after it has gone."""
+Tids = Callable[[MonGroupName], AbstractSet[int] | None]  # the threads in a group; None after it has gone
 
 _MACHINE = "qemu-"
 _LONGEST_LIST = 8

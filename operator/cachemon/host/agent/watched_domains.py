@@ -68,8 +68,7 @@ class WatchedDomain:
         return Keeper.LIVE if group in self.live_names else Keeper.CONFIG
 
 
-DomainTarget = Target[WatchedDomain]
-"""For annotations alone, as in cachemon.agent.targets."""
+DomainTarget = Target[WatchedDomain]  # for annotations alone, as in cachemon.agent.targets
 DomainTargetLayout = TargetLayout[WatchedDomain]
 DomainLayout = Layout[WatchedDomain]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.daemon.logs import LogSettings
-from cachemon.daemon.machine_settings import MachineSettings
-from cachemon.daemon.settings import Address
+from cachemon.daemon.settings import Address, MachineSettings
 from cachemon.host.agent.config import Config, MetricsSettings
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
