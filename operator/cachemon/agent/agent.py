@@ -9,7 +9,7 @@ from cachemon.agent.config import Config
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.metrics_page import prepare_page
-from cachemon.agent.status_writer import GroupStatusWriter
+from cachemon.agent.status_writer import GroupStatusWriter, NodeStatusWriter
 from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import serve_program
@@ -67,9 +67,8 @@ class Agent:
         self._group_writer = GroupStatusWriter(
             client, sample_seconds=machine.sample_seconds, run=failure_run, writes=writes
         )
-        self._heartbeat = Heartbeat(
-            client, config.node_name, claim, config.node_period_seconds, run=failure_run, writes=writes
-        )
+        node_writer = NodeStatusWriter(client, config.node_name, claim, config.node_period_seconds, writes=writes)
+        self._heartbeat = Heartbeat(node_writer, run=failure_run)
 
     async def run(self) -> None:
         """Work until cancelled."""

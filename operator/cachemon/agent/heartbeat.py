@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 
 from cachemon.agent.api_pause import ApiPause
@@ -13,9 +12,7 @@ from cachemon.agent.targets import BoundLayout
 from cachemon.agent.write_schedule import next_write_time
 from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
-from cachemon.kube.client import KubeClient
 from cachemon.kube.outage import FailureRun
-from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import NODES
 from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
 
@@ -33,27 +30,19 @@ class Heartbeat:
 
     An agent that is silent for three periods makes every group of its node NoAgent. So this has a task, a pace and a
     back-off of its own. A success here ends `run`, the failures of single objects in a row, as it proves that the
-    server is there. The clocks give monotonic seconds and seconds since the epoch.
+    server is there. The clock gives monotonic seconds.
     """
 
     def __init__(
         self,
-        client: KubeClient,
-        node_name: str,
-        claim: NodeClaim | None,
-        period_seconds: int,
+        writer: NodeStatusWriter,
         *,
         run: FailureRun,
-        writes: Counter[str],
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._writer = NodeStatusWriter(
-            client, node_name, claim, period_seconds, writes=writes, wall_clock=wall_clock
-        )
-        self._node_name = node_name
-        self._period = period_seconds
-        self._writes = writes
+        self._writer = writer
+        self._node_name, self._period = writer.node_name, writer.period_seconds
+        self._writes = writer.writes
         self._clock = clock
         self._mark: object = None
         self._due = 0.0

@@ -199,10 +199,11 @@ class NodeStatusWriter:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self.node_name = node_name
         self._name = ObjectName("", node_name)
         self._claim = claim
-        self._period_seconds = period_seconds
-        self._writes = writes
+        self.period_seconds = period_seconds
+        self.writes = writes
         self._wall_clock = wall_clock
         self._conditions: list[dict[str, Any]] | None = None  # None until they were read
 
@@ -213,7 +214,7 @@ class NodeStatusWriter:
         status = node_status(
             layout,
             figures,
-            period_seconds=self._period_seconds,
+            period_seconds=self.period_seconds,
             before=self._conditions,
             now=format_time(self._wall_clock()),
         )
@@ -252,11 +253,11 @@ class NodeStatusWriter:
         try:
             await self._client.send_status(NODES, self._name, status, field_manager=AGENT_FIELD_MANAGER)
         except KubeNotFoundError:
-            self._writes["gone"] += 1
+            self.writes["gone"] += 1
             return None
         except (KubeForbiddenError, KubeRejectedError, KubeConflictError) as err:
-            self._writes["refused"] += 1
+            self.writes["refused"] += 1
             log.warning("status of %s %s was refused: %s", NODES.kind, self._name, err)
             return False
-        self._writes["written"] += 1
+        self.writes["written"] += 1
         return True

@@ -40,16 +40,6 @@ def message_of(body: bytes) -> str:
         return body[:200].decode("utf-8", "replace")
 
 
-def _retry_after(text: str) -> float:
-    """Seconds, as the API server writes them; a default when they are not valid."""
-    seconds = parse_count(text)
-    return _DEFAULT_RETRY_AFTER_SECONDS if seconds is None else min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
-
-
-_AWAY = 503  # concerns no object: the server, or what stands in front of it, has nobody to ask now
-
-_TIMED_OUT = 504
-
 _DENIED = "admission webhook "
 """A webhook that says no may choose any status from 400 on, and the API server answers with it (k8s.io/apiserver
 pkg/admission/plugin/webhook/errors/statuserror.go ToStatusErr): it means this object, whatever the status says."""
@@ -64,13 +54,15 @@ def failure(status: int, message: str, headers: Mapping[str, str]) -> KubeError:
     if message.startswith(_DENIED) and status != 403:
         return KubeRejectedError(message)
     if status == 429:
-        return KubeThrottledError(message, _retry_after(headers.get("Retry-After", "")))
+        seconds = parse_count(headers.get("Retry-After", ""))
+        wait = _DEFAULT_RETRY_AFTER_SECONDS if seconds is None else min(seconds, _LONGEST_RETRY_AFTER_SECONDS)
+        return KubeThrottledError(message, wait)
     if status == 401:  # concerns no object: the token is renewed some time, or the server is starting
         return KubeUnauthorizedError(f"the API server does not take our token: {message}")
-    if status == _TIMED_OUT:
-        return KubeTimeoutError(f"the API server answered {status}: {message}")
-    if status == _AWAY:
+    if status == 503:  # concerns no object: the server, or what stands in front of it, has nobody to ask now
         return KubeUnreachableError(f"the API server answered {status}: {message}")
+    if status == 504:
+        return KubeTimeoutError(f"the API server answered {status}: {message}")
     if status == 413 or (status >= 500 and any(words in message for words in _TOO_LARGE)):
         return KubeTooLargeError(message)
     if status >= 500:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cachemon.agent.heartbeat import Heartbeat
+from cachemon.agent.status_writer import NodeStatusWriter
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import Figures
 from cachemon.kube.outage import FailureRun
@@ -34,16 +35,15 @@ class Setting:
         self.server = Server(lambda: self.now)
         self.writes = Counter[str]()
         self.failure_run = FailureRun()
-        self.heartbeat = Heartbeat(
+        writer = NodeStatusWriter(
             self.server,  # type: ignore[arg-type]
             NODE,
             claim,
             period,
-            run=self.failure_run,
             writes=self.writes,
-            clock=lambda: self.now,
             wall_clock=lambda: 1.8e9 + self.now,
         )
+        self.heartbeat = Heartbeat(writer, run=self.failure_run, clock=lambda: self.now)
 
     def beat(self, layout: BoundLayout | None = None, figures: Figures = NOTHING_READ) -> float:
         return asyncio.run(self.heartbeat.beat(layout or make_layout(), figures))

@@ -7,7 +7,7 @@ import pytest
 
 from cachemon.controller.decision import parse_stored_group
 from cachemon.controller.main import main
-from cachemon.controller.retirement import Retirement, RetirementLimits, retired_status
+from cachemon.controller.retire import Retirement, RetirementLimits, retired_status
 from cachemon.kube.client import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, PODS, POLICIES, ObjectName, Resource, name_of
 from cachemon.model.errors import (

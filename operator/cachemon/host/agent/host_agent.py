@@ -21,9 +21,8 @@ from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.live_groups import LiveGroups
 from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.report import HostSample, report_of
-from cachemon.host.agent.service_state import ServiceState
 from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
-from cachemon.host.agent.systemd_notify import Notifier
+from cachemon.host.agent.systemd_notify import Notifier, ServiceState
 from cachemon.host.agent.watched_domains import (
     DomainLayout,
     DomainTarget,

@@ -49,23 +49,14 @@ class HostBackend(Protocol):
         """The state of the agent, as JSON."""
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
-        """Keep a group for the domain's run.
+        """Keep a group for the domain's run; DomainNotFoundError when no such domain runs.
 
-        Raises:
-            DomainNotFoundError: no such domain runs.
-            GroupTakenError: the group conflicts with those that exist.
-            LiveGroupsUnwritableError: it would not survive a restart.
-            NotYetError: another agent works.
+        GroupTakenError when it conflicts with those that exist; LiveGroupsUnwritableError when it would not survive
+        a restart; NotYetError when another agent works.
         """
 
     def destroy_live(self, uuid: str, name: str) -> None:
-        """End such a group.
-
-        Raises:
-            DomainNotFoundError: there is no such group.
-            LiveGroupsUnwritableError: it would come back after a restart.
-            NotYetError: another agent works.
-        """
+        """End such a group; DomainNotFoundError when there is none, and the same others."""
 
 
 def listen(path: Path, group: str) -> socket.socket:

@@ -22,31 +22,29 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 def test_systemd_is_told_how_we_are(manager: tuple[socket.socket, str]) -> None:
     listener, name = manager
     notifier = Notifier({"NOTIFY_SOCKET": name})
-    notifier.ready("3 domains\nrun")
+    notifier.send("READY=1", "STATUS=3 domains\nrun")
     assert listener.recv(100) == b"READY=1\nSTATUS=3 domains run"
-    notifier.status("libvirt is away")
+    notifier.send("STATUS=libvirt is away")
     assert listener.recv(100) == b"STATUS=libvirt is away"
-    notifier.alive()
+    notifier.send("WATCHDOG=1")
     assert listener.recv(100) == b"WATCHDOG=1"
-    notifier.stopping()
-    assert listener.recv(100) == b"STOPPING=1"
 
 
 def test_without_systemd_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
     notifier = Notifier({})
-    notifier.ready("x")
+    notifier.send("READY=1")
     assert (notifier.watchdog_seconds, caplog.text) == (None, "")
 
 
 def test_a_manager_that_has_gone_costs_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready("x")
+        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send("READY=1", "STATUS=x")
     assert "can't send READY=1 to systemd" in caplog.text
 
 
 def test_an_address_of_another_machine_is_not_used(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        Notifier({"NOTIFY_SOCKET": "vsock:2:1234"}).ready("x")
+        Notifier({"NOTIFY_SOCKET": "vsock:2:1234"}).send("READY=1")
     assert "not an address of this machine" in caplog.text
 
 
