@@ -13,7 +13,7 @@ from cachemon.engine.removal import remove_mon_groups
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.login import load_credentials
 from cachemon.kube.token_claims import account_claim, node_claim
-from cachemon.model.api import GROUPS
+from cachemon.model.api import GROUPS, name_of
 from cachemon.model.errors import InvalidInputError
 from cachemon.resctrl.tree_writer import ResctrlTree
 
@@ -79,7 +79,7 @@ async def _end_work(
     await signaled.wait()
     mine = Selector(fields=f"status.nodeName={config.node_name}")
     uninstalled = own_account is not None and await is_uninstalled(
-        lambda: client.list(GROUPS, mine, metadata_only=True), lambda: own_account.is_gone
+        lambda: client.list(GROUPS, mine, keep=name_of, metadata_only=True), lambda: own_account.is_gone
     )
     work.cancel()
     return uninstalled

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 
 from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.token_claims import AccountClaim
-from cachemon.model.api import SERVICE_ACCOUNTS
+from cachemon.model.api import SERVICE_ACCOUNTS, name_of
 from cachemon.model.backoff import jittered
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, KubeUnauthorizedError
 
@@ -59,7 +59,7 @@ class OwnAccount:
     async def _list_and_watch(self) -> None:
         selector = Selector(fields=f"metadata.name={self._account.name}")
         namespace = self._account.namespace
-        listing = await self._client.list(SERVICE_ACCOUNTS, selector, namespace, metadata_only=True)
+        listing = await self._client.list(SERVICE_ACCOUNTS, selector, namespace, keep=name_of, metadata_only=True)
         self._note(is_gone=not listing.items)
         seconds = round(jittered(_WATCH_SECONDS, _JITTER))
         async for event in self._client.watch(

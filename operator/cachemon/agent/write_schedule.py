@@ -171,9 +171,6 @@ class WriteSchedule:
                 return uid
         return None
 
-    def __len__(self) -> int:
-        return len(self._places)
-
 
 class WriteSlots:
     """The writes in flight, by namespace."""

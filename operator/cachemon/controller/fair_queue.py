@@ -89,9 +89,6 @@ class FairQueue:
         self._held: dict[ObjectName, bool | None] = {}
         self._working: dict[ObjectName, bool] = {}
 
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
     def __iter__(self) -> Iterator[ObjectName]:
         """All names that wait, held ones too, in no particular order."""
         for namespace in self._namespaces.values():

@@ -56,9 +56,6 @@ class WorkQueue:
         self._resting: set[ObjectName] = set()
         self._changed = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._names)
-
     def __iter__(self) -> Iterator[ObjectName]:
         """All names that wait, in no particular order."""
         return iter(self._names)

@@ -1,8 +1,8 @@
-"""One connection to the API server: get, list, watch, create, replace, server-side apply, delete, on plain dicts."""
+"""One connection to the API server: get, list, watch, create, server-side apply, delete, on plain dicts."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar
 
 import aiohttp
 
@@ -61,37 +61,21 @@ class KubeClient:
         """One object."""
         return await self._json("GET", path_of(resource, name))
 
-    @overload
-    async def list(
-        self, resource: Resource, selector: Selector = ..., namespace: str = ..., *, metadata_only: bool = ...
-    ) -> Listing[dict[str, Any]]: ...
-
-    @overload
-    async def list(
-        self,
-        resource: Resource,
-        selector: Selector = ...,
-        namespace: str = ...,
-        *,
-        keep: Callable[[dict[str, Any]], T],
-        metadata_only: bool = ...,
-    ) -> Listing[T]: ...
-
     async def list(
         self,
         resource: Resource,
         selector: Selector = ALL_OBJECTS,
         namespace: str = "",
         *,
-        keep: Callable[[dict[str, Any]], Any] | None = None,
+        keep: Callable[[dict[str, Any]], T],
         metadata_only: bool = False,
-    ) -> Listing[Any]:
+    ) -> Listing[T]:
         """All objects that the selector takes, in all namespaces unless one is named.
 
         The list comes in pages, and only what `keep` makes of an object outlives its page. With `metadata_only` the
         server leaves out all but `metadata` of each object.
         """
-        items: list[Any] = []
+        items: list[T] = []
         query = {"limit": str(_PAGE_OBJECTS), **query_of(selector)}
         path, accept = path_of(resource, ObjectName(namespace, "")), _LIST_OF_METADATA if metadata_only else _JSON
         while True:
@@ -100,7 +84,7 @@ class KubeClient:
             found, metadata = page["items"] or (), page.get("metadata")  # an empty list of metadata has null
             if not isinstance(metadata, dict):
                 raise KubeUnreachableError(f"the API server's answer is no list: {str(page)[:100]}")
-            items += found if keep is None else map(keep, found)
+            items += map(keep, found)
             del page, found  # before the next one comes
             if not metadata.get("continue"):
                 return Listing(items, metadata["resourceVersion"], served_at=date_of(response))

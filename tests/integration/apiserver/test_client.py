@@ -60,7 +60,7 @@ def test_a_status_that_is_sent_without_reading_back_is_there(control_plane: Cont
 @pytest.mark.parametrize("metadata_only", [False, True])
 def test_a_list_without_objects_is_empty(control_plane: ControlPlane, namespace: str, *, metadata_only: bool) -> None:
     async def story(client: KubeClient) -> None:
-        assert (await client.list(GROUPS, namespace=namespace, metadata_only=metadata_only)).items == []
+        assert (await client.list(GROUPS, namespace=namespace, metadata_only=metadata_only, keep=dict)).items == []
 
     use(as_administrator(control_plane), story)
 
@@ -72,7 +72,7 @@ def test_with_the_files_of_a_pod_the_client_is_that_service_account(
     token = control_plane.service_account_token("cachemon-system", "cachemon-agent")
 
     async def story(client: KubeClient) -> None:
-        assert (await client.list(GROUPS)).resource_version
+        assert (await client.list(GROUPS, keep=dict)).resource_version
         with pytest.raises(KubeForbiddenError, match="system:serviceaccount:cachemon-system:cachemon-agent"):
             await client.create(GROUPS, {"metadata": {"namespace": "default"}}, field_manager="test")
 
@@ -81,7 +81,7 @@ def test_with_the_files_of_a_pod_the_client_is_that_service_account(
 
 def test_watches_that_are_given_up_leave_no_socket(control_plane: ControlPlane, namespace: str) -> None:
     async def story(client: KubeClient) -> None:
-        before = (await client.list(GROUPS)).resource_version
+        before = (await client.list(GROUPS, keep=dict)).resource_version
         await client.create(
             GROUPS, group_object("vm1") | {"metadata": {"namespace": namespace, "name": "vm1"}}, field_manager="test"
         )
@@ -105,13 +105,13 @@ def test_watches_that_are_given_up_leave_no_socket(control_plane: ControlPlane, 
 def test_a_server_whose_certificate_is_not_trusted_is_unreachable(control_plane: ControlPlane) -> None:
     async def story(client: KubeClient) -> None:
         with pytest.raises(KubeUnreachableError, match="certificate"):
-            await client.list(NODES)
+            await client.list(NODES, keep=dict)
 
     use(replace(as_administrator(control_plane), ca_file=None), story)
 
 
 def test_a_kubeconfig_may_say_that_the_certificate_does_not_matter(control_plane: ControlPlane) -> None:
     async def story(client: KubeClient) -> None:
-        assert (await client.list(NODES)).resource_version
+        assert (await client.list(NODES, keep=dict)).resource_version
 
     use(replace(as_administrator(control_plane), ca_file=None, verifies=False), story)

@@ -311,7 +311,7 @@ def test_an_object_that_comes_back_is_written_at_once_and_nothing_is_kept_of_one
     scene.sample(layout_of("vm1", period=3600))
     scene.sample(layout_of())
     assert not scene.writer._plan._reports
-    assert len(scene.writer._plan._schedule) == 0
+    assert not scene.writer._plan._schedule._places
     scene.samples(9, layout_of("vm1", period=3600))
     assert scene.server.names() == ["vm1", "vm1"]
 

@@ -8,7 +8,7 @@ import pytest
 from cachemon.agent.uninstall_check import OwnAccount, is_uninstalled
 from cachemon.kube.client import Listing, Selector, WatchEvent
 from cachemon.kube.token_claims import AccountClaim
-from cachemon.model.api import SERVICE_ACCOUNTS, Resource
+from cachemon.model.api import SERVICE_ACCOUNTS, ObjectName, Resource
 from cachemon.model.errors import (
     KubeError,
     KubeForbiddenError,
@@ -84,8 +84,14 @@ class Server:
         self.events: asyncio.Queue[WatchEvent | KubeError] = asyncio.Queue()
 
     async def list(
-        self, resource: Resource, selector: Selector, namespace: str, *, metadata_only: bool
-    ) -> Listing[dict[str, Any]]:
+        self,
+        resource: Resource,
+        selector: Selector,
+        namespace: str,
+        *,
+        keep: Callable[[dict[str, Any]], ObjectName],
+        metadata_only: bool,
+    ) -> Listing[ObjectName]:
         assert (resource, selector.fields, namespace) == (
             SERVICE_ACCOUNTS, "metadata.name=cachemon-agent", "cachemon-system"
         )  # fmt: skip
@@ -93,7 +99,7 @@ class Server:
         answer = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
         if isinstance(answer, KubeError):
             raise answer
-        return answer
+        return Listing([keep(item) for item in answer.items], answer.resource_version)
 
     async def watch(
         self, _resource: Resource, _selector: Selector, _version: str, *, seconds: int, namespace: str

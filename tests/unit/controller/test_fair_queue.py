@@ -105,7 +105,7 @@ def test_what_is_discarded_is_gone_held_or_not() -> None:
     queue.discard(name)
     queue.discard(ObjectName("a", "g1"))
     queue.release(name)
-    assert len(queue) == 0
+    assert not list(queue)
 
 
 NAMESPACES = st.sampled_from("abcdef")

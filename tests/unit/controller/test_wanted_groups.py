@@ -109,7 +109,7 @@ def test_a_status_that_an_agent_writes_does_not_make_the_policy_dirty() -> None:
 def test_a_vmi_that_merely_changes_its_phase_is_nothing_to_a_policy() -> None:
     store = store_of(PLACE, LABELLED, (POLICIES, policy_object()))
     store.apply_event(VMIS, "MODIFIED", vmi_object(version=2, phase="Failed", labels={"tier": "gold"}))
-    assert not store.queue
+    assert not list(store.queue)
 
 
 def test_a_deleted_group_is_made_anew_and_one_of_a_vmi_that_went_is_not() -> None:
@@ -144,7 +144,7 @@ def test_groups_that_lost_policy_or_vmi_while_nobody_looked_are_found_by_the_fir
 def test_groups_that_are_stamped_by_the_thousand_let_all_others_go_first() -> None:
     store = store_of(PLACE, *((VMIS, vmi_object(f"vm{number}", uid=f"vmi-{number}")) for number in range(1000)))
     store.apply_event(POLICIES, "ADDED", policy_object())
-    assert len(store.queue) == 1001
+    assert len(list(store.queue)) == 1001
     person = stamped_object("mine", "vm7")
     del person["metadata"]["labels"]
     store.apply_event(GROUPS, "ADDED", person)

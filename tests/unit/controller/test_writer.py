@@ -389,7 +389,7 @@ def test_writes_are_limited_in_number_a_second_and_at_a_time() -> None:
     bench = with_writer(story, WriterLimits(parallel=8, writes_per_second=40.0, burst=40))
     times = [when for when, _, _ in bench.api.writes]
     assert len(times) == 200
-    assert bench.api.most_parallel == 8
+    assert bench.api.most_parallel == 6  # of eight: one namespace alone leaves a quarter free
     assert times[-1] >= (200 - 40) / 40 - 0.1
     for start in times:
         assert sum(1 for when in times if start <= when < start + 1) <= 81

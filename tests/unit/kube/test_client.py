@@ -59,7 +59,7 @@ def test_an_object_is_got_with_the_token_and_our_name() -> None:
 def test_a_list_is_asked_for_where_the_resource_is(resource: Any, namespace: str, path: str) -> None:
     async def story() -> None:
         async with serving() as (server, client):
-            await client.list(resource, Selector("status.nodeName=n", "a=b"), namespace)
+            await client.list(resource, Selector("status.nodeName=n", "a=b"), namespace, keep=dict)
             assert server.requests[0][1] == path
             assert server.lists[0] == {"limit": "20", "fieldSelector": "status.nodeName=n", "labelSelector": "a=b"}
 
@@ -72,7 +72,7 @@ def test_a_list_in_pages_is_put_together() -> None:
             first = {"items": [make_object("a", 1)], "metadata": {"resourceVersion": "9", "continue": "more"}}
             last = {"items": [make_object("b", 2)], "metadata": {"resourceVersion": "10"}}
             server.answers += [answer(200, first), answer(200, last)]
-            listing = await client.list(GROUPS)
+            listing = await client.list(GROUPS, keep=dict)
             assert [item["metadata"]["name"] for item in listing.items] == ["a", "b"]
             assert listing.resource_version == "10"
             assert server.requests[1][2]["continue"] == "more"
@@ -122,7 +122,7 @@ def test_of_a_long_list_only_what_is_kept_stays_in_memory() -> None:
 def test_a_list_of_names_asks_the_server_to_leave_the_rest_out() -> None:
     async def story() -> None:
         async with serving() as (server, client):
-            await client.list(GROUPS, metadata_only=True)
+            await client.list(GROUPS, metadata_only=True, keep=dict)
             _, _, _, headers, _ = server.requests[0]
             assert headers["Accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -244,9 +244,9 @@ def test_a_list_says_when_it_was_served_by_the_servers_clock() -> None:
                 answer(200, page, Date="Sun, 22 Nov 2026 08:00:00 GMT"),
                 answer(200, page, Date="soon"),
             ]
-            listing = await client.list(GROUPS)
+            listing = await client.list(GROUPS, keep=dict)
             assert listing.served_at == 1_795_334_400
-            assert (await client.list(GROUPS)).served_at is None
+            assert (await client.list(GROUPS, keep=dict)).served_at is None
 
     play(story())
 
@@ -257,7 +257,7 @@ def test_an_answer_that_is_no_list_is_an_error_of_ours(body: Any) -> None:
         async with serving() as (server, client):
             server.answers.append(answer(200, body))
             with pytest.raises(KubeUnreachableError):
-                await client.list(GROUPS)
+                await client.list(GROUPS, keep=dict)
 
     play(story())
 
@@ -295,7 +295,7 @@ def test_requests_go_through_the_proxy_of_the_credentials() -> None:
         async with serving() as (proxy, _):
             address = f"http://127.0.0.1:{proxy.port}"
             async with KubeClient(Credentials("http://api.invalid", token, proxy=address)) as client:
-                await client.list(GROUPS)
+                await client.list(GROUPS, keep=dict)
             assert proxy.requests[0][3]["Host"] == "api.invalid"
 
     play(story())
@@ -311,7 +311,7 @@ def test_a_password_that_netrc_has_for_the_server_is_left_there(
 
     async def story() -> None:
         async with serving() as (server, client):
-            await client.list(GROUPS)
+            await client.list(GROUPS, keep=dict)
             assert server.requests[0][3]["Authorization"] == "Bearer secret"
 
     play(story())
