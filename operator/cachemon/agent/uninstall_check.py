@@ -26,12 +26,7 @@ __all__ = ["OwnAccount", "is_uninstalled"]
 
 log = logging.getLogger(__name__)
 
-_WITHIN_SECONDS = 2.0
-_ACCOUNT_WITHIN_SECONDS = 5.0
-_FOR_SECONDS = 1.0
-_PAUSE_SECONDS = 0.2
 _WATCH_SECONDS = 300
-_AGAIN_SECONDS = 15.0
 _JITTER = (1.0, 1.2)
 
 
@@ -41,7 +36,7 @@ class OwnAccount:
     `is_gone` says whether it was deleted, and is not there again. Jitter is added to the pause after a failed watch.
     """
 
-    def __init__(self, client: KubeClient, account: AccountClaim, *, again_seconds: float = _AGAIN_SECONDS) -> None:
+    def __init__(self, client: KubeClient, account: AccountClaim, *, again_seconds: float = 15.0) -> None:
         self._client = client
         self._account = account
         self._again_seconds = again_seconds
@@ -79,10 +74,10 @@ async def is_uninstalled(
     ask: Callable[[], Awaitable[object]],
     account_is_gone: Callable[[], bool],
     *,
-    within_seconds: float = _WITHIN_SECONDS,
-    account_within_seconds: float = _ACCOUNT_WITHIN_SECONDS,
-    for_seconds: float = _FOR_SECONDS,
-    pause_seconds: float = _PAUSE_SECONDS,
+    within_seconds: float = 2.0,
+    account_within_seconds: float = 5.0,
+    for_seconds: float = 1.0,
+    pause_seconds: float = 0.2,
 ) -> bool:
     """Whether our service account is gone, and a request that was always allowed stays refused.
 

@@ -30,6 +30,8 @@ LAUNCHER_PODS = "kubevirt.io=virt-launcher"
 _ORDER = ((GROUPS, ""), (NODES, ""), (POLICIES, ""), (NAMESPACES, ""), (VMIS, ""), (PODS, LAUNCHER_PODS))
 """What others refer to is listed after them, so a group's VMI is found if it exists, and a VMI's pods, too."""
 
+_PERIOD_SECONDS = 300.0
+_SPACING_SECONDS = 30.0
 _FIRST_TRY_SECONDS = 2.0
 _LAST_TRY_SECONDS = 15.0
 
@@ -41,24 +43,13 @@ def _named(obj: Mapping[str, Any]) -> dict[str, Any]:
 class Relister:
     """Lists all six resources into the store.
 
-    At least every `period_seconds`, and on request at most every `spacing_seconds`: kopf hands out a long list object
-    by object.
+    It does so every few minutes, and on request at most twice a minute: kopf hands out a long list object by object.
     """
 
-    def __init__(
-        self,
-        client: KubeClient,
-        store: Store,
-        metrics: Metrics,
-        *,
-        period_seconds: float = 300.0,
-        spacing_seconds: float = 30.0,
-    ) -> None:
+    def __init__(self, client: KubeClient, store: Store, metrics: Metrics) -> None:
         self._client = client
         self._store = store
         self._metrics = metrics
-        self._period_seconds = period_seconds
-        self._spacing_seconds = spacing_seconds
         self._wanted = asyncio.Event()
         self._listed_again: set[Resource] = set()
         self._one_at_a_time = asyncio.Lock()
@@ -100,9 +91,9 @@ class Relister:
     async def run(self) -> None:
         """List everything every period, and names on request, until cancelled."""
         now = asyncio.get_running_loop().time
-        everything_at = now() + self._spacing_seconds + self._period_seconds
+        everything_at = now() + _SPACING_SECONDS + _PERIOD_SECONDS
         while True:
-            await asyncio.sleep(self._spacing_seconds)
+            await asyncio.sleep(_SPACING_SECONDS)
             await wait_for(self._wanted, everything_at - now())
             self._wanted.clear()
             asked, self._listed_again = self._listed_again, set()
@@ -111,7 +102,7 @@ class Relister:
                     continue
                 everything_at = now()  # until that has worked
                 await self.once()
-                everything_at = now() + self._spacing_seconds + self._period_seconds
+                everything_at = now() + _SPACING_SECONDS + _PERIOD_SECONDS
             except KubeError as err:
                 if not isinstance(err, KubeGoneError):
                     log.warning("listing failed: %s", err)

@@ -31,7 +31,6 @@ _BELIEVED_UNCONFIRMED_SECONDS = 15 * 60.0
 _ASK_AGAIN_SECONDS = 10.0
 _MOST_REMEMBERED = 256  # of the allowed, and as many of the others: strangers push out strangers
 
-_REVIEW_SECONDS = 3.0
 _REVIEWS_PER_SECOND_OF_PEER, _REVIEWS_AT_ONCE_OF_PEER = 1.0, 10
 _REVIEWS_PER_SECOND_OF_STRANGERS, _REVIEWS_AT_ONCE_OF_STRANGERS = 5.0, 20
 _WARN_SECONDS = 60.0
@@ -99,7 +98,7 @@ class Authorizer:
     """
 
     def __init__(
-        self, may_get: MayGet, clock: Callable[[], float] = time.monotonic, *, review_seconds: float = _REVIEW_SECONDS
+        self, may_get: MayGet, clock: Callable[[], float] = time.monotonic, *, review_seconds: float = 3.0
     ) -> None:
         self._may_get = may_get
         self._clock = clock

@@ -22,7 +22,6 @@ __all__ = ["Certificate", "FileCertificate", "OwnCertificate"]
 
 log = logging.getLogger(__name__)
 
-_CHECK_SECONDS = 10.0
 _MAKE_SECONDS = 60.0
 _RENEW_SECONDS = 180 * 86400.0  # half of what `self_signed.VALID_DAYS` gives
 _TRY_AGAIN_SECONDS = 3600.0
@@ -52,7 +51,7 @@ class Certificate(ABC):
 class FileCertificate(Certificate):
     """`tls.crt` and `tls.key` of a folder, as a mounted Secret of type kubernetes.io/tls has them."""
 
-    def __init__(self, folder: Path, *, check_seconds: float = _CHECK_SECONDS) -> None:
+    def __init__(self, folder: Path, *, check_seconds: float = 10.0) -> None:
         self._files = (folder / "tls.crt", folder / "tls.key")
         self._check_seconds = check_seconds
         self._version: _Version = ()

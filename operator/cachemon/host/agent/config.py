@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
 from cachemon.daemon.settings import (
@@ -25,7 +26,6 @@ __all__ = ["ENVIRONMENT_PREFIX", "Config", "MetricsSettings", "add_flags", "conf
 
 ENVIRONMENT_PREFIX = "CACHEMON_HOST_"
 
-_RATE_WINDOW_SECONDS = 10.0
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107, and the name beside it while it is made is longer
 
 
@@ -51,11 +51,7 @@ class Config:
     metrics: MetricsSettings | None  # None when nothing is served
     remove: bool  # whether to remove every mon_group of cachemon and end, instead of working
     logs: LogSettings
-
-    @property
-    def rate_window_seconds(self) -> float:
-        """Bandwidths are means over this time."""
-        return _RATE_WINDOW_SECONDS
+    rate_window_seconds: ClassVar[float] = 10.0  # bandwidths are means over this time
 
 
 def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = os.environ) -> None:

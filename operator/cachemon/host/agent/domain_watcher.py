@@ -21,7 +21,6 @@ __all__ = ["DomainListing", "DomainSource", "DomainWatcher", "ListingFeed", "Ope
 
 log = logging.getLogger(__name__)
 
-_RELIST_SECONDS = 30.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.02  # events come in clusters
@@ -109,7 +108,7 @@ class DomainWatcher:
         connect: OpenSource,
         on_listing: Callable[[DomainListing], None],
         *,
-        relist_seconds: float = _RELIST_SECONDS,
+        relist_seconds: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect

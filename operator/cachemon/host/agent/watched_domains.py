@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
-from typing import Self
+from typing import ClassVar, Self
 
 from cachemon.engine.layout import Layout, Target, TargetLayout
 from cachemon.libvirt.domain_xml import OwnMonitor
@@ -37,6 +37,8 @@ class WatchedDomain:
     number: int | None
     own_monitors: tuple[OwnMonitor, ...]
     problem: str
+    priority: ClassVar[int] = 0  # equal for all domains, as the next
+    created: ClassVar[str] = ""
     refused: tuple[MonitoringGroup, ...] = ()  # groups beyond the limit of a domain: the last --live groups
 
     @property
@@ -48,16 +50,6 @@ class WatchedDomain:
     def namespace(self) -> str:
         """The UUID: domains take turns when RMIDs are short."""
         return self.uuid
-
-    @property
-    def priority(self) -> int:
-        """Equal for all domains."""
-        return 0
-
-    @property
-    def created(self) -> str:
-        """Equal for all domains."""
-        return ""
 
     def without_news(self) -> Self:
         """The domain itself: every part of it matters."""
