@@ -1,26 +1,31 @@
-"""`cachemon host agent`: the agent of this host as its service runs it."""
+"""`cachemon host agent`: the agent of this host as its service runs it, and the removal of its mon_groups."""
 
 import argparse
+import asyncio
+import logging
 import os
 import sys
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cachemon.daemon.logs import configure_logs
-from cachemon.daemon.process import EXIT_FAILED, run_program
-from cachemon.host.agent.config import Config, add_flags, config_of
+from cachemon.daemon.process import EXIT_FAILED, on_end_signal, prepare_agent_process, run_program
+from cachemon.engine.removal import remove_mon_groups
+from cachemon.host.agent.config import Config, config_of
+from cachemon.host.agent.domain_watcher import DomainSource
+from cachemon.host.agent.host_agent import HostAgent
+from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.model.errors import CachemonError, InvalidInputError
+from cachemon.resctrl.agent_lock import AgentLock
+from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["add_arguments", "run", "unit"]
+__all__ = ["run", "unit"]
+
+log = logging.getLogger(__name__)
 
 _UNIT = "cachemon-host.service"
 _PROGRAM = "/usr/local/bin/cachemon"
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the agent's flags."""
-    add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,12 +49,47 @@ def unit(program: str, interpreter: str) -> str:
 
 def _run(config: Config) -> int:
     configure_logs(config.logs)
-    service = import_module("cachemon.host.agent.service")  # most of the program, and no command needs it
+    if not config.remove:
+        prepare_agent_process()
+        asyncio.run(_serve(config))
+        return 0
     try:
-        code: int = service.remove(config) if config.remove else service.serve(config)
+        _remove(config)
+    except InvalidInputError:
+        raise
     except CachemonError as err:
-        if isinstance(err, InvalidInputError) or not config.remove:
-            raise
         print(f"cachemon host agent: {err}", file=sys.stderr)
         return EXIT_FAILED
-    return code
+    return 0
+
+
+def _remove(config: Config) -> None:
+    """Remove every mon_group of ours, and what --live groups there are on record.
+
+    InvalidInputError when an agent works on the tree; ResctrlError when the check for one failed.
+    """
+    claim = AgentLock(config.machine.resctrl)
+    if not claim.hold():
+        raise InvalidInputError("an agent works on these mon_groups; stop it first: systemctl stop cachemon-host")
+    try:
+        remove_mon_groups(ResctrlTree(config.machine.resctrl))
+        for file in config.runtime_dir.glob("live.*"):
+            file.unlink(missing_ok=True)
+    finally:
+        claim.release()
+
+
+async def _serve(config: Config) -> None:
+    from cachemon.libvirt.connection import open_connection  # noqa: PLC0415  --print-unit and --remove need no libvirt
+
+    def connect() -> DomainSource:
+        is_session = urlsplit(config.connect).path == "/session"  # its daemon has no socket to read only
+        return open_connection(config.connect, read_only=not is_session)
+
+    log.info("libvirt %s, resctrl %s, socket %s", config.connect, config.machine.resctrl, config.socket)
+    work = asyncio.create_task(HostAgent(config, connect, Notifier()).run())
+    on_end_signal(work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopping; mon_groups stay for the next agent")

@@ -111,7 +111,7 @@ def _export(host: FrontEnd, commands: Commands) -> None:
 def _agent(host: FrontEnd, commands: Commands) -> None:
     if find_spec("cachemon.host.agent.main"):
         parser = host.command(commands, "agent", "run the agent of this host, as its service does")
-        import_module("cachemon.host.agent.main").add_arguments(parser)
+        import_module("cachemon.host.agent.config").add_flags(parser)
 
 
 def _completion(host: FrontEnd, commands: Commands) -> None:
