@@ -39,18 +39,13 @@ class StoredGroup:
     def stamp_facts(self) -> tuple[object, ...]:
         """The parts that are compared with what a policy wants."""
         group = self.group
-        return self.policy, self.owner_uids, self.digest, group.priority, group.status_period_seconds
+        return group.policy, self.owner_uids, self.digest, group.priority, group.status_period_seconds
 
     @property
     def ready(self) -> str:
         """Status of `Ready`: `True`, `False`, `Unknown`."""
         condition = self.group.conditions.get(READY)
         return condition.status if condition else "Unknown"
-
-    @property
-    def policy(self) -> str:
-        """The policy that stamped it; empty for a person's."""
-        return self.group.policy
 
 
 @dataclass(frozen=True, slots=True)

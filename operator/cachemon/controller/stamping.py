@@ -80,7 +80,7 @@ def stamp_state(stored: StoredGroup | None, wanted: WantedGroup) -> StampState:
     """
     if stored is None:
         return StampState.MISSING
-    if stored.policy != wanted.policy.name:
+    if stored.group.policy != wanted.policy.name:
         return StampState.NAME_TAKEN
     group, template = stored.group, wanted.policy.template
     is_current = (
@@ -95,7 +95,7 @@ def stamp_state(stored: StoredGroup | None, wanted: WantedGroup) -> StampState:
 def stamp_of(stored: StoredGroup | None, wanted: WantedGroup | None) -> Apply | Delete | None:
     """What to do about an object, given the group that a policy wants under its name, or None."""
     if wanted is None:
-        if stored is None or not stored.policy or stored.is_ending:
+        if stored is None or not stored.group.policy or stored.is_ending:
             return None
         return Delete(stored.group.uid)
     state = stamp_state(stored, wanted)

@@ -23,7 +23,7 @@ from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.numbers import parse_count
 
-__all__ = ["TWENTY_SECONDS", "Connection", "KeepAlive", "open_connection"]
+__all__ = ["Connection", "KeepAlive", "open_connection"]
 
 _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,  # start, stop, migration, define, undefine, crash
@@ -44,9 +44,6 @@ class KeepAlive:
 
     interval_seconds: int = 5  # silence before libvirt sends a keep-alive message
     tries: int = 3  # keep-alive messages that may stay without an answer
-
-
-TWENTY_SECONDS = KeepAlive()
 
 
 class Connection:
@@ -174,7 +171,7 @@ class Connection:
             raise call_failure(self.uri, err) from err
 
 
-def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive = TWENTY_SECONDS) -> Connection:
+def open_connection(uri: str, *, read_only: bool = False, keep_alive: KeepAlive = KeepAlive()) -> Connection:
     """Connect to a libvirt daemon, at `qemu:///system` or `qemu+ssh://host/system`; never prompts on a terminal.
 
     This waits for a daemon that hangs until it continues or ends: libvirt has no time limit here. `keep_alive` says

@@ -132,7 +132,7 @@ def relabelled(policy: str) -> Object:
     ids=["any", "of that name", "a copy with the label", "label taken away", "another policy's label", "empty label"],
 )
 def test_a_persons_group_is_never_touched(obj: Object) -> None:
-    assert stored(obj).policy == ""
+    assert stored(obj).group.policy == ""
     assert stamp_of(stored(obj), None) is None
     assert stamp_of(stored(obj), wish()) is None
     assert stamp_state(stored(obj), wish()) is StampState.NAME_TAKEN
