@@ -262,7 +262,7 @@ def test_metadata_that_is_not_valid_is_the_domains_problem(world: World) -> None
     async def story() -> None:
         world.start(groups='<c:resmongroup id="web" vcpus="x"/>')
         async with world.agent() as client:
-            await becomes(client, "the problem", "vm1", lambda it: it and "correct them with" in it.problem)
+            await becomes(client, "the problem", "vm1", lambda it: it and "correct them in its XML" in it.problem)
 
     asyncio.run(story())
 
