@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 
 from cachemon.agent.bound_groups import BoundGroups
-from cachemon.agent.config import Config
+from cachemon.agent.config import AgentConfig
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.metrics_page import prepare_page
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class Agent:
     """One node's agent; `claim` is the node of our token, or None when it names none."""
 
-    def __init__(self, config: Config, client: KubeClient, claim: NodeClaim | None) -> None:
+    def __init__(self, config: AgentConfig, client: KubeClient, claim: NodeClaim | None) -> None:
         self._config, machine = config, config.machine
         self._client = client
         self._wake_heartbeat = asyncio.Event()

@@ -21,13 +21,13 @@ from cachemon.daemon.settings import (
 )
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["Config", "argument_parser", "parse_config"]
+__all__ = ["AgentConfig", "argument_parser", "parse_config"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_"
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class AgentConfig:
     """Checked settings."""
 
     node_name: str  # the node that this agent speaks for
@@ -40,7 +40,7 @@ class Config:
     logs: LogSettings
 
 
-def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Config:
+def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> AgentConfig:
     """Read flags and environment; a flag wins over its variable, e.g. CACHEMON_NODE_NAME.
 
     InvalidInputError, which names the flag, when a value is not valid.
@@ -48,7 +48,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
     args = argument_parser(environment).parse_args(argv)
     if not args.node_name:
         raise InvalidInputError("--node-name (or CACHEMON_NODE_NAME) must be given: the name of the Kubernetes node")
-    return Config(
+    return AgentConfig(
         node_name=args.node_name,
         machine=machine_settings_of(args),
         pods_by_mounts=switch("--pods-by-mounts", args.pods_by_mounts),

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from cachemon.agent.agent import Agent
-from cachemon.agent.config import Config, parse_config
+from cachemon.agent.config import AgentConfig, parse_config
 from cachemon.agent.uninstall_check import OwnAccount, is_uninstalled
 from cachemon.daemon.logs import configure_logs
 from cachemon.daemon.process import on_end_signal, prepare_agent_process, run_program
@@ -30,14 +30,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program("cachemon-agent", lambda: _run(parse_config(argv)))
 
 
-def _run(config: Config) -> int:
+def _run(config: AgentConfig) -> int:
     configure_logs(config.logs)
     prepare_agent_process()
     asyncio.run(_work(config))
     return 0
 
 
-async def _work(config: Config) -> None:
+async def _work(config: AgentConfig) -> None:
     credentials = await load_credentials(config.kubeconfig)
     token = await credentials.bearer_token()
     claim = node_claim(token) if token else None
@@ -69,7 +69,7 @@ async def _work(config: Config) -> None:
 
 
 async def _end_work(
-    config: Config,
+    config: AgentConfig,
     client: KubeClient,
     own_account: OwnAccount | None,
     signaled: asyncio.Event,

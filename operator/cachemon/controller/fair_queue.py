@@ -42,7 +42,7 @@ class _Rings:
         self.usual: dict[str, None] = {}
         self.backlog: dict[str, None] = {}
         self.troubled: dict[str, None] = {}
-        self._turn = 0
+        self._served = 0
 
     @property
     def all(self) -> list[dict[str, None]]:
@@ -51,11 +51,11 @@ class _Rings:
 
     def next_order(self) -> list[dict[str, None]]:
         """The rings in the order of the next turn."""
-        self._turn += 1
+        self._served += 1
         rings = self.all
-        if self._turn % _TROUBLED_EVERY == 0:
+        if self._served % _TROUBLED_EVERY == 0:
             rings.insert(0, rings.pop(2))
-        elif self._turn % _BACKLOG_EVERY == _BACKLOG_EVERY - 1:
+        elif self._served % _BACKLOG_EVERY == _BACKLOG_EVERY - 1:
             rings.insert(0, rings.pop(1))
         return rings
 

@@ -37,7 +37,7 @@ from cachemon.model.api import OPERATOR_FIELD_MANAGER
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["Config", "argument_parser", "main", "parse_config"]
+__all__ = ["OperatorConfig", "argument_parser", "main", "parse_config"]
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ _NOT_YET = "the first lists are not complete, or kopf does not watch yet"
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class OperatorConfig:
     """Checked settings."""
 
     kubeconfig: Path | None  # file to log in with; None for the service account of the pod
@@ -58,10 +58,10 @@ class Config:
     logs: LogSettings
 
 
-def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Config:
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> OperatorConfig:
     """Read flags and environment; a flag wins over its variable. InvalidInputError when a value is not valid."""
     given = argument_parser(environment).parse_args(arguments)
-    return Config(file("--kubeconfig", given.kubeconfig), serving_of(given), log_settings_of(given))
+    return OperatorConfig(file("--kubeconfig", given.kubeconfig), serving_of(given), log_settings_of(given))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program("cachemon-operator", lambda: _run(parse_config(arguments, os.environ)))
 
 
-def _run(config: Config) -> int:
+def _run(config: OperatorConfig) -> int:
     configure_logs(config.logs, quiet=("kopf",))  # it logs every event
     try:
         asyncio.run(operate(config))
@@ -87,7 +87,7 @@ def _run(config: Config) -> int:
     return 0
 
 
-async def operate(config: Config) -> None:
+async def operate(config: OperatorConfig) -> None:
     """Bind, judge and write until a signal; raises the cause of a failure."""
     asyncio.get_running_loop().set_exception_handler(omit_unfinished_watches)
     stopped = asyncio.Event()

@@ -145,9 +145,9 @@ class Writer:
             answer = await self._put(decision.resource, name, decision.status, OPERATOR_FIELD_MANAGER)
             if not holds(answer.get("status", {}), decision.status):
                 log.error("%s: the API server stored another status than was written; is the CRD outdated?", name)
-                self._rest(name, self._limits.refused_seconds)
+                self._retry_later(name, self._limits.refused_seconds)
             elif decision.rest_seconds:
-                self._rest(name, decision.rest_seconds)
+                self._retry_later(name, decision.rest_seconds)
         if decision.withdraw and not decision.withdraw_first:
             await asyncio.sleep(self._bucket.reserve())
             await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
@@ -171,7 +171,7 @@ class Writer:
         decision = self._store.decide(name)
         if decision is not None and decision.stamp == stamp:
             log.error("%s: the API server stored another group than was written; is the CRD outdated?", name)
-            self._rest(name, self._limits.refused_seconds)
+            self._retry_later(name, self._limits.refused_seconds)
 
     async def _put(
         self, resource: Resource, name: ObjectName, status: Mapping[str, Any], manager: str
@@ -190,7 +190,7 @@ class Writer:
         """Queue the name again, now or after a rest, so that nothing is lost."""
         if isinstance(err, KubeNotFoundError):
             self._metrics.count_write("not_found")
-            self._rest(name, _GONE_SECONDS)
+            self._retry_later(name, _GONE_SECONDS)
         elif isinstance(err, KubeThrottledError):
             self._metrics.count_write("throttled")
             self._availability.throttled(err.retry_after_seconds)
@@ -204,18 +204,18 @@ class Writer:
             self._queue.add(name)
         elif isinstance(err, KubeConflictError):
             self._metrics.count_write("conflict")
-            self._rest(name, _CONFLICT_SECONDS)
+            self._retry_later(name, _CONFLICT_SECONDS)
         else:
             self._metrics.count_write("refused")
             if self._backoff.is_new_failure(name, str(err)):
                 log.error("writing %s: %s; retried every %g s", name, err, self._limits.refused_seconds)
-            self._rest(name, self._limits.refused_seconds)
+            self._retry_later(name, self._limits.refused_seconds)
 
     def _failed_at(self, name: ObjectName, err: KubeError) -> None:
         """The API server failed at this object; the next writes show whether it fails at others."""
         self._metrics.count_write("failed")
         self._queue.note(name.namespace, failed=True)
-        self._rest(name, self._backoff.next_seconds(name))
+        self._retry_later(name, self._backoff.next_seconds(name))
         if self._backoff.is_new_failure(name, str(err)):
             log.error(
                 "writing %s: %s; retried with growing pauses, other objects are written. See which admission "
@@ -228,9 +228,9 @@ class Writer:
     def _failed_to_decide(self, name: ObjectName, err: Exception) -> None:
         """The object is not valid; that must not end the process. Call where the error is handled."""
         self._metrics.count_write("failed")
-        self._rest(name, self._backoff.next_seconds(name))
+        self._retry_later(name, self._backoff.next_seconds(name))
         if self._backoff.is_new_failure(name, f"{type(err).__name__}: {err}"):
             log.error("%s is not valid, and its status stays as it is; correct or delete it", name, exc_info=err)
 
-    def _rest(self, name: ObjectName, seconds: float) -> None:
+    def _retry_later(self, name: ObjectName, seconds: float) -> None:
         self._queue.rest(name, self._clock() + seconds)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cachemon.agent.config import ENVIRONMENT_PREFIX, Config
+from cachemon.agent.config import ENVIRONMENT_PREFIX, AgentConfig
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import parse_config as retire_config
@@ -32,7 +32,7 @@ def container(program: str, values: Mapping[str, Any] | None = None) -> Any:
     return found
 
 
-def agent_settings(values: dict[str, Any]) -> Config:
+def agent_settings(values: dict[str, Any]) -> AgentConfig:
     started = container("agent", values)
     environment = {item["name"]: "node01" for item in started["env"]}
     assert set(environment) == {f"{ENVIRONMENT_PREFIX}NODE_NAME"}
@@ -59,7 +59,7 @@ def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: 
 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
     told, own = agent_settings({}), agent_config(["--node-name=node01"], {})
-    different = {name for name in Config.__slots__ if getattr(told, name) != getattr(own, name)}
+    different = {name for name in AgentConfig.__slots__ if getattr(told, name) != getattr(own, name)}
     assert different == {"machine", "serving"}
     assert replace(told.machine, resctrl=own.machine.resctrl) == own.machine
     assert not told.serving.insecure

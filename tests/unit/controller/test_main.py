@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.controller.main import Config, main, parse_config
+from cachemon.controller.main import OperatorConfig, main, parse_config
 from cachemon.daemon.logs import LogSettings, configure_logs
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
@@ -14,7 +14,7 @@ from cachemon.model.errors import InvalidInputError
 
 
 def test_without_flags_it_runs_as_the_pods_service_account_and_serves_nothing() -> None:
-    assert parse_config([], {}) == Config(None, Serving(None, None), LogSettings())
+    assert parse_config([], {}) == OperatorConfig(None, Serving(None, None), LogSettings())
 
 
 def test_flags_win_over_environment(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_flags_win_over_environment(tmp_path: Path) -> None:
     flags = ["--metrics-address=127.0.0.1:8081", "--health-address=0.0.0.0:8080", "--insecure-metrics=true"]
     config = parse_config(flags, environment)
     serving = Serving(Address("127.0.0.1", 8081), Address("0.0.0.0", 8080), insecure=True)
-    assert config == Config(kubeconfig, serving, LogSettings(format="json"))
+    assert config == OperatorConfig(kubeconfig, serving, LogSettings(format="json"))
 
 
 @pytest.mark.parametrize(

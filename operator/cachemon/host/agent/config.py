@@ -22,7 +22,7 @@ from cachemon.daemon.settings import (
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["ENVIRONMENT_PREFIX", "Config", "MetricsSettings", "add_flags", "config_of"]
+__all__ = ["ENVIRONMENT_PREFIX", "HostAgentConfig", "MetricsSettings", "add_flags", "config_of"]
 
 ENVIRONMENT_PREFIX = "CACHEMON_HOST_"
 
@@ -39,7 +39,7 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class HostAgentConfig:
     """Checked settings."""
 
     connect: str  # libvirt's URI
@@ -82,7 +82,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
     parser.add_argument("--print-unit", action="store_true", help="print the unit for systemd, and end: to install")
 
 
-def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> Config:
+def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> HostAgentConfig:
     """Check what was given; a flag wins over its variable, e.g. CACHEMON_HOST_STATE_DIR.
 
     InvalidInputError, which names the flag, when a value is not valid.
@@ -92,7 +92,7 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
         given: str | None = getattr(args, name, None)
         return given if given is not None else environment.get(ENVIRONMENT_PREFIX + name.upper(), default)
 
-    return Config(
+    return HostAgentConfig(
         connect=common("connect", DEFAULT_URI),
         socket=_socket(common("socket", DEFAULT_SOCKET)),
         socket_group=args.socket_group,

@@ -14,7 +14,7 @@ from cachemon.daemon.tls import FileCertificate
 from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
-from cachemon.host.agent.config import Config
+from cachemon.host.agent.config import HostAgentConfig
 from cachemon.host.agent.domain_watcher import ListingFeed, OpenSource
 from cachemon.host.agent.host_metrics import prepare_page
 from cachemon.host.agent.host_terms import HOST_TERMS
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 class HostAgent:
     """One host's agent; `connect` opens a connection to libvirt."""
 
-    def __init__(self, config: Config, connect: OpenSource, notifier: Notifier) -> None:
+    def __init__(self, config: HostAgentConfig, connect: OpenSource, notifier: Notifier) -> None:
         self._config, machine = config, config.machine
         self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from cachemon.daemon.logs import configure_logs
 from cachemon.daemon.process import EXIT_FAILED, on_end_signal, prepare_agent_process, run_program
 from cachemon.engine.removal import remove_mon_groups
-from cachemon.host.agent.config import Config, config_of
+from cachemon.host.agent.config import HostAgentConfig, config_of
 from cachemon.host.agent.domain_watcher import DomainSource
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
@@ -47,7 +47,7 @@ def unit(program: str, interpreter: str) -> str:
     return text.replace(f"={_PROGRAM} ", f"={command} ")
 
 
-def _run(config: Config) -> int:
+def _run(config: HostAgentConfig) -> int:
     configure_logs(config.logs)
     if not config.remove:
         prepare_agent_process()
@@ -63,7 +63,7 @@ def _run(config: Config) -> int:
     return 0
 
 
-def _remove(config: Config) -> None:
+def _remove(config: HostAgentConfig) -> None:
     """Remove every mon_group of ours, and what --live groups there are on record.
 
     InvalidInputError when an agent works on the tree; ResctrlError when the check for one failed.
@@ -79,7 +79,7 @@ def _remove(config: Config) -> None:
         claim.release()
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: HostAgentConfig) -> None:
     from cachemon.libvirt.connection import open_connection  # noqa: PLC0415  --print-unit and --remove need no libvirt
 
     def connect() -> DomainSource:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from cachemon.daemon.settings import Address
-from cachemon.host.agent.config import Config, MetricsSettings, add_flags, config_of
+from cachemon.host.agent.config import HostAgentConfig, MetricsSettings, add_flags, config_of
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.model.errors import InvalidInputError
 
 
-def config(tmp_path: Path, *words: str, environment: Mapping[str, str] | None = None) -> Config:
+def config(tmp_path: Path, *words: str, environment: Mapping[str, str] | None = None) -> HostAgentConfig:
     environment = {"CACHEMON_HOST_RUNTIME_DIR": str(tmp_path), **(environment or {})}
     parser = argparse.ArgumentParser()
     parser.add_argument("--connect", default=argparse.SUPPRESS)
@@ -74,5 +74,5 @@ def test_the_flags_are_those_of_the_program() -> None:
 
 
 def test_every_setting_is_checked_once_and_never_changes() -> None:
-    assert dataclasses.is_dataclass(Config)
-    assert Config.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert dataclasses.is_dataclass(HostAgentConfig)
+    assert HostAgentConfig.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import pytest
 
 from cachemon.daemon.logs import LogSettings
 from cachemon.daemon.settings import Address, MachineSettings
-from cachemon.host.agent.config import Config, MetricsSettings
+from cachemon.host.agent.config import HostAgentConfig, MetricsSettings
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
 from cachemon.host.commands.agent_client import AgentClient
@@ -71,7 +71,7 @@ class World:
     @asynccontextmanager
     async def agent(self, **changes: object) -> AsyncIterator[AgentClient]:
         path = self.folder / "host.sock"
-        config = Config(
+        config = HostAgentConfig(
             **{  # type: ignore[arg-type]
                 "connect": "test:///default",
                 "socket": path,
