@@ -14,7 +14,7 @@ from cachemon.model.plan import Plan
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, each_once
 
-__all__ = ["PlanResult", "RmidCount", "judge", "mon_groups_of_groups", "threads_of_qemus"]
+__all__ = ["PlanResult", "RmidCount", "judge", "mon_groups_of_groups", "own_mon_groups", "threads_of_qemus"]
 
 _MOST_NAMED = 4
 
@@ -119,11 +119,14 @@ def _judge_group(
         return in_state(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)
     if problem := next((result.failures[name] for name in mon_groups if name in result.failures), None):
         return in_state(GroupState.DEGRADED, Reason.RESCTRL_REFUSED, problem)
+    read = _read_from_others(key, result.plan)
     if gaps:
-        return in_state(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, mon_groups)
+        return in_state(
+            GroupState.DEGRADED, gaps[0].reason, "; ".join(filter(None, (gaps[0].message, read))), mon_groups
+        )
     if uncounted := result.uncounted.get(key):
         return in_state(GroupState.DEGRADED, Reason.NO_BANDWIDTH_COUNTER, uncounted, mon_groups)
-    return in_state(GroupState.MONITORED, None, "", mon_groups)
+    return in_state(GroupState.MONITORED, Reason.READ_FROM_FOREIGN_GROUP if read else None, read, mon_groups)
 
 
 def _united(each: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -153,17 +156,30 @@ def _held_by_others(key: GroupKey, plan: Plan) -> Obstacle | None:
     if foreign := plan.foreign.get(key):
         return Obstacle(
             Reason.THREADS_IN_FOREIGN_GROUP,
-            f"another program holds threads of this group in mon_group {foreign.name}; they are left there",
+            f"another program holds threads of this group in mon_group {foreign.name}; they are left there; its "
+            "counters would be read if it counted threads of this group alone",
         )
     if suspects := plan.unsure.get(key):
-        named = ", ".join(where.path for where in suspects[:_MOST_NAMED])
-        more = f" and {len(suspects) - _MOST_NAMED} more" if len(suspects) > _MOST_NAMED else ""
         return Obstacle(
             Reason.FOREIGN_GROUP_UNREADABLE,
-            f"groups of another program can't be read and may hold threads of this one: {named}{more}; no thread is "
-            "taken from them; make their tasks files readable, or remove them",
+            f"groups of another program can't be read and may hold threads of this one: {_named(suspects)}; no "
+            "thread is taken from them; make their tasks files readable, or remove them",
         )
     return None
+
+
+def _read_from_others(key: GroupKey, plan: Plan) -> str:
+    """Whose mon_groups are read for a group; empty if all are ours."""
+    names = plan.counted.get(key, ())
+    if not names:
+        return ""
+    which = "mon_group" if len(names) == 1 else "mon_groups"
+    return f"another program holds threads of this group in {which} {_named(names)}; the figures are read there"
+
+
+def _named(names: Sequence[MonGroupName]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(where.path for where in names[:_MOST_NAMED]) + more
 
 
 def _no_qemu(target: Target[Wanted], result: PlanResult) -> Obstacle:
@@ -182,4 +198,14 @@ def mon_groups_of_groups(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ..
     for part, where in plan.placed.items():
         for key in part.cell.members:
             found[key].append(where)
+    for key, names in plan.counted.items():
+        found[key] += names
     return {key: tuple(mon_groups) for key, mon_groups in found.items()}
+
+
+def own_mon_groups(
+    mon_groups: Mapping[GroupKey, tuple[MonGroupName, ...]],
+) -> dict[GroupKey, tuple[MonGroupName, ...]]:
+    """Return those of each group that are ours; leaves out groups that have none."""
+    own = {key: tuple(where for where in names if where.is_ours) for key, names in mon_groups.items()}
+    return {key: names for key, names in own.items() if names}

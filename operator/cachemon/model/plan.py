@@ -7,12 +7,13 @@ each: a thread may not leave its control group (EINVAL), and its allocation is n
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
 
 from cachemon.model.cells import Cell, RankedGroup
+from cachemon.model.foreign_mon_groups import cells_left, share_foreign
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
 from cachemon.model.rmids import CellPart, Shortage, parts_of, share_rmids
@@ -62,9 +63,12 @@ class Plan:
             it must.
         placed: the mon_group of each part of the groups that were admitted.
         waiting: groups whose cells do not all fit into the RMIDs.
-        foreign: threads that others' mon_groups hold, by group; they are left there.
+        foreign: by group, a mon_group of others that counts threads of the group and something else. The threads are
+            left there, and the group has no figure.
         unsure: groups with threads that an unreadable mon_group of others may hold, and those mon_groups; none is
             touched.
+        counted: by group, mon_groups of others whose threads all belong to the group. Their counters are read, and
+            the group's other threads are in `placed`. See `cachemon.model.foreign_mon_groups`.
     """
 
     actions: tuple[Action, ...]
@@ -72,6 +76,7 @@ class Plan:
     waiting: Mapping[GroupKey, Shortage]
     foreign: Mapping[GroupKey, MonGroupName]
     unsure: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
+    counted: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
 
 
 def make_plan(
@@ -79,6 +84,7 @@ def make_plan(
     groups: Sequence[RankedGroup],
     observed: Observed,
     *,
+    exclusive: Collection[MonGroupName] = (),
     known_threads: Iterable[Thread] = (),
     held_for: Holders = MappingProxyType({}),
     budget: int | None = None,
@@ -90,19 +96,17 @@ def make_plan(
         cells: the wanted cells of all QEMUs of the node.
         groups: every group whose cells these are; their rank decides when RMIDs are short.
         observed: what the kernel has.
+        exclusive: others' mon_groups in which the kernel counts the threads in `observed`, and nothing else.
         known_threads: all threads of the monitored QEMUs; only these may be released.
         held_for: the groups whose threads the plan before this one put into each mon_group; empty after a restart.
         budget: maximum number of mon_groups; None for all that the hardware has.
         rooms: by control group how many mon_groups of ours it takes, where that is known to be less.
     """
-    foreign_tids = {tid: name for name in observed.foreign_mon_groups for tid in observed.mon_groups[name]}
-    foreign = {
-        key: foreign_tids[tid] for cell in cells for tid in cell.tids & foreign_tids.keys() for key in cell.members
-    }
+    foreign = share_foreign(cells, observed, exclusive)
     suspects = tuple(sorted(where for where in observed.unreadable if not where.is_ours))
     unsure = {key: suspects for cell in cells if cell.tids & observed.unsure for key in cell.members}
-    not_ours = foreign_tids.keys() | observed.unsure
-    parts = [part for part in parts_of(cells, observed.control_groups) if not not_ours & part.cell.tids]
+    ours = cells_left(cells, foreign.tids | observed.unsure, foreign.blocked.keys() | unsure.keys())
+    parts = parts_of(ours, observed.control_groups)
     limit = observed.rmids_for_us(budget)
     chosen, waiting = share_rmids(parts, groups, limit, rooms)
     placed = _place(chosen, observed, held_for)
@@ -115,7 +119,14 @@ def make_plan(
     ]
     going = {action.where for action in actions if isinstance(action, Remove)}
     actions += [Remove(name) for name in sorted(leaving) if name not in going]
-    return Plan(tuple(a for a in actions if not isinstance(a, Move) or a.threads), placed, waiting, foreign, unsure)
+    return Plan(
+        tuple(a for a in actions if not isinstance(a, Move) or a.threads),
+        placed,
+        waiting,
+        foreign.blocked,
+        unsure,
+        {key: names for key, names in foreign.counted.items() if key not in unsure},
+    )
 
 
 def _fill(part: CellPart, where: MonGroupName, observed: Observed) -> Move:

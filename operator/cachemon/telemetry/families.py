@@ -157,7 +157,7 @@ class StateFamily(NamedTuple):
     @classmethod
     def of(cls, labels: LabelSet) -> Self:
         """The family of states with these labels."""
-        meaning = f"{labels.texts.groups}; `reason` is empty for those that are monitored."
+        meaning = f"{labels.texts.groups}; `reason` is empty for those that mon_groups of cachemon's monitor."
         return cls(labels.gauge("groups", meaning, "state", "reason"))
 
     def filled(self, place: Sequence[str], groups: Iterable[GroupSeries], refused: int) -> Iterator[Metric]:

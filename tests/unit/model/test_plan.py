@@ -14,20 +14,14 @@ from tests.unit.model.worlds import (
     SimulatedKernel,
     World,
     holders,
-    kernels,
     make_qemu,
     make_ranked_group,
     pod_uid,
     worlds,
+    worlds_and_kernels,
 )
 
 CLASSES: list[list[ThreadClass]] = [[], [ThreadClass.IO_THREAD]]
-
-
-@st.composite
-def worlds_and_kernels(draw: st.DrawFn) -> tuple[World, SimulatedKernel]:
-    world = draw(worlds())
-    return world, draw(kernels(world))
 
 
 def moved(plan: Plan) -> set[int]:

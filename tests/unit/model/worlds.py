@@ -211,3 +211,9 @@ def kernels(draw: st.DrawFn, world: World) -> SimulatedKernel:
         if possible and chance.random() < 0.6:
             kernel.mon_groups[chance.choice(possible)].add(tid)
     return kernel
+
+
+@st.composite
+def worlds_and_kernels(draw: st.DrawFn) -> tuple[World, SimulatedKernel]:
+    world = draw(worlds())
+    return world, draw(kernels(world))
