@@ -39,10 +39,13 @@ def metrics_page() -> str:
         _MADE,
         "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so series join with",
         "`kubevirt_vmi_*` on `namespace, name`. `object` is the CacheMonitorGroup, `group` an item of its groups,",
-        "`cache_id` the kernel's id of the last-level cache. Series of a VM vanish when the VM has gone. A figure",
+        "`cache_id` the kernel's id of the last-level cache, `package` its number of the CPU package. Metrics with",
+        "`package` are there only where the kernel has telemetry (Intel AET, Linux 7.0), and have all its decimals.",
+        "Series of a VM vanish when the VM has gone. A figure",
         "that can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md)",
         "shows who may read them.\n",
-        "A group takes about 400 bytes of the page for each cache block, and more with long names. With gzip it",
+        "A group takes about 400 bytes of the page for each cache block, and more with long names. With telemetry it",
+        "takes about 700 bytes more for each CPU package. With gzip it",
         "takes about a tenth of that. While somebody scrapes, the agent renders the page once a sample, at most a",
         "fifth of the time. A scrape gets the newest page at once.\n",
         "## Of each agent\n",
@@ -68,6 +71,9 @@ QUERIES: Mapping[str, str] = {
     ),
     "How much of a cache block do VMs hold that nobody monitors, the host included?": (
         "cachemon_node_cache_occupancy_bytes - cachemon_node_cache_monitored_bytes"
+    ),
+    "How many watts do the cores use for each VM?": (
+        "sum by (namespace, name) (rate(cachemon_vmi_core_energy_joules_total[1m]))"
     ),
     "How long does a sample take?": (
         "rate(cachemon_agent_sample_seconds_total[5m]) / rate(cachemon_agent_samples_total[5m])"
