@@ -169,6 +169,8 @@ class Reconciler(Generic[W]):
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan, observed)
+        if plan.counted:  # their owner may put any thread into them, and it would count
+            self.forget()
         own = {*observed.own_mon_groups, *applied.created} - applied.removed
         mon_groups = mon_groups_of_groups(plan)
         count = RmidCount(

@@ -105,7 +105,7 @@ def test_kubectl_logs_exec_and_the_plugin_work(
     node = view.nodes[-1]
     (agent,) = (pod["metadata"]["name"] for pod in view.pods("agent") if pod["spec"]["nodeName"] == node)
     assert f"node {node}, resctrl /host/resctrl" in kubectl.run("logs", agent, where)
-    assert "watching" in kubectl.run("logs", "deployment/cachemon-operator", where)
+    assert "starting to watch" in kubectl.run("logs", "deployment/cachemon-operator", where)
     version = kubectl.run("exec", agent, where, "--", "cachemon-agent", "--version")
     assert re.fullmatch(r"cachemon-agent \d+\.\d+\.\d+\n", version)
     with pytest.raises(KubectlError, match=r"use a kubeconfig, pip install 'cachemon\[kubeconfig\]'"):

@@ -15,7 +15,7 @@ NOT_NEEDED = (
     r"/pip3?$|/(pip|ensurepip|setuptools|wheel|hatchling|uv)/",
     r"/(tests?|pytest|hypothesis|mypy)/|/conftest\.py$",
     r"/site-packages/(kubernetes|rich|lxml|libvirt|helm_python)/",
-    r"/kubectl",
+    r"/kubectl([-_]complete)?(-cachemon)?$",
     r"/\.git(/|$)",
 )
 # The standard library's own unittest, and modules of Debian's Python that are called so.
