@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from cachemon.commands.output import is_data, render_data
-from cachemon.kube.client import Selector
+from cachemon.kube.queries import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, ObjectName, Resource
 from cachemon.model.clocks import clock_problem, written_at

@@ -80,6 +80,14 @@ def test_help_loads_nothing_heavy() -> None:
     assert python(code).stderr == "set()\n"
 
 
+def test_no_command_needs_what_only_agents_and_operator_have() -> None:
+    code = (
+        "import sys; from cachemon.plugin.main import COMMANDS, load; [load(name) for name in COMMANDS];"
+        "print({'aiohttp', 'cryptography', 'kopf', 'kubernetes', 'prometheus_client'} & set(sys.modules))"
+    )
+    assert python(code).stdout == "set()\n"
+
+
 @pytest.mark.parametrize(
     ("package", "words"), [("lxml", ["import", "a.xml"]), ("argcomplete", ["completion", "bash"])]
 )
