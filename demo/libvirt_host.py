@@ -17,8 +17,6 @@ from lab.libvirt.guest_domain import GuestDomain, has_kvm
 from lab.libvirt.plain_host import PlainHost
 from lab.libvirt.programs import LibvirtMissingError, Programs, find_or_fetch
 
-__all__ = ["play"]
-
 TARGET = "demo-host"
 MONITORS = (
     "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/></cachetune>"

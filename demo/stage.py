@@ -11,7 +11,6 @@ from pathlib import Path
 
 from demo.story import Story
 
-__all__ = ["FAILURES", "MissingError", "check_machine", "has_the_machine", "perform", "stay_up"]
 FAILURES = (AssertionError, OSError, RuntimeError)
 
 

@@ -10,8 +10,6 @@ from typing import TextIO, TypeVar
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
-__all__ = ["Story"]
-
 T = TypeVar("T")
 
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"

@@ -11,16 +11,6 @@ from lab.vms.vmi import Vmi
 from lab.wait import until
 from resctrl_emulator.client import Books
 
-__all__ = [
-    "MisfitError",
-    "Traffic",
-    "booked_occupancy",
-    "frozen_status",
-    "frozen_traffic",
-    "reported_occupancy",
-    "wanted_tids",
-]
-
 
 class MisfitError(AssertionError):
     """The books have no exact answer: a mon_group holds other threads, too."""

@@ -24,8 +24,6 @@ from lab.speed import allowance
 from lab.vms.cgroups import writable_home
 from lab.wait import until
 
-__all__ = ["GUARDED_METRICS", "Cluster", "Node"]
-
 NAMESPACE = "cachemon-system"
 MIB = 1024 * 1024
 TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}

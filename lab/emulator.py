@@ -12,8 +12,6 @@ from lab.program_logs import LOGS
 from lab.speed import allowance
 from resctrl_emulator.client import ControlClient
 
-__all__ = ["Emulator", "EmulatorDiedError", "limbo"]
-
 STOP_SECONDS = 10.0
 _UNTIL_WE_END = ("setpriv", "--pdeathsig", "TERM", "--")
 """When the thread that started it ends, in whatever way, it unmounts and ends as well."""

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from lab.progress import Say
 
-__all__ = ["BinariesError", "ProgramCache", "locked", "user_cache"]
-
 _SUMS = "SHA256SUMS"
 
 

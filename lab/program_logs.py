@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["LOGS", "ProgramLogs"]
-
 Ask: TypeAlias = Callable[[], str]
 
 MOST_LOGS = 100

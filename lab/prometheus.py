@@ -23,8 +23,6 @@ from lab.server_process import ServerProcess
 from lab.speed import allowance
 from lab.wait import until
 
-__all__ = ["Prometheus", "PrometheusMissingError", "Tools", "find_tools", "running"]
-
 
 class PrometheusMissingError(Exception):
     """There is no Prometheus here, and none could be had."""

@@ -12,14 +12,6 @@ from lab import speed
 from lab.program_logs import LOGS
 from lab.wait import Deadline
 
-__all__ = [
-    "pytest_configure",
-    "pytest_report_header",
-    "pytest_runtest_makereport",
-    "pytest_runtest_setup",
-    "pytest_timeout_set_timer",
-]
-
 
 def pytest_configure() -> None:
     """Measure the machine before xdist's workers start: they begin with the same figure."""

@@ -10,8 +10,6 @@ import os
 import time
 from collections.abc import Callable, MutableMapping
 
-__all__ = ["MOST", "allowance", "measure", "period", "slowness"]
-
 VARIABLE = "CACHEMON_LAB_SLOWNESS"
 """Environment variable: `FACTOR@SECONDS`, with the monotonic clock, which all processes share."""
 

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from lab import speed
 
-__all__ = ["Deadline", "GaveUpError", "ends", "finish", "run", "until"]
-
 T = TypeVar("T")
 
 POLL_SECONDS = 0.05

@@ -6,8 +6,6 @@ Monotonic time stays real, as it does when somebody sets the clock of a machine.
 import os
 from pathlib import Path
 
-__all__ = ["WallClock", "wall_clock_library"]
-
 
 def wall_clock_library() -> Path | None:
     """Libfaketime for programs with threads; None where it is not installed."""

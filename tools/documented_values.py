@@ -8,8 +8,6 @@ import yaml
 
 from lab.repository import REPOSITORY
 
-__all__ = ["VALUES", "Value", "values_of"]
-
 VALUES = REPOSITORY / "charts/cachemon/values.yaml"
 
 _KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z]\w*):")

@@ -11,8 +11,6 @@ import helm_python
 
 from lab.repository import REPOSITORY
 
-__all__ = ["CHART", "NAMESPACE", "RELEASE", "made_files", "write"]
-
 CHART = REPOSITORY / "charts/cachemon"
 RELEASE = "cachemon"
 NAMESPACE = "cachemon-system"

@@ -25,8 +25,6 @@ from cachemon.telemetry.operator_metrics import Metrics
 from lab.repository import REPOSITORY
 from tools.documented_values import VALUES, values_of
 
-__all__ = ["PAGES", "write"]
-
 FOLDER = REPOSITORY / "docs/reference"
 
 _MADE = "This page is made by `make docs`.\n"

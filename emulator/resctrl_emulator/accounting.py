@@ -9,8 +9,6 @@ from resctrl_emulator.threads import Identity, Threads
 from resctrl_emulator.transactions import EVERY_TRANSACTION
 from resctrl_emulator.workload import EVENTS, LINE_BYTES, BlockBooks
 
-__all__ = ["ERROR", "READING_TEXTS", "UNASSIGNED", "UNAVAILABLE", "Accounting"]
-
 UNAVAILABLE, ERROR, UNASSIGNED = "Unavailable", "Error", "Unassigned"
 READING_TEXTS = (UNAVAILABLE, ERROR, UNASSIGNED)
 """What a mon_data file may contain instead of a number."""

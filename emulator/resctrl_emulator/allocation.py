@@ -11,8 +11,6 @@ from resctrl_emulator.machine import Machine
 from resctrl_emulator.options import Options
 from resctrl_emulator.status import CommandStatus
 
-__all__ = ["Allocation"]
-
 
 class Allocation:
     """Reads and writes of every control group's allocation files (fs/resctrl/ctrlmondata.c).

@@ -12,8 +12,6 @@ from resctrl_emulator.options import Options
 from resctrl_emulator.profile import PROFILES
 from resctrl_emulator.workload import EVENTS
 
-__all__ = ["Arguments", "parse_arguments"]
-
 UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 SIZE = re.compile(r"([1-9][0-9]*)(Ki|Mi|Gi)?")
 SMALLEST_BLOCK_BYTES = 64 << 10

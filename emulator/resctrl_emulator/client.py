@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Books", "ControlClient", "ControlError", "GroupBooks", "InjectedFault"]
-
 TIMEOUT_SECONDS = 30.0
 
 

@@ -20,8 +20,6 @@ from resctrl_emulator.groups import Group
 from resctrl_emulator.kernel import Resctrl
 from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
-__all__ = ["Control", "ControlServer"]
-
 SOCKET_MODE = 0o600
 
 

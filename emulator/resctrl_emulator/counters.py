@@ -12,8 +12,6 @@ from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.transactions import bits_of, default_transactions, names_of
 from resctrl_emulator.workload import MBM_EVENTS
 
-__all__ = ["Counters"]
-
 UNSIGNED = re.compile(r"\+?[0-9]+")
 TRUE = re.compile(r"[yYtT1]|[oO][nN]")
 FALSE = re.compile(r"[nNfF0]|[oO][fF]")

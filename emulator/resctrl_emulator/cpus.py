@@ -8,8 +8,6 @@ from resctrl_emulator.machine import Machine
 from resctrl_emulator.masks import format_list, format_mask, parse_list, parse_mask
 from resctrl_emulator.status import CommandStatus
 
-__all__ = ["Cpus"]
-
 
 class Cpus:
     """Reads and writes of every group's CPU files (rdtgroup_cpus_write, cpus_mon_write, cpus_ctrl_write).

@@ -11,8 +11,6 @@ from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.transactions import default_transactions
 from resctrl_emulator.workload import MBM_EVENTS
 
-__all__ = ["EventConfigs"]
-
 DECIMAL = re.compile(r"\+?[0-9]+")
 HEXADECIMAL = re.compile(r"\+?(0[xX])?[0-9a-fA-F]+")
 

@@ -10,8 +10,6 @@ from pathlib import PurePosixPath
 
 from resctrl_emulator.status import refuse
 
-__all__ = ["OPERATIONS", "Fault", "Faults"]
-
 OPERATIONS = ("getattr", "opendir", "readdir", "mkdir", "rmdir", "rename", "open", "read", "write")
 """The operations that can fail. FUSE calls getattr for every name on the path to a file."""
 ANY = "*"

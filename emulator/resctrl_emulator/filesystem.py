@@ -13,8 +13,6 @@ from resctrl_emulator.kernel import Resctrl
 from resctrl_emulator.kernfs import Caller, Directory, Node, OpenFile
 from resctrl_emulator.status import refuse
 
-__all__ = ["FileSystem"]
-
 BLOCK_BYTES = 4096
 NAME_BYTES = 255
 UNCHANGED = -1

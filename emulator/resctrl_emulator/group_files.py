@@ -14,8 +14,6 @@ from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.tasks import Tasks
 from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 
-__all__ = ["GroupFiles", "block_name"]
-
 ShowGroup = Callable[[Group, Caller], str]
 StoreGroup = Callable[[Group, Caller, str], None]
 

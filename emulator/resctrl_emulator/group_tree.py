@@ -15,8 +15,6 @@ from resctrl_emulator.rmids import OutOfRmidsError, Rmids
 from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.workload import LLC_OCCUPANCY
 
-__all__ = ["MONITORING_GROUPS", "GroupTree", "new_default_group"]
-
 MONITORING_GROUPS = "mon_groups"
 
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 from resctrl_emulator.kernfs import Directory
 
-__all__ = ["Group"]
-
 
 @dataclass(eq=False, slots=True)
 class Group:

@@ -14,8 +14,6 @@ from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.telemetry import TELEMETRY_EVENTS
 from resctrl_emulator.workload import MBM_EVENTS
 
-__all__ = ["Info"]
-
 DIRECTORY_MODE = 0o555
 UNSIGNED_INT_MAX = (1 << 32) - 1
 

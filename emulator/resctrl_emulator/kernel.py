@@ -28,8 +28,6 @@ from resctrl_emulator.status import CommandStatus, refuse
 from resctrl_emulator.tasks import Tasks
 from resctrl_emulator.threads import Threads
 
-__all__ = ["Resctrl"]
-
 
 class Resctrl:
     """The file system's state and operations.

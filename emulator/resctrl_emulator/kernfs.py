@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 from resctrl_emulator.status import refuse
 
-__all__ = ["Caller", "Directory", "File", "Kernfs", "Node", "OpenFile"]
-
 PAGE_BYTES = 4096
 ANY_READ, ANY_WRITE = 0o444, 0o222
 

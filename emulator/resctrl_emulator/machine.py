@@ -6,8 +6,6 @@ from pathlib import Path
 
 from resctrl_emulator.masks import format_list
 
-__all__ = ["CacheBlock", "Domain", "Machine", "online_cpus", "write_sysfs"]
-
 KIB = 1024
 
 

@@ -19,8 +19,6 @@ from resctrl_emulator.kernfs import Caller
 from resctrl_emulator.machine import Machine, online_cpus, write_sysfs
 from resctrl_emulator.threads import ProcThreads
 
-__all__ = ["main"]
-
 TICK_SECONDS = 0.1
 FUSE_DEVICE = "/dev/fuse"
 LIBFUSE_NAMES = ("libfuse3.so.4", "libfuse3.so.3")

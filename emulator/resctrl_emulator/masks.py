@@ -5,8 +5,6 @@ from collections.abc import Set as AbstractSet
 
 from resctrl_emulator.status import refuse
 
-__all__ = ["format_list", "format_mask", "parse_list", "parse_mask"]
-
 CHUNK_BITS = 32
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from resctrl_emulator.groups import Group
 from resctrl_emulator.threads import Identity, Threads
 
-__all__ = ["Member", "Membership"]
-
 
 @dataclass(slots=True)
 class Member:

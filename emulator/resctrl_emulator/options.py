@@ -6,8 +6,6 @@ from resctrl_emulator.profile import PROFILES, Profile
 from resctrl_emulator.transactions import EVERY_TRANSACTION
 from resctrl_emulator.workload import EVENTS, LINE_BYTES
 
-__all__ = ["Options"]
-
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -5,8 +5,6 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-__all__ = ["PidNamespaces"]
-
 NS_GET_PARENT = 0xB702
 
 

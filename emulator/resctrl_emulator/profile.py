@@ -6,8 +6,6 @@ Each comes from a transcript of that kernel (6.1.192, 7.3.4) or from its source.
 import errno
 from dataclasses import dataclass
 
-__all__ = ["PROFILES", "Profile"]
-
 
 @dataclass(frozen=True, slots=True)
 class Profile:

@@ -8,8 +8,6 @@ from resctrl_emulator.groups import Group
 from resctrl_emulator.machine import Machine
 from resctrl_emulator.telemetry import format_fixed_point, telemetry_value
 
-__all__ = ["Readings"]
-
 
 class Readings:
     """Sums of a group's RMID and, for a control group, of its monitoring groups' that can be read.

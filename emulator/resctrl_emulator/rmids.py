@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["OutOfRmidsError", "Rmids"]
-
 NS_PER_SECOND = 1_000_000_000
 
 

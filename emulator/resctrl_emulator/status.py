@@ -3,8 +3,6 @@
 import os
 from typing import NoReturn
 
-__all__ = ["CommandStatus", "refuse"]
-
 BUFFER_BYTES = 512
 TRUNCATED = "[truncated]\n"
 

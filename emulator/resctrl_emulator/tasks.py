@@ -12,8 +12,6 @@ from resctrl_emulator.profile import Profile
 from resctrl_emulator.status import CommandStatus
 from resctrl_emulator.threads import Threads
 
-__all__ = ["Tasks", "parse_int"]
-
 BLANKS = " \t\n\v\f\r"
 INTEGER = re.compile(r"([+-]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1

@@ -1,7 +1,5 @@
 """Telemetry events of CPU packages (Intel AET; PERF_PKG in fs/resctrl/monitor.c of 7.0 and later)."""
 
-__all__ = ["FRACTION_BITS", "TELEMETRY_EVENTS", "format_fixed_point", "telemetry_value"]
-
 FRACTION_BITS = 18
 DECIMALS = 6
 """Decimal places for this number of fraction bits (decplaces[18] in fs/resctrl/ctrlmondata.c)."""

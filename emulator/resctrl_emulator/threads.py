@@ -12,8 +12,6 @@ from typing import Protocol
 
 from resctrl_emulator.pid_namespaces import PidNamespaces
 
-__all__ = ["Identity", "ProcThreads", "Threads"]
-
 NS_PER_SECOND = 1_000_000_000
 # Fields of /proc/PID/stat after the command name (man 5 proc numbers them from 3).
 UTIME, STIME, START_TIME, PROCESSOR = 14 - 3, 15 - 3, 22 - 3, 39 - 3

@@ -1,7 +1,5 @@
 """Memory transactions that AMD's configurable MBM events count: bits for BMEC, names for ABMC."""
 
-__all__ = ["EVERY_TRANSACTION", "TRANSACTIONS", "bits_of", "default_transactions", "names_of", "traffic_quarters"]
-
 TRANSACTIONS = {
     "local_reads": 1 << 0,
     "remote_reads": 1 << 1,

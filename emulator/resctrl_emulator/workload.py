@@ -17,19 +17,6 @@ from collections.abc import Set as AbstractSet
 
 from resctrl_emulator.transactions import EVERY_TRANSACTION, default_transactions, traffic_quarters
 
-__all__ = [
-    "EVENTS",
-    "LINE_BYTES",
-    "LLC_OCCUPANCY",
-    "MBM_EVENTS",
-    "MBM_LOCAL_BYTES",
-    "MBM_TOTAL_BYTES",
-    "TRAFFIC_BYTES_PER_CPU_SECOND",
-    "BlockBooks",
-    "fill",
-    "share_out",
-]
-
 LLC_OCCUPANCY = "llc_occupancy"
 MBM_TOTAL_BYTES = "mbm_total_bytes"
 MBM_LOCAL_BYTES = "mbm_local_bytes"

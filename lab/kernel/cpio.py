@@ -5,8 +5,6 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-__all__ = ["CpioArchive"]
-
 _TRAILER = "TRAILER!!!"
 _EXECUTABLE = 0o111
 

@@ -19,8 +19,6 @@ from lab.program_logs import LOGS
 from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess
 
-__all__ = ["ALLOCATION", "HOST_ADDRESS", "MONITORING", "STARVED", "Guest", "Mode", "cached_parts", "find_qemu"]
-
 QEMU = "qemu-system-x86_64"
 HOST_ADDRESS = "10.96.0.1"
 """Where a guest with a network finds the host's 127.0.0.1: an address that the API server's certificate holds."""

@@ -17,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RESCTRL", "Report", "main"]
-
 RESCTRL = Path("/sys/fs/resctrl")
 Report = Callable[[Mapping[str, Any]], None]
 

@@ -15,8 +15,6 @@ from lab.kernel.packages import Kernel
 from lab.program_cache import user_cache
 from lab.speed import allowance
 
-__all__ = ["ModuleUnbuildableError", "build"]
-
 SOURCE = Path(__file__).parent / "rdtmove" / "rdtmove.c"
 _NAME = "rdtmove"
 _FLAGS = (

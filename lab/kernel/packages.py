@@ -22,8 +22,6 @@ from lab.program_cache import locked, user_cache
 from lab.progress import Progress, Say, say_on_stderr
 from lab.speed import allowance
 
-__all__ = ["Kernel", "KernelUnavailableError", "find_or_fetch"]
-
 SUITE = "trixie-backports"
 IMAGE = "linux-image-cloud-amd64"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

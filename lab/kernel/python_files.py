@@ -16,16 +16,6 @@ from packaging.utils import canonicalize_name
 
 from lab.kernel.cpio import CpioArchive
 
-__all__ = [
-    "add_distributions",
-    "add_interpreter",
-    "add_sources",
-    "interpreter",
-    "libraries_folders",
-    "version",
-    "with_needs",
-]
-
 _NOT_NEEDED = frozenset(
     {
         *("test", "tests", "idle_test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data"),

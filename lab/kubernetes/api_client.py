@@ -7,8 +7,6 @@ from kubernetes.client import ApiClient, ApiException, Configuration
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-__all__ = ["REFUSED_OR_AWAY", "api_client", "message_of"]
-
 REFUSED_OR_AWAY = (ApiException, HTTPError)
 """What a request raises: the server refuses it, or the server does not answer."""
 

@@ -16,8 +16,6 @@ from lab.kubernetes import go_build
 from lab.program_cache import BinariesError, ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
-__all__ = ["ASSETS_VARIABLE", "PROGRAMS", "Binaries", "built", "find", "find_or_make"]
-
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
 PROGRAMS = ("etcd", "kube-apiserver")
 _WHAT = "etcd and kube-apiserver"

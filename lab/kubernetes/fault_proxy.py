@@ -23,8 +23,6 @@ from yarl import URL
 from lab.ports import LOOPBACK, free_port
 from lab.speed import allowance
 
-__all__ = ["WATCHES", "FaultProxy"]
-
 T = TypeVar("T")
 
 WATCHES = r"[?&]watch=true"

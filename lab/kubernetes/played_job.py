@@ -12,8 +12,6 @@ from kubernetes.client import ApiException
 from lab.cluster import program
 from lab.kubernetes.control_plane import ControlPlane
 
-__all__ = ["PlayedJob", "run_job", "when_made"]
-
 _POLL_SECONDS = 0.2
 _RUN_SECONDS = 100
 

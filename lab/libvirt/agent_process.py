@@ -19,8 +19,6 @@ from lab.libvirt.libvirt_host import LibvirtHost
 from lab.server_process import ServerProcess
 from lab.wait import until
 
-__all__ = ["AgentProcess"]
-
 _STOP_SECONDS = 20
 
 

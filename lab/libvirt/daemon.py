@@ -13,8 +13,6 @@ from lab.program_logs import LOGS
 from lab.repository import REPOSITORY
 from lab.speed import allowance
 
-__all__ = ["Daemon"]
-
 _SWEEP_SECONDS = 40  # more than the keeper takes to give up
 
 

@@ -10,8 +10,6 @@ from lab.vms import guest
 from lab.vms.qemu_command import QEMU
 from lab.vms.vm import accelerator
 
-__all__ = ["GuestDomain", "has_kvm"]
-
 
 def has_kvm() -> bool:
     """Whether QEMU can have KVM here; libvirt has `<cachetune>` and `<memorytune>` for such domains only."""

@@ -17,8 +17,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["processes_of"]
-
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 300
 _PAUSE_SECONDS = 0.1

@@ -21,8 +21,6 @@ from lab.libvirt.programs import Programs
 from lab.server_process import ServerProcess
 from lab.wait import run, until
 
-__all__ = ["PlainHost"]
-
 MIB = 1024 * 1024
 TWO_BLOCKS = {0: 32 * MIB, 1: 32 * MIB}
 

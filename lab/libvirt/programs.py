@@ -13,8 +13,6 @@ from pathlib import Path
 from lab.program_cache import locked, user_cache
 from lab.progress import Say, say_on_stderr
 
-__all__ = ["LibvirtMissingError", "Programs", "find_or_fetch"]
-
 PACKAGES = ("libvirt-daemon", "libvirt-daemon-driver-qemu")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 _DRIVERS = "usr/lib*/**/libvirt/connection-driver/libvirt_driver_qemu.so"

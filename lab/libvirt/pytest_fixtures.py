@@ -10,8 +10,6 @@ from lab.libvirt.guest_domain import has_kvm
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import LibvirtMissingError, Programs, find_or_fetch
 
-__all__ = ["host", "kvm", "libvirt_host", "programs", "resctrl"]
-
 
 @pytest.fixture(scope="session")
 def programs() -> Programs:

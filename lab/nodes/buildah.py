@@ -10,8 +10,6 @@ from pathlib import Path
 
 from lab.progress import Say
 
-__all__ = ["Buildah", "ImageError", "Recipe"]
-
 _KEPT_ARCHIVES = 5
 _IN_A_MOUNT_NAMESPACE = ("unshare", "--mount", "--propagation=private")
 """A build that is killed leaves its layers mounted, and buildah then keeps the store mounted for ever."""

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from lab.wait import until
 
-__all__ = ["NodeCgroups", "remove_left_behind"]
-
 _MOUNT = Path("/sys/fs/cgroup")
 _PREFIX = "cachemon-lab-"
 """The process id of the lab follows: later it shows which cgroups are left over."""

@@ -11,8 +11,6 @@ from lab.nodes.images import TAG
 from lab.repository import REPOSITORY
 from lab.speed import allowance
 
-__all__ = ["LAB_VALUES", "NAMESPACE", "RELEASE", "Chart"]
-
 RELEASE = "cachemon"
 NAMESPACE = AGENT_NAMESPACE
 LAB_VALUES: Mapping[str, Any] = {

@@ -17,8 +17,6 @@ from lab.nodes.programs import NodePrograms
 from lab.progress import Say, say_on_stderr
 from lab.wait import GaveUpError, until
 
-__all__ = ["NODES", "RealCluster", "remove_old_folders"]
-
 NODES = ("node01", "node02")
 _READY_SECONDS = 90
 _PLACE = Path("/var/tmp")

@@ -15,8 +15,6 @@ from lab.ports import free_port
 from lab.server_process import ServerProcess
 from lab.wait import GaveUpError, until
 
-__all__ = ["RealControlPlane"]
-
 _ETCD = "http://127.0.0.1:2379"  # loopback of the namespace
 _INNER_URL = f"https://{API_ADDRESS}:443"
 _ISSUER = "https://kubernetes.default.svc"

@@ -8,8 +8,6 @@ from pathlib import Path
 from lab.nodes.buildah import Buildah, ImageError
 from lab.progress import Progress, Say
 
-__all__ = ["BASE", "base_image"]
-
 SUITE = "trixie"  # as the Containerfile's own base
 BASE = f"localhost/cachemon-base:{SUITE}"
 

@@ -6,8 +6,6 @@ from lab.nodes.kubectl import Kubectl
 from lab.nodes.vmi import RealVmi
 from lab.repository import REPOSITORY
 
-__all__ = ["start_vms"]
-
 _EXAMPLES = ("whole-vms.yaml", "vm3.yaml", "vm3-overlap.yaml")
 _BUSY_PERCENT = {"vm1": (25, 5), "vm2": (10, 10), "vm3": (10, 40, 5, 10)}
 _NAMESPACE = {"vm1": "tenant-a", "vm2": "tenant-a", "vm3": "tenant-b"}

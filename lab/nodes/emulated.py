@@ -9,8 +9,6 @@ from lab.nodes import emulate
 from lab.nodes.kubectl import Kubectl
 from resctrl_emulator.client import ControlClient, ControlError
 
-__all__ = ["EMULATOR_NAMESPACE", "PodControl", "emulator_objects", "emulator_pods", "on_node"]
-
 EMULATOR_NAMESPACE = "cachemon-lab"
 _NAME = "resctrl-emulator"
 _LABELS = {"app.kubernetes.io/name": _NAME}

@@ -4,8 +4,6 @@ import os
 import sysconfig
 from pathlib import Path
 
-__all__ = ["guide"]
-
 
 def guide(kubeconfig: Path, end: str) -> str:
     """For a person who has a second terminal.

@@ -13,18 +13,6 @@ from lab.progress import Say, say_on_stderr
 from lab.repository import REPOSITORY
 from lab.vms import guest
 
-__all__ = [
-    "AGENT",
-    "EMULATOR",
-    "OPERATOR",
-    "PAUSE",
-    "TAG",
-    "VIRT_LAUNCHER",
-    "build_images",
-    "launcher_context",
-    "recipes",
-]
-
 TAG = "lab"
 OPERATOR, AGENT, EMULATOR, VIRT_LAUNCHER, PAUSE = (
     f"localhost/cachemon-{name}:{TAG}" for name in ("operator", "agent", "emulator", "virt-launcher", "pause")

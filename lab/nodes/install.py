@@ -12,8 +12,6 @@ from lab.repository import REPOSITORY
 from lab.speed import allowance
 from lab.wait import GaveUpError, until
 
-__all__ = ["Installation", "InstallationError"]
-
 _VMI_KIND = "virtualmachineinstances.kubevirt.io"
 _PRIVILEGED = "pod-security.kubernetes.io/enforce=privileged"
 _PODS = ("--selector=app.kubernetes.io/name=cachemon",)

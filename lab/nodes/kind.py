@@ -24,8 +24,6 @@ from lab.nodes.install import Installation
 from lab.program_cache import BinariesError, ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
-__all__ = ["ENGINES", "build_command", "engine_of", "kind_program", "main"]
-
 ENGINES = ("docker", "podman")
 _NAME = "cachemon"
 _DELETE = f"kind delete cluster --name {_NAME}"

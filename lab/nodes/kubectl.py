@@ -11,8 +11,6 @@ import yaml
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.wait import run
 
-__all__ = ["Kubectl", "KubectlError"]
-
 _SECONDS = 120
 
 

@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["why_not"]
-
 _PROGRAMS = {
     "containerd": "containerd",
     "runc": "runc",

@@ -9,17 +9,6 @@ from pathlib import Path
 from lab.server_process import ServerProcess
 from lab.wait import until
 
-__all__ = [
-    "API_ADDRESS",
-    "POD_NETWORKS",
-    "SERVICE_NETWORK",
-    "await_namespace",
-    "connect",
-    "in_network",
-    "new_network",
-    "node_address",
-]
-
 SERVICE_NETWORK = "10.96.0.0/24"
 API_ADDRESS = "10.96.0.1"
 """Of Service `kubernetes`. The API server itself has it, so that pods reach it without kube-proxy."""

@@ -16,8 +16,6 @@ from lab.program_logs import LOGS
 from lab.server_process import ServerProcess
 from lab.wait import until
 
-__all__ = ["NodeError", "RealNode"]
-
 _INIT = Path(__file__).with_name("node-init.sh")
 _SOCKET = "/run/containerd/containerd.sock"  # in the node's own /run
 _START_SECONDS = 60

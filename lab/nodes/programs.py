@@ -7,8 +7,6 @@ from lab.kubernetes import go_build
 from lab.program_cache import ProgramCache, user_cache
 from lab.progress import Say, say_on_stderr
 
-__all__ = ["NodePrograms", "node_programs"]
-
 
 @dataclass(frozen=True, slots=True)
 class NodePrograms:

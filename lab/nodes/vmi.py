@@ -11,8 +11,6 @@ from lab.nodes.kubectl import Kubectl
 from lab.speed import allowance
 from lab.vms import kubevirt
 
-__all__ = ["RealVmi"]
-
 _FOLDER = "/var/run/kubevirt/sockets"
 _UID = 107  # KubeVirt's non-root user `qemu`
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["pod_cgroup", "remove_pod_cgroup", "writable_home"]
-
 
 def writable_home(proc_self: Path = Path("/proc/self")) -> Path | None:
     """The directory of this process's own cgroup in a hierarchy where it may make others; None without one.

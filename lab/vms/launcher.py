@@ -22,8 +22,6 @@ from lab.repository import REPOSITORY
 from lab.vms.cgroups import pod_cgroup, remove_pod_cgroup, writable_home
 from lab.wait import ends, until
 
-__all__ = ["Identity", "Launcher", "LauncherError", "Pod", "container_id"]
-
 PROGRAM = "lab.vms.virt_launcher"
 QEMU_PROGRAM_PREFIX = "qemu-system"
 _START_SECONDS = 20

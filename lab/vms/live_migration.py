@@ -9,8 +9,6 @@ import os
 from lab.vms.vm import VirtualMachine, VirtualMachineError
 from lab.wait import GaveUpError, until
 
-__all__ = ["LiveMigration"]
-
 _SLOW, _FAST = 16 << 10, 1 << 30
 """Bytes per second. A guest of 32 MiB that touches little is copied in half a second, if nothing holds it back."""
 

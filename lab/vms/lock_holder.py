@@ -20,8 +20,6 @@ from typing import Self
 
 from lab.repository import REPOSITORY
 
-__all__ = ["LockHolder", "lock_holders"]
-
 _NO_ACCESS = 0
 _HUGE = 2 * 1024 * 1024
 _PAGE = 4096

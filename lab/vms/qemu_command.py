@@ -2,8 +2,6 @@
 
 from lab.vms.qmp import Qmp
 
-__all__ = ["QEMU", "SOFTWARE", "NoRoomError", "plug_vcpu", "qemu_command"]
-
 QEMU = "qemu-system-x86_64"
 SOFTWARE = "tcg,thread=multi,tb-size=16"
 """`-accel` where there is no KVM: a thread for each vCPU, as with KVM."""

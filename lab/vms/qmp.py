@@ -8,8 +8,6 @@ from typing import Any
 
 from lab.speed import allowance
 
-__all__ = ["Qmp", "QmpError"]
-
 TIMEOUT_SECONDS = 30.0
 
 

@@ -23,8 +23,6 @@ from lab.vms.qemu_command import QEMU, SOFTWARE, NoRoomError, plug_vcpu, qemu_co
 from lab.vms.qmp import Qmp, QmpError
 from lab.wait import GaveUpError, until
 
-__all__ = ["Hardware", "VirtualMachine", "VirtualMachineError", "accelerator"]
-
 _CPU_SLOTS_PER_SOCKET = 4  # virt-api sets maxSockets to 4 x sockets where a VMI has none (KubeVirt v1.9)
 DISK_BYTES = 1024 * 1024
 _START_SECONDS = 20

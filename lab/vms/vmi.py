@@ -14,8 +14,6 @@ from lab.vms.launcher import Pod
 from lab.vms.live_migration import LiveMigration
 from lab.vms.vm import Hardware, VirtualMachine
 
-__all__ = ["Vmi"]
-
 _STATUS = "application/merge-patch+json"
 
 

@@ -16,8 +16,6 @@ from cachemon.model.api import API_VERSION, GROUPS, NODES
 from lab.kubernetes.cluster_api import ClusterApi
 from tests.bench.background import Background
 
-__all__ = ["AgeWatch", "group_ages", "node_ages"]
-
 _SILENCE_SECONDS = 75
 _PAUSE_SECONDS = 0.1
 

@@ -5,8 +5,6 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Background"]
-
 
 class Background(ABC):
     """Runs `work` in a thread of its own from the start of a `with` block to its end.

@@ -6,8 +6,6 @@ from cachemon.model.api import API_VERSION, GROUPS
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
-__all__ = ["await_bindings"]
-
 _POLL_SECONDS = 0.5
 """A tighter loop would take the API server's CPU from the operator."""
 

@@ -8,8 +8,6 @@ from cachemon.model.api import API_VERSION, GROUPS, ObjectName
 from lab.kubernetes.cluster_api import ClusterApi
 from tests.bench import filling
 
-__all__ = ["MOST_GROUPS", "WIDEST", "Object", "change", "create", "group_object", "subsets", "wide_groups"]
-
 Object = dict[str, Any]
 
 MOST_GROUPS = 64

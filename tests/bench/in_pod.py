@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 from cachemon.kube.login import SERVICE_ACCOUNT
 from lab.kubernetes.control_plane import ControlPlane
 
-__all__ = ["command_in_pod", "environment_in_pod"]
-
 
 def command_in_pod(command: Sequence[str | Path], control_plane: ControlPlane, token: str, folder: Path) -> list[str]:
     """The command, in a mount namespace of its own that has the token; it takes root.

@@ -12,8 +12,6 @@ import yaml
 from lab.repository import REPOSITORY
 from tests.bench.background import Background
 
-__all__ = ["MemoryWatch", "pod_limit_mib", "rss_mib"]
-
 _LOOK_SECONDS = 0.02
 _UNITS = {"Mi": 1, "Gi": 1024}
 

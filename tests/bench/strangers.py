@@ -8,8 +8,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["guess_tokens", "half_open", "scrape"]
-
 _HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 """The begin of a TLS record of 512 bytes with a ClientHello (RFC 8446, 4.1.2 and 5.1)."""
 _SPARE_DESCRIPTORS = 200

@@ -19,8 +19,6 @@ from tests.bench.measure import CannotRunError
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.bench.strangers import scrape
 
-__all__ = ["ATTACKER", "NODE", "SCRAPE_SECONDS", "VICTIM", "Scene", "scene"]
-
 ATTACKER, VICTIM, NODE = "attacker", "victim", "node01"
 RMIDS = 128
 SCRAPE_SECONDS = 10.0

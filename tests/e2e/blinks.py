@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-__all__ = ["Write", "check_no_blink", "check_ready", "since_ready"]
-
 
 class Write(NamedTuple):
     """One write of a status.

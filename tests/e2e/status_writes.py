@@ -6,8 +6,6 @@ An agent asks for no object back, so its events have what it sent; the operator'
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["is_status_write", "status_writes", "writer_of"]
-
 Object = dict[str, Any]
 
 _AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")

@@ -13,8 +13,6 @@ from lab.cluster import Node
 from lab.kubernetes.fault_proxy import WATCHES, FaultProxy
 from tests.soak.world import GROUPINGS, NODES, State, World
 
-__all__ = ["Action", "draw"]
-
 _STATUS_WRITES = r"^PATCH .*/status"
 _LISTS = r"[?&]limit="
 _STALL = "stall watches"

@@ -24,8 +24,6 @@ from tests.bench.crowds import group_object, subsets, wide_groups
 from tests.bench.strangers import guess_tokens, half_open
 from tests.soak.tenants_world import ATTACKER, World
 
-__all__ = ["Attacker", "Numbers"]
-
 _PARALLEL = 2
 _CREATE_PAUSE_SECONDS = 0.05
 """The API server's CPUs are the victims' too: what is tried here is the programs, not the machine."""

@@ -11,8 +11,6 @@ from lab.wait import GaveUpError, until
 from resctrl_emulator.client import Books
 from tests.soak.world import State, World
 
-__all__ = ["Memory", "compare_figures", "settle", "sweep_up"]
-
 _FRESH_SECONDS = 4
 _SETTLE_SECONDS = 130
 """A watch that was stalled last of all is noticed after 75 s, and an operator that was refused rests for 60 s."""

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["forker"]
-
 _LOWEST_PRIORITY = 19
 _SCRIPT = 'echo $$ >"$0/cgroup.procs"; exec 3<&0; while read -rt 0.05; (($? > 128)); do read -rt 1 <&3 & done'
 """For bash: `read` waits, and returns more than 128 when the time is over. It ends with its standard input."""

@@ -31,8 +31,6 @@ from lab.libvirt.programs import Programs, find_or_fetch
 from lab.wait import GaveUpError, until
 from tests.integration.host.scene import Scene
 
-__all__ = ["HostReport", "HostSoakFailedError", "run"]
-
 _MEND_EVERY = 8
 _LONGEST_DELAY_SECONDS = 0.5
 _SETTLE_SECONDS = 100

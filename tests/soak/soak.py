@@ -9,8 +9,6 @@ from pathlib import Path
 from tests.soak import checks, world
 from tests.soak.actions import draw
 
-__all__ = ["Report", "SoakFailedError", "run"]
-
 _KILLS_END_AT = 0.6
 """Share of the time; after that programs live on, so that their memory can be judged."""
 

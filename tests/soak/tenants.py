@@ -15,8 +15,6 @@ from tests.soak.soak import SoakFailedError
 from tests.soak.tenants_guard import EndedError, Guard
 from tests.soak.tenants_world import made
 
-__all__ = ["main", "run"]
-
 _LOOK_SECONDS = 1.0
 _SCRAPE_EVERY, _COMPARE_EVERY, _SAY_EVERY = 15, 10, 60
 """Looks."""

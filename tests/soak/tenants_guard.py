@@ -17,8 +17,6 @@ from tests.bench.strangers import scrape
 from tests.bench.tenancy import SCRAPE_SECONDS
 from tests.soak.tenants_world import Victim, World
 
-__all__ = ["MOST_PERIODS", "EndedError", "Guard"]
-
 MOST_PERIODS = 1.5
 _PATIENCE_PERIODS = 2
 _POLL_SECONDS = 0.5

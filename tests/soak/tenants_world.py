@@ -17,8 +17,6 @@ from tests.bench.filling import Vm, make_vm
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.soak.forker import forker
 
-__all__ = ["ATTACKER", "GROUPS", "NODES", "Victim", "World", "made"]
-
 ATTACKER = "mallory"
 NODES = ("node01", "node02")
 GROUPS = ("0", "0-1", "1")

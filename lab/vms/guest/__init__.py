@@ -7,8 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["MOST_VCPUS", "GuestBuildError", "firmware", "with_shares"]
-
 SOURCE = Path(__file__).with_name("spin.S")
 SHARES_OFFSET = 0x1C0  # SHARES of spin.S
 MOST_VCPUS = 32  # MOST of spin.S

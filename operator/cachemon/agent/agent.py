@@ -25,8 +25,6 @@ from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["Agent"]
-
 log = logging.getLogger(__name__)
 
 

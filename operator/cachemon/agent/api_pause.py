@@ -8,8 +8,6 @@ from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.errors import KubeError, KubeThrottledError
 
-__all__ = ["ApiPause"]
-
 
 class ApiPause:
     """Judges from the results of writes whether the API server is there.

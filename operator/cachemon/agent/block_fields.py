@@ -7,8 +7,6 @@ from cachemon.agent.top_vmis import exact
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, ShareFigure
 from cachemon.model.readings import VALID, CacheBlock, Missing
 
-__all__ = ["block_figures", "block_identity"]
-
 
 def block_figures(figures: Iterable[BlockFigure], shares: Iterable[ShareFigure]) -> list[dict[str, Any]]:
     """A group's figures of each cache block, with those of its NUMA nodes where the kernel has these."""

@@ -8,8 +8,6 @@ from cachemon.kube.client import KubeClient, Selector
 from cachemon.kube.informer import Informer
 from cachemon.model.api import GROUPS, CacheMonitorGroup
 
-__all__ = ["BoundGroups"]
-
 _WATCHES_DIFFER_SECONDS = 2.0
 
 

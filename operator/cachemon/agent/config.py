@@ -21,8 +21,6 @@ from cachemon.daemon.settings import (
 )
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["AgentConfig", "argument_parser", "parse_config"]
-
 ENVIRONMENT_PREFIX = "CACHEMON_"
 
 

@@ -16,8 +16,6 @@ from cachemon.kube.outage import FailureRun
 from cachemon.model.api import NODES
 from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
 
-__all__ = ["Heartbeat"]
-
 log = logging.getLogger(__name__)
 
 _REFUSED_SECONDS = 5.0

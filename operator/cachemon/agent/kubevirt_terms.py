@@ -2,8 +2,6 @@
 
 from cachemon.engine.message_terms import MessageTerms
 
-__all__ = ["KUBEVIRT_TERMS"]
-
 KUBEVIRT_TERMS = MessageTerms(
     machine="node",
     search="searched in:",

@@ -17,8 +17,6 @@ from cachemon.model.api import GROUPS, name_of
 from cachemon.model.errors import InvalidInputError
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["main"]
-
 log = logging.getLogger(__name__)
 
 

@@ -13,8 +13,6 @@ from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.write_budget import stretched_period, stretches
 
-__all__ = ["WRITES_PER_SECOND", "ObjectReport", "Stretches"]
-
 WRITES_PER_SECOND = 20  # of groups, by one node
 
 _FOR_PERIODS = 0.8

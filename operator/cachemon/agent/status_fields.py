@@ -21,8 +21,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.model.units import format_bytes, format_rate
 
-__all__ = ["Signature", "group_status", "monitored_condition", "node_condition", "node_status", "signature"]
-
 LONGEST_MESSAGE = 1024
 LONGEST_CONDITION = 4096
 MOST_EVENTS = 16

@@ -9,8 +9,6 @@ from cachemon.agent.targets import BoundLayout, is_handing_over
 from cachemon.agent.write_schedule import WriteSchedule, next_write_time
 from cachemon.engine.figures import Figures
 
-__all__ = ["StatusPlan"]
-
 _STRETCH_AGAIN_SECONDS = 10.0
 _OLDEST_PERIODS = 1.5
 _LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by which the next one may be late

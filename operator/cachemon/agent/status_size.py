@@ -15,8 +15,6 @@ from typing import Any
 
 from cachemon.model.fitted_text import fit_text
 
-__all__ = ["LEAST_STATUS_BYTES", "MOST_STATUS_BYTES", "StatusSizeLimit", "fitted"]
-
 MOST_STATUS_BYTES = 128 * 1024
 """As JSON: enough for 64 groups on 8 cache blocks. The API server compares field by field: this much takes it a
 hundred times as long as a small status."""

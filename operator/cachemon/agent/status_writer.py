@@ -36,8 +36,6 @@ from cachemon.model.errors import (
 from cachemon.model.fitted_text import fit_text
 from cachemon.model.times import format_time
 
-__all__ = ["GroupStatusWriter", "NodeStatusWriter"]
-
 log = logging.getLogger(__name__)
 
 _LONGEST_QUOTE = 300

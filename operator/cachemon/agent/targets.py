@@ -18,18 +18,6 @@ from cachemon.model.conditions import known_transitions
 from cachemon.model.group_limit import GroupDemand, groups_allowed
 from cachemon.model.resource_versions import version_number
 
-__all__ = [
-    "BoundLayout",
-    "BoundTarget",
-    "BoundTargetLayout",
-    "Departures",
-    "is_handing_over",
-    "limited",
-    "parse_bound_group",
-    "targets_of",
-    "vmis_of",
-]
-
 BoundTarget = Target[CacheMonitorGroup]
 """A CacheMonitorGroup that the operator has bound to this node; `owner_uids` are the pods of its VMI here.
 

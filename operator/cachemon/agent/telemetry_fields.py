@@ -17,8 +17,6 @@ from cachemon.model.telemetry import (
     whole,
 )
 
-__all__ = ["node_telemetry", "package_fields", "unread"]
-
 MEMORY_BANDWIDTH = "MB_MON"
 """The directory in info/ of bandwidth by memory, on kernels for Arm MPAM."""
 _NANO_PER_MILLI = 1_000_000

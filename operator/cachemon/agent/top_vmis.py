@@ -8,8 +8,6 @@ from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading, total
 
-__all__ = ["LARGEST_INTEGER", "exact", "largest_groups", "largest_vmis", "largest_vmis_of_block"]
-
 _MOST_LISTED = 5
 LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 

@@ -22,8 +22,6 @@ from cachemon.model.api import SERVICE_ACCOUNTS, name_of
 from cachemon.model.backoff import jittered
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeNotFoundError, KubeUnauthorizedError
 
-__all__ = ["OwnAccount", "is_uninstalled"]
-
 log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 300

@@ -16,15 +16,6 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-__all__ = [
-    "CHANGES_ONE_IN",
-    "IN_FLIGHT",
-    "IN_FLIGHT_OF_ONE_NAMESPACE",
-    "WriteSchedule",
-    "WriteSlots",
-    "next_write_time",
-]
-
 CHANGES_ONE_IN = 5  # writes of which one is for changes, while both lanes have something due
 
 IN_FLIGHT = 4  # writes at once: one that the server takes long for holds up no other

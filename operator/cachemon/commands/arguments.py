@@ -9,8 +9,6 @@ from typing import Any, NoReturn, TypeAlias
 from cachemon.commands.completers import AskNames, Completer, complete_files, complete_names, set_completer
 from cachemon.commands.output import JSONPATH
 
-__all__ = ["COMMON_OPTIONS", "EXIT_FAILED", "Commands", "FrontEnd", "Parser", "add_option"]
-
 EXIT_FAILED = 1
 COMMON_OPTIONS = "options of every command"
 

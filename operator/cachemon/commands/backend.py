@@ -9,8 +9,6 @@ from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import DomainGroups, KeptGroup
 
-__all__ = ["Created", "DomainBackend", "DomainStatistics", "FindDomain", "Terminal"]
-
 
 class Terminal(Protocol):
     """Where a command prints."""

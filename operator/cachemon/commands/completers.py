@@ -11,16 +11,6 @@ from typing import Any, TypeAlias
 
 from cachemon.model.errors import CachemonError
 
-__all__ = [
-    "TIMEOUT_SECONDS",
-    "AskNames",
-    "Completer",
-    "complete_files",
-    "complete_names",
-    "no_names",
-    "set_completer",
-]
-
 TIMEOUT_SECONDS = 2.0
 """For a server that is asked for names. Loading its client does not count."""
 

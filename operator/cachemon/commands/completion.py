@@ -13,8 +13,6 @@ from argcomplete.completers import SuppressCompleter
 from argcomplete.finders import CompletionFinder
 from argcomplete.shell_integration import shellcode
 
-__all__ = ["complete_for_kubectl", "complete_in_shell", "script"]
-
 _NO_SPACE = 2
 _NO_FILES = 4
 

@@ -8,8 +8,6 @@ from cachemon.commands.output import render_table
 from cachemon.model.cpu_resource_request import Action, CpuResourceRequest, describe, parse_request, render_status
 from cachemon.model.kept_groups import Keeper, KeptGroup, plan_creation, plan_removal, scope_of
 
-__all__ = ["handle", "request_of"]
-
 
 def request_of(args: Namespace) -> CpuResourceRequest:
     """What the options ask for.

@@ -7,8 +7,6 @@ from cachemon.commands.backend import DomainStatistics, Terminal
 from cachemon.commands.output import is_data, render_data
 from cachemon.model.domstats_keys import KeyStyle, keys_of, render_keys
 
-__all__ = ["print_statistics"]
-
 
 def print_statistics(
     domains: Sequence[DomainStatistics], args: Namespace, terminal: Terminal, *, single: bool

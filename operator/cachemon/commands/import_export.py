@@ -17,8 +17,6 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup, check_groups
 from cachemon.model.kept_groups import check_new_group
 
-__all__ = ["STDIN", "chosen_groups", "print_export", "read_content", "read_groups", "where_of"]
-
 STDIN = "-"
 
 _LONGEST_LISTING = 400

@@ -7,8 +7,6 @@ from typing import Any, TypeAlias
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["render_jsonpath"]
-
 _PART = re.compile(r"""\{((?:"(?:\\.|[^"])*"|'(?:\\.|[^'])*'|[^{}"'])*)\}|([^{}]+)""")
 _ESCAPED_DOT = re.compile(r"\.((?:[^.\[\]\\]|\\.)*\\\.(?:[^.\[\]\\]|\\.)*)")
 _RANGE, _END = "range ", "end"

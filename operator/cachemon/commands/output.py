@@ -9,8 +9,6 @@ import yaml
 from cachemon.commands.jsonpath import render_jsonpath
 from cachemon.model.fitted_text import fit_text
 
-__all__ = ["JSONPATH", "NO_VALUE", "bar", "is_data", "render_data", "render_objects", "render_table"]
-
 JSONPATH = "jsonpath="
 NO_VALUE = "-"
 _GAP = "   "

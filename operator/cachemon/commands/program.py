@@ -10,8 +10,6 @@ from typing import Any
 from cachemon.commands.arguments import EXIT_FAILED
 from cachemon.model.errors import CachemonError
 
-__all__ = ["EXIT_INTERRUPTED", "answer_shell", "print_script", "run_command"]
-
 EXIT_INTERRUPTED = 130
 
 

@@ -11,8 +11,6 @@ from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import KubeError, KubeThrottledError
 
-__all__ = ["ApiAvailability", "OutagePauses"]
-
 log = logging.getLogger(__name__)
 
 _JITTER = (0.8, 1.2)

@@ -11,8 +11,6 @@ from cachemon.model.fitted_text import fit_text
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
-__all__ = ["Binding", "VmiLocation", "bind", "bound_condition", "locate_vmi"]
-
 _LONGEST_QUOTE = 3000  # longest quote of another message, in characters; the schema allows 4096 in all
 
 

@@ -10,8 +10,6 @@ from cachemon.controller.stamping import parse_stored_policy
 from cachemon.controller.vmi import LauncherPod, parse_labels, parse_pod, parse_vmi
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, ObjectName, Resource
 
-__all__ = ["ClusterObjects", "owners_of"]
-
 
 class ClusterObjects:
     """VMIs, launcher pods, groups, node agents, policies and labels of namespaces, by name.

@@ -19,8 +19,6 @@ from cachemon.model.api import ObjectName, name_of
 from cachemon.model.fitted_text import fit_text
 from cachemon.model.resource_versions import version_number
 
-__all__ = ["PARSE_ERRORS", "Change", "Collection", "Entry", "Index", "ParsedObject", "UnreadableObject"]
-
 log = logging.getLogger(__name__)
 
 PARSE_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)

@@ -16,8 +16,6 @@ from cachemon.model.groups import digest_of
 from cachemon.model.stamps import policy_of
 from cachemon.model.times import format_time
 
-__all__ = ["Apply", "Decision", "Delete", "StoredGroup", "decide", "holds", "parse_stored_group"]
-
 _OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
 _AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")

@@ -35,17 +35,6 @@ from cachemon.model.fitted_text import fit_bytes
 from cachemon.model.reasons import Reason
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = [
-    "MOVED",
-    "EventFields",
-    "EventRecorder",
-    "EventSubject",
-    "ReadyState",
-    "events_between",
-    "group_subject",
-    "policy_subject",
-]
-
 log = logging.getLogger(__name__)
 
 MOVED = "Moved"

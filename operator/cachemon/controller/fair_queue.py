@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 
 from cachemon.model.api import ObjectName
 
-__all__ = ["FairQueue"]
-
 _BACKLOG_EVERY = 8
 _TROUBLED_EVERY = 4  # every fourth turn is theirs, even while others wait
 

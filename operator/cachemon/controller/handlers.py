@@ -12,8 +12,6 @@ from cachemon.controller.kopf_adaptations import Login, configure, trim_object
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource
 
-__all__ = ["registry_of_handlers"]
-
 
 def registry_of_handlers(
     store: Store, login: Login, on_list: Callable[[Resource], None], on_end: Callable[[], None]

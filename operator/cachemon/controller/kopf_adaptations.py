@@ -31,16 +31,6 @@ from cachemon.daemon.process import EXIT_FAILED, on_end_signal
 from cachemon.kube.credentials import Credentials
 from cachemon.model.api import API_GROUP
 
-__all__ = [
-    "Backoffs",
-    "Login",
-    "configure",
-    "exit_after_kopf",
-    "omit_unfinished_watches",
-    "trim_object",
-    "wait_for_signal",
-]
-
 log = logging.getLogger(__name__)
 
 _LOGIN_LASTS = timedelta(minutes=9)

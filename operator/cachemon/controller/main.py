@@ -37,8 +37,6 @@ from cachemon.model.api import OPERATOR_FIELD_MANAGER
 from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["OperatorConfig", "argument_parser", "main", "parse_config"]
-
 log = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 40.0

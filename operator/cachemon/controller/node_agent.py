@@ -13,8 +13,6 @@ from cachemon.model.api import READY, name_of, text_of, whole_period
 from cachemon.model.clocks import written_at
 from cachemon.model.conditions import Condition, parse_conditions
 
-__all__ = ["NodeAgent", "parse_node_agent"]
-
 
 @dataclass(frozen=True, slots=True)
 class NodeAgent:

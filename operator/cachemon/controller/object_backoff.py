@@ -3,8 +3,6 @@
 from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff
 
-__all__ = ["ObjectBackoff"]
-
 _JITTER = (0.8, 1.2)
 
 

@@ -16,8 +16,6 @@ from cachemon.model.conditions import Condition
 from cachemon.model.fitted_text import fit_text
 from cachemon.model.reasons import Reason
 
-__all__ = ["Readiness", "judge"]
-
 _LONGEST_QUOTE = 4000
 
 

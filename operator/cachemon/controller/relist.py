@@ -20,8 +20,6 @@ from cachemon.model.errors import KubeError, KubeGoneError, KubeUnreachableError
 from cachemon.model.resource_versions import version_number
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["LAUNCHER_PODS", "Relister"]
-
 log = logging.getLogger(__name__)
 
 LAUNCHER_PODS = "kubevirt.io=virt-launcher"

@@ -22,8 +22,6 @@ from cachemon.model.api import ObjectName, Resource
 from cachemon.model.clocks import clock_problem
 from cachemon.model.times import read_time
 
-__all__ = ["AgentReport", "LatestReport", "LatestReports", "Moment", "receive_report"]
-
 _OFFSETS_KEPT = 3
 _STEADY_SECONDS = 3.0
 _STEADY_SHARE = 0.1

@@ -44,17 +44,6 @@ from cachemon.model.errors import (
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
-__all__ = [
-    "NAME",
-    "RetireConfig",
-    "Retirement",
-    "RetirementLimits",
-    "argument_parser",
-    "main",
-    "parse_config",
-    "retired_status",
-]
-
 log = logging.getLogger(__name__)
 
 NAME = "retire"

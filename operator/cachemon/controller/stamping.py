@@ -21,16 +21,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
-__all__ = [
-    "StampState",
-    "StoredPolicy",
-    "WantedGroup",
-    "decide_policy",
-    "parse_stored_policy",
-    "stamp_of",
-    "stamp_state",
-]
-
 _POLICY_REST_SECONDS = 2.0  # the counts change with every group that is written, and there may be thousands
 
 _NAMED_AT_MOST = 3

@@ -14,8 +14,6 @@ from cachemon.controller.wanted_groups import WantedGroups
 from cachemon.controller.work_queue import WorkQueue
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, VMIS, ObjectName, Resource
 
-__all__ = ["Store"]
-
 
 class Store:
     """The objects of the cluster, and the names that have to be decided again.

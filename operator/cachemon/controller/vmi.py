@@ -13,8 +13,6 @@ from typing import Any
 from cachemon.model.api import ObjectName, text_of
 from cachemon.model.vmi_vcpus import vcpus_now
 
-__all__ = ["LauncherPod", "Migration", "Vmi", "parse_labels", "parse_pod", "parse_vmi"]
-
 
 @dataclass(frozen=True, slots=True)
 class Migration:

@@ -8,8 +8,6 @@ from cachemon.controller.vmi import Vmi
 from cachemon.model.api import ObjectName
 from cachemon.model.stamps import stamped_name
 
-__all__ = ["WantedGroups"]
-
 
 class WantedGroups:
     """The groups that all policies want; `namespaces` has the labels of each."""

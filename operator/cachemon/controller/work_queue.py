@@ -12,8 +12,6 @@ from cachemon.controller.fair_queue import FairQueue
 from cachemon.daemon.waiting import wait_for
 from cachemon.model.api import ObjectName
 
-__all__ = ["WorkQueue"]
-
 
 class _Timers:
     """One time per name."""

@@ -34,8 +34,6 @@ from cachemon.model.errors import (
 )
 from cachemon.telemetry.operator_metrics import Metrics
 
-__all__ = ["Writer", "WriterLimits"]
-
 log = logging.getLogger(__name__)
 
 _CONFLICT_SECONDS = 1.0

@@ -7,8 +7,6 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["TLS_CLOSE_SECONDS", "AcceptedConnection"]
-
 log = logging.getLogger(__name__)
 
 TLS_CLOSE_SECONDS = 1.0  # time for the client to confirm the end of TLS

@@ -19,8 +19,6 @@ from cachemon.daemon.token_buckets import TokenBucket, TokenBuckets
 from cachemon.model.access import Access
 from cachemon.model.errors import KubeError, KubeForbiddenError
 
-__all__ = ["Authorizer", "MayGet", "Memory", "Recalled"]
-
 log = logging.getLogger(__name__)
 
 LONGEST_TOKEN_BYTES = 6 * 1024

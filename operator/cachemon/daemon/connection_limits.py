@@ -14,8 +14,6 @@ from typing import NamedTuple
 
 from cachemon.daemon.token_buckets import TokenBuckets
 
-__all__ = ["Acceptance", "ConnectionLimiter", "ConnectionState", "OpenConnection", "ServerLimits", "peer_of"]
-
 _PREFIX_OF_ONE_MACHINE_BITS = 64
 """An IPv6 host chooses its addresses freely below its prefix (RFC 4291 section 2.5.1)."""
 

@@ -25,8 +25,6 @@ from cachemon.daemon.connection_limits import ConnectionLimiter, OpenConnection,
 from cachemon.daemon.settings import Address
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["HttpServer", "listen", "peer_name"]
-
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 
 from cachemon.daemon.settings import Flags, one_of
 
-__all__ = ["LogSettings", "add_log_flags", "configure_logs", "log_settings_of"]
-
 _FORMATS = ("text", "json")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

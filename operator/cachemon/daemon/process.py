@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["EXIT_FAILED", "EXIT_INVALID_SETTINGS", "on_end_signal", "prepare_agent_process", "run_program"]
-
 EXIT_FAILED = 1
 EXIT_INVALID_SETTINGS = 2
 

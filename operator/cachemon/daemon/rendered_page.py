@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["Page", "RenderedPage"]
-
 log = logging.getLogger(__name__)
 
 _WANTED_SECONDS = 5 * 60.0

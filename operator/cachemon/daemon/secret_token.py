@@ -9,8 +9,6 @@ from pathlib import Path
 from cachemon.model.access import Access
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["SecretToken"]
-
 _BELIEVE_SECONDS = 10.0
 _SHORTEST = 16
 

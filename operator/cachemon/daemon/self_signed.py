@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-__all__ = ["VALID_DAYS", "make_certificate"]
-
 VALID_DAYS = 365
 _CLOCKS_DIFFER = timedelta(days=1)
 _LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name

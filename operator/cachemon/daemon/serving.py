@@ -15,17 +15,6 @@ from cachemon.daemon.settings import Address, Flags, address, directory, switch
 from cachemon.daemon.tls import Certificate, FileCertificate, OwnCertificate
 from cachemon.model.access import Access
 
-__all__ = [
-    "Judge",
-    "Serving",
-    "add_serving_flags",
-    "certificate_of",
-    "health_route",
-    "serve_metrics",
-    "serve_program",
-    "serving_of",
-]
-
 log = logging.getLogger(__name__)
 
 _TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"

@@ -10,21 +10,6 @@ from typing import NamedTuple
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.numbers import parse_count
 
-__all__ = [
-    "Address",
-    "Flags",
-    "MachineSettings",
-    "add_machine_flags",
-    "address",
-    "directory",
-    "file",
-    "machine_settings_of",
-    "number",
-    "one_of",
-    "switch",
-    "whole_number",
-]
-
 
 class Address(NamedTuple):
     """Where to listen."""

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["Certificate", "FileCertificate", "OwnCertificate"]
-
 log = logging.getLogger(__name__)
 
 _MAKE_SECONDS = 60.0

@@ -4,8 +4,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-__all__ = ["TokenBucket", "TokenBuckets"]
-
 
 class TokenBucket:
     """One bucket: so often per second in the mean, and `burst` at once after a rest."""

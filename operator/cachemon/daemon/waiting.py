@@ -3,8 +3,6 @@
 import asyncio
 import math
 
-__all__ = ["wait_for"]
-
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:
     """Return when the event is set or the time is over; infinite seconds set no limit."""

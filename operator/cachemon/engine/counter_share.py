@@ -17,8 +17,6 @@ from cachemon.resctrl.mbm_assignments import read_assignments, read_pool
 from cachemon.resctrl.tree_reader import DEFAULT_GROUP, assignments_file
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["CounterShare"]
-
 log = logging.getLogger(__name__)
 
 

@@ -19,8 +19,6 @@ from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import CachemonError
 from cachemon.resctrl.agent_lock import AgentLock
 
-__all__ = ["Cycle", "Periods", "Pulse"]
-
 log = logging.getLogger(__name__)
 
 _ANOTHER_AGENT_SECONDS = 0.2

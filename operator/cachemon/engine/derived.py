@@ -6,8 +6,6 @@ from typing import NamedTuple, TypeVar
 from cachemon.engine.reading_plan import GuestKey, ObjectKey, SumKey
 from cachemon.model.groups import GroupKey
 
-__all__ = ["Derived", "SumKeys", "keys_of"]
-
 K = TypeVar("K")
 V = TypeVar("V")
 

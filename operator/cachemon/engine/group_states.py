@@ -14,8 +14,6 @@ from cachemon.model.plan import Plan
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import MOST_QEMUS, Obstacle, Qemu, each_once
 
-__all__ = ["PlanResult", "RmidCount", "judge", "mon_groups_of_groups", "own_mon_groups", "threads_of_qemus"]
-
 _MOST_NAMED = 4
 
 

@@ -15,18 +15,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import Package, Telemetry
 from cachemon.model.threads import Qemu
 
-__all__ = [
-    "GroupLayout",
-    "GroupState",
-    "Layout",
-    "NodeFacts",
-    "Target",
-    "TargetLayout",
-    "Wanted",
-    "ranked_groups_of",
-    "unavailable_layout",
-]
-
 
 class GroupState(StrEnum):
     """`state` of a group in the API."""

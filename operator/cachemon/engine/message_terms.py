@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-__all__ = ["MessageTerms"]
-
 
 @dataclass(frozen=True, slots=True)
 class MessageTerms:

@@ -12,8 +12,6 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.mon_data import PlaceId, Sweep
 
-__all__ = ["Meter", "Meters", "Rows"]
-
 
 class Meter(NamedTuple):
     """One event of one sum in one cache block or CPU package: its counters, and those that it had before.

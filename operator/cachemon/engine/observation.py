@@ -12,8 +12,6 @@ from cachemon.resctrl.membership import Memberships
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["CacheBlocks", "MonGroupObserver"]
-
 
 class MonGroupObserver:
     """Reads the mon_groups when threads have changed, when something was written, and every `verify_seconds`.

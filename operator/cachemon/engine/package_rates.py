@@ -13,8 +13,6 @@ from cachemon.model.readings import Missing, Reading, total
 from cachemon.model.telemetry import HIGHEST_PER_SECOND, Package
 from cachemon.resctrl.mon_data import Sweep
 
-__all__ = ["PackageAccumulator"]
-
 
 class _PackageSample(NamedTuple):
     """One sample, with all that figures are derived from."""

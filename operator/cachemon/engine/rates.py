@@ -16,8 +16,6 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.readings import CacheBlock, Missing, Reading, total
 from cachemon.resctrl.mon_data import Sweep
 
-__all__ = ["Accumulator"]
-
 
 class _Sample(NamedTuple):
     """One sample, with all that figures are derived from."""

@@ -12,21 +12,6 @@ from cachemon.model.readings import BlockShare, CacheBlock, Reading
 from cachemon.model.telemetry import Package
 from cachemon.resctrl.mon_data import PlaceId
 
-__all__ = [
-    "LOCAL_TRAFFIC",
-    "OCCUPANCY",
-    "TOTAL_TRAFFIC",
-    "CounterKey",
-    "D",
-    "GuestKey",
-    "ObjectKey",
-    "ReadingPlan",
-    "SumKey",
-    "compile_package_plan",
-    "compile_plan",
-    "compile_share_plan",
-]
-
 V = TypeVar("V")
 D = TypeVar("D", CacheBlock, BlockShare, Package)
 

@@ -43,8 +43,6 @@ from cachemon.qemu.discovery import ProcessOwners, QemuFinder
 from cachemon.resctrl.apply import Applied, apply_plan
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["Reconciler"]
-
 log = logging.getLogger(__name__)
 
 _EXTRA_PASSES = 2

@@ -5,8 +5,6 @@ import logging
 from cachemon.model.errors import ResctrlError
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["remove_mon_groups"]
-
 log = logging.getLogger(__name__)
 
 

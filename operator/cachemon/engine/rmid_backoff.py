@@ -7,8 +7,6 @@ from cachemon.model.backoff import Backoff
 from cachemon.model.mon_groups import Observed
 from cachemon.resctrl.apply import Applied
 
-__all__ = ["RmidMemory"]
-
 _FIRST_WAIT_SECONDS = 1.0  # a freed RMID is not reused for about a second (limbo worker, fs/resctrl/monitor.c)
 _LAST_WAIT_SECONDS = 30.0
 _ROOM_HOLDS_SECONDS = 60.0

@@ -19,8 +19,6 @@ from cachemon.resctrl.mon_data import CounterReader, Sweep
 from cachemon.resctrl.tree_reader import package_directory, share_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["Sampler"]
-
 
 class _PlannedReader(Generic[D]):
     """Keeps the files of a plan open.

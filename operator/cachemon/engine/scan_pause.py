@@ -1,7 +1,5 @@
 """How long to wait until the next scan of the threads. Pure."""
 
-__all__ = ["scan_pause"]
-
 _FAST_SCAN_SECONDS = 0.05
 _WAITED_PER_PAUSE = 600
 

@@ -10,8 +10,6 @@ from cachemon.model.telemetry import Package
 from cachemon.model.threads import Obstacle, Qemu
 from cachemon.resctrl.capabilities import Capabilities
 
-__all__ = ["Basis", "SettledPass", "with_targets"]
-
 
 class Basis(NamedTuple, Generic[W]):
     """All that a pass depends on, besides the result of the pass before it."""

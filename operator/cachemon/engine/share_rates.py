@@ -12,8 +12,6 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.readings import BlockShare, Reading, total
 from cachemon.resctrl.mon_data import Sweep
 
-__all__ = ["ShareAccumulator"]
-
 
 class _ShareSample(NamedTuple):
     """One sample, with all that figures are derived from."""

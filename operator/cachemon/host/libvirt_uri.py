@@ -6,8 +6,6 @@ from shlex import quote
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["DEFAULT_SOCKET", "DEFAULT_URI", "LibvirtHost", "host_of_uri"]
-
 DEFAULT_URI = "qemu:///system"
 DEFAULT_SOCKET = "/run/cachemon/host.sock"
 

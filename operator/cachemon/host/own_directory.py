@@ -7,8 +7,6 @@ from pathlib import Path
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["own_directory"]
-
 
 def own_directory(environment: Mapping[str, str] = os.environ, *, uid: int | None = None) -> Path:
     """$XDG_RUNTIME_DIR if it meets its specification, else ~/.cachemon, which is created.

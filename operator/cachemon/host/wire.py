@@ -20,16 +20,6 @@ from cachemon.model.group_reports import BlockReport, GroupReport
 from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
 from cachemon.model.kept_groups import Keeper
 
-__all__ = [
-    "DomainReport",
-    "HostReport",
-    "parse_group_request",
-    "parse_report",
-    "render_group_request",
-    "render_report",
-]
-
-
 _LONGEST_QUOTE = 128
 
 

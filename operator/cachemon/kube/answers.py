@@ -8,8 +8,6 @@ import aiohttp
 
 from cachemon.model.errors import KubeTimeoutError, KubeUnreachableError
 
-__all__ = ["answer_of", "date_of", "decode", "hang_up"]
-
 
 def date_of(response: aiohttp.ClientResponse) -> float | None:
     """When it was sent, by the sender's clock, in whole seconds; None when it does not say."""

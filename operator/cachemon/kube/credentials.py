@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["ClientCertificate", "Credentials"]
-
 
 class ClientCertificate(NamedTuple):
     """Files in PEM; the key may be in the certificate's file."""

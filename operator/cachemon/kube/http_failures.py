@@ -19,8 +19,6 @@ from cachemon.model.errors import (
 )
 from cachemon.model.numbers import parse_count
 
-__all__ = ["failure", "message_of"]
-
 _DEFAULT_RETRY_AFTER_SECONDS = 1.0
 _LONGEST_RETRY_AFTER_SECONDS = 120.0
 

@@ -12,8 +12,6 @@ from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.backoff import Backoff, jittered
 from cachemon.model.errors import KubeError, KubeThrottledError, KubeUnreachableError
 
-__all__ = ["Informer"]
-
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")

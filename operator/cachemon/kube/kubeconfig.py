@@ -11,8 +11,6 @@ from cachemon.kube.credentials import ClientCertificate, Credentials
 from cachemon.kube.proxies import check_proxy
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["kubeconfig_credentials"]
-
 _NOT_SUPPORTED = ("as", "as-uid", "as-groups", "as-user-extra")
 
 

@@ -19,8 +19,6 @@ from cachemon.kube.queries import Listing, Selector, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeNotFoundError, KubeThrottledError, KubeTimeoutError, KubeUnreachableError
 
-__all__ = ["KubectlApi"]
-
 _EVERYTHING = Selector()
 _PAGE_OBJECTS = 500
 _ATTEMPTS = 10

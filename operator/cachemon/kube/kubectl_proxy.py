@@ -18,8 +18,6 @@ from pathlib import Path
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["namespace_of_context", "proxied_api"]
-
 _CHUNK_BYTES = 1 << 16
 _LONGEST_PLACE = 70
 """sun_path has 108 bytes, on some systems 104."""

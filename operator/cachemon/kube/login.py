@@ -10,8 +10,6 @@ from cachemon.kube.credentials import Credentials
 from cachemon.kube.proxies import proxy_of_environment
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["SERVICE_ACCOUNT", "TokenFile", "load_credentials", "pod_credentials"]
-
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _BELIEVE_TOKEN_SECONDS = 60.0
 """The kubelet writes a new token when a fifth of the old one's life is left: 12 minutes of an hour."""

@@ -2,8 +2,6 @@
 
 from cachemon.model.api import ObjectName
 
-__all__ = ["FailureRun"]
-
 _OBJECTS = 5
 _NAMESPACES = 2
 

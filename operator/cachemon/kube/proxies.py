@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["check_proxy", "proxy_of_environment"]
-
 _PORTS = {"http": 80, "https": 443}
 
 

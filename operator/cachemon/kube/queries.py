@@ -4,8 +4,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from cachemon.model.api import ObjectName, Resource
 
-__all__ = ["Listing", "Selector", "WatchEvent", "dry", "path_of", "query_of"]
-
 T = TypeVar("T")
 
 

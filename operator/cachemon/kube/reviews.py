@@ -7,8 +7,6 @@ from cachemon.kube.client import KubeClient
 from cachemon.model.access import Access
 from cachemon.model.api import SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS, Resource
 
-__all__ = ["ApiReviews"]
-
 
 class ApiReviews:
     """TokenReview (authentication.k8s.io/v1) and then SubjectAccessReview (authorization.k8s.io/v1).

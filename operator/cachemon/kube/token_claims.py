@@ -4,8 +4,6 @@ import base64
 import json
 from typing import Any, NamedTuple
 
-__all__ = ["AccountClaim", "NodeClaim", "account_claim", "node_claim"]
-
 
 class NodeClaim(NamedTuple):
     """The node in a bound token (KEP-4193, Kubernetes 1.32)."""

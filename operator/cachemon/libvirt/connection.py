@@ -23,8 +23,6 @@ from cachemon.model.errors import DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.numbers import parse_count
 
-__all__ = ["Connection", "KeepAlive", "open_connection"]
-
 _EVENTS = (
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE,  # start, stop, migration, define, undefine, crash
     libvirt.VIR_DOMAIN_EVENT_ID_REBOOT,

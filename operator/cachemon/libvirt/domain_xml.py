@@ -18,8 +18,6 @@ from cachemon.model.numbers import parse_count
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = ["WHOLE_PROCESS_GROUP", "DomainMonitoring", "OwnMonitor", "monitor_id", "monitoring_of", "read_domain"]
-
 _ALLOCATION = {TuneKind.CACHE: "cache", TuneKind.MEMORY: "node"}
 
 _RESMONGROUP = "cputune/resmongroup"

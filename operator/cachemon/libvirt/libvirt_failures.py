@@ -17,8 +17,6 @@ from cachemon.model.errors import (
     LibvirtUnreachableError,
 )
 
-__all__ = ["call_failure", "open_failure"]
-
 _ENDED = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR)
 _DENIED = (
     libvirt.VIR_ERR_AUTH_FAILED,

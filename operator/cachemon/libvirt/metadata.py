@@ -22,8 +22,6 @@ from cachemon.model.fitted_text import fit_text
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup, check_groups, check_name, parse_unchecked_group, render_group
 
-__all__ = ["KEY", "NAMESPACE", "read_metadata", "render_metadata", "take_groups_out", "write_groups"]
-
 NAMESPACE = "https://cachemon.dev/xmlns/libvirt/1.0"
 KEY = "cachemon"  # the prefix that libvirt writes for the namespace
 

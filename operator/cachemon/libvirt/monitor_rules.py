@@ -15,8 +15,6 @@ from cachemon.model.groups import default_name
 from cachemon.model.numbers import parse_count
 from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
-__all__ = ["WHOLE_PROCESS", "Monitor", "MonitorText", "Resctrls", "TuneKind", "WholeProcess"]
-
 _CACHE_LEVEL = 3
 _MIXED = "XML error: Whole-process and per-vcpu resctrl allocations cannot be mixed"
 

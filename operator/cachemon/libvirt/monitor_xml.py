@@ -17,8 +17,6 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet, parse_bitmap
 
-__all__ = ["Export", "Form", "export_groups", "insert_groups"]
-
 _INDENT = "  "
 
 

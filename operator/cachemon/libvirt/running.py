@@ -10,8 +10,6 @@ from cachemon.libvirt.xml_document import read_document
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["DomainDescription", "RunningDomain", "read_running"]
-
 
 @dataclass(frozen=True, slots=True)
 class DomainDescription:

@@ -8,8 +8,6 @@ from lxml import etree
 
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["LARGEST_DOCUMENT_BYTES", "read_document"]
-
 LARGEST_DOCUMENT_BYTES = 1024 * 1024  # ten times the XML of a domain with hundreds of devices
 
 

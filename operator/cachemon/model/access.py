@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-__all__ = ["Access"]
-
 
 class Access(StrEnum):
     """What the API server says of a bearer token."""

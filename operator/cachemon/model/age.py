@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from cachemon.model.times import parse_time
 
-__all__ = ["ALLOWANCE_SECONDS", "Age", "age_of", "format_age", "stale_after"]
-
 ALLOWANCE_SECONDS = 2.0
 """Times in the API have whole seconds, and a write takes its time."""
 

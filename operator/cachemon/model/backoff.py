@@ -2,8 +2,6 @@
 
 import random
 
-__all__ = ["Backoff", "jittered"]
-
 _UP_TO_A_TENTH_LONGER = (1.0, 1.1)
 
 

@@ -11,8 +11,6 @@ from typing import Any
 from cachemon.model.api import AGENT_FIELD_MANAGER
 from cachemon.model.times import read_time
 
-__all__ = ["clock_problem", "format_span", "is_agents_entry", "written_at"]
-
 CLOCK_TOLERANCE_SECONDS = 5.0
 """Times in the API have whole seconds, and a status is written some time after its figures were read."""
 

@@ -14,9 +14,6 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, check_name, default_name
 from cachemon.model.vcpus import ALL, VcpuSet, check_list, parse_vcpus
 
-__all__ = ["Action", "CpuResourceRequest", "Scope", "describe", "parse_request", "render_status"]
-
-
 _STEM = default_name("")
 
 

@@ -26,8 +26,6 @@ from enum import StrEnum
 from cachemon.model.group_reports import GroupReport
 from cachemon.model.vcpus import expand_vcpus, format_vcpus
 
-__all__ = ["KeyStyle", "keys_of", "render_keys"]
-
 Pairs = list[tuple[str, str]]
 
 

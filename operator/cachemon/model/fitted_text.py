@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from hashlib import sha256
 
-__all__ = ["LONGEST_COLUMN", "fit_bytes", "fit_items", "fit_name", "fit_text"]
-
 LONGEST_COLUMN = 48
 """Characters of a column that sums several things up, in `kubectl get` and in the plugin's tables."""
 

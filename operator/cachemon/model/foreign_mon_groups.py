@@ -14,8 +14,6 @@ from cachemon.model.cells import Cell
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName, Observed
 
-__all__ = ["ForeignShare", "cells_left", "foreign_candidates", "share_foreign"]
-
 
 @dataclass(frozen=True, slots=True)
 class ForeignShare:

@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["MOST_GROUPS", "GroupDemand", "groups_allowed"]
-
 MOST_GROUPS = 64
 """Of one VM. One object may have as many (`spec.groups` of crds/cachemonitorgroups.yaml)."""
 

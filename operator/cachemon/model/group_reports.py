@@ -7,8 +7,6 @@ from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
 
-__all__ = ["BlockReport", "GroupReport", "name_groups", "problems_of"]
-
 _MONITORED = "Monitored"
 
 

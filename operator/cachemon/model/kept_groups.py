@@ -15,18 +15,6 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = [
-    "DomainGroups",
-    "Keeper",
-    "KeptGroup",
-    "check_new_group",
-    "check_threads",
-    "find_group_to_destroy",
-    "plan_creation",
-    "plan_removal",
-    "scope_of",
-]
-
 
 class Keeper(StrEnum):
     """Who keeps a group, as it is printed."""

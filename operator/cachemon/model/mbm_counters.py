@@ -13,16 +13,6 @@ from typing import NamedTuple
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 
-__all__ = [
-    "ASSIGNING_MODE",
-    "CounterPlan",
-    "CounterPool",
-    "MbmCounter",
-    "MonGroupsOfGroups",
-    "lacking",
-    "share_counters",
-]
-
 ASSIGNING_MODE = "mbm_event"
 """The mode of info/L3_MON/mbm_assign_mode in which counters are assigned."""
 

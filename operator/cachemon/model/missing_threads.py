@@ -15,8 +15,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.threads import Qemu, ThreadClass, vcpus_of
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = ["GroupShortfall", "QemuThreads", "shortfall"]
-
 
 @dataclass(frozen=True, slots=True)
 class QemuThreads:

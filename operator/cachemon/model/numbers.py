@@ -1,7 +1,5 @@
 """Numbers in texts that others wrote: the kernel, a process, a server. Pure and total."""
 
-__all__ = ["LONGEST_COUNT", "parse_count"]
-
 LONGEST_COUNT = 20
 """Decimal digits of the largest number of 64 bits. Python refuses to convert texts of more than 4,300 digits, by a
 ValueError (sys.set_int_max_str_digits), and takes a time that grows with their square below that."""

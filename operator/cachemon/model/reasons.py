@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-__all__ = ["Reason"]
-
 
 class Reason(StrEnum):
     """For programs; the message beside it is for people."""

@@ -1,7 +1,5 @@
 """The order of resourceVersions. Pure."""
 
-__all__ = ["version_number"]
-
 
 def version_number(resource_version: str) -> int:
     """A resourceVersion as a number; within one resource the larger number is the newer version.

@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["POLICY_LABEL", "policy_of", "stamped_name"]
-
 POLICY_LABEL = "cachemon.dev/policy"
 """On every stamped group: the name of its policy."""
 

@@ -11,22 +11,6 @@ from decimal import Decimal
 
 from cachemon.model.readings import Missing, Reading, parse_reading
 
-__all__ = [
-    "ACTIVITY",
-    "CORE_CYCLES",
-    "CORE_ENERGY",
-    "ENERGY_EVENTS",
-    "HIGHEST_PER_SECOND",
-    "PERF_EVENTS",
-    "STALLS_LLC_MISS",
-    "UOPS_RETIRED",
-    "Package",
-    "Telemetry",
-    "exact_decimal",
-    "parse_telemetry",
-    "whole",
-]
-
 CORE_ENERGY, ACTIVITY = "core_energy", "activity"
 CORE_CYCLES, UOPS_RETIRED, STALLS_LLC_MISS = "unhalted_core_cycles", "uops_retired", "stalls_llc_miss"
 ENERGY_EVENTS = (CORE_ENERGY, ACTIVITY)

@@ -28,18 +28,6 @@ from typing import NamedTuple
 from cachemon.model.reasons import Reason
 from cachemon.model.vcpus import MAX_VCPU_ID
 
-__all__ = [
-    "MOST_QEMUS",
-    "Obstacle",
-    "Qemu",
-    "Thread",
-    "ThreadClass",
-    "classify",
-    "distinguish",
-    "each_once",
-    "vcpus_of",
-]
-
 MOST_QEMUS = 4
 """Processes that one VMI may have on a node. KubeVirt has one, or two while a VMI moves; each takes RMIDs."""
 

@@ -21,19 +21,6 @@ from typing import Self
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.fitted_text import fit_text
 
-__all__ = [
-    "ALL",
-    "LONGEST_LIST",
-    "MAX_VCPU_ID",
-    "MOST_ITEMS",
-    "VcpuSet",
-    "check_list",
-    "expand_vcpus",
-    "format_vcpus",
-    "parse_bitmap",
-    "parse_vcpus",
-]
-
 ALL = "all"
 MAX_VCPU_ID = 16383
 

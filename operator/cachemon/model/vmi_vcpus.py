@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["MAX_VCPUS", "most_vcpus", "vcpus_now"]
-
 MAX_VCPUS = 16384
 """Maximum of `status.vcpuCount` in the schema, and libvirt's own limit."""
 

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import TypeVar
 
-__all__ = ["LONGEST_PERIOD_SECONDS", "stretched_period", "stretches"]
-
 LONGEST_PERIOD_SECONDS = 86_400
 """Maximum of `status.statusPeriodSeconds` in the schema. It bounds how long figures count as fresh."""
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from cachemon.model.reasons import Reason
 
-__all__ = ["ADVICE", "role_for"]
-
 ADVICE: Mapping[str, str] = {
     Reason.PROC_UNREADABLE: "read the message; the agent's --proc must be the /proc of the node",
     Reason.PROC_HIDDEN: "mount -o remount,hidepid=0 /proc on the node; where SELinux enforces, spc_t for the agent",

@@ -20,8 +20,6 @@ from cachemon.model.vcpus import VcpuSet
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age, keeper_of
 
-__all__ = ["run"]
-
 _REFUSED = "Refused"
 
 

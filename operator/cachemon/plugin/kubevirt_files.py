@@ -10,8 +10,6 @@ from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.groups import parse_groups, render_group
 from cachemon.plugin.session import FIELD_MANAGER, Session
 
-__all__ = ["export_domain", "import_domains"]
-
 
 class _Named(NamedTuple):
     namespace: str

@@ -25,8 +25,6 @@ from cachemon.model.vmi_vcpus import most_vcpus, vcpus_now
 from cachemon.plugin.session import FIELD_MANAGER, Session
 from cachemon.plugin.usage import group_age, keeper_of, owners_of
 
-__all__ = ["run"]
-
 _ATTEMPTS = 3
 _GROUP = "cachemonitorgroup.cachemon.dev"
 

@@ -12,8 +12,6 @@ from cachemon.plugin.advice import role_for
 from cachemon.plugin.plugin_arguments import build_parser
 from cachemon.plugin.plugin_completion import ask_api
 
-__all__ = ["main"]
-
 _EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "lxml", "rich"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -9,8 +9,6 @@ from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.readings import VALID
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS
 
-__all__ = ["Finding", "Verdict", "node_findings"]
-
 _TRAFFIC_EVENTS = ("mbm_total_bytes", "mbm_local_bytes")
 _MEMORY_RESOURCE = "MB_MON"
 _FEW_RMIDS = 0.1

@@ -10,8 +10,6 @@ from cachemon.model.clocks import written_at
 from cachemon.model.reasons import Reason
 from cachemon.plugin.usage import UsageRow, condition_of, missing_reading, sum_known, why_stale
 
-__all__ = ["BlockRow", "NodeRow", "block_rows", "node_rows"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRow(UsageRow):

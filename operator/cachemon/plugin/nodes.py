@@ -12,8 +12,6 @@ from cachemon.model.units import format_bytes
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
 
-__all__ = ["run"]
-
 _HEADERS = ("NAME", "READY", "CACHE", "FILL", "RMIDS", "MOST", "REPORTED")
 _WIDE = ("REASON", "BLOCKS", "EVENTS", "VERSION")
 

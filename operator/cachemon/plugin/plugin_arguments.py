@@ -8,8 +8,6 @@ from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
 
-__all__ = ["build_parser", "kubectl_flags"]
-
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     """The parser of the whole command line; main.py has the function of each command.

@@ -9,8 +9,6 @@ from cachemon.commands.completers import TIMEOUT_SECONDS
 from cachemon.model.api import NAMESPACES, NODES
 from cachemon.plugin.plugin_arguments import build_parser
 
-__all__ = ["ask_api", "main"]
-
 
 async def ask_api(kind: str, args: Namespace) -> Sequence[str]:
     """Names that the API server knows.

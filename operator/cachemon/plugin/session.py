@@ -19,8 +19,6 @@ from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
 from cachemon.plugin.plugin_arguments import kubectl_flags
 
-__all__ = ["FIELD_MANAGER", "Session", "open_offline_session", "open_session", "parse_timeout"]
-
 FIELD_MANAGER = "kubectl-cachemon"
 
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|\d+")

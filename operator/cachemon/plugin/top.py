@@ -14,8 +14,6 @@ from cachemon.plugin.session import Session
 from cachemon.plugin.top_table import TopRow, TopTable
 from cachemon.plugin.usage import GroupRow, UsageRow, VmiRow, group_rows, vmi_rows
 
-__all__ = ["keep_table", "run"]
-
 _PLAIN_WIDTH = 79
 _OBJECT_FIELDS_LEFT_OUT = ("threads",)
 

@@ -12,8 +12,6 @@ from rich.text import Text
 
 from cachemon.plugin.top_table import TopRow, TopTable
 
-__all__ = ["show_live"]
-
 _BAR_WIDTH = 20
 _RIGHT = frozenset({"HELD", "OF", "WATCHED", "BANDWIDTH", "RMIDS", "BLOCK"})
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["TopRow", "TopTable"]
-
 
 @dataclass(frozen=True, slots=True)
 class TopRow:

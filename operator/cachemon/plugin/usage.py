@@ -18,21 +18,6 @@ from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL
 
-__all__ = [
-    "GroupRow",
-    "UsageRow",
-    "VmiRow",
-    "condition_of",
-    "group_age",
-    "group_rows",
-    "keeper_of",
-    "missing_reading",
-    "owners_of",
-    "sum_known",
-    "vmi_rows",
-    "why_stale",
-]
-
 _OMITTED = "Omitted"
 """The reason of a group whose figures are left out of a status that would be too large to store."""
 

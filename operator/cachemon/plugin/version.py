@@ -7,8 +7,6 @@ from cachemon import __version__
 from cachemon.commands.output import render_data
 from cachemon.plugin.session import Session
 
-__all__ = ["run"]
-
 
 async def run(args: Namespace, session: Session) -> int:
     """Print the plugin's version, and those of the agents with the number of their nodes."""

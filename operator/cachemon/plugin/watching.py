@@ -10,8 +10,6 @@ from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, NODES
 from cachemon.plugin.session import Session
 
-__all__ = ["repeat"]
-
 _PAUSE_SECONDS = 1.0
 """Between two answers: agents of many nodes write at any time."""
 

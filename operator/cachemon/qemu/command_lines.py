@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from cachemon.model.backoff import Backoff
 
-__all__ = ["MOST_READERS", "WAIT_SECONDS", "CommandLine", "CommandLines", "Process"]
-
 log = logging.getLogger(__name__)
 
 CommandLine = tuple[str, ...]

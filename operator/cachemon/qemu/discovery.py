@@ -26,8 +26,6 @@ from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 from cachemon.qemu.scan_times import ScanTimes, scan_times
 from cachemon.qemu.thread_table import ThreadTable
 
-__all__ = ["MOST_PROCESSES", "ProcessOwners", "QemuFinder"]
-
 MOST_THREADS = 8192
 """Limit for all QEMUs of one owner together; KVM has at most 4096 vCPUs. The kernel lists the oldest first."""
 MOST_PROCESSES = 256

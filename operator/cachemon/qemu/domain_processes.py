@@ -18,8 +18,6 @@ from cachemon.qemu import proc
 from cachemon.qemu.command_lines import CommandLines, Process
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 
-__all__ = ["DomainProcesses", "Run"]
-
 _PID_BYTES = 32
 _LONGEST_PID = 10
 

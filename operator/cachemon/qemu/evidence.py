@@ -16,8 +16,6 @@ The name of the program is the choice of a distribution or an administrator: `qe
 `cachemon.model.threads` lists what the names of threads say.
 """
 
-__all__ = ["has_name_of_qemu"]
-
 _PREFIXES = ("qemu-system", "qemu-kvm", ".qemu-system")
 _NAMES = ("kvm", "kvm-spice")
 

@@ -9,8 +9,6 @@ from cachemon.qemu import proc
 from cachemon.qemu.proc_files import ProcFiles, Read, read_file
 from cachemon.qemu.scan_times import NEVER_SCANNED, ScanTimes, scan_times
 
-__all__ = ["MOST_CGROUPS", "PodProcesses"]
-
 MOST_CGROUPS = 8192
 """Limit of cgroups read in one scan, which takes about 0.1 s. Later scans read the others."""
 

@@ -11,19 +11,6 @@ from typing import NamedTuple
 
 from cachemon.model.numbers import parse_count
 
-__all__ = [
-    "Stat",
-    "domain_uuid",
-    "guest_name",
-    "names_its_threads",
-    "parse_cmdline",
-    "parse_stat",
-    "pod_uid_of_cgroup",
-    "pod_uid_of_mountinfo",
-    "pod_uids_of_cgroup",
-    "pod_uids_of_mountinfo",
-]
-
 _UID = r"[0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}"
 # A whole name in the path: `pod<uid>` of cgroupfs, `kubelet-kubepods-burstable-pod<uid>.slice` of systemd.
 _POD_IN_CGROUP = re.compile(rf"/(?:[^/]*kubepods(?:-[a-z]+)?-)?pod({_UID})(?:\.slice)?(?![^/])")

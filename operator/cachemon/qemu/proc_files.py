@@ -17,8 +17,6 @@ from pathlib import Path
 from cachemon.model.numbers import parse_count
 from cachemon.qemu.proc import Stat, parse_cmdline, parse_stat
 
-__all__ = ["ProcFiles", "Read", "read_file"]
-
 STAT_BYTES = 4096
 CGROUP_BYTES = 64 * 1024
 CMDLINE_BYTES = 256 * 1024

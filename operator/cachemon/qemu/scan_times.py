@@ -7,8 +7,6 @@ is young, later after a quarter of the time since its first scan, and at least o
 
 from typing import NamedTuple
 
-__all__ = ["NEVER_SCANNED", "ScanTimes", "scan_times"]
-
 _QUARTER = 0.25
 _LONGEST_PAUSE_SECONDS = 60.0
 

@@ -6,8 +6,6 @@ from cachemon.model.threads import Thread, ThreadClass, classify
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.qemu.scan_times import NEVER_SCANNED, ScanTimes, scan_times
 
-__all__ = ["ThreadTable"]
-
 _UNKNOWN: tuple[ScanTimes, Thread | None] = (NEVER_SCANNED, None)
 
 

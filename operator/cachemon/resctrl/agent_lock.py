@@ -11,8 +11,6 @@ from pathlib import Path
 from cachemon.model.errors import ResctrlError
 from cachemon.resctrl.system_calls import SystemCalls
 
-__all__ = ["AgentLock"]
-
 
 class AgentLock:
     """A lock on the directory `info` of a tree, which ends with the process that holds it.

@@ -10,8 +10,6 @@ from cachemon.model.plan import Create, Move, Plan, Release, Remove
 from cachemon.model.threads import Thread
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 
-__all__ = ["Applied", "apply_counters", "apply_plan"]
-
 _PROBLEMS = {
     Outcome.VANISHED: "the kernel knows no thread {tid}, which /proc shows; the agent must run with hostPID: true",
     Outcome.GROUP_GONE: "mon_group {group} was removed by another program; cachemon makes it again",

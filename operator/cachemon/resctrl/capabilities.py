@@ -10,8 +10,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Telemetry
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
-__all__ = ["Capabilities", "read_capabilities", "why_unavailable"]
-
 log = logging.getLogger(__name__)
 
 _L3, _PACKAGES = "L3_MON", "PERF_PKG_MON"

@@ -13,8 +13,6 @@ from cachemon.model.numbers import parse_count
 from cachemon.resctrl.system_calls import read_text
 from cachemon.resctrl.tree_reader import TreeReader, assignments_file
 
-__all__ = ["parse_assignments", "parse_counts", "read_assignments", "read_pool"]
-
 _NOT_ASSIGNED = "_"
 
 

@@ -15,8 +15,6 @@ from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["Memberships", "parse_membership"]
-
 _FILE = "cpu_resctrl_groups"
 _MOST_BYTES = 4096
 

@@ -16,8 +16,6 @@ from cachemon.model.readings import Missing, Reading, parse_readings
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_reader import block_directory
 
-__all__ = ["CounterReader", "PlaceId", "Sweep"]
-
 _LONGEST_VALUE = 24  # a u64 has 20 digits; a short buffer spares the interpreter a copy
 _NOT_OPEN = -1
 _GONE = (errno.ENODEV, errno.ENOENT, errno.ENOTDIR)

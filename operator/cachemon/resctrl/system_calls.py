@@ -9,8 +9,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["SystemCalls", "read_text"]
-
 _PIECE_BYTES = 1 << 16
 _MOST_BYTES = 64 * 1024 * 1024
 """Limit of a file: a `tasks` file with eight million threads."""

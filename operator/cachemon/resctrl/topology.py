@@ -9,8 +9,6 @@ from cachemon.model.numbers import parse_count
 from cachemon.model.readings import CacheBlock
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
-__all__ = ["parse_size", "read_cache_blocks"]
-
 _MONITORED_LEVEL = 3
 _LONGEST_NUMBER = 10
 """Digits: ids of caches are 32 bits wide, and sizes are in KiB."""

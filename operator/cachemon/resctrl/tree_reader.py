@@ -11,17 +11,6 @@ from cachemon.model.numbers import parse_count
 from cachemon.resctrl.capabilities import Capabilities, read_capabilities
 from cachemon.resctrl.system_calls import SystemCalls, read_text
 
-__all__ = [
-    "DEFAULT_GROUP",
-    "GONE",
-    "NOT_CONTROL_GROUPS",
-    "TreeReader",
-    "assignments_file",
-    "block_directory",
-    "package_directory",
-    "share_directory",
-]
-
 log = logging.getLogger(__name__)
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)

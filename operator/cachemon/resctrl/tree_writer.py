@@ -19,8 +19,6 @@ from cachemon.resctrl.capabilities import why_unavailable
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.tree_reader import GONE, NOT_CONTROL_GROUPS, TreeReader, assignments_file
 
-__all__ = ["Outcome", "ResctrlTree"]
-
 _LOCK_RETRY_SECONDS = 0.01
 
 

@@ -10,8 +10,6 @@ from functools import lru_cache
 
 from prometheus_client.core import Metric
 
-__all__ = ["render"]
-
 _IN_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 _IN_LABEL = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 

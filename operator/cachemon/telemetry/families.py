@@ -14,8 +14,6 @@ from cachemon.model.counter_totals import Gap
 from cachemon.model.reasons import Reason
 from cachemon.telemetry.label_set import Family, LabelSet, Metric
 
-__all__ = ["AgentFamilies", "GroupSeries", "GuestSeries"]
-
 _BETWEEN, _SINCE = "Bytes between the cache block and memory", "since the agent started."
 
 

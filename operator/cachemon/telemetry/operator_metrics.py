@@ -7,8 +7,6 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-__all__ = ["Metrics"]
-
 _RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused", "failed")
 _RELIST_RESULTS = ("ok", "failed")
 _EVENT_RESULTS = ("ok", "failed")

@@ -16,8 +16,6 @@ from cachemon.model.telemetry import (
 from cachemon.telemetry.families import GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import Family, LabelSet, Metric
 
-__all__ = ["PackageFamilies"]
-
 _ENERGY = (
     "Joules that cores of a CPU package used for {}, without L3 cache, memory and devices, since the agent started."
 )

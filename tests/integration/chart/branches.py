@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tools.manifests import CHART
 
-__all__ = ["chart_with_marks", "marks_in"]
-
 _ACTION = re.compile(r"\{\{-?\s*(?:/\*.*?\*/|(?P<word>\w+)?.*?)\s*-?\}\}", re.DOTALL)
 _MARK = re.compile(r"«[^»]+»")
 

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 from tools.documented_values import VALUES, values_of
 
-__all__ = ["ALL_OF_PROMETHEUS", "CASES", "EVERYTHING", "Case"]
-
 DIGEST = "sha256:" + "0" * 64
 SELECTOR = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
     {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}

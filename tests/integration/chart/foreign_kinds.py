@@ -15,8 +15,6 @@ from lab.kubernetes.go_build import build_environment
 from lab.program_cache import BinariesError, user_cache
 from lab.speed import allowance
 
-__all__ = ["GROUPS", "crd_files"]
-
 DOWNLOAD_SECONDS = 90
 
 

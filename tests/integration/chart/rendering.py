@@ -11,8 +11,6 @@ import yaml
 
 from tools.manifests import CHART, NAMESPACE, RELEASE
 
-__all__ = ["documents", "nested", "objects", "one", "render", "rendered_text"]
-
 Values = Mapping[str, Any]
 DEFAULTS: Values = {}
 

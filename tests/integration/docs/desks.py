@@ -13,8 +13,6 @@ from lab.libvirt.plain_host import PlainHost
 from lab.repository import REPOSITORY
 from lab.wait import run
 
-__all__ = ["Desk", "HostDesk"]
-
 FOLDERS = ("examples", "crds", "manifests", "charts", "docs")
 COMMAND_SECONDS = 60
 

@@ -13,9 +13,6 @@ from cachemon.host.libvirt_uri import host_of_uri
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
 
-__all__ = ["NOT_RUN", "NotRun", "rule_of"]
-
-
 OWN = Path("/run/user/0")  # where root has its own sockets
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from lab.repository import REPOSITORY
 
-__all__ = ["PAGES", "Command", "File", "Step", "commands", "page_steps", "steps"]
-
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from itertools import zip_longest
 
-__all__ = ["ANYTHING", "mismatch", "shape"]
-
 ANYTHING = "..."
 """A line that stands for any number of lines."""
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from tests.integration.emulator.transcript import Line
 
-__all__ = ["UNFAITHFUL", "Unfaithful", "as_emulated", "unused"]
-
 
 @dataclass(frozen=True, slots=True)
 class Unfaithful:

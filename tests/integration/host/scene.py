@@ -16,8 +16,6 @@ from lab.libvirt.libvirt_host import LibvirtHost
 from lab.wait import run, until
 from resctrl_emulator.client import Books
 
-__all__ = ["SECOND", "WEB", "Amount", "Done", "Figure", "Scene", "check_growth", "metadata"]
-
 WEB = parse_group({"name": "web", "vcpus": "0"})
 SECOND = parse_group({"name": "second", "vcpus": "1"})
 _COMMAND_SECONDS = 60

@@ -16,8 +16,6 @@ from lab.kernel.packages import Kernel
 from lab.vms import kubevirt
 from lab.wait import GaveUpError, until
 
-__all__ = ["AgentNode", "agent_node"]
-
 NODE, TENANT, VMI, VCPUS = "real-kernel", "tenant-a", "vm1", 2
 
 

@@ -25,8 +25,6 @@ from tests.integration.kernel import (
 )
 from tests.integration.kernel.machine import checks_of
 
-__all__ = ["NEEDS_MOVING_COUNTERS", "SUITES", "Fleet", "Results", "every_test"]
-
 SUITES: Mapping[Mode, tuple[ModuleType, ...]] = {
     MONITORING: (engine, hotplug, kernel_only, moving, rmids),
     ALLOCATION: (engine, allocation, rmids),

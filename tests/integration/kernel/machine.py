@@ -18,18 +18,6 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.wait import until
 from tests.integration.resctrl.busy_threads import PROC, BusyThreads, is_alive, put_thread
 
-__all__ = [
-    "Check",
-    "Machine",
-    "Vm",
-    "carry_out",
-    "checks_of",
-    "home_by_proc",
-    "home_by_tasks_files",
-    "plan_for",
-    "raised",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:

@@ -22,8 +22,6 @@ from cachemon.daemon.settings import (
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 from cachemon.model.errors import InvalidInputError
 
-__all__ = ["ENVIRONMENT_PREFIX", "HostAgentConfig", "MetricsSettings", "add_flags", "config_of"]
-
 ENVIRONMENT_PREFIX = "CACHEMON_HOST_"
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel takes 107, and the name beside it while it is made is longer

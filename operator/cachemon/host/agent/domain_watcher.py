@@ -17,8 +17,6 @@ from cachemon.libvirt.running import DomainDescription, RunningDomain, read_runn
 from cachemon.model.backoff import Backoff
 from cachemon.model.errors import CachemonError
 
-__all__ = ["DomainListing", "DomainSource", "DomainWatcher", "ListingFeed", "OpenSource"]
-
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.5

@@ -38,8 +38,6 @@ from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["HostAgent"]
-
 log = logging.getLogger(__name__)
 
 

@@ -11,8 +11,6 @@ from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.package_families import PackageFamilies
 
-__all__ = ["FAMILIES", "prepare_page"]
-
 _LABELS = LabelSet(
     prefix="cachemon_host",
     machine="host",

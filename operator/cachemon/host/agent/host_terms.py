@@ -2,8 +2,6 @@
 
 from cachemon.engine.message_terms import MessageTerms
 
-__all__ = ["HOST_TERMS"]
-
 HOST_TERMS = MessageTerms(
     machine="host",
     search="searched by libvirt's pid file and the UUID",

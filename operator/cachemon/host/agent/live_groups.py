@@ -19,8 +19,6 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domain_processes import DomainProcesses, Run
 
-__all__ = ["KeptRun", "LiveGroups", "LiveGroupsUnwritableError", "parse_live", "render_live"]
-
 log = logging.getLogger(__name__)
 
 _VERSION = 1

@@ -20,8 +20,6 @@ from cachemon.model.errors import CachemonError, InvalidInputError
 from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["run", "unit"]
-
 log = logging.getLogger(__name__)
 
 _UNIT = "cachemon-host.service"

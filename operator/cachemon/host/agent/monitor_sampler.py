@@ -13,8 +13,6 @@ from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.tree_writer import ResctrlTree
 
-__all__ = ["MonitorSampler"]
-
 log = logging.getLogger(__name__)
 
 _MATCHED_SECONDS = 30.0

@@ -17,8 +17,6 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.reasons import Reason
 from cachemon.model.threads import vcpus_of
 
-__all__ = ["Tids", "layout_of_monitors"]
-
 Tids = Callable[[MonGroupName], AbstractSet[int] | None]  # the threads in a group; None after it has gone
 
 _MACHINE = "qemu-"

@@ -17,8 +17,6 @@ from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.qemu.domain_processes import Run
 
-__all__ = ["HostSample", "report_of"]
-
 _NOT_YET = "the agent has not handled it yet; it does so within a second"
 
 

@@ -21,8 +21,6 @@ from cachemon.host.wire import HostReport, parse_group_request, render_report
 from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["GroupTakenError", "HostBackend", "NotYetError", "listen", "serve_socket"]
-
 log = logging.getLogger(__name__)
 
 _MODE = 0o660

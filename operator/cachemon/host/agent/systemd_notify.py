@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 
 from cachemon.model.numbers import parse_count
 
-__all__ = ["Notifier", "ServiceState"]
-
 log = logging.getLogger(__name__)
 
 _MICROSECONDS = 1_000_000

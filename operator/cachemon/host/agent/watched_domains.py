@@ -14,16 +14,6 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper, KeptGroup, check_new_group, check_threads
 
-__all__ = [
-    "DomainLayout",
-    "DomainTarget",
-    "DomainTargetLayout",
-    "WatchedDomain",
-    "check_live_group",
-    "targets_of",
-    "watch",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class WatchedDomain:

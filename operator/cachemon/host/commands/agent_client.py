@@ -14,8 +14,6 @@ from cachemon.host.wire import HostReport, parse_report, render_group_request
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["AgentClient"]
-
 _SECONDS = 30.0
 _START_IT = "start it with `systemctl start cachemon-host`"
 _REFUSED = 400

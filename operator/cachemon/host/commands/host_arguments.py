@@ -10,8 +10,6 @@ from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Pars
 from cachemon.commands.completers import AskNames, complete_files, no_names, set_completer
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
 
-__all__ = ["build_parser"]
-
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     """The parser of the whole command line; main.py has the function of each command.

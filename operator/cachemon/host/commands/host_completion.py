@@ -12,8 +12,6 @@ from cachemon.model.errors import CachemonError
 if TYPE_CHECKING:
     from cachemon.host.commands.host_session import HostSession
 
-__all__ = ["ask_host", "names"]
-
 
 async def ask_host(kind: str, args: Namespace) -> Sequence[str]:
     """Names on the host that the line has so far.

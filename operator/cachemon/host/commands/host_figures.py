@@ -14,8 +14,6 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_reports import name_groups, problems_of
 from cachemon.model.kept_groups import Keeper
 
-__all__ = ["run"]
-
 _PERIOD_SECONDS = 10.0
 """An agent reads figures every second, more slowly while it is busy."""
 

@@ -13,8 +13,6 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import MonitoringGroup, render_group
 from cachemon.model.vcpus import VcpuSet
 
-__all__ = ["export_domain", "import_domain"]
-
 
 async def import_domain(args: Namespace, session: HostSession) -> int:
     """Keep groups for the monitors of a domain's configuration, or of an XML file, in its metadata.

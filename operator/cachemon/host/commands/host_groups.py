@@ -21,8 +21,6 @@ from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup, render_group
 from cachemon.model.kept_groups import DomainGroups, Keeper, KeptGroup, scope_of
 
-__all__ = ["run"]
-
 
 async def run(args: Namespace, session: HostSession) -> int:
     """Show, create or destroy monitoring groups of a domain.

@@ -15,8 +15,6 @@ from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
 from cachemon.model.groups import MonitoringGroup
 
-__all__ = ["Connect", "HostDomain", "HostLibvirt", "HostSession", "open_session", "unknown_to_agent"]
-
 Answer = TypeVar("Answer")
 
 

@@ -10,8 +10,6 @@ from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_completion import ask_host
 
-__all__ = ["main"]
-
 _EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "libvirt", "lxml"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
