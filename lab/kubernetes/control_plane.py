@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from lab.kubernetes.address_families import IPV4_ONLY, ServerAddresses, bracketed
 from lab.kubernetes.api_client import REFUSED_OR_AWAY
 from lab.kubernetes.binaries import Binaries, find_or_make
 from lab.kubernetes.cluster_api import AGENT_NAMESPACE, AGENT_SERVICE_ACCOUNT, ClusterApi, ControlPlaneError
@@ -34,17 +35,19 @@ class ControlPlane(ClusterApi):
     """The local Kubernetes; a context manager that starts it and stops it.
 
     Everything it writes (etcd's data, certificates, logs, kubeconfigs) is in `work`; the caller removes that.
-    Servers listen on 127.0.0.1 only. etcd has no access control: whoever may run programs here may read it.
+    etcd listens on 127.0.0.1 only and has no access control: whoever may run programs here may read it.
 
     Args:
         work: a folder, made if missing.
         binaries: etcd and kube-apiserver; found or made when absent.
+        addresses: where the API server listens, by default on 127.0.0.1 only.
     """
 
-    def __init__(self, work: Path, binaries: Binaries | None = None) -> None:
+    def __init__(self, work: Path, binaries: Binaries | None = None, addresses: ServerAddresses = IPV4_ONLY) -> None:
         work = work.absolute()
+        self._addresses = addresses
         self._port = free_port()
-        url = f"https://{LOOPBACK}:{self._port}"
+        url = f"https://{bracketed(addresses.advertised)}:{self._port}"
         super().__init__(work, url, work / "pki" / "apiserver.crt", admin_token=secrets.token_hex(16))
         self.audit_log = work / "audit.log"
         self._binaries = binaries
@@ -172,12 +175,12 @@ class ControlPlane(ClusterApi):
         # ServiceAccounts: so the lab needs no tool that makes keys.
         return [
             f"--etcd-servers=http://{LOOPBACK}:{self._etcd_port}",
-            f"--bind-address={LOOPBACK}",
-            f"--advertise-address={LOOPBACK}",
+            f"--bind-address={self._addresses.bound}",
+            f"--advertise-address={self._addresses.advertised}",
             "--endpoint-reconciler-type=none",  # a loopback address can be no endpoint of Service kubernetes
             f"--secure-port={self._port}",
             f"--cert-dir={self.ca_file.parent}",
-            "--service-cluster-ip-range=10.96.0.0/24",
+            f"--service-cluster-ip-range={self._addresses.services}",
             f"--service-account-issuer={_ISSUER}",
             f"--service-account-key-file={self.ca_file}",
             f"--service-account-signing-key-file={self.ca_file.with_suffix('.key')}",

@@ -62,7 +62,7 @@ def listen(
             family, where = socket.AF_INET, ("", address.port)
             listener = open_socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     except OSError as err:
-        raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
+        raise InvalidInputError(f"{flag} {address}: {err.strerror}") from err
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -71,7 +71,7 @@ def listen(
         listener.listen(_BACKLOG)
     except OSError as err:
         listener.close()
-        raise InvalidInputError(f"{flag} {address.host}:{address.port}: {err.strerror}") from err
+        raise InvalidInputError(f"{flag} {address}: {err.strerror}") from err
     return listener
 
 

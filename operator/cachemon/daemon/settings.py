@@ -17,6 +17,9 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
     @property
     def is_loopback(self) -> bool:
         """Whether nobody outside this machine reaches it."""

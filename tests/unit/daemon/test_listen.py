@@ -42,5 +42,5 @@ def test_a_kernel_without_ipv6_listens_on_ipv4() -> None:
     with listen(Address("::", 0), "--metrics-address", open_socket) as listener:
         assert listener.family == socket.AF_INET
         assert answers(listener, "127.0.0.1")
-    with pytest.raises(InvalidInputError, match="--metrics-address ::1:0: Address family not supported"):
+    with pytest.raises(InvalidInputError, match=r"--metrics-address \[::1\]:0: Address family not supported"):
         listen(Address("::1", 0), "--metrics-address", open_socket)
