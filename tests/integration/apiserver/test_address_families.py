@@ -5,6 +5,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def answer(host: str, port: int, path: str) -> tuple[int, bytes]:
         return 0, b""
 
 
+def is_well(host: str, port: int) -> bool:
+    """Whether /healthz says so there."""
+    return answer(host, port, "/healthz")[0] == 200
+
+
 def judges(server: ControlPlane, name: str) -> bool:
     """Whether the operator has written a condition of a group."""
     return bool(server.request("GET", groups_path("default", name)).get("status", {}).get("conditions"))
@@ -87,7 +93,7 @@ def test_programs_in_pods_take_the_bare_address_and_serve_both_families(server: 
             flags = flags_of(name, folder, port, health_port)
             running.append(InPod(server, folder, name, program(name), *flags))
             for host in (LOOPBACK, LOOPBACK_IPV6):
-                until("its health", lambda at=host, of=health_port: answer(at, of, "/healthz")[0] == 200, seconds=60)
+                until("its health", partial(is_well, host, health_port), seconds=60)
                 status, page = answer(host, port, "/metrics")
                 assert (status, series in page) == (200, True)
         until("the operator's word", lambda: judges(server, "in-pods"))
