@@ -73,7 +73,22 @@ AGENT_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
     "statusPeriodSeconds": 75,
     "omitted": "left out, as the status would be larger than 128 KiB: all about 1 of 3 groups (io)",
-    "summary": {"occupancy": "61Mi", "memoryBandwidth": "1200M", "groups": "1/2", "blocks": "0=59Mi,1=2Mi"},
+    "summary": {
+        "occupancy": "61Mi",
+        "memoryBandwidth": "1200M",
+        "groups": "1/2",
+        "blocks": "0=59Mi,1=2Mi",
+        "interference": "Likely Cache 21%",
+    },
+    "interference": {
+        "level": "Likely",
+        "resource": "Cache",
+        "since": "2026-11-22T07:51:00Z",
+        "bytesLost": 12582912,
+        "slowdownPercent": 21,
+        "neighbour": "another VM of this node",
+        "evidence": "The memory traffic of another VM of this node rose when the cache of this VM fell by 12Mi.",
+    },
     "groups": [
         {
             "name": "vcpus_0,3",
@@ -124,7 +139,7 @@ AGENT_STATUS: dict[str, Any] = {
             "message": "all 224 RMIDs of the node are in use",
         },
     ],
-    "conditions": [condition("Monitored")],
+    "conditions": [condition("Monitored"), condition("Undisturbed", "False", "Likely")],
 }
 
 NODE_STATUS: dict[str, Any] = {
@@ -163,9 +178,30 @@ NODE_STATUS: dict[str, Any] = {
                     "occupancyBytes": 53796864,
                 }
             ],
+            "verdicts": [
+                {
+                    "victim": {"namespace": "tenant-a", "name": "vm3"},
+                    "suspect": {"namespace": "tenant-b", "name": "batch"},
+                    "level": "Confirmed",
+                    "resource": "Cache",
+                    "outcome": "Verified",
+                    "since": "2026-11-22T07:51:10Z",
+                    "until": "2026-11-22T07:59:40Z",
+                    "slowdownPercent": 21,
+                    "sharePercent": 75,
+                    "bytesLost": 12582912,
+                    "evidence": "The memory traffic of tenant-b/batch rose when the cache of tenant-a/vm3 fell by 12Mi.",
+                    "series": {
+                        "until": "2026-11-22T08:00:00Z",
+                        "victim": {"occupancyMebibytes": "63 51", "trafficMebibytesPerSecond": "858 -"},
+                        "suspect": {"occupancyMebibytes": "1 13", "trafficMebibytesPerSecond": "10 4000"},
+                    },
+                }
+            ],
         },
         {"level": 3, "id": 1, "reading": "Offline"},
     ],
+    "interferenceRatio": "0.210",
     "conditions": [condition("Ready")],
 }
 

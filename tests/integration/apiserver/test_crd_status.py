@@ -202,8 +202,9 @@ def test_wide_columns_add_groups_blocks_and_reason(control_plane: ControlPlane, 
     apply_status(control_plane, group, OPERATOR_FIELD_MANAGER, OPERATOR_STATUS)
     apply_status(control_plane, group, AGENT_FIELD_MANAGER, AGENT_STATUS)
     header, row = control_plane.kubectl("get", "cmg", "-n", namespace, "-o", "wide").splitlines()
-    assert header.split()[5:] == ["READY", "SEEN", "GROUPS", "BLOCKS", "REASON", "AGE"]
-    assert [row.split()[5], *row.split()[7:-1]] == ["True", "1/2", "0=59Mi,1=2Mi", "AsWanted"]
+    assert header.split()[5:] == ["READY", "SEEN", "GROUPS", "BLOCKS", "REASON", "UNDISTURBED", "INTERFERENCE", "AGE"]
+    figures, judged = ["1/2", "0=59Mi,1=2Mi", "AsWanted"], ["False", "Likely", "Cache", "21%"]
+    assert [row.split()[5], *row.split()[7:-1]] == ["True", *figures, *judged]
 
 
 def test_columns_of_nodes(control_plane: ControlPlane, node: str) -> None:
@@ -218,8 +219,8 @@ def test_columns_of_nodes(control_plane: ControlPlane, node: str) -> None:
     assert row.split()[:-1] == [node, "0=59Mi/64Mi,1=2Mi/64Mi", "tenant-a/vm3=51Mi", "4/224", "True"]
     assert max(len(header), len(row)) <= 80
     header, row = control_plane.kubectl("get", "cmn", node, "-o", "wide").splitlines()
-    assert header.split()[4:] == ["READY", "SEEN", "REASON", "EVENTS", "VERSION", "AGE"]
-    assert [row.split()[4], *row.split()[6:-1]] == ["True", "AsWanted", "occupancy,total,local", "0.1.0"]
+    assert header.split()[4:] == ["READY", "SEEN", "REASON", "EVENTS", "VERSION", "INTERFERENCE", "AGE"]
+    assert [row.split()[4], *row.split()[6:-1]] == ["True", "AsWanted", "occupancy,total,local", "0.1.0", "0.210"]
 
 
 def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: str, group: str, node: str) -> None:
