@@ -11,4 +11,5 @@ KUBEVIRT_TERMS = MessageTerms(
         "use fewer groups, or raise `priority` (above 0 needs the verb prioritize); at equal priority namespaces "
         "take turns"
     ),
+    foreign_advice="exclude the VM's pod from that program's monitoring, by its namespace or label",
 )

@@ -1,6 +1,6 @@
 """Status fields that the agent writes to the API, from figures and states. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -49,14 +49,13 @@ def _states_condition(layout: BoundTargetLayout) -> Condition:
     problem = layout.object.problem
     if problem:
         return Condition(MONITORED, "False", Reason.INVALID_SPEC, f"{_printable(problem)}; correct spec.groups")
-    unmonitored = [group for group in layout.groups if group.state is not GroupState.MONITORED]
-    lacking = [(group.reason or "", f"{group.group.name}: {group.message}") for group in unmonitored]
+    lacking = [
+        (group.reason, f"{group.group.name}: {group.message}") for group in layout.groups if group.reason is not None
+    ]
     if refused := layout.target.refused:
         lacking.insert(0, (Reason.TOO_MANY_GROUPS, _refusal(len(refused), len(layout.groups) + len(refused))))
     if not lacking:
-        notes = [_printable(f"{group.group.name}: {group.message}") for group in layout.groups if group.message]
-        messages = fit_items([f"{_count(layout.groups)} monitored", *notes], LONGEST_CONDITION, "; ")
-        return Condition(MONITORED, "True", Reason.MONITORED, messages)
+        return Condition(MONITORED, "True", Reason.MONITORED, f"{_count(layout.groups)} monitored")
     messages = fit_items([_printable(message) for _, message in lacking], LONGEST_CONDITION, "; ")
     return Condition(MONITORED, "False", lacking[0][0], messages)
 
@@ -267,5 +266,6 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     return blocks
 
 
-def _count(groups: Sequence[object]) -> str:
-    return f"{len(groups)} group{'' if len(groups) == 1 else 's'}"
+def _count(groups: Iterable[object]) -> str:
+    number = len(tuple(groups))
+    return f"{number} group" if number == 1 else f"{number} groups"

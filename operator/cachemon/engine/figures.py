@@ -90,7 +90,7 @@ class NodeBlockFigure:
     Attributes:
         block: the cache block.
         occupancy: bytes of all control groups together, or why there is no number.
-        monitored: bytes of all mon_groups of monitored VMs; never more than `occupancy` when both are numbers.
+        monitored: bytes of all mon_groups of ours; never more than `occupancy` when both are numbers.
     """
 
     block: CacheBlock

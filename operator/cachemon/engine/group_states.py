@@ -110,21 +110,18 @@ def _judge_group(
     gaps = [gap for each in of_qemus if (gap := shortfall(group, each, target.object.vcpu_count))]
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return in_state(GroupState.WAITING, waiting.reason, waiting.message)
-    if held := _held_by_others(key, result.plan):
+    if held := _held_by_others(key, result.plan, result.terms):
         return in_state(GroupState.DEGRADED, *held)
     mon_groups = result.mon_groups.get(key, ())
     if lack := _lack_of_rmids(key, mon_groups, result):
         return in_state(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)
     if problem := next((result.failures[name] for name in mon_groups if name in result.failures), None):
         return in_state(GroupState.DEGRADED, Reason.RESCTRL_REFUSED, problem)
-    read = _read_from_others(key, result.plan)
     if gaps:
-        return in_state(
-            GroupState.DEGRADED, gaps[0].reason, "; ".join(filter(None, (gaps[0].message, read))), mon_groups
-        )
+        return in_state(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, mon_groups)
     if uncounted := result.uncounted.get(key):
         return in_state(GroupState.DEGRADED, Reason.NO_BANDWIDTH_COUNTER, uncounted, mon_groups)
-    return in_state(GroupState.MONITORED, Reason.READ_FROM_FOREIGN_GROUP if read else None, read, mon_groups)
+    return in_state(GroupState.MONITORED, None, "", mon_groups)
 
 
 def _united(each: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -150,12 +147,12 @@ def _lack_of_rmids(key: GroupKey, mon_groups: Sequence[MonGroupName], result: Pl
     return ""
 
 
-def _held_by_others(key: GroupKey, plan: Plan) -> Obstacle | None:
+def _held_by_others(key: GroupKey, plan: Plan, terms: MessageTerms) -> Obstacle | None:
     if foreign := plan.foreign.get(key):
         return Obstacle(
             Reason.THREADS_IN_FOREIGN_GROUP,
-            f"another program holds threads of this group in mon_group {foreign.name}; they are left there; its "
-            "counters would be read if it counted threads of this group alone",
+            f"another program holds threads of this group in {_named(foreign)}; cachemon leaves them there "
+            f"and can't measure the group, because other threads may have counted there too; {terms.foreign_advice}",
         )
     if suspects := plan.unsure.get(key):
         return Obstacle(
@@ -164,15 +161,6 @@ def _held_by_others(key: GroupKey, plan: Plan) -> Obstacle | None:
             "thread is taken from them; make their tasks files readable, or remove them",
         )
     return None
-
-
-def _read_from_others(key: GroupKey, plan: Plan) -> str:
-    """Whose mon_groups are read for a group; empty if all are ours."""
-    names = plan.counted.get(key, ())
-    if not names:
-        return ""
-    which = "mon_group" if len(names) == 1 else "mon_groups"
-    return f"another program holds threads of this group in {which} {_named(names)}; the figures are read there"
 
 
 def _named(names: Sequence[MonGroupName]) -> str:
@@ -196,14 +184,4 @@ def mon_groups_of_groups(plan: Plan) -> Mapping[GroupKey, tuple[MonGroupName, ..
     for part, where in plan.placed.items():
         for key in part.cell.members:
             found[key].append(where)
-    for key, names in plan.counted.items():
-        found[key] += names
     return {key: tuple(mon_groups) for key, mon_groups in found.items()}
-
-
-def own_mon_groups(
-    mon_groups: Mapping[GroupKey, tuple[MonGroupName, ...]],
-) -> dict[GroupKey, tuple[MonGroupName, ...]]:
-    """Return those of each group that are ours; leaves out groups that have none."""
-    own = {key: tuple(where for where in names if where.is_ours) for key, names in mon_groups.items()}
-    return {key: names for key, names in own.items() if names}

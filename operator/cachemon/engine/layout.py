@@ -88,7 +88,7 @@ class GroupLayout:
     Attributes:
         group: what is wanted.
         state: how much of it is monitored.
-        reason: None when all is well. With the state Monitored, why others' mon_groups are read.
+        reason: None exactly when the state is Monitored.
         message: for people, empty when all is well.
         vcpus: vCPUs of the group that have a thread.
         threads: how many threads belong to the group.

@@ -13,6 +13,7 @@ class MessageTerms:
         no_owner: replaces the UIDs when there are none.
         too_many_qemus: what to do about too many processes that claim to be a guest's.
         shortage_advice: what to do about a shortage of RMIDs or counters.
+        foreign_advice: what to do about threads that another program monitors.
     """
 
     machine: str
@@ -20,3 +21,4 @@ class MessageTerms:
     no_owner: str
     too_many_qemus: str
     shortage_advice: str
+    foreign_advice: str

@@ -52,7 +52,7 @@ class ReadingPlan(Generic[D]):
 
     Attributes:
         control_groups: their occupancy is read, if there is such an event: it stands first.
-        mon_groups: all events of these mon_groups are read.
+        mon_groups: all events of these mon_groups of ours are read.
         blocks: cache blocks, NUMA nodes of them, or CPU packages.
         events: those of the kernel.
         known: every group, object and guest, with mon_groups or without.

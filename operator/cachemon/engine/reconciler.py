@@ -14,7 +14,6 @@ from cachemon.engine.group_states import (
     RmidCount,
     judge,
     mon_groups_of_groups,
-    own_mon_groups,
     threads_of_qemus,
 )
 from cachemon.engine.layout import (
@@ -33,7 +32,6 @@ from cachemon.engine.rmid_backoff import RmidMemory
 from cachemon.engine.settled_pass import Basis, SettledPass, with_targets
 from cachemon.model.cells import Cell, split
 from cachemon.model.errors import MonitoringUnavailableError, ResctrlBusyError, ResctrlUnavailableError
-from cachemon.model.foreign_mon_groups import foreign_candidates
 from cachemon.model.mon_groups import Holders, Observed
 from cachemon.model.plan import Create, Move, Plan, make_plan
 from cachemon.model.reasons import Reason
@@ -153,13 +151,10 @@ class Reconciler(Generic[W]):
         targets, qemus, capabilities = basis.targets, basis.qemus, basis.capabilities
         groups = ranked_groups_of(targets)
         held_for = self._held_for
-        cells = _cells(targets, qemus)
-        candidates = foreign_candidates(cells, observed)
         plan = make_plan(
-            cells,
+            _cells(targets, qemus),
             groups,
             observed,
-            exclusive={it for it in candidates if self._tree.counts_exactly(it, observed.mon_groups[it])},
             known_threads=self._observer.threads,
             held_for=held_for,
             budget=self._budget,
@@ -167,8 +162,6 @@ class Reconciler(Generic[W]):
         )
         self._held_for = {where: part.cell.members for part, where in plan.placed.items()}
         applied = self._apply(plan, observed)
-        if plan.counted:  # their owner may put any thread into them, and it would count
-            self.forget()
         own = {*observed.own_mon_groups, *applied.created} - applied.removed
         mon_groups = mon_groups_of_groups(plan)
         count = RmidCount(
@@ -185,9 +178,7 @@ class Reconciler(Generic[W]):
             count,
             self._terms,
             threads_of_qemus(chain.from_iterable(qemus.values())),
-            self._counters.share(
-                capabilities, groups, own_mon_groups(mon_groups), own, tree_changed=is_fresh or applied.changed
-            ),
+            self._counters.share(capabilities, groups, mon_groups, own, tree_changed=is_fresh or applied.changed),
             basis.obstacles,
         )
         layouts = tuple(judge(target, qemus[target.object.uid], result) for target in targets)

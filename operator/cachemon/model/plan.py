@@ -7,13 +7,12 @@ each: a thread may not leave its control group (EINVAL), and its allocation is n
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
 
 from cachemon.model.cells import Cell, RankedGroup
-from cachemon.model.foreign_mon_groups import cells_left, share_foreign
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import OWN_PREFIX, Holders, MonGroupName, Observed
 from cachemon.model.rmids import CellPart, Shortage, parts_of, share_rmids
@@ -63,20 +62,17 @@ class Plan:
             it must.
         placed: the mon_group of each part of the groups that were admitted.
         waiting: groups whose cells do not all fit into the RMIDs.
-        foreign: by group, a mon_group of others that counts threads of the group and something else. The threads are
-            left there, and the group has no figure.
+        foreign: by group, the mon_groups of others that hold threads of the group. The threads are left there. The
+            group has no figure and takes no RMID.
         unsure: groups with threads that an unreadable mon_group of others may hold, and those mon_groups; none is
             touched.
-        counted: by group, mon_groups of others whose threads all belong to the group. Their counters are read, and
-            the group's other threads are in `placed`. See `cachemon.model.foreign_mon_groups`.
     """
 
     actions: tuple[Action, ...]
     placed: Mapping[CellPart, MonGroupName]
     waiting: Mapping[GroupKey, Shortage]
-    foreign: Mapping[GroupKey, MonGroupName]
+    foreign: Mapping[GroupKey, tuple[MonGroupName, ...]]
     unsure: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
-    counted: Mapping[GroupKey, tuple[MonGroupName, ...]] = field(default_factory=dict)
 
 
 def make_plan(
@@ -84,7 +80,6 @@ def make_plan(
     groups: Sequence[RankedGroup],
     observed: Observed,
     *,
-    exclusive: Collection[MonGroupName] = (),
     known_threads: Iterable[Thread] = (),
     held_for: Holders = MappingProxyType({}),
     budget: int | None = None,
@@ -96,19 +91,18 @@ def make_plan(
         cells: the wanted cells of all QEMUs of the node.
         groups: every group whose cells these are; their rank decides when RMIDs are short.
         observed: what the kernel has.
-        exclusive: others' mon_groups in which the kernel counts the threads in `observed`, and nothing else.
         known_threads: all threads of the monitored QEMUs; only these may be released.
         held_for: the groups whose threads the plan before this one put into each mon_group; empty after a restart.
         budget: maximum number of mon_groups; None for all that the hardware has.
         rooms: by control group how many mon_groups of ours it takes, where that is known to be less.
     """
-    foreign = share_foreign(cells, observed, exclusive)
+    foreign = _foreign_mon_groups(cells, observed)
     suspects = tuple(sorted(where for where in observed.unreadable if not where.is_ours))
     unsure = {key: suspects for cell in cells if cell.tids & observed.unsure for key in cell.members}
-    ours = cells_left(cells, foreign.tids | observed.unsure, foreign.blocked.keys() | unsure.keys())
-    parts = parts_of(ours, observed.control_groups)
+    measurable = [group for group in groups if group.key not in foreign and group.key not in unsure]
+    parts = parts_of(cells, observed.control_groups)
     limit = observed.rmids_for_us(budget)
-    chosen, waiting = share_rmids(parts, groups, limit, rooms)
+    chosen, waiting = share_rmids(parts, measurable, limit, rooms)
     placed = _place(chosen, observed, held_for)
     kept = set(placed.values())
     leaving = [name for name in observed.own_mon_groups if name not in kept]
@@ -123,10 +117,24 @@ def make_plan(
         tuple(a for a in actions if not isinstance(a, Move) or a.threads),
         placed,
         waiting,
-        foreign.blocked,
+        foreign,
         unsure,
-        {key: names for key, names in foreign.counted.items() if key not in unsure},
     )
+
+
+def _foreign_mon_groups(cells: Iterable[Cell], observed: Observed) -> dict[GroupKey, tuple[MonGroupName, ...]]:
+    """Return the mon_groups of others that hold threads of each group.
+
+    Their counters are no figure of the group, whatever `tasks` lists now. The lines of threads that were there before
+    keep the RMID, and so do their write-backs. A thread that comes and goes between two looks leaves no trace.
+    """
+    holder = {tid: where for where in observed.foreign_mon_groups for tid in observed.mon_groups[where]}
+    found: defaultdict[GroupKey, set[MonGroupName]] = defaultdict(set)
+    for cell in cells:
+        holders = {holder[tid] for tid in cell.tids & holder.keys()}
+        for key in cell.members if holders else ():
+            found[key] |= holders
+    return {key: tuple(sorted(names)) for key, names in found.items()}
 
 
 def _fill(part: CellPart, where: MonGroupName, observed: Observed) -> Move:

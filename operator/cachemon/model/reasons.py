@@ -30,7 +30,6 @@ class Reason(StrEnum):
 
     # The state of groups: by the agent, in `status.groups[].reason`, `Monitored` and `Ready` of a group.
     MONITORED = "Monitored"
-    READ_FROM_FOREIGN_GROUP = "ReadFromForeignGroup"
     INVALID_SPEC = "InvalidSpec"
     QEMU_NOT_FOUND = "QEMUNotFound"
     TOO_MANY_QEMUS = "TooManyQEMUs"

@@ -20,7 +20,10 @@ ADVICE: Mapping[str, str] = {
         "raise spec.priority of what matters (above 0 needs the verb prioritize), delete groups, or end what other "
         "programs hold"
     ),
-    Reason.THREADS_IN_FOREIGN_GROUP: "stop the other program (pqos, libvirt's <cachetune>) from monitoring this VM",
+    Reason.THREADS_IN_FOREIGN_GROUP: (
+        "exclude the VM's pod from the program that made the mon_group in the message (resctrl-mon, pqos, runc's "
+        "enableMonitoring)"
+    ),
     Reason.NO_BANDWIDTH_COUNTER: (
         "do what the message says; else raise spec.priority (above 0 needs the verb prioritize), or have fewer "
         "groups on the node; occupancy is complete"

@@ -142,10 +142,7 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
             rows.append(_group_row(obj, {"name": "", "state": ""}, reason=reason, age=None))
         for item in groups:
             blocks = item.get("cacheBlocks", ())
-            monitored = item.get("state") == Reason.MONITORED  # its reason, if any, says whose counters are read
-            problem = ("" if monitored else item.get("reason", "")) or (
-                missing_reading(blocks) if blocks else without
-            )
+            problem = item.get("reason", "") or (missing_reading(blocks) if blocks else without)
             shown: Mapping[str, Any] = {} if distrusted else item
             rows.append(_group_row(obj, shown, reason=distrusted or problem, age=age, named=item))
         if without:

@@ -185,19 +185,6 @@ class TreeReader:
         self._log_once(where, f"{self.directory(where)}/tasks has lines that are not TIDs, such as {odd[:40]!r}")
         return frozenset(tid for tid in tids.values() if tid is not None)
 
-    def counts_exactly(self, where: MonGroupName, tids: Iterable[int]) -> bool:
-        """Whether the kernel counts these threads in a group, and nothing else; False if that can't be read.
-
-        A group of CPUs also counts other threads: those of the default group while they run on these CPUs
-        (resctrl_arch_sched_in, arch/x86/include/asm/resctrl.h). A line of `tasks` that is no TID is a device.
-        """
-        try:
-            lines = self._read(self.directory(where) / "tasks").split()
-            cpus = self._read(self.directory(where) / "cpus_list").strip()
-        except OSError:
-            return False
-        return not cpus and set(lines) == set(map(str, tids))
-
     def _is_gone(self, directory: Path, err: OSError) -> bool:
         """Whether a directory has gone: by the error, and by a check that no program has created it again."""
         return err.errno in GONE and not self.calls.is_directory(directory)

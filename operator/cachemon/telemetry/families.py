@@ -155,7 +155,7 @@ class StateFamily(NamedTuple):
     @classmethod
     def of(cls, labels: LabelSet) -> Self:
         """The family of states with these labels."""
-        meaning = f"{labels.texts.groups}; `reason` is empty for those that mon_groups of cachemon's monitor."
+        meaning = f"{labels.texts.groups}; `reason` is empty for those that are monitored."
         return cls(labels.gauge("groups", meaning, "state", "reason"))
 
     def filled(self, place: Sequence[str], groups: Iterable[GroupSeries], refused: int) -> Iterator[Metric]:

@@ -137,7 +137,7 @@ def test_a_thread_in_anothers_mon_group_is_left_there_and_told(machine: Machine)
     vm = Vm(machine, vcpus=2)
     machine.put(theirs, vm.tids[0])
     plan = plan_for(machine, vm, "0", "1")
-    assert set(plan.foreign.values()) == {theirs}
+    assert set(plan.foreign.values()) == {(theirs,)}
     apply_plan(machine.tree, plan, is_alive)
     assert machine.home_of(vm.tids[0]) == theirs
     assert machine.home_of(vm.tids[1]).is_ours

@@ -116,7 +116,7 @@ def test_a_thread_in_a_mon_group_of_libvirts_is_left_there(host: Host) -> None:
     put_thread(host.tree, THEIRS, host.vcpus["vm1"][0])
     layout = host.run(running(WEB, parse_group({"name": "one", "vcpus": "1"})))
     assert states(layout) == {
-        ("vm1", "web"): (GroupState.MONITORED, "ReadFromForeignGroup"),
+        ("vm1", "web"): (GroupState.DEGRADED, "ThreadsInForeignGroup"),
         ("vm1", "one"): WELL,
     }
     assert host.tree.observe().mon_groups[THEIRS] == {host.vcpus["vm1"][0]}

@@ -137,7 +137,7 @@ def test_a_thread_that_another_program_took_is_noticed_at_the_next_verification(
     tree.tell()
     walks = tree.walks
     assert states(node.reconciler.run([target])) == [WELL] * 2  # believed for verify_seconds
-    assert states(node.run(target)) == [(GroupState.MONITORED, "ReadFromForeignGroup"), WELL]
+    assert states(node.run(target)) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     put_thread(tree, DEFAULT, taken)
     tree.tell()
     assert states(node.run(target)) == [WELL] * 2
@@ -227,7 +227,7 @@ def test_a_thread_that_is_taken_away_right_after_the_write_is_told(telling: tupl
     assert states(layout) == [(GroupState.DEGRADED, "ResctrlRefused")]
     assert f"took thread {more}" in layout.targets[0].groups[0].message
     assert "/mon_groups/theirs" in layout.targets[0].groups[0].message
-    assert states(node.run(wanting(ALL, vcpus=2))) == [(GroupState.MONITORED, "ReadFromForeignGroup")]
+    assert states(node.run(wanting(ALL, vcpus=2))) == [(GroupState.DEGRADED, "ThreadsInForeignGroup")]
     assert tree.observe().mon_groups[THEIRS] == {more}
 
 

@@ -126,7 +126,7 @@ def test_threads_in_another_programs_group_are_left_there(node: Node) -> None:
     mkdir(node.tree, theirs)
     put_thread(node.tree, theirs, tid)
     layout = node.run(wanting(ALL, {"name": "io", "threads": ["Emulator"]}, vcpus=1))
-    assert states(layout) == [(GroupState.MONITORED, "ReadFromForeignGroup"), WELL]
+    assert states(layout) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     assert node.tree.observe().mon_groups[theirs] == {tid}
     assert layout.node.other_rmids == 2
 

@@ -84,7 +84,7 @@ def test_threads_that_an_unreadable_mon_group_may_hold_are_not_taken_from_it(nod
     assert "/mon_groups/theirs" in layout.targets[0].groups[0].message
     assert layout.node.other_rmids == 2
     emulated.control.heal()
-    assert states(node.run(wanting(ZERO, ONE, vcpus=2))) == [(GroupState.MONITORED, "ReadFromForeignGroup"), WELL]
+    assert states(node.run(wanting(ZERO, ONE, vcpus=2))) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     assert node.tree.observe().mon_groups[THEIRS] == {held}
     assert node.ours() == {frozenset({free})}
 

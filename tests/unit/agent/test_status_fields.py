@@ -73,11 +73,6 @@ def target_layout(*groups: GroupLayout, **changes: Any) -> BoundTargetLayout:
 
 
 BOTH = (make_group("a", [mon_group(0)]), make_group("b", [], GroupState.WAITING))
-READ = replace(
-    make_group("c", [mon_group(0)]),
-    reason=Reason.READ_FROM_FOREIGN_GROUP,
-    message="the figures are read in theirs",
-)
 
 
 @given(READINGS, RATES)
@@ -229,8 +224,6 @@ def test_integers_stay_exact_for_readers_with_floats() -> None:
             ("True", "Monitored", "2 groups monitored"),
         ),
         (BOTH, ("False", "VCPUThreadMissing", "b: vCPU 1 has no thread yet")),
-        ((READ,), ("True", "Monitored", "1 group monitored; c: the figures are read in theirs")),
-        ((READ, *BOTH), ("False", "VCPUThreadMissing", "b: vCPU 1 has no thread yet")),
     ],
 )
 def test_the_condition_names_the_groups_that_lack_something(
@@ -238,17 +231,6 @@ def test_the_condition_names_the_groups_that_lack_something(
 ) -> None:
     condition = monitored_condition(target_layout(*groups))
     assert (condition.status, condition.reason, condition.message) == expected
-
-
-def test_a_monitored_group_says_whose_mon_group_is_read() -> None:
-    layout = target_layout(READ)
-    status = group_status(layout, figures_of(layout, 7, None), NOW)
-    assert list(complaints(GROUP_SCHEMA, status)) == []
-    (group,) = status["groups"]
-    assert (group["state"], group["reason"]) == ("Monitored", "ReadFromForeignGroup")
-    assert group["message"] == "the figures are read in theirs"
-    assert status["summary"]["groups"] == "1/1"
-    assert [block["occupancyBytes"] for block in group["cacheBlocks"]] == [7] * len(BLOCKS)
 
 
 def test_a_spec_that_is_not_valid_is_told_in_the_condition() -> None:

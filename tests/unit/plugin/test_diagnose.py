@@ -202,7 +202,6 @@ def test_every_reason_of_the_node_and_of_its_groups_has_advice_or_passes_by_itse
         Reason.WAITING_FOR_AGENT,
         Reason.VCPU_THREAD_MISSING,
         Reason.NO_SUCH_THREAD,
-        Reason.READ_FROM_FOREIGN_GROUP,
     }
     about_the_agent = {Reason.NO_AGENT, Reason.NODE_UNSUPPORTED, Reason.AGENT_NOT_REPORTING}
     of_policies = {

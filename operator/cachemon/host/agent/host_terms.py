@@ -8,4 +8,5 @@ HOST_TERMS = MessageTerms(
     no_owner="of no domain",
     too_many_qemus="see which ones with `ps -ef`",
     shortage_advice="use fewer groups; domains take turns",
+    foreign_advice="stop that program from monitoring the domain (libvirt: a <monitor> in the domain's XML)",
 )
