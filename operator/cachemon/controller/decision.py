@@ -18,7 +18,7 @@ from cachemon.model.times import format_time
 
 _OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
-_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")
+_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted", "interference")
 
 
 @dataclass(frozen=True, slots=True)

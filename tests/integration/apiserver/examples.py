@@ -87,7 +87,7 @@ AGENT_STATUS: dict[str, Any] = {
         "bytesLost": 12582912,
         "slowdownPercent": 21,
         "neighbour": "another VM of this node",
-        "evidence": "The memory traffic of another VM of this node rose when the cache of this VM fell by 12Mi.",
+        "evidence": "The traffic of another VM of this node rose when the cache of this VM fell by 12Mi.",
     },
     "groups": [
         {
@@ -190,7 +190,7 @@ NODE_STATUS: dict[str, Any] = {
                     "slowdownPercent": 21,
                     "sharePercent": 75,
                     "bytesLost": 12582912,
-                    "evidence": "The memory traffic of tenant-b/batch rose when the cache of tenant-a/vm3 fell by 12Mi.",
+                    "evidence": "The traffic of tenant-b/batch rose when the cache of tenant-a/vm3 fell by 12Mi.",
                     "series": {
                         "until": "2026-11-22T08:00:00Z",
                         "victim": {"occupancyMebibytes": "63 51", "trafficMebibytesPerSecond": "858 -"},
