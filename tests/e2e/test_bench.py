@@ -4,7 +4,7 @@ from tests.bench.__main__ import main
 from tests.bench.bench_tenants import GOALS
 
 
-def test_the_bench_of_starts_tells_when_threads_are_monitored(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bench_of_starts_shows_when_threads_are_monitored(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["agent.monitored"], divisor=50) == 0
     about, *figures = capsys.readouterr().out.splitlines()
     assert about.startswith("# Time from `cont`")
@@ -15,7 +15,7 @@ def test_the_bench_of_starts_tells_when_threads_are_monitored(capsys: pytest.Cap
 
 
 @pytest.mark.timeout(600)
-def test_the_bench_of_tenants_tells_what_one_can_cost_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bench_of_tenants_shows_what_one_can_cost_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tenants"], divisor=100) == 0
     _, *figures = capsys.readouterr().out.splitlines()
     found = {figure.split()[1]: float(figure.split()[2]) for figure in figures}

@@ -46,7 +46,7 @@ def assert_it_happened(done: "subprocess.CompletedProcess[str]", steps: int = 10
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_tells_its_whole_story_and_leaves_nothing_behind() -> None:
+def test_the_demo_runs_to_its_end_and_leaves_nothing_behind() -> None:
     assert_it_happened(told(DEMO))
 
 
@@ -99,7 +99,7 @@ def libvirt_host() -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("libvirt_host")
-def test_the_demo_of_a_libvirt_host_tells_its_whole_story_and_leaves_nothing_behind() -> None:
+def test_the_demo_of_a_libvirt_host_runs_to_its_end_and_leaves_nothing_behind() -> None:
     assert_it_happened(told(DEMO_HOST), steps=8, exact=8 if has_kvm() else 5)
 
 

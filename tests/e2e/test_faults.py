@@ -33,7 +33,7 @@ def test_a_killed_qemu_takes_its_mon_groups_and_figures_along(start: "Start", wa
     assert "groups" not in view.status("vm1")
 
 
-def test_a_qemu_that_dies_before_kubevirt_notices_is_told_by_the_agent(
+def test_a_qemu_that_dies_before_kubevirt_notices_is_reported_by_the_agent(
     start: "Start", watch: "Watch", view: "View"
 ) -> None:
     vmi = start("vm1", "node01")

@@ -222,7 +222,9 @@ def test_an_api_server_that_comes_back_with_its_data_finds_everything_in_order(
     assert inodes(node) == before
 
 
-def test_programs_that_are_told_to_wait_wait(cluster: Cluster, start: "Start", watch: "Watch", view: "View") -> None:
+def test_programs_wait_as_long_as_the_server_asks(
+    cluster: Cluster, start: "Start", watch: "Watch", view: "View"
+) -> None:
     start("vm1", "node01")
     watch("vm1")
     view.until_ready("vm1")

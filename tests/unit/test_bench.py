@@ -35,5 +35,5 @@ def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
 
 def test_an_unknown_bench_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
-    told = capsys.readouterr().err
-    assert all(name in told for name in ["speed", *BENCHES])
+    message = capsys.readouterr().err
+    assert all(name in message for name in ["speed", *BENCHES])

@@ -37,8 +37,8 @@ REASON_TABLES = {heading: lines for heading, lines in tables().items() if headin
 
 @pytest.mark.pitfall(31)
 def test_every_reason_has_one_line_and_every_line_is_a_reason() -> None:
-    told = [line[0].strip("`") for lines in REASON_TABLES.values() for line in lines]
-    assert sorted(told) == sorted(Reason)
+    documented = [line[0].strip("`") for lines in REASON_TABLES.values() for line in lines]
+    assert sorted(documented) == sorted(Reason)
 
 
 def test_every_line_says_what_it_means_and_what_to_do() -> None:

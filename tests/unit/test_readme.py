@@ -1,4 +1,4 @@
-"""What the documentation tells people to type is there to be typed."""
+"""The commands that the documentation gives exist."""
 
 import re
 import tomllib
@@ -15,8 +15,8 @@ TEXT = "\n".join(page.read_text() for page in PAGES)
 @pytest.mark.pitfall(31)
 def test_every_make_command_is_a_target() -> None:
     targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    told = set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT))
-    assert {"demo", "test", "check", "bench"} <= told <= targets
+    named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT))
+    assert {"demo", "test", "check", "bench"} <= named <= targets
 
 
 @pytest.mark.pitfall(31)
@@ -25,5 +25,5 @@ def test_every_program_that_is_named_is_one_of_the_package() -> None:
     roles = {
         item["metadata"]["name"] for item in yaml.safe_load_all((REPOSITORY / "manifests/rbac.yaml").read_text())
     }
-    told = set(re.findall(r"`(cachemon-[a-z-]+)", TEXT)) - (roles - scripts.keys())
-    assert {"cachemon-operator", "cachemon-agent"} <= told <= scripts.keys()
+    named = set(re.findall(r"`(cachemon-[a-z-]+)", TEXT)) - (roles - scripts.keys())
+    assert {"cachemon-operator", "cachemon-agent"} <= named <= scripts.keys()

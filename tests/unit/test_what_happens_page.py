@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs/what-happens-when.md"
 HOST_PAGE = TESTS.parent / "docs/guides/plain-libvirt-host.md"
-TOLD_WHOLE = ("lifecycles_*.py", "outages.py", "faults.py", "policy.py")
+DESCRIBED_IN_FULL = ("lifecycles_*.py", "outages.py", "faults.py", "policy.py")
 """Every test of these files of tests/e2e has a line."""
 UNITS = ("unit/controller", "unit/model", "unit/plugin", "unit/qemu")
 """Pure rules, what a command answers, and moments that a real cluster does not bring about on demand."""
@@ -47,8 +47,11 @@ def test_every_line_of_the_plain_host_names_tests_that_there_are() -> None:
 
 
 def test_every_lifecycle_has_a_line() -> None:
-    told = {
-        name for pattern in TOLD_WHOLE for path in (TESTS / "e2e").glob(f"test_{pattern}") for name in names_in(path)
+    described = {
+        name
+        for pattern in DESCRIBED_IN_FULL
+        for path in (TESTS / "e2e").glob(f"test_{pattern}")
+        for name in names_in(path)
     }
-    assert told
-    assert told - named(PAGE) == set()
+    assert described
+    assert described - named(PAGE) == set()

@@ -395,7 +395,7 @@ def test_unknown_fields_are_dropped_where_they_are_not_refused(control_plane: Co
     assert dry_run(control_plane, place, spec, validation="Ignore")["spec"] == SPEC
 
 
-def test_kubectl_refuses_unknown_fields_and_drops_them_when_told_not_to_look(
+def test_kubectl_refuses_unknown_fields_and_drops_them_without_validation(
     control_plane: ControlPlane, place: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "group.yaml"

@@ -150,7 +150,7 @@ def test_kubectl_completes_by_the_plugin(kubectl: Kubectl) -> None:
     assert kubectl.run(*words).stdout.splitlines() == ["vm3", ":4"]
 
 
-def test_what_the_api_server_says_is_told_with_code_1(kubectl: Kubectl) -> None:
+def test_what_the_api_server_says_is_reported_with_code_1(kubectl: Kubectl) -> None:
     refused = kubectl.cachemon("cpu-resource", "vm_9", "--create", "--vcpulist", "1", "--config", code=1)
     assert refused.startswith("error: ")
     assert "spec.vmiName" in refused

@@ -219,7 +219,7 @@ def refusal(name: str, namespace: str, message: str) -> Iterator[tuple[str, Obje
     )
 
 
-def test_groups_that_the_api_server_refuses_are_told_in_the_policy_and_by_an_event(
+def test_groups_that_the_api_server_refuses_are_reported_in_the_policy_and_by_an_event(
     tenant: Tenant, policies: Policies
 ) -> None:
     tenant.add_vmi("vm1")

@@ -53,7 +53,7 @@ def agent_settings(values: dict[str, Any]) -> AgentConfig:
         ("listenAddress", "[::]", "serving", Serving(Address("::", 9820), Address("::", 9822))),
     ],
 )
-def test_the_agent_is_told_what_a_value_says(value: str, set_to: object, field: str, expected: object) -> None:
+def test_a_value_of_the_chart_reaches_the_agent(value: str, set_to: object, field: str, expected: object) -> None:
     assert attrgetter(field)(agent_settings({value: set_to})) == expected
 
 

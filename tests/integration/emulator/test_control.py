@@ -76,7 +76,7 @@ def test_a_set_value_ends_with_its_group(box: Box) -> None:
     assert {box.read(FILE.replace("/a/", f"/{name}/")) for name in "bcd"} == {"0\n"}
 
 
-def test_books_tell_of_rmids_and_blocks_and_whether_time_stands_still(box: Box, tmp_path: Path) -> None:
+def test_books_show_rmids_and_blocks_and_whether_time_stands_still(box: Box, tmp_path: Path) -> None:
     server = ControlServer(tmp_path / "socket", Control(box.resctrl, Faults(), lambda: None))
     server.start()
     client = ControlClient(tmp_path / "socket")

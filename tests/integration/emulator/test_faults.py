@@ -18,7 +18,7 @@ def meet(faults: Faults, operation: str = "read", path: str = FILE) -> None:
     faults.meet(operation, lambda: path)
 
 
-def test_a_fault_strikes_as_often_as_it_was_told_and_after_the_calls_it_skips() -> None:
+def test_a_fault_strikes_as_often_as_asked_and_after_the_calls_it_skips() -> None:
     faults = Faults()
     fault = Fault("read", FILE, errno.EIO, skip=1, times=2)
     faults.add(fault)

@@ -66,7 +66,7 @@ def test_threads_that_are_gone_are_seen_by_nobody(namespace: int) -> None:
     assert namespaces.from_namespace_of(nobody, 1) is None
 
 
-def test_tasks_are_told_to_a_process_in_a_namespace_by_its_own_numbers(emulator: Emulator, worker: Worker) -> None:
+def test_a_process_in_a_namespace_reads_tasks_by_its_own_numbers(emulator: Emulator, worker: Worker) -> None:
     group = emulator.mountpoint / "mon_groups/a"
     group.mkdir()
     (group / "tasks").write_text(f"{worker.pid}\n")

@@ -144,7 +144,7 @@ def test_groups_that_can_not_be_had_are_refused_with_words(scene: Scene) -> None
     until("it to be gone", lambda: scene.agent.group("vm1", "all") is None)
 
 
-def test_without_an_agent_the_commands_are_told_how_to_start_it(agent: AgentProcess) -> None:
+def test_without_an_agent_the_commands_say_how_to_start_it(agent: AgentProcess) -> None:
     assert agent.stop() == 0
     with pytest.raises(AgentUnreachableError, match="systemctl start cachemon-host"):
         agent.report()

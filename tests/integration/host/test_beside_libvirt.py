@@ -29,7 +29,7 @@ def theirs(scene: Scene) -> dict[str, frozenset[int]]:
     return scene.mon_groups("qemu-")
 
 
-def test_libvirts_monitors_are_told_as_libvirts_with_right_figures_and_never_touched(scene: Scene) -> None:
+def test_libvirts_monitors_are_reported_as_libvirts_with_right_figures_and_never_touched(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", kvm=True, vcpus=3, cputune=MONITORS, metadata=ON_TWO))
     before = theirs(scene)
     assert set(before.values()) == {scene.tids("vm1", 0), scene.tids("vm1", 1)}
@@ -133,7 +133,7 @@ def test_where_libvirt_cuts_a_number_or_loses_all_of_them_cachemon_has_it(scene:
     assert ours["cpu.cache.monitor.1.bank.count"] == "2"
 
 
-def test_a_libvirt_group_that_somebody_removes_is_told_as_missing(scene: Scene) -> None:
+def test_a_libvirt_group_that_somebody_removes_is_reported_as_missing(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", kvm=True, cputune=BOTH, vcpus=3))
     scene.until_monitored("vm1", "vcpus_0")
     (name,) = (name for name in theirs(scene) if name.endswith("-vcpus_0"))

@@ -9,7 +9,7 @@ A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 DEFAULT = MonGroupName(ROOT, "")
 
 
-def test_the_mode_in_force_is_told(machine: Machine) -> None:
+def test_the_mode_in_force_is_reported(machine: Machine) -> None:
     mode = machine.root / "info/L3_MON/mbm_assign_mode"
     assert machine.tree.capabilities().assign_mode == "mbm_event"
     mode.write_text("default\n")

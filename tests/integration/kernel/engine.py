@@ -132,7 +132,7 @@ def test_own_orphans_go_and_what_others_made_stays(machine: Machine) -> None:
     assert machine.tree.observe().mon_groups == {theirs: {their_tid}}
 
 
-def test_a_thread_in_anothers_mon_group_is_left_there_and_told(machine: Machine) -> None:
+def test_a_thread_in_anothers_mon_group_is_left_there_and_reported(machine: Machine) -> None:
     theirs = machine.make(ROOT, "theirs")
     vm = Vm(machine, vcpus=2)
     machine.put(theirs, vm.tids[0])

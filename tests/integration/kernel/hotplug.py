@@ -8,7 +8,7 @@ from tests.integration.kernel.machine import Machine
 A = MonGroupName(ROOT, "cachemon-a")
 
 
-def test_a_cache_block_that_goes_offline_is_told_and_read_again_when_it_is_back(machine: Machine) -> None:
+def test_a_cache_block_that_goes_offline_is_reported_and_read_again_when_it_is_back(machine: Machine) -> None:
     machine.tree.create(A)
     with reader_of(machine, A) as reader:
         machine.take_block_offline(1)

@@ -54,7 +54,7 @@ def test_a_child_process_is_born_into_the_mon_group_of_its_maker(machine: Machin
         os.close(ended)
 
 
-def test_threads_tell_where_they_are_as_the_tasks_files_do_and_are_believed_then(machine: Machine) -> None:
+def test_threads_agree_with_the_tasks_files_and_are_believed_then(machine: Machine) -> None:
     vm = Vm(machine, vcpus=2)
     memberships = Memberships(Path("/proc"), machine.tree.calls)
     memberships.observe(machine.tree, vm.tids)

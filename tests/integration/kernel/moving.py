@@ -111,7 +111,7 @@ def test_a_block_that_comes_back_starts_at_zero(machine: Machine) -> None:
         assert values(reader, machine, A)[1]["mbm_total_bytes"] < before // 2
 
 
-def test_a_value_that_the_hardware_does_not_have_is_told_as_such_and_others_are_read(machine: Machine) -> None:
+def test_a_value_that_the_hardware_does_not_have_is_reported_and_others_are_read(machine: Machine) -> None:
     with mounted_with_debug(machine):
         machine.tree.create(A)
         machine.tree.create(B)

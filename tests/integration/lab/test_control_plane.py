@@ -12,7 +12,7 @@ def a_program(path: Path, script: str) -> Path:
     return path
 
 
-def test_a_server_that_ends_at_once_is_told_with_its_last_words_and_takes_the_other_along(
+def test_the_error_of_a_server_that_ends_at_once_has_its_log_and_the_other_server_ends(
     tmp_path: Path,
 ) -> None:
     etcd = a_program(tmp_path / "etcd", f"echo $$ > {tmp_path}/etcd.pid; exec sleep 600")

@@ -24,7 +24,7 @@ def test_versions_come_from_the_committed_go_mod() -> None:
     assert ETCD.version in go_build.cache_name()
 
 
-def test_the_api_server_is_told_its_version() -> None:
+def test_the_build_of_the_api_server_gets_its_version() -> None:
     flags = KUBE_APISERVER.linker_flags()
     assert f"-X k8s.io/component-base/version.gitVersion={KUBE_APISERVER.version}" in flags
     assert "-X k8s.io/component-base/version.gitMinor=36" in flags
@@ -77,7 +77,7 @@ open(sys.argv[sys.argv.index('-o') + 1], 'w').write('\\n'.join(words))
     ]
 
 
-def test_a_failed_build_says_what_go_said(tmp_path: Path) -> None:
+def test_a_failed_build_shows_the_output_of_go(tmp_path: Path) -> None:
     go = a_fake_go(tmp_path, "print('verifying example: checksum mismatch', file=sys.stderr); sys.exit(1)")
     program = Program("x", tmp_path, "example/cmd/x", "example", "a while")
     with pytest.raises(BinariesError, match="building x failed:\nverifying example: checksum mismatch"):

@@ -42,7 +42,7 @@ def outcome(folder: Path, tests: str, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_failure_shows_what_programs_said_even_if_their_folder_is_gone(tmp_path: Path) -> None:
+def test_a_failure_shows_the_logs_of_programs_even_if_their_folder_is_gone(tmp_path: Path) -> None:
     said = outcome(
         tmp_path,
         """
@@ -58,7 +58,7 @@ def test_one():
 
 
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "workers"])
-def test_a_failure_of_a_fixture_shows_them_and_words_of_the_test_before_stay_out(
+def test_a_failure_of_a_fixture_shows_its_logs_and_not_those_of_the_test_before(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     said = outcome(
@@ -84,7 +84,7 @@ def test_with_a_fixture(broken):
     assert "1 passed, 1 error" in said
 
 
-def test_what_is_told_of_a_failure_is_bounded(tmp_path: Path) -> None:
+def test_the_report_of_a_failure_is_bounded(tmp_path: Path) -> None:
     said = outcome(
         tmp_path,
         """

@@ -64,7 +64,7 @@ def test_only_what_a_dead_lab_left_is_removed(tmp_path: Path) -> None:
     assert [path.name for path in hierarchy.glob("cachemon-lab-*")] == [f"cachemon-lab-{os.getpid()}"]
 
 
-def test_an_ordinary_user_is_told_why_there_is_no_cluster() -> None:
+def test_the_error_for_an_ordinary_user_says_why_there_is_no_cluster() -> None:
     assert why_not(uid=1000) == "only root can start a kubelet: sudo make cluster"
 
 

@@ -66,7 +66,7 @@ def test_a_condition_is_looked_at_once_more_after_the_limit() -> None:
     assert until("it", comes_while_the_process_stands_still, seconds=0.001)
 
 
-def test_a_process_that_hangs_is_killed_and_its_words_are_told() -> None:
+def test_a_process_that_hangs_is_killed_and_its_output_is_shown() -> None:
     # a limit so short that the stretched one is, too
     with pytest.raises(GaveUpError, match="here I am"):
         run([sys.executable, "-c", HANGS], seconds=10 / MOST)

@@ -93,7 +93,7 @@ def test_a_domain_is_found_by_id_uuid_and_name_as_virsh_finds_it(host: Connectio
 
 
 @pytest.mark.parametrize("named", ["nope", "6695eb01-f6a4-8304-79aa-97f2502e0000", "77", "99999999999", "", "a\nb"])
-def test_a_domain_that_is_not_there_is_said_with_how_to_see_those_that_are(host: Connection, named: str) -> None:
+def test_the_error_of_a_missing_domain_says_how_to_see_those_that_exist(host: Connection, named: str) -> None:
     with pytest.raises(DomainNotFoundError, match=r"virsh -c test:///\S* list --all"):
         host.domain(named)
 
@@ -166,7 +166,7 @@ def test_a_read_only_connection_reads_and_does_not_write(uri: str) -> None:
             host.write_config(domain.uuid, [WEB])
 
 
-def test_changes_are_told(host: Connection, next_change: Callable[[], None]) -> None:
+def test_changes_are_reported(host: Connection, next_change: Callable[[], None]) -> None:
     for change in (
         raw(host).destroy,
         raw(host).create,
@@ -214,7 +214,7 @@ def test_why_a_connection_cannot_be_opened(uri: str, error: type[Exception], mes
         ("qemu+ssh://a/system?no_tty=0", "qemu+ssh://a/system?no_tty=0"),
     ],
 )
-def test_ssh_is_told_to_ask_nothing_unless_the_uri_says_otherwise(uri: str, opened: str) -> None:
+def test_ssh_asks_nothing_unless_the_uri_says_otherwise(uri: str, opened: str) -> None:
     assert without_prompts(uri) == opened
 
 

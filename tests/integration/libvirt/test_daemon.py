@@ -53,7 +53,7 @@ def groups_of(xml: bytes | None) -> tuple[MonitoringGroup, ...]:
     return read_metadata(xml)
 
 
-def test_domains_that_run_rest_and_pass_are_told_apart(host: LibvirtHost, connection: Connection) -> None:
+def test_running_stopped_and_transient_domains_are_distinguished(host: LibvirtHost, connection: Connection) -> None:
     for name in ("runs", "rests"):
         host.define(GuestDomain(name))
     host.start("runs")
@@ -159,7 +159,9 @@ def metadata_change(host: LibvirtHost) -> None:
     ],
     ids=["start", "stop", "reboot", "pause", "define", "undefine", "create", "metadata"],
 )
-def test_a_change_is_told(host: LibvirtHost, connection: Connection, change: Callable[[LibvirtHost], None]) -> None:
+def test_a_change_is_reported(
+    host: LibvirtHost, connection: Connection, change: Callable[[LibvirtHost], None]
+) -> None:
     for name in ("runs", "rests"):
         host.define(GuestDomain(name))
     host.start("runs")
@@ -169,7 +171,7 @@ def test_a_change_is_told(host: LibvirtHost, connection: Connection, change: Cal
     told.wait()
 
 
-def test_the_death_of_a_qemu_is_told(host: LibvirtHost, connection: Connection) -> None:
+def test_the_death_of_a_qemu_is_reported(host: LibvirtHost, connection: Connection) -> None:
     host.define(GuestDomain("vm1"))
     host.start("vm1")
     told = Told()

@@ -91,7 +91,9 @@ class Refusing(SystemCalls):
 @pytest.mark.parametrize(
     ("call", "number"), [("open", errno.EACCES), ("open", errno.EMFILE), ("flock", errno.ENOLCK)]
 )
-def test_what_can_not_be_told_is_an_error_and_leaves_nothing_open(tmp_path: Path, call: str, number: int) -> None:
+def test_what_can_not_be_determined_is_an_error_and_leaves_nothing_open(
+    tmp_path: Path, call: str, number: int
+) -> None:
     (tmp_path / "info").mkdir()
     before = descriptors()
     with pytest.raises(ResctrlError, match="info can't be"):

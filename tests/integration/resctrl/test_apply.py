@@ -95,7 +95,7 @@ def test_a_thread_that_the_kernel_does_not_know_but_proc_shows_means_another_pid
 
 
 @pytest.mark.pitfall(2)
-def test_a_group_that_another_program_removed_is_told(tree: ResctrlTree, threads: BusyThreads) -> None:
+def test_a_group_that_another_program_removed_is_reported(tree: ResctrlTree, threads: BusyThreads) -> None:
     applied = apply_plan(tree, plan(move(A, [threads.start()])), is_alive)
     assert "removed by another program" in applied.failed[A]
     assert applied.moved == 0

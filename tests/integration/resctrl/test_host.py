@@ -149,7 +149,7 @@ def test_libvirts_own_monitor_has_the_figures_of_its_mon_group_while_that_is_exa
     }
 
 
-def test_a_mon_group_of_libvirts_that_goes_is_missed_at_once_and_told_a_second_later(host: Host) -> None:
+def test_a_mon_group_of_libvirts_that_goes_is_missed_at_once_and_reported_a_second_later(host: Host) -> None:
     host.start("vm1", UUID, PID)
     mkdir(host.tree, THEIRS)
     put_thread(host.tree, THEIRS, host.vcpus["vm1"][0])

@@ -214,7 +214,7 @@ def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -
 
 
 @pytest.mark.pitfall(4)
-def test_a_thread_that_is_taken_away_right_after_the_write_is_told(telling: tuple[Node, TellingTree]) -> None:
+def test_a_thread_that_is_taken_away_right_after_the_write_is_reported(telling: tuple[Node, TellingTree]) -> None:
     node, tree = telling
     node.plug("CPU 0/KVM")
     for _ in range(2):

@@ -20,7 +20,7 @@ def test_an_uninstalled_agent_removes_its_mon_groups_and_no_others(tree: Resctrl
     remove_mon_groups(tree)
 
 
-def test_while_another_program_holds_the_lock_they_stay_and_that_is_told(
+def test_while_another_program_holds_the_lock_they_stay_and_that_is_reported(
     emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     tree = ResctrlTree(emulator.mountpoint, lock_seconds=0)

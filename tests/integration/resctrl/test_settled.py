@@ -47,7 +47,7 @@ def test_while_nothing_changes_the_layout_is_the_very_same(node: QuickNode) -> N
     assert node.run(wanting(ALL, vcpus=1)) is settled
 
 
-def test_what_is_only_told_of_an_object_reaches_the_layout_and_plans_nothing(node: QuickNode) -> None:
+def test_a_changed_status_of_an_object_reaches_the_layout_and_plans_nothing(node: QuickNode) -> None:
     node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_what_is_only_told_of_an_object_reaches_the_layout_and_plans_nothing(nod
     assert node.run(told) is layout
 
 
-def test_a_new_generation_that_wants_the_same_is_told(node: QuickNode) -> None:
+def test_a_new_generation_that_wants_the_same_is_reported(node: QuickNode) -> None:
     node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)
     for _ in range(3):
@@ -69,7 +69,7 @@ def test_a_new_generation_that_wants_the_same_is_told(node: QuickNode) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_after_any_changes_it_tells_the_same_as_an_agent_that_has_just_started(
+def test_after_any_changes_it_reports_the_same_as_an_agent_that_has_just_started(
     node: QuickNode, threads: BusyThreads, seed: int
 ) -> None:
     dice, version = random.Random(seed), 100

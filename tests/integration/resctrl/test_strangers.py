@@ -37,7 +37,7 @@ def node(emulated: Emulator, threads: BusyThreads) -> Iterator[Node]:
 
 
 @pytest.mark.parametrize("odd", ["iommu_group:17", "\udcff\udcfe", "9" * 5000, "-1", "1_0", "0x7b"])
-def test_a_line_of_a_tasks_file_that_is_no_number_is_no_thread_and_is_told_once(
+def test_a_line_of_a_tasks_file_that_is_no_number_is_no_thread_and_is_logged_once(
     node: Node, emulated: Emulator, caplog: pytest.LogCaptureFixture, odd: str
 ) -> None:
     mkdir(node.tree, GOLD)
@@ -103,7 +103,7 @@ def test_threads_of_a_control_group_whose_mon_groups_can_not_be_listed_are_left_
     assert node.ours() == {frozenset({free})}
 
 
-def test_a_thread_that_tells_where_it_is_counts_where_it_says(node: Node, emulated: Emulator) -> None:
+def test_a_thread_whose_proc_file_names_its_group_counts_in_that_group(node: Node, emulated: Emulator) -> None:
     mkdir(node.tree, THEIRS)
     held, free = node.plug("CPU 0/KVM"), node.plug("CPU 1/KVM")
     (node.tree.directory(THEIRS) / "tasks").write_text(str(held))
@@ -130,7 +130,7 @@ def test_a_pseudo_locked_region_counts_for_nobody(node: Node, emulated: Emulator
 
 
 @pytest.mark.parametrize("text", ["many", "", "9" * 5000, "\udcff\udcff", "-1"])
-def test_a_number_of_rmids_that_is_none_is_told(node: Node, emulated: Emulator, text: str) -> None:
+def test_a_number_of_rmids_that_is_no_number_is_reported(node: Node, emulated: Emulator, text: str) -> None:
     emulated.control.replace_content("/info/L3_MON/num_rmids", text)
     node.plug("CPU 0/KVM")
     assert states(node.run(wanting(ALL, vcpus=1))) == [(GroupState.WAITING, "ResctrlUnreadable")]

@@ -62,7 +62,7 @@ def test_a_block_that_goes_offline_leaves_the_layout_and_returns_to_it(
     node.sampler.close()
 
 
-def test_a_block_that_sysfs_does_not_tell_of_is_there_without_a_capacity(
+def test_a_block_that_sysfs_lacks_is_there_without_a_capacity(
     emulator: Emulator, tmp_path: Path, threads: BusyThreads
 ) -> None:
     (tmp_path / "proc").mkdir()

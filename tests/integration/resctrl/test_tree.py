@@ -113,7 +113,7 @@ def test_everything_is_observed_ours_and_others(allocating: ResctrlTree, threads
     assert observed.rmids_for_us(None) == 16 - 1 - 2 - 1
 
 
-def test_no_rmid_is_told_apart_from_other_failures(short_of_rmids: ResctrlTree) -> None:
+def test_no_rmid_is_distinguished_from_other_failures(short_of_rmids: ResctrlTree) -> None:
     made = fill(short_of_rmids)
     assert len(made) == 7
     with pytest.raises(OutOfRmidsError, match=r"ENOSPC .*Out of RMIDs"):

@@ -60,7 +60,7 @@ def start_qemu(stack: ExitStack, folder: Path, cgroup: Path | None, *before: str
 
 
 @pytest.mark.timeout(300)
-def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_told(
+def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_reported(
     stack: ExitStack, tmp_path: Path
 ) -> None:
     uid, cgroup = pod(stack)

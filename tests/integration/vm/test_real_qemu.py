@@ -178,7 +178,7 @@ def test_a_live_migration_moves_the_running_guest(make_vm: MakeVm, accel: str) -
     assert target.plug_vcpu() == 3
 
 
-def test_the_pod_is_told_by_the_cgroup_where_one_can_be_made(make_vm: MakeVm) -> None:
+def test_the_cgroup_gives_the_pod_where_one_can_be_made(make_vm: MakeVm) -> None:
     if writable_home() is None:
         pytest.skip("no cgroup can be made here")
     vm = make_vm(identity=Identity.CGROUP)
@@ -207,7 +207,7 @@ def test_a_qemu_in_a_cgroup_that_its_pod_named_after_another_is_found_in_its_own
     assert not own.parent.exists()
 
 
-def test_the_pod_is_told_by_the_mounts_where_no_cgroup_tells_it(make_vm: MakeVm) -> None:
+def test_the_mounts_give_the_pod_where_no_cgroup_does(make_vm: MakeVm) -> None:
     vm = make_vm(identity=Identity.MOUNTINFO)
     vm.start()
     assert proc.pod_uid_of_cgroup(PROC.cgroup(vm.pid) or "") is None

@@ -21,7 +21,7 @@ class Server:
     Attributes:
         listed: lists are answered once it is set.
         objects: what a list of bound objects answers.
-        events: what the watch of bound objects tells.
+        events: what the watch of bound objects yields.
         statuses: every status that was applied, by name.
     """
 

@@ -27,7 +27,7 @@ class Applied(NamedTuple):
 
 
 class Server:
-    """Notes what is written, and refuses what it is told to.
+    """Notes what is written, and refuses what the test wants refused.
 
     Attributes:
         applied: every accepted apply.

@@ -21,7 +21,7 @@ def condition_of(status: Mapping[str, Any]) -> tuple[str, str]:
     return condition["status"], condition["reason"]
 
 
-def test_nothing_is_said_of_the_node_before_it_was_looked_at(tmp_path: Path) -> None:
+def test_nothing_is_reported_of_the_node_before_it_was_observed(tmp_path: Path) -> None:
     async def story() -> None:
         server = Server()
         agent = make_agent(tmp_path, server)
@@ -109,8 +109,8 @@ def test_vcpus_that_come_one_by_one_are_looked_for_until_all_are_there(tmp_path:
             return text in group().get("message", "")
 
         for vcpu, missing in enumerate(("0-2", "1-2", "2")):
-            told = f"vCPU {missing} has no thread yet"
-            await eventually(told, partial(says, told))
+            message = f"vCPU {missing} has no thread yet"
+            await eventually(message, partial(says, message))
             proc.thread(60, 61 + vcpu, f"CPU {vcpu}/KVM")
         await eventually("all vCPUs", lambda: group()["vcpus"] == [0, 1, 2])
         assert group()["reason"] != Reason.VCPU_THREAD_MISSING

@@ -108,7 +108,7 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
         (":80", Address("", 80)),
     ],
 )
-def test_metrics_are_served_where_it_is_said_or_nowhere(text: str, address: Address | None) -> None:
+def test_metrics_are_served_at_the_given_address_or_nowhere(text: str, address: Address | None) -> None:
     assert parse_config([*NODE, f"--metrics-address={text}"], {}).serving.metrics == address
 
 

@@ -86,13 +86,13 @@ def test_a_node_that_changes_is_written_at_once_but_not_all_the_time() -> None:
 def test_a_server_that_is_away_or_busy_is_left_alone_for_a_while(error: KubeError, wait: float) -> None:
     setting = Setting()
     failing(setting, error)
-    told = setting.beat()
-    assert wait <= told <= wait * 1.1
+    pause = setting.beat()
+    assert wait <= pause <= wait * 1.1
     failing(setting, None)
     setting.now += wait - 0.01
     setting.beat()
     assert setting.server.applied == []
-    setting.now += told
+    setting.now += pause
     setting.beat()
     assert setting.server.names() == [NODE]
 

@@ -169,7 +169,7 @@ def test_the_agents_own_figures_are_there() -> None:
 
 
 @pytest.mark.pitfall(28)
-def test_a_node_without_resctrl_is_told_from_one_without_rmids() -> None:
+def test_a_node_without_resctrl_differs_from_one_without_rmids() -> None:
     layout = unavailable_layout([make_target()], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it"))
     samples = scrape(layout, Figures(wall_time=1.8e9))
     assert values(samples, "cachemon_monitoring_available") == [0]

@@ -31,7 +31,7 @@ class Stuck:
 
 
 def next_pass(agent: Agent) -> Callable[[], bool]:
-    """Tells whether a reconcile came round since."""
+    """Return a function that says whether a reconcile came round since."""
     passes = agent._cycle.pulse.reconciles
     return lambda: agent._cycle.pulse.reconciles > passes
 

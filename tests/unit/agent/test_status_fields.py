@@ -177,7 +177,7 @@ def test_whatever_a_message_quotes_the_status_can_be_sent_and_shown(text: str) -
         assert message.encode().decode() == message
 
 
-def test_a_name_that_would_steer_a_terminal_is_told_without_its_means_to() -> None:
+def test_a_name_with_terminal_controls_is_shown_without_them() -> None:
     name = "mon_group \x1b[31m\udcff\n is another's"
     quoting = GroupLayout(make_group("a", []).group, GroupState.WAITING, Reason.RESCTRL_REFUSED, name, (), 0, ())
     status = group_status(target_layout(quoting), NOTHING_READ, NOW)
@@ -233,7 +233,7 @@ def test_the_condition_names_the_groups_that_lack_something(
     assert (condition.status, condition.reason, condition.message) == expected
 
 
-def test_a_spec_that_is_not_valid_is_told_in_the_condition() -> None:
+def test_the_condition_reports_a_spec_that_is_not_valid() -> None:
     layout = target_layout(spec={"groups": [{"vcpus": "3-1"}]})
     status = group_status(layout, NOTHING_READ, NOW)
     assert list(complaints(GROUP_SCHEMA, status)) == []

@@ -212,9 +212,9 @@ def test_an_object_that_can_not_be_written_rests_longer_and_longer_and_delays_no
     assert growing == sorted(growing)
     assert 250 < growing[-1] < 332
     assert len(tries) < 20
-    told = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert len(told) == (0 if isinstance(error, KubeNotFoundError) else 1)
-    assert all("tenant-a/vm1" in record.message for record in told)
+    warnings = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == (0 if isinstance(error, KubeNotFoundError) else 1)
+    assert all("tenant-a/vm1" in record.message for record in warnings)
     scene.server.refuse = lambda _name, _status: None
     scene.samples(340, layout)
     assert len(scene.server.times("vm1")) >= 2, "it is tried again, and then all is as before"
@@ -256,7 +256,7 @@ def test_an_object_that_never_gets_an_answer_delays_no_other(scene: Scene) -> No
     assert 2 <= scene.server.attempts["hangs"] <= 7
 
 
-def test_namespaces_whose_writes_are_all_slow_delay_no_other_and_are_told_how_often_they_are_written(
+def test_namespaces_whose_writes_are_all_slow_delay_no_other_and_show_their_period(
     scene: Scene,
 ) -> None:
     scene.server.seconds = lambda name: 10.0 if "slow" in name.namespace else 0.005
@@ -320,7 +320,7 @@ def flood(number: int, period: int = 1, namespace: str = "flood") -> BoundLayout
     return layout_of(*(f"flood{place}" for place in range(number)), period=period, namespace=namespace)
 
 
-def test_another_tenants_group_is_never_late_beside_a_flood_and_the_flood_is_told_its_period(scene: Scene) -> None:
+def test_another_tenants_group_is_never_late_beside_a_flood_and_the_flood_shows_its_period(scene: Scene) -> None:
     layout = together(flood(1500), layout_of("good", period=2, namespace="good"))
     scene.server.seconds = lambda _name: 0.02
     scene.samples(300, layout)
@@ -382,7 +382,7 @@ def occupancy(layout: BoundLayout, reading: Reading) -> Figures:
     )
 
 
-def test_a_reading_that_comes_and_goes_with_every_sample_is_told_every_few_seconds(scene: Scene) -> None:
+def test_a_reading_that_comes_and_goes_with_every_sample_is_written_every_few_seconds(scene: Scene) -> None:
     layout = layout_of("vm1", "vm2", period=3600)
     scene.sample(layout, occupancy(layout, 5))
     scene.server.names()
@@ -396,7 +396,7 @@ def test_a_reading_that_comes_and_goes_with_every_sample_is_told_every_few_secon
         assert all(4.9 <= later - earlier <= 6.1 for earlier, later in pairwise(written))
 
 
-def test_a_reading_that_stays_away_is_told_once_and_so_is_its_return(scene: Scene) -> None:
+def test_a_reading_that_stays_away_is_written_once_and_so_is_its_return(scene: Scene) -> None:
     layout = layout_of("vm1", period=3600)
     scene.sample(layout, occupancy(layout, 5))
     scene.server.names()
@@ -405,7 +405,7 @@ def test_a_reading_that_stays_away_is_told_once_and_so_is_its_return(scene: Scen
         assert scene.server.names() == ["vm1"]
 
 
-def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes(scene: Scene) -> None:
+def test_a_state_that_changes_is_written_at_once_while_a_reading_comes_and_goes(scene: Scene) -> None:
     well = layout_of("vm1", period=3600)
     waiting = layout_of("vm1", state=GroupState.WAITING, period=3600)
     scene.sample(well, occupancy(well, 5))
@@ -416,7 +416,7 @@ def test_a_state_that_changes_is_told_at_once_while_a_reading_comes_and_goes(sce
         assert scene.server.names() == ["vm1"]
 
 
-def test_a_state_that_changes_while_a_write_is_on_its_way_is_told_after_it(scene: Scene) -> None:
+def test_a_state_that_changes_during_a_write_is_written_after_it(scene: Scene) -> None:
     scene.server.seconds = lambda _name: 1.5
     scene.sample(layout_of("vm1"))
     scene.samples(5, layout_of("vm1", state=GroupState.DEGRADED))
@@ -435,7 +435,7 @@ SECONDS = st.tuples(
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(SECONDS, max_size=40))
-def test_a_layout_that_is_the_very_same_is_told_as_one_that_only_says_the_same(
+def test_the_same_layout_and_an_equal_one_give_the_same_status(
     seconds: list[tuple[GroupState, Reading]],
 ) -> None:
     layouts = {state: layout_of("vm1", "vm2", state=state, period=7) for state in GroupState}

@@ -116,7 +116,7 @@ class Server:
 THERE: dict[str, Any] = {"metadata": {"name": "cachemon-agent", "uid": "uid-1", "resourceVersion": "5"}}
 
 
-async def said(server: Server, *events: WatchEvent | KubeError) -> bool:
+async def gone_after(server: Server, *events: WatchEvent | KubeError) -> bool:
     account = OwnAccount(server, ACCOUNT, again_seconds=0.001)  # type: ignore[arg-type]
     watching = asyncio.create_task(account.watch())
     for event in events:
@@ -143,12 +143,12 @@ async def said(server: Server, *events: WatchEvent | KubeError) -> bool:
         ([FORBIDDEN, Listing([], "5")], [], True),
     ],
 )
-def test_only_a_deletion_that_the_server_tells_of_is_one(
+def test_only_a_deletion_that_the_server_reports_is_one(
     lists: list[Listed | KubeError],
     events: list[WatchEvent | KubeError],
     gone: bool,  # noqa: FBT001  a parameter of the table
 ) -> None:
     async def story() -> bool:
-        return await said(Server(*lists), *events)
+        return await gone_after(Server(*lists), *events)
 
     assert asyncio.run(story()) is gone

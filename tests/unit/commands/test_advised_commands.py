@@ -1,4 +1,4 @@
-"""Every command that a message tells to type is read by what would run it: a shell, our parsers, kubectl."""
+"""Every command that a message advises is read by what would run it: a shell, our parsers, kubectl."""
 
 import ast
 import re
@@ -80,13 +80,19 @@ def test_there_are_such_commands() -> None:
 @pytest.mark.parametrize(("place", "command"), ADVISED, ids=[place for place, _ in ADVISED])
 def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(place: str, command: str) -> None:
     assert "<RAW" not in command, f"{place}: quote what is not your own: {command}"
-    words = shlex.split(rendered(command))
-    if words[:2] == ["kubectl", "cachemon"] and len(words) > 2 and words[2] not in ("<TAB>", "completion"):
-        plugin_parser().parse_args(words[2:])
-    elif words[:2] == ["cachemon", "host"] and len(words) > 2:
-        host_parser().parse_args(words[1:])
-    elif words[0] == "kubectl" and words[1:2] != ["cachemon"]:
-        done = subprocess.run([kubectl_program(), *words[1:], "--help"], capture_output=True, text=True, check=False)
+    arguments = shlex.split(rendered(command))
+    if (
+        arguments[:2] == ["kubectl", "cachemon"]
+        and len(arguments) > 2
+        and arguments[2] not in ("<TAB>", "completion")
+    ):
+        plugin_parser().parse_args(arguments[2:])
+    elif arguments[:2] == ["cachemon", "host"] and len(arguments) > 2:
+        host_parser().parse_args(arguments[1:])
+    elif arguments[0] == "kubectl" and arguments[1:2] != ["cachemon"]:
+        done = subprocess.run(
+            [kubectl_program(), *arguments[1:], "--help"], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
 
 
@@ -96,7 +102,7 @@ MONITOR = "<cachetune vcpus='0'><monitor level='3' vcpus='0'/></cachetune>"
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["import", NAME],
         ["export", NAME, "--form", "metadata", "--into", "-"],
@@ -108,11 +114,11 @@ MONITOR = "<cachetune vcpus='0'><monitor level='3' vcpus='0'/></cachetune>"
     ],
     ids=" ".join,
 )
-def test_a_domain_with_a_blank_stays_one_word_in_every_command_that_is_advised(words: list[str]) -> None:
+def test_a_domain_with_a_blank_stays_one_word_in_every_command_that_is_advised(arguments: list[str]) -> None:
     host = Host(uri=URI)
     host.libvirt.put(NAME, cputune=MONITOR)
     host.libvirt.put("passing by", persistent=False)
-    done = host.run(*words, stdin=domain_xml(NAME, MONITOR).decode())
+    done = host.run(*arguments, stdin=domain_xml(NAME, MONITOR).decode())
     for command in re.findall(r"`([^`]+)`", done.err):
         split = shlex.split(command)
         assert ";" not in split

@@ -77,7 +77,7 @@ def test_after_the_flip_the_source_has_no_place() -> None:
     assert roles(binding.placements) == [("uid-p2", "Active")]
 
 
-def test_pods_made_in_the_same_second_are_told_apart_by_the_migration() -> None:
+def test_the_migration_distinguishes_pods_made_in_the_same_second() -> None:
     pods = (pod("p1", "a"), pod("p2", "b"))
     assert bound(vmi(migration=migration("p2")), *pods).migration_target_node_name == "b"
     moved = vmi(node_name="b", migration=migration("p2", runs=True, over=True))

@@ -56,7 +56,7 @@ def test_an_object_whose_version_is_no_number_is_left_out_of_its_list_alone(vers
     assert groups.unreadable == 1
 
 
-def test_what_is_left_out_is_said_once_and_counted_until_it_is_mended_or_gone(
+def test_what_is_left_out_is_logged_once_and_counted_until_it_is_corrected_or_gone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     groups = Collection(parse_stored_group, "CacheMonitorGroup")

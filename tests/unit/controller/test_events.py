@@ -171,7 +171,7 @@ def test_a_policy_at_work_is_no_news_only_what_becomes_of_it() -> None:
     assert play(story).events.reasons == [("Normal", "GroupsStamped")]
 
 
-def test_what_is_being_mended_when_its_turn_comes_is_not_told() -> None:
+def test_what_is_being_corrected_when_its_turn_comes_gets_no_event() -> None:
     async def story(stage: Story) -> None:
         stage.policy("True", "GroupsStamped")
         stage.policy("False", "GroupsRefused")
@@ -213,7 +213,7 @@ def test_a_move_is_news_even_when_nothing_else_changed() -> None:
     assert "from node `a` to node `b`" in stage.events.posted[0]["note"]
 
 
-def test_a_group_that_flaps_is_told_at_most_once_a_minute() -> None:
+def test_a_group_that_flaps_gets_at_most_one_event_a_minute() -> None:
     async def story(stage: Story) -> None:
         stage.group("True", "FiguresFresh")
         for turn in range(60):

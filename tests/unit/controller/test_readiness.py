@@ -60,7 +60,7 @@ def test_three_silent_periods_make_it_unknown_at_the_second_that_was_foretold() 
     assert figures()["observedTime"] in readiness.ready.message
 
 
-def test_silence_hides_what_the_agent_said_last() -> None:
+def test_silence_hides_the_last_report_of_the_agent() -> None:
     assert judged(figures(status="False", reason="RMIDsExhausted"), STALE) == ("Unknown", "AgentNotReporting")
 
 
@@ -99,9 +99,9 @@ def test_a_period_that_the_agent_had_to_stretch_is_the_one_that_counts() -> None
     assert silent.ready.status == "Unknown"
 
 
-@pytest.mark.parametrize("said", [-5, 0, 1, 59, "120", None])
-def test_an_agent_can_not_make_its_figures_old_sooner_than_the_spec_says(said: object) -> None:
-    assert judged(figures() | {"statusPeriodSeconds": said}, STALE - 0.1) == ("True", "FiguresFresh")
+@pytest.mark.parametrize("period", [-5, 0, 1, 59, "120", None])
+def test_an_agent_can_not_make_its_figures_old_sooner_than_the_spec_says(period: object) -> None:
+    assert judged(figures() | {"statusPeriodSeconds": period}, STALE - 0.1) == ("True", "FiguresFresh")
 
 
 def test_an_agent_is_never_believed_for_longer_than_three_days() -> None:

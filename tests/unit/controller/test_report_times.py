@@ -112,13 +112,13 @@ def test_a_little_off_is_right() -> None:
         assert seen(seen(None, offset, 0, written=0), offset + 9, 9, written=9).clock_problem is None
 
 
-def test_what_is_said_of_a_clock_changes_only_with_the_clock() -> None:
+def test_the_message_about_a_clock_changes_only_with_the_clock() -> None:
     latest = seen(None, 60, 0, written=0)
-    said = {latest.clock_problem}
+    problems = {latest.clock_problem}
     for second in range(1, 100):
         latest = seen(latest, 60 + second + second % 3, second, written=second)
-        said.add(latest.clock_problem)
-    assert len(said) == 1
+        problems.add(latest.clock_problem)
+    assert len(problems) == 1
 
 
 def test_another_nodes_clock_is_another() -> None:

@@ -83,7 +83,7 @@ def test_late_news_of_what_a_list_of_names_has_removed_does_not_bring_it_back() 
     assert decided(store) == ("a", "Placed")
 
 
-def test_what_a_list_of_names_has_and_nobody_told_of_yet_is_heard_of_later() -> None:
+def test_what_only_a_list_of_names_has_comes_with_a_later_event() -> None:
     store = settled((PODS, pod_object()), (NODES, node_object()), (GROUPS, group_object()))
     assert store.apply_names(VMIS, [ObjectName("tenant", "vm")], 10)
     assert decided(store) == ("", "VMINotFound")
@@ -184,7 +184,7 @@ CHANGES = st.lists(
 
 
 class History:
-    """What happened at the API server: events, and what every list would have said."""
+    """What happened at the API server: events, and the answer of every list."""
 
     def __init__(self) -> None:
         self.now: dict[Resource, dict[int, Object]] = {resource: {} for resource in KINDS}

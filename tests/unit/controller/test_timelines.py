@@ -1,4 +1,4 @@
-"""Lives of VMs as the lab tells them, object by object, through the operator's decision."""
+"""Lives of VMs as the lab plays them, object by object, through the operator's decision."""
 
 from collections.abc import Callable
 from typing import Any

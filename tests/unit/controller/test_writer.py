@@ -41,7 +41,7 @@ FIGURES = ("observedTime", "summary", "groups")
 
 
 class FakeApi:
-    """Keeps groups as an API server would, for two field managers; fails when told to."""
+    """Keeps groups as an API server would, for two field managers; fails when a test asks for it."""
 
     def __init__(self) -> None:
         self.objects: dict[ObjectName, Object] = {}
@@ -474,7 +474,7 @@ def test_a_delete_that_failed_is_tried_again(error: KubeError) -> None:
     assert [what for _, _, what in bench.api.writes] == ["delete", "delete"]
 
 
-def test_another_object_of_the_name_is_not_deleted_for_the_one_that_was_meant() -> None:
+def test_another_object_of_the_same_name_is_not_deleted() -> None:
     async def story(bench: Bench) -> None:
         bench.store.apply_event(GROUPS, "ADDED", stamped_object(version=5))
         bench.api.objects[STAMP] = stamped_object(version=9)
@@ -600,10 +600,10 @@ def test_an_object_that_fails_rests_with_growing_pauses_and_nothing_is_listed(
     assert len(times) < 40
     assert bench.api.relists == []
     assert bench.count("failed") == len(times)
-    said = [record.getMessage() for record in caplog.records if "bad/g" in record.getMessage()]
-    assert len(said) == 1
-    assert "failed calling webhook" in said[0]
-    assert "See which admission webhooks select its namespace" in said[0]
+    messages = [record.getMessage() for record in caplog.records if "bad/g" in record.getMessage()]
+    assert len(messages) == 1
+    assert "failed calling webhook" in messages[0]
+    assert "See which admission webhooks select its namespace" in messages[0]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 30.0])

@@ -36,7 +36,7 @@ class World:
         return await self.authorizer.judge(token, peer)
 
 
-def tell(story: Callable[[World], Awaitable[None]]) -> None:
+def run_story(story: Callable[[World], Awaitable[None]]) -> None:
     async def run() -> None:
         await story(World())
 
@@ -52,7 +52,7 @@ def test_a_token_gets_what_the_api_server_says_and_none_gets_nothing() -> None:
         assert await world.judge("x" * (LONGEST_TOKEN_BYTES + 1)) is Access.UNAUTHENTICATED
         assert world.asked == ["good", "poor", "bad"]
 
-    tell(story)
+    run_story(story)
 
 
 def test_an_allowed_token_is_asked_about_once_a_minute() -> None:
@@ -62,7 +62,7 @@ def test_an_allowed_token_is_asked_about_once_a_minute() -> None:
             world.now += 10
         assert len(world.asked) == 3
 
-    tell(story)
+    run_story(story)
 
 
 def test_a_token_that_is_taken_back_counts_for_a_minute_at_most() -> None:
@@ -72,7 +72,7 @@ def test_a_token_that_is_taken_back_counts_for_a_minute_at_most() -> None:
         world.now += MINUTE
         assert await world.judge("good") is Access.UNAUTHENTICATED
 
-    tell(story)
+    run_story(story)
 
 
 def test_a_right_that_is_given_counts_soon() -> None:
@@ -83,7 +83,7 @@ def test_a_right_that_is_given_counts_soon() -> None:
         world.now += 5
         assert await world.judge("poor") is Access.ALLOWED
 
-    tell(story)
+    run_story(story)
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs", "forbids us"])
@@ -101,7 +101,7 @@ def test_a_scraper_is_answered_for_fifteen_minutes_without_an_api_server_and_a_s
         world.error, world.hangs = None, False
         assert await world.judge("good") is Access.ALLOWED
 
-    tell(story)
+    run_story(story)
 
 
 def test_an_api_server_that_hangs_makes_a_scrape_wait_now_and_then_and_not_each_time() -> None:
@@ -114,7 +114,7 @@ def test_an_api_server_that_hangs_makes_a_scrape_wait_now_and_then_and_not_each_
             world.now += 1
         assert len(world.asked) == 2
 
-    tell(story)
+    run_story(story)
 
 
 def test_random_tokens_cost_few_reviews_and_keep_no_known_scraper_out() -> None:
@@ -130,7 +130,7 @@ def test_random_tokens_cost_few_reviews_and_keep_no_known_scraper_out() -> None:
         world.tokens["renewed"] = Access.ALLOWED
         assert await world.judge("renewed") is Access.ALLOWED  # the same scraper with a new token
 
-    tell(story)
+    run_story(story)
 
 
 def test_one_address_can_not_use_up_the_reviews_of_others() -> None:
@@ -140,7 +140,7 @@ def test_one_address_can_not_use_up_the_reviews_of_others() -> None:
         assert len(world.asked) == 10
         assert await world.judge("good", "10.0.0.2") is Access.ALLOWED
 
-    tell(story)
+    run_story(story)
 
 
 def test_scrapes_at_the_same_time_share_a_review() -> None:
@@ -148,7 +148,7 @@ def test_scrapes_at_the_same_time_share_a_review() -> None:
         assert set(await asyncio.gather(*(world.judge("good") for _ in range(20)))) == {Access.ALLOWED}
         assert world.asked == ["good"]
 
-    tell(story)
+    run_story(story)
 
 
 def test_no_log_line_has_a_token(caplog: pytest.LogCaptureFixture) -> None:
@@ -156,6 +156,6 @@ def test_no_log_line_has_a_token(caplog: pytest.LogCaptureFixture) -> None:
         world.error = KubeForbiddenError("no right")
         await world.judge("secret-token")
 
-    tell(story)
+    run_story(story)
     assert "may we `create` tokenreviews" in caplog.text
     assert "secret-token" not in caplog.text

@@ -162,7 +162,7 @@ def test_a_head_that_is_too_large_or_not_for_us_is_refused_and_the_connection_en
             assert connection.recv(1) == b""
 
 
-def test_health_tells_nothing_but_that_all_is_well(server: Server) -> None:
+def test_health_shows_nothing_but_that_all_is_well(server: Server) -> None:
     connection = HTTPConnection(LOOPBACK, server.health_port, timeout=20)
     connection.request("GET", "/healthz")
     answer = connection.getresponse()

@@ -48,7 +48,7 @@ class World:
         await eventually(f"page {number}", lambda: len(self.rendered) >= number)
 
 
-def tell(world: World, story: Callable[[], Awaitable[None]]) -> None:
+def run_story(world: World, story: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         running = asyncio.create_task(world.page.run())
         await story()
@@ -72,7 +72,7 @@ def test_a_page_is_rendered_once_a_sample_for_all_who_ask_and_only_while_somebod
         assert await world.text() == "4"
         assert world.rendered == [2, 3, 4]
 
-    tell(world, story)
+    run_story(world, story)
 
 
 def test_a_scrape_gets_the_page_before_while_the_next_is_rendered() -> None:
@@ -88,7 +88,7 @@ def test_a_scrape_gets_the_page_before_while_the_next_is_rendered() -> None:
         await world.has_rendered(2)
         await eventually("the new page", lambda: world.given == b"2")
 
-    tell(world, story)
+    run_story(world, story)
 
 
 def test_a_page_that_nobody_keeps_new_is_rendered_again_when_it_is_old() -> None:
@@ -101,7 +101,7 @@ def test_a_page_that_nobody_keeps_new_is_rendered_again_when_it_is_old() -> None
         world.now += 1
         assert await world.text() == "2"
 
-    tell(world, story)
+    run_story(world, story)
 
 
 def test_a_failure_to_render_is_tried_again() -> None:
@@ -114,7 +114,7 @@ def test_a_failure_to_render_is_tried_again() -> None:
         world.error = None
         assert await asking == "1"
 
-    tell(world, story)
+    run_story(world, story)
 
 
 def test_the_compressed_page_is_the_same() -> None:
@@ -124,4 +124,4 @@ def test_the_compressed_page_is_the_same() -> None:
         page = await world.page.newest()
         assert gzip.decompress(page.compressed) == page.text
 
-    tell(world, story)
+    run_story(world, story)

@@ -280,7 +280,7 @@ def test_what_the_kernel_does_not_count_has_no_figure() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), READINGS), max_size=12))
-def test_a_group_that_is_not_said_to_lack_a_figure_has_every_one(changes: list[tuple[int, Reading]]) -> None:
+def test_a_group_that_is_not_reported_to_lack_a_figure_has_every_one(changes: list[tuple[int, Reading]]) -> None:
     node, values = machine(), dict.fromkeys(range(4), 1000)
     layouts = layout_of(OF_GROUPS), layout_of(OF_GROUPS | {"a": [0, 3]})
     for step, (which, reading) in enumerate([*changes, *[(0, 10**6)] * 3]):

@@ -67,7 +67,7 @@ def test_no_request_makes_the_parser_fail(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         ([], "JSON object"),
         ({"vcpus": "0"}, "bad resource monitoring group ID None"),
@@ -80,8 +80,8 @@ def test_no_request_makes_the_parser_fail(body: Any) -> None:
         ({"name": "a", "vcpus": "0", "priority": 3}, "no 'priority'"),
     ],
 )
-def test_a_group_that_is_not_valid_is_refused_with_words(body: Any, words: str) -> None:
-    with pytest.raises(InvalidInputError, match=words.replace("(", r"\(")):
+def test_a_group_that_is_not_valid_is_refused_with_a_reason(body: Any, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message.replace("(", r"\(")):
         parse_group_request(body)
 
 

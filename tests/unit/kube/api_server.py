@@ -46,20 +46,20 @@ class ApiServer:
         return len(self._open)
 
     def put(self, name: str, **more: Any) -> None:
-        """Create or change an object, and tell the watches."""
+        """Create or change an object, and send it to the watches."""
         self.version += 1
         kind = "MODIFIED" if name in self.objects else "ADDED"
         self.objects[name] = make_object(name, self.version, **more)
-        self.tell(kind, self.objects[name])
+        self.send_event(kind, self.objects[name])
 
     def delete(self, name: str) -> None:
-        """Delete an object, and tell the watches."""
+        """Delete an object, and send its deletion to the watches."""
         self.version += 1
         gone = self.objects.pop(name)
         gone["metadata"]["resourceVersion"] = str(self.version)
-        self.tell("DELETED", gone)
+        self.send_event("DELETED", gone)
 
-    def tell(self, kind: str, obj: dict[str, Any]) -> None:
+    def send_event(self, kind: str, obj: dict[str, Any]) -> None:
         """Send an event to every open watch."""
         self.send(json.dumps({"type": kind, "object": obj}).encode() + b"\n")
 

@@ -193,7 +193,7 @@ def test_an_object_is_created_where_it_says() -> None:
         (504, KubeTimeoutError),
     ],
 )
-def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: type[KubeError]) -> None:
+def test_every_refusal_has_its_kind_and_the_servers_message(status: int, kind: type[KubeError]) -> None:
     async def story() -> None:
         async with serving() as (server, client):
             server.answers.append(failure(status, "these words"))
@@ -205,7 +205,7 @@ def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: typ
 
 @pytest.mark.pitfall(29)
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("status", "message"),
     [
         (500, "etcdserver: request is too large"),
         (
@@ -215,10 +215,12 @@ def test_every_refusal_has_its_kind_and_the_servers_words(status: int, kind: typ
         (413, "Request entity too large: limit is 3145728"),
     ],
 )
-def test_an_object_that_is_too_large_is_refused_and_the_server_is_not_taken_for_away(status: int, words: str) -> None:
+def test_an_object_that_is_too_large_is_refused_and_the_server_is_not_taken_for_away(
+    status: int, message: str
+) -> None:
     async def story() -> None:
         async with serving() as (server, client):
-            server.answers.append(failure(status, words))
+            server.answers.append(failure(status, message))
             with pytest.raises(KubeTooLargeError, match=r"larger?\b"):
                 await client.get(GROUPS, VM3)
 

@@ -17,7 +17,7 @@ class Watched:
     """A running informer.
 
     Attributes:
-        changes: how often it told of a change.
+        changes: how often it reported a change.
         now: its clock.
     """
 
@@ -74,8 +74,8 @@ def play(
     asyncio.run(story())
 
 
-def waits_told(caplog: pytest.LogCaptureFixture) -> list[object]:
-    """The seconds that the informer said it would wait."""
+def logged_waits(caplog: pytest.LogCaptureFixture) -> list[object]:
+    """The waits that the informer logged, in seconds."""
     return [
         record.args[2]
         for record in caplog.records
@@ -102,7 +102,7 @@ def test_objects_come_change_and_go() -> None:
 def test_a_bookmark_moves_the_next_watch_on_and_is_no_object() -> None:
     async def scene(server: ApiServer, watched: Watched) -> None:
         watched.now += 1  # a watch that ends at once would be taken for a failure
-        server.tell("BOOKMARK", {"metadata": {"resourceVersion": "555"}})
+        server.send_event("BOOKMARK", {"metadata": {"resourceVersion": "555"}})
         server.end_watches()
         await eventually("the next watch", lambda: len(server.watches) == 2)
         assert server.watches[1]["resourceVersion"] == "555"
@@ -118,7 +118,7 @@ def test_after_gone_everything_is_listed_again_and_what_was_deleted_meanwhile_va
         del server.objects["a"]
         server.objects["c"] = make_object("c", 150)
         server.version = 150
-        server.tell("ERROR", {"code": 410, "message": "too old resource version"})
+        server.send_event("ERROR", {"code": 410, "message": "too old resource version"})
         await watched.shows("b", "c")
         await eventually("the next watch", lambda: len(server.watches) == 2)
         assert server.watches[1]["resourceVersion"] == "150"
@@ -130,10 +130,10 @@ def test_a_server_that_always_says_gone_is_asked_more_and_more_rarely(caplog: py
     async def scene(server: ApiServer, watched: Watched) -> None:
         for _ in range(4):
             began = len(server.watches)
-            server.tell("ERROR", {"code": 410, "message": "too old"})
+            server.send_event("ERROR", {"code": 410, "message": "too old"})
             await eventually("another watch", lambda began=began: len(server.watches) > began)  # type: ignore[misc]
         assert watched.changes == len(server.lists) == 5
-        waits = waits_told(caplog)
+        waits = logged_waits(caplog)
         assert waits == pytest.approx([0.01, 0.02, 0.04, 0.08])
 
     play(scene, names="a")
@@ -144,9 +144,9 @@ def test_a_watch_that_lasted_makes_the_next_failure_the_first(caplog: pytest.Log
         for _ in range(2):
             began = len(server.watches)
             watched.now += 20
-            server.tell("ERROR", {"code": 410, "message": "too old"})
+            server.send_event("ERROR", {"code": 410, "message": "too old"})
             await eventually("another watch", lambda began=began: len(server.watches) > began)  # type: ignore[misc]
-        waits = waits_told(caplog)
+        waits = logged_waits(caplog)
         assert waits == pytest.approx([0.01, 0.01])
 
     play(scene, names="a")
@@ -230,7 +230,7 @@ def test_a_cut_line_does_not_end_the_informer() -> None:
     play(scene, names="a")
 
 
-def test_a_change_that_does_not_matter_is_kept_and_not_told() -> None:
+def test_a_change_that_does_not_matter_is_kept_and_not_reported() -> None:
     async def story() -> None:
         async with serving() as (server, client):
             server.put("a", spec=1, status=1)

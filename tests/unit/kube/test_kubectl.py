@@ -134,7 +134,7 @@ def test_failures_are_named(given: Answer, error: type[Exception], says: str, tm
         asyncio.run(api.get(GROUPS, VM3))
 
 
-def test_a_cluster_without_the_crds_is_told_apart_from_an_empty_one(tmp_path: Path) -> None:
+def test_a_cluster_without_the_crds_is_distinguished_from_an_empty_one(tmp_path: Path) -> None:
     with (
         serving(tmp_path, (404, {}, b"404 page not found\n")) as (_, api),
         pytest.raises(KubeNotFoundError, match=r"the cluster has no cachemonitorgroups\.cachemon\.dev: .*Install"),
@@ -258,18 +258,18 @@ def state(pid: str) -> str:
         return "Z"
 
 
-def test_what_kubectl_refuses_is_said_in_its_words(tmp_path: Path) -> None:
+def test_what_kubectl_refuses_is_reported_in_its_words(tmp_path: Path) -> None:
     environment = script(tmp_path, "echo 'error: context \"z\" does not exist' >&2; exit 1")
     with pytest.raises(InvalidInputError, match=r'^context "z" does not exist$'):
         play(environment)
 
 
-def test_kubectl_that_ends_without_a_word_is_said_so(tmp_path: Path) -> None:
+def test_the_error_says_that_kubectl_ended_without_output(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="ended with code 3"):
         play(script(tmp_path, "exit 3"))
 
 
-def test_without_kubectl_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_kubectl_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     with pytest.raises(InvalidInputError, match=r"kubectl is not on the PATH.*install kubectl"):
         play({"PATH": str(tmp_path)})
@@ -300,7 +300,7 @@ def test_the_namespace_is_that_of_the_context(view: Any, namespace: str, tmp_pat
     assert asyncio.run(namespace_of_context((), environment)) == namespace
 
 
-def test_without_a_context_it_is_said_how_to_choose_one(tmp_path: Path) -> None:
+def test_without_a_context_the_error_says_how_to_choose_one(tmp_path: Path) -> None:
     environment = script(tmp_path, "echo 'error: current-context must exist in order to minify' >&2; exit 1")
     with pytest.raises(InvalidInputError, match="no context is chosen: set KUBECONFIG, or choose one with --context"):
         asyncio.run(namespace_of_context((), environment))

@@ -132,7 +132,7 @@ def test_a_kubeconfigs_proxy_wins_over_the_environments(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["token", "ca.crt"])
-def test_a_pod_without_its_service_account_is_told_so(service_account: Path, missing: str) -> None:
+def test_a_pod_without_its_service_account_gets_an_error(service_account: Path, missing: str) -> None:
     (service_account / missing).unlink()
     with pytest.raises(InvalidInputError, match=missing):
         pod_credentials(IN_A_POD, service_account)

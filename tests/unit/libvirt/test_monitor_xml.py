@@ -123,7 +123,7 @@ def test_threads_have_no_monitor_but_the_whole_process_has() -> None:
     assert read_domain(around(whole.xml)).groups == (WHOLE_PROCESS_GROUP,)
 
 
-def test_a_name_that_libvirt_can_not_keep_is_told() -> None:
+def test_a_name_that_libvirt_can_not_keep_is_reported() -> None:
     exported = export_groups([of(frozenset({0, 1}), "web"), of(frozenset({0, 1}))], None, Form.MONITOR)
     assert exported.remarks == ("group 'web' loses its name: libvirt calls it vcpus_0-1",)
     assert len(read_domain(around(exported.xml)).groups) == 1

@@ -17,7 +17,7 @@ def xml(inside: str, vcpu: str = "<vcpu current='2'>4</vcpu>", head: str = "type
     return f"<domain {head}><name>vm1</name>{vcpu}{inside}</domain>".encode()
 
 
-def test_the_live_xml_tells_the_runs_number_groups_and_libvirts_own_monitors() -> None:
+def test_the_live_xml_has_the_runs_number_groups_and_libvirts_own_monitors() -> None:
     found = read_running(UUID, "vm1", xml(METADATA.format("0-1") + TUNE.format("0")))
     assert (found.uuid, found.name, found.number, found.vcpu_count, found.problem) == (UUID, "vm1", 7, 2, "")
     assert found.groups == (parse_group({"name": "web", "vcpus": "0-1"}),)

@@ -31,15 +31,15 @@ def test_an_object_that_does_not_say_says_nothing(odd: dict[str, object]) -> Non
     assert written_at(odd) is None
 
 
-@pytest.mark.parametrize(("ahead", "words"), [
+@pytest.mark.parametrize(("ahead", "problem_part"), [
     (0.0, None), (5.0, None), (-5.0, None),
     (6.0, "is 6 s ahead of the"), (-119.0, "is 119 s behind the"), (600.0, "is 10 min ahead of the"),
     (-7200.0, "is 2 h behind the"), (252e9, "days ahead of the"), (None, "is not a time"),
 ])  # fmt: skip
-def test_a_clock_is_named_when_it_is_more_than_a_little_off(ahead: float | None, words: str | None) -> None:
+def test_a_clock_is_named_when_it_is_more_than_a_little_off(ahead: float | None, problem_part: str | None) -> None:
     problem = clock_problem("node01", ahead)
-    assert (problem is None) == (words is None)
-    assert words is None or (problem and words in problem and "`node01`" in problem)
+    assert (problem is None) == (problem_part is None)
+    assert problem_part is None or (problem and problem_part in problem and "`node01`" in problem)
 
 
 @given(st.floats(0, 1e12))

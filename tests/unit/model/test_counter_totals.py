@@ -281,13 +281,13 @@ def test_what_is_slow_to_read_may_be_of_more_time_than_lies_between_two_samples(
     assert steady.sample(0.001, most).now.totals == [most]
 
 
-def words(number: int) -> Sequence[Reading]:
+def unavailable(number: int) -> Sequence[Reading]:
     return [Missing.UNAVAILABLE] * number
 
 
 def test_an_interruption_is_one_gap_however_long_it_lasts() -> None:
     steady = Steady(window_seconds=10)
-    for second, reading in enumerate([5, *words(6), 9, 12, Missing.ERROR, Missing.OFFLINE, 3, 4]):
+    for second, reading in enumerate([5, *unavailable(6), 9, 12, Missing.ERROR, Missing.OFFLINE, 3, 4]):
         progress = steady.sample(float(second), reading)
     assert steady.gaps == {Gap.UNAVAILABLE: 1, Gap.ERROR: 1}
     assert progress.now.totals == [3 + 1]

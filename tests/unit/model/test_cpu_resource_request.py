@@ -31,7 +31,7 @@ def group(**item: Any) -> MonitoringGroup:
 THERE = (group(vcpus="1"), group(name="web", vcpus="0,3"), group(name="io", threads=["IOThread"]))
 
 
-def test_nothing_said_shows_the_current_state() -> None:
+def test_without_options_the_current_state_is_shown() -> None:
     shown = request()
     assert shown.action is Action.SHOW
     assert scope_of(shown, runs=True) is Scope.LIVE
@@ -52,7 +52,9 @@ def test_nothing_said_shows_the_current_state() -> None:
     ],
 )
 @pytest.mark.parametrize("action", ["create", "destroy"])
-def test_the_state_that_is_meant(action: str, flags: tuple[str, ...], expected: Scope, *, runs: bool) -> None:
+def test_flags_and_the_vm_choose_the_state(
+    action: str, flags: tuple[str, ...], expected: Scope, *, runs: bool
+) -> None:
     assert scope_of(request(action, *flags, vcpus="1"), runs=runs) is expected
 
 
@@ -143,7 +145,7 @@ def test_a_group_that_is_not_there_is_named_with_those_that_are() -> None:
     )
 
 
-def test_a_group_of_other_vcpus_than_said_is_not_destroyed() -> None:
+def test_a_group_of_other_vcpus_than_given_is_not_destroyed() -> None:
     with pytest.raises(
         InvalidInputError, match=r"^resource monitoring group id mismatch: .* of vCPU 0,3, not of vCPU 0"
     ):
@@ -164,7 +166,7 @@ def test_whatever_can_be_created_can_be_destroyed_by_what_it_is_called(vcpus: fr
 
 
 @given(st.sets(st.sampled_from(OPTIONS)), st.none() | st.text(max_size=8), st.none() | st.text(max_size=8))
-def test_no_words_make_it_stumble(flags: set[str], name: str | None, vcpus: str | None) -> None:
+def test_no_arguments_make_it_fail(flags: set[str], name: str | None, vcpus: str | None) -> None:
     with suppress(InvalidInputError):
         made = request(*flags, name=name, vcpus=vcpus)
         assert (made.group is None) == (made.action is Action.SHOW)

@@ -61,7 +61,7 @@ FLAGS = st.sampled_from([(), ("live",), ("config",), ("live", "config"), ("curre
 
 
 @given(DOMAINS, FLAGS, st.sampled_from(NAMES), st.none() | VCPUS)
-def test_what_is_removed_has_the_name_is_meant_and_is_ours(
+def test_what_is_removed_has_the_name_and_the_scope_and_is_ours(
     domain: DomainGroups, flags: Sequence[str], name: str, vcpus: str | None
 ) -> None:
     wanted = request("destroy", *flags, name=name, vcpus=vcpus)
@@ -98,7 +98,7 @@ def test_what_is_made_has_a_free_name_and_shares_no_thread_with_a_mon_group_of_l
 
 
 @given(DOMAINS, FLAGS, VCPUS)
-def test_whatever_can_be_made_can_be_removed_by_the_same_words(
+def test_whatever_can_be_made_can_be_removed_by_the_same_arguments(
     domain: DomainGroups, flags: Sequence[str], vcpus: str
 ) -> None:
     wanted = request("create", *flags, name="new", vcpus=vcpus)

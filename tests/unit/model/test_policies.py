@@ -125,13 +125,13 @@ def test_no_two_pairs_have_one_name(vmi: str, policy_name: str, other_vmi: str, 
 
 
 @pytest.mark.parametrize("pair", [("a", "b-c"), ("a-b", "c"), ("a.b", "c"), ("a", "c")])
-def test_names_that_a_hyphen_would_mix_up_are_told_apart(pair: tuple[str, str]) -> None:
+def test_names_that_a_hyphen_would_mix_up_stay_distinct(pair: tuple[str, str]) -> None:
     others = {("a", "b-c"), ("a-b", "c"), ("a.b", "c"), ("a", "c")} - {pair}
     assert stamped_name(*pair) not in {stamped_name(*other) for other in others}
 
 
 @pytest.mark.parametrize("length", [188, 189, 190, 253])
-def test_long_names_that_differ_at_their_end_only_are_told_apart(length: int) -> None:
+def test_long_names_that_differ_at_their_end_only_stay_distinct(length: int) -> None:
     first, second = "v" * (length - 1) + "a", "v" * (length - 1) + "b"
     assert stamped_name(first, "p" * 63) != stamped_name(second, "p" * 63)
     assert len(stamped_name(first, "p" * 63)) <= 253

@@ -31,7 +31,7 @@ def test_what_is_no_number_is_an_error(text: str) -> None:
     assert missing == {Missing.ERROR}
 
 
-def test_words_of_the_kernel_and_failed_reads_are_reasons() -> None:
+def test_text_of_the_kernel_and_failed_reads_are_reasons() -> None:
     readings, missing = parse_telemetry((b"Unavailable\n", Missing.OFFLINE, b"0.250000\n"))
     assert [*readings] == [Missing.UNAVAILABLE, Missing.OFFLINE, 250_000_000]
     assert missing == {Missing.UNAVAILABLE, Missing.OFFLINE}

@@ -84,19 +84,19 @@ def test_lists_are_written_as_libvirt_writes_them(ids: tuple[int, ...], text: st
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50), st.integers(0, 9)), min_size=1, max_size=12))
 def test_items_count_from_left_to_right(items: list[tuple[bool, int, int]]) -> None:
     expected: set[int] = set()
-    words = []
+    written = []
     for negated, first, length in items:
         if negated:
             expected.discard(first)
-            words.append(f"^{first}")
+            written.append(f"^{first}")
         else:
             expected |= set(range(first, first + length + 1))
-            words.append(f"{first}-{first + length}")
+            written.append(f"{first}-{first + length}")
     if expected:
-        assert set(parse_vcpus(",".join(words))) == expected
+        assert set(parse_vcpus(",".join(written))) == expected
     else:
         with pytest.raises(InvalidInputError, match="at least one"):
-            parse_vcpus(",".join(words))
+            parse_vcpus(",".join(written))
 
 
 @given(st.text(max_size=20))

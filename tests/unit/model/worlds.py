@@ -186,7 +186,7 @@ def _chosen(items: Sequence[T], bits: int) -> list[T]:
 def kernels(draw: st.DrawFn, world: World) -> SimulatedKernel:
     """A kernel in any state: control groups, others' mon_groups, and ours as an agent before left them.
 
-    From one seed: hypothesis needs a tenth of a second for so many draws.
+    From one seed: hypothesis needs a tenth of a second for that many draws.
     """
     chance = random.Random(draw(st.integers(0, 2**32 - 1)))
     kernel = SimulatedKernel(control_groups={name for name in ("gold", "silver") if chance.random() < 0.4})

@@ -123,7 +123,7 @@ def _field(obj: Mapping[str, Any], path: str) -> Any:
 
 @dataclass
 class Done:
-    """What a command said."""
+    """The end of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -137,11 +137,11 @@ class Plugin:
     api: FakeApi = field(default_factory=FakeApi)
     namespace: str = "ns"
 
-    def run(self, *words: str, stdin: str = "") -> Done:
-        return asyncio.run(self._run(words, stdin))
+    def run(self, *arguments: str, stdin: str = "") -> Done:
+        return asyncio.run(self._run(arguments, stdin))
 
-    async def _run(self, words: tuple[str, ...], stdin: str) -> Done:
-        args = build_parser().parse_args(words)
+    async def _run(self, arguments: tuple[str, ...], stdin: str) -> Done:
+        args = build_parser().parse_args(arguments)
         out, err = io.StringIO(), io.StringIO()
         session = Session(
             self.api,
@@ -198,14 +198,14 @@ def cmg(
     spec: dict[str, Any] = {"vmiName": vmi_name}
     if groups is not None:
         spec["groups"] = groups
-    told: dict[str, Any] = {"nodeName": node, "conditions": [condition or ready()], "vcpuCount": 4}
+    reported: dict[str, Any] = {"nodeName": node, "conditions": [condition or ready()], "vcpuCount": 4}
     if status is not None:
-        told |= {"groups": status, "observedTime": observed}
-    return {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": spec, "status": told}
+        reported |= {"groups": status, "observedTime": observed}
+    return {"metadata": {"name": name, "namespace": namespace, **metadata}, "spec": spec, "status": reported}
 
 
 def cmn(name: str = "node01", *blocks: dict[str, Any], observed: str = THEN, **status: Any) -> dict[str, Any]:
-    told = {
+    usual = {
         "observedTime": observed,
         "statusPeriodSeconds": 10,
         "agentVersion": "0.1.0",
@@ -215,7 +215,7 @@ def cmn(name: str = "node01", *blocks: dict[str, Any], observed: str = THEN, **s
         "summary": {"blocks": "0=1Mi/32Mi", "rmids": "3/64", "events": "llc_occupancy"},
         "conditions": [ready(reason="MonitoringAvailable", message="2 cache blocks, events llc_occupancy")],
     }
-    return {"metadata": {"name": name}, "status": told | status}
+    return {"metadata": {"name": name}, "status": usual | status}
 
 
 __all__ = [

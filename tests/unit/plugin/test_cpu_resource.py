@@ -161,7 +161,7 @@ def test_an_object_that_never_stops_changing_is_given_up(plugin: Plugin) -> None
     assert plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "3", "--config").err == "error: changed\n"
 
 
-def test_a_vmi_that_nobody_knows_is_told_of() -> None:
+def test_an_unknown_vmi_is_an_error() -> None:
     refused = Plugin().run("cpu-resource", "vm9")
     assert refused.code == 1
     assert "no VirtualMachineInstance `vm9` in namespace `ns`" in refused.err
@@ -170,8 +170,12 @@ def test_a_vmi_that_nobody_knows_is_told_of() -> None:
 def test_live_needs_a_vmi_that_runs() -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg())
-    for words in (["--live"], ["--create", "--vcpulist", "1", "--live"], ["--destroy", "--vcpulist", "1", "--live"]):
-        assert "domain is not running; use --config" in plugin.run("cpu-resource", "vm3", *words).err
+    for arguments in (
+        ["--live"],
+        ["--create", "--vcpulist", "1", "--live"],
+        ["--destroy", "--vcpulist", "1", "--live"],
+    ):
+        assert "domain is not running; use --config" in plugin.run("cpu-resource", "vm3", *arguments).err
 
 
 def test_other_outputs_say_more(plugin: Plugin) -> None:
@@ -191,8 +195,8 @@ def sized(sockets: int, most: int | None = None) -> dict[str, Any]:
 def test_a_live_group_of_vcpus_that_the_vmi_can_not_get_is_refused() -> None:
     plugin = Plugin()
     plugin.api.put(VMIS, sized(4))
-    for words in ([], ["--live"], ["--current"], ["--live", "--config"]):
-        refused = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "2,7", *words)
+    for arguments in ([], ["--live"], ["--current"], ["--live", "--config"]):
+        refused = plugin.run("cpu-resource", "vm3", "--create", "--vcpulist", "2,7", *arguments)
         assert refused.err == (
             "error: no vcpus selected for modification: the domain has no vCPU 7, only 0-3; --config keeps the group "
             "for when the VM has more\n"

@@ -35,14 +35,14 @@ def plugin() -> Plugin:
     return made
 
 
-def told(plugin: Plugin, code: int, *words: str) -> str:
-    done = plugin.run("diagnose", "node01", *words)
+def diagnosis(plugin: Plugin, code: int, *arguments: str) -> str:
+    done = plugin.run("diagnose", "node01", *arguments)
     assert done.code == code, done
     return done.out
 
 
 def test_a_node_where_everything_works(plugin: Plugin) -> None:
-    assert told(plugin, 0).splitlines() == [
+    assert diagnosis(plugin, 0).splitlines() == [
         "Node node01",
         "  ok    agent: version 0.1.0, reported 2s ago",
         "  ok    resctrl: 2 cache blocks, events llc_occupancy",
@@ -61,7 +61,7 @@ def test_a_name_that_is_no_node(plugin: Plugin) -> None:
 def test_a_node_without_an_agent(plugin: Plugin) -> None:
     plugin.api.objects["CacheMonitorNode"].clear()
     plugin.api.objects["Pod"].clear()
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  agent: it has never reported from this node" in shown
     assert "tolerations of the DaemonSet must let a pod run here: kubectl get pods -A" in shown
 
@@ -69,24 +69,24 @@ def test_a_node_without_an_agent(plugin: Plugin) -> None:
 def test_an_agent_that_crashes_before_its_first_report(plugin: Plugin) -> None:
     plugin.api.objects["CacheMonitorNode"].clear()
     plugin.api.put(PODS, agent_pod("Running", "CrashLoopBackOff"))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "its pod is CrashLoopBackOff, and it has never reported" in shown
     assert "-> kubectl -n cachemon-system logs cachemon-agent-x --tail=50" in shown
 
 
 def test_a_silent_agent(plugin: Plugin) -> None:
     plugin.api.put(NODES, cmn("node01", observed="2026-09-21T14:00:00Z"))
-    assert "FAIL  agent: silent: it reported 13m ago; figures are as of then" in told(plugin, 1)
+    assert "FAIL  agent: silent: it reported 13m ago; figures are as of then" in diagnosis(plugin, 1)
     plugin.api.put(PODS, agent_pod("Pending"))
-    assert "13m ago, and its pod is Pending; figures" in told(plugin, 1)
+    assert "13m ago, and its pod is Pending; figures" in diagnosis(plugin, 1)
     plugin.api.objects["Pod"].clear()
-    assert "13m ago, and no pod of it is here; figures" in told(plugin, 1)
+    assert "13m ago, and no pod of it is here; figures" in diagnosis(plugin, 1)
 
 
 def test_resctrl_that_is_not_mounted_and_what_to_type(plugin: Plugin) -> None:
     off = ready("False", "ResctrlNotMounted", "there is no resctrl at /sys/fs/resctrl")
     plugin.api.put(NODES, cmn("node01", conditions=[off]))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  resctrl: ResctrlNotMounted: there is no resctrl at /sys/fs/resctrl" in shown
     assert "-> on the node: mount -t resctrl resctrl /sys/fs/resctrl" in shown
     assert "RMIDs" not in shown
@@ -95,7 +95,7 @@ def test_resctrl_that_is_not_mounted_and_what_to_type(plugin: Plugin) -> None:
 def test_what_the_cpu_lacks_is_a_note(plugin: Plugin) -> None:
     lacking = cmn("node01", block(0, 1), monitoringEvents=["mbm_total_bytes"], counterAssignMode="mbm_event")
     plugin.api.put(NODES, lacking)
-    shown = told(plugin, 0)
+    shown = diagnosis(plugin, 0)
     assert "note  occupancy: this CPU does not count it" in shown
     assert "note  bandwidth: this CPU does not count mbm_local_bytes" in shown
     assert "note  bandwidth: this CPU counts traffic for a limited number of groups" in shown
@@ -103,7 +103,7 @@ def test_what_the_cpu_lacks_is_a_note(plugin: Plugin) -> None:
 
 def test_bandwidth_by_memory_is_not_what_the_cpu_lacks(plugin: Plugin) -> None:
     plugin.api.put(NODES, cmn("node01", block(0, 1), monitoringEvents=["llc_occupancy"], unreadResources=["MB_MON"]))
-    shown = told(plugin, 0)
+    shown = diagnosis(plugin, 0)
     assert "note  bandwidth: it is not read here: this kernel has it in info/MB_MON, by memory" in shown
     assert "does not count" not in shown
 
@@ -111,7 +111,7 @@ def test_bandwidth_by_memory_is_not_what_the_cpu_lacks(plugin: Plugin) -> None:
 def test_telemetry_and_the_events_that_the_kernel_leaves_out(plugin: Plugin) -> None:
     telemetry = {"rmids": 576, "events": ["core_energy", "activity"], "packages": [0, 1]}
     plugin.api.put(NODES, cmn("node01", block(0, 1), telemetry=telemetry))
-    shown = told(plugin, 0)
+    shown = diagnosis(plugin, 0)
     assert "ok    telemetry: core_energy, activity of 2 CPU packages" in shown
     assert "note  telemetry: unhalted_core_cycles, uops_retired, stalls_llc_miss are off" in shown
     assert "-> boot the node with rdt=perf to have them" in shown
@@ -120,7 +120,7 @@ def test_telemetry_and_the_events_that_the_kernel_leaves_out(plugin: Plugin) -> 
 def test_few_rmids_and_blocks_without_a_number_are_notes(plugin: Plugin) -> None:
     rmids = {"total": 64, "ours": 40, "others": 20}
     plugin.api.put(NODES, cmn("node01", block(3, None, reading="Error"), rmids=rmids))
-    shown = told(plugin, 0)
+    shown = diagnosis(plugin, 0)
     assert "note  RMIDs: 64 in all, 40 ours, 20 others', 4 free or waiting for reuse" in shown
     assert "-> on the node: ls -d /sys/fs/resctrl/mon_groups/*" in shown
     assert "note  cache block 3: reads Error" in shown
@@ -129,7 +129,7 @@ def test_few_rmids_and_blocks_without_a_number_are_notes(plugin: Plugin) -> None
 def test_groups_that_are_not_ready_say_why_and_what_to_type(plugin: Plugin) -> None:
     short = ready("False", "OutOfRMIDs", "needs 2, 0 are free")
     plugin.api.put(GROUPS, cmg("a", condition=short))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  group ns/a: OutOfRMIDs: needs 2, 0 are free" in shown
     assert "-> raise spec.priority of what matters" in shown
     assert "; kubectl -n ns describe cmg a" in shown
@@ -138,7 +138,7 @@ def test_groups_that_are_not_ready_say_why_and_what_to_type(plugin: Plugin) -> N
 def test_figures_that_are_old_though_ready_is_true_say_that_nobody_judges(plugin: Plugin) -> None:
     status = [group_status("vcpus_all", block(0, 1), vcpus=[0])]
     plugin.api.put(GROUPS, cmg("a", status=status, observed="2026-09-21T14:00:00Z"))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  group ns/a: the figures are 13m old and should be renewed every 60 s, yet Ready is True" in shown
     assert "component=operator; kubectl -n ns describe cmg a" in shown
 
@@ -147,16 +147,16 @@ def test_times_to_come_are_a_problem_of_clocks(plugin: Plugin) -> None:
     ahead = "2026-09-21T14:23:20Z"
     plugin.api.put(NODES, cmn("node01", block(0, 1), observed=ahead))
     plugin.api.put(GROUPS, cmg("a", status=[group_status("g", block(0, 1), vcpus=[0])], observed=ahead))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  clock: the time of the figures lies 10m in the future: the clock of the node, or of this" in shown
     assert "FAIL  group ns/a: the time of the figures lies 10m in the future" in shown
 
 
-def test_an_uninstallation_is_told_as_such(plugin: Plugin) -> None:
+def test_an_uninstallation_is_named(plugin: Plugin) -> None:
     gone = ready("Unknown", "Uninstalled", "cachemon was uninstalled at noon")
     plugin.api.put(NODES, cmn("node01", block(0, 1), conditions=[gone]))
     plugin.api.put(GROUPS, cmg("a", status=[group_status("g", block(0, 1), vcpus=[0])], condition=gone))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert "FAIL  agent: cachemon was uninstalled at noon; it reported 2s ago" in shown
     assert "FAIL  group ns/a: Uninstalled: cachemon was uninstalled at noon" in shown
     assert "-> install cachemon again" in shown
@@ -165,24 +165,24 @@ def test_an_uninstallation_is_told_as_such(plugin: Plugin) -> None:
 def test_many_groups_that_are_not_ready_are_counted(plugin: Plugin) -> None:
     for number in range(13):
         plugin.api.put(GROUPS, cmg(f"g{number}", condition=ready("False", "VCPUThreadMissing", "starting")))
-    shown = told(plugin, 1)
+    shown = diagnosis(plugin, 1)
     assert shown.count("VCPUThreadMissing") == 10
     assert "3 more are not Ready" in shown
 
 
 def test_a_node_without_groups(plugin: Plugin) -> None:
     plugin.api.objects["CacheMonitorGroup"].clear()
-    assert "note  groups: no VMI here has groups" in told(plugin, 0)
+    assert "note  groups: no VMI here has groups" in diagnosis(plugin, 0)
 
 
 def test_what_may_not_be_asked_is_left_out(plugin: Plugin) -> None:
     plugin.api.errors["Node"] = [KubeForbiddenError("no")]
     plugin.api.errors["Pod"] = [KubeForbiddenError("no")]
-    assert "agent: version 0.1.0" in told(plugin, 0)
+    assert "agent: version 0.1.0" in diagnosis(plugin, 0)
 
 
 def test_findings_come_as_data_too(plugin: Plugin) -> None:
-    data = json.loads(told(plugin, 0, "-o", "json"))
+    data = json.loads(diagnosis(plugin, 0, "-o", "json"))
     assert data["findings"][0] == {
         "verdict": "ok",
         "what": "agent",
@@ -221,21 +221,19 @@ def with_clock(observed: str, taken: str) -> dict[str, Any]:
     return node
 
 
-@pytest.mark.parametrize(("observed", "told_of_it"), [
+@pytest.mark.parametrize(("observed", "note"), [
     ("2026-09-21T14:03:14Z", "the clock of node `node01` is 10 min behind the API server's"),
     ("2026-09-21T14:23:14Z", "the clock of node `node01` is 10 min ahead of the API server's"),
     ("9999-12-31T23:59:59Z", "days ahead of the API server's"),
     ("2026-09-21T14:13:60Z", "the observedTime that node `node01` writes is not a time"),
 ])  # fmt: skip
-def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(
-    plugin: Plugin, observed: str, told_of_it: str
-) -> None:
+def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(plugin: Plugin, observed: str, note: str) -> None:
     plugin.api.put(NODES, with_clock(observed, "2026-09-21T14:13:14Z"))
-    shown = told(plugin, 0)
+    shown = diagnosis(plugin, 0)
     assert "note  clock: " in shown
-    assert told_of_it in shown
+    assert note in shown
 
 
 def test_an_agent_that_died_with_a_clock_that_was_ahead_is_silent(plugin: Plugin) -> None:
     plugin.api.put(NODES, with_clock("2026-09-21T14:13:14Z", "2026-09-21T14:00:00Z"))
-    assert "FAIL  agent: silent: it reported 13m ago" in told(plugin, 1)
+    assert "FAIL  agent: silent: it reported 13m ago" in diagnosis(plugin, 1)

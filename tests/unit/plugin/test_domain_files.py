@@ -46,7 +46,7 @@ def test_the_objects_are_printed_and_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told", "writes"),
+    ("arguments", "outcome", "writes"),
     [
         (["--dry-run"], "created (dry run)", []),
         (["--dry-run=client"], "created (dry run)", []),
@@ -55,16 +55,16 @@ def test_the_objects_are_printed_and_nothing_is_written() -> None:
     ],
 )
 def test_a_dry_run_says_what_would_be_written(
-    words: list[str], told: str, writes: list[tuple[str, str, bool]]
+    arguments: list[str], outcome: str, writes: list[tuple[str, str, bool]]
 ) -> None:
     plugin = Plugin()
-    done = plugin.run("import", "-", *words, stdin=domain())
-    assert done.out == f"cachemonitorgroup.cachemon.dev/vm3 {told}\n"
+    done = plugin.run("import", "-", *arguments, stdin=domain())
+    assert done.out == f"cachemonitorgroup.cachemon.dev/vm3 {outcome}\n"
     assert plugin.api.writes == writes
 
 
 @pytest.mark.parametrize(
-    ("name", "words", "expected"),
+    ("name", "arguments", "expected"),
     [
         ("vm3", [], ("ns", "vm3")),
         ("tenant-b_vm3", [], ("tenant-b", "vm3")),
@@ -72,9 +72,9 @@ def test_a_dry_run_says_what_would_be_written(
         ("Big VM", ["--vmi", "vm7"], ("ns", "vm7")),
     ],
 )
-def test_the_domains_name_says_which_vmi_is_meant(name: str, words: list[str], expected: tuple[str, str]) -> None:
+def test_the_name_of_the_domain_gives_the_vmi(name: str, arguments: list[str], expected: tuple[str, str]) -> None:
     plugin = Plugin()
-    assert plugin.run("import", "-", *words, stdin=domain(name=name)).code == 0
+    assert plugin.run("import", "-", *arguments, stdin=domain(name=name)).code == 0
     ((key, made),) = plugin.api.objects["CacheMonitorGroup"].items()
     assert (key.namespace, made["spec"]["vmiName"]) == expected
 
@@ -118,7 +118,7 @@ def test_all_files_are_checked_before_any_is_written(tmp_path: Path) -> None:
     assert "--vmi names one VMI" in plugin.run("import", str(good), str(bad), "--vmi", "a").err
 
 
-def test_a_domain_without_monitors_is_told_of() -> None:
+def test_a_domain_without_monitors_is_reported() -> None:
     done = Plugin().run("import", "-", stdin=domain(""))
     assert (done.code, done.out) == (0, "")
     assert done.err == "stdin: domain vm3 has no monitors and no groups; nothing to import\n"
@@ -238,7 +238,7 @@ def test_more_monitors_than_a_vm_may_have_are_chosen_by_name() -> None:
     )
 
 
-def test_a_name_of_a_host_that_reads_as_kubevirts_is_said_aloud() -> None:
+def test_a_host_domain_name_that_looks_like_kubevirts_gives_a_note() -> None:
     done = Plugin().run("import", "-", stdin=domain(name="fedora_default"))
     assert done.err == (
         "stdin: domain fedora_default is taken for VMI `default` in namespace `fedora`: KubeVirt names domains "
@@ -247,11 +247,11 @@ def test_a_name_of_a_host_that_reads_as_kubevirts_is_said_aloud() -> None:
     assert Plugin().run("import", "-", "--vmi", "default", stdin=domain(name="fedora_default")).err == ""
 
 
-@pytest.mark.parametrize("words", [["--vmi", "Big VM"], ["--name", "a..b"], ["--vmi", "a" * 254]])
-def test_names_that_no_object_can_have_are_refused_before_anything_is_printed(words: list[str]) -> None:
-    done = Plugin().run("import", "-", "-o", "yaml", *words, stdin=domain())
+@pytest.mark.parametrize("arguments", [["--vmi", "Big VM"], ["--name", "a..b"], ["--vmi", "a" * 254]])
+def test_names_that_no_object_can_have_are_refused_before_anything_is_printed(arguments: list[str]) -> None:
+    done = Plugin().run("import", "-", "-o", "yaml", *arguments, stdin=domain())
     assert (done.code, done.out) == (1, "")
-    assert f"{words[0]} {words[1]!r} must be lower case letters" in done.err
+    assert f"{arguments[0]} {arguments[1]!r} must be lower case letters" in done.err
 
 
 def test_two_files_do_not_make_one_object(tmp_path: Path) -> None:
@@ -264,10 +264,10 @@ def test_two_files_do_not_make_one_object(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "note"),
     [("vm3", ""), ("ns_vm3", ""), ("other_vm3", "stdin: domain other_vm3 gets the groups of vm3\n")],
 )
-def test_groups_that_go_into_the_xml_of_another_domain_are_said_aloud(name: str, said: str) -> None:
+def test_groups_that_go_into_the_xml_of_another_domain_give_a_note(name: str, note: str) -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "0-1"}]))
-    assert plugin.run("export", "vm3", "--into", "-", stdin=domain(name=name)).err == said
+    assert plugin.run("export", "vm3", "--into", "-", stdin=domain(name=name)).err == note

@@ -73,13 +73,13 @@ def test_in_all_namespaces_a_domain_has_the_name_that_kubevirt_gives_it() -> Non
     ]
 
 
-def test_two_groups_of_one_name_are_told_apart_by_their_objects() -> None:
+def test_two_groups_of_one_name_are_distinguished_by_their_objects() -> None:
     plugin = watched()
     plugin.api.put(GROUPS, cmg("vm3-live", status=[group_status("io", block(0, 9))]))
     assert "  cpu.cacheoccupancy.vm3-live.io.0.value=9\n" in plugin.run("domstats", "vm3").out
 
 
-def test_a_vmi_that_nobody_watches_is_told_of() -> None:
+def test_a_vmi_without_groups_is_reported() -> None:
     done = Plugin().run("domstats", "vm9")
     assert (done.code, done.out) == (1, "")
     assert "no CacheMonitorGroup watches VMI vm9 in namespace ns" in done.err
@@ -87,7 +87,7 @@ def test_a_vmi_that_nobody_watches_is_told_of() -> None:
     assert "in any namespace" in Plugin().run("domstats", "-A").err
 
 
-def test_refused_groups_are_told_of_once_for_each_object() -> None:
+def test_refused_groups_are_reported_once_for_each_object() -> None:
     plugin = Plugin()
     refused = [{"name": f"g{number}", "state": "Refused", "reason": "TooManyGroups"} for number in range(3)]
     monitored = {**ready("False", "TooManyGroups", "3 of 4 groups are refused"), "type": "Monitored"}
@@ -97,7 +97,7 @@ def test_refused_groups_are_told_of_once_for_each_object() -> None:
     assert "g0" not in done.out
 
 
-def test_what_a_status_leaves_out_is_told_of() -> None:
+def test_what_a_status_leaves_out_is_reported() -> None:
     plugin = Plugin()
     obj = cmg("a", status=[group_status("g", block(0, 1), vcpus=[0]), group_status("h", vcpus=[1])])
     obj["status"]["omitted"] = "left out, as the status would be too large: the figures of 1 of 2 groups (h)"
@@ -105,7 +105,7 @@ def test_what_a_status_leaves_out_is_told_of() -> None:
     assert plugin.run("domstats", "vm3").err.splitlines() == [f"a: {obj['status']['omitted']}"]
 
 
-def test_no_figures_and_old_figures_are_told_of() -> None:
+def test_no_figures_and_old_figures_are_reported() -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg("a", status=None, condition=ready("False", "VMINotRunning", "it is off")))
     silent = ready("Unknown", "AgentNotReporting", "no figures since noon")
@@ -121,7 +121,7 @@ def test_no_figures_and_old_figures_are_told_of() -> None:
     ]
 
 
-def test_figures_that_are_old_or_of_a_time_to_come_are_told_of_whatever_ready_says() -> None:
+def test_figures_that_are_old_or_of_the_future_are_reported_whatever_ready_says() -> None:
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg("a", status=[group_status("a", block(0, 1))], observed="2026-09-21T14:00:00Z"))
     plugin.api.put(GROUPS, cmg("b", status=[group_status("b", block(0, 1))], observed="2026-09-21T14:23:20Z"))

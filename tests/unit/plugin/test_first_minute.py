@@ -15,10 +15,10 @@ XML = """<domain type="kvm"><name>tenant-a_vm3</name><vcpu>4</vcpu>
 <cputune><cachetune vcpus="0-3"><monitor level="3" vcpus="0-1"/></cachetune></cputune></domain>"""
 
 
-def run(*words: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     path = ":".join(filter(None, sys.path))
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(cwd), "PYTHONPATH": path}
-    command = [sys.executable, "-m", "cachemon.plugin.main", *words]
+    command = [sys.executable, "-m", "cachemon.plugin.main", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
 
 
@@ -30,10 +30,10 @@ def test_without_a_kubeconfig_one_line_says_how_to_choose_a_cluster(tmp_path: Pa
     )
 
 
-@pytest.mark.parametrize("words", [("-o", "yaml"), ("--dry-run",)])
-def test_an_import_that_writes_nothing_needs_no_cluster(words: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("-o", "yaml"), ("--dry-run",)])
+def test_an_import_that_writes_nothing_needs_no_cluster(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "vm3.xml").write_text(XML)
-    done = run("import", "vm3.xml", *words, cwd=tmp_path)
+    done = run("import", "vm3.xml", *arguments, cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr.startswith("vm3.xml: domain tenant-a_vm3 is taken for VMI `vm3` in namespace `tenant-a`")
     assert "vm3" in done.stdout

@@ -10,37 +10,39 @@ from cachemon.plugin.main import main
 from cachemon.plugin.session import parse_timeout
 
 
-def exit_code(*words: str) -> int:
+def exit_code(*arguments: str) -> int:
     with pytest.raises(SystemExit) as left:
-        main(words)
+        main(arguments)
     assert isinstance(left.value.code, int)
     return left.value.code
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("nonsense",), ("top", "--by", "x"), ("domstats", "--nonsense"), ("diagnose",)]
+    "arguments", [(), ("nonsense",), ("top", "--by", "x"), ("domstats", "--nonsense"), ("diagnose",)]
 )
-def test_bad_usage_is_told_on_stderr_with_code_1(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(*words) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert "--help' for usage." in said.err
+def test_bad_usage_is_reported_on_stderr_with_code_1(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*arguments) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert "--help' for usage." in output.err
 
 
 def test_help_and_version_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--help") == 0
     assert exit_code("cpu-resource", "--help") == 0
-    said = capsys.readouterr()
-    assert "usage: kubectl cachemon" in said.out
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert "usage: kubectl cachemon" in output.out
+    assert output.err == ""
 
 
-def test_a_kubeconfig_that_is_not_there_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kubeconfig_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nodes", "--kubeconfig", str(tmp_path / "none")]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert str(tmp_path / "none") in said.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert str(tmp_path / "none") in output.err
 
 
 def test_options_stand_before_or_after_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,7 +50,7 @@ def test_options_stand_before_or_after_the_command(tmp_path: Path, capsys: pytes
     assert str(tmp_path / "none") in capsys.readouterr().err
 
 
-def test_a_bad_timeout_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_timeout_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nodes", "--request-timeout", "soon"]) == 1
     assert "--request-timeout 'soon' must be" in capsys.readouterr().err
 
@@ -89,9 +91,9 @@ def test_no_command_needs_what_only_agents_and_operator_have() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "words"), [("lxml", ["import", "a.xml"]), ("argcomplete", ["completion", "bash"])]
+    ("package", "arguments"), [("lxml", ["import", "a.xml"]), ("argcomplete", ["completion", "bash"])]
 )
-def test_a_missing_extra_is_named(package: str, words: list[str]) -> None:
+def test_a_missing_extra_is_named(package: str, arguments: list[str]) -> None:
     done = python(f"""
 import sys
 class Lacking:
@@ -100,10 +102,10 @@ class Lacking:
             raise ModuleNotFoundError(name={package!r})
 sys.meta_path.insert(0, Lacking())
 from cachemon.plugin.main import main
-sys.exit(main({words}))
+sys.exit(main({arguments}))
 """)
-    said = f"error: {words[0]} needs the package {package}: pip install 'cachemon[plugin]'\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    message = f"error: {arguments[0]} needs the package {package}: pip install 'cachemon[plugin]'\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_the_completion_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

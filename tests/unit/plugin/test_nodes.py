@@ -22,7 +22,7 @@ def test_nodes_show_their_caches_and_silent_agents() -> None:
     ]
 
 
-def test_a_time_to_come_and_an_uninstallation_are_told_by_their_names() -> None:
+def test_a_time_in_the_future_and_an_uninstallation_are_named() -> None:
     plugin = Plugin()
     plugin.api.put(NODES, cmn("node01", block(0, MIB), observed="2026-09-21T14:23:20Z"))
     gone = ready("Unknown", "Uninstalled", "cachemon was uninstalled at noon")
@@ -50,6 +50,6 @@ def test_one_node_can_be_asked_for_in_every_form() -> None:
     assert "kind: List" in plugin.run("nodes", "-o", "yaml").out
 
 
-def test_nodes_that_never_reported_are_told_of() -> None:
+def test_nodes_that_never_reported_are_named() -> None:
     assert "no agent has ever reported from a node `node09`" in Plugin().run("nodes", "node09").err
     assert "no agent runs" in Plugin().run("nodes").err

@@ -104,8 +104,11 @@ def test_files_are_completed(line: tuple[str, ...], tmp_path: Path) -> None:
 def test_kubectls_program_prints_what_kubectl_reads(tmp_path: Path) -> None:
     code = "import sys; from cachemon.plugin.plugin_completion import main; sys.exit(main())"
     environment = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
-    for words, said in ((["top", "--sort-by", "sh"], "share\torder of the rows\n:4\n"), (["domstats", ""], ":4\n")):
+    for arguments, expected in (
+        (["top", "--sort-by", "sh"], "share\torder of the rows\n:4\n"),
+        (["domstats", ""], ":4\n"),
+    ):
         done = subprocess.run(
-            [sys.executable, "-c", code, *words], check=False, capture_output=True, text=True, env=environment
+            [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True, env=environment
         )
-        assert (done.returncode, done.stdout) == (0, said)
+        assert (done.returncode, done.stdout) == (0, expected)

@@ -29,8 +29,8 @@ def fleet() -> Plugin:
     return plugin
 
 
-def lines(plugin: Plugin, *words: str) -> list[list[str]]:
-    done = plugin.run("top", *words)
+def lines(plugin: Plugin, *arguments: str) -> list[list[str]]:
+    done = plugin.run("top", *arguments)
     assert done.code == 0, done.err
     assert all(len(line) < 80 for line in done.out.splitlines())
     return [line.split() for line in done.out.splitlines()]
@@ -201,7 +201,7 @@ def test_json_has_exact_numbers_and_whole_names() -> None:
     }
 
 
-def test_nothing_to_show_is_said() -> None:
+def test_an_empty_table_says_so() -> None:
     found = Plugin().run("top")
     assert found.out == "nothing is monitored here\n"
     assert found.err == "only namespace ns is shown; -A shows all\n"

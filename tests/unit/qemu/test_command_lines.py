@@ -104,7 +104,7 @@ def test_owners_are_waited_for_together(kernel: Kernel) -> None:
     assert time.monotonic() - began < 20 * 0.2
 
 
-def test_there_are_so_many_threads_and_no_more(kernel: Kernel) -> None:
+def test_the_number_of_threads_has_a_limit(kernel: Kernel) -> None:
     lines = CommandLines(kernel.read, most_readers=3, wait_seconds=0.01)
     for pid in range(100, 110):
         kernel.hold(Process(pid, 1))

@@ -98,7 +98,7 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
     }
 
 
-def test_where_the_cgroup_says_nothing_the_mounts_tell_the_pod_to_a_lab_alone(
+def test_where_the_cgroup_says_nothing_only_a_lab_takes_the_pod_from_the_mounts(
     fake: FakeProc, finder: QemuFinder
 ) -> None:
     fake.qemu(60, None)
@@ -354,7 +354,7 @@ def test_a_proc_that_hides_other_users_processes_is_an_error_that_says_what_to_d
 
 
 @pytest.mark.pitfall(15)
-def test_a_pod_without_the_hosts_pids_is_told_to_take_them(fake: FakeProc) -> None:
+def test_the_error_in_a_pod_without_the_hosts_pids_asks_for_them(fake: FakeProc) -> None:
     fake.process(1, "cachemon-agent", ["cachemon-agent"], pod=OTHER_POD)
     (fake.root / "1" / "ns").mkdir()
     (fake.root / "1" / "ns" / "pid").touch()
@@ -448,9 +448,7 @@ def test_of_two_threads_with_the_name_of_one_vcpu_the_older_is_it(fake: FakeProc
     assert classes == {60: ThreadClass.EMULATOR, 61: ThreadClass.EMULATOR, 62: VCPU}
 
 
-def test_of_a_pod_full_of_qemus_no_more_are_looked_into_than_it_takes_to_tell(
-    fake: FakeProc, finder: QemuFinder
-) -> None:
+def test_of_a_pod_full_of_qemus_only_enough_are_read_to_decide(fake: FakeProc, finder: QemuFinder) -> None:
     for pid in range(60, 90):
         fake.qemu(pid, POD)
     assert [qemu.pid for qemu in finder.find(WANTED)[POD]] == list(range(60, 61 + MOST_QEMUS))
@@ -484,7 +482,7 @@ class Holding:
         return read_file(path, most)
 
 
-def test_a_pod_whose_process_can_not_be_read_is_told_so_and_the_others_are_found(
+def test_a_pod_whose_process_can_not_be_read_is_reported_and_the_others_are_found(
     fake: FakeProc, clock: Clock
 ) -> None:
     fake.qemu(60, POD)
@@ -527,7 +525,7 @@ def test_a_process_beside_a_qemu_that_can_not_be_read_takes_nothing_from_it(fake
     kernel.let_go.set()
 
 
-def test_of_a_pod_with_a_flood_of_processes_so_many_are_looked_at_and_its_qemu_stays_known(
+def test_of_a_pod_with_a_flood_of_processes_a_limited_number_is_read_and_its_qemu_stays_known(
     fake: FakeProc, clock: Clock
 ) -> None:
     read: list[str] = []
@@ -617,7 +615,7 @@ def test_files_without_end_cost_their_own_pod_alone(fake: FakeProc, finder: Qemu
     assert (len(found[POD]), found[OTHER_POD]) == (1, ())
 
 
-def test_of_a_qemu_with_a_flood_of_threads_only_so_many_are_read(fake: FakeProc, clock: Clock) -> None:
+def test_of_a_qemu_with_a_flood_of_threads_only_a_limited_number_is_read(fake: FakeProc, clock: Clock) -> None:
     fake.qemu(60, POD)
     for tid in range(61, 81):
         fake.thread(60, tid, "worker")

@@ -176,15 +176,15 @@ RECORDED = SAMPLES.parent / "recorded" / "events.txt"
 @pytest.mark.skipif(not RECORDED.is_file(), reason="no recordings of a real KubeVirt beside the repository")
 def test_every_recorded_qemu_is_in_a_pod_that_its_vmi_lists() -> None:
     blocks = RECORDED.read_text().split("## VMI ")
-    told = 0
+    checked = 0
     for block in blocks[1:]:
         cgroups = [line for line in block.split("\n") if ":/" in line and "kubepods" in line]
         if cgroups:
             uid = proc.pod_uid_of_cgroup("\n".join(cgroups))
             assert uid, cgroups
             assert f'"{uid}":' in block.partition("activePods=")[2].partition(" ")[0]
-            told += 1
-    assert told
+            checked += 1
+    assert checked
 
 
 def stat_line(name: str, start_time: int = 428349) -> str:
@@ -269,9 +269,9 @@ def test_the_domains_uuid_is_read_as_qemu_reads_it(argv: tuple[str, ...], expect
 
 
 @given(st.uuids(), st.lists(st.text().filter(lambda word: word not in ("-uuid", "--uuid"))))
-def test_whatever_else_a_command_line_says_the_uuid_is_found(uuid: UUID, words: list[str]) -> None:
-    assert proc.domain_uuid(("qemu-kvm", *words, "-uuid", str(uuid).upper(), *words)) == str(uuid)
-    assert proc.domain_uuid(("qemu-kvm", *words)) is None
+def test_whatever_else_a_command_line_says_the_uuid_is_found(uuid: UUID, arguments: list[str]) -> None:
+    assert proc.domain_uuid(("qemu-kvm", *arguments, "-uuid", str(uuid).upper(), *arguments)) == str(uuid)
+    assert proc.domain_uuid(("qemu-kvm", *arguments)) is None
 
 
 @pytest.mark.parametrize(
@@ -290,9 +290,9 @@ def test_a_command_line_is_split_at_its_nul_bytes(content: bytes, argv: tuple[st
 
 
 @given(st.lists(st.text().filter(lambda word: "\0" not in word), min_size=1))
-def test_a_command_line_comes_back_as_it_was_given(words: list[str]) -> None:
-    content = b"".join(word.encode(errors="replace") + b"\0" for word in words)
-    assert proc.parse_cmdline(content) == tuple(word.encode(errors="replace").decode() for word in words)
+def test_a_command_line_comes_back_as_it_was_given(arguments: list[str]) -> None:
+    content = b"".join(word.encode(errors="replace") + b"\0" for word in arguments)
+    assert proc.parse_cmdline(content) == tuple(word.encode(errors="replace").decode() for word in arguments)
 
 
 @given(st.text() | st.lists(st.sampled_from([UID, UID_, "pod", "/", "\n", " ", "(", ")", "7"])).map("".join))
@@ -301,9 +301,9 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     assert proc.pod_uid_of_cgroup(text) in {None, UID}
     assert proc.pod_uid_of_mountinfo(text) in {None, UID}
     assert proc.pod_uids_of_cgroup(text) | proc.pod_uids_of_mountinfo(text) <= {UID}
-    words = ("qemu-kvm", "-name", *proc.parse_cmdline(text.encode()))
-    assert (proc.guest_name(words) or "") in text.replace(",,", ",")
-    assert proc.domain_uuid((*words, "-uuid", text)) in {None, UID}
+    arguments = ("qemu-kvm", "-name", *proc.parse_cmdline(text.encode()))
+    assert (proc.guest_name(arguments) or "") in text.replace(",,", ",")
+    assert proc.domain_uuid((*arguments, "-uuid", text)) in {None, UID}
 
 
 @given(st.binary())

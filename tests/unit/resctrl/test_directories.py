@@ -1,4 +1,4 @@
-"""What the adapter makes of plain directories: names, numbers and words need no file system that acts."""
+"""What the adapter makes of plain directories: names, numbers and text need no file system that acts."""
 
 import errno
 import os
@@ -80,7 +80,7 @@ def test_the_assign_mode_in_force_is_the_one_in_brackets(tmp_path: Path, text: s
         (OPENEULER_5_10, "KernelUnsupported", "lacks num_rmids or mon_features.*boot a kernel"),
     ],
 )
-def test_what_is_no_resctrl_is_told_with_a_reason(
+def test_what_is_no_resctrl_is_refused_with_a_reason(
     tmp_path: Path, files: Mapping[str, str], reason: str, advice: str
 ) -> None:
     tree = make_resctrl(tmp_path, files)
@@ -324,7 +324,7 @@ def test_a_cache_without_an_id_or_with_an_odd_level_is_left_out(tmp_path: Path) 
     assert read_cache_blocks(tmp_path) == {2: CacheBlock(3, 2, None, "2-3")}
 
 
-def test_a_sysfs_that_tells_nothing_gives_no_blocks(tmp_path: Path) -> None:
+def test_an_empty_sysfs_gives_no_blocks(tmp_path: Path) -> None:
     assert read_cache_blocks(tmp_path) == {}
 
 

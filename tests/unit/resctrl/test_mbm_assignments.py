@@ -72,7 +72,7 @@ def test_every_counter_is_one_write_with_a_line_end(tree: ResctrlTree) -> None:
     assert file.read_text().startswith("mbm_local_bytes:1=_\n")
 
 
-def test_a_group_that_has_gone_is_told_and_the_rest_goes_on(tree: ResctrlTree) -> None:
+def test_a_group_that_has_gone_is_reported_and_the_rest_goes_on(tree: ResctrlTree) -> None:
     gone = MbmCounter(B, TOTAL, 0)
     assert apply_counters(tree, CounterPlan((), (gone, MbmCounter(A, TOTAL, 1)))) == (gone,)
     assert "mbm_total_bytes:1=e" in (tree.directory(A) / "mbm_L3_assignments").read_text()

@@ -21,7 +21,7 @@ Figures = dict[str, dict[int, int]]
 
 
 class Answer(Protocol):
-    """What a command said."""
+    """The end of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class Answer(Protocol):
 class World(Protocol):
     """A place with one domain, vm3."""
 
-    def run(self, *words: str) -> Answer:
+    def run(self, *arguments: str) -> Answer:
         """A command as a person types it."""
 
     def live(self) -> set[str]:
@@ -52,8 +52,8 @@ class OnKubeVirt:
         if runs:
             self.plugin.api.put(VMIS, vmi())
 
-    def run(self, *words: str) -> Answer:
-        return self.plugin.run(*words)
+    def run(self, *arguments: str) -> Answer:
+        return self.plugin.run(*arguments)
 
     def live(self) -> set[str]:
         return self._names(owned=True)
@@ -86,8 +86,8 @@ class OnAHost:
         self.host = Host()
         self.host.libvirt.put(runs=runs)
 
-    def run(self, *words: str) -> Answer:
-        return self.host.run(*words)
+    def run(self, *arguments: str) -> Answer:
+        return self.host.run(*arguments)
 
     def live(self) -> set[str]:
         return set(self.host.live())
@@ -106,12 +106,12 @@ Make = Callable[..., World]
 BACK_ENDS = pytest.mark.parametrize("make", [OnKubeVirt, OnAHost])
 
 
-def command(world: World, *words: str) -> Answer:
-    return world.run("cpu-resource", "vm3", *words)
+def command(world: World, *arguments: str) -> Answer:
+    return world.run("cpu-resource", "vm3", *arguments)
 
 
-def done(world: World, *words: str) -> str:
-    answer = command(world, *words)
+def done(world: World, *arguments: str) -> str:
+    answer = command(world, *arguments)
     assert (answer.code, answer.err.startswith("error")) == (0, False), answer.err
     return answer.out
 
@@ -138,12 +138,12 @@ def test_the_status_lists_the_names_of_the_groups(make: Make) -> None:
 
 
 @BACK_ENDS
-@pytest.mark.parametrize("words", [("--live",), ("--config",), ("--live", "--config")])
-def test_the_status_is_that_of_the_state_that_is_named(make: Make, words: Sequence[str]) -> None:
+@pytest.mark.parametrize("arguments", [("--live",), ("--config",), ("--live", "--config")])
+def test_the_status_is_that_of_the_state_that_is_named(make: Make, arguments: Sequence[str]) -> None:
     world = make(runs=True)
-    done(world, "--create", "--group-name", "web", "--vcpulist", "0", *words)
-    assert "group name: web" in done(world, *words)
-    if "--config" not in words:
+    done(world, "--create", "--group-name", "web", "--vcpulist", "0", *arguments)
+    assert "group name: web" in done(world, *arguments)
+    if "--config" not in arguments:
         assert done(world, "--config").endswith("no group found\n")
 
 
@@ -152,7 +152,7 @@ def test_the_status_is_that_of_the_state_that_is_named(make: Make, words: Sequen
 
 @BACK_ENDS
 @pytest.mark.parametrize(
-    ("words", "name"),
+    ("arguments", "name"),
     [
         (("--vcpulist", "1"), "vcpus_1"),
         (("--vcpulist", "0,3"), "vcpus_0,3"),
@@ -163,15 +163,15 @@ def test_the_status_is_that_of_the_state_that_is_named(make: Make, words: Sequen
         (("--group-name", "a-b_c.d,1", "--vcpulist", "0"), "a-b_c.d,1"),
     ],
 )
-def test_a_group_is_called_as_said_or_by_its_vcpus(make: Make, words: Sequence[str], name: str) -> None:
+def test_a_group_has_the_given_name_or_that_of_its_vcpus(make: Make, arguments: Sequence[str], name: str) -> None:
     world = make(runs=True)
-    assert done(world, "--create", *words).startswith(f"group {name} created in ")
+    assert done(world, "--create", *arguments).startswith(f"group {name} created in ")
     assert f"    group name: {name}\n" in done(world)
 
 
 @BACK_ENDS
 @pytest.mark.parametrize(
-    ("runs", "words", "live", "config"),
+    ("runs", "arguments", "live", "config"),
     [
         (True, (), {"web"}, set()),
         (True, ("--current",), {"web"}, set()),
@@ -183,12 +183,12 @@ def test_a_group_is_called_as_said_or_by_its_vcpus(make: Make, words: Sequence[s
     ],
 )
 def test_where_a_group_is_made_and_destroyed(
-    make: Make, words: Sequence[str], live: set[str], config: set[str], *, runs: bool
+    make: Make, arguments: Sequence[str], live: set[str], config: set[str], *, runs: bool
 ) -> None:
     world = make(runs=runs)
-    done(world, "--create", "--group-name", "web", "--vcpulist", "0", *words)
+    done(world, "--create", "--group-name", "web", "--vcpulist", "0", *arguments)
     assert (world.live(), world.config()) == (live, config)
-    done(world, "--destroy", "--group-name", "web", *words)
+    done(world, "--destroy", "--group-name", "web", *arguments)
     assert (world.live(), world.config()) == (set(), set())
 
 
@@ -205,14 +205,14 @@ def test_live_and_config_together_outlive_the_run_and_are_there_now(make: Make) 
 
 @BACK_ENDS
 @pytest.mark.parametrize("action", [("--create",), ("--destroy",), ()])
-@pytest.mark.parametrize("words", [("--live",), ("--live", "--config")])
+@pytest.mark.parametrize("arguments", [("--live",), ("--live", "--config")])
 def test_live_of_a_domain_that_is_shut_off_is_refused(
-    make: Make, action: Sequence[str], words: Sequence[str]
+    make: Make, action: Sequence[str], arguments: Sequence[str]
 ) -> None:
     given = ("--vcpulist", "0") if action else ()
     world = make(runs=False)
     done(world, "--create", "--group-name", "other", "--vcpulist", "3", "--config")
-    refused = command(world, *action, *given, *words)
+    refused = command(world, *action, *given, *arguments)
     assert (refused.code, refused.out) == (1, "")
     assert refused.err.startswith("error: Requested operation is not valid: domain is not running")
 
@@ -242,7 +242,7 @@ def test_a_group_is_destroyed_by_its_name_or_by_its_vcpus(make: Make) -> None:
 
 @BACK_ENDS
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (("--create",), "Option --create requires at least one of the options --group-name or --vcpulist"),
         (("--destroy",), "Cannot remove resource monitoring group: group name is NULL"),
@@ -271,11 +271,11 @@ def test_a_group_is_destroyed_by_its_name_or_by_its_vcpus(make: Make) -> None:
     ],
 )
 def test_a_refusal_begins_in_the_rfcs_words_and_changes_nothing(
-    make: Make, words: Sequence[str], message: str
+    make: Make, arguments: Sequence[str], message: str
 ) -> None:
     world = make(runs=True)
     done(world, "--create", "--group-name", "there", "--vcpulist", "1")
-    refused = command(world, *words)
+    refused = command(world, *arguments)
     assert (refused.code, refused.out) == (1, "")
     assert refused.err.startswith(f"error: {message}")
     assert world.live() == {"there"}
@@ -345,7 +345,7 @@ def test_domstats_has_the_rfcs_keys_for_every_group_and_cache_block(make: Make, 
     ("vcpus", "expanded"), [("4-6", "4,5,6"), ("0-2,5", "0,1,2,5"), ("1,3-5", "1,3,4,5"), ("7", "7")]
 )
 def test_the_list_of_vcpus_is_expanded(make: Make, vcpus: str, expanded: str) -> None:
-    """The RFC's own expander spoils mixed lists (facts of 38e9209dce); its words promise every vCPU."""
+    """The RFC's own expander spoils mixed lists (facts of 38e9209dce); its text promises every vCPU."""
     world = make(runs=True)
     world.measures({f"vcpus_{vcpus}": vcpus}, {})
     assert f"  cpu.cacheoccupancy.vcpus_{vcpus}.vcpus={expanded}\n" in world.run("domstats", "vm3").out

@@ -102,7 +102,7 @@ def request(path: Path, backend: Backend, method: str, url: str, **more: Any) ->
     return asyncio.run(story())
 
 
-def test_the_client_gets_what_the_agent_tells(path: Path, backend: Backend) -> None:
+def test_the_client_gets_the_report_of_the_agent(path: Path, backend: Backend) -> None:
     assert ask(path, backend, lambda client: client.domains()) == REPORT
     assert ask(path, backend, lambda client: client.status()) == {"version": "1"}
 
@@ -122,7 +122,7 @@ def test_groups_are_asked_for_and_given_up(path: Path, backend: Backend) -> None
         (LiveGroupsUnwritableError("no room"), 507),
     ],
 )
-def test_a_refusal_has_a_status_and_its_words_reach_the_person(
+def test_a_refusal_has_a_status_and_its_message_reaches_the_person(
     path: Path, backend: Backend, error: Exception, status: int
 ) -> None:
     backend.error = error
@@ -144,7 +144,7 @@ def test_a_refusal_has_a_status_and_its_words_reach_the_person(
         (f"DELETE {LIVE}/", {}, 404),
     ],
 )
-def test_a_bad_request_gets_words_and_reaches_nobody(
+def test_a_bad_request_gets_a_reason_and_reaches_nobody(
     path: Path, backend: Backend, wanted: str, more: dict[str, Any], status: int
 ) -> None:
     answered, answer = request(path, backend, *wanted.split(), **more)

@@ -11,13 +11,13 @@ from cachemon.host.commands.host_arguments import build_parser
 from cachemon.model.errors import InvalidInputError
 
 
-def config(tmp_path: Path, *words: str, environment: Mapping[str, str] | None = None) -> HostAgentConfig:
+def config(tmp_path: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> HostAgentConfig:
     environment = {"CACHEMON_HOST_RUNTIME_DIR": str(tmp_path), **(environment or {})}
     parser = argparse.ArgumentParser()
     parser.add_argument("--connect", default=argparse.SUPPRESS)
     parser.add_argument("--socket", default=argparse.SUPPRESS)
     add_flags(parser, environment)
-    return config_of(parser.parse_args(words), environment)
+    return config_of(parser.parse_args(arguments), environment)
 
 
 def test_without_flags_it_is_the_hosts_own_libvirt_and_no_network(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def names(listing: DomainListing) -> list[str]:
     return [it.name for it in listing.domains]
 
 
-def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvirt, watch: Watch) -> None:
+def test_running_domains_are_reported_and_again_when_they_change(libvirt: FakeLibvirt, watch: Watch) -> None:
     first = watch.next()
     assert (names(first), first.problem, first.is_known) == (["vm1"], "", True)
     libvirt.all = [domain(), fake_domain("vm2", domain("vm2").live_xml, "other"), domain("vm3", runs=False)]
@@ -57,7 +57,7 @@ def test_running_domains_are_told_and_again_when_they_change(libvirt: FakeLibvir
     assert names(watch.next()) == []
 
 
-def test_an_event_that_changes_nothing_tells_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
+def test_an_event_that_changes_nothing_reports_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
     watch.next()
     lists = libvirt.lists
     libvirt.notify()
@@ -67,7 +67,7 @@ def test_an_event_that_changes_nothing_tells_nothing(libvirt: FakeLibvirt, watch
     assert watch.next().domains[0].vcpu_count == 3
 
 
-def test_while_libvirt_is_away_what_it_said_last_stands(libvirt: FakeLibvirt, watch: Watch) -> None:
+def test_while_libvirt_is_away_its_last_answer_stands(libvirt: FakeLibvirt, watch: Watch) -> None:
     before = watch.next()
     libvirt.error = AWAY
     libvirt.notify()
@@ -77,7 +77,7 @@ def test_while_libvirt_is_away_what_it_said_last_stands(libvirt: FakeLibvirt, wa
     assert watch.next() == DomainListing((), is_known=True)
 
 
-def test_a_libvirt_that_has_never_answered_has_told_nothing() -> None:
+def test_before_libvirt_has_answered_nothing_is_reported() -> None:
     libvirt = FakeLibvirt([domain()], error=AWAY)
     watch = Watch(libvirt)
     assert watch.next() == DomainListing((), str(AWAY), is_known=False)

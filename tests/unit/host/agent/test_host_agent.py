@@ -46,7 +46,7 @@ class World:
     def start(
         self, name: str = "vm1", uuid: str = UUID, pid: int = 60, *, groups: str = "", start_time: int = 9
     ) -> None:
-        """A domain starts, and libvirt tells."""
+        """A domain starts, and libvirt sends its event."""
         argv = ["qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-uuid", uuid]
         self.proc.process(pid, "qemu-system-x86", argv, start_time=start_time)
         (self.folder / "state" / f"{name}.pid").write_text(str(pid))
@@ -60,8 +60,8 @@ class World:
         self.libvirt.all = [it for it in self.libvirt.all if it.name != name]
         self.libvirt.notify()
 
-    def told(self) -> list[str]:
-        """All that systemd has been told."""
+    def received(self) -> list[str]:
+        """Return all messages that systemd has received."""
         while True:
             try:
                 self.notices.append(self.manager.recv(1000).decode())
@@ -104,7 +104,7 @@ class World:
                 raise error
 
     def is_ready(self) -> bool:
-        return any(notice.startswith("READY=1") for notice in self.told())
+        return any(notice.startswith("READY=1") for notice in self.received())
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ Seen = Callable[[DomainReport | None], object]
 
 
 async def becomes(client: AgentClient, what: str, name: str, seen: Seen) -> None:
-    """Wait until the agent tells something of a domain."""
+    """Wait until the agent's report of a domain is as wanted."""
     deadline = Deadline(20)
     while not seen(next((it for it in (await client.domains()).domains if it.name == name), None)):
         assert not deadline.is_over, f"{what} never came"
@@ -134,15 +134,15 @@ def test_it_is_ready_when_all_that_was_wanted_has_been_tried(world: World) -> No
         world.start(groups='<c:resmongroup id="web" vcpus="0"/>')
         async with world.agent() as client:
             await eventually("readiness", world.is_ready)
-            assert "READY=1\nSTATUS=1 domains run; resctrl is not mounted" in "".join(world.told())
+            assert "READY=1\nSTATUS=1 domains run; resctrl is not mounted" in "".join(world.received())
             report = await client.domains()
             assert report.problem.startswith("resctrl is not mounted")
             (domain,) = report.domains
             assert (domain.name, domain.uuid, domain.pid) == ("vm1", UUID, 60)
             assert kept(domain) == {"web": "config", "vcpus_0": "libvirt"}
             assert domain.groups[0].reason == "ResctrlNotMounted"
-            await eventually("the watchdog's word", lambda: world.told().count("WATCHDOG=1") >= 2)
-        assert world.told()[-1] == "STOPPING=1"
+            await eventually("the watchdog's word", lambda: world.received().count("WATCHDOG=1") >= 2)
+        assert world.received()[-1] == "STOPPING=1"
         assert not (world.folder / "host.sock").exists()
 
     asyncio.run(story())
@@ -158,7 +158,7 @@ def test_it_is_ready_without_libvirt_and_says_what_is_missing(world: World) -> N
             world.libvirt.error = None
             world.start()
             await becomes(client, "the domain", "vm1", lambda it: it is not None)
-            await eventually("the status", lambda: any("STATUS=1 domains" in it for it in world.told()))
+            await eventually("the status", lambda: any("STATUS=1 domains" in it for it in world.received()))
 
     asyncio.run(story())
 
@@ -221,7 +221,7 @@ def test_a_second_agent_takes_no_orders_until_the_first_has_ended_and_then_knows
 
 
 async def until_waiting(client: AgentClient) -> None:
-    """Until the agent tells that it is not the only one."""
+    """Wait until the agent reports that it is not the only one."""
     deadline = Deadline(20)
     while "another agent works" not in (await client.domains()).problem:
         assert not deadline.is_over, "it never waited"

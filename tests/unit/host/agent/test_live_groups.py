@@ -51,7 +51,7 @@ def test_a_damaged_part_costs_the_others_nothing(runs: Mapping[str, KeptRun], da
     assert parsed.problems
 
 
-def test_a_file_of_another_version_is_told() -> None:
+def test_a_file_of_another_version_is_reported() -> None:
     assert parse_live(b'{"version": 2, "runs": []}').problems == (
         "it is of version 2, and this agent knows version 1",
     )
@@ -105,7 +105,7 @@ def test_a_new_run_begins_without_the_groups_of_the_one_before(keeper: Keeper) -
     assert keeper.live.by_domain() == {UUID: (ALL,)}
 
 
-def test_a_damaged_file_is_told_and_put_aside_and_the_agent_goes_on(
+def test_a_damaged_file_is_logged_and_put_aside_and_the_agent_goes_on(
     keeper: Keeper, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = keeper.folder / "live.json"
@@ -129,7 +129,7 @@ def test_a_group_that_can_not_be_written_down_is_not_kept(keeper: Keeper) -> Non
     assert keeper.live.by_domain() == keeper.next_agent().by_domain() == {UUID: (WEB,)}
 
 
-def test_a_file_that_can_not_be_read_is_told(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_can_not_be_read_is_logged(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:
     (keeper.folder / "live.json").mkdir()
     with caplog.at_level(logging.WARNING):
         assert keeper.next_agent().by_domain() == {}

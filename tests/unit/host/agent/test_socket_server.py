@@ -45,7 +45,7 @@ def typed(host: Host, socket: Path, lines: Sequence[Sequence[str]], uri: str = R
         await runner.setup()
         await web.UnixSite(runner, str(socket)).start()
         try:
-            return [await run_here(words, host.libvirt.connect, AgentClient(socket), uri) for words in lines]
+            return [await run_here(line, host.libvirt.connect, AgentClient(socket), uri) for line in lines]
         finally:
             await runner.cleanup()
 
@@ -86,13 +86,13 @@ def test_live_groups_are_made_shown_and_destroyed_over_the_socket(host: Host, tm
     assert host.live() == []
 
 
-def test_a_refusal_of_the_agent_is_told_in_its_words(host: Host, tmp_path: Path) -> None:
+def test_a_refusal_of_the_agent_is_shown_as_it_is(host: Host, tmp_path: Path) -> None:
     host.agent.refuses = "no RMID is free"
     (refused,) = typed(host, tmp_path / "s", [["cpu-resource", "vm3", "--create", "--vcpulist", "3", "--live"]])
     assert (refused.code, refused.out, refused.err) == (1, "", "error: no RMID is free\n")
 
 
-def test_a_socket_that_nobody_serves_is_told_of(host: Host, tmp_path: Path) -> None:
+def test_a_socket_that_nobody_serves_is_an_error(host: Host, tmp_path: Path) -> None:
     done = asyncio.run(run_here(["domstats"], host.libvirt.connect, AgentClient(tmp_path / "none"), REMOTE))
     assert done.code == 1
     assert done.err.startswith(f"error: no agent of cachemon answers at {tmp_path / 'none'}")

@@ -19,7 +19,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
         yield listener, name
 
 
-def test_systemd_is_told_how_we_are(manager: tuple[socket.socket, str]) -> None:
+def test_systemd_gets_the_state_of_the_agent(manager: tuple[socket.socket, str]) -> None:
     listener, name = manager
     notifier = Notifier({"NOTIFY_SOCKET": name})
     notifier.send("READY=1", "STATUS=3 domains\nrun")
@@ -30,7 +30,7 @@ def test_systemd_is_told_how_we_are(manager: tuple[socket.socket, str]) -> None:
     assert listener.recv(100) == b"WATCHDOG=1"
 
 
-def test_without_systemd_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_systemd_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     notifier = Notifier({})
     notifier.send("READY=1")
     assert (notifier.watchdog_seconds, caplog.text) == (None, "")

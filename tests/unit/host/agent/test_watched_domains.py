@@ -53,8 +53,8 @@ def test_a_group_whose_name_is_taken_is_refused() -> None:
 
 def test_a_group_that_shares_a_vcpu_with_a_mon_group_of_libvirts_is_refused() -> None:
     watched = watch(running(own=[own_monitor("0-1")]), [])
-    words = r"vcpus or group name conflicts with domain settings: vCPU 1 is in libvirt's own monitor 'vcpus_0-1'"
-    with pytest.raises(InvalidInputError, match=words):
+    message = r"vcpus or group name conflicts with domain settings: vCPU 1 is in libvirt's own monitor 'vcpus_0-1'"
+    with pytest.raises(InvalidInputError, match=message):
         check_live_group(watched, parse_group({"vcpus": "1-2"}))
     with pytest.raises(InvalidInputError, match="virsh edit vm1"):
         check_live_group(watched, ALL)

@@ -226,23 +226,25 @@ def elsewhere(uri: str) -> AgentClient:
 
 @dataclass
 class Done:
-    """What a command said."""
+    """The end of a command: its exit code and its output."""
 
     code: int
     out: str
     err: str
 
 
-def run(words: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = "") -> Done:
-    """`cachemon host` with these words."""
-    return asyncio.run(run_here(words, connect, agent, uri, stdin))
+def run(
+    arguments: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = ""
+) -> Done:
+    """`cachemon host` with these arguments."""
+    return asyncio.run(run_here(arguments, connect, agent, uri, stdin))
 
 
 async def run_here(
-    words: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = ""
+    arguments: Sequence[str], connect: Connect, agent: AgentClient, uri: str = DEFAULT_URI, stdin: str = ""
 ) -> Done:
     """The same in the loop that there is."""
-    args = build_parser().parse_args(["host", *words])
+    args = build_parser().parse_args(["host", *arguments])
     out, err = io.StringIO(), io.StringIO()
     session = HostSession(connect, agent, uri, out=out, err=err, stdin=io.StringIO(stdin), clock=lambda: NOW)
     assert args.command in COMMANDS
@@ -267,9 +269,9 @@ class Host:
     def __post_init__(self) -> None:
         self.agent = FakeAgent(self.libvirt.all.values)
 
-    def run(self, *words: str, stdin: str = "") -> Done:
+    def run(self, *arguments: str, stdin: str = "") -> Done:
         agent = self.other_agent() if self.other_agent else self.agent
-        return run(words, self.libvirt.connect, agent, self.uri, stdin)
+        return run(arguments, self.libvirt.connect, agent, self.uri, stdin)
 
     def config(self, name: str = "vm3") -> list[str]:
         """Names of the groups of the configuration."""

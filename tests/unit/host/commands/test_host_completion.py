@@ -37,7 +37,7 @@ def candidates(*words: str) -> tuple[str, ...]:
         (("host", "export", "vm3", "--group", ""), ("a-group",)),
     ],
 )
-def test_words_come_from_the_parser_and_names_from_libvirt(line: tuple[str, ...], found: tuple[str, ...]) -> None:
+def test_options_come_from_the_parser_and_names_from_libvirt(line: tuple[str, ...], found: tuple[str, ...]) -> None:
     assert candidates(*line) == found
 
 

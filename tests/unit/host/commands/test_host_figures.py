@@ -27,9 +27,11 @@ def host() -> Host:
     return made
 
 
-@pytest.mark.parametrize("words", [[], ["vm3"], ["1"], ["c7a5fdbd-cdaf-9455-926a-d65c16db1801"], ["--vcpu-cache"]])
-def test_the_rfcs_keys_and_why_a_number_is_missing(host: Host, words: list[str]) -> None:
-    done = host.run("domstats", *words)
+@pytest.mark.parametrize(
+    "arguments", [[], ["vm3"], ["1"], ["c7a5fdbd-cdaf-9455-926a-d65c16db1801"], ["--vcpu-cache"]]
+)
+def test_the_rfcs_keys_and_why_a_number_is_missing(host: Host, arguments: list[str]) -> None:
+    done = host.run("domstats", *arguments)
     assert (done.code, done.out) == (0, RFC)
     assert done.err == "vcpus_0-2: cache block 8 reads Unavailable\n"
 
@@ -128,7 +130,7 @@ def test_a_domain_without_groups_has_no_keys_and_can_have_some(host: Host) -> No
     assert done.err == ("my vm: no group; create one: `cachemon host cpu-resource 'my vm' --create --vcpulist all`\n")
 
 
-def test_a_domain_that_nobody_knows_is_told_of(host: Host) -> None:
+def test_an_unknown_domain_is_an_error(host: Host) -> None:
     done = host.run("domstats", "vm9")
     assert (done.code, done.out, done.err) == (1, "", "error: qemu:///system has no domain 'vm9'\n")
 
@@ -141,7 +143,7 @@ def test_the_agent_of_another_host_is_not_believed(host: Host) -> None:
     assert "no domain runs that the agent knows of" in host.run("domstats").err
 
 
-def test_a_group_that_is_not_monitored_is_told_of(host: Host) -> None:
+def test_a_group_that_is_not_monitored_is_reported(host: Host) -> None:
     host.agent.states = {"vcpus_0-2": ("Waiting", "OutOfRMIDs", "no RMID is free"), "io": ("Degraded", "NoSuch", "")}
     assert host.run("domstats").err.splitlines() == [
         "vcpus_0-2: Waiting, no RMID is free",
@@ -150,7 +152,7 @@ def test_a_group_that_is_not_monitored_is_told_of(host: Host) -> None:
     ]
 
 
-def test_old_figures_and_a_problem_of_all_are_told_of(host: Host) -> None:
+def test_old_figures_and_a_problem_of_all_are_reported(host: Host) -> None:
     host.agent.observed_time = "2026-09-21T14:12:20Z"
     host.agent.problem = "resctrl is not mounted"
     assert host.run("domstats").err.splitlines()[:2] == [
@@ -161,7 +163,7 @@ def test_old_figures_and_a_problem_of_all_are_told_of(host: Host) -> None:
     assert "old" not in host.run("domstats").err
 
 
-def test_what_is_wrong_with_one_domain_is_told_of() -> None:
+def test_what_is_wrong_with_one_domain_is_reported() -> None:
     host = Host()
     host.libvirt.put()
     host.agent.problem_of_domains = "its QEMU is not found"

@@ -72,9 +72,9 @@ def test_importing_again_changes_nothing_and_other_groups_need_a_word(host: Host
     assert host.config() == ["web"]
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["-o", "json"], ["-o", "yaml"]])
-def test_what_would_be_written_is_said_and_nothing_is_written(host: Host, words: list[str]) -> None:
-    assert host.run("import", "vm3", *words).code == 0
+@pytest.mark.parametrize("arguments", [["--dry-run"], ["-o", "json"], ["-o", "yaml"]])
+def test_what_would_be_written_is_shown_and_nothing_is_written(host: Host, arguments: list[str]) -> None:
+    assert host.run("import", "vm3", *arguments).code == 0
     assert host.libvirt.writes == []
     assert host.run("import", "vm3", "--dry-run").out == ("domain vm3 configured with vcpus_0-2, vcpus_3 (dry run)\n")
 
@@ -87,7 +87,7 @@ def test_groups_are_printed_as_json_and_yaml(host: Host) -> None:
     assert host.run("import", "vm3", "-o", "name").out == "vm3\n"
 
 
-def test_a_domain_without_monitors_is_told_of() -> None:
+def test_a_domain_without_monitors_is_reported() -> None:
     host = Host()
     host.libvirt.put()
     done = host.run("import", "vm3")
@@ -95,7 +95,7 @@ def test_a_domain_without_monitors_is_told_of() -> None:
     assert done.err == "the configuration: domain vm3 has no monitors; nothing to import\n"
 
 
-def test_what_is_exported_is_a_cputune_and_how_to_go_back_is_said() -> None:
+def test_what_is_exported_is_a_cputune_and_a_note_says_how_to_go_back() -> None:
     host = Host()
     host.libvirt.put(groups=[group("web", "0-1"), group("io", threads=["IOThread"])])
     done = host.run("export", "vm3")
@@ -213,7 +213,7 @@ def test_more_monitors_than_a_domain_may_have_groups_are_chosen_by_name() -> Non
     assert host.config() == ["vcpus_5"]
 
 
-def test_groups_of_another_domain_are_said_aloud_with_vcpus_that_are_not_there(host: Host) -> None:
+def test_groups_of_another_domain_with_missing_vcpus_give_a_note(host: Host) -> None:
     xml = domain_xml("tenant-a_web", "<resmongroup vcpus='0,7' id='web'/>", vcpus=8).decode()
     done = host.run("import", "vm3", "-", stdin=xml)
     assert done.err.splitlines()[:2] == [

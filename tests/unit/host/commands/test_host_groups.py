@@ -24,8 +24,8 @@ def host() -> Host:
     return made
 
 
-def create(host: Host, *words: str, vcpus: str = "1") -> str:
-    done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, *words)
+def create(host: Host, *arguments: str, vcpus: str = "1") -> str:
+    done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, *arguments)
     assert done.code == 0, done.err
     return done.out
 
@@ -66,15 +66,15 @@ def test_the_configuration_needs_no_agent(host: Host) -> None:
     assert host.config() == []
 
 
-def test_without_the_agent_what_libvirt_knows_is_shown_and_the_rest_is_told_of() -> None:
+def test_without_the_agent_what_libvirt_knows_is_shown_and_a_note_names_the_rest() -> None:
     host = Host()
     host.libvirt.put(groups=[group("web", "0-1")])
     host.agent.away = True
     done = host.run("cpu-resource", "vm3")
     assert (done.code, done.out) == (0, "CPU Resource Monitoring Group Status: \n    group name: web\n")
     assert done.err.startswith("groups made with --live are not shown: nobody answers")
-    for words in (["--live"], ["--create", "--vcpulist", "1"], ["--destroy", "--group-name", "web"]):
-        refused = host.run("cpu-resource", "vm3", *words)
+    for arguments in (["--live"], ["--create", "--vcpulist", "1"], ["--destroy", "--group-name", "web"]):
+        refused = host.run("cpu-resource", "vm3", *arguments)
         assert (refused.code, refused.out) == (1, "")
         assert refused.err == "error: nobody answers at /run/cachemon/host.sock\n"
 
@@ -105,7 +105,7 @@ def test_a_group_of_one_name_may_be_of_other_vcpus_live_and_in_the_configuration
     assert (done.code, host.live(), host.config()) == (0, ["web"], [])
 
 
-def test_a_name_in_use_where_it_is_meant_is_refused(host: Host) -> None:
+def test_a_name_that_the_state_already_has_is_refused(host: Host) -> None:
     create(host, "--live")
     refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "1")
     assert refused.err.startswith("error: vcpus or group name conflicts with domain settings: group 'vcpus_1'")
@@ -119,8 +119,8 @@ def test_libvirts_own_monitors_are_shown_as_its_own_and_not_touched() -> None:
     shown = host.run("cpu-resource", "vm3").out
     assert shown.splitlines()[1:] == ["    group name: web", "    group name: vcpus_0-1 (libvirt's own)"]
     assert "vcpus_0-1 (libvirt's own)" in host.run("cpu-resource", "vm3", "--config").out
-    for words in ([], ["--live"], ["--config"], ["--live", "--config"]):
-        refused = host.run("cpu-resource", "vm3", "--destroy", "--vcpulist", "0-1", *words)
+    for arguments in ([], ["--live"], ["--config"], ["--live", "--config"]):
+        refused = host.run("cpu-resource", "vm3", "--destroy", "--vcpulist", "0-1", *arguments)
         assert refused.err == (
             "error: group 'vcpus_0-1' is libvirt's own monitor in domain vm3; "
             "take the <monitor> out with `virsh edit vm3`\n"
@@ -129,11 +129,13 @@ def test_libvirts_own_monitors_are_shown_as_its_own_and_not_touched() -> None:
 
 
 @pytest.mark.parametrize("vcpus", ["0-1", "1", "1-3", "all"])
-@pytest.mark.parametrize("words", [["--live"], ["--config"], ["--live", "--config"], []])
-def test_a_group_that_shares_a_thread_with_a_mon_group_of_libvirt_is_refused(vcpus: str, words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["--live"], ["--config"], ["--live", "--config"], []])
+def test_a_group_that_shares_a_thread_with_a_mon_group_of_libvirt_is_refused(
+    vcpus: str, arguments: list[str]
+) -> None:
     host = Host()
     host.libvirt.put(cputune=MONITOR)
-    refused = host.run("cpu-resource", "vm3", "--create", "--group-name", "web", "--vcpulist", vcpus, *words)
+    refused = host.run("cpu-resource", "vm3", "--create", "--group-name", "web", "--vcpulist", vcpus, *arguments)
     shared = {"1": "1", "1-3": "1"}.get(vcpus, "0-1")
     assert refused.err == (
         f"error: vcpus or group name conflicts with domain settings: vCPU {shared} is in libvirt's own monitor "
@@ -157,8 +159,8 @@ def test_a_group_that_shares_a_thread_with_a_mon_group_of_libvirt_is_refused(vcp
 def test_an_allocation_is_no_collision_and_neither_are_other_vcpus(cputune: str, vcpus: str, code: int) -> None:
     host = Host()
     host.libvirt.put(cputune=cputune)
-    words = ("--create", "--group-name", "web", "--vcpulist", vcpus, "--live", "--config")
-    assert host.run("cpu-resource", "vm3", *words).code == code
+    arguments = ("--create", "--group-name", "web", "--vcpulist", vcpus, "--live", "--config")
+    assert host.run("cpu-resource", "vm3", *arguments).code == code
 
 
 def test_a_monitor_of_the_configuration_does_not_stand_in_the_way_of_a_live_group(host: Host) -> None:
@@ -171,11 +173,11 @@ def test_a_monitor_of_the_configuration_does_not_stand_in_the_way_of_a_live_grou
 
 
 @pytest.mark.parametrize(("vcpus", "beyond"), [("4", "4"), ("0-9", "4-9")])
-@pytest.mark.parametrize("words", [["--live"], ["--config"]])
+@pytest.mark.parametrize("arguments", [["--live"], ["--config"]])
 def test_a_vcpu_that_the_domain_can_not_have_is_refused(
-    host: Host, vcpus: str, beyond: str, words: list[str]
+    host: Host, vcpus: str, beyond: str, arguments: list[str]
 ) -> None:
-    refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, *words)
+    refused = host.run("cpu-resource", "vm3", "--create", "--vcpulist", vcpus, *arguments)
     assert refused.err == (f"error: no vcpus selected for modification: the domain has no vCPU {beyond}, only 0-3\n")
 
 
@@ -184,12 +186,12 @@ def test_a_transient_domain_has_live_groups_alone() -> None:
     host.libvirt.put(persistent=False)
     create(host)
     assert host.live() == ["vcpus_1"]
-    for words in (
+    for arguments in (
         ["--config"],
         ["--create", "--vcpulist", "2", "--config"],
         ["--destroy", "--vcpulist", "1", "--config"],
     ):
-        refused = host.run("cpu-resource", "vm3", *words)
+        refused = host.run("cpu-resource", "vm3", *arguments)
         assert refused.err == f"error: {NO_CONFIG}; use --live\n"
 
 
@@ -200,11 +202,11 @@ def test_a_domain_is_named_as_for_virsh(host: Host, named: str) -> None:
     assert host.run("cpu-resource", named, "--create", "--vcpulist", "1").out.endswith("in domain vm3 (live)\n")
 
 
-def test_a_domain_that_is_not_there_is_told_of(host: Host) -> None:
+def test_a_domain_that_is_not_there_is_an_error(host: Host) -> None:
     assert host.run("cpu-resource", "vm9").err == "error: qemu:///system has no domain 'vm9'\n"
 
 
-def test_groups_that_are_not_valid_are_told_of_and_do_not_hide_the_others(host: Host) -> None:
+def test_groups_that_are_not_valid_are_reported_and_do_not_hide_the_others(host: Host) -> None:
     running = host.libvirt.all["vm3"]
     host.libvirt.all["vm3"] = type(running)(running.name, running.uuid, running.id, running.live_xml, JUNK)
     create(host, "--live")
@@ -224,7 +226,7 @@ def test_writing_takes_a_connection_that_may_write(host: Host) -> None:
     assert host.libvirt.closed == 3
 
 
-def test_an_agent_that_does_not_know_the_domain_or_can_measure_nothing_is_told_of(host: Host) -> None:
+def test_an_agent_that_does_not_know_the_domain_or_can_measure_nothing_is_reported(host: Host) -> None:
     host.agent.problem = "resctrl is not mounted"
     done = host.run("cpu-resource", "vm3", "--create", "--vcpulist", "1")
     assert (done.code, done.err) == (0, "resctrl is not mounted\n")

@@ -55,9 +55,9 @@ def test_metadata_of_any_length_costs_next_to_nothing(groups: str) -> None:
     read_running(UUID, "vm1", domain(""))
     assert least_seconds(lambda: read_running(UUID, "vm1", xml)) < allowance(0.1)
     assert peak_bytes_of(lambda: read_running(UUID, "vm1", xml)) < 2 * MEBIBYTE
-    told = read_running(UUID, "vm1", xml)
-    assert len(told.problem) < 1000
-    assert bool(told.problem) == (len(told.groups) != MOST_GROUPS)
+    state = read_running(UUID, "vm1", xml)
+    assert len(state.problem) < 1000
+    assert bool(state.problem) == (len(state.groups) != MOST_GROUPS)
 
 
 REQUESTS = {

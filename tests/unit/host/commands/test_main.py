@@ -13,16 +13,16 @@ from lab.speed import allowance
 WAIT_SECONDS = 30
 
 
-def exit_code(*words: str) -> int:
+def exit_code(*arguments: str) -> int:
     with pytest.raises(SystemExit) as left:
-        main(words)
+        main(arguments)
     assert isinstance(left.value.code, int)
     return left.value.code
 
 
-def python(code: str, words: Sequence[str] = ()) -> "subprocess.Popen[str]":
+def python(code: str, arguments: Sequence[str] = ()) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", code, *words],
+        [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -31,7 +31,7 @@ def python(code: str, words: Sequence[str] = ()) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         (),
         ("host",),
@@ -41,32 +41,35 @@ def python(code: str, words: Sequence[str] = ()) -> "subprocess.Popen[str]":
         ("host", "cpu-resource"),
     ],
 )
-def test_bad_usage_is_told_on_stderr_with_code_1(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(*words) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("error: ")
-    assert "--help' for usage." in said.err
+def test_bad_usage_is_reported_on_stderr_with_code_1(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*arguments) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: ")
+    assert "--help' for usage." in output.err
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("host",), ("host", "cpu-resource"), ("host", "domstats"), ("host", "import"), ("host", "export")]
+    "arguments",
+    [(), ("host",), ("host", "cpu-resource"), ("host", "domstats"), ("host", "import"), ("host", "export")],
 )
-def test_help_and_version_go_to_stdout(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    assert exit_code(*words, "--help") == 0
+def test_help_and_version_go_to_stdout(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*arguments, "--help") == 0
     assert exit_code("--version") == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("usage: cachemon")
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert output.out.startswith("usage: cachemon")
+    assert output.err == ""
 
 
 @pytest.mark.parametrize(
-    "words", [("-c", "qemu+ssh://node7/system", "domstats"), ("domstats", "-c", "qemu+ssh://node7/system")]
+    "arguments", [("-c", "qemu+ssh://node7/system", "domstats"), ("domstats", "-c", "qemu+ssh://node7/system")]
 )
 def test_options_stand_before_or_after_the_command(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["host", *words]) == 1
+    assert main(["host", *arguments]) == 1
     assert "error: figures and --live groups are with the agent on node7" in capsys.readouterr().err
 
 
