@@ -21,7 +21,7 @@ FOLDERS = {
     ),
     "emulator": "resctrl_emulator",
     "lab": "kubernetes nodes vms libvirt kernel",
-    "tests": "unit integration e2e soak bench",
+    "tests": "unit integration e2e soak bench interference",
     ".": "demo tools crds manifests charts docs requirements",
 }
 MAY_REPEAT = {"__init__.py", "main.py", "config.py"}
