@@ -14,7 +14,7 @@ from cachemon.model.mon_groups import MonGroupName
 from cachemon.resctrl.apply import apply_counters
 from cachemon.resctrl.capabilities import Capabilities
 from cachemon.resctrl.mbm_assignments import read_assignments, read_pool
-from cachemon.resctrl.tree_reader import DEFAULT_GROUP, assignments_file
+from cachemon.resctrl.tree_reader import DEFAULT_GROUP, TreeReader, assignments_file
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
@@ -91,18 +91,26 @@ class CounterShare:
         return {key: _lack_message(events_of, pool, self._terms, advice) for key, events_of in lacks.items()}
 
     def _advice(self, pool: CounterPool) -> str:
-        """How to have more counters. The kernel gives the default group some at each mount."""
+        """How to have more counters."""
         advice = [self._terms.shortage_advice] if pool.ours else []
-        events = sorted({event for event, _ in read_assignments(self._tree, DEFAULT_GROUP)})
-        if events:
-            lines = r"\n".join(f"{event}:*=_" for event in events)
-            file = shlex.quote(str(assignments_file(self._tree.directory(DEFAULT_GROUP))))
-            advice.insert(
-                0,
-                "the default group has counters that no figure of cachemon needs; "
-                f"free them on the {self._terms.machine}: printf '{lines}\\n' > {file}",
-            )
+        if spare := spare_counters_advice(self._tree, self._terms.machine):
+            advice.insert(0, spare)
         return "; ".join(advice) or "other programs' groups hold all counters: remove such groups"
+
+
+def spare_counters_advice(tree: TreeReader, machine: str) -> str:
+    """How to free the counters that the kernel gives the default group at each mount; empty without any."""
+    events = {event for event, _ in read_assignments(tree, DEFAULT_GROUP)}
+    if not events:
+        return ""
+    command = assignment_command(tree, DEFAULT_GROUP, events, "_")
+    return f"the default group has counters that no figure of cachemon needs; free them on the {machine}: {command}"
+
+
+def assignment_command(tree: TreeReader, where: MonGroupName, events: Iterable[str], state: str) -> str:
+    """The command that assigns (`e`) or frees (`_`) the counters of some events in all cache blocks."""
+    lines = r"\n".join(f"{event}:*={state}" for event in sorted(events))
+    return f"printf '{lines}\\n' > {shlex.quote(str(assignments_file(tree.directory(where))))}"
 
 
 def _lack_message(events: Mapping[str, list[int]], pool: CounterPool, terms: MessageTerms, advice: str) -> str:

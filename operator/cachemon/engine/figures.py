@@ -1,6 +1,6 @@
 """Figures: the values of the counters, per monitoring group and cache block. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -38,12 +38,19 @@ class BlockFigure:
     Attributes:
         block: the cache block.
         occupancy: bytes of the group's mon_groups together, or why there is no number; None without the event.
-        traffic: by event name, those that the kernel counts.
+        traffic: by event name, those that the kernel offers.
+        uncounted: events without an MBM counter now (`Unassigned`): their totals lack bytes.
     """
 
     block: CacheBlock
     occupancy: Reading | None
     traffic: Mapping[str, Traffic]
+    uncounted: AbstractSet[str] = frozenset()
+
+    @property
+    def totals(self) -> Iterator[tuple[str, int]]:
+        """The bytes since the agent started, of the events that are counted."""
+        return ((event, it.total_bytes) for event, it in self.traffic.items() if event not in self.uncounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,18 @@ class ShareFigure:
         share: the NUMA node and its cache block.
         occupancy: as of `BlockFigure`.
         traffic: as of `BlockFigure`.
+        uncounted: as of `BlockFigure`.
     """
 
     share: BlockShare
     occupancy: Reading | None
     traffic: Mapping[str, Traffic]
+    uncounted: AbstractSet[str] = frozenset()
+
+    @property
+    def totals(self) -> Iterator[tuple[str, int]]:
+        """As of `BlockFigure`."""
+        return ((event, it.total_bytes) for event, it in self.traffic.items() if event not in self.uncounted)
 
 
 class Count(NamedTuple):

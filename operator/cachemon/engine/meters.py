@@ -4,12 +4,15 @@ Traffic of cache blocks and telemetry of CPU packages are counted alike.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+from cachemon.engine.figures import Traffic
 from cachemon.engine.reading_plan import ReadingPlan, SumKey
 from cachemon.model.counter_totals import HIGHEST_BYTES_PER_SECOND_PER_BLOCK, Counters, CounterSnapshot, Gap, Progress
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
+from cachemon.model.readings import Missing
 from cachemon.resctrl.mon_data import PlaceId, Sweep
 
 
@@ -31,6 +34,25 @@ class Meter(NamedTuple):
     def total(self, snapshot: CounterSnapshot) -> int:
         """The total after a sample."""
         return self.base + snapshot.total(self.counters)
+
+    def traffic(self, progress: Progress) -> Traffic:
+        """The total and the rate after the newest sample."""
+        return Traffic(self.total(progress.now), progress.per_second(self.counters, self.since))
+
+
+def unassigned_counters(plan: ReadingPlan[Any], sweep: Sweep) -> frozenset[int]:
+    """The positions of the traffic counters that the kernel has not assigned (AMD ABMC, Arm MPAM)."""
+    if Missing.UNASSIGNED not in sweep.missing:
+        return frozenset()
+    return frozenset(place for place, value in enumerate(plan.traffic(sweep.values)) if value is Missing.UNASSIGNED)
+
+
+def uncounted_events(events: Sequence[str], meters: Sequence[Meter], unassigned: AbstractSet[int]) -> frozenset[str]:
+    """The events of one sum of which a counter is not assigned."""
+    if not unassigned:
+        return frozenset()
+    pairs = zip(events, meters, strict=True)
+    return frozenset(event for event, meter in pairs if not unassigned.isdisjoint(meter.counters))
 
 
 Rows = Mapping[SumKey, Sequence[Sequence[Meter]]]

@@ -5,11 +5,12 @@ they are read.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from cachemon.engine.derived import Derived, SumKeys, keys_of
-from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
-from cachemon.engine.meters import Meter, Meters, Rows
+from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure
+from cachemon.engine.meters import Meters, Rows, unassigned_counters, uncounted_events
 from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, ReadingPlan, SumKey
 from cachemon.model.counter_totals import Gap, Progress
 from cachemon.model.groups import GroupKey
@@ -25,6 +26,7 @@ class _Sample(NamedTuple):
     occupancies: Sequence[Reading]
     meters: Rows
     progress: Progress
+    unassigned: AbstractSet[int]
 
     def blocks(self, key: SumKey) -> tuple[BlockFigure, ...]:
         plan, events = self.plan, self.plan.traffic_events
@@ -33,7 +35,8 @@ class _Sample(NamedTuple):
             BlockFigure(
                 block,
                 occupancy.get(block.id),
-                {event: self._traffic(meter) for event, meter in zip(events, meters, strict=True)},
+                {event: meter.traffic(self.progress) for event, meter in zip(events, meters, strict=True)},
+                uncounted_events(events, meters, self.unassigned),
             )
             for block, meters in zip(plan.blocks, self.meters[key], strict=True)
         )
@@ -48,15 +51,11 @@ class _Sample(NamedTuple):
             for place, block in enumerate(plan.blocks)
         }
 
-    def _traffic(self, meter: Meter) -> Traffic:
-        rate = self.progress.per_second(meter.counters, meter.since)
-        return Traffic(meter.total(self.progress.now), rate)
-
     def rate(self, key: SumKey) -> int | None:
         if TOTAL_TRAFFIC not in self.plan.events:
             return None
         place = self.plan.traffic_events.index(TOTAL_TRAFFIC)
-        rates = [self._traffic(meters[place]).bytes_per_second for meters in self.meters[key]]
+        rates = [meters[place].traffic(self.progress).bytes_per_second for meters in self.meters[key]]
         return None if None in rates else sum(rate for rate in rates if rate is not None)
 
     def lacking(self) -> frozenset[GroupKey]:
@@ -118,7 +117,8 @@ class Accumulator:
         progress = meters.advance(plan, sweep)
         if plan is not self._plan:
             self._plan, self._keys = plan, keys_of(plan.members)
-        sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), meters.rows, progress)
+        unassigned = unassigned_counters(plan, sweep)
+        sample = _Sample(plan, sweep.values, plan.occupancies(sweep.values), meters.rows, progress, unassigned)
         well = not sweep.missing and max(progress.last_break, meters.regrouped_at) <= progress.rates_from
         return Figures(
             wall_time=wall_time,

@@ -1,11 +1,12 @@
 """Computes the figures of NUMA nodes of cache blocks (Intel SNC) from sweeps. Pure."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from cachemon.engine.derived import Derived, SumKeys, keys_of
-from cachemon.engine.figures import ShareFigure, Traffic
-from cachemon.engine.meters import Meter, Meters, Rows
+from cachemon.engine.figures import ShareFigure
+from cachemon.engine.meters import Meters, Rows, unassigned_counters, uncounted_events
 from cachemon.engine.reading_plan import OCCUPANCY, ReadingPlan, SumKey
 from cachemon.model.counter_totals import Progress
 from cachemon.model.groups import GroupKey
@@ -20,6 +21,7 @@ class _ShareSample(NamedTuple):
     occupancies: Sequence[Reading]
     meters: Rows
     progress: Progress
+    unassigned: AbstractSet[int]
 
     def shares(self, key: SumKey) -> tuple[ShareFigure, ...]:
         events = self.plan.traffic_events
@@ -27,7 +29,8 @@ class _ShareSample(NamedTuple):
             ShareFigure(
                 share,
                 self._occupancy(key, place),
-                {event: self._traffic(meter) for event, meter in zip(events, meters, strict=True)},
+                {event: meter.traffic(self.progress) for event, meter in zip(events, meters, strict=True)},
+                uncounted_events(events, meters, self.unassigned),
             )
             for place, (share, meters) in enumerate(zip(self.plan.blocks, self.meters[key], strict=True))
         )
@@ -37,10 +40,6 @@ class _ShareSample(NamedTuple):
             return None
         width = len(self.plan.blocks)
         return total(self.occupancies[member * width + place] for member in self.plan.members[key])
-
-    def _traffic(self, meter: Meter) -> Traffic:
-        rate = self.progress.per_second(meter.counters, meter.since)
-        return Traffic(meter.total(self.progress.now), rate)
 
 
 class ShareAccumulator:
@@ -60,5 +59,6 @@ class ShareAccumulator:
         progress = self._meters.advance(plan, sweep)
         if plan is not self._plan:
             self._plan, self._keys = plan, keys_of(plan.members)
-        sample = _ShareSample(plan, plan.occupancies(sweep.values), self._meters.rows, progress)
+        unassigned = unassigned_counters(plan, sweep)
+        sample = _ShareSample(plan, plan.occupancies(sweep.values), self._meters.rows, progress, unassigned)
         return Derived(self._keys.groups, sample.shares)

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 from cachemon.engine.cycle import Pulse
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, NodeBlockFigure, PackageFigure
+from cachemon.engine.figures import (
+    LOCAL_TRAFFIC,
+    TOTAL_TRAFFIC,
+    BlockFigure,
+    NodeBlockFigure,
+    PackageFigure,
+    ShareFigure,
+)
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts
 from cachemon.model.counter_totals import Gap
 from cachemon.model.reasons import Reason
@@ -24,6 +31,7 @@ class GroupSeries(NamedTuple):
     layout: GroupLayout
     figures: Iterable[BlockFigure]
     packages: Iterable[PackageFigure] = ()
+    shares: Iterable[ShareFigure] = ()
 
 
 class GuestSeries(NamedTuple):
@@ -59,14 +67,14 @@ class GroupFamilies(NamedTuple):
         """The metrics of these groups."""
         occupancy, monitored = self.occupancy.empty(), self.monitored.empty()
         traffic = {TOTAL_TRAFFIC: self.traffic.empty(), LOCAL_TRAFFIC: self.local_traffic.empty()}
-        for labels, layout, figures, _ in groups:
+        for labels, layout, figures, *_ in groups:
             monitored.add_metric(labels, layout.state is GroupState.MONITORED)
             for figure in figures:
                 where = (*labels, str(figure.block.id))
                 if isinstance(figure.occupancy, int):
                     occupancy.add_metric(where, figure.occupancy)
-                for event, amount in figure.traffic.items():
-                    traffic[event].add_metric(where, amount.total_bytes)
+                for event, total_bytes in figure.totals:
+                    traffic[event].add_metric(where, total_bytes)
         yield from (occupancy, *traffic.values(), monitored)
 
 
@@ -97,8 +105,9 @@ class GuestFamilies(NamedTuple):
                 where = (*labels, str(figure.block.id))
                 if isinstance(figure.occupancy, int):
                     occupancy.add_metric(where, figure.occupancy)
-                if TOTAL_TRAFFIC in figure.traffic:
-                    traffic.add_metric(where, figure.traffic[TOTAL_TRAFFIC].total_bytes)
+                for event, total_bytes in figure.totals:
+                    if event == TOTAL_TRAFFIC:
+                        traffic.add_metric(where, total_bytes)
         yield from (occupancy, traffic)
 
 

@@ -154,6 +154,16 @@ def test_a_reading_without_a_number_ends_the_rate_until_two_more() -> None:
     assert total_of(steady.sample(layout, {0: 9300})) == (800, 300)
 
 
+def test_a_total_without_a_counter_for_one_of_its_cells_is_uncounted_until_it_has_one() -> None:
+    steady, layout = machine(), layout_of({"a": [0, 1], "b": [1]})
+    steady.sample(layout, {0: 1000, 1: 50})
+    figures = steady.sample(layout, {0: Missing.UNASSIGNED, 1: 60})
+    assert TOTAL_TRAFFIC not in dict(figures.groups[A][0].totals)
+    assert dict(figures.groups[GroupKey("uid-of-vm3", "b")][0].totals)[TOTAL_TRAFFIC] == 10
+    assert A in figures.lacking
+    assert dict(steady.sample(layout, {0: 0, 1: 70}).groups[A][0].totals)[TOTAL_TRAFFIC] == 20
+
+
 def test_a_new_group_is_not_credited_with_what_its_cell_moved_before() -> None:
     steady = machine()
     steady.sample(layout_of({"a": [0]}), {0: 1000})

@@ -8,6 +8,7 @@ from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, Wanted
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.own_monitors import layout_of_monitors
+from cachemon.host.agent.uncounted_monitors import with_uncounted
 from cachemon.host.agent.watched_domains import DomainLayout
 from cachemon.model.errors import ResctrlError
 from cachemon.model.mon_groups import MonGroupName
@@ -47,7 +48,7 @@ class MonitorSampler:
         figures = self._sampler.sample(self._theirs)
         if figures.offline:  # a mon_group or a cache block has gone
             self._next_match_at = min(self._next_match_at, self._clock() + _UNMATCHED_SECONDS)
-        self.newest = self._theirs, figures
+        self.newest = with_uncounted(self._theirs, figures, self._tree), figures
         return self.newest
 
     def forget(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, PackageFigure
+from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, PackageFigure, ShareFigure
 from cachemon.engine.layout import GroupLayout, GroupState, Layout
 from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
 from cachemon.host.wire import DomainReport, HostReport
@@ -48,6 +48,7 @@ class HostGroup(NamedTuple):
     kept: Keeper
     figures: tuple[BlockFigure, ...]
     packages: tuple[PackageFigure, ...]
+    shares: tuple[ShareFigure, ...]
 
 
 def report_of(
@@ -58,7 +59,7 @@ def report_of(
     `runs` has the QEMUs that are found, by UUID; `problem` says what keeps the agent from its work, or is empty.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
-    for domain, group, kept, figures, _ in sample.groups:
+    for domain, group, kept, figures, *_ in sample.groups:
         found[domain.uuid, group.group, kept] = _group(group, kept, figures)
     wall_time = sample.figures.wall_time
     return HostReport(
@@ -99,7 +100,14 @@ def _wanted(
 
 def _host_group(target: DomainTargetLayout, group: GroupLayout, kept: Keeper, figures: Figures) -> HostGroup:
     key = GroupKey(target.uid, group.group.name)
-    return HostGroup(target.object, group, kept, figures.groups.get(key, ()), figures.packages.get(key, ()))
+    return HostGroup(
+        target.object,
+        group,
+        kept,
+        figures.groups.get(key, ()),
+        figures.packages.get(key, ()),
+        figures.shares.get(key, ()),
+    )
 
 
 def _group(layout: GroupLayout, kept: Keeper, figures: Iterable[BlockFigure]) -> GroupReport:
@@ -115,14 +123,11 @@ def _group(layout: GroupLayout, kept: Keeper, figures: Iterable[BlockFigure]) ->
 
 
 def _block(figure: BlockFigure) -> BlockReport:
-    def traffic(event: str) -> int | None:
-        return figure.traffic[event].total_bytes if event in figure.traffic else None
-
-    occupancy = figure.occupancy
+    occupancy, totals = figure.occupancy, dict(figure.totals)
     return BlockReport(
         id=figure.block.id,
         occupancy_bytes=None if isinstance(occupancy, Missing) else occupancy,
-        local_bytes=traffic(LOCAL_TRAFFIC),
-        total_bytes=traffic(TOTAL_TRAFFIC),
+        local_bytes=totals.get(LOCAL_TRAFFIC),
+        total_bytes=totals.get(TOTAL_TRAFFIC),
         reading=str(occupancy) if isinstance(occupancy, Missing) else VALID,
     )
