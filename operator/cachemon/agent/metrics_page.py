@@ -11,6 +11,7 @@ from cachemon.model.groups import GroupKey
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
+from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
 
 _LABELS = LabelSet(
@@ -29,6 +30,7 @@ _LABELS = LabelSet(
     ),
 )
 _OF_AGENTS = AgentFamilies.of(_LABELS)
+_OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
 _MONITORED = _LABELS.gauge(
     "node_cache_monitored_bytes", "Bytes of a cache block that monitored VMs hold.", "cache_id"
@@ -42,6 +44,7 @@ _OBJECTS = _LABELS.gauge("agent_objects", "CacheMonitorGroups that this node has
 
 FAMILIES = (
     *_OF_AGENTS.groups,
+    *_OF_NUMA_NODES,
     *_OF_AGENTS.guests,
     *_OF_PACKAGES,
     *_OF_AGENTS.blocks,
@@ -80,6 +83,7 @@ def metrics_of(
     """All metrics of a node: the place is its name, the gaps are those in the counting of traffic."""
     groups = tuple(_groups(place, layout, figures))
     yield from _OF_AGENTS.groups.filled(groups)
+    yield from _OF_NUMA_NODES.filled(groups)
     guests = [
         GuestSeries(
             (*place, vmi.namespace, vmi.name), figures.guests.get(guest, ()), figures.guest_packages.get(guest, ())
@@ -107,4 +111,5 @@ def _groups(place: tuple[str], layout: BoundLayout, figures: Figures) -> Iterato
         for group in target.groups:
             name = group.group.name
             key = GroupKey(target.uid, name)
-            yield GroupSeries((*labels, name), group, figures.groups.get(key, ()), figures.packages.get(key, ()))
+            packages, shares = figures.packages.get(key, ()), figures.shares.get(key, ())
+            yield GroupSeries((*labels, name), group, figures.groups.get(key, ()), packages, shares)

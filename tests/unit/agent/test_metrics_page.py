@@ -22,13 +22,14 @@ from cachemon.engine.figures import (
     Figures,
     NodeBlockFigure,
     PackageFigure,
+    ShareFigure,
     Traffic,
 )
 from cachemon.engine.layout import GroupState, unavailable_layout
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
-from cachemon.model.readings import CacheBlock, Missing, Reading
+from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import CORE_ENERGY, ENERGY_EVENTS, PERF_EVENTS, UOPS_RETIRED, Package
 from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
@@ -127,6 +128,29 @@ def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers
     assert ours == expected
 
 
+def test_numa_nodes_of_a_cache_block_have_series_of_their_own_and_add_nothing_to_the_whole() -> None:
+    key, moved = GroupKey("uid-of-vm3", "a"), {TOTAL_TRAFFIC: Traffic(7, 5)}
+    shares = (
+        ShareFigure(BlockShare(8, 2), 3072, moved),
+        ShareFigure(BlockShare(8, 3), Missing.UNAVAILABLE, moved, uncounted={TOTAL_TRAFFIC}),
+    )
+    samples = scrape(LAYOUT, replace(figures_of(LAYOUT, 4096), shares={key: shares}))
+    assert values(samples, "cachemon_cache_occupancy_bytes") == [4096]
+    (occupancy,) = [sample for sample in samples if sample.name == "cachemon_numa_cache_occupancy_bytes"]
+    assert (occupancy.value, occupancy.labels["cache_id"], occupancy.labels["numa_node"]) == (3072, "8", "2")
+    assert values(samples, "cachemon_numa_memory_traffic_bytes_total") == [7]
+    assert not values(scrape(LAYOUT, figures_of(LAYOUT, 4096)), "cachemon_numa_cache_occupancy_bytes")
+
+
+def test_traffic_without_a_counter_has_no_series() -> None:
+    figure = BlockFigure(BLOCKS[0], 4096, {TOTAL_TRAFFIC: Traffic(7, None)}, uncounted={TOTAL_TRAFFIC})
+    figures = Figures(groups={GroupKey("uid-of-vm3", "a"): (figure,)}, guests={"tenant-a_db": (figure,)})
+    samples = scrape(LAYOUT, figures)
+    assert values(samples, "cachemon_cache_occupancy_bytes") == [4096]
+    assert not values(samples, "cachemon_memory_traffic_bytes_total")
+    assert not values(samples, "cachemon_vmi_memory_traffic_bytes_total")
+
+
 def test_cache_ids_of_any_size_are_labels() -> None:
     """Arm MPAM takes them from the firmware's PPTT: 32 bits, with gaps."""
     blocks = [CacheBlock(3, id_, 1 << 20, "") for id_ in (1, 122, 4_194_305)]
@@ -212,6 +236,7 @@ def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
             groups=groups,
             guests=guests,
             packages=dict.fromkeys(groups, PACKAGES),
+            shares=dict.fromkeys(groups, (ShareFigure(BlockShare(0, 0), 1, traffic),)),
             guest_packages=dict.fromkeys(guests, PACKAGES),
         ),
     )

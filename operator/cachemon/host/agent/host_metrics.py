@@ -9,6 +9,7 @@ from cachemon.model.counter_totals import Gap
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
+from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
 
 _LABELS = LabelSet(
@@ -27,11 +28,13 @@ _LABELS = LabelSet(
     ),
 )
 _OF_AGENTS = AgentFamilies.of(_LABELS)
+_OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
 _LIBVIRT = _LABELS.gauge("libvirt_connected", "1 while libvirt answers, else 0.")
 
 FAMILIES = (
     *_OF_AGENTS.groups,
+    *_OF_NUMA_NODES,
     *_OF_AGENTS.states,
     *_OF_AGENTS.guests,
     *_OF_PACKAGES,
@@ -52,10 +55,13 @@ def prepare_page(
 
 def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
     groups = tuple(
-        GroupSeries((it.domain.guest_name, it.layout.group.name, it.kept), it.layout, it.figures, it.packages)
+        GroupSeries(
+            (it.domain.guest_name, it.layout.group.name, it.kept), it.layout, it.figures, it.packages, it.shares
+        )
         for it in snapshot.groups
     )
     yield from _OF_AGENTS.groups.filled(groups)
+    yield from _OF_NUMA_NODES.filled(groups)
     refused = sum(len(target.object.refused) for target in snapshot.layout.targets)
     yield from _OF_AGENTS.states.filled((), groups, refused)
     of_packages = snapshot.figures.guest_packages

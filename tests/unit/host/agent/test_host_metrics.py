@@ -2,7 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from cachemon.engine.cycle import Pulse
-from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, Traffic
+from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, ShareFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.host.agent.host_metrics import FAMILIES, prepare_page
 from cachemon.host.agent.report import HostSample
@@ -10,7 +10,7 @@ from cachemon.host.agent.watched_domains import watch
 from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.model.readings import Missing
+from cachemon.model.readings import BlockShare, Missing
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package
 from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
@@ -34,6 +34,7 @@ def snapshot() -> HostSample:
             groups={GroupKey(UUID, "web"): READ},
             guests={'v"m': READ},
             packages={GroupKey(UUID, "web"): PACKAGES},
+            shares={GroupKey(UUID, "web"): (ShareFigure(BlockShare(0, 0), 1024, MOVED),)},
             guest_packages={'v"m': PACKAGES},
             node=(NodeBlockFigure(BLOCKS[0], 8192, 4096), NodeBlockFigure(BLOCKS[1], Missing.ERROR, 0)),
         ),
