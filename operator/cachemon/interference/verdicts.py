@@ -35,6 +35,19 @@ class Resource(StrEnum):
     MEMORY_BANDWIDTH = "MemoryBandwidth"
 
 
+class Judgement(StrEnum):
+    """What a detector says of one VM now. All but the first three are reasons why it is not judged."""
+
+    UNDISTURBED = "Undisturbed"
+    DISTURBED = "Disturbed"  # a verdict is open
+    CPU_CONTENTION = "CPUContention"  # it waits for CPUs, which hides what cache and memory do
+    TOO_YOUNG = "TooYoung"  # not enough windows yet
+    NO_REFERENCE = "NoReference"  # it did not run enough before, so there is nothing to compare with
+    GAP = "Gap"  # a figure of the last windows is missing, or a window is
+    IDLE = "Idle"  # it hardly runs now
+    SUSPECTS_UNWATCHED = "SuspectsUnwatched"  # it is disturbed, and no watched VM explains that
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A victim, a suspect, and what was seen.

@@ -1,0 +1,105 @@
+"""Who may be the reason: the VMs whose traffic rose when the victim lost. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cachemon.interference.history import History
+from cachemon.interference.looks import FEWEST, Look
+from cachemon.interference.signs import Signs
+from cachemon.interference.thresholds import Suspicion
+from cachemon.interference.usual import Reference, known, median, reference, spearman
+from cachemon.interference.verdicts import OTHERS, Resource
+
+_FELLOW_LOSS = 0.05
+"""A VM that lost more than this ratio of its cache is a victim too: its traffic rose because it lost cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rise:
+    """How traffic and cache of a VM differ from its reference.
+
+    Attributes:
+        usual: its traffic before, in bytes a second; 0 before it came.
+        traffic: its traffic now.
+        bytes_a_second: by how much it rose; 0 when it fell.
+        gained: cache that it gained, in bytes; below 0 when it lost.
+        lost: ratio of its cache that it lost; below 0 when it gained.
+        is_clear: whether its traffic rose by more than noise.
+    """
+
+    usual: Reference
+    traffic: float
+    bytes_a_second: float
+    gained: float
+    lost: float
+    is_clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A VM that may be the reason, and its share of all rises."""
+
+    name: str
+    share: float
+    rise: Rise
+
+
+def rises(history: History, look: Look, mads: float) -> dict[str, Rise]:
+    """The rise of every VM whose traffic is known now and before."""
+    found = {}
+    for name, series in history.series.items():
+        traffic = median(series.traffic[-look.now :])
+        before = _before(series.traffic, look, history)
+        if traffic != traffic or len(before) < FEWEST:  # noqa: PLR0124  NaN
+            continue
+        usual = reference(before)
+        rise = max(traffic - usual.median, 0.0)
+        held = median(_before(series.occupancy, look, history))
+        gained = median(series.occupancy[-look.now :]) - held
+        lost = -gained / held if held > 0 else 0.0
+        found[name] = Rise(usual, traffic, rise, gained, lost, rise > 0 and usual.mads(traffic) >= mads)
+    return found
+
+
+def _before(values: Sequence[float], look: Look, history: History) -> list[float]:
+    """The known values of the reference; 0 for windows before the VM came."""
+    rows = len(history.total)
+    own = look.before(values)
+    wanted = len(look.before(history.total))
+    came_later = len(values) < rows
+    return known(own) + [0.0] * (wanted - len(own) if came_later else 0)
+
+
+def suspects(
+    history: History, victim: str, signs: Signs, risen: Mapping[str, Rise], need: Suspicion
+) -> list[Suspect]:
+    """Every suspect of what the victim shows."""
+    others = {name: rise for name, rise in risen.items() if name != victim and not rise.lost > _FELLOW_LOSS}
+    all_rises = sum(rise.bytes_a_second for rise in others.values())
+    block_traffic = sum(rise.traffic for rise in risen.values())
+    return [
+        Suspect(name, rise.bytes_a_second / all_rises, rise)
+        for name, rise in others.items()
+        if rise.is_clear
+        and rise.traffic >= need.block_share * block_traffic
+        and rise.bytes_a_second >= need.share * all_rises
+        and (name == OTHERS or signs.resource is not Resource.CACHE or rise.gained >= need.gained * signs.lost_bytes)
+        and _moves_together(history, victim, name, signs, need.correlation)
+    ]
+
+
+def _moves_together(history: History, victim: str, name: str, signs: Signs, least: float) -> bool:
+    """Whether the suspect's traffic goes with what the victim lost."""
+    look, series = signs.look, history.series[victim]
+    length = min(look.skip + look.length // 2, len(series.traffic))
+    traffic = _tail(history.series[name].traffic, length)
+    if signs.resource is Resource.MEMORY_BANDWIDTH:
+        return spearman(traffic, series.cost[-length:]) >= least
+    misses = series.misses if signs.usual_cost else series.cpu_misses
+    return -spearman(traffic, series.occupancy[-length:]) >= least and spearman(traffic, misses[-length:]) >= least
+
+
+def _tail(values: Sequence[float], length: int) -> list[float]:
+    """The last values; 0 for windows before the series began."""
+    last = values[-length:]
+    return [0.0] * (length - len(last)) + [*last]
