@@ -30,7 +30,12 @@ def print_script(shell: str, program: str) -> int:
 
 
 def run_command(
-    command: Callable[[], Coroutine[Any, Any, int]], name: str, extra: str, packages: frozenset[str]
+    command: Callable[[], Coroutine[Any, Any, int]],
+    name: str,
+    extra: str,
+    packages: frozenset[str],
+    *,
+    advise: Callable[[str], str] = str,
 ) -> int:
     """Run a command to its end; answers go to stdout, everything else to stderr.
 
@@ -39,6 +44,7 @@ def run_command(
         name: of the command, for messages.
         extra: of this package; it brings what the command needs.
         packages: modules that the extra brings.
+        advise: completes the commands in the message of an error.
 
     Returns:
         The exit code: that of the command; 1 with a message when there is no answer; 130 after Ctrl-C.
@@ -47,7 +53,7 @@ def run_command(
         code = asyncio.run(command())
         sys.stdout.flush()
     except CachemonError as err:
-        print(f"error: {err}", file=sys.stderr)
+        print(f"error: {advise(str(err))}", file=sys.stderr)
         return EXIT_FAILED
     except ModuleNotFoundError as err:
         if err.name not in packages:

@@ -1,5 +1,6 @@
-"""What to do about a reason, and about a right that is missing."""
+"""What to do about a reason, and about a right that is missing; and the commands in what is advised."""
 
+import re
 from collections.abc import Mapping
 
 from cachemon.model.reasons import Reason
@@ -51,3 +52,17 @@ def role_for(refusal: str) -> str:
         return ""
     role = "cachemon-view" if any(verb in refusal for verb in _READS) else "cachemon-edit"
     return f". Ask a cluster administrator for the ClusterRole {role}"
+
+
+_COMMAND = re.compile(r"(?<![\w-])kubectl (?:cachemon |(?=(?:get|describe|delete|logs|config|-n) ))")
+"""The beginning of a command; flags may follow it."""
+
+
+def repeat_flags(text: str, flags: str) -> str:
+    """A text whose commands ask the same server as the same user.
+
+    Args:
+        text: has commands such as `kubectl get cmg`.
+        flags: that choose server and user, for a shell; empty when none was given.
+    """
+    return _COMMAND.sub(lambda found: f"{found[0]}{flags} ", text) if flags else text

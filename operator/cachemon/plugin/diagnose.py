@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
@@ -56,7 +56,8 @@ async def run(args: Namespace, session: Session) -> int:
     Returns:
         0 when everything works, 1 when something does not.
     """
-    findings = examine(await _collect(args.node, session), session.clock())
+    found = examine(await _collect(args.node, session), session.clock())
+    findings = [replace(item, next=session.advise(item.next)) for item in found]
     if is_data(args.output):
         data = [
             {"verdict": str(item.verdict), "what": item.what, "message": item.message, "next": item.next}

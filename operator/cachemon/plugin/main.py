@@ -8,8 +8,8 @@ from typing import Any
 
 from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.model.errors import KubeForbiddenError
-from cachemon.plugin.advice import role_for
-from cachemon.plugin.plugin_arguments import build_parser
+from cachemon.plugin.advice import repeat_flags, role_for
+from cachemon.plugin.plugin_arguments import build_parser, repeated_flags
 from cachemon.plugin.plugin_completion import ask_api
 
 _EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "lxml", "rich"})
@@ -36,7 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser(ask_api)
     answer_shell(parser)
     args = parser.parse_args(argv)
-    return run_command(lambda: _run(args), args.command, "plugin", _EXTRAS)
+    return run_command(
+        lambda: _run(args),
+        args.command,
+        "plugin",
+        _EXTRAS,
+        advise=lambda text: repeat_flags(text, repeated_flags(args)),
+    )
 
 
 def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:

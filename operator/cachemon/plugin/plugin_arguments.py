@@ -1,8 +1,9 @@
 """The command line of the plugin: commands, options, help."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from shlex import quote
 
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
@@ -73,14 +74,26 @@ _SWITCHES_OF_KUBECTL: Mapping[str, str] = {
 _REPEATED = frozenset({"--as-group", "--as-user-extra"})
 
 
+_SECRET = frozenset({"--token", "--password"})
+
+
 def kubectl_flags(args: argparse.Namespace) -> list[str]:
     """The flags that kubectl gets: which server, and as whom."""
-    flags: list[str] = []
+    return [f"{flag}={value}" for flag, value in _given_flags(args)]
+
+
+def repeated_flags(args: argparse.Namespace) -> str:
+    """The same for a shell, as a command has them that is advised; without secrets."""
+    return " ".join(f"{flag}={quote(value)}" for flag, value in _given_flags(args) if flag not in _SECRET)
+
+
+def _given_flags(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     for option in (*_OF_KUBECTL, *_SWITCHES_OF_KUBECTL):
         flag = option.split()[-1]
         given = getattr(args, flag.removeprefix("--").replace("-", "_"), None)
-        flags += [f"{flag}={value}" for value in (given if isinstance(given, list) else [given]) if value is not None]
-    return flags
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None:
+                yield flag, value
 
 
 def _front_end(ask: AskNames) -> FrontEnd:

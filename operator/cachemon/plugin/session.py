@@ -17,7 +17,8 @@ from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
 from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
-from cachemon.plugin.plugin_arguments import kubectl_flags
+from cachemon.plugin.advice import repeat_flags
+from cachemon.plugin.plugin_arguments import kubectl_flags, repeated_flags
 
 FIELD_MANAGER = "kubectl-cachemon"
 
@@ -40,6 +41,7 @@ class Session:
         err: where everything else goes.
         clock: seconds since the epoch; by the API server's clock, once that has answered.
         stdin: where a file called `-` is read.
+        flags: choose server and user, for a shell; commands in messages repeat them.
     """
 
     api: KubectlApi
@@ -50,6 +52,7 @@ class Session:
     err: TextIO = sys.stderr
     clock: Callable[[], float] = time.time
     stdin: TextIO = sys.stdin
+    flags: str = ""
 
     @property
     def scope(self) -> str:
@@ -62,7 +65,11 @@ class Session:
 
     def remark(self, text: str) -> None:
         """Print what is no answer."""
-        print(text, file=self.err)
+        print(self.advise(text), file=self.err)
+
+    def advise(self, text: str) -> str:
+        """A text whose commands ask the same server as the same user."""
+        return repeat_flags(text, self.flags)
 
     async def groups(self, *, vmi: str = "", node: str = "") -> list[dict[str, Any]]:
         """CacheMonitorGroups in scope (-l, -A), of one VMI or on one node if named, by namespace and name."""
@@ -111,6 +118,7 @@ def _session(args: Namespace, api: KubectlApi, namespace: str) -> Session:
         err=sys.stderr,
         clock=api.server_time,
         stdin=sys.stdin,
+        flags=repeated_flags(args),
     )
 
 

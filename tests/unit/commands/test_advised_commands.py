@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from cachemon.host.commands.host_arguments import build_parser as host_parser
+from cachemon.plugin.advice import repeat_flags
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
+from cachemon.plugin.plugin_arguments import kubectl_flags, repeated_flags
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
 from tests.unit.host.commands.fake_host import Host, domain_xml
@@ -77,14 +79,32 @@ def test_there_are_such_commands() -> None:
     assert len(ADVISED) > 20
 
 
+SERVER = [
+    "--context",
+    "prod; east",
+    "--kubeconfig=/home/a b/config",
+    "--as",
+    "viewer",
+    "--as-group=a",
+    "--as-group=b",
+]
+
+
+@pytest.mark.parametrize("flags", [[], SERVER], ids=["", "another server"])
 @pytest.mark.parametrize(("place", "command"), ADVISED, ids=[place for place, _ in ADVISED])
-def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(place: str, command: str) -> None:
+def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(
+    place: str, command: str, flags: list[str]
+) -> None:
     assert "<RAW" not in command, f"{place}: quote what is not your own: {command}"
-    arguments = shlex.split(rendered(command))
+    given = plugin_parser().parse_args([*flags, "nodes"])
+    arguments = shlex.split(repeat_flags(rendered(command), repeated_flags(given)))
+    if arguments[0] == "kubectl" and len(arguments) > 2:
+        wanted = kubectl_flags(given)
+        assert [argument for argument in arguments if argument in wanted] == wanted, command
     if (
         arguments[:2] == ["kubectl", "cachemon"]
         and len(arguments) > 2
-        and arguments[2] not in ("<TAB>", "completion")
+        and not {"<TAB>", "completion"} & set(arguments)
     ):
         plugin_parser().parse_args(arguments[2:])
     elif arguments[:2] == ["cachemon", "host"] and len(arguments) > 2:
@@ -130,3 +150,22 @@ def test_a_domain_with_a_blank_stays_one_word_in_every_command_that_is_advised(a
 def test_a_vmi_that_no_shell_takes_as_one_word_is_quoted() -> None:
     done = Plugin().run("domstats", "a b")
     assert "`kubectl cachemon cpu-resource 'a b' -n ns --create --vcpulist all --config`" in done.err
+
+
+@pytest.mark.parametrize(
+    "words", [["nodes"], ["domstats"], ["diagnose", "n"], ["export", "vm3"], ["cpu-resource", "vm3"]]
+)
+def test_every_command_of_the_plugin_repeats_the_flags_that_were_given_and_no_secret(words: list[str]) -> None:
+    done = Plugin().run(*words, *SERVER, "--token", "abc", "-n", "ns")
+    advised = re.findall(r"kubectl (?:cachemon )?(.*?)(?:[;`]|$)", done.err + done.out, re.MULTILINE)
+    assert advised
+    wanted = "--context='prod; east' --kubeconfig='/home/a b/config' --as=viewer --as-group=a --as-group=b "
+    assert all(text.startswith(wanted[: len(text)]) for text in advised), advised
+    assert "abc" not in done.err + done.out
+
+
+@pytest.mark.parametrize(
+    "text", ["kubectl can't ask the API server: EOF", "kubectl proxy does not answer", "my-kubectl get"]
+)
+def test_what_is_no_command_gets_no_flags(text: str) -> None:
+    assert repeat_flags(text, "--context=prod") == text

@@ -13,7 +13,7 @@ from cachemon.kube.queries import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import CachemonError, KubeConflictError, KubeError, KubeNotFoundError
 from cachemon.plugin.main import COMMANDS, load
-from cachemon.plugin.plugin_arguments import build_parser
+from cachemon.plugin.plugin_arguments import build_parser, repeated_flags
 from cachemon.plugin.session import FIELD_MANAGER, Session
 
 NOW = 1_790_000_000.0
@@ -152,12 +152,13 @@ class Plugin:
             err=err,
             clock=lambda: NOW,
             stdin=io.StringIO(stdin),
+            flags=repeated_flags(args),
         )
         assert args.command in COMMANDS
         try:
             code = await load(args.command)(args, session)
         except CachemonError as error:
-            return Done(1, out.getvalue(), f"error: {error}\n")
+            return Done(1, out.getvalue(), f"error: {session.advise(str(error))}\n")
         return Done(code, out.getvalue(), err.getvalue())
 
 

@@ -30,6 +30,12 @@ def test_without_a_kubeconfig_one_line_says_how_to_choose_a_cluster(tmp_path: Pa
     )
 
 
+def test_the_advice_is_for_the_kubeconfig_that_was_given(tmp_path: Path) -> None:
+    (tmp_path / "a b").write_text("{apiVersion: v1, kind: Config}")
+    done = run("top", "--kubeconfig", "a b", "--token=abc", cwd=tmp_path)
+    assert done.stderr.endswith("with --context (kubectl --kubeconfig='a b' config get-contexts)\n")
+
+
 @pytest.mark.parametrize("arguments", [("-o", "yaml"), ("--dry-run",)])
 def test_an_import_that_writes_nothing_needs_no_cluster(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "vm3.xml").write_text(XML)
