@@ -112,13 +112,13 @@ class Demo:
             for name, groups in (("vm3", VM3_GROUPS), ("vm3-overlap", OVERLAP_GROUPS)):
                 status = frozen_status(self._cluster, "tenant-b", name)
                 for group, vcpus in groups.items():
-                    said, booked = reported_occupancy(status, group), booked_occupancy(books, wanted_tids(vm3, vcpus))
-                    verdict = "exact" if said == booked else "WRONG"
-                    self._story.say(
-                        f"  {name + ': ' + group:<24} status {_bytes(said):<28} books {_bytes(booked):<28} {verdict}"
-                    )
-                    if said != booked:
-                        raise AssertionError(f"{name}/{group}: the status says {said}, the books say {booked}")
+                    reported = reported_occupancy(status, group)
+                    booked = booked_occupancy(books, wanted_tids(vm3, vcpus))
+                    verdict = "exact" if reported == booked else "WRONG"
+                    bytes_of = f"status {_bytes(reported):<28} books {_bytes(booked):<28}"
+                    self._story.say(f"  {name + ': ' + group:<24} {bytes_of} {verdict}")
+                    if reported != booked:
+                        raise AssertionError(f"{name}/{group}: the status says {reported}, the books say {booked}")
         finally:
             control.thaw()
         self._let_rates_recover(node)
@@ -165,11 +165,11 @@ class Demo:
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitornodes", "-o", "wide")
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
 
-    def _plugin(self, *words: str) -> None:
-        self._story.typed(" ".join(("kubectl cachemon", *words)))
+    def _plugin(self, *arguments: str) -> None:
+        self._story.typed(" ".join(("kubectl cachemon", *arguments)))
         kubeconfig = self._cluster.control_plane.admin_kubeconfig
         done = subprocess.run(
-            [program("kubectl-cachemon"), *words, f"--kubeconfig={kubeconfig}"],
+            [program("kubectl-cachemon"), *arguments, f"--kubeconfig={kubeconfig}"],
             text=True,
             capture_output=True,
             check=True,

@@ -107,8 +107,8 @@ class HostDemo:
             self._host.frozen_report()
             self._type("virsh domstats vm3 --cpu-total | grep bank.*bytes")
             virsh = re.findall(r"bank\.\d+\.bytes=(\d+)", self._host.run("virsh domstats vm3 --cpu-total").stdout)
-            said = [str(block.occupancy_bytes) for block in self._group("vm3", "vcpus_0").blocks]
-            self._verdict("vm3: vcpus_0, by libvirt itself", ", ".join(said), ", ".join(virsh), "virsh")
+            reported = [str(block.occupancy_bytes) for block in self._group("vm3", "vcpus_0").blocks]
+            self._verdict("vm3: vcpus_0, by libvirt itself", ", ".join(reported), ", ".join(virsh), "virsh")
 
     def _agent_killed(self) -> None:
         self._story.step(
@@ -183,15 +183,15 @@ class HostDemo:
             report, books = self._host.frozen_report(), self._host.emulator.control.books()
             found = _groups_of(report, domain)
             for name, vcpus in groups.items():
-                said = {block.id: block.occupancy_bytes for block in found[name].blocks}
+                reported = {block.id: block.occupancy_bytes for block in found[name].blocks}
                 booked = booked_occupancy(books, self._tids(domain, vcpus))
-                self._verdict(f"{domain}: {name}", _by_block(said), _by_block(booked))
+                self._verdict(f"{domain}: {name}", _by_block(reported), _by_block(booked))
 
-    def _verdict(self, what: str, said: str, others: str, other: str = "books") -> None:
-        verdict = "exact" if said == others else "WRONG"
-        self._story.say(f"  {what + ':':<32} agent {said:<24} {other} {others:<24} {verdict}")
-        if said != others:
-            raise AssertionError(f"{what}: the agent says {said}, {other}: {others}")
+    def _verdict(self, what: str, reported: str, others: str, other: str = "books") -> None:
+        verdict = "exact" if reported == others else "WRONG"
+        self._story.say(f"  {what + ':':<32} agent {reported:<24} {other} {others:<24} {verdict}")
+        if reported != others:
+            raise AssertionError(f"{what}: the agent says {reported}, {other}: {others}")
 
     def _traffic(self, domain: str, group: str) -> Traffic:
         """Bytes of a group through all cache blocks, with all counters stopped."""

@@ -1,4 +1,4 @@
-"""Telling a story on the terminal: steps, the commands a user would type, and what they print."""
+"""Prints the demo on the terminal: steps, the commands a user would type, and what they print."""
 
 import shlex
 import sys
@@ -48,10 +48,10 @@ class Story:
         """What a command printed, whole."""
         self._print(text.rstrip())
 
-    def kubectl(self, control_plane: ControlPlane, *words: str) -> str:
+    def kubectl(self, control_plane: ControlPlane, *arguments: str) -> str:
         """Run kubectl, and show the command and what it prints."""
-        self.typed(shlex.join(["kubectl", *words]))
-        output = control_plane.kubectl(*words)
+        self.typed(shlex.join(["kubectl", *arguments]))
+        output = control_plane.kubectl(*arguments)
         self.shown(output)
         return output
 

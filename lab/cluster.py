@@ -162,7 +162,7 @@ class Node:
 
     def _answers(self) -> bool:
         if self._agent and self._agent.exit_status is not None:
-            raise RuntimeError(f"the agent of {self.name} ended; {self._agent.last_words()}")
+            raise RuntimeError(f"the agent of {self.name} ended; {self._agent.log_tail()}")
         try:
             with urllib.request.urlopen(f"http://{self.health_address}/healthz", timeout=allowance(5)):
                 return True

@@ -63,10 +63,10 @@ class ProgramLogs:
             cited = [_cite(str(log), _end_of(descriptor, share)) for log, descriptor in grown.items()]
         for name, ask in self.asked.items():
             try:
-                said = ask()
+                text = ask()
             except Exception as error:  # noqa: BLE001  the report of a failure must not fail
-                said = f"(could not be asked: {error})"
-            cited.append(_cite(name, said[-share:]))
+                text = f"(could not be asked: {error})"
+            cited.append(_cite(name, text[-share:]))
         return "\n".join(cited)
 
     def _forget(self, log: Path) -> None:

@@ -1,4 +1,4 @@
-"""What tests/conftest.py gives pytest: time limits that follow the machine; words of programs beside failures."""
+"""What tests/conftest.py gives pytest: time limits that follow the machine; logs of programs beside failures."""
 
 import signal
 import threading
@@ -56,8 +56,8 @@ def pytest_runtest_makereport(call: "pytest.CallInfo[None]") -> Generator[None, 
     """Add to the report of a failure what the lab's programs have written during the test."""
     report = yield
     if report.failed and call.excinfo is not None:
-        said = LOGS.since_mark()
-        if said:
-            report.sections.append(("what the programs said", said))
+        logged = LOGS.since_mark()
+        if logged:
+            report.sections.append(("what the programs logged", logged))
             report.sections.append(("machine", f"{speed.measure():g} times as slow as an idle one"))
     return report

@@ -75,7 +75,7 @@ class ServerProcess:
         self._process.kill()
         self._process.wait()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log, for an error message."""
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 16384))

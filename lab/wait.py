@@ -114,8 +114,10 @@ def finish(process: "subprocess.Popen[str]", seconds: float, input: str | None =
         if deadline.is_over:
             process.kill()
             out, err = process.communicate()
-            said = f"{out or ''}{err or ''}"[-2000:]
-            raise GaveUpError(f"gave up after {deadline} waiting for the end of {process.args!r}, which said: {said}")
+            output = f"{out or ''}{err or ''}"[-2000:]
+            raise GaveUpError(
+                f"gave up after {deadline} waiting for the end of {process.args!r}, with the output: {output}"
+            )
 
 
 def run(

@@ -51,14 +51,14 @@ def _values(tree: dict[str, Any], prefix: str, comments: dict[str, str], section
 
 def _comments(text: str) -> Iterator[tuple[str, str]]:
     parents: list[tuple[int, str]] = []
-    said: list[str] = []
+    lines: list[str] = []
     for line in text.splitlines():
         if comment := _COMMENT.fullmatch(line):
-            said.append(comment["text"])
+            lines.append(comment["text"])
             continue
         if key := _KEY.match(line):
             indent = len(key["indent"])
             parents = [(depth, name) for depth, name in parents if depth < indent]
             parents.append((indent, key["key"]))
-            yield ".".join(name for _, name in parents), " ".join(said)
-        said = []
+            yield ".".join(name for _, name in parents), " ".join(lines)
+        lines = []

@@ -126,12 +126,12 @@ def _kind(field: Mapping[str, Any]) -> str:
 
 
 def _meaning(field: Mapping[str, Any]) -> str:
-    said = [field.get("description", "")]
+    parts = [field.get("description", "")]
     if values := field.get("enum") or field.get("items", {}).get("enum"):
-        said.append("One of " + ", ".join(f"`{value}`" for value in values) + ".")
+        parts.append("One of " + ", ".join(f"`{value}`" for value in values) + ".")
     if field.get("default") not in (None, {}):
-        said.append(f"Default `{field['default']}`.")
-    return " ".join(filter(None, said))
+        parts.append(f"Default `{field['default']}`.")
+    return " ".join(filter(None, parts))
 
 
 def flags_page() -> str:

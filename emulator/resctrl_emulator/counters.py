@@ -41,7 +41,7 @@ class Counters:
         self.enabled = options.counters > 0
 
     def counts(self, rmid: int, domain: int, event: str) -> bool:
-        """Whether an event's file has a number to tell."""
+        """Whether an event's file has a number."""
         return not self.enabled or event not in self._events or (rmid, event) in self._assigned.get(domain, ())
 
     def made(self, group: Group) -> None:
@@ -176,16 +176,16 @@ class Counters:
             item, _, rest = rest.partition(";")
             domain_text, equals, letter = item.strip().partition("=")
             # What stands for a missing state is how the kernel prints a null pointer.
-            said = letter if equals else "(null)"
+            written = letter if equals else "(null)"
             if domain_text.startswith("*"):
-                self._modify(group, event, self._machine.online_domains, letter, f"{event}:*={said}")
+                self._modify(group, event, self._machine.online_domains, letter, f"{event}:*={written}")
                 return
             if not UNSIGNED.fullmatch(domain_text):
                 self._status.fail(errno.EINVAL, "Missing domain id\n")
             domain = int(domain_text)
             if domain not in self._machine.online_domains:
                 self._status.fail(errno.EINVAL, f"Invalid domain id {domain}\n")
-            self._modify(group, event, (domain,), letter, f"{event}:{domain}={said}")
+            self._modify(group, event, (domain,), letter, f"{event}:{domain}={written}")
 
     def _modify(self, group: Group, event: str, domains: Iterable[int], letter: str, operation: str) -> None:
         failed = 0 if letter in {"e", "_"} else errno.EINVAL

@@ -21,7 +21,7 @@ class CommandStatus:
         self._overflowed = False
 
     def clear(self) -> None:
-        """Forget what was said."""
+        """Forget the last status."""
         self._text = ""
         self._overflowed = False
 

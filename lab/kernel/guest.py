@@ -41,7 +41,7 @@ class Mode:
         name: for people.
         features: forced by `setcpuid=`.
         cpu: QEMU's model: its highest CPUID leaf decides how many RMIDs there are.
-        more: other words of the kernel's command line.
+        more: other parameters of the kernel's command line.
         machine: other options of QEMU.
     """
 
@@ -105,7 +105,7 @@ class Guest:
         LOGS.add(self._console)
         modules = [*kernel.network_modules] if network else []
         modules += [module] if module else []
-        words: dict[str, Any] = {
+        settings: dict[str, Any] = {
             **(orders or {}),
             "program": program,
             "modules": [_module_path(path) for path in modules],
@@ -116,7 +116,7 @@ class Guest:
             for part in cached_parts(packages=packages):
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, output)
-            _write_project(CpioArchive(output), words, modules)
+            _write_project(CpioArchive(output), settings, modules)
         card = ("-nic", f"user,net=10.96.0.0/24,host={HOST_ADDRESS},model=virtio-net-pci") if network else ()
         ports = ("-serial", f"file:{self._console}", "-serial", f"file:{self._reports}")
         system = ("-kernel", kernel.image, "-initrd", initrd, "-append", _command_line(mode))
@@ -137,13 +137,13 @@ class Guest:
             return []
         return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its console, and of QEMU's output."""
         try:
             lines = self._console.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         except FileNotFoundError:
             lines = []
-        return "\n".join([*lines, self._process.last_words()])
+        return "\n".join([*lines, self._process.log_tail()])
 
     def stop(self) -> None:
         """Turn it off at once, if it still runs."""

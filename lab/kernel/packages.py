@@ -208,8 +208,8 @@ class _Apt:
             log.seek(0)
             text = log.read()
         if process.wait() != 0 or "\nW: Failed to fetch" in text or "\nE: " in text:
-            words = [line for line in text.splitlines() if line.startswith(("E:", "W:", "Err:"))] or [text[-300:]]
-            raise KernelUnavailableError(f"{' '.join(command[:2])} failed: {'; '.join(words[:3])}")
+            errors = [line for line in text.splitlines() if line.startswith(("E:", "W:", "Err:"))] or [text[-300:]]
+            raise KernelUnavailableError(f"{' '.join(command[:2])} failed: {'; '.join(errors[:3])}")
         return text
 
     def dependencies(self, package: str, pattern: str) -> list[str]:

@@ -108,7 +108,7 @@ class ControlPlane(ClusterApi):
         try:
             until("the API server", self._is_ready, seconds=_START_SECONDS)
         except GaveUpError as error:
-            raise ControlPlaneError(f"{error}; {self._api_server.last_words()}") from error
+            raise ControlPlaneError(f"{error}; {self._api_server.log_tail()}") from error
 
     def stop_api_server(self) -> None:
         """Take the API server away: clients see refused connections, as in an outage. etcd stays."""
@@ -195,9 +195,7 @@ class ControlPlane(ClusterApi):
     def _is_ready(self) -> bool:
         for server in (self._etcd, self._api_server):
             if server is not None and server.exit_status is not None:
-                raise ControlPlaneError(
-                    f"{server.name} ended with status {server.exit_status}; {server.last_words()}"
-                )
+                raise ControlPlaneError(f"{server.name} ended with status {server.exit_status}; {server.log_tail()}")
         try:
             return bool(self.request("GET", "/readyz") == "ok")
         except REFUSED_OR_AWAY:

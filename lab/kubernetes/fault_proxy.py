@@ -1,6 +1,6 @@
 """A proxy between one program and the API server that can do what networks and busy servers do.
 
-It ends TLS with the API server's own certificate, so a client can't tell it from the server; it listens on loopback.
+It ends TLS with the API server's own certificate, so for a client it is the server; it listens on loopback.
 """
 
 import asyncio
@@ -75,7 +75,7 @@ class FaultProxy:
         self._server_tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
         self._client_tls = ssl.create_default_context(cafile=str(certificate))
         self._site: web.TCPSite | None = None
-        self._told_to_stop = asyncio.Event()
+        self._stop_asked = asyncio.Event()
         opened: Future[asyncio.AbstractEventLoop] = Future()
         self._thread = threading.Thread(target=self._run, args=(opened,), name="fault-proxy", daemon=True)
         self._thread.start()
@@ -146,7 +146,7 @@ class FaultProxy:
 
     def stop(self) -> None:
         """End it."""
-        self._loop.call_soon_threadsafe(self._told_to_stop.set)
+        self._loop.call_soon_threadsafe(self._stop_asked.set)
         self._thread.join()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -162,7 +162,7 @@ class FaultProxy:
             opened.set_exception(err)
             raise
         opened.set_result(asyncio.get_running_loop())
-        await self._told_to_stop.wait()
+        await self._stop_asked.wait()
         await self._close()
 
     async def _open(self) -> None:
@@ -253,7 +253,7 @@ class FaultProxy:
 
 @asynccontextmanager
 async def _hanging_up(answer: aiohttp.ClientResponse) -> AsyncIterator[None]:
-    """Where passing on ends early, cut the connection at once: TLS's farewell would outlast the proxy."""
+    """Where passing on ends early, cut the connection at once: TLS's closing handshake would outlast the proxy."""
     try:
         yield
     except BaseException:

@@ -65,7 +65,7 @@ class AgentProcess:
             RuntimeError: it ended.
         """
         self.begin()
-        until("the agent to be ready", lambda: "READY=1" in self._told())
+        until("the agent to be ready", lambda: "READY=1" in self._last_notice())
 
     def begin(self) -> None:
         """Start it and wait for nothing."""
@@ -140,10 +140,10 @@ class AgentProcess:
     ) -> None:
         self.close()
 
-    def _told(self) -> str:
+    def _last_notice(self) -> str:
         """The last message to systemd."""
         if self._process is not None and self._process.exit_status is not None:
-            raise RuntimeError(f"the agent ended: {self._process.last_words()}")
+            raise RuntimeError(f"the agent ended: {self._process.log_tail()}")
         self._notices.settimeout(0)
         try:
             return self._notices.recv(4096).decode()

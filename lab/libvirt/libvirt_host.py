@@ -169,7 +169,7 @@ class LibvirtHost:
         try:
             self.virsh("start", domain)
         except VirshError as error:
-            if not any(words in str(error) for words in _HIT_BY_THE_END_BEFORE):
+            if not any(text in str(error) for text in _HIT_BY_THE_END_BEFORE):
                 raise
             self.virsh("start", domain)
 
@@ -198,8 +198,8 @@ class LibvirtHost:
         Raises:
             VirshError: there are figures that it can't read.
         """
-        said = self.virsh("domstats", *kinds, domain)
-        pairs = (line.strip().partition("=") for line in said.splitlines())
+        output = self.virsh("domstats", *kinds, domain)
+        pairs = (line.strip().partition("=") for line in output.splitlines())
         return {key: value for key, _, value in pairs if key.startswith(_OF_MONITORS)}
 
     def uuid_of(self, domain: str) -> str:

@@ -162,7 +162,7 @@ class PlainHost:
 
     def _answers(self) -> bool:
         if self.agent.exit_status is not None:
-            raise RuntimeError(f"the agent ended: {self.agent.last_words()}")
+            raise RuntimeError(f"the agent ended: {self.agent.log_tail()}")
         try:
             return bool(asyncio.run(self._client.status())["samples"])
         except AgentUnreachableError:

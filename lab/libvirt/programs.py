@@ -84,10 +84,10 @@ def _packages() -> list[str]:
     """`name=version` of what would be installed: the packages and what they need that is not there."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise LibvirtMissingError("there is no libvirtd here, and no apt-get to download one with")
-    said = _run(
+    output = _run(
         "apt-get", "--print-uris", "-qq", "-o", "Debug::NoLocking=1", "--no-install-recommends", "install", *PACKAGES
     )
-    files = re.findall(r"^'[^']*' ([^_ ]+)_([^_ ]+)_\S+\.deb ", said, re.MULTILINE)
+    files = re.findall(r"^'[^']*' ([^_ ]+)_([^_ ]+)_\S+\.deb ", output, re.MULTILINE)
     return [f"{name}={version.replace('%3a', ':')}" for name, version in files]
 
 

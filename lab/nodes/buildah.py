@@ -139,8 +139,8 @@ class Buildah:
             check=False,
         )
         if done.returncode:
-            words = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
-            raise ImageError(f"buildah {arguments[0]} failed:\n{words}")
+            output = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
+            raise ImageError(f"buildah {arguments[0]} failed:\n{output}")
         return done.stdout
 
 

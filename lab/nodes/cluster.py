@@ -90,8 +90,8 @@ class RealCluster:
         try:
             until("both nodes to be Ready", lambda: self._ready() == set(self._names), seconds=_READY_SECONDS)
         except GaveUpError as error:
-            words = "\n".join(node.last_words() for node in self.nodes.values())
-            raise NodeError(f"{error}; the kubelets say:\n{words}") from error
+            logs = "\n".join(node.log_tail() for node in self.nodes.values())
+            raise NodeError(f"{error}; the kubelets say:\n{logs}") from error
 
     def _ready(self) -> set[str]:
         return {

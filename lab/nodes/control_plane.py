@@ -77,7 +77,7 @@ class RealControlPlane(ClusterApi):
         try:
             until("the API server", self._is_ready, seconds=_START_SECONDS)
         except GaveUpError as error:
-            raise ControlPlaneError(f"{error}; {self._servers[1].last_words()}") from error
+            raise ControlPlaneError(f"{error}; {self._servers[1].log_tail()}") from error
         for name, token in users.items():
             self.kubeconfig(name, token, server=_INNER_URL)
         self.kubeconfig("admin", self.admin_token)
@@ -156,7 +156,7 @@ class RealControlPlane(ClusterApi):
     def _is_ready(self) -> bool:
         for server in self._servers:
             if server.exit_status is not None:
-                raise ControlPlaneError(f"a server ended with status {server.exit_status}; {server.last_words()}")
+                raise ControlPlaneError(f"a server ended with status {server.exit_status}; {server.log_tail()}")
         try:
             return bool(self.request("GET", "/readyz") == "ok")
         except REFUSED_OR_AWAY:

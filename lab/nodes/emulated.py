@@ -98,8 +98,8 @@ class PodControl(ControlClient):
         Raises:
             ControlError: the emulator refused it.
         """
-        said = on_node(self._kubectl, self.pod, _ASK.format(socket=emulate.SOCKET), json.dumps(request))
-        answer: dict[str, Any] = json.loads(said)
+        output = on_node(self._kubectl, self.pod, _ASK.format(socket=emulate.SOCKET), json.dumps(request))
+        answer: dict[str, Any] = json.loads(output)
         if "error" in answer:
             raise ControlError(answer["error"])
         return answer

@@ -75,8 +75,8 @@ class Installation:
         try:
             until("every node to report", lambda: self._ready_nodes() == set(emulator_pods(self.kubectl)), seconds=60)
         except GaveUpError as error:
-            said = self.kubectl.run("get", "cachemonitornodes", "--output=wide")
-            raise InstallationError(f"{error}\n{said}\n{self.logs()}") from error
+            nodes = self.kubectl.run("get", "cachemonitornodes", "--output=wide")
+            raise InstallationError(f"{error}\n{nodes}\n{self.logs()}") from error
 
     def logs(self) -> str:
         """The end of what operator and agents have logged."""

@@ -101,10 +101,10 @@ class RealNode:
         self._process.kill()
         self._cgroups.remove()
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of the kubelet's log."""
         log = self._folder / "log" / "kubelet.log"
-        return log.read_text(errors="replace")[-3000:] if log.exists() else self._process.last_words()
+        return log.read_text(errors="replace")[-3000:] if log.exists() else self._process.log_tail()
 
     def _start(self, kubelet: Path, number: int) -> ServerProcess:
         flags = (
@@ -156,5 +156,5 @@ class RealNode:
 
     def _containerd_answers(self) -> bool:
         if self._process.exit_status is not None:
-            raise NodeError(f"{self.name} ended; {self._process.last_words()}")
+            raise NodeError(f"{self.name} ended; {self._process.log_tail()}")
         return not subprocess.run(self.enter("ctr", "version"), capture_output=True, check=False).returncode

@@ -126,7 +126,7 @@ class Launcher:
         """Whether launcher and QEMU are gone."""
         return self._process.poll() is not None
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of the log of launcher and QEMU."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
@@ -173,7 +173,7 @@ class Launcher:
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             self.stop()
-            raise LauncherError(f"the launcher did not start:\n{self.last_words()}")
+            raise LauncherError(f"the launcher did not start:\n{self.log_tail()}")
         pid = int(json.loads(line)["qemu"])
         comm = Path(f"/proc/{pid}/comm")
 
@@ -182,7 +182,7 @@ class Launcher:
                 return comm.read_text().startswith(QEMU_PROGRAM_PREFIX)
             except OSError:
                 self.stop()
-                raise LauncherError(f"QEMU did not start:\n{self.last_words()}") from None
+                raise LauncherError(f"QEMU did not start:\n{self.log_tail()}") from None
 
         until("the launcher's child to become QEMU", became_qemu, seconds=_START_SECONDS)
         return pid

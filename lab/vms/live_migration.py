@@ -37,7 +37,7 @@ class LiveMigration:
         """Let the source copy memory.
 
         Args:
-            held_back: so slowly that it does not end before it is told to.
+            held_back: so slowly that it does not end before it is asked to.
             post_copy: allow `switch_to_post_copy`.
         """
         monitor = self.source.monitor

@@ -89,7 +89,7 @@ def mount_volume(folder: Path, volume: str) -> None:
 
 
 def answer(**fields: int) -> None:
-    """Tell the lab; it may be gone."""
+    """Answer the lab; it may be gone."""
     try:
         sys.stdout.write(json.dumps(fields) + "\n")
         sys.stdout.flush()

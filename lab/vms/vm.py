@@ -216,9 +216,9 @@ class VirtualMachine:
                 before_plug(self._vcpus)
                 self.plug_vcpu()
         except (QmpError, GaveUpError) as error:
-            words = self.launcher.last_words()
+            log = self.launcher.log_tail()
             self.stop()
-            raise VirtualMachineError(f"{self.pod.vmi_name} did not start: {error}\n{words}") from error
+            raise VirtualMachineError(f"{self.pod.vmi_name} did not start: {error}\n{log}") from error
         except BaseException:
             self.stop()
             raise

@@ -224,21 +224,21 @@ class Vmi:
         """Somebody raises the VM's sockets: KubeVirt answers with a migration, and `plug_vcpu` at its end."""
         self._change(kubevirt.vcpus_wanted, sockets, _now())
 
-    def tell_vcpus(self) -> None:
+    def report_vcpus(self) -> None:
         """Write the number of vCPUs to the VMI; their threads are there already."""
         self._change(kubevirt.hotplugged, self._object["spec"]["domain"]["cpu"]["sockets"])
 
     def kill(self) -> None:
         """SIGKILL to QEMU, and what KubeVirt then says: pod and VMI Failed."""
         self.machine.kill()
-        self.tell_failure()
+        self.report_failure()
 
     def crash(self) -> None:
         """SIGKILL to virt-launcher, which takes QEMU along; then as `kill`."""
         self.machine.crash_launcher()
-        self.tell_failure()
+        self.report_failure()
 
-    def tell_failure(self) -> None:
+    def report_failure(self) -> None:
         """KubeVirt has noticed that QEMU is gone: pod and VMI Failed."""
         self._machine = None
         self._set_pod_status(kubevirt.pod_ended(self._pod, "Failed", _now()))

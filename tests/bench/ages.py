@@ -128,9 +128,13 @@ class AgeWatch(Background):
         observed = status.get("observedTime", "")
         with self._lock:
             for condition in status.get("conditions", ()):
-                said = f"{condition['status']}/{condition['reason']}"
-                if condition["type"] == "Ready" and condition["status"] != "True" and said not in self.not_ready[-1:]:
-                    self.not_ready.append(said)
+                state = f"{condition['status']}/{condition['reason']}"
+                if (
+                    condition["type"] == "Ready"
+                    and condition["status"] != "True"
+                    and state not in self.not_ready[-1:]
+                ):
+                    self.not_ready.append(state)
             if observed and observed != self._observed:
                 now = self._clock()
                 if self._observed:

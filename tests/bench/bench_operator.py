@@ -35,7 +35,7 @@ from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak
 GROUPS_IN_ALL, GROUPS_PER_NODE, VCPUS = 5000, 50, 8
 WRITES_PER_SECOND = 100
 REPORTED = 1000
-"""So many of the groups are reported, again and again; the others are bound and wait."""
+"""This number of groups is reported, again and again; the others are bound and wait."""
 STEADY_SECONDS = 30
 PERIOD_SECONDS = 60
 TENANT = "bench"

@@ -55,7 +55,7 @@ class Scene(NamedTuple):
         """Wait until every group has a node."""
         await_bindings(self.cluster.control_plane, seconds)
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of what operator and agent have logged."""
         logs = [path for path in (self.cluster.operator_log, self.node.log) if path.exists()]
         return "\n".join(f"{path.name}:\n" + "\n".join(path.read_text().splitlines()[-8:]) for path in logs)
@@ -92,7 +92,7 @@ def scene(vms: Sequence[Vm], *agent_flags: str) -> Iterator[Scene]:
                 try:
                     yield made
                 except BaseException:
-                    print(made.last_words(), file=sys.stderr)
+                    print(made.log_tail(), file=sys.stderr)
                     raise
                 finally:
                     node.stop_agent()

@@ -54,7 +54,7 @@ def check_ready(writes: Sequence[Write]) -> None:
     Raises:
         AssertionError: with what was written else.
     """
-    assert {write.ready for write in writes} == {"True"}, _told(writes)
+    assert {write.ready for write in writes} == {"True"}, _listed(writes)
 
 
 def check_no_blink(writes: Sequence[Write], *nodes: str) -> None:
@@ -68,10 +68,10 @@ def check_no_blink(writes: Sequence[Write], *nodes: str) -> None:
         AssertionError: with what was written else.
     """
     check_ready(writes)
-    assert all(write.has_all_figures for write in writes), _told(writes)
+    assert all(write.has_all_figures for write in writes), _listed(writes)
     writers = [node for node, _ in groupby(write.writer for write in writes if write.writer)]
-    assert writers == list(nodes), _told(writes)
+    assert writers == list(nodes), _listed(writes)
 
 
-def _told(writes: Sequence[Write]) -> str:
+def _listed(writes: Sequence[Write]) -> str:
     return "\n".join(["all writes:", *map(str, writes)])

@@ -13,7 +13,7 @@ _AGENT_CONDITION = "Monitored"
 
 
 def is_status_write(event: Object) -> bool:
-    """Whether an event tells of a status of a CacheMonitorGroup that was written."""
+    """Whether an event is of a status of a CacheMonitorGroup that was written."""
     reference: dict[str, str] = event.get("objectRef", {})
     return bool(
         reference.get("resource") == "cachemonitorgroups"

@@ -19,7 +19,7 @@ DEMO_HOST = (sys.executable, "-m", "demo.libvirt_host")
 ORDINARY_UID = "61234"
 
 
-def told(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+def run_demo(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
     """Run a demo whose files are in a place of their own: other demos may run on this machine."""
     with tempfile.TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as place:
         done = subprocess.run(
@@ -47,7 +47,7 @@ def assert_it_happened(done: "subprocess.CompletedProcess[str]", steps: int = 10
 
 @pytest.mark.timeout(300)
 def test_the_demo_runs_to_its_end_and_leaves_nothing_behind() -> None:
-    assert_it_happened(told(DEMO))
+    assert_it_happened(run_demo(DEMO))
 
 
 @pytest.mark.timeout(300)
@@ -100,7 +100,7 @@ def libvirt_host() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("libvirt_host")
 def test_the_demo_of_a_libvirt_host_runs_to_its_end_and_leaves_nothing_behind() -> None:
-    assert_it_happened(told(DEMO_HOST), steps=8, exact=8 if has_kvm() else 5)
+    assert_it_happened(run_demo(DEMO_HOST), steps=8, exact=8 if has_kvm() else 5)
 
 
 @pytest.mark.timeout(300)

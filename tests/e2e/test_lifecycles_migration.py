@@ -102,9 +102,9 @@ def test_a_live_migration_is_prepared_followed_and_cleaned_up_without_a_blink_an
     control = target.emulator.control
     control.freeze()
     try:
-        said = reported_occupancy(frozen_status(cluster, namespace, "vm1"), "vcpus_all")
-        assert said == booked_occupancy(control.books(), set(vmi.machine.vcpu_tids.values()))
-        assert sum(said.values()) > 0
+        reported = reported_occupancy(frozen_status(cluster, namespace, "vm1"), "vcpus_all")
+        assert reported == booked_occupancy(control.books(), set(vmi.machine.vcpu_tids.values()))
+        assert sum(reported.values()) > 0
     finally:
         control.thaw()
 
@@ -166,7 +166,7 @@ def test_a_vcpu_that_is_plugged_after_the_flip_joins_before_the_vmi_counts_it(pr
         assert len({held[tid] for tid in vmi.machine.vcpu_tids.values()}) == 1
 
     vmi.complete_migration(after_the_flip=plugged)
-    vmi.tell_vcpus()
+    vmi.report_vcpus()
     until("the VMI's vCPUs to be counted", lambda: view.status("vm1")["vcpuCount"] == 3)
     until_settled(view, vmi, "node02")
     until_written_without_a_blink(view, "vm1", "node01", "node02")

@@ -38,14 +38,14 @@ def test_a_lost_node_makes_the_figures_old_first_and_withdraws_them_when_kubevir
         request("DELETE", f"/api/v1/nodes/{name}")
         request("DELETE", f"{NODES}/{name}")  # the garbage collector's part, by that owner reference
 
-        def told() -> bool:
+        def knows() -> bool:
             return "has no cachemon agent" in view.condition("vm1", "Bound")["message"]
 
-        until("the operator to know that the agent is gone for good", told)
+        until("the operator to know that the agent is gone for good", knows)
         assert view.condition("vm1", "Ready")["reason"] == "AgentNotReporting"
         assert view.status("vm1")["summary"] == kept["summary"]
 
-        vmi.tell_failure()
+        vmi.report_failure()
         view.until_condition("vm1", "Ready", "False", "VMINotRunning")
         until("the figures to go", lambda: not {"summary", "groups"} & view.status("vm1").keys())
         assert view.status("vm1")["nodeName"] == ""

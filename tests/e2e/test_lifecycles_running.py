@@ -49,11 +49,11 @@ def test_vcpu_threads_that_come_one_by_one_are_put_where_they_belong_one_by_one(
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1-2"}, {"vcpus": "all"}])
 
     def those_before_are_held(vcpu: int) -> None:
-        def told() -> bool:
+        def reported() -> bool:
             groups = view.status("vm1").get("groups", ())
             return [group["vcpus"] for group in groups] == [[0], [*range(1, vcpu)], [*range(vcpu)]]
 
-        until(f"the status to have {vcpu} vCPUs", told)
+        until(f"the status to have {vcpu} vCPUs", reported)
         condition = view.condition("vm1", "Monitored")
         assert (condition["status"], condition["reason"]) == ("False", "VCPUThreadMissing")
         assert f"vCPU {vcpu}" in condition["message"]

@@ -70,9 +70,9 @@ def test_overlapping_groups_in_two_objects_are_exact_to_the_byte(
             ("vm3-overlap", "vcpus_0-1", {0, 1}),
             ("vm3-overlap", "odd", {1, 3}),
         ):
-            said = reported_occupancy(frozen_status(cluster, namespace, name), group)
-            assert said == booked_occupancy(books, wanted_tids(vmi, vcpus)), f"{name}/{group}"
-            assert sum(said.values()) > 0
+            reported = reported_occupancy(frozen_status(cluster, namespace, name), group)
+            assert reported == booked_occupancy(books, wanted_tids(vmi, vcpus)), f"{name}/{group}"
+            assert sum(reported.values()) > 0
     finally:
         control.thaw()
 
@@ -183,9 +183,9 @@ def test_the_plugin_prints_the_status_under_the_rfcs_keys(
             f"  cpu.cacheoccupancy.{group}.{block}.value={value}"
             for block, value in reported_occupancy(status, group).items()
         ]
-    told = done.stdout.splitlines()
-    assert [line for line in told if "cachemon.age." not in line] == expected
-    assert len(told) == len(expected) + 3, "an age for each group"
+    printed = done.stdout.splitlines()
+    assert [line for line in printed if "cachemon.age." not in line] == expected
+    assert len(printed) == len(expected) + 3, "an age for each group"
     assert not done.stderr
 
 

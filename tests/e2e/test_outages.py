@@ -237,7 +237,9 @@ def test_programs_wait_as_long_as_the_server_asks(
     def tries(proxy: FaultProxy) -> list[float]:
         """Of groups: the node's heartbeat has a pace of its own."""
         wanted = (
-            told for told in proxy.requests if told[1].startswith("PATCH ") and "/cachemonitorgroups/" in told[1]
+            request
+            for request in proxy.requests
+            if request[1].startswith("PATCH ") and "/cachemonitorgroups/" in request[1]
         )
         return [when for when, _ in wanted if when > began]
 

@@ -93,9 +93,9 @@ def test_a_policy_gives_vms_figures_and_takes_them_away_and_a_persons_group_neve
             ("mine", "vcpus_1", {1}),
             (stamped, "vcpus_0", {0}),
         ):
-            said = reported_occupancy(frozen_status(cluster, namespace, name), group)
-            assert said == booked_occupancy(books, wanted_tids(vmi, vcpus)), f"{name}/{group}"
-            assert sum(said.values()) > 0
+            reported = reported_occupancy(frozen_status(cluster, namespace, name), group)
+            assert reported == booked_occupancy(books, wanted_tids(vmi, vcpus)), f"{name}/{group}"
+            assert sum(reported.values()) > 0
     finally:
         control.thaw()
 

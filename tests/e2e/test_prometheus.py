@@ -141,6 +141,6 @@ def test_promtool_finds_nothing_wrong_with_the_pages(cluster: Cluster, tools: To
     for address in (cluster.nodes["node01"].address, cluster.operator_address):
         with urllib.request.urlopen(f"http://{address}/metrics", timeout=allowance(10)) as answer:
             page = answer.read()
-        told = subprocess.run([tools.promtool, "check", "metrics"], input=page, capture_output=True, check=False)
-        assert told.returncode == 0, told.stderr.decode()
-        assert told.stderr == b""
+        checked = subprocess.run([tools.promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+        assert checked.returncode == 0, checked.stderr.decode()
+        assert checked.stderr == b""

@@ -114,7 +114,7 @@ def test_a_flood_in_one_namespace_delays_neither_another_tenants_group_nor_the_h
     for number in range(FLOOD):
         make_group(cluster, namespace, f"flood{number}", "vm1", 1)
     last = f"flood{FLOOD - 1}"
-    until("the flood to be told its period", lambda: view.status(last).get("statusPeriodSeconds", 0) > 2, seconds=60)
+    until("the flood to show its period", lambda: view.status(last).get("statusPeriodSeconds", 0) > 2, seconds=60)
     count = len(writes(node, "calm", began))
     every, beat = asked_period(cluster, calm), node_period(cluster)
     until("six more periods", lambda: len(writes(node, "calm", began)) >= count + 6, seconds=12 * every)
@@ -130,23 +130,23 @@ def test_a_flood_in_one_namespace_delays_neither_another_tenants_group_nor_the_h
 
 @pytest.mark.pitfall(29)
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("words", ["a webhook failed", "etcdserver: request is too large"])
+@pytest.mark.parametrize("message", ["a webhook failed", "etcdserver: request is too large"])
 def test_an_object_that_can_not_be_written_rests_and_the_others_go_on(
-    cluster: Cluster, start: "Start", watch: "Watch", view: View, words: str
+    cluster: Cluster, start: "Start", watch: "Watch", view: View, message: str
 ) -> None:
     start("vm1", "node01")
     node = cluster.nodes["node01"]
     for name in ("bad", "good"):
         watch("vm1", name=name)
         view.until_ready(name)
-    began, said = time.monotonic(), len(node.log.read_text())
-    proxy_of(node).answer(500, words, where="^PATCH .*/bad/status")
+    began, log_chars = time.monotonic(), len(node.log.read_text())
+    proxy_of(node).answer(500, message, where="^PATCH .*/bad/status")
     until("20 writes of the other", lambda: len(writes(node, "good", began)) >= 20, seconds=60)
     assert longest_gap(writes(node, "good", began)) <= 3
     tries = writes(node, "bad", began)
     assert 3 <= len(tries) <= 13
     assert tries[-1] - tries[-2] > 1.9, "it rests longer and longer"
-    assert node.log.read_text()[said:].count("/bad can't be written") == 1
+    assert node.log.read_text()[log_chars:].count("/bad can't be written") == 1
     proxy_of(node).heal()
     view.until_renewed("bad", seconds=60)
     view.until_ready("bad")

@@ -35,18 +35,18 @@ def cluster() -> Iterator[Cluster]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def plugin(cluster: Cluster, *words: str) -> subprocess.CompletedProcess[str]:
+def plugin(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [
         program("kubectl-cachemon"),
-        *words,
+        *arguments,
         f"--kubeconfig={cluster.control_plane.admin_kubeconfig}",
     ]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def cells(cluster: Cluster, *words: str) -> list[str]:
+def cells(cluster: Cluster, *arguments: str) -> list[str]:
     """The only row that the plugin prints."""
-    done = plugin(cluster, *words)
+    done = plugin(cluster, *arguments)
     (row,) = done.stdout.splitlines()
     return row.split()
 

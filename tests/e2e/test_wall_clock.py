@@ -83,8 +83,8 @@ def test_a_node_whose_clock_is_off_is_ready_and_the_clock_is_named(
     start("vm1", node)
     watch("vm1", statusPeriodSeconds=PERIOD)
     view.until_ready("vm1", node=node)
-    words = f"the clock of node `{node}` is 10 min {node}"
-    until("the clock to be named", lambda: words in view.condition("vm1", "Ready")["message"])
+    message = f"the clock of node `{node}` is 10 min {node}"
+    until("the clock to be named", lambda: message in view.condition("vm1", "Ready")["message"])
     until_renewed_often(view, "vm1")
     assert {write.ready for write in view.writes_since_ready("vm1")} == {"True"}
 

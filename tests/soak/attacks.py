@@ -134,7 +134,7 @@ class Attacker(Background):
                 tasks.create_task(work())
 
     async def _make_heavy(self, client: KubeClient) -> None:
-        """Objects with so many labels that etcd has no room for a status beside them."""
+        """Objects with more labels than etcd has no room for a status beside them."""
         few, many = _FEW_LABELS, _TOO_MANY_LABELS
         while many - few > _LABELS_TO_SPARE and not self.over.is_set():
             labels = (few + many) // 2

@@ -82,9 +82,9 @@ def _compare(world: World, name: str, status: Mapping[str, Any], books: Books) -
     compared = 0
     for group in status["groups"]:
         if all(block["reading"] == "Valid" for block in group.get("cacheBlocks", [{"reading": "none"}])):
-            said = reported_occupancy(status, group["name"])
+            reported = reported_occupancy(status, group["name"])
             booked = booked_occupancy(books, wanted_tids(machine.life, group["vcpus"]))
-            assert said == booked, f"{name}/{group['name']} says {said}, the books say {booked}"
+            assert reported == booked, f"{name}/{group['name']} says {reported}, the books say {booked}"
             compared += 1
     return compared
 

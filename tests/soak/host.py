@@ -45,7 +45,7 @@ _MONITORS = (
     "<memorytune vcpus='0'><monitor vcpus='0'/></memorytune>"
 )
 
-Told = dict[tuple[str, str, str], str]
+States = dict[tuple[str, str, str], str]
 """State of each group by domain, name, and who keeps it."""
 
 Act = tuple[str, Callable[[], object]]
@@ -73,7 +73,7 @@ class Machine:
         lists: vCPUs that its groups may be of.
         uuid: of it.
         pid: of its QEMU; None while it does not run.
-        is_certain: whether libvirt has done all that it was told.
+        is_certain: whether libvirt has done all that was asked.
         config: the groups of its configuration.
         in_force: those that its run has from the configuration.
         live: those that were made for its run.
@@ -265,7 +265,7 @@ class World:
             self.scene.agent.destroy_live(machine.uuid, name)
         except AgentUnreachableError:
             machine.unsure.add(name)
-        except AgentRefusedError:  # it has just started, and libvirt has told it nothing yet; or there is none
+        except AgentRefusedError:  # it has just started, and has no answer of libvirt yet; or there is none
             return
         else:
             machine.live.pop(name)
@@ -313,7 +313,9 @@ class World:
         except GaveUpError as error:
             wanted = {machine.name: machine for machine in self.machines}
             held = self.scene.ours()
-            raise GaveUpError(f"{error}: {wanted} are wanted, told are {self._told()}, held are {held}") from error
+            raise GaveUpError(
+                f"{error}: {wanted} are wanted, reported are {self._reported()}, held are {held}"
+            ) from error
         assert len(self.scene.ours()) == len(self._cells())
         self._see_what_is_not_ours()
         figures = len(self.scene.compare())
@@ -321,9 +323,9 @@ class World:
         return figures
 
     def _is_all_right(self) -> bool:
-        return self._is_right(self._told()) and self.scene.held() == self._cells()
+        return self._is_right(self._reported()) and self.scene.held() == self._cells()
 
-    def _told(self) -> Told:
+    def _reported(self) -> States:
         try:
             report = self.scene.agent.report()
         except AgentUnreachableError:
@@ -333,21 +335,21 @@ class World:
         found = {(it.name, group.group.name, group.kept): group.state for it in report.domains for group in it.groups}
         return {(it.name, "", "runs"): str(it.pid) for it in report.domains} | dict(found)
 
-    def _is_right(self, told: Told) -> bool:
+    def _is_right(self, reported: States) -> bool:
         """Whether this is what there should be; what is unsure is what the agent says from now on."""
         for machine in self.machines:
             for name in list(machine.unsure):
-                if self._knows(told, machine):
+                if self._knows(reported, machine):
                     machine.unsure.discard(name)
-                    if (machine.name, name, "live") not in told:
+                    if (machine.name, name, "live") not in reported:
                         machine.live.pop(name)
-        return told == self._wanted()
+        return reported == self._wanted()
 
-    def _knows(self, told: Told, machine: Machine) -> bool:
-        return told.get((machine.name, "", "runs")) == str(machine.pid)
+    def _knows(self, reported: States, machine: Machine) -> bool:
+        return reported.get((machine.name, "", "runs")) == str(machine.pid)
 
-    def _wanted(self) -> Told:
-        wanted: Told = {}
+    def _wanted(self) -> States:
+        wanted: States = {}
         for machine in self.machines:
             if machine.pid is not None:
                 wanted[machine.name, "", "runs"] = str(machine.pid)
@@ -384,7 +386,7 @@ class World:
         for machine in self.machines:
             if machine.pid is not None:
                 self.scene.host.destroy(machine.name)
-        self.scene.until_told()
+        self.scene.until_reported()
         self.scene.until_held()
         self._foreign.rmdir()
         assert not any(self.scene.mon_groups().values())
@@ -405,24 +407,24 @@ def run(scene: Scene, goes_on: Callable[[int], bool], seed: int, say: Callable[[
 
     Args:
         scene: the host.
-        goes_on: whether there is to be another action after so many.
+        goes_on: whether there is to be another action after this number.
         seed: of all chance.
         say: gets a line about each action.
 
     Raises:
         HostSoakFailedError: with the seed and the actions.
     """
-    told: list[str] = []
+    lines: list[str] = []
 
     def report(line: str) -> None:
-        told.append(line)
+        lines.append(line)
         say(line)
 
     try:
         return _soak(World(scene, random.Random(seed)), goes_on, report)
     except Exception as error:
         where = "".join(traceback.format_exception(error))
-        raise HostSoakFailedError("\n".join([where, f"seed {seed}:", *told])) from error
+        raise HostSoakFailedError("\n".join([where, f"seed {seed}:", *lines])) from error
 
 
 def _soak(world: World, goes_on: Callable[[int], bool], report: Callable[[str], None]) -> HostReport:

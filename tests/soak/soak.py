@@ -53,17 +53,17 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -
     Raises:
         SoakFailedError: with the seed and the actions, so that it can be done again.
     """
-    told: list[str] = []
+    lines: list[str] = []
 
     def report(line: str) -> None:
-        told.append(line)
+        lines.append(line)
         say(line)
 
     try:
         with world.made(folder) as made:
             return _soak(made, seconds, random.Random(seed), report)
     except Exception as error:
-        raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(told)) from error
+        raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(lines)) from error
 
 
 def _soak(made: world.World, seconds: float, chance: random.Random, report: Callable[[str], None]) -> Report:

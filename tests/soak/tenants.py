@@ -36,14 +36,14 @@ def run(
         seconds: how long the attack lasts.
         seed: of what the attacker does.
         say: gets a line about each thing that is wrong, and now and then the figures.
-        slowness: of the machine, as measured where absent; periods are so many times longer.
+        slowness: of the machine, as measured where absent; periods are multiplied by it.
         divisor: makes the attack so much smaller, to try whether it runs.
 
     Returns:
         Lines of a summary.
 
     Raises:
-        SoakFailedError: something was wrong; with the summary and what the programs said.
+        SoakFailedError: something was wrong; with the summary and the logs of the programs.
     """
     with made(folder, measure() if slowness is None else slowness) as world:
         say(f"three victims are monitored, with periods of {world.period_seconds} s; the attack begins")
@@ -59,7 +59,7 @@ def run(
         if not guard.compared:
             guard.wrong.append("no figure could be compared")
         if guard.wrong:
-            parts = [f"seed {seed}, logs in {folder}", *guard.wrong, *summary, world.last_words()]
+            parts = [f"seed {seed}, logs in {folder}", *guard.wrong, *summary, world.log_tail()]
             raise SoakFailedError("\n".join(parts))
         return summary
 
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=1800.0, help="how long the attack lasts (%(default)g)")
     parser.add_argument("--seed", type=int, help="of what the attacker does; any where absent")
     parser.add_argument(
-        "--slowness", type=float, help="of the machine: periods are so many times longer; as measured where absent"
+        "--slowness", type=float, help="of the machine: periods are multiplied by it; as measured where absent"
     )
     parser.add_argument("--divisor", type=int, default=1, help="makes the attack so much smaller (%(default)d)")
     given = parser.parse_args(argv)

@@ -45,7 +45,7 @@ class Guard:
         self._world = world
         self._watches = ExitStack()
         self._page_seconds: list[float] = []
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         cluster, api, period = world.cluster, world.cluster.control_plane, world.period_seconds
         self._ages: dict[str, AgeWatch] = {
             victim.name: group_ages(api, victim.vmi.namespace, victim.vmi.name, period) for victim in world.victims
@@ -71,7 +71,7 @@ class Guard:
         """Programs, ages, pages.
 
         Raises:
-            EndedError: a program is gone, and nothing more can be said.
+            EndedError: a program is gone, and nothing more can be checked.
         """
         for name, memory in self._memory.items():
             if memory.killed:
@@ -144,20 +144,20 @@ class Guard:
                     f"{victim.name}/{group['name']} has no figures: {group['state']} {group.get('reason', '')}"
                 )
                 continue
-            said_bytes = reported_occupancy(status, group["name"])
+            reported = reported_occupancy(status, group["name"])
             try:
                 booked = booked_occupancy(books, wanted_tids(victim.vmi, group["vcpus"]))
             except MisfitError as error:
                 self._note(f"{victim.name}/{group['name']}: {error}")
                 continue
-            if said_bytes != booked:
-                self._note(f"{victim.name}/{group['name']} says {said_bytes}, the books say {booked}")
+            if reported != booked:
+                self._note(f"{victim.name}/{group['name']} says {reported}, the books say {booked}")
             self.compared += 1
 
     def _note(self, what: str) -> None:
         """Once each: an age that is too high stays so."""
-        if what not in self._told:
-            self._told.add(what)
+        if what not in self._noted:
+            self._noted.add(what)
             self.wrong.append(what)
             self._say(what)
 

@@ -67,7 +67,7 @@ class World:
         status: dict[str, Any] = self.cluster.group(victim.vmi.namespace, victim.vmi.name).get("status", {})
         return status
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of what the programs have logged."""
         logs = [self.cluster.operator_log, *(node.log for node in self.cluster.nodes.values())]
         tails = [(log, log.read_text(errors="replace").splitlines()[-15:]) for log in logs if log.exists()]
@@ -82,7 +82,7 @@ def made(folder: Path, slowness: float) -> Iterator[World]:
 
     Args:
         folder: for logs and sockets.
-        slowness: of the machine; periods are so many times longer.
+        slowness: of the machine; periods are multiplied by it.
     """
     period = math.ceil(_PERIOD_SECONDS * slowness)
     agent_flags = (GUARDED_METRICS, f"--node-period={period}")

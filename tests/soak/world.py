@@ -145,7 +145,7 @@ class World:
         return status
 
     def remedy(self, actions: int, remedy: Callable[[], object]) -> None:
-        """Do this when so many more actions have been done."""
+        """Do this when this number of further actions have been done."""
         self._remedies.append((self._tick + actions, remedy))
 
     def tick(self) -> None:

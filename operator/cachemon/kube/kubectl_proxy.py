@@ -108,23 +108,23 @@ async def _show_remarks(process: asyncio.subprocess.Process) -> bytes:
     """Hand on what exec plugins say on standard error, a question without its end included; not what kubectl logs.
 
     Returns:
-        The end of what kubectl itself said before it served.
+        The end of kubectl's own output before it served.
     """
     assert process.stderr is not None
-    said, at_line_start = b"", True
+    output, at_line_start = b"", True
     while chunk := await process.stderr.read(_CHUNK_BYTES):
-        said = (said + chunk)[-_CHUNK_BYTES:]
+        output = (output + chunk)[-_CHUNK_BYTES:]
         for line in chunk.splitlines(keepends=True):
             if not (at_line_start and (_LOG_LINE.match(line) or line.startswith(b"error: "))):
                 sys.stderr.buffer.write(line)
                 sys.stderr.flush()
             at_line_start = line.endswith(b"\n")
-    return said
+    return output
 
 
-def _plain(said: bytes) -> str:
+def _plain(output: bytes) -> str:
     """Kubectl's last line without its `error: `."""
-    lines = said.decode(errors="replace").strip().splitlines()
+    lines = output.decode(errors="replace").strip().splitlines()
     return lines[-1].removeprefix("error: ") if lines else ""
 
 
@@ -138,19 +138,19 @@ async def namespace_of_context(flags: Sequence[str], environment: Mapping[str, s
         _kubectl(environment), "config", "view", "--minify", "--output=json", *flags,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
-    out, said = await process.communicate()
+    out, err = await process.communicate()
     if process.returncode == 0:
         contexts = json.loads(out).get("contexts") or [{}]
         return contexts[0].get("context", {}).get("namespace") or "default"
     if namespace := _namespace_of_pod(environment):
         return namespace
-    if b"current-context must exist" in said and any(flag.startswith("--server=") for flag in flags):
+    if b"current-context must exist" in err and any(flag.startswith("--server=") for flag in flags):
         return "default"
-    if b"current-context must exist" in said:
+    if b"current-context must exist" in err:
         raise InvalidInputError(
             "no context is chosen: set KUBECONFIG, or choose one with --context (kubectl config get-contexts)"
         )
-    raise InvalidInputError(_plain(said))
+    raise InvalidInputError(_plain(err))
 
 
 def _namespace_of_pod(environment: Mapping[str, str]) -> str:

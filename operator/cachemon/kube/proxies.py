@@ -19,10 +19,10 @@ def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | N
     """
     address = urlsplit(server)
     host, port = (address.hostname or "").rstrip("."), address.port or _PORTS.get(address.scheme, 0)
-    proxy = _said(environment, f"{address.scheme}_proxy")
+    proxy = _value_of(environment, f"{address.scheme}_proxy")
     if not proxy or _is_loopback(host):
         return None
-    if any(_excepts(item.strip().lower(), host, port) for item in _said(environment, "no_proxy").split(",")):
+    if any(_excepts(item.strip().lower(), host, port) for item in _value_of(environment, "no_proxy").split(",")):
         return None
     return check_proxy(proxy if "://" in proxy else f"http://{proxy}")
 
@@ -37,7 +37,7 @@ def check_proxy(url: str) -> str:
     return url
 
 
-def _said(environment: Mapping[str, str], variable: str) -> str:
+def _value_of(environment: Mapping[str, str], variable: str) -> str:
     return environment.get(variable.upper()) or environment.get(variable, "")
 
 

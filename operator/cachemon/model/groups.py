@@ -160,7 +160,7 @@ def digest_of(groups: Iterable[MonitoringGroup]) -> bytes:
 def default_name(vcpus: str) -> str:
     """The name of a group of this vCPU list when it has no other; as in libvirt and the RFC, where it fits.
 
-    A longer name has the first items, the number of the others, and a digest that tells it from all other lists:
+    A longer name has the first items, the number of the others, and a digest that differs for every other list:
     `vcpus_0,2,4,6,8,10,12,14,16,18,20,22_and_52_more_0b8f2a11`.
     """
     text = "".join(vcpus.split())

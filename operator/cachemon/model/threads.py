@@ -54,7 +54,7 @@ class Thread:
 
     Attributes:
         tid: thread id in the PID namespace of the /proc it was read from.
-        start_time: clock ticks since boot (/proc/PID/task/TID/stat, field 22). With `tid` it tells a thread
+        start_time: clock ticks since boot (/proc/PID/task/TID/stat, field 22). With `tid` it identifies a thread
             from a later one of the same number.
         thread_class: its purpose.
         vcpu: number of the vCPU that the thread runs. None for other classes, and for the one thread that

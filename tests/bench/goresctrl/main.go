@@ -1,6 +1,6 @@
-// Collects with goresctrl's Prometheus collector as often as it is told, and answers what that took.
+// Collects with goresctrl's Prometheus collector as often as it is asked, and answers what that took.
 //
-// The folder it is started in has a file `mounts` in the form of /proc/mounts: the linker is told to put that name
+// The folder it is started in has a file `mounts` in the form of /proc/mounts: the linker puts that name
 // in the place of goresctrl's own (rdt.mountInfoPath), so that any tree can be collected from.
 package main
 

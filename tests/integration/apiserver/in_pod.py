@@ -60,6 +60,6 @@ class InPod:
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{self._pod}"
         self._control_plane.request("DELETE", path, {"kind": "DeleteOptions", "gracePeriodSeconds": 0})
 
-    def said(self, text: str) -> bool:
-        """Whether it logged that."""
+    def has_logged(self, text: str) -> bool:
+        """Whether its log has this text."""
         return text in self.process.log.read_text(errors="replace")

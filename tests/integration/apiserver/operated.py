@@ -71,9 +71,9 @@ class Operator:
         self._process.stop(15)
         return self._process.exit_status
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         assert self._process
-        return self._process.last_words()
+        return self._process.log_tail()
 
 
 class Tenant:
@@ -210,12 +210,12 @@ def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFacto
     running = Operator(control_plane, tmp_path_factory.mktemp("operator"))
     running.start()
     yield running
-    assert running.stop() == 0, running.last_words()
+    assert running.stop() == 0, running.log_tail()
 
 
 @pytest.fixture
 def tenant(control_plane: ControlPlane, operator: Operator, namespace: str) -> Iterator[Tenant]:
-    assert operator.exit_status is None, operator.last_words()
+    assert operator.exit_status is None, operator.log_tail()
     tenant = Tenant(control_plane, namespace)
     yield tenant
     tenant.remove_nodes()

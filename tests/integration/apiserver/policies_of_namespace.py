@@ -64,14 +64,14 @@ class Policies:
 
         return until(f"policy {short}", holds, seconds=START_SECONDS)
 
-    def until_told(self, short: str) -> list[Object]:
+    def until_events(self, short: str) -> list[Object]:
         """The Events about a policy, as soon as there are some."""
 
-        def told() -> list[Object]:
+        def events_about() -> list[Object]:
             events = self.tenant.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")["items"]
             return [event for event in events if event["regarding"].get("name") == self.name(short)]
 
-        return until(f"an event about policy {short}", told, seconds=30)
+        return until(f"an event about policy {short}", events_about, seconds=30)
 
 
 def read(tenant: Tenant, name: str) -> Object | None:

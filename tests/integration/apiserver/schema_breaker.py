@@ -26,7 +26,7 @@ class Broken:
     def __str__(self) -> str:
         return f"{self.field} {self.bound}"
 
-    def said_in(self, message: str) -> bool:
+    def is_named_in(self, message: str) -> bool:
         """Whether a refusal names the field and the bound."""
         if self.bound == "unknown field":
             return f'unknown field "{self.field}' in message

@@ -22,18 +22,20 @@ def placed(tenant: Tenant, period: int, offset: float) -> None:
     tenant.becomes("g", "placed", lambda s: bound(s) == "True/Placed", seconds=STARTED_SECONDS)
 
 
-@pytest.mark.parametrize(("offset", "words"), [
+@pytest.mark.parametrize(("offset", "message_part"), [
     (-12, "s behind the API server's"),
     (-200, "3 min behind the API server's"),
     (600, "10 min ahead of the API server's"),
 ])  # fmt: skip
-def test_a_clock_that_is_off_is_named_and_the_figures_are_believed(tenant: Tenant, offset: float, words: str) -> None:
+def test_a_clock_that_is_off_is_named_and_the_figures_are_believed(
+    tenant: Tenant, offset: float, message_part: str
+) -> None:
     placed(tenant, 60, offset)
     tenant.agent_reports_group("g", observed_time=now(offset))
     tenant.becomes("g", "ready", lambda s: ready(s) == "True/FiguresFresh")
     tenant.agent_reports_node(tenant.node(1), observed_time=now(offset + 2))
     tenant.agent_reports_node(tenant.node(1), observed_time=now(offset + 4))
-    status = tenant.becomes("g", "the clock named", lambda s: words in message(s))
+    status = tenant.becomes("g", "the clock named", lambda s: message_part in message(s))
     assert ready(status) == "True/FiguresFresh"
     assert f"the clock of node `{tenant.node(1)}` is" in message(status)
 

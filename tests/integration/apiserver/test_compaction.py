@@ -157,10 +157,12 @@ def test_watches_whose_version_etcd_has_forgotten_are_begun_anew_with_all_that_h
             proxy.heal()
         world.check()
         for path in (VMIS, GROUPS):
-            told = requests_after(operator, healed, path)
-            too_old = next(place for place, text in enumerate(told) if "watch=true" in text)
-            lists = [place for place, text in enumerate(told) if "watch=true" not in text]
-            assert [place for place in lists if place > too_old], f"no list after the watch that was too old: {told}"
+            requests = requests_after(operator, healed, path)
+            too_old = next(place for place, text in enumerate(requests) if "watch=true" in text)
+            lists = [place for place, text in enumerate(requests) if "watch=true" not in text]
+            assert [place for place in lists if place > too_old], (
+                f"no list after the watch that was too old: {requests}"
+            )
         log = cluster.nodes["node01"].log.read_text()
         assert log.count("watching cachemonitorgroups: too old resource version") == 2, "one for each of its watches"
         assert cluster.operator_exit_status is None

@@ -236,9 +236,9 @@ def refusal(control_plane: ControlPlane, place: str, spec: Any) -> str:
 def test_a_bad_spec_is_refused_with_the_message_of_its_rule(
     control_plane: ControlPlane, place: str, spec: dict[str, Any], field: str, why: str
 ) -> None:
-    said = refusal(control_plane, place, {"vmiName": "vm3", **spec})
-    assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", said), said
-    assert "evaluation" not in said
+    message = refusal(control_plane, place, {"vmiName": "vm3", **spec})
+    assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", message), message
+    assert "evaluation" not in message
 
 
 def dry_run_policy(control_plane: ControlPlane, spec: Any, name: str = "tried") -> Any:
@@ -257,9 +257,9 @@ def refusal_of_policy(control_plane: ControlPlane, spec: Any, name: str = "tried
 def test_a_bad_policy_is_refused_with_the_message_of_its_rule(
     control_plane: ControlPlane, spec: dict[str, Any], field: str, why: str
 ) -> None:
-    said = refusal_of_policy(control_plane, spec)
-    assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", said), said
-    assert "evaluation" not in said
+    message = refusal_of_policy(control_plane, spec)
+    assert re.search(rf"{re.escape(field)}: [^\n]*{re.escape(why)}", message), message
+    assert "evaluation" not in message
 
 
 @pytest.mark.parametrize("name", ["a.b", "a" * 64])
@@ -270,7 +270,7 @@ def test_a_policys_name_must_fit_a_label(control_plane: ControlPlane, name: str)
 
 @pytest.mark.parametrize("broken", BROKEN_POLICIES, ids=str)
 def test_every_bound_of_a_policys_spec_is_enforced(control_plane: ControlPlane, broken: Broken) -> None:
-    assert broken.said_in(refusal_of_policy(control_plane, broken.value))
+    assert broken.is_named_in(refusal_of_policy(control_plane, broken.value))
 
 
 def test_the_policy_with_everything_is_kept_as_it_was_written(control_plane: ControlPlane) -> None:
@@ -326,7 +326,7 @@ def test_every_rule_of_the_crds_has_a_refusal_in_this_file() -> None:
 
 @pytest.mark.parametrize("broken", BROKEN_SPECS, ids=str)
 def test_every_bound_of_the_spec_is_enforced(control_plane: ControlPlane, place: str, broken: Broken) -> None:
-    assert broken.said_in(refusal(control_plane, place, broken.value))
+    assert broken.is_named_in(refusal(control_plane, place, broken.value))
 
 
 @pytest.mark.parametrize(("plural", "broken"), BROKEN_STATUSES, ids=str)
@@ -336,7 +336,7 @@ def test_every_bound_of_the_status_is_enforced(
     path = f"{empty_objects[plural]}/status?dryRun=All&fieldValidation=Strict"
     with pytest.raises(ApiException) as refused:
         control_plane.request("PATCH", path, {"status": broken.value}, content_type=MERGE)
-    assert broken.said_in(message_of(refused.value))
+    assert broken.is_named_in(message_of(refused.value))
 
 
 def test_a_full_status_is_kept_as_it_was_written(control_plane: ControlPlane, empty_objects: dict[str, str]) -> None:

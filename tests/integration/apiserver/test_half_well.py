@@ -105,7 +105,7 @@ def test_a_webhook_that_fails_for_one_tenant_costs_the_others_nothing(
 
 
 def as_large_as_can_be(control_plane: ControlPlane, namespace: str, name: str) -> None:
-    """A group with so many labels that the API server takes no more."""
+    """A group with as many labels as the API server takes."""
     body = group_object(name, {"vmiName": "vm1"})
     path = groups_path(namespace)
     fits, too_many = FEWEST_LABELS, MOST_LABELS

@@ -52,7 +52,7 @@ class Program:
         until("its health", self.is_well, seconds=60)
 
     def is_well(self) -> bool:
-        assert self.process.exit_status is None, self.process.last_words()
+        assert self.process.exit_status is None, self.process.log_tail()
         try:
             return self.health() == (200, b"ok\n")
         except OSError:

@@ -230,7 +230,7 @@ def test_an_api_server_that_was_away_is_caught_up_with(
     tenant.put_pod(kubevirt.pod_ended(pod, "Failed", now()))
     tenant.put_vmi(kubevirt.failed(vmi, now()))
     tenant.becomes("g", "unbound", lambda s: bound(s) == "False/VMINotRunning", seconds=30)
-    assert operator.exit_status is None, operator.last_words()
+    assert operator.exit_status is None, operator.log_tail()
 
 
 def test_three_hundred_groups_are_bound_within_seconds(

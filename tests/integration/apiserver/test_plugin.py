@@ -32,14 +32,14 @@ class Kubectl:
         self._control_plane = control_plane
         self._namespace = namespace
 
-    def run(self, *words: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
+    def run(self, *arguments: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
         environment = {
             "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
             "HOME": str(self._control_plane.work),
             "KUBECONFIG": str(self._control_plane.admin_kubeconfig),
         }
         done = subprocess.run(
-            [str(kubectl_program()), *words],
+            [str(kubectl_program()), *arguments],
             input=input,
             capture_output=True,
             text=True,
@@ -49,8 +49,8 @@ class Kubectl:
         assert done.returncode == code, done
         return done
 
-    def cachemon(self, *words: str, input: str = "", code: int = 0) -> str:  # noqa: A002
-        done = self.run("cachemon", *words, "-n", self._namespace, input=input, code=code)
+    def cachemon(self, *arguments: str, input: str = "", code: int = 0) -> str:  # noqa: A002
+        done = self.run("cachemon", *arguments, "-n", self._namespace, input=input, code=code)
         return done.stderr if code else done.stdout
 
     def groups(self) -> dict[str, Any]:
@@ -146,8 +146,8 @@ def test_kubectl_completes_by_the_plugin(kubectl: Kubectl) -> None:
     assert kubectl.run("__complete", "cachemon", "do").stdout.splitlines() == [described, ":4"]
     assert kubectl.run("__completeNoDesc", "cachemon", "do").stdout.splitlines() == ["domstats", ":4"]
     kubectl.cachemon("import", "-", input=XML)
-    words = ("__complete", "cachemon", "cpu-resource", "-n", kubectl.groups()["vm3"]["metadata"]["namespace"], "")
-    assert kubectl.run(*words).stdout.splitlines() == ["vm3", ":4"]
+    arguments = ("__complete", "cachemon", "cpu-resource", "-n", kubectl.groups()["vm3"]["metadata"]["namespace"], "")
+    assert kubectl.run(*arguments).stdout.splitlines() == ["vm3", ":4"]
 
 
 def test_what_the_api_server_says_is_reported_with_code_1(kubectl: Kubectl) -> None:

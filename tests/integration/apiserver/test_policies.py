@@ -180,7 +180,7 @@ def test_a_persons_group_that_has_the_name_is_left_alone_and_the_policy_says_so(
     policies.add("p", priority=1)
     status = policies.becomes("p", lambda s: policy_ready(s) == "False/NameTaken")
     assert f"`{tenant.namespace}/{name}`" in status["conditions"][0]["message"]
-    [event] = policies.until_told("p")
+    [event] = policies.until_events("p")
     assert (event["type"], event["reason"]) == ("Warning", "NameTaken")
     assert f"`{tenant.namespace}/{name}`" in event["note"]
     policies.change("p", template={"priority": 2})
@@ -234,7 +234,7 @@ def test_groups_that_the_api_server_refuses_are_reported_in_the_policy_and_by_an
         status = policies.becomes("p", lambda s: policy_ready(s) == "False/GroupsRefused")
         assert "not before Monday" in status["conditions"][0]["message"]
 
-        [event] = policies.until_told("p")
+        [event] = policies.until_events("p")
         assert (event["type"], event["reason"]) == ("Warning", "GroupsRefused")
         assert "not before Monday" in event["note"]
     finally:

@@ -105,9 +105,9 @@ def test_a_tenant_makes_no_group_with_a_priority_above_0(
     control_plane: ControlPlane, namespace: str, tenant: str, priority: int
 ) -> None:
     path, group = groups_path(namespace), prioritized("vm3", priority)
-    said = refusal(lambda: control_plane.request("POST", path, group, token=tenant))
-    assert f"{TOO_HIGH}{priority}: " in said
-    assert said.endswith(ASK)
+    message = refusal(lambda: control_plane.request("POST", path, group, token=tenant))
+    assert f"{TOO_HIGH}{priority}: " in message
+    assert message.endswith(ASK)
     url = f"{groups_path(namespace, 'vm3')}?fieldManager=argocd&force=true"
     applied = refusal(lambda: control_plane.request("PATCH", url, group, token=tenant, content_type=APPLY))
     assert TOO_HIGH in applied
@@ -154,9 +154,9 @@ def test_a_tenant_does_not_stretch_a_priority_over_other_threads(
     control_plane: ControlPlane, tenant: str, platform: str, given: str, groups: Any
 ) -> None:
     change = {"spec": {"groups": groups}}
-    said = refusal(lambda: control_plane.request("PATCH", given, change, token=tenant, content_type=MERGE))
-    assert WIDENED in said
-    assert said.endswith("or set the priority to 0")
+    message = refusal(lambda: control_plane.request("PATCH", given, change, token=tenant, content_type=MERGE))
+    assert WIDENED in message
+    assert message.endswith("or set the priority to 0")
     control_plane.request("PATCH", given, change, token=platform, content_type=MERGE)
 
 
@@ -248,9 +248,9 @@ def test_a_policys_template_gives_no_priority_that_its_writer_may_not_give(
 ) -> None:
     nobody = {"vmiSelector": {"matchLabels": {"none": namespace}}}
     policy = policy_object(namespace, {**nobody, "template": {"priority": 10}})
-    said = refusal(lambda: control_plane.request("POST", policies_path(), policy, token=policy_writer))
-    assert TOO_HIGH in said
-    assert said.endswith(EVERYWHERE)
+    message = refusal(lambda: control_plane.request("POST", policies_path(), policy, token=policy_writer))
+    assert TOO_HIGH in message
+    assert message.endswith(EVERYWHERE)
     for spec in (nobody, {**nobody, "template": {"priority": -1}}):
         control_plane.request(
             "POST", f"{policies_path()}?dryRun=All", policy_object(namespace, spec), token=policy_writer
@@ -287,5 +287,5 @@ def test_the_quota_of_the_guide_bounds_the_objects_of_a_namespace(
     until("the quota to be known", quota_is_known)
     for number in range(2):
         control_plane.request("POST", path, prioritized(f"vm{number}", 0), token=tenant)
-    said = refusal(lambda: control_plane.request("POST", path, prioritized("vm2", 0), token=tenant))
-    assert f"exceeded quota: cachemon, requested: {key}=1, used: {key}=2, limited: {key}=2" in said
+    message = refusal(lambda: control_plane.request("POST", path, prioritized("vm2", 0), token=tenant))
+    assert f"exceeded quota: cachemon, requested: {key}=1, used: {key}=2, limited: {key}=2" in message

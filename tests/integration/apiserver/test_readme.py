@@ -10,7 +10,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.+)$", README, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", [words for words in COMMANDS if words.startswith("kubectl apply")])
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("kubectl apply")])
 def test_the_documented_install_commands_work(
     control_plane: ControlPlane, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

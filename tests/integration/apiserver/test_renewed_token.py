@@ -56,7 +56,7 @@ def test_a_token_that_is_no_longer_valid_is_replaced_by_the_renewed_one(
     until("the operator's word", lambda: is_judged("before"))
     for running in programs.values():
         running.end_token()
-    until("the agent to be refused", lambda: programs["cachemon-agent"].said("does not take our token"))
+    until("the agent to be refused", lambda: programs["cachemon-agent"].has_logged("does not take our token"))
     add_group("after")
     for running in programs.values():
         running.renew()

@@ -38,12 +38,12 @@ def watch(cluster: Cluster, name: str, vcpus: str) -> None:
 
 @pytest.mark.timeout(NOTICED_SECONDS + 80)
 def test_watches_that_silently_stall_are_noticed_by_both_programs_and_replaced(cluster: Cluster) -> None:
-    def said(name: str) -> dict[str, Any]:
+    def status_of(name: str) -> dict[str, Any]:
         status: dict[str, Any] = cluster.group(NAMESPACE, name).get("status", {})
         return status
 
     def ready(name: str) -> bool:
-        conditions = said(name).get("conditions", ())
+        conditions = status_of(name).get("conditions", ())
         return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
     proxies = [proxy for proxy in (cluster.proxy, cluster.nodes["node01"].proxy) if proxy]
@@ -58,10 +58,10 @@ def test_watches_that_silently_stall_are_noticed_by_both_programs_and_replaced(c
         watch(cluster, "vm1", "1")
         vm2.start("node01")
         watch(cluster, "vm2", "0")
-        stale = said("vm1")["observedTime"]
-        until("figures all the same", lambda: said("vm1")["observedTime"] > stale)
-        assert said("vm1")["groups"][0]["name"] == "0", "nothing stalls"
-        until("the edit", lambda: said("vm1")["groups"][0]["name"] == "1", seconds=NOTICED_SECONDS)
+        stale = status_of("vm1")["observedTime"]
+        until("figures all the same", lambda: status_of("vm1")["observedTime"] > stale)
+        assert status_of("vm1")["groups"][0]["name"] == "0", "nothing stalls"
+        until("the edit", lambda: status_of("vm1")["groups"][0]["name"] == "1", seconds=NOTICED_SECONDS)
         until("vm2 to be Ready", lambda: ready("vm2"), seconds=NOTICED_SECONDS)
     assert len(proxies) == 2
     assert all(proxy.struck for proxy in proxies)

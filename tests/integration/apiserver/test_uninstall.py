@@ -1,4 +1,4 @@
-"""An agent that is told to end, in a pod: when its mon_groups go, and when they stay."""
+"""An agent that gets the signal to end, in a pod: when its mon_groups go, and when they stay."""
 
 import os
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class RunningAgent:
             "--metrics-address=",
             "--log-level=DEBUG",
         )
-        until("the agent to know its account", lambda: self.agent.said("of the agents is there"), seconds=60)
+        until("the agent to know its account", lambda: self.agent.has_logged("of the agents is there"), seconds=60)
         before = self._heartbeat()
         until("a heartbeat", lambda: self._heartbeat() > before, seconds=60)
         # After the first pass, which removes what nobody wants; the next one comes in a minute.
@@ -60,7 +60,7 @@ class RunningAgent:
     def end(self) -> None:
         """SIGTERM, as the kubelet sends."""
         self.agent.process.stop(60)
-        assert self.agent.process.exit_status == 0, self.agent.process.last_words()
+        assert self.agent.process.exit_status == 0, self.agent.process.log_tail()
 
     def _heartbeat(self) -> str:
         items = self._control_plane.request("GET", nodes_path())["items"]
@@ -88,20 +88,20 @@ def running(control_plane: ControlPlane, tmp_path: Path) -> Iterator[RunningAgen
 def test_an_agent_that_is_replaced_leaves_its_mon_groups(running: RunningAgent) -> None:
     running.end()
     assert running.mon_group.exists()
-    assert running.agent.said("mon_groups stay for the next agent")
+    assert running.agent.has_logged("mon_groups stay for the next agent")
 
 
 def test_an_agent_whose_pod_was_deleted_by_force_leaves_its_mon_groups(running: RunningAgent) -> None:
     running.agent.end_token()
-    until("401", lambda: running.agent.said("does not take our token"))
+    until("401", lambda: running.agent.has_logged("does not take our token"))
     running.end()
     assert running.mon_group.exists()
-    assert running.agent.said("mon_groups stay for the next agent")
+    assert running.agent.has_logged("mon_groups stay for the next agent")
 
 
 def test_an_agent_that_lost_its_rights_alone_leaves_its_mon_groups(running: RunningAgent) -> None:
     running.delete(BINDING)
-    until("403", lambda: running.agent.said("forbidden"))
+    until("403", lambda: running.agent.has_logged("forbidden"))
     running.end()
     assert running.mon_group.exists()
 
@@ -109,7 +109,7 @@ def test_an_agent_that_lost_its_rights_alone_leaves_its_mon_groups(running: Runn
 def test_an_agent_of_a_cachemon_that_is_uninstalled_removes_its_mon_groups(running: RunningAgent) -> None:
     running.delete(BINDING)
     running.delete(ACCOUNT)
-    until("the news", lambda: running.agent.said("the service account of the agents was deleted"))
+    until("the news", lambda: running.agent.has_logged("the service account of the agents was deleted"))
     running.end()
     assert not running.mon_group.exists()
-    assert running.agent.said("cachemon is being uninstalled")
+    assert running.agent.has_logged("cachemon is being uninstalled")

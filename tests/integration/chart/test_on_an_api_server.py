@@ -85,10 +85,10 @@ def helm(empty: ControlPlane) -> Iterator[helm_python.Config]:
 def uninstall(empty: ControlPlane, helm: helm_python.Config) -> str:
     """`helm uninstall`, and the Job that it starts; returns what it says of what is kept."""
     with when_made(empty, NAMESPACE, RETIRE) as retire:
-        said = helm.uninstall(RELEASE)["info"]
+        output = helm.uninstall(RELEASE)["info"]
     assert retire.ended
     assert retire.ended.returncode == 0, retire.ended.stderr
-    return str(said)
+    return str(output)
 
 
 def kinds_there(empty: ControlPlane) -> dict[str, str]:
@@ -98,8 +98,8 @@ def kinds_there(empty: ControlPlane) -> dict[str, str]:
         group, _, version = item["apiVersion"].rpartition("/")
         kind = ".".join(filter(None, (item["kind"], version if group else "", group)))
         wanted.append(f"{kind}/{item['metadata']['name']}")
-    said = empty.kubectl("get", *wanted, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
-    there = json.loads(said)["items"] if said else []
+    output = empty.kubectl("get", *wanted, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    there = json.loads(output)["items"] if output else []
     return {f"{item['kind']} {item['metadata']['name']}": item["metadata"]["uid"] for item in there}
 
 
@@ -132,10 +132,10 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     with pytest.raises(ApiException):
         empty.request("GET", dashboard)
 
-    said = uninstall(empty, helm)
+    output = uninstall(empty, helm)
     crds = {name: uid for name, uid in installed.items() if name.startswith("CustomResourceDefinition ")}
     until("what is not kept to go", lambda: kinds_there(empty) == crds, seconds=60)
-    assert all(name.removeprefix("CustomResourceDefinition ") in said for name in crds)
+    assert all(name.removeprefix("CustomResourceDefinition ") in output for name in crds)
     kept = empty.request("GET", groups_path("default", "vm3"))
     assert kept["spec"]["vmiName"]
     (ready,) = kept["status"]["conditions"]

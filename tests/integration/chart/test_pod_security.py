@@ -40,17 +40,17 @@ def restricted(control_plane: ControlPlane) -> Iterator[str]:
 
 
 def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, Any]) -> dict[str, str]:
-    """From each control of Pod Security that the workload's pod would break to what is said of it."""
+    """From each control of Pod Security that the workload's pod would break to its message."""
     template = workload["spec"]["template"]
     spec = {key: value for key, value in template["spec"].items() if key != "priorityClassName"}
     pod = {"metadata": {"name": "tried", "labels": template["metadata"]["labels"]}, "spec": spec}
     try:
         control_plane.request("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All&fieldValidation=Strict", pod)
     except ApiException as refused:
-        said = message_of(refused).partition('violates PodSecurity "restricted:latest": ')[2]
-        if not said:
+        message = message_of(refused).partition('violates PodSecurity "restricted:latest": ')[2]
+        if not message:
             raise
-        return dict(re.findall(r"([^,(][^(]*?) \(((?:[^()]|\([^()]*\))*)\)(?:, |$|\")", said))
+        return dict(re.findall(r"([^,(][^(]*?) \(((?:[^()]|\([^()]*\))*)\)(?:, |$|\")", message))
     return {}
 
 
@@ -64,13 +64,13 @@ def test_the_operator_and_its_retirement_need_nothing_beyond_restricted(
 
 
 def test_the_agent_needs_the_named_exceptions_and_no_others(control_plane: ControlPlane, restricted: str) -> None:
-    said = complaints(control_plane, restricted, one("DaemonSet"))
-    assert said.keys() == EXCEPTIONS.keys()
-    assert said["host namespaces"] == "hostPID=true"
-    assert said["unrestricted capabilities"] == (
+    found = complaints(control_plane, restricted, one("DaemonSet"))
+    assert found.keys() == EXCEPTIONS.keys()
+    assert found["host namespaces"] == "hostPID=true"
+    assert found["unrestricted capabilities"] == (
         'container "agent" must not include "DAC_OVERRIDE" in securityContext.capabilities.add'
     )
-    assert said["restricted volume types"] == 'volume "resctrl" uses restricted volume type "hostPath"'
+    assert found["restricted volume types"] == 'volume "resctrl" uses restricted volume type "hostPath"'
 
 
 def test_without_selinux_there_is_one_exception_less(control_plane: ControlPlane, restricted: str) -> None:
@@ -79,9 +79,9 @@ def test_without_selinux_there_is_one_exception_less(control_plane: ControlPlane
 
 
 def test_to_mount_takes_a_privileged_container_and_nothing_else(control_plane: ControlPlane, restricted: str) -> None:
-    said = complaints(control_plane, restricted, one("DaemonSet", MOUNT))
-    assert said.keys() == EXCEPTIONS.keys() | PRIVILEGED.keys()
-    assert said["privileged"] == 'container "mount-resctrl" must not set securityContext.privileged=true'
+    found = complaints(control_plane, restricted, one("DaemonSet", MOUNT))
+    assert found.keys() == EXCEPTIONS.keys() | PRIVILEGED.keys()
+    assert found["privileged"] == 'container "mount-resctrl" must not set securityContext.privileged=true'
 
 
 @pytest.mark.parametrize(("what", "line"), {**EXCEPTIONS, **PRIVILEGED}.items(), ids=lambda text: text)

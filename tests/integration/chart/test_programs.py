@@ -58,13 +58,13 @@ def test_a_value_of_the_chart_reaches_the_agent(value: str, set_to: object, fiel
 
 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
-    told, own = agent_settings({}), agent_config(["--node-name=node01"], {})
-    different = {name for name in AgentConfig.__slots__ if getattr(told, name) != getattr(own, name)}
+    config, own = agent_settings({}), agent_config(["--node-name=node01"], {})
+    different = {name for name in AgentConfig.__slots__ if getattr(config, name) != getattr(own, name)}
     assert different == {"machine", "serving"}
-    assert replace(told.machine, resctrl=own.machine.resctrl) == own.machine
-    assert not told.serving.insecure
+    assert replace(config.machine, resctrl=own.machine.resctrl) == own.machine
+    assert not config.serving.insecure
     mounts = {mount["name"]: mount["mountPath"] for mount in container("agent")["volumeMounts"]}
-    assert str(told.machine.resctrl) == mounts["resctrl"]
+    assert str(config.machine.resctrl) == mounts["resctrl"]
     assert not mounts["resctrl"].startswith("/sys")
 
 
@@ -112,9 +112,9 @@ def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> N
         assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Job" else "-1")
     job = one("Job")["spec"]
     (started,) = job["template"]["spec"]["containers"]
-    told = retire_config(started["args"][1:], {})
-    assert (started["args"][0], told.namespace) == ("retire", NAMESPACE)
-    assert told.limits.deadline_seconds < job["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
+    retire = retire_config(started["args"][1:], {})
+    assert (started["args"][0], retire.namespace) == ("retire", NAMESPACE)
+    assert retire.limits.deadline_seconds < job["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
     assert job["template"]["spec"]["serviceAccountName"] == "cachemon-retire"
     assert started["image"] == container("operator")["image"]
 
@@ -127,9 +127,9 @@ def test_there_is_no_retirement_where_it_could_do_nothing_or_is_switched_off(pat
 @pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])
 def test_probes_and_ports_are_where_the_programs_listen(address: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in container("operator")["ports"]}
-    told = operator_config(container("operator", {"listenAddress": address})["args"], {})
-    assert told.serving.metrics == (address.strip("[]"), ports["metrics"])
-    assert told.serving.health == (address.strip("[]"), ports["health"])
+    config = operator_config(container("operator", {"listenAddress": address})["args"], {})
+    assert config.serving.metrics == (address.strip("[]"), ports["metrics"])
+    assert config.serving.health == (address.strip("[]"), ports["health"])
     for program in KINDS:
         for probe in ("livenessProbe", "readinessProbe"):
             assert container(program)[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
@@ -328,7 +328,7 @@ def test_the_notes_warn_of_what_is_switched_off() -> None:
 
 @pytest.mark.parametrize("mounted", [True, False])
 def test_resctrl_is_mounted_where_it_is_not(tmp_path: Path, *, mounted: bool) -> None:
-    """With a stand-in for mount, which tells what it was asked for."""
+    """With a stand-in for mount, which prints what it was asked for."""
     (mounter,) = pod("agent", {"agent.resctrl.mount": True})["initContainers"]
     (tmp_path / "mount").write_text('#!/bin/sh\necho "$@"\n', encoding="utf-8")
     (tmp_path / "mount").chmod(0o755)

@@ -29,10 +29,10 @@ def schema_of(path: str) -> dict[str, Any]:
 @pytest.mark.parametrize("value", DOCUMENTED, ids=lambda value: value.path)
 def test_every_value_has_a_comment_and_a_place_in_the_schema(value: Value) -> None:
     assert value.meaning.endswith((".", "}."))
-    said = schema_of(value.path)
-    assert said.keys() & {"type", "enum", "oneOf"}
+    schema = schema_of(value.path)
+    assert schema.keys() & {"type", "enum", "oneOf"}
     if value.is_section:
-        assert said["additionalProperties"] is False
+        assert schema["additionalProperties"] is False
 
 
 def test_the_schema_has_no_value_that_values_yaml_has_not() -> None:

@@ -93,15 +93,15 @@ def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str
     assert images
     lab = start_lab("-m", "lab.nodes")
     try:
-        told = read_guide(lab)
-        (kubeconfig,) = re.findall(r"export KUBECONFIG=(.+)", told)
+        guide = read_guide(lab)
+        (kubeconfig,) = re.findall(r"export KUBECONFIG=(.+)", guide)
         work = Path(kubeconfig).parent
         its_own = own_namespaces(work)
         assert len(its_own) >= 7  # network of the control plane; network, mounts and processes of each node
         assert cgroups(lab.pid)
         shown = {
-            command: run_as_told(command, kubeconfig)
-            for command in re.findall(r"^  (kubectl .+)", told, re.MULTILINE)
+            command: run_as_shown(command, kubeconfig)
+            for command in re.findall(r"^  (kubectl .+)", guide, re.MULTILINE)
         }
         until("figures of all", lambda: ready_groups(kubeconfig) == {"vm1", "vm2", "vm3", "vm3-overlap"}, seconds=60)
         assert len(shown) >= 5
@@ -140,10 +140,10 @@ def read_guide(lab: "subprocess.Popen[str]") -> str:
     return "".join(lines)
 
 
-def run_as_told(command: str, kubeconfig: str) -> str:
+def run_as_shown(command: str, kubeconfig: str) -> str:
     programs = sysconfig.get_path("scripts")
     environment = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": f"{programs}:{os.environ['PATH']}"}
-    # top is live on a terminal; into a pipe it tells once
+    # top is live on a terminal; into a pipe it prints once
     done = run(shlex.split(command), seconds=60, env=environment)
     assert done.returncode == 0, (command, done.stderr)
     assert done.stdout, command

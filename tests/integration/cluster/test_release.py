@@ -66,8 +66,8 @@ def test_what_is_kept_after_an_uninstall_is_what_people_wrote(
     view.watch("vm1", GROUPS)
     view.until_ready("vm1")
     kinds = crds(installed)
-    said = installed.chart.uninstall()
-    assert all(kind in said for kind in kinds)
+    output = installed.chart.uninstall()
+    assert all(kind in output for kind in kinds)
     until("all but the CRDs to be gone", lambda: not left_behind(installed), seconds=60)
     until("the agents' mon_groups to be gone", lambda: not any(map(view.mon_groups, view.nodes)), seconds=30)
     assert crds(installed) == kinds

@@ -22,8 +22,8 @@ import json, pathlib
 found = {}
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     try:
-        words = (process / "cmdline").read_bytes().split(b"\\0")
-        if b"guest=%s,debug-threads=on" in words:
+        arguments = (process / "cmdline").read_bytes().split(b"\\0")
+        if b"guest=%s,debug-threads=on" in arguments:
             found |= {int(task.name): (task / "comm").read_text().strip() for task in (process / "task").iterdir()}
     except OSError:
         continue
@@ -89,7 +89,7 @@ class View:
             raise AssertionError(f"{error}\n{yaml.safe_dump(self.status(name))}\n{nodes}") from error
 
     def until_renewed(self, name: str, times: int = 2) -> dict[str, Any]:
-        """The status after so many further writes of the agent: no clock here is compared with a node's."""
+        """The status after this number of further writes of the agent: no clock here is compared with a node's."""
         for _ in range(times):
             before = self.status(name).get("observedTime", "")
             until(f"news of {name}", partial(self._is_newer, name, before), seconds=60)

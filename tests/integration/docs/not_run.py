@@ -32,9 +32,9 @@ def _kubectl_knows_it(command: str) -> str:
 
 
 def _files_are_there(command: str) -> str:
-    """Of all words that look like a path of the repository."""
-    words = [word.removeprefix("./") for word in shlex.split(command) if "/" in word and "://" not in word]
-    return ", ".join(f"{word} is not there" for word in words if not (REPOSITORY / word).exists())
+    """Of all arguments that look like a path of the repository."""
+    arguments = [word.removeprefix("./") for word in shlex.split(command) if "/" in word and "://" not in word]
+    return ", ".join(f"{word} is not there" for word in arguments if not (REPOSITORY / word).exists())
 
 
 def _is_an_extra(command: str) -> str:
@@ -46,11 +46,11 @@ def _is_an_extra(command: str) -> str:
 
 def _names_the_socket_that_ssh_forwards(command: str) -> str:
     """Options and arguments are known, and the socket is that of the program's own advice."""
-    words = shlex.split(command)
-    if words[0] == "ssh":
-        uri = f"qemu+ssh://{words[-1]}/system"
+    arguments = shlex.split(command)
+    if arguments[0] == "ssh":
+        uri = f"qemu+ssh://{arguments[-1]}/system"
         return "" if command in host_of_uri(uri).advice(OWN) else "the program advises something else"
-    args = build_parser().parse_args(words[1:])
+    args = build_parser().parse_args(arguments[1:])
     socket = getattr(args, "socket", "")
     return "" if socket in host_of_uri(args.connect).advice(OWN) else "this socket is another host's"
 
@@ -67,7 +67,7 @@ class NotRun:
     Attributes:
         pattern: the whole command.
         reason: why it can't be run here.
-        check: what is wrong with it as far as can be told; empty when nothing is.
+        check: what is wrong with it as far as can be checked; empty when nothing is.
     """
 
     pattern: str

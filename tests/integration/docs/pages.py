@@ -1,4 +1,4 @@
-"""The pages for people, and what they tell a reader to do: commands to type, and files to save."""
+"""The pages for people, and what they ask of a reader: commands to type, and files to save."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ Step = Command | File
 
 
 def steps(text: str, page: str = "") -> list[Step]:
-    """What a page tells its reader to do, in order.
+    """The steps that a page gives its reader, in order.
 
     Args:
         text: Markdown.

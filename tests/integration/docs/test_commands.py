@@ -35,7 +35,7 @@ WITH_COMMANDS = [path for path in PAGES if any(isinstance(step, Command) for ste
 
 
 def typed(command: Command) -> str:
-    """What a reader types: runbooks have words in capitals for the names in the alert."""
+    """What a reader types: runbooks have placeholders in capitals for the names in the alert."""
     return re.sub(r"\b(NODE|NAMESPACE|NAME|POD)\b", lambda word: PLACEHOLDERS[word[1]], command.text)
 
 
@@ -49,7 +49,7 @@ def complaint(command: Command, desk: Desk) -> str:
     return mismatch(command.output, printed) if command.output else ""
 
 
-def told(command: Command, desk: Desk) -> str:
+def problem_of(command: Command, desk: Desk) -> str:
     """Run it; one that only looks is run again until it shows what the page shows: figures take a moment."""
     deadline = Deadline(SECONDS)
     while True:
@@ -82,7 +82,7 @@ def test_the_commands_of_a_page_do_what_the_page_shows_and_leave_nothing_behind(
         for step in runnable(path):
             if isinstance(step, File):
                 desk.save(step.name, step.text)
-            elif problem := told(step, desk):
+            elif problem := problem_of(step, desk):
                 pytest.fail(f"{step}\n{problem}", pytrace=False)
         assert desk.objects() == before
     finally:

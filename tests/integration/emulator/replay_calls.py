@@ -1,4 +1,4 @@
-"""System calls on a resctrl file system, each told in one line as the recorded transcripts tell it."""
+"""System calls on a resctrl file system, each printed in one line as in the recorded transcripts."""
 
 # System calls are what this is about, one by one.
 # ruff: noqa: PTH102, PTH104, PTH106, PTH116, PTH208
@@ -58,11 +58,11 @@ def die_with_parent() -> None:
 
 
 class Calls:
-    """Tells calls on one mounted file system; paths are relative to its root.
+    """Prints calls on one mounted file system; paths are relative to its root.
 
     Args:
         root: where it is mounted.
-        control: its books, for what only /proc would tell of the kernel's.
+        control: its books, for what only /proc would show of the kernel's.
     """
 
     def __init__(self, root: Path, control: ControlClient) -> None:

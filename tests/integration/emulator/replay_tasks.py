@@ -90,7 +90,7 @@ def tasks_write(calls: Calls, children: Children, p: int, q: int) -> None:
 
 @contextmanager
 def stand_in(calls: Calls, children: Children, *, for_pid: int) -> Iterator[int]:
-    """A process that is told as another one, which a container may lack.
+    """A process that is printed as another one, which a container may lack.
 
     The true init adopts orphans, and the true kthreadd makes kernel threads: those might come along.
     """
@@ -235,7 +235,7 @@ def namespaces(calls: Calls, p: int, q: int) -> None:
     made = os.fork()
     if made == 0:
         libc_call("unshare", CLONE_NEWPID)
-        done, told = os.pipe(), os.pipe()
+        done, written = os.pipe(), os.pipe()
         first = os.fork()
         if first == 0:
             emit(f"in new pidns getpid={os.getpid()}")
@@ -243,10 +243,10 @@ def namespaces(calls: Calls, p: int, q: int) -> None:
             calls.write(tasks, "1\n")
             calls.read(tasks, note="inside, after: ")
             calls.write("/tasks", f"{p}\n")
-            os.write(told[1], b"done")
+            os.write(written[1], b"done")
             os.read(done[0], 1)
             os._exit(0)
-        os.read(told[0], 10)
+        os.read(written[0], 10)
         calls.read(tasks, note="outside: ")
         os.write(done[1], b"!")
         os.waitpid(first, 0)

@@ -89,7 +89,7 @@ def other_operations(calls: Calls) -> None:
 
 
 def inotify(calls: Calls, tid: int) -> None:
-    """What is told of changes made by system calls."""
+    """The events of changes made by system calls."""
     emit("## inotify")
     descriptor = libc_call("inotify_init1", IN_NONBLOCK)
     tasks = calls.at("/mon_groups/a/tasks")
@@ -156,12 +156,12 @@ def reads_and_kept_descriptors(calls: Calls) -> KeptDescriptors:
     calls.read("/mon_groups/a/mon_data/mon_L3_01/mbm_local_bytes")
     kept = KeptDescriptors(calls)
     for number in range(3):
-        _tell(f"pread#{number}", os.pread(kept.counter, 64, 0))
-    _tell("read (cursor 0)", os.read(kept.counter, 64))
+        _emit_data(f"pread#{number}", os.pread(kept.counter, 64, 0))
+    _emit_data("read (cursor 0)", os.read(kept.counter, 64))
     emit(f"read again -> {len(os.read(kept.counter, 64))} (EOF)")
     os.lseek(kept.counter, 0, os.SEEK_SET)
-    _tell("lseek0+read", os.read(kept.counter, 64))
-    _tell("pread 1 byte", os.pread(kept.counter, 1, 0))
+    _emit_data("lseek0+read", os.read(kept.counter, 64))
+    _emit_data("pread 1 byte", os.pread(kept.counter, 1, 0))
     ready = kept.poll()
     emit(f"poll -> {len(ready)} revents=0x{ready[0][1]:x}")
     return kept
@@ -178,7 +178,7 @@ def locks(calls: Calls) -> None:
     os.close(first)
 
 
-def _tell(what: str, data: bytes) -> None:
+def _emit_data(what: str, data: bytes) -> None:
     emit(f'{what} -> {len(data)} "{escape(data)}"')
 
 

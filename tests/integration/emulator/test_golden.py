@@ -129,7 +129,7 @@ def test_there_are_transcripts_to_compare_with() -> None:
     assert TRANSCRIPTS
 
 
-def told(lines: list[Line]) -> list[str]:
+def printed(lines: list[Line]) -> list[str]:
     return [f"[{line.section}] {line.text}" for line in lines]
 
 
@@ -140,7 +140,7 @@ def test_the_emulator_prints_what_a_real_kernel_printed(name: str, replays: dict
     kernels = with_numbered_pids(as_emulated(lines))
     ours = with_numbered_pids(line for line in lines_of(replays[name].result()) if line.section in sections)
     assert len(kernels) > 40
-    difference = list(difflib.unified_diff(told(kernels), told(ours), "kernel", "emulator", lineterm="", n=1))
+    difference = list(difflib.unified_diff(printed(kernels), printed(ours), "kernel", "emulator", lineterm="", n=1))
     assert difference == [], "\n".join(difference)
 
 

@@ -1,4 +1,4 @@
-"""The page of the distribution: what it tells a reader to type works, and its table has every option."""
+"""The page of the distribution: the commands that it gives work, and its table has every option."""
 
 import contextlib
 import re

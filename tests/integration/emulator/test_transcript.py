@@ -4,7 +4,7 @@ from tests.integration.emulator.transcript import Line, lines_of, with_numbered_
 from tests.integration.emulator.unfaithful import UNFAITHFUL, as_emulated, unused
 
 
-def told(*lines: str) -> list[str]:
+def texts(*lines: str) -> list[str]:
     return [line.text for line in with_numbered_pids(lines_of("\n".join(["## tasks write", *lines])))[1:]]
 
 
@@ -26,8 +26,8 @@ def test_pids_are_numbered_by_their_first_appearance_in_any_base_and_length() ->
         'child pid=70000 x="y\\n"',
         'write /mon_groups/a/tasks "0x11170\\n" -> OK (ret 8 of 8)  | status: "ok\\n"',
     )
-    assert told(*small) == told(*large)
-    assert told(*small)[1] == 'write /mon_groups/a/tasks "0x<1>⏎" -> OK (ret all)  | status: "ok⏎"'
+    assert texts(*small) == texts(*large)
+    assert texts(*small)[1] == 'write /mon_groups/a/tasks "0x<1>⏎" -> OK (ret all)  | status: "ok⏎"'
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_pids_are_numbered_by_their_first_appearance_in_any_base_and_length() ->
 )
 def test_what_matters_stays_different(one: str, other: str) -> None:
     before = ("child pid=51 x", "child pid=52 x")
-    assert told(*before, one) != told(*before, other)
+    assert texts(*before, one) != texts(*before, other)
 
 
 def test_only_listed_lines_are_exchanged_and_listed_lines_that_are_missing_are_found() -> None:

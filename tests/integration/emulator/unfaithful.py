@@ -29,7 +29,7 @@ class Unfaithful:
     only: str = ".*"
 
     def matches(self, line: Line) -> bool:
-        """Whether a kernel's line is meant."""
+        """Whether this is about a kernel's line."""
         return line.section == self.section and re.fullmatch(self.kernels, line.text) is not None
 
 

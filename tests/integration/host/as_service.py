@@ -47,9 +47,9 @@ def settings_of(unit: str) -> dict[str, str]:
 
 def system_calls(name: str) -> set[str]:
     """The members of one of systemd's sets, and of the sets in it."""
-    told = subprocess.run(["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True)
+    output = subprocess.run(["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True)
     found: set[str] = set()
-    for word in (line.strip() for line in told.stdout.splitlines()[1:]):
+    for word in (line.strip() for line in output.stdout.splitlines()[1:]):
         if word.startswith("@"):
             found |= system_calls(word)
         elif not word.startswith("#"):

@@ -35,5 +35,5 @@ def scene(host: LibvirtHost, resctrl: Emulator, agent: AgentProcess) -> Iterator
     scene = Scene(host, resctrl, agent)
     yield scene
     host.clear()
-    scene.until_told()
+    scene.until_reported()
     scene.until_held()

@@ -71,10 +71,10 @@ class Scene:
         until(f"the agent to know of {domain}", lambda: self.agent.domain(domain))
         self.agent.create_live(self.host.uuid_of(domain), group)
 
-    def run(self, *words: str, stdin: str = "") -> Done:
-        """Run `cachemon host WORDS`."""
+    def run(self, *arguments: str, stdin: str = "") -> Done:
+        """Run `cachemon host ARGUMENTS`."""
         command = [sys.executable, "-m", "cachemon.host.commands.main", "host", f"--connect={self.host.uri}"]
-        done = run([*command, f"--socket={self.agent.socket}", *words], seconds=_COMMAND_SECONDS, input=stdin)
+        done = run([*command, f"--socket={self.agent.socket}", *arguments], seconds=_COMMAND_SECONDS, input=stdin)
         return Done(done.stdout, done.stderr, done.returncode)
 
     def tids(self, domain: str, *vcpus: int) -> frozenset[int]:
@@ -112,9 +112,9 @@ class Scene:
         """Wait until a group is monitored, of these vCPUs if they are given, and was read."""
 
         def well() -> GroupReport | None:
-            told = self.agent.group(domain, group)
-            is_well = told and told.state == "Monitored" and told.blocks and vcpus in (None, told.vcpus)
-            return told if is_well else None
+            report = self.agent.group(domain, group)
+            is_well = report and report.state == "Monitored" and report.blocks and vcpus in (None, report.vcpus)
+            return report if is_well else None
 
         return until(f"group {group} of {domain} to be monitored", well)
 
@@ -122,8 +122,8 @@ class Scene:
         """Wait until a group has this reason not to be monitored."""
 
         def judged() -> GroupReport | None:
-            told = self.agent.group(domain, group)
-            return told if told and told.reason == reason else None
+            report = self.agent.group(domain, group)
+            return report if report and report.reason == reason else None
 
         return until(f"group {group} of {domain} to say {reason}", judged)
 
@@ -131,8 +131,8 @@ class Scene:
         """Wait until something of a domain is not valid; answers what."""
 
         def problem() -> str:
-            told = self.agent.domain(domain)
-            return told.problem if told else ""
+            report = self.agent.domain(domain)
+            return report.problem if report else ""
 
         return until(f"a problem of {domain}", problem)
 
@@ -140,8 +140,8 @@ class Scene:
         """Wait until traffic has been counted since a comparison; all figures must be right at any time."""
         until("traffic", lambda: check_growth(before, self.compare()))
 
-    def until_told(self, *names: str) -> None:
-        """Wait until the agent tells of exactly these domains."""
+    def until_reported(self, *names: str) -> None:
+        """Wait until the agent reports exactly these domains."""
         until(f"domains {names}", lambda: tuple(domain.name for domain in self.agent.report().domains) == names)
 
     @contextmanager
@@ -158,7 +158,7 @@ class Scene:
     def compare(self) -> Mapping[Figure, tuple[Amount, Amount]]:
         """Every figure of every group of vCPUs: what the agent says, and what the books say.
 
-        For when the agent has told that all is monitored: the kernel is the first to know of the end of a thread.
+        For when the agent has reported that all is monitored: the kernel is the first to know of the end of a thread.
         Traffic begins at different moments for both; what each grows by in the same time is the same.
 
         Raises:
@@ -167,23 +167,23 @@ class Scene:
         """
         with self.still() as (report, books):
             found = dict(self._figures(report, books))
-        for figure, (said, booked) in found.items():
-            assert said.occupancy == booked.occupancy, f"{figure} says {said}, and the books say {booked}"
+        for figure, (reported, booked) in found.items():
+            assert reported.occupancy == booked.occupancy, f"{figure} says {reported}, and the books say {booked}"
         return found
 
     def _figures(self, report: HostReport, books: Books) -> Iterator[tuple[Figure, tuple[Amount, Amount]]]:
         for domain in report.domains:
             assert (domain.problem, domain.pid) == ("", self.host.pid_of(domain.name))
-            for told in domain.groups:
-                if told.vcpus is None:
+            for group in domain.groups:
+                if group.vcpus is None:
                     continue
-                assert told.state == "Monitored", told
-                tids = self.tids(domain.name, *told.vcpus)
+                assert group.state == "Monitored", group
+                tids = self.tids(domain.name, *group.vcpus)
                 holding = [it for path, it in books.groups.items() if path != "/" and tids & set(it.tids)]
-                assert {tid for it in holding for tid in it.tids} == tids, f"{domain.name}/{told.group.name}"
-                for block in told.blocks:
-                    assert block.reading == "Valid", told
-                    said = Amount(block.occupancy_bytes or 0, block.local_bytes or 0, block.total_bytes or 0)
+                assert {tid for it in holding for tid in it.tids} == tids, f"{domain.name}/{group.group.name}"
+                for block in group.blocks:
+                    assert block.reading == "Valid", group
+                    reported = Amount(block.occupancy_bytes or 0, block.local_bytes or 0, block.total_bytes or 0)
                     events = [it.blocks[block.id] for it in holding]
                     booked = Amount(
                         *(
@@ -191,7 +191,7 @@ class Scene:
                             for event in ("llc_occupancy", "mbm_local_bytes", "mbm_total_bytes")
                         )
                     )
-                    yield (domain.name, told.group.name, told.kept, block.id), (said, booked)
+                    yield (domain.name, group.group.name, group.kept, block.id), (reported, booked)
 
 
 def check_growth(
@@ -204,8 +204,8 @@ def check_growth(
     """
     bytes_counted = 0
     for figure in before.keys() & after.keys():
-        (said, booked), (said_later, booked_later) = before[figure], after[figure]
-        grown = said_later.local - said.local, said_later.total - said.total
+        (reported, booked), (reported_later, booked_later) = before[figure], after[figure]
+        grown = reported_later.local - reported.local, reported_later.total - reported.total
         assert grown == (booked_later.local - booked.local, booked_later.total - booked.total), figure
         bytes_counted += grown[1]
     return bytes_counted

@@ -113,8 +113,8 @@ def test_a_second_agent_waits_for_the_end_of_the_first_and_then_knows_all_that_i
         until("the second to know of its place", lambda: "another agent works" in second.log())
         scene.add_live("vm1", SECOND)
         scene.until_monitored("vm1", "second")
-        told = second.report()
-        assert "another agent" in told.problem
+        report = second.report()
+        assert "another agent" in report.problem
         with pytest.raises(AgentRefusedError, match="another agent"):
             second.create_live(scene.host.uuid_of("vm1"), ALL)
         inodes = scene.inodes()
@@ -128,7 +128,7 @@ def test_a_second_agent_waits_for_the_end_of_the_first_and_then_knows_all_that_i
     scene.until_monitored("vm1", "second")
 
 
-def test_groups_that_can_not_be_had_are_refused_with_words(scene: Scene) -> None:
+def test_groups_that_can_not_be_had_are_refused_with_a_reason(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", metadata=IN_METADATA))
     scene.until_monitored("vm1", "web")
     uuid = scene.host.uuid_of("vm1")
@@ -258,5 +258,5 @@ def test_metrics_are_the_figures_of_the_report(host: LibvirtHost, resctrl: Emula
         promtool = find_tools().promtool
     except PrometheusMissingError as missing:
         pytest.skip(str(missing))
-    told = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
-    assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
+    checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

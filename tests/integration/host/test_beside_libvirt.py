@@ -36,7 +36,7 @@ def test_libvirts_monitors_are_reported_as_libvirts_with_right_figures_and_never
     for name in ("vcpus_0", "vcpus_1"):
         assert scene.until_monitored("vm1", name).kept == "libvirt"
     assert scene.until_monitored("vm1", "rest").kept == "config"
-    until("caches to fill", lambda: any(said.occupancy for said, _ in scene.compare().values()))
+    until("caches to fill", lambda: any(reported.occupancy for reported, _ in scene.compare().values()))
     keepers = {kept for _, _, kept, _ in scene.compare()}
     assert keepers == {"libvirt", "config"}
     for end in (scene.agent.stop, scene.agent.kill):
@@ -92,20 +92,20 @@ def domstats(scene: Scene) -> Mapping[str, str]:
 def test_domstats_in_libvirts_format_is_what_virsh_says(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", kvm=True, cputune=BOTH))
     scene.until_monitored("vm1", "vcpus_1")
-    until("caches to fill", lambda: any(said.occupancy for said, _ in scene.compare().values()))
+    until("caches to fill", lambda: any(reported.occupancy for reported, _ in scene.compare().values()))
     with scene.still():
         ours, virsh = domstats(scene), scene.host.domstats("vm1")
         assert ours.keys() == virsh.keys()
         same = {key for key in ours if ours[key] == virsh[key]}
-        # The agent counts traffic since it watches the group, libvirt tells what the counter has.
+        # The agent counts traffic since it watches the group, libvirt shows what the counter has.
         assert all(".bytes." in key and key.startswith("memory.") for key in ours.keys() - same)
         first = {
             key: (int(ours[key]), int(virsh[key])) for key in ours if key.startswith("memory.") and ".bytes." in key
         }
     with scene.still():
         ours, virsh = domstats(scene), scene.host.domstats("vm1")
-        for key, (said, theirs_said) in first.items():
-            assert int(ours[key]) - said == int(virsh[key]) - theirs_said, key
+        for key, (reported, shown_by_virsh) in first.items():
+            assert int(ours[key]) - reported == int(virsh[key]) - shown_by_virsh, key
 
 
 def test_where_libvirt_cuts_a_number_or_loses_all_of_them_cachemon_has_it(scene: Scene) -> None:
@@ -138,8 +138,8 @@ def test_a_libvirt_group_that_somebody_removes_is_reported_as_missing(scene: Sce
     scene.until_monitored("vm1", "vcpus_0")
     (name,) = (name for name in theirs(scene) if name.endswith("-vcpus_0"))
     (scene.resctrl.mountpoint / "mon_groups" / name).rmdir()
-    told = scene.until_judged("vm1", "vcpus_0", "LibvirtGroupMissing")
-    assert not told.blocks
+    group = scene.until_judged("vm1", "vcpus_0", "LibvirtGroupMissing")
+    assert not group.blocks
     assert len(theirs(scene)) == 1, "it is not for cachemon to make it"
     done = scene.run("domstats", "vm1")
     assert "it was removed, or resctrl was mounted after the domain's start; restart the domain" in done.err

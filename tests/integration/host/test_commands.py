@@ -19,16 +19,16 @@ MONITORS = (
 )
 
 
-def well(scene: Scene, *words: str, stdin: str = "") -> str:
+def well(scene: Scene, *arguments: str, stdin: str = "") -> str:
     """What a command says that must go well."""
-    done = scene.run(*words, stdin=stdin)
+    done = scene.run(*arguments, stdin=stdin)
     assert done.code == 0, done
     return done.out
 
 
-def shown(scene: Scene, *words: str) -> list[str]:
+def shown(scene: Scene, *arguments: str) -> list[str]:
     """The names of the groups."""
-    return well(scene, "cpu-resource", "vm1", "--output=name", *words).split()
+    return well(scene, "cpu-resource", "vm1", "--output=name", *arguments).split()
 
 
 def in_metadata(scene: Scene, *, inactive: bool) -> list[str]:
@@ -41,7 +41,7 @@ def in_metadata(scene: Scene, *, inactive: bool) -> list[str]:
 
 def test_groups_of_a_running_domain_live_in_the_configuration_and_both(scene: Scene) -> None:
     scene.start(GuestDomain("vm1"))
-    scene.until_told("vm1")
+    scene.until_reported("vm1")
     create = ("cpu-resource", "vm1", "--create")
     assert well(scene, *create, "--vcpulist=0") == "group vcpus_0 created in domain vm1 (live)\n"
     assert well(scene, *create, "--vcpulist=1", "--config") == "group vcpus_1 created in domain vm1 (config)\n"
@@ -60,7 +60,7 @@ def test_groups_of_a_running_domain_live_in_the_configuration_and_both(scene: Sc
     well(scene, "cpu-resource", "vm1", "--destroy", "--group-name=all")
     until("it to have gone", lambda: scene.agent.group("vm1", "all") is None)
     scene.until_held(scene.tids("vm1", 1))
-    assert in_metadata(scene, inactive=True) == ["vcpus_1", "all"], "the configuration was not meant"
+    assert in_metadata(scene, inactive=True) == ["vcpus_1", "all"], "the configuration must not change"
     well(scene, "cpu-resource", "vm1", "--destroy", "--group-name=vcpus_1", "--live", "--config")
     scene.until_held()
     assert in_metadata(scene, inactive=True) == ["all"]
@@ -97,13 +97,13 @@ def test_live_commands_without_an_agent_say_how_to_start_it_and_config_needs_non
 def test_domstats_has_the_figures_of_the_books(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"', 'id="all" vcpus="all"')))
     scene.until_monitored("vm1", "all")
-    until("caches to fill", lambda: any(said.occupancy for said, _ in scene.compare().values()))
+    until("caches to fill", lambda: any(reported.occupancy for reported, _ in scene.compare().values()))
     with scene.still() as (_, books):
-        told = well(scene, "domstats", "vm1").splitlines()
+        lines = well(scene, "domstats", "vm1").splitlines()
     groups = [group for path, group in books.groups.items() if path != "/"]
     first = next(group for group in groups if set(group.tids) == scene.tids("vm1", 0))
-    assert told[0] == "Domain: 'vm1'"
-    pairs = dict(line.strip().partition("=")[::2] for line in told[1:])
+    assert lines[0] == "Domain: 'vm1'"
+    pairs = dict(line.strip().partition("=")[::2] for line in lines[1:])
     assert pairs["cpu.cacheoccupancy.all.vcpus"] == "0,1"
     for id_ in first.blocks:
         total = sum(int(group.blocks[id_]["llc_occupancy"]) for group in groups)

@@ -42,7 +42,7 @@ def test_without_libvirt_figures_go_on_groups_can_be_made_and_what_ends_is_remov
         scene.until_monitored(name, "all")
     uuid, inodes, before = scene.host.uuid_of("vm1"), scene.inodes(), scene.compare()
     with away(scene.host, end):
-        problem = until("the agent to tell", lambda: scene.agent.report().problem)
+        problem = until("the agent to report a problem", lambda: scene.agent.report().problem)
         assert "trying again" in problem or "connection" in problem or "answer" in problem
         assert scene.inodes() == inodes
         scene.until_grown(before)
@@ -51,7 +51,7 @@ def test_without_libvirt_figures_go_on_groups_can_be_made_and_what_ends_is_remov
         scene.host.kill_qemu("vm2")
         scene.until_held(scene.tids("vm1", 0), scene.tids("vm1", 1))
     until_heard(scene.agent)
-    scene.until_told("vm1")
+    scene.until_reported("vm1")
     assert scene.until_monitored("vm1", "second").kept == "live"
     scene.host.start("vm2")
     scene.until_monitored("vm2", "all")
@@ -69,7 +69,7 @@ def test_a_restart_of_libvirt_changes_nothing(scene: Scene) -> None:
     check_growth(before, scene.compare())
     assert scene.inodes() == inodes
     scene.host.virsh("setvcpus", "vm1", "3", "--live")
-    until("the new vCPU", lambda: (told := scene.agent.group("vm1", "all")) and told.vcpus == (0, 1, 2))
+    until("the new vCPU", lambda: (report := scene.agent.group("vm1", "all")) and report.vcpus == (0, 1, 2))
 
 
 def test_an_agent_that_starts_without_libvirt_removes_nothing(scene: Scene) -> None:
@@ -119,7 +119,7 @@ def test_what_happened_while_the_agent_stood_still_is_made_up_for(scene: Scene) 
         scene.start(GuestDomain("vm3", metadata=TWO))
     finally:
         os.kill(scene.agent.pid, signal.SIGCONT)
-    scene.until_told("vm1", "vm3")
+    scene.until_reported("vm1", "vm3")
     scene.until_held(*(scene.tids(name, vcpu) for name in ("vm1", "vm3") for vcpu in (0, 1)))
     for name in ("vm1", "vm3"):
         scene.until_monitored(name, "all")

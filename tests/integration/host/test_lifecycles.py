@@ -42,7 +42,7 @@ def test_a_domain_that_is_destroyed_or_shut_down_leaves_nothing_and_comes_back(s
         assert scene.until_monitored("vm1", "second").kept == "live"
         scene.host.virsh(*end.split(), "vm1")
         scene.until_held()
-        scene.until_told()
+        scene.until_reported()
         scene.host.start("vm1")
         scene.until_monitored("vm1", "all")
         assert scene.agent.group("vm1", "second") is None, "a --live group ends with the run"
@@ -114,7 +114,7 @@ def test_vcpus_are_plugged_and_unplugged(
     scene.compare()
     eject(scene.host, "vm1", 3, REGISTERS[machine])
     scene.until_held(scene.tids("vm1", 0, 1), scene.tids("vm1", 2))
-    until("the group to lack a vCPU", lambda: (told := scene.agent.group("vm1", "late")) and told.vcpus == (2,))
+    until("the group to lack a vCPU", lambda: (report := scene.agent.group("vm1", "late")) and report.vcpus == (2,))
     eject(scene.host, "vm1", 2, REGISTERS[machine])
     scene.until_held(scene.tids("vm1", 0, 1))
     scene.until_monitored("vm1", "all", (0, 1))
@@ -135,7 +135,7 @@ def test_what_is_restored_or_comes_back_from_a_managed_save_has_the_groups_of_it
     for save, back in ((("save", "vm1", file), ("restore", file)), (("managedsave", "vm1"), ("start", "vm1"))):
         scene.host.virsh(*save)
         scene.until_held()
-        scene.until_told()
+        scene.until_reported()
         scene.host.virsh(*back)
         scene.until_held(*both_vcpus(scene, "vm1"))
         assert scene.until_monitored("vm1", "all").kept == "config"
@@ -154,7 +154,7 @@ def test_a_domain_that_is_undefined_while_it_runs_is_monitored_until_its_end(sce
     scene.compare()
     scene.host.destroy("vm1")
     scene.until_held()
-    scene.until_told()
+    scene.until_reported()
 
 
 def test_a_transient_domain_is_like_any_other(scene: Scene) -> None:
@@ -178,7 +178,7 @@ def test_a_domain_is_known_by_its_new_name_and_a_new_domain_by_its_old(scene: Sc
     scene.host.start("vm2")
     scene.until_monitored("vm2", "all")
     scene.start(GuestDomain("vm1"))
-    scene.until_told("vm1", "vm2")
+    scene.until_reported("vm1", "vm2")
     assert scene.agent.group("vm1", "all") is None
     scene.until_held(*both_vcpus(scene, "vm2"))
     scene.compare()
@@ -199,7 +199,7 @@ def test_domains_that_come_and_go_at_once_leave_nothing(scene: Scene) -> None:
     for name in names[2:]:
         scene.host.kill_qemu(name)
     scene.until_held()
-    scene.until_told()
+    scene.until_reported()
 
 
 def test_groups_of_the_metadata_are_edited_while_the_domain_runs(scene: Scene) -> None:

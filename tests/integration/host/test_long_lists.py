@@ -48,14 +48,14 @@ def post(scene: Scene, uuid: str, body: bytes) -> str:
 @pytest.mark.timeout(240)
 def test_long_metadata_and_long_requests_cost_the_agent_and_its_other_domains_nothing(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", metadata=metadata('id="all" vcpus="all"')))
-    until("vm1 to be monitored", lambda: (told := scene.agent.group("vm1", "all")) and told.state == "Monitored")
+    until("vm1 to be monitored", lambda: (report := scene.agent.group("vm1", "all")) and report.state == "Monitored")
     before_kib = peak_kib(scene)
     for name, text in (("long", LONG_METADATA), ("wide", WIDE_METADATA)):
         scene.start(GuestDomain(name, metadata=text))
-    problem = str(until("the long one", lambda: (told := scene.agent.domain("long")) and told.problem))
+    problem = str(until("the long one", lambda: (report := scene.agent.domain("long")) and report.problem))
     assert "at most 1024 are valid" in problem
     assert len(problem) < 1000
-    message = until("the wide one", lambda: (told := scene.agent.group("wide", "g63")) and told.message)
+    message = until("the wide one", lambda: (report := scene.agent.group("wide", "g63")) and report.message)
     assert message
 
     uuid, cpu = scene.host.uuid_of("vm1"), cpu_seconds(scene)
@@ -65,6 +65,6 @@ def test_long_metadata_and_long_requests_cost_the_agent_and_its_other_domains_no
         assert len(answer) < 2000
     assert cpu_seconds(scene) - cpu < CPU_SECONDS
     assert peak_kib(scene) - before_kib < GROWTH_KIB
-    told = scene.agent.group("vm1", "all")
-    assert told
-    assert told.state == "Monitored"
+    report = scene.agent.group("vm1", "all")
+    assert report
+    assert report.state == "Monitored"

@@ -34,7 +34,7 @@ def target(libvirt_target: Scene) -> Iterator[Scene]:
     """The other host; after the test nothing is left on it."""
     yield libvirt_target
     libvirt_target.host.clear()
-    libvirt_target.until_told()
+    libvirt_target.until_reported()
     libvirt_target.until_held()
     assert "Traceback" not in libvirt_target.agent.log()
 
@@ -58,7 +58,7 @@ def test_groups_of_the_metadata_move_with_the_domain_there_and_back(
         here.host.migrate("vm1", there.host, *flags)
         there.until_held(*vcpus(there))
         here.until_held()
-        here.until_told()
+        here.until_reported()
         assert there.until_monitored("vm1", "all").kept == "config"
         assert there.agent.group("vm1", "second") is None, "what is of the run alone stays behind"
         before = there.compare()
@@ -81,7 +81,7 @@ def test_a_migration_that_fails_leaves_the_source_as_it_was_and_nothing_at_the_t
     scene.until_grown(before)
     assert scene.inodes() == inodes
     target.until_held()
-    target.until_told()
+    target.until_reported()
 
 
 def test_a_domain_that_has_moved_away_and_come_back_is_another_run(scene: Scene, target: Scene) -> None:

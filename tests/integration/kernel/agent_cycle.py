@@ -42,7 +42,7 @@ class AgentNode:
         self.cluster.control_plane.kubectl("delete", "cmg", VMI, "-n", TENANT)
 
     def until_status(self, what: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until its status is as wanted, and return it; else tell what it was, and what the guest said."""
+        """Wait until its status is as wanted, and return it; an error has it and the guest's log."""
         status: dict[str, Any] = {}
 
         def wanted() -> bool:
@@ -53,7 +53,7 @@ class AgentNode:
         try:
             until(what, wanted, seconds=90)
         except GaveUpError as error:
-            raise AssertionError(f"{error}; the status is {status}\n{self.guest.last_words()}") from None
+            raise AssertionError(f"{error}; the status is {status}\n{self.guest.log_tail()}") from None
         return status
 
     def node_status(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class AgentNode:
         def found() -> list[Any] | None:
             values = [report[word] for report in self.guest.reports() if word in report]
             if not values and not self.guest.running:
-                raise AssertionError(f"the guest ended without a word about {word}\n{self.guest.last_words()}")
+                raise AssertionError(f"the guest ended without a word about {word}\n{self.guest.log_tail()}")
             return values
 
         return until(f"the guest to report {word}", found, seconds=seconds)[0]

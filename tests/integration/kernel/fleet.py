@@ -45,21 +45,21 @@ _MOST_SECONDS = 400
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What one guest said.
+    """The results of one guest.
 
     Attributes:
         problems: by the name of each test that ended: empty, or its traceback.
-        last_words: the end of the guest's console.
+        log_tail: the end of the guest's console.
         seconds: from power-on to power-off.
     """
 
     problems: Mapping[str, str]
-    last_words: str
+    log_tail: str
     seconds: float
 
     def check(self, test: str) -> None:
         """Fail as the test failed in the guest."""
-        assert test in self.problems, f"the guest ended before the end of {test}\n{self.last_words}"
+        assert test in self.problems, f"the guest ended before the end of {test}\n{self.log_tail}"
         problem = self.problems[test]
         assert not problem, f"in the guest:\n{problem}"
 
@@ -93,7 +93,7 @@ class Fleet:
         self._pool.shutdown()
 
     def results(self, mode: Mode) -> Results:
-        """What the guest of this mode said; waits for it."""
+        """The results of the guest of this mode; waits for them."""
         return self._results[mode].result()
 
     def _run(self, mode: Mode) -> Results:
@@ -107,16 +107,16 @@ class Fleet:
         }
         guest = Guest(self._kernel, mode, _PROGRAM, folder, orders=orders, module=module)
         self._guests.append(guest)
-        words = ""
+        problem = ""
         try:
             until(f"guest {mode.name} to end", lambda: not guest.running, seconds=_MOST_SECONDS)
         except GaveUpError as error:
-            words = f"{error}\n"
+            problem = f"{error}\n"
             guest.stop()
         reports = [report for report in guest.reports() if "test" in report]
         problems = {report["test"]: report["problem"] for report in reports}
         (folder / "initrd.cpio").unlink(missing_ok=True)
-        return Results(problems, words + guest.last_words(), time.monotonic() - began)
+        return Results(problems, problem + guest.log_tail(), time.monotonic() - began)
 
 
 def every_test() -> list[tuple[Mode, str]]:

@@ -14,7 +14,7 @@ EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
 
 
 class Answer(NamedTuple):
-    """What one group's files said: the inode of its directory, and by cache id and event the values."""
+    """The contents of one group's files: the inode of its directory, and by cache id and event the values."""
 
     identity: int
     blocks: dict[int, dict[str, Reading]]

@@ -1,4 +1,4 @@
-"""What the guest runs: the tests of the modules it is told, one after the other, each reported as it ends."""
+"""What the guest runs: the tests of the given modules, one after the other, each reported as it ends."""
 
 import importlib
 import time
@@ -27,16 +27,16 @@ def main(orders: Mapping[str, Any], report: Report) -> None:
                 try:
                     check(machine)
                 except Exception as error:  # noqa: BLE001 -- a failed test is what is reported
-                    problem = _told(error)
+                    problem = _traceback(error)
             report({"test": test, "seconds": time.monotonic() - began, "problem": problem})
     report({"done": True})
 
 
-def _told(error: Exception) -> str:
+def _traceback(error: Exception) -> str:
     """The traceback with the local variables, as far as a person reads them."""
     inner = error.__traceback__.tb_next if error.__traceback__ else None
-    told = traceback.TracebackException(type(error), error, inner, capture_locals=True)
-    return "\n".join(line[:_LONGEST_LINE] for line in "".join(told.format()).splitlines())
+    formatted = traceback.TracebackException(type(error), error, inner, capture_locals=True)
+    return "\n".join(line[:_LONGEST_LINE] for line in "".join(formatted.format()).splitlines())
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Machine:
         moving: whether counters move with what threads do.
         take_block_offline: what CPU hotplug does when the last CPU of a cache block goes.
         bring_blocks_back: all CPUs are online again.
-        home_of: the group that a thread is in, as the kernel tells it of the thread.
+        home_of: the group that a thread is in, as the kernel shows it in the thread's proc file.
     """
 
     root: Path

@@ -160,7 +160,7 @@ def rate() -> int:
 
 @contextmanager
 def parameter(name: str, value: int) -> Iterator[None]:
-    """The module does as told meanwhile."""
+    """The module has this value of a parameter meanwhile."""
     file = _PARAMETERS / name
     before = file.read_text()
     file.write_text(str(value))
@@ -172,7 +172,7 @@ def parameter(name: str, value: int) -> Iterator[None]:
 
 @contextmanager
 def mounted_with_debug(machine: Machine) -> Iterator[None]:
-    """With files that tell the RMIDs (since Linux 6.7)."""
+    """With files that show the RMIDs (since Linux 6.7)."""
     remount(machine, b"debug")
     try:
         yield

@@ -62,7 +62,7 @@ def take_every_rmid(machine: Machine) -> list[MonGroupName]:
 
 
 def take_for_others(machine: Machine, *, leave: int) -> bool:
-    """Make groups of another program until so many RMIDs are left; False when the kernel gives none yet."""
+    """Make groups of another program until this number of RMIDs is left; False when the kernel gives none yet."""
     free = machine.tree.capabilities().num_rmids - 1 - len(machine.tree.observe().mon_groups) - leave
     names = [MonGroupName(ROOT, f"theirs-{os.urandom(4).hex()}") for _ in range(free)]
     return all(can_create(machine.tree, where) for where in names)

@@ -46,8 +46,8 @@ def test_from_kubectl_apply_to_a_status_with_a_real_kernels_counters(
         "io": ("Monitored", 1),
     }
     for group in status["groups"]:
-        said = [(block["level"], block["id"], block["reading"]) for block in group["cacheBlocks"]]
-        assert said == [(3, 0, "Valid"), (3, 1, "Valid")]
+        readings = [(block["level"], block["id"], block["reading"]) for block in group["cacheBlocks"]]
+        assert readings == [(3, 0, "Valid"), (3, 1, "Valid")]
         assert all(block["capacityBytes"] > 0 for block in group["cacheBlocks"])
     facts = node.node_status()
     assert facts["rmids"] == {"total": 514, "ours": 3, "others": 1}

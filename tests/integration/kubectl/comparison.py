@@ -39,8 +39,8 @@ def compare_setting(
     """The same where the files are there; both are started by the wrapper."""
     kubectl = (*wrapper, str(kubectl_program()), "get", "cachemonitorgroups")
     by_kubectl, _ = _run(recording, setting, folder, *kubectl)
-    by_plugin, said = _run(recording, setting, folder, *wrapper, *_PLUGIN)
-    return by_kubectl, by_plugin, said
+    by_plugin, output = _run(recording, setting, folder, *wrapper, *_PLUGIN)
+    return by_kubectl, by_plugin, output
 
 
 def equal_rows(recording: Network, folder: Path, rows: Iterable[str]) -> list[str]:

@@ -300,8 +300,8 @@ ROWS: Mapping[str, Make] = {
         """credential "\\"token\\": \\"$ROLE\\"" """, env=[{"name": "ROLE", "value": "viewer"}]
     ),
     "exec beside the kubeconfig": _exec(_TOKEN, command="./login"),
-    "exec that is told of the cluster": _exec(_INFO, provideClusterInfo=True),
-    "exec that is not told of the cluster": _exec(_INFO, provideClusterInfo=False),
+    "exec that gets the cluster": _exec(_INFO, provideClusterInfo=True),
+    "exec that does not get the cluster": _exec(_INFO, provideClusterInfo=False),
     "exec with a client certificate": _exec(
         """credential '"clientCertificateData": "@CERT@", "clientKeyData": "@KEY@"'"""
     ),

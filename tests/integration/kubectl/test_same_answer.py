@@ -20,11 +20,11 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_plugin_asks_as_kubectl_does(row: str, recording: Network, tmp_path: Path) -> None:
-    by_kubectl, by_plugin, said = compare(recording, row, tmp_path)
-    assert by_plugin == by_kubectl, said
+    by_kubectl, by_plugin, output = compare(recording, row, tmp_path)
+    assert by_plugin == by_kubectl, output
     if not by_plugin.succeeded:
-        assert said.splitlines()[-1].startswith("error: ")
-        assert "Traceback" not in said
+        assert output.splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in output
 
 
 IN_A_POD = """
@@ -41,8 +41,8 @@ def test_in_a_pod_the_plugin_asks_as_the_pods_service_account(recording: Network
     pod = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     setting = Setting({}, {**pod, "AUTHORITY": str(recording.certificates.authority)})
     wrapper = ("unshare", "--mount", "sh", "-c", IN_A_POD, "sh")
-    by_kubectl, by_plugin, said = compare_setting(recording, setting, tmp_path, wrapper)
-    assert by_plugin == by_kubectl, said
+    by_kubectl, by_plugin, output = compare_setting(recording, setting, tmp_path, wrapper)
+    assert by_plugin == by_kubectl, output
     (arrival,) = by_plugin.arrivals
     assert arrival.authorization == "Bearer pod-token"
     assert arrival.path.endswith("/namespaces/ns-of-pod/cachemonitorgroups")

@@ -59,14 +59,14 @@ def test_what_go_says_is_counted_and_the_rest_kept() -> None:
 
 def test_a_build_runs_in_the_module_with_checked_modules_and_without_cgo(tmp_path: Path) -> None:
     (tmp_path / "go.mod").write_text("require example v1.2.3\n", encoding="utf-8")
-    told = """
+    script = """
 print('a/package', file=sys.stderr)
 names = ('CGO_ENABLED', 'GOFLAGS', 'GOTOOLCHAIN', 'HOME')
-words = [os.getcwd(), sys.argv[-1], *(os.environ[name] for name in names)]
-open(sys.argv[sys.argv.index('-o') + 1], 'w').write('\\n'.join(words))
+lines = [os.getcwd(), sys.argv[-1], *(os.environ[name] for name in names)]
+open(sys.argv[sys.argv.index('-o') + 1], 'w').write('\\n'.join(lines))
 """
     program = Program("x", tmp_path, "example/cmd/x", "example", "a while")
-    go_build.build(program, a_fake_go(tmp_path, told), tmp_path)
+    go_build.build(program, a_fake_go(tmp_path, script), tmp_path)
     assert (tmp_path / "x").read_text(encoding="utf-8").splitlines() == [
         str(tmp_path),
         "example/cmd/x",

@@ -10,7 +10,7 @@ def test_logs_may_be_added_by_threads_while_a_test_begins_and_another_reads_them
     def start_programs(which: int) -> None:
         for number in range(400):
             log = tmp_path / f"{which}-{number % 150}.log"
-            log.write_text("said\n")
+            log.write_text("a line\n")
             logs.add(log)
 
     def report() -> None:

@@ -19,9 +19,9 @@ from lab.emulator import Emulator
 from lab.server_process import ServerProcess
 from lab.wait import until
 
-def start(folder, words):
-    server = ServerProcess([sys.executable, "-c", f"print({words!r}, flush=True); input()"], Path(folder) / "log")
-    until("its words", lambda: words in server.log.read_text() or server.exit_status)
+def start(folder, text):
+    server = ServerProcess([sys.executable, "-c", f"print({text!r}, flush=True); input()"], Path(folder) / "log")
+    until("the text", lambda: text in server.log.read_text() or server.exit_status)
     server.kill()
 """
 
@@ -43,7 +43,7 @@ def outcome(folder: Path, tests: str, *options: str) -> str:
 
 
 def test_a_failure_shows_the_logs_of_programs_even_if_their_folder_is_gone(tmp_path: Path) -> None:
-    said = outcome(
+    output = outcome(
         tmp_path,
         """
 def test_one():
@@ -52,40 +52,40 @@ def test_one():
         assert not "it works"
 """,
     )
-    assert "what the programs said" in said
-    assert "\nthe reason why\n" in said
-    assert "1 failed" in said
+    assert "what the programs logged" in output
+    assert "\nthe reason why\n" in output
+    assert "1 failed" in output
 
 
 @pytest.mark.parametrize("options", [(), ("-n2",)], ids=["alone", "workers"])
 def test_a_failure_of_a_fixture_shows_its_logs_and_not_those_of_the_test_before(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    said = outcome(
+    output = outcome(
         tmp_path,
         """
 import pytest
 
 @pytest.fixture
 def broken(tmp_path):
-    start(tmp_path, "words of a fixture")
+    start(tmp_path, "log of a fixture")
     raise RuntimeError
 
 def test_that_is_well(tmp_path):
-    start(tmp_path, "words of the test before")
+    start(tmp_path, "log of the test before")
 
 def test_with_a_fixture(broken):
     pass
 """,
         *options,
     )
-    assert "words of a fixture" in said.partition("what the programs said")[2]
-    assert "words of the test before" not in said.partition("what the programs said")[2]
-    assert "1 passed, 1 error" in said
+    assert "log of a fixture" in output.partition("what the programs logged")[2]
+    assert "log of the test before" not in output.partition("what the programs logged")[2]
+    assert "1 passed, 1 error" in output
 
 
 def test_the_report_of_a_failure_is_bounded(tmp_path: Path) -> None:
-    said = outcome(
+    output = outcome(
         tmp_path,
         """
 def test_one(tmp_path):
@@ -96,11 +96,11 @@ def test_one(tmp_path):
     assert False
 """,
     )
-    assert all(f"the end of {number}\n" in said for number in range(30))
-    assert len(said) < 60_000
+    assert all(f"the end of {number}\n" in output for number in range(30))
+    assert len(output) < 60_000
 
 
 def test_a_time_limit_ends_what_hangs(tmp_path: Path) -> None:
-    said = outcome(tmp_path, "def test_one():\n    import time; time.sleep(1000)\n", "--timeout=0.5")
-    assert "1 failed" in said
-    assert "Timeout" in said
+    output = outcome(tmp_path, "def test_one():\n    import time; time.sleep(1000)\n", "--timeout=0.5")
+    assert "1 failed" in output
+    assert "Timeout" in output

@@ -18,7 +18,7 @@ def a_server(tmp_path: Path, program: str) -> ServerProcess:
 
 
 def says(server: ServerProcess, word: str) -> bool:
-    return word in server.last_words()
+    return word in server.log_tail()
 
 
 def test_a_stopped_server_got_sigterm_first(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_stopping_a_server_that_has_ended_does_nothing(tmp_path: Path) -> None:
     until("its end", lambda: server.exit_status is not None, seconds=10)
     server.stop(grace_seconds=1)
     assert server.exit_status == 1
-    assert "out of memory" in server.last_words()
+    assert "out of memory" in server.log_tail()
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_a_server(tmp_path: Path) -> None:

@@ -48,14 +48,14 @@ def host(uri: str) -> Iterator[Connection]:
 
 @pytest.fixture
 def next_change(host: Connection) -> Callable[[], None]:
-    """Waits until a change is told, and takes in all that was told until then."""
-    told: queue.SimpleQueue[None] = queue.SimpleQueue()
-    host.on_change(lambda: told.put(None))
+    """Waits until a change is reported, and takes in all that were reported until then."""
+    changes: queue.SimpleQueue[None] = queue.SimpleQueue()
+    host.on_change(lambda: changes.put(None))
 
     def wait() -> None:
-        told.get(timeout=allowance(EVENT_SECONDS))
-        while not told.empty():
-            told.get()
+        changes.get(timeout=allowance(EVENT_SECONDS))
+        while not changes.empty():
+            changes.get()
 
     return wait
 

@@ -34,7 +34,7 @@ def connection(host: LibvirtHost) -> Iterator[Connection]:
         yield opened
 
 
-class Told:
+class Changes:
     """What `on_change` is given: counts, and waits."""
 
     def __init__(self) -> None:
@@ -130,14 +130,14 @@ def test_groups_of_a_domain_that_is_gone_are_refused(host: LibvirtHost, connecti
 
 def test_a_read_only_connection_reads_and_does_not_write(host: LibvirtHost) -> None:
     host.define(GuestDomain("vm1"))
-    told = Told()
+    changes = Changes()
     with open_connection(host.uri, read_only=True) as connection:
-        connection.on_change(told)
+        connection.on_change(changes)
         uuid = connection.domain("vm1").uuid
         with pytest.raises(LibvirtRefusedError, match="read only access"):
             connection.write_config(uuid, [WEB])
         host.start("vm1")
-        told.wait()
+        changes.wait()
 
 
 def metadata_change(host: LibvirtHost) -> None:
@@ -165,19 +165,19 @@ def test_a_change_is_reported(
     for name in ("runs", "rests"):
         host.define(GuestDomain(name))
     host.start("runs")
-    told = Told()
-    connection.on_change(told)
+    changes = Changes()
+    connection.on_change(changes)
     change(host)
-    told.wait()
+    changes.wait()
 
 
 def test_the_death_of_a_qemu_is_reported(host: LibvirtHost, connection: Connection) -> None:
     host.define(GuestDomain("vm1"))
     host.start("vm1")
-    told = Told()
-    connection.on_change(told)
+    changes = Changes()
+    connection.on_change(changes)
     host.kill_qemu("vm1")
-    told.wait()
+    changes.wait()
     until("the domain to be shut off", lambda: not connection.domain("vm1").runs)
 
 
@@ -189,18 +189,18 @@ def test_a_connection_ends_with_its_daemon_and_a_new_one_finds_the_domains_again
     connection.write_config(host.uuid_of("vm1"), [WEB])
     host.start("vm1")
     before = connection.domain("vm1")
-    told = Told()
-    connection.on_change(told)
+    changes = Changes()
+    connection.on_change(changes)
     without_events = open_connection(host.uri)
     end(host)
     try:
-        told.wait()
+        changes.wait()
         until("the connection to know", lambda: not connection.is_alive)
         for call in (
             connection.domains,
             lambda: connection.domain("vm1"),
             lambda: connection.write_config(before.uuid, []),
-            lambda: without_events.on_change(told),
+            lambda: without_events.on_change(changes),
         ):
             with pytest.raises(LibvirtUnreachableError, match="has ended"):
                 call()
@@ -213,23 +213,23 @@ def test_a_connection_ends_with_its_daemon_and_a_new_one_finds_the_domains_again
         after = again.domain("vm1")
         assert (after.uuid, after.runs, after.config_xml) == (before.uuid, True, before.config_xml)
         assert groups_of(after.live_xml) == (WEB,)
-        again.on_change(told)
+        again.on_change(changes)
         host.destroy("vm1")
-        told.wait()
+        changes.wait()
 
 
 def test_a_daemon_that_hangs_counts_as_gone(host: LibvirtHost) -> None:
     host.create(GuestDomain("vm1"))
-    told = Told()
+    changes = Changes()
     with open_connection(host.uri, keep_alive=QUICK) as connection:
-        connection.on_change(told)
+        connection.on_change(changes)
         host.daemon.signal(signal.SIGSTOP)
         try:
             limit = Deadline(SECONDS)
             with pytest.raises(LibvirtUnreachableError):
                 connection.domains()
             assert not limit.is_over
-            told.wait()
+            changes.wait()
             assert not connection.is_alive
         finally:
             host.daemon.signal(signal.SIGCONT)

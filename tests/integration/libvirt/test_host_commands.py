@@ -54,7 +54,7 @@ def command(host: Connection) -> Run:
         assert read_only in (True, False)
         return _LeftOpen(host)
 
-    return lambda *words, stdin="": run(words, connect, agent, stdin=stdin)
+    return lambda *arguments, stdin="": run(arguments, connect, agent, stdin=stdin)
 
 
 def restart(host: Connection, name: str = "vm3") -> None:
@@ -69,9 +69,9 @@ def test_a_config_group_is_there_from_the_next_start_on(host: Connection, comman
     assert command("cpu-resource", "vm3").out.endswith("no group found\n")
     restart(host)
     assert command("cpu-resource", "vm3").out.endswith("    group name: vcpus_0-2\n")
-    told = command("domstats", "vm3").out
+    output = command("domstats", "vm3").out
     assert re.fullmatch(
-        "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2\n  cachemon.age.vcpus_0-2=[0-9]+\n", told
+        "Domain: 'vm3'\n  cpu.cacheoccupancy.vcpus_0-2.vcpus=0,1,2\n  cachemon.age.vcpus_0-2=[0-9]+\n", output
     )
 
 
@@ -126,11 +126,11 @@ def test_monitors_are_imported_and_a_person_can_go_back(host: Connection, comman
 
 
 @pytest.mark.parametrize(
-    "words", [["cpu-resource", "nobody", "--config"], ["import", "nobody"], ["export", "nobody"]]
+    "arguments", [["cpu-resource", "nobody", "--config"], ["import", "nobody"], ["export", "nobody"]]
 )
-def test_the_program_itself_says_what_is_not_there(host: Connection, words: list[str]) -> None:
+def test_the_program_itself_says_what_is_not_there(host: Connection, arguments: list[str]) -> None:
     program = Path(os.environ.get("VIRTUAL_ENV", ".venv")) / "bin/cachemon"
-    done = subprocess.run([program, "host", "-c", host.uri, *words], check=False, capture_output=True, text=True)
+    done = subprocess.run([program, "host", "-c", host.uri, *arguments], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {host.uri} has no domain 'nobody'")
     assert done.stderr.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What libvirt's own monitors tell, and where they tell nothing: the differences that our documentation names.
+"""What libvirt's own monitors report, and where they report nothing: the differences that our documentation names.
 
 Where libvirt can't read one file, 9.0 fails the whole call; later ones (11.2's source) leave out the keys.
 """
@@ -103,7 +103,7 @@ def uses(books: Books) -> dict[str, GroupReport]:
     }
 
 
-def tells(host: LibvirtHost, prefix: str) -> bool:
+def reports(host: LibvirtHost, prefix: str) -> bool:
     """Whether libvirt has figures under these keys."""
     try:
         return any(key.startswith(prefix) for key in host.domstats("vm1", [KINDS[prefix]]))
@@ -121,9 +121,9 @@ def test_libvirts_own_bytes_of_cache_are_cut_at_32_bits_and_those_of_traffic_are
     group = group_of(resctrl.control.books(), 0)
     for event in ("llc_occupancy", "mbm_total_bytes"):
         resctrl.control.set_value(group, 0, event, 5 * GIB)
-    told = host.domstats("vm1")
-    assert int(told["cpu.cache.monitor.0.bank.0.bytes"]) == 5 * GIB % (1 << 32)
-    assert int(told["memory.bandwidth.monitor.0.node.0.bytes.total"]) == 5 * GIB
+    figures = host.domstats("vm1")
+    assert int(figures["cpu.cache.monitor.0.bank.0.bytes"]) == 5 * GIB % (1 << 32)
+    assert int(figures["memory.bandwidth.monitor.0.node.0.bytes.total"]) == 5 * GIB
     assert (f"{CACHE}0.bank.0.bytes", str(5 * GIB)) in keys_of(uses(resctrl.control.books()), KeyStyle.LIBVIRT)
 
 
@@ -135,9 +135,9 @@ def test_libvirts_own_figures_of_all_monitors_vanish_when_one_counter_has_no_num
     host, resctrl = monitored
     group = group_of(resctrl.control.books(), 0)
     resctrl.control.set_value(group, 0, event, word)
-    assert not tells(host, gone)
+    assert not reports(host, gone)
     resctrl.control.set_value(group, 0, event, None)
-    assert tells(host, gone)
+    assert reports(host, gone)
 
 
 def test_libvirt_9s_own_domstats_fails_for_all_domains_when_one_counter_has_no_number(monitored: Machine) -> None:
@@ -154,10 +154,10 @@ def test_libvirt_9s_own_domstats_fails_for_all_domains_when_one_counter_has_no_n
 def test_libvirts_own_figures_vanish_for_good_when_somebody_removes_a_monitors_mon_group(monitored: Machine) -> None:
     host, resctrl = monitored
     (resctrl.mountpoint / group_of(resctrl.control.books(), 0).removeprefix("/")).rmdir()
-    assert not tells(host, CACHE)
+    assert not reports(host, CACHE)
     host.restart_daemon()
-    assert not tells(host, CACHE)
-    assert not tells(host, MEMORY)
+    assert not reports(host, CACHE)
+    assert not reports(host, MEMORY)
 
 
 @pytest.mark.parametrize("id_", [8, 9])
@@ -167,8 +167,8 @@ def test_libvirts_own_figures_of_all_caches_vanish_where_one_has_the_id_8_or_9(
     """It reads the 08 of mon_L3_08 as an octal number."""
     with fresh(blocks={0: 32 << 20, id_: 32 << 20}) as (host, _):
         start_monitored(host)
-        assert not tells(host, CACHE)
-        assert not tells(host, MEMORY)
+        assert not reports(host, CACHE)
+        assert not reports(host, MEMORY)
 
 
 def test_libvirts_own_figures_of_traffic_vanish_where_events_can_be_configured(
@@ -177,8 +177,8 @@ def test_libvirts_own_figures_of_traffic_vanish_where_events_can_be_configured(
     """AMD's BMEC: mon_features has mbm_total_bytes_config, which libvirt takes for a counter."""
     with fresh(more=("--event-configs",)) as (host, _):
         start_monitored(host)
-        assert tells(host, CACHE)
-        assert not tells(host, MEMORY)
+        assert reports(host, CACHE)
+        assert not reports(host, MEMORY)
 
 
 def test_libvirts_own_monitors_keep_a_domain_from_starting_when_rmids_run_short(

@@ -59,6 +59,6 @@ def tree(emulator: Emulator) -> ResctrlTree:
 
 @pytest.fixture
 def threads() -> Iterator[BusyThreads]:
-    """Threads of this process that wait until they are told to work."""
+    """Threads of this process that wait until they are asked to work."""
     with BusyThreads() as busy:
         yield busy

@@ -40,7 +40,7 @@ class KernelCalls(SystemCalls):
 
     @contextmanager
     def failing(self, place: int, number: int, *, times: int = 1) -> Iterator[None]:
-        """Within the block this call, and those right after it up to so many, answer an errno."""
+        """Within the block this call, and those right after it up to this number, answer an errno."""
         self.made, self.struck, self._fails = [], 0, (place, place + times, number)
         yield
         self._fails = None

@@ -18,7 +18,7 @@ A, B = MonGroupName(ROOT, "cachemon-a"), MonGroupName(ROOT, "cachemon-b")
 
 
 class Answer(NamedTuple):
-    """What the files of one group said."""
+    """The contents of the files of one group."""
 
     identity: int
     blocks: dict[int, dict[str, Reading]]

@@ -54,7 +54,7 @@ def test_no_text_makes_the_parser_fail(text: str) -> None:
     assert parse_membership(text) is None or text.startswith("res:")
 
 
-class TellingTree(ResctrlTree):
+class TreeWithProcFiles(ResctrlTree):
     """Keeps the files of /proc as the kernel would, and counts the readings of all tasks files."""
 
     def __init__(self, root: Path, proc: Path, *, text: Callable[[MonGroupName], str] | None = None) -> None:
@@ -73,15 +73,15 @@ class TellingTree(ResctrlTree):
         if self.after_write:
             after, self.after_write = self.after_write, None
             after()
-        self.tell()
+        self.write_proc_files()
         return outcome
 
     def release_tid(self, control_group: str, tid: int) -> Outcome:
         outcome = super().release_tid(control_group, tid)
-        self.tell()
+        self.write_proc_files()
         return outcome
 
-    def tell(self) -> None:
+    def write_proc_files(self) -> None:
         observed = super().observe()
         homes = {tid: MonGroupName(name, "") for name, tids in observed.control_groups.items() for tid in tids}
         held = {tid: name for name, tids in observed.mon_groups.items() for tid in tids}
@@ -92,23 +92,25 @@ class TellingTree(ResctrlTree):
                 (directory / "cpu_resctrl_groups").write_text(self.text(where))
 
 
-def make_node(emulator: Emulator, proc: Path, threads: BusyThreads) -> tuple[Node, TellingTree]:
-    tree = TellingTree(emulator.mountpoint, proc)
+def make_node(emulator: Emulator, proc: Path, threads: BusyThreads) -> tuple[Node, TreeWithProcFiles]:
+    tree = TreeWithProcFiles(emulator.mountpoint, proc)
     node = Node(tree, emulator.sysfs, proc, threads)
-    tree.tell()
+    tree.write_proc_files()
     return node, tree
 
 
 @pytest.fixture
-def telling(emulator: Emulator, tmp_path: Path, threads: BusyThreads) -> Iterator[tuple[Node, TellingTree]]:
+def node_and_tree(
+    emulator: Emulator, tmp_path: Path, threads: BusyThreads
+) -> Iterator[tuple[Node, TreeWithProcFiles]]:
     node, tree = make_node(emulator, tmp_path, threads)
     yield node, tree
     node.sampler.close()
 
 
 @pytest.mark.pitfall(17)
-def test_once_threads_are_believed_no_tasks_file_is_read(telling: tuple[Node, TellingTree]) -> None:
-    node, tree = telling
+def test_once_threads_are_believed_no_tasks_file_is_read(node_and_tree: tuple[Node, TreeWithProcFiles]) -> None:
+    node, tree = node_and_tree
     first, second = node.plug("CPU 0/KVM"), node.plug("CPU 1/KVM")
     target = wanting(ALL, {"name": "zero", "vcpus": "0"}, vcpus=2)
     for _ in range(2):
@@ -117,7 +119,7 @@ def test_once_threads_are_believed_no_tasks_file_is_read(telling: tuple[Node, Te
     for _ in range(3):
         assert states(node.run(target)) == [WELL] * 2
     third = node.plug("CPU 2/KVM")
-    tree.tell()
+    tree.write_proc_files()
     assert states(node.run(target)) == [WELL] * 2
     assert tree.walks == walks
     assert node.ours() == {frozenset({first}), frozenset({second, third})}
@@ -125,29 +127,31 @@ def test_once_threads_are_believed_no_tasks_file_is_read(telling: tuple[Node, Te
 
 @pytest.mark.pitfall(4)
 def test_a_thread_that_another_program_took_is_noticed_at_the_next_verification(
-    telling: tuple[Node, TellingTree],
+    node_and_tree: tuple[Node, TreeWithProcFiles],
 ) -> None:
-    node, tree = telling
+    node, tree = node_and_tree
     taken, stays = node.plug("CPU 0/KVM"), node.plug("CPU 1/KVM")
     target = wanting({"name": "zero", "vcpus": "0"}, {"name": "one", "vcpus": "1"}, vcpus=2)
     for _ in range(2):
         node.run(target)
     mkdir(tree, THEIRS)
     put_thread(tree, THEIRS, taken)
-    tree.tell()
+    tree.write_proc_files()
     walks = tree.walks
     assert states(node.reconciler.run([target])) == [WELL] * 2  # believed for verify_seconds
     assert states(node.run(target)) == [(GroupState.DEGRADED, "ThreadsInForeignGroup"), WELL]
     put_thread(tree, DEFAULT, taken)
-    tree.tell()
+    tree.write_proc_files()
     assert states(node.run(target)) == [WELL] * 2
     assert tree.walks == walks
     assert node.ours() == {frozenset({taken}), frozenset({stays})}
 
 
 @pytest.mark.parametrize("text", [NOT_MOUNTED, "res:/\nmon:\n", "garbage"])
-def test_a_word_that_does_not_fit_this_tree_is_never_believed(telling: tuple[Node, TellingTree], text: str) -> None:
-    node, tree = telling
+def test_text_that_does_not_fit_this_tree_is_never_believed(
+    node_and_tree: tuple[Node, TreeWithProcFiles], text: str
+) -> None:
+    node, tree = node_and_tree
     tree.text = lambda _: text
     tid = node.plug("CPU 0/KVM")
     for _ in range(3):
@@ -157,15 +161,17 @@ def test_a_word_that_does_not_fit_this_tree_is_never_believed(telling: tuple[Nod
     assert node.ours() == {frozenset({tid})}
 
 
-def test_threads_that_no_longer_name_a_group_are_believed_no_more(telling: tuple[Node, TellingTree]) -> None:
-    node, tree = telling
+def test_threads_that_no_longer_name_a_group_are_believed_no_more(
+    node_and_tree: tuple[Node, TreeWithProcFiles],
+) -> None:
+    node, tree = node_and_tree
     tid = node.plug("CPU 0/KVM")
     target = wanting(ALL, vcpus=1)
     for _ in range(2):
         node.run(target)
     walks = tree.walks
     tree.text = lambda _: NOT_MOUNTED
-    tree.tell()
+    tree.write_proc_files()
     assert states(node.run(target)) == [WELL]
     assert tree.walks == walks + 1
     assert not node.reconciler._observer._memberships.trusted
@@ -199,8 +205,8 @@ def test_where_one_thread_has_no_such_file_no_other_is_asked(tree: ResctrlTree, 
     assert not memberships.trusted
 
 
-def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -> None:
-    node, tree = telling
+def test_a_thread_that_ended_is_in_no_group(node_and_tree: tuple[Node, TreeWithProcFiles]) -> None:
+    node, tree = node_and_tree
     tid, gone = node.plug("CPU 0/KVM"), 4_100_000
     where = MonGroupName(ROOT, "cachemon-a")
     mkdir(tree, where)
@@ -214,14 +220,16 @@ def test_a_thread_that_ended_is_in_no_group(telling: tuple[Node, TellingTree]) -
 
 
 @pytest.mark.pitfall(4)
-def test_a_thread_that_is_taken_away_right_after_the_write_is_reported(telling: tuple[Node, TellingTree]) -> None:
-    node, tree = telling
+def test_a_thread_that_is_taken_away_right_after_the_write_is_reported(
+    node_and_tree: tuple[Node, TreeWithProcFiles],
+) -> None:
+    node, tree = node_and_tree
     node.plug("CPU 0/KVM")
     for _ in range(2):
         node.run(wanting(ALL, vcpus=1))
     mkdir(tree, THEIRS)
     more = node.plug("CPU 1/KVM")
-    tree.tell()
+    tree.write_proc_files()
     tree.after_write = lambda: put_thread(tree, THEIRS, more)
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [(GroupState.DEGRADED, "ResctrlRefused")]
@@ -233,29 +241,29 @@ def test_a_thread_that_is_taken_away_right_after_the_write_is_reported(telling: 
 
 @pytest.mark.pitfall(6)
 @pytest.mark.pitfall(5)
-@pytest.mark.parametrize("tells", [True, False], ids=["threads tell", "tasks files tell"])
+@pytest.mark.parametrize("trusted", [True, False], ids=["proc files", "tasks files"])
 def test_threads_are_followed_into_another_control_group(
-    mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads, *, tells: bool
+    mount: Callable[..., Emulator], tmp_path: Path, threads: BusyThreads, *, trusted: bool
 ) -> None:
     emulator = mount(blocks={0: 32 << 20}, rmids=16, closids=4)
     node, tree = make_node(emulator, tmp_path, threads)
-    if not tells:
+    if not trusted:
         tree.text = lambda _: NOT_MOUNTED
     gold = MonGroupName("gold", "")
     tree.directory(gold).mkdir()
     vcpus = [node.plug(f"CPU {n}/KVM") for n in range(2)]
     for _ in range(2):
         assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
-    assert node.reconciler._observer._memberships.trusted == tells
+    assert node.reconciler._observer._memberships.trusted == trusted
     put_thread(tree, gold, vcpus[0])  # this takes it out of our mon_group
-    tree.tell()
+    tree.write_proc_files()
     layout = node.run(wanting(ALL, vcpus=2))
     assert states(layout) == [WELL]
     ours = {name.control_group: tids for name, tids in tree.observe().mon_groups.items() if name.is_ours}
     assert ours == {"gold": {vcpus[0]}, ROOT: {vcpus[1]}}
     assert set(layout.targets[0].groups[0].mon_groups) == {name for name in tree.observe().mon_groups if name.is_ours}
     tree.directory(gold).rmdir()
-    tree.tell()
+    tree.write_proc_files()
     assert states(node.run(wanting(ALL, vcpus=2))) == [WELL]
     assert node.ours() == {frozenset(vcpus)}
     node.sampler.close()

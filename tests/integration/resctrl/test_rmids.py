@@ -19,7 +19,7 @@ WAITS = (GroupState.WAITING, "OutOfRMIDs")
 
 
 class ArmLikeTree(ResctrlTree):
-    """A control group has so many PMGs and no more, whatever the node has (resctrl_find_free_rmid, Linux 7.1)."""
+    """A control group has a fixed number of PMGs, whatever the node has (resctrl_find_free_rmid, Linux 7.1)."""
 
     pmgs = 3
 

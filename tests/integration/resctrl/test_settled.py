@@ -1,4 +1,4 @@
-"""A pass in which nothing has changed plans nothing, and tells the same as one that does."""
+"""A pass in which nothing has changed plans nothing, and reports the same as one that plans."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ class QuickNode(Node):
         return self.reconciler.run(targets)
 
     def by_a_new_agent(self, *targets: BoundTarget) -> BoundLayout:
-        """What an agent tells that knows nothing yet."""
+        """The layout of an agent that has just started."""
         return make_reconciler(self.tree, self.proc, self.sysfs, lambda: self.now).run(targets)
 
 
@@ -52,11 +52,13 @@ def test_a_changed_status_of_an_object_reaches_the_layout_and_plans_nothing(node
     target = wanting(ALL, vcpus=1)
     for _ in range(3):
         settled = node.run(target)
-    told = replace(target, object=replace(target.object, resource_version="101", raw_conditions=({"type": "Ready"},)))
-    layout = node.run(told)
-    assert layout.targets[0].target is told
+    changed = replace(
+        target, object=replace(target.object, resource_version="101", raw_conditions=({"type": "Ready"},))
+    )
+    layout = node.run(changed)
+    assert layout.targets[0].target is changed
     assert layout.targets[0].groups is settled.targets[0].groups
-    assert node.run(told) is layout
+    assert node.run(changed) is layout
 
 
 def test_a_new_generation_that_wants_the_same_is_reported(node: QuickNode) -> None:

@@ -51,8 +51,8 @@ def start_qemu(stack: ExitStack, folder: Path, cgroup: Path | None, *before: str
     program = folder / "qemu-system-x86_64"
     if not program.exists():
         shutil.copy(shutil.which("bash") or "/bin/bash", program)
-    words = [str(program), "-c", "read forever; true", "-name", f"guest={GUEST},debug-threads=on"]
-    child = stack.enter_context(subprocess.Popen([*before, *words], stdin=subprocess.PIPE))
+    arguments = [str(program), "-c", "read forever; true", "-name", f"guest={GUEST},debug-threads=on"]
+    child = stack.enter_context(subprocess.Popen([*before, *arguments], stdin=subprocess.PIPE))
     stack.callback(child.kill)
     if cgroup:
         (cgroup / "cgroup.procs").write_text(str(child.pid))
@@ -69,7 +69,7 @@ def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_re
     stack.enter_context(lock_holders(theirs for _, theirs in attackers))
     guests = dict.fromkeys((uid, *(their_uid for their_uid, _ in attackers)), GUEST)
     finder = QemuFinder(PROC, PodProcesses(PROC))
-    told: set[str] = set()
+    unreadable: set[str] = set()
     took: list[float] = []
 
     def scan() -> bool:
@@ -77,11 +77,13 @@ def test_processes_that_hold_their_mmap_lock_hold_up_no_scan_and_their_pod_is_re
         found = finder.find(guests)[uid]
         took.append(time.monotonic() - began)
         assert [qemu.pid for qemu in found] == [pid]
-        told.update(owner for owner, obstacle in finder.obstacles.items() if obstacle.reason == "ProcessUnreadable")
-        return len(took) > 20 and bool(told)
+        unreadable.update(
+            owner for owner, obstacle in finder.obstacles.items() if obstacle.reason == "ProcessUnreadable"
+        )
+        return len(took) > 20 and bool(unreadable)
 
-    until("a pod to be told that its process can't be read", scan, seconds=120)
-    assert uid not in told
+    until("a pod whose process can't be read", scan, seconds=120)
+    assert uid not in unreadable
     assert max(took) < SLACK_SECONDS, took
     print(f"{HOLDERS} holders: scans took {sorted(took)[len(took) // 2]:.4f} s, the longest {max(took):.3f} s")
 
