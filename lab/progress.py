@@ -1,4 +1,4 @@
-"""Telling a person that a long step is still going on."""
+"""Progress of a long step, printed so that a person sees that it goes on."""
 
 import sys
 import time

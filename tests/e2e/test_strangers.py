@@ -21,7 +21,7 @@ SECONDS = 10
 OLDEST_SECONDS = 10.0  # of figures that are written every second, on a machine that the attack keeps busy
 
 
-def says(log: Path, text: str) -> bool:
+def has_logged(log: Path, text: str) -> bool:
     return text in log.read_text()
 
 
@@ -53,7 +53,7 @@ def test_a_lock_holder_and_odd_groups_take_no_figures_from_another_tenant(
                 "not TIDs, such as 'iommu_group:17'",
                 "locked/tasks can't be read",
             ):
-                until(f"the log to have {sign!r}", partial(says, log, sign), seconds=60)
+                until(f"the log to have {sign!r}", partial(has_logged, log, sign), seconds=60)
             seen, since, oldest = view.status("vm1")["observedTime"], time.monotonic(), 0.0
             began = time.monotonic()
             while time.monotonic() - began < SECONDS:

@@ -1,7 +1,7 @@
 """Random lives, ends and faults on a plain libvirt host: `python -m tests.soak.host [--seconds N] [--seed N]`.
 
 Domains start and end, groups are made and destroyed, and the agent, libvirtd and QEMUs are killed, also in the middle
-of something else. Now and then all is mended; then everything must be as it should.
+of something else. Now and then all is repaired; then everything must be as it should.
 """
 
 import argparse
@@ -298,7 +298,7 @@ class World:
                 continue
 
     def settle(self) -> int:
-        """Mend all, and see that everything is as it should be; answers how many figures were right.
+        """Repair all, and see that everything is as it should be; answers how many figures were right.
 
         Raises:
             GaveUpError, AssertionError: it is not.

@@ -125,10 +125,10 @@ def test_programs_with_a_kubeconfig_take_the_bracketed_address(server: ControlPl
         server.request("DELETE", nodes_path("cachemon-agent"))
 
 
-def run_plugin(server: ControlPlane, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_plugin(server: ControlPlane, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{kubectl_program().parent}:{os.environ['PATH']}"
     return subprocess.run(
-        [program("kubectl-cachemon"), *words],
+        [program("kubectl-cachemon"), *arguments],
         env={"PATH": path, "HOME": str(server.work)} | environment,
         capture_output=True,
         text=True,

@@ -231,7 +231,7 @@ def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: s
 
 
 @pytest.mark.parametrize(
-    ("field", "says"),
+    ("field", "text"),
     [
         ("cmg", "CacheMonitorGroup measures the last-level cache"),
         ("cmg.spec.groups", "The monitoring groups. They may overlap"),
@@ -240,11 +240,11 @@ def test_the_category_lists_both_kinds(control_plane: ControlPlane, namespace: s
         ("cmn.status.cacheBlocks.unattributedBytes", "Bytes of it that no monitored VM holds"),
     ],
 )
-def test_kubectl_explains_fields(control_plane: ControlPlane, field: str, says: str) -> None:
+def test_kubectl_explains_fields(control_plane: ControlPlane, field: str, text: str) -> None:
     def explanation() -> str:
         try:
             return control_plane.kubectl("explain", field)
         except ControlPlaneError:  # a new CRD is served some moments before its OpenAPI document is
             return ""
 
-    assert says in until(f"the description of {field}", explanation)
+    assert text in until(f"the description of {field}", explanation)

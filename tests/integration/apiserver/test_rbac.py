@@ -142,7 +142,7 @@ def allowed(control_plane: ControlPlane, who: Who, verb: str, kind: tuple[str, s
 
 
 def rules_of(control_plane: ControlPlane, account: str) -> dict[tuple[str, str], set[str]]:
-    """All rights of a service account in a namespace that is not its own, as the API server tells it."""
+    """All rights of a service account in a namespace that is not its own, as the API server shows it."""
     review = control_plane.request(
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",

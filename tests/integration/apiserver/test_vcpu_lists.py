@@ -91,7 +91,7 @@ def test_what_import_prints_of_every_second_vcpu_is_what_the_api_server_takes(
     dry_run(control_plane, place, made["spec"])
 
 
-def test_a_long_list_that_is_not_ascending_is_refused_in_words(control_plane: ControlPlane, place: str) -> None:
+def test_a_long_list_that_is_not_ascending_is_refused_with_a_reason(control_plane: ControlPlane, place: str) -> None:
     long = ",".join(map(str, range(0, 128, 2)))
     for text in (f"{long},1", f"127,{long}", f"{long},^2", f"{long},300-200"):
         assert refused_lists(control_plane, place, [text]) == {0}

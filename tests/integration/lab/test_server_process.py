@@ -17,13 +17,13 @@ def a_server(tmp_path: Path, program: str) -> ServerProcess:
     return ServerProcess([sys.executable, "-c", program], tmp_path / "log")
 
 
-def says(server: ServerProcess, word: str) -> bool:
+def has_logged(server: ServerProcess, word: str) -> bool:
     return word in server.log_tail()
 
 
 def test_a_stopped_server_got_sigterm_first(tmp_path: Path) -> None:
     server = a_server(tmp_path, "import signal; print('up', flush=True); signal.pause()")
-    until("the server", lambda: says(server, "up"), seconds=10)
+    until("the server", lambda: has_logged(server, "up"), seconds=10)
     server.stop(grace_seconds=10)
     assert server.exit_status == -signal.SIGTERM
     assert not Path(f"/proc/{server.pid}").exists()
@@ -33,7 +33,7 @@ def test_a_stopped_server_got_sigterm_first(tmp_path: Path) -> None:
 def test_a_server_that_does_not_end_is_killed(tmp_path: Path, stop: Callable[[ServerProcess, float], None]) -> None:
     deaf = "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True)\nwhile True: signal.pause()"
     server = a_server(tmp_path, deaf)
-    until("the server", lambda: says(server, "up"), seconds=10)
+    until("the server", lambda: has_logged(server, "up"), seconds=10)
     stop(server, 0.1)
     assert server.exit_status == -signal.SIGKILL
 
@@ -48,7 +48,7 @@ def test_stopping_a_server_that_has_ended_does_nothing(tmp_path: Path) -> None:
 
 def test_ctrl_c_in_the_terminal_does_not_reach_a_server(tmp_path: Path) -> None:
     server = a_server(tmp_path, "import signal; print('up', flush=True); signal.pause()")
-    until("the server", lambda: says(server, "up"), seconds=10)
+    until("the server", lambda: has_logged(server, "up"), seconds=10)
     assert os.getpgid(server.pid) == server.pid  # a terminal signals its foreground process group
     server.stop(grace_seconds=10)
 

@@ -16,16 +16,16 @@ ASK = "from lab.speed import slowness; print(slowness())"
 class Machine:
     """One on which computing and being woken take their time."""
 
-    def __init__(self, work_seconds: float, nap_seconds: float) -> None:
+    def __init__(self, work_seconds: float, pause_seconds: float) -> None:
         self.now = 0.0
         self._work_seconds = work_seconds
-        self._nap_seconds = nap_seconds
+        self._pause_seconds = pause_seconds
 
     def work(self) -> None:
         self.now += self._work_seconds
 
     def pause(self) -> None:
-        self.now += self._nap_seconds
+        self.now += self._pause_seconds
 
     def slowness(self, load: float) -> float:
         return measured(self.work, self.pause, lambda: self.now, load=load)

@@ -153,10 +153,10 @@ def test_without_targets_no_group_is_left(node: Node) -> None:
 def test_a_lock_held_by_another_degrades_only_what_had_to_change(node: Node) -> None:
     node.plug("CPU 0/KVM")
     node.plug("CPU 1/KVM")
-    patient = node.tree
+    tree = node.tree
     node.run(wanting({"name": "zero", "vcpus": "0"}, vcpus=2))
-    node.reconciler._tree = ResctrlTree(patient.root, lock_seconds=0)
-    with held_by_another(patient.root):
+    node.reconciler._tree = ResctrlTree(tree.root, lock_seconds=0)
+    with held_by_another(tree.root):
         layout = node.run(wanting({"name": "zero", "vcpus": "0"}, {"name": "one", "vcpus": "1"}, vcpus=2))
     assert states(layout) == [WELL, (GroupState.DEGRADED, "ResctrlRefused")]
     layout = node.run(wanting({"name": "zero", "vcpus": "0"}, {"name": "one", "vcpus": "1"}, vcpus=2))

@@ -105,12 +105,12 @@ def test_vcpus_that_come_one_by_one_are_looked_for_until_all_are_there(tmp_path:
             statuses = server.statuses.get("vm3", ())
             return statuses[-1]["groups"][0] if statuses else {}
 
-        def says(text: str) -> bool:
+        def shows(text: str) -> bool:
             return text in group().get("message", "")
 
         for vcpu, missing in enumerate(("0-2", "1-2", "2")):
             message = f"vCPU {missing} has no thread yet"
-            await eventually(message, partial(says, message))
+            await eventually(message, partial(shows, message))
             proc.thread(60, 61 + vcpu, f"CPU {vcpu}/KVM")
         await eventually("all vCPUs", lambda: group()["vcpus"] == [0, 1, 2])
         assert group()["reason"] != Reason.VCPU_THREAD_MISSING

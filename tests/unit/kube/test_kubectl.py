@@ -117,7 +117,7 @@ def test_a_write_names_its_manager_and_a_deletion_the_uid(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "says"),
+    ("given", "error", "message"),
     [
         (answer(403, {"message": "no right"}), KubeForbiddenError, "no right"),
         (answer(404, {"message": "not there"}), KubeNotFoundError, "not there"),
@@ -129,8 +129,8 @@ def test_a_write_names_its_manager_and_a_deletion_the_uid(tmp_path: Path) -> Non
         ((200, {}, b"[" * 100_000), KubeUnreachableError, "no JSON object"),
     ],
 )
-def test_failures_are_named(given: Answer, error: type[Exception], says: str, tmp_path: Path) -> None:
-    with serving(tmp_path, given) as (_, api), pytest.raises(error, match=says):
+def test_failures_are_named(given: Answer, error: type[Exception], message: str, tmp_path: Path) -> None:
+    with serving(tmp_path, given) as (_, api), pytest.raises(error, match=message):
         asyncio.run(api.get(GROUPS, VM3))
 
 

@@ -18,13 +18,13 @@ async def named_by_kind(kind: str, _: Namespace) -> Sequence[str]:
     return (f"a-{kind}",)
 
 
-def answered(*words: str) -> list[str]:
-    """The lines that kubectl reads; the last of the words is the one to complete."""
-    return complete_for_kubectl(build_parser(named_by_kind), words[:-1], words[-1]).splitlines()
+def answered(*arguments: str) -> list[str]:
+    """The lines that kubectl reads; the last of the arguments is the one to complete."""
+    return complete_for_kubectl(build_parser(named_by_kind), arguments[:-1], arguments[-1]).splitlines()
 
 
-def candidates(*words: str) -> tuple[str, ...]:
-    return tuple(line.partition("\t")[0] for line in answered(*words)[:-1])
+def candidates(*arguments: str) -> tuple[str, ...]:
+    return tuple(line.partition("\t")[0] for line in answered(*arguments)[:-1])
 
 
 @pytest.mark.parametrize(

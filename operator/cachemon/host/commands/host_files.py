@@ -69,7 +69,7 @@ def _configuration(domain: HostDomain, session: HostSession) -> bytes:
 def _remark_other_domain(
     named: str, where: str, groups: Iterable[MonitoringGroup], domain: HostDomain, session: HostSession
 ) -> None:
-    """Say aloud that groups are of another domain, and which vCPUs this one does not have."""
+    """Print a note that groups are of another domain, and which vCPUs this one does not have."""
     if named != domain.name:
         session.remark(f"{where}: the groups of domain {named} are taken for domain {domain.name}")
     there = VcpuSet.below(read_domain(_configuration(domain, session)).max_vcpus)

@@ -93,10 +93,10 @@ def test_a_group_of_the_same_name_that_wants_something_else_is_not_taken_for_the
 
 
 def test_problems_of_a_domain_of_libvirt_and_of_the_machine_are_reported() -> None:
-    domain = watch(running(problem="mend it"), [])
+    domain = watch(running(problem="correct it"), [])
     layout = layout_of(domain, qemus=[qemu()])
     assert report_of([domain], HostSample(layout), RUNS, "libvirt is away").problem == "libvirt is away"
-    assert report_of([domain], HostSample(layout), RUNS, "").domains[0].problem == "mend it"
+    assert report_of([domain], HostSample(layout), RUNS, "").domains[0].problem == "correct it"
     none = unavailable_layout(
         [it.target for it in layout.targets], ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "mount it")
     )

@@ -15,8 +15,8 @@ async def named_by_kind(kind: str, _: Namespace) -> Sequence[str]:
     return (f"a-{kind}",)
 
 
-def candidates(*words: str) -> tuple[str, ...]:
-    lines = complete_for_kubectl(build_parser(named_by_kind), words[:-1], words[-1]).splitlines()
+def candidates(*arguments: str) -> tuple[str, ...]:
+    lines = complete_for_kubectl(build_parser(named_by_kind), arguments[:-1], arguments[-1]).splitlines()
     return tuple(line.partition("\t")[0] for line in lines[:-1])
 
 
@@ -60,5 +60,5 @@ def test_domains_and_groups_of_the_host_are_named() -> None:
 
 
 def test_without_an_answer_of_libvirt_there_are_no_names() -> None:
-    words = ["host", "-c", "nonsense:///", "domstats"]
-    assert complete_for_kubectl(build_parser(ask_host), words, "") == ":4"
+    arguments = ["host", "-c", "nonsense:///", "domstats"]
+    assert complete_for_kubectl(build_parser(ask_host), arguments, "") == ":4"
