@@ -47,8 +47,8 @@ class Host:
     def start(self, name: str, uuid: str, pid: int, vcpus: int = 2) -> None:
         """A domain."""
         qemu = StandInQemu(self.proc, pid, "no-pod", name)
-        words = ["qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-uuid", uuid]
-        (self.proc / str(pid) / "cmdline").write_bytes("\0".join(words).encode() + b"\0")
+        arguments = ["qemu-system-x86_64", "-name", f"guest={name},debug-threads=on", "-uuid", uuid]
+        (self.proc / str(pid) / "cmdline").write_bytes("\0".join(arguments).encode() + b"\0")
         (self.state / f"{name}.pid").write_text(f"{pid}\n")
         self.vcpus[name] = [self.threads.start(f"CPU {number}/KVM") for number in range(vcpus)]
         for tid in self.vcpus[name]:
