@@ -1,14 +1,20 @@
 """`import` and `export` on KubeVirt: between libvirt's domain XML and CacheMonitorGroups."""
 
 from argparse import Namespace
+from shlex import quote
 from typing import Any, NamedTuple
 
 from cachemon.commands.import_export import chosen_groups, print_export, read_content, read_groups, where_of
 from cachemon.commands.output import is_data, render_objects
+from cachemon.kube.queries import Selector
 from cachemon.model.api import API_VERSION, GROUPS, ObjectName, is_namespace, is_object_name, name_of
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
+from cachemon.model.fitted_text import fit_items
+from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import parse_groups, render_group
 from cachemon.plugin.session import FIELD_MANAGER, Session
+
+_LONGEST_LISTING = 400
 
 
 class _Named(NamedTuple):
@@ -22,7 +28,8 @@ async def import_domains(args: Namespace, session: Session) -> int:
     All files are read and checked before anything is written.
 
     Raises:
-        InvalidInputError: a file is no domain XML, its monitors break a rule, or its object is there and differs.
+        InvalidInputError: a file is no domain XML, its monitors break a rule, its object is there and differs, or the
+            VMI would have too many groups.
     """
     if args.vmi and len(args.file) > 1:
         raise InvalidInputError("--vmi names one VMI, and there are several files: import them one by one")
@@ -32,6 +39,9 @@ async def import_domains(args: Namespace, session: Session) -> int:
     if is_data(args.output):
         session.say(render_objects(objects, args.output))
         return 0
+    if args.dry_run != "client":
+        for obj in objects:
+            await _check_number(obj, session)
     for obj in objects:
         done = await _write(obj, args, session)
         name = f"cachemonitorgroup.cachemon.dev/{obj['metadata']['name']}"
@@ -95,6 +105,28 @@ def _vmi_of(domain: str, args: Namespace, session: Session, where: str) -> _Name
             f"{where}: the domain's name {domain!r} is not valid for a VMI; name the VMI with --vmi"
         )
     return _Named(session.namespace, domain)
+
+
+async def _check_number(obj: dict[str, Any], session: Session) -> None:
+    """Refuse groups that the agent would refuse: the limit is for all objects of a VMI together."""
+    name, vmi = name_of(obj), obj["spec"]["vmiName"]
+    found = (await session.api.list(GROUPS, Selector(fields=f"spec.vmiName={vmi}"), name.namespace)).items
+    if any(name_of(other) == name and _same(other, obj) for other in found):
+        return
+    counts = {
+        other["metadata"]["name"]: len(parse_groups(other["spec"].get("groups")))
+        for other in found
+        if name_of(other) != name
+    }
+    if sum(counts.values()) + len(obj["spec"]["groups"]) <= MOST_GROUPS:
+        return
+    holders = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    whose = fit_items([f"{count} in `{holder}`" for holder, count in holders], _LONGEST_LISTING, ", ")
+    see = f"kubectl -n {quote(name.namespace)} get cmg --field-selector {quote(f'spec.vmiName={vmi}')}"
+    raise InvalidInputError(
+        f"VMI `{vmi}` can have {MOST_GROUPS} groups: {len(obj['spec']['groups'])} are to be imported, and other "
+        f"objects have {sum(counts.values())}: {whose}. Choose with --group NAME, or delete some: `{see}`"
+    )
 
 
 async def _write(obj: dict[str, Any], args: Namespace, session: Session) -> str:

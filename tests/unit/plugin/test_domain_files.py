@@ -271,3 +271,44 @@ def test_groups_that_go_into_the_xml_of_another_domain_give_a_note(name: str, no
     plugin = Plugin()
     plugin.api.put(GROUPS, cmg(groups=[{"vcpus": "0-1"}]))
     assert plugin.run("export", "vm3", "--into", "-", stdin=domain(name=name)).err == note
+
+
+def full(number: int) -> list[dict[str, str]]:
+    """That many groups of one vCPU each."""
+    return [{"name": f"g{index}", "vcpus": str(index)} for index in range(number)]
+
+
+def test_an_import_counts_the_groups_of_the_vmis_other_objects() -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg("by-hand", groups=full(60)))
+    plugin.api.put(GROUPS, cmg("vm3.gold", groups=full(3), labels={"cachemon.dev/policy": "gold"}))
+    plugin.api.put(GROUPS, cmg("elsewhere", namespace="other", groups=full(64)))
+    plugin.api.put(GROUPS, cmg("vm4", "vm4", groups=full(64)))
+    done = plugin.run("import", "-", stdin=domain())
+    assert done.err == (
+        "error: VMI `vm3` can have 64 groups: 2 are to be imported, and other objects have 63: 60 in `by-hand`, 3 in "
+        "`vm3.gold`. Choose with --group NAME, or delete some: "
+        "`kubectl -n ns get cmg --field-selector spec.vmiName=vm3`\n"
+    )
+    assert plugin.api.writes == []
+    assert plugin.run("import", "-", "--group", "vcpus_3", stdin=domain()).code == 0
+    assert plugin.run("import", "-", "--group", "vcpus_3", stdin=domain()).out.endswith("unchanged\n")
+
+
+def test_an_import_that_changes_nothing_is_no_matter_of_numbers() -> None:
+    plugin = Plugin()
+    plugin.run("import", "-", stdin=domain())
+    plugin.api.put(GROUPS, cmg("by-hand", groups=full(64)))
+    assert plugin.run("import", "-", stdin=domain()).out.endswith("unchanged\n")
+    changed = plugin.run("import", "-", "--group", "vcpus_3", "--overwrite", stdin=domain())
+    assert "other objects have 64: 64 in `by-hand`" in changed.err
+
+
+def test_no_file_is_imported_when_one_has_too_many_groups(tmp_path: Path) -> None:
+    plugin = Plugin()
+    plugin.api.put(GROUPS, cmg("full", "vm4", groups=full(64)))
+    paths = [tmp_path / name for name in ("vm3", "vm4")]
+    for path in paths:
+        path.write_text(domain(name=path.name))
+    assert plugin.run("import", *map(str, paths)).code == 1
+    assert plugin.api.writes == []
