@@ -16,6 +16,7 @@ import yaml
 from cachemon.agent.config import argument_parser as agent_flags
 from cachemon.agent.metrics_page import FAMILIES
 from cachemon.commands.arguments import COMMON_OPTIONS
+from cachemon.commands.replay import build_parser as replay_parser
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.retire import argument_parser as retire_flags
 from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
@@ -135,7 +136,7 @@ def _meaning(field: Mapping[str, Any]) -> str:
 
 
 def flags_page() -> str:
-    """The flags of both programs."""
+    """The flags of the programs of a cluster."""
     environment = "Each can be an environment variable instead: `--log-level` is `CACHEMON_LOG_LEVEL`.\n"
     lines = ["# Flags\n", _MADE, environment]
     for parser in (operator_flags({}), agent_flags({}), retire_flags({})):
@@ -149,6 +150,10 @@ def flags_page() -> str:
             if action.option_strings[-1] not in ("--help", "--version")
         )
         lines += [f"## {parser.prog}\n", f"{parser.description}\n", *_table(("flag", "default", "meaning"), rows), ""]
+    parser = replay_parser("cachemon-agent replay")
+    taken = [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001  see above
+    lines += [f"## {parser.prog}\n", f"{parser.description} No flag has an environment variable.\n"]
+    lines += [*_table(("argument", "meaning"), map(_option, taken)), "", *_paragraphs(parser.epilog or "")]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -63,7 +63,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cachemon-agent",
         description="Reads cache occupancy and memory bandwidth of this node's VMs from resctrl and reports them.",
-        epilog="Every flag can be given as an environment variable: --node-name as CACHEMON_NODE_NAME.",
+        epilog="Every flag can be given as an environment variable: --node-name as CACHEMON_NODE_NAME. "
+        "`cachemon-agent replay FILE` judges recorded windows instead.",
         allow_abbrev=False,
     )
     flags = Flags(parser, ENVIRONMENT_PREFIX, environment)

@@ -1,101 +1,70 @@
-"""What the detector compares with: times and thresholds, each with its default. Pure."""
+"""What the detector compares with: each threshold with its default and its meaning. Pure.
+
+Ratios are of the reference: 0.1 is 10 %. A MAD is the median distance from the reference's median.
+"""
 
 from dataclasses import dataclass, field
 
 
+def _threshold(default: float, meaning: str) -> float:
+    value: float = field(default=default, metadata={"meaning": meaning})
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How far the detector looks back, in seconds.
+    """How far the detector looks back, in seconds."""
 
-    Attributes:
-        window: shorter windows are merged until they are about as long as this.
-        now: what is judged: the median of this time.
-        pause: time between the reference and what is judged.
-        reference: length of the near reference.
-        far_pause: time between the far reference and what is judged; it shows slow ramps.
-        far_reference: length of the far reference.
-        recovery: the victim must recover within this time after the suspect stopped.
-    """
-
-    window: float = 10.0
-    now: float = 50.0
-    pause: float = 60.0
-    reference: float = 300.0
-    far_pause: float = 360.0
-    far_reference: float = 600.0
-    recovery: float = 120.0
+    window: float = _threshold(10, "seconds; shorter windows are merged until they are about as long")
+    now: float = _threshold(50, "seconds that are judged, by their median")
+    pause: float = _threshold(60, "seconds between the near reference and what is judged")
+    reference: float = _threshold(300, "seconds of the near reference")
+    far_pause: float = _threshold(360, "seconds between the far reference and what is judged; it shows slow ramps")
+    far_reference: float = _threshold(600, "seconds of the far reference")
+    recovery: float = _threshold(120, "seconds in which a victim must recover after its suspect stopped")
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """When a VM is judged at all.
+    """When a VM is judged at all."""
 
-    Attributes:
-        busy: least CPU seconds a second, in the reference and now.
-        delay: largest share of time that it waits for CPUs.
-    """
-
-    busy: float = 0.25
-    delay: float = 0.10
+    busy: float = _threshold(0.25, "least CPU seconds a second, in the reference and now")
+    delay: float = _threshold(0.10, "largest share of its time that a VM waits for CPUs")
 
 
 @dataclass(frozen=True, slots=True)
 class Harm:
-    """What a victim shows, as ratios of its reference: 0.1 is 10 %.
+    """What a victim shows."""
 
-    Attributes:
-        mads: every change must also be this many MADs of the reference.
-        cache_lost: least fall of occupancy.
-        capacity_lost: least fall of occupancy, as a ratio of the cache's capacity.
-        misses: least rise of traffic for each unit of work.
-        slowdown: least rise of cycles for each unit of work.
-        steady_misses: traffic for each unit of work changes less than this when bandwidth is the reason.
-        block_traffic: least rise of the block's traffic when bandwidth is the reason.
-        limit: least part of the bandwidth limit that is in use then.
-    """
-
-    mads: float = 3.0
-    cache_lost: float = 0.10
-    capacity_lost: float = 0.02
-    misses: float = 0.10
-    slowdown: float = 0.08
-    steady_misses: float = 0.15
-    block_traffic: float = 0.15
-    limit: float = 0.5
+    mads: float = _threshold(3, "every change of a victim is at least this many MADs")
+    cache_lost: float = _threshold(0.10, "least ratio of its cache that a victim lost")
+    capacity_lost: float = _threshold(0.02, "least ratio of the block's capacity that a victim lost")
+    misses: float = _threshold(0.10, "least rise of a victim's traffic for the same work")
+    slowdown: float = _threshold(0.08, "least rise of a victim's cycles for the same work")
+    steady_misses: float = _threshold(0.15, "largest change of misses where memory bandwidth is the reason")
+    block_traffic: float = _threshold(0.15, "least rise of the block's traffic where bandwidth is the reason")
+    limit: float = _threshold(0.5, "least ratio of the bandwidth limit that is in use then")
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What a suspect shows, and what a level needs.
+    """What a suspect shows, and what each level needs."""
 
-    Attributes:
-        mads: its traffic must rise by this many MADs.
-        share: least share of all rises of traffic.
-        gained: least cache that it gained, as a ratio of what the victim lost.
-        block_share: least share of the block's traffic.
-        correlation: least Spearman correlation of its traffic with the victim's loss and misses.
-        likely: least slowdown times share of Likely.
-        confirmed: least slowdown times share of Confirmed.
-        taking_misses: least rise of traffic for each CPU second of TakingCache.
-        taking_cache_lost: least fall of occupancy of TakingCache.
-        taking_share: least share of TakingCache.
-    """
-
-    mads: float = 3.0
-    share: float = 0.35
-    gained: float = 0.25
-    block_share: float = 0.10
-    correlation: float = 0.5
-    likely: float = 0.08
-    confirmed: float = 0.12
-    taking_misses: float = 0.30
-    taking_cache_lost: float = 0.15
-    taking_share: float = 0.5
+    mads: float = _threshold(3, "a suspect's traffic rose by at least this many MADs")
+    share: float = _threshold(0.35, "least share of a suspect in all rises of traffic")
+    gained: float = _threshold(0.25, "least cache that a suspect gained, as a ratio of what the victim lost")
+    block_share: float = _threshold(0.10, "least share of a suspect in the block's traffic")
+    correlation: float = _threshold(0.5, "least Spearman correlation of a suspect's traffic with the victim's loss")
+    likely: float = _threshold(0.08, "least slowdown times share for Likely")
+    confirmed: float = _threshold(0.12, "least slowdown times share for Confirmed")
+    taking_misses: float = _threshold(0.30, "least rise of traffic for each CPU second for TakingCache")
+    taking_cache_lost: float = _threshold(0.15, "least ratio of its cache that a victim lost for TakingCache")
+    taking_share: float = _threshold(0.5, "least share of a suspect for TakingCache")
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """All of them."""
+    """All thresholds."""
 
     times: Times = field(default_factory=Times)
     gates: Gates = field(default_factory=Gates)

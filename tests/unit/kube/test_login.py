@@ -144,7 +144,7 @@ def test_outside_of_a_pod_a_kubeconfig_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_program_in_a_pod_does_not_load_what_reads_kubeconfigs() -> None:
-    program = "import sys, cachemon.agent.main; sys.exit('kubernetes' in sys.modules)"
+    program = "import sys, cachemon.agent.node_process; sys.exit('kubernetes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

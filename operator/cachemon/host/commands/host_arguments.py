@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from cachemon import __version__
+from cachemon.commands import replay
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, no_names, set_completer
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
@@ -34,7 +35,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _import, _export, _agent, _completion):
+    for add in (_domstats, _cpu_resource, _import, _export, _agent, _replay, _completion):
         add(_front_end(ask), commands)
     return parser
 
@@ -110,6 +111,12 @@ def _agent(host: FrontEnd, commands: Commands) -> None:
     if find_spec("cachemon.host.agent.main"):
         parser = host.command(commands, "agent", "run the agent of this host, as its service does")
         import_module("cachemon.host.agent.config").add_flags(parser)
+
+
+def _replay(host: FrontEnd, commands: Commands) -> None:
+    summary = replay.DESCRIPTION[0].lower() + replay.DESCRIPTION[1:-1]
+    parser = host.command(commands, "replay", summary, details=replay.DETAILS)
+    replay.add_arguments(parser)
 
 
 def _completion(host: FrontEnd, commands: Commands) -> None:

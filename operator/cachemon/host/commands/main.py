@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from cachemon.commands import replay
 from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_completion import ask_host
@@ -25,13 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; answers go to stdout, everything else to stderr.
 
     Returns:
-        0; 1 with a message when there is no answer; 130 after Ctrl-C.
+        0; 1 with a message when there is no answer; 2 when `replay` read a line that is not valid; 130 after
+        Ctrl-C.
     """
     parser = build_parser(ask_host)
     answer_shell(parser)
     args = parser.parse_args(argv)
     if args.command == "agent":
         return _run_agent(args)
+    if args.command == "replay":
+        return replay.run("cachemon host replay", args)
     return run_command(lambda: _run(args), args.command, "libvirt", _EXTRAS)
 
 
