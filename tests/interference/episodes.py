@@ -11,7 +11,7 @@ from typing import Protocol
 
 from cachemon.interference.verdicts import OTHERS
 from cachemon.interference.windows import Window
-from tests.interference import proportional
+from tests.interference import proportional, recency
 from tests.interference.machines import Ranges
 from tests.interference.samples import Run, Sample, windows_of
 from tests.interference.scenarios import Actor, Script, write
@@ -40,7 +40,9 @@ class Model:
 
 
 MODEL_ONE = Model("one", proportional.simulate, proportional.RANGES)
-MODELS = (MODEL_ONE,)
+MODEL_TWO = Model("two", recency.simulate, recency.RANGES)
+"""For reporting only: nothing is tuned on it."""
+MODELS = (MODEL_ONE, MODEL_TWO)
 
 
 class Episode:

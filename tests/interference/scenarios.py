@@ -259,7 +259,7 @@ def bandwidth_hog(stage: Stage) -> Plot:
     """Let a newcomer fill the memory channels and leave the cache alone."""
     profile = stage.streaming()
     access = replace(profile.access, stream_share=1.0, bypass_share=0.95)
-    vcpus = stage.random.choice((8, 16, 24))
+    vcpus = stage.random.choice((4, 8, 16))
     stage.machine = replace(stage.machine, cpus=stage.machine.cpus + vcpus)
     return arrival(replace(profile, access=access, vcpus=vcpus, overlap=profile.overlap * 2), stage.begin)
 
