@@ -5,7 +5,8 @@ mistake with the program under test.
 
     arguments <- main -> filesystem -> kernel -> {group_tree, group_files, info}
                       -> control       -> {tasks, cpus, allocation, readings, counters, event_configs}
-                      -> faults        -> {membership, accounting} -> {threads, workload, rmids, machine, kernfs}
+                      -> faults        -> {membership, accounting} -> {profiled_threads, workload, rmids, machine}
+                                       -> {threads, profiled_work, kernfs} -> {thread_profile, cache_lines}
 
 It follows Linux 6.1 and 7.3 (`profile.py`); tests compare every line with recordings of both. Features of hardware
 are options: control groups, assignable counters (ABMC), configurable events (BMEC), nodes that share a cache (SNC),

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
-from resctrl_emulator.machine import Machine
-from resctrl_emulator.membership import Member, Membership
-from resctrl_emulator.threads import Identity, Threads
+from resctrl_emulator.cache_lines import LINE_BYTES
+from resctrl_emulator.machine import Domain, Machine
+from resctrl_emulator.membership import Membership
+from resctrl_emulator.profiled_threads import ProfiledThreads
+from resctrl_emulator.telemetry import PackageTime
+from resctrl_emulator.thread_profile import ThreadProfile
+from resctrl_emulator.threads import Identity
 from resctrl_emulator.transactions import EVERY_TRANSACTION
-from resctrl_emulator.workload import EVENTS, LINE_BYTES, BlockBooks
+from resctrl_emulator.workload import EVENTS, BlockBooks
 
 UNAVAILABLE, ERROR, UNASSIGNED = "Unavailable", "Error", "Unassigned"
 READING_TEXTS = (UNAVAILABLE, ERROR, UNASSIGNED)
@@ -37,7 +41,7 @@ class Accounting:
     def __init__(
         self,
         machine: Machine,
-        threads: Threads,
+        threads: ProfiledThreads,
         membership: Membership,
         now_ns: Callable[[], int],
         dead: Callable[[], AbstractSet[int]],
@@ -53,7 +57,8 @@ class Accounting:
         self._scale_bytes = scale_bytes
         self._transactions = transactions
         self._books = {domain: self._new_books(domain) for domain in machine.online_domains}
-        self._package_cpu_ns: dict[tuple[int, int], int] = {}
+        self._package_times: dict[tuple[int, int], PackageTime] = {}
+        self._unmoved_ns: dict[Identity, int] = {}
         self._unavailable_once: set[tuple[int, int, str]] = set()
         self._set_values: dict[tuple[int, int, str], int | str] = {}
         self._settled_ns = self._full_scan_ns = now_ns()
@@ -74,9 +79,7 @@ class Accounting:
         if full:
             self._full_scan_ns = now
         if not self.frozen:
-            dead = self._dead()
-            for books in self._books.values():
-                books.advance(now - self._settled_ns, dead)
+            self._advance(now - self._settled_ns)
         self._settled_ns = now
 
     def freeze(self) -> None:
@@ -163,9 +166,9 @@ class Accounting:
             return UNAVAILABLE
         return self.value(rmid, domain, event)
 
-    def package_cpu_ns(self, rmid: int, package: int) -> int:
+    def package_time(self, rmid: int, package: int) -> PackageTime:
         """CPU time that threads with an RMID used on a package, since the emulator started."""
-        return self._package_cpu_ns.get((package, rmid), 0)
+        return self._package_times.setdefault((package, rmid), PackageTime())
 
     def occupancy(self, rmid: int) -> Iterable[int]:
         """The bytes that an RMID holds, for each online domain."""
@@ -192,15 +195,46 @@ class Accounting:
             elif used > member.counted_ns:
                 ran.add(member.thread)
                 if not self.frozen:
-                    self._charge_member(member, used - member.counted_ns)
+                    self._charge_thread(member.thread, member.group.rmid, used - member.counted_ns)
                 member.counted_ns = used
+        self._charge_unmoved()
         return ran
 
-    def _charge_member(self, member: Member, cpu_ns: int) -> None:
-        domain = self._machine.domain_for(self._threads.last_cpu(member.thread), member.thread.tid)
-        self._books[domain.id].charge(member.group.rmid, cpu_ns)
-        key = (domain.package, member.group.rmid)
-        self._package_cpu_ns[key] = self._package_cpu_ns.get(key, 0) + cpu_ns
+    def _charge_unmoved(self) -> None:
+        """Charge the threads with a profile that are in no group to RMID 0."""
+        before, self._unmoved_ns = self._unmoved_ns, {}
+        for thread in self._threads.profiled():
+            used = self._threads.cpu_ns(thread)
+            if used is not None and self._membership.group_of(thread).rmid == 0:
+                self._unmoved_ns[thread] = used
+                if thread in before and not self.frozen:
+                    self._charge_thread(thread, 0, used - before[thread])
+
+    def _charge_thread(self, thread: Identity, rmid: int, cpu_ns: int) -> None:
+        profile = self._threads.profile_of(thread)
+        domain = self._domain_of(thread, profile)
+        time = self.package_time(rmid, domain.package)
+        time.cpu_ns += cpu_ns
+        if profile is None:
+            self._books[domain.id].charge(rmid, cpu_ns)
+        else:
+            time.profiled_ns += cpu_ns
+            self._books[domain.id].charge_profiled(rmid, thread.tid, profile, cpu_ns)
+
+    def _domain_of(self, thread: Identity, profile: ThreadProfile | None) -> Domain:
+        chosen = None
+        if profile and profile.block is not None:
+            chosen = self._machine.domain_in(profile.block, thread.tid)
+        return chosen or self._machine.domain_for(self._threads.last_cpu(thread), thread.tid)
+
+    def _advance(self, elapsed_ns: int) -> None:
+        """Move lines in every block, and count what threads with a profile did."""
+        dead = self._dead()
+        for domain, books in self._books.items():
+            for (rmid, tid), turn in books.advance(elapsed_ns, dead).items():
+                time = self.package_time(rmid, self._machine.domains[domain].package)
+                time.stalled_ns += turn.cpu_ns - turn.work_ns
+                self._threads.worked(tid, turn)
 
 
 def _keys(domain: int) -> set[tuple[int, str]]:

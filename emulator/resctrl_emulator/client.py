@@ -2,9 +2,11 @@
 
 import json
 import socket
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from resctrl_emulator.thread_profile import ThreadProfile
 
 TIMEOUT_SECONDS = 30.0
 
@@ -36,6 +38,21 @@ class GroupBooks:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadBooks:
+    """What a thread did since it got its first profile.
+
+    Attributes:
+        cpu_ns: the CPU time that it used.
+        work_ns: the CPU time that the same work takes without a cache miss.
+        missed_bytes: memory that it brought into a cache.
+    """
+
+    cpu_ns: int
+    work_ns: int
+    missed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """The exact state of the emulator.
 
@@ -47,6 +64,7 @@ class Books:
         free_rmids: free RMIDs in the order in which groups get them.
         limbo_rmids: RMIDs of removed groups that are not free yet.
         frozen: whether counting is stopped.
+        threads: threads that have or had a profile, by TID.
     """
 
     groups: dict[str, GroupBooks]
@@ -56,6 +74,7 @@ class Books:
     free_rmids: tuple[int, ...]
     limbo_rmids: tuple[int, ...]
     frozen: bool
+    threads: dict[int, ThreadBooks] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,7 @@ class ControlClient:
             free_rmids=tuple(answer["rmids"]["free"]),
             limbo_rmids=tuple(answer["rmids"]["limbo"]),
             frozen=answer["frozen"],
+            threads={int(tid): ThreadBooks(**work) for tid, work in answer["threads"].items()},
         )
 
     def freeze(self) -> None:
@@ -128,6 +148,27 @@ class ControlClient:
             ControlError: no such group, block, event or text.
         """
         self.request({"op": "set", "group": group, "block": block, "event": event, "value": value})
+
+    def set_thread_profile(self, tid: int, profile: ThreadProfile | None) -> None:
+        """Give a thread a profile, so that its traffic, occupancy and work depend on what the cache holds.
+
+        Args:
+            tid: the thread; it need not be in a group yet, and keeps the profile when it is moved.
+            profile: None restores the constant rate.
+
+        Raises:
+            ControlError: no such thread or cache block.
+        """
+        self.request({"op": "thread_profile", "tid": tid, "profile": profile and asdict(profile)})
+
+    def schedstat(self, tid: int) -> str | None:
+        """Return what /proc/TID/schedstat has to say of a thread; None if its profile has no CPU share.
+
+        Raises:
+            ControlError: no such thread.
+        """
+        text: str | None = self.request({"op": "schedstat", "tid": tid})["text"]
+        return text
 
     def set_block_online(self, block: int, *, online: bool) -> None:
         """Take all CPUs of a cache block offline or online.

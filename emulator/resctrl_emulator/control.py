@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from resctrl_emulator.accounting import READING_TEXTS
+from resctrl_emulator.cache_lines import LINE_BYTES
 from resctrl_emulator.faults import ANY, OPERATIONS, Fault, Faults
 from resctrl_emulator.groups import Group
 from resctrl_emulator.kernel import Resctrl
 from resctrl_emulator.telemetry import TELEMETRY_EVENTS
+from resctrl_emulator.thread_profile import ThreadProfile
+from resctrl_emulator.threads import Identity
 
 SOCKET_MODE = 0o600
 
@@ -49,6 +52,8 @@ class Control:
             "faults": self._list_faults,
             "heal": self._heal,
             "content": self._content,
+            "thread_profile": self._thread_profile,
+            "schedstat": self._schedstat,
         }
         try:
             request = json.loads(line)
@@ -58,7 +63,7 @@ class Control:
                 return operations[request["op"]](request)
         except KeyError as error:
             return {"error": f"field {error} is missing"}
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             return {"error": str(error)}
 
     def _books(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +78,14 @@ class Control:
                 "total": resctrl.options.group_rmids,
                 "free": resctrl.rmids.free,
                 "limbo": resctrl.rmids.limbo,
+            },
+            "threads": {
+                tid: {
+                    "cpu_ns": int(work.cpu_ns),
+                    "work_ns": int(work.work_ns),
+                    "missed_bytes": int(work.missed_lines * LINE_BYTES),
+                }
+                for tid, work in resctrl.threads.work().items()
             },
             "frozen": accounting.frozen,
         }
@@ -122,6 +135,24 @@ class Control:
             raise ValueError(f"value must be bytes, null or one of {', '.join(READING_TEXTS)}")
         self._resctrl.accounting.set_value(group.rmid, block, event, value)
         return {}
+
+    def _thread_profile(self, request: dict[str, Any]) -> dict[str, Any]:
+        resctrl, fields = self._resctrl, request["profile"]
+        profile = None if fields is None else ThreadProfile(**fields)
+        if profile and profile.block not in {None, *resctrl.machine.blocks}:
+            raise ValueError(f"no cache block {profile.block}; there are {sorted(resctrl.machine.blocks)}")
+        resctrl.accounting.settle(full=True)
+        resctrl.threads.set_profile(self._thread(request["tid"]), profile)
+        return {}
+
+    def _schedstat(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"text": self._resctrl.threads.schedstat(self._thread(request["tid"]))}
+
+    def _thread(self, tid: int) -> Identity:
+        thread = self._resctrl.threads.identify(tid)
+        if thread is None:
+            raise ValueError(f"no thread {tid}")
+        return thread
 
     def _block(self, request: dict[str, Any]) -> dict[str, Any]:
         self._resctrl.set_block_online(request["id"], online=bool(request["online"]))

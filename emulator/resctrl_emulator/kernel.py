@@ -22,6 +22,7 @@ from resctrl_emulator.kernfs import Caller, Directory, Kernfs, Node, OpenFile
 from resctrl_emulator.machine import Machine
 from resctrl_emulator.membership import Membership
 from resctrl_emulator.options import Options
+from resctrl_emulator.profiled_threads import ProfiledThreads
 from resctrl_emulator.readings import Readings
 from resctrl_emulator.rmids import Rmids
 from resctrl_emulator.status import CommandStatus, refuse
@@ -57,9 +58,10 @@ class Resctrl:
         self.kernfs = Kernfs(wall_ns, owner)
         self.status = CommandStatus(marks_truncation=options.profile.status_marks_truncation)
         self.default = new_default_group(self.kernfs, machine.cpus(), owner)
-        self.membership = Membership(threads, self.default)
+        self.threads = ProfiledThreads(threads, now_ns)
+        self.membership = Membership(self.threads, self.default)
         self.rmids = Rmids(options.group_rmids, now_ns, self._is_dirty, options.limbo_seconds)
-        self.accounting = self._new_accounting(threads, now_ns)
+        self.accounting = self._new_accounting(now_ns)
         self.counters = Counters(options, machine, self.status, self.accounting)
         self.readings = Readings(machine, self.accounting, self.counters)
         self._configs = EventConfigs(
@@ -68,7 +70,7 @@ class Resctrl:
         self._tree = self._new_tree()
         self._info = Info(kernfs=self.kernfs, owner=owner, options=options, status=self.status, machine=machine)
         self._info.add_events(self.counters, self._configs)
-        self._files = self._new_group_files(threads, owner)
+        self._files = self._new_group_files(owner)
         self._files.add(self.default, owner)
         self.counters.made(self.default)
         self.status.clear()
@@ -204,10 +206,10 @@ class Resctrl:
             self.status.clear()
         return group
 
-    def _new_accounting(self, threads: Threads, now_ns: Callable[[], int]) -> Accounting:
+    def _new_accounting(self, now_ns: Callable[[], int]) -> Accounting:
         return Accounting(
             self.machine,
-            threads,
+            self.threads,
             self.membership,
             now_ns,
             lambda: frozenset(self.rmids.limbo),
@@ -228,7 +230,7 @@ class Resctrl:
             counters=self.counters,
         )
 
-    def _new_group_files(self, threads: Threads, owner: Caller) -> GroupFiles:
+    def _new_group_files(self, owner: Caller) -> GroupFiles:
         options = self.options
         allocation = Allocation(self.machine, self.status, options)
         if options.closids:
@@ -236,7 +238,7 @@ class Resctrl:
         tasks = Tasks(
             options.profile,
             self.status,
-            threads,
+            self.threads,
             self.membership,
             self.accounting,
             allocation=bool(options.closids),

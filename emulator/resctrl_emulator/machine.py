@@ -130,6 +130,13 @@ class Machine:
         online = self.online_domains
         return self.domains[online[real_cpu % len(online)]]
 
+    def domain_in(self, block_id: int, tid: int) -> Domain | None:
+        """The domain of a block that a thread uses; None while the block is offline."""
+        if block_id not in self.online_blocks:
+            return None
+        domains = self.domains_of(block_id)
+        return self.domains[domains[tid % len(domains)]]
+
     def _block_of(self, cpu: int) -> int:
         return self.domains[self._domain_of[cpu]].block
 

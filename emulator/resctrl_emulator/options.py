@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from resctrl_emulator.cache_lines import LINE_BYTES
 from resctrl_emulator.profile import PROFILES, Profile
 from resctrl_emulator.transactions import EVERY_TRANSACTION
-from resctrl_emulator.workload import EVENTS, LINE_BYTES
+from resctrl_emulator.workload import EVENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class Readings:
     def package_value(self, rmid: int, package: int, event: str) -> int | str:
         """The value of a package for an RMID; fixed-point for the events with a fraction."""
         value = self._accounting.set_value_of(rmid, package, event)
-        return telemetry_value(event, self._accounting.package_cpu_ns(rmid, package)) if value is None else value
+        return telemetry_value(event, self._accounting.package_time(rmid, package)) if value is None else value
 
     def value(self, group: Group, domain: int, event: str) -> int | str:
         """The content of a domain's file if the group had no children, without the effects of a read."""

@@ -1,5 +1,7 @@
 """Telemetry events of CPU packages (Intel AET; PERF_PKG in fs/resctrl/monitor.c of 7.0 and later)."""
 
+from dataclasses import dataclass
+
 FRACTION_BITS = 18
 DECIMALS = 6
 """Decimal places for this number of fraction bits (decplaces[18] in fs/resctrl/ctrlmondata.c)."""
@@ -22,9 +24,36 @@ and farads, are fixed-point numbers."""
 FIXED_POINT = ("core_energy", "activity")
 
 
-def telemetry_value(event: str, cpu_ns: int) -> int:
-    """The value of an event's counter after this CPU time."""
-    return cpu_ns * TELEMETRY_EVENTS[event] // NS_PER_SECOND
+@dataclass(slots=True)
+class PackageTime:
+    """CPU time that the threads of an RMID used on a CPU package.
+
+    Attributes:
+        cpu_ns: all of it.
+        profiled_ns: the part that threads with a profile used.
+        stalled_ns: the part of that in which they waited for memory.
+    """
+
+    cpu_ns: int = 0
+    profiled_ns: int = 0
+    stalled_ns: float = 0.0
+
+
+def telemetry_value(event: str, time: PackageTime) -> int:
+    """The value of an event's counter after this CPU time.
+
+    A stalled thread retires nothing, and each of its cycles is a stall on a miss.
+    """
+    if event == "uops_retired":
+        counted = time.cpu_ns - int(time.stalled_ns)
+    elif event == "stalls_llc_miss":
+        counted = time.cpu_ns - time.profiled_ns
+    else:
+        counted = time.cpu_ns
+    value = counted * TELEMETRY_EVENTS[event] // NS_PER_SECOND
+    if event == "stalls_llc_miss":
+        value += int(time.stalled_ns) * TELEMETRY_EVENTS["unhalted_core_cycles"] // NS_PER_SECOND
+    return value
 
 
 def format_fixed_point(event: str, value: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.bench import (
     bench_agent,
+    bench_emulator,
     bench_finder,
     bench_host,
     bench_monitored,
@@ -26,6 +27,7 @@ MODULES = (
     bench_host,
     bench_tenants,
     bench_plugin,
+    bench_emulator,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

@@ -45,10 +45,26 @@ def box() -> Box:
             b'{"op": "fault", "operation": "read", "path": "*", "errno": 5, "times": "x"}',
             "skip and times must be",
         ),
+        (b'{"op": "thread_profile", "tid": 100}', "field 'profile' is missing"),
+        (b'{"op": "thread_profile", "tid": 100, "profile": null}', "no thread 100"),
+        (b'{"op": "thread_profile", "tid": 100, "profile": {"colour": 1}}', "unexpected keyword argument 'colour'"),
+        (b'{"op": "thread_profile", "tid": 100, "profile": {"hot_set_bytes": 1}}', "accesses_per_second"),
+        (
+            b'{"op": "thread_profile", "tid": 100, "profile": {"hot_set_bytes": -1, "accesses_per_second": 1}}',
+            "hot_set_bytes",
+        ),
+        (b'{"op": "schedstat", "tid": 100}', "no thread 100"),
     ],
 )
 def test_a_bad_request_is_answered_with_what_is_wrong(box: Box, line: bytes, message: str) -> None:
     assert message in answer(box, line)
+
+
+def test_a_profile_names_a_block_of_the_machine(box: Box) -> None:
+    profile = b'{"hot_set_bytes": 1, "accesses_per_second": 1, "block": 7}'
+    assert answer(box, b'{"op": "thread_profile", "tid": 1, "profile": ' + profile + b"}").startswith(
+        "no cache block 7"
+    )
 
 
 @pytest.mark.parametrize("value", ["Unavailable", "Error", "Unassigned", 12345])

@@ -75,7 +75,7 @@ def test_the_commands_of_the_page_print_what_it_shows(shell: Shell, place: Path)
         assert mismatch(command.output, shell.type(command.text)) == ""
     done = run([sys.executable, "-c", "\n".join(PYTHON)], seconds=60, cwd=place, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
-    assert re.fullmatch(r"\(\d+,\)\n\d+\n", done.stdout)
+    assert re.fullmatch(r"\(\d+,\)\n\d+\n\d+\n", done.stdout)
     shell.type("umount resctrl")
     shell.type("wait %1")
 
