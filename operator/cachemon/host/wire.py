@@ -12,11 +12,12 @@ A refusal has a 4xx status and {"message": ...}, which says what to do next.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.fitted_text import fit_text
-from cachemon.model.group_reports import BlockReport, GroupReport
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
 from cachemon.model.kept_groups import Keeper
 
@@ -96,7 +97,7 @@ def parse_report(answer: Any) -> HostReport:
             observed_time=str(answer["observedTime"]),
             problem=str(answer["problem"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as err:
         raise InvalidInputError(
             f"the answer is no report of cachemon's agent of this version ({err!r}); restart it: "
             "systemctl restart cachemon-host"
@@ -150,6 +151,14 @@ def _render_group(report: GroupReport) -> dict[str, Any]:
             }
             for block in report.blocks
         ],
+        "packages": [
+            {
+                "id": package.id,
+                "totals": {event: str(total) for event, total in package.totals.items()},
+                "reading": package.reading,
+            }
+            for package in report.packages
+        ],
     }
 
 
@@ -171,5 +180,13 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
                 reading=str(block["reading"]),
             )
             for block in item["blocks"]
+        ),
+        packages=tuple(
+            PackageReport(
+                id=int(package["id"]),
+                totals={str(event): Decimal(total) for event, total in package["totals"].items()},
+                reading=str(package["reading"]),
+            )
+            for package in item["packages"]
         ),
     )

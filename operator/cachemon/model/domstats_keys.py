@@ -7,7 +7,9 @@ The 2018 RFC "x86 RDT CMT", second version and its follow-up, as cachemon prints
 
 and after them, under a prefix that neither has,
 
-    cachemon.age.<group>                         seconds since the figures were read, as `cachemon.model.age` has it
+    cachemon.package.<group>.<package id>.<event>  telemetry since the group is monitored: joules of
+                                                   core_energy, farads of activity, counts of the other events
+    cachemon.age.<group>                           seconds since the figures were read, as `cachemon.model.age` has it
 
 What libvirt has shipped since 4.10 and 6.0 (qemuDomainGetStatsCpuCache, qemuDomainGetStatsMemoryBandwidth), where
 <i> and <j> only count:
@@ -24,6 +26,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from cachemon.model.group_reports import GroupReport
+from cachemon.model.readings import VALID
 from cachemon.model.vcpus import expand_vcpus, format_vcpus
 
 Pairs = list[tuple[str, str]]
@@ -57,6 +60,13 @@ def _rfc(groups: Mapping[str, GroupReport]) -> Pairs:
             for block in group.blocks
             if block.occupancy_bytes is not None
         ]
+    pairs += [
+        (f"cachemon.package.{name}.{package.id}.{event}", f"{total:f}")
+        for name, group in groups.items()
+        for package in group.packages
+        if package.reading == VALID
+        for event, total in package.totals.items()
+    ]
     ages = ((name, group.age_seconds) for name, group in groups.items())
     return pairs + [(f"cachemon.age.{name}", str(round(age))) for name, age in ages if age is not None]
 

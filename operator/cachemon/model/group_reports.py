@@ -1,7 +1,8 @@
 """Monitoring groups as they stand, with their figures: what `domstats` prints and the host's agent reports. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper
@@ -29,6 +30,21 @@ class BlockReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageReport:
+    """The telemetry of one group on one CPU package.
+
+    Attributes:
+        id: the kernel's number of the package.
+        totals: by event since the group is monitored: joules of `core_energy`, farads of `activity`, else counts.
+        reading: `Valid`, or why a counter has no number.
+    """
+
+    id: int
+    totals: Mapping[str, Decimal]
+    reading: str = VALID
+
+
+@dataclass(frozen=True, slots=True)
 class GroupReport:
     """One group as it stands.
 
@@ -40,6 +56,7 @@ class GroupReport:
         reason: one word for why it is not monitored, or empty.
         message: the same for people.
         blocks: its figures, in the order of the blocks' ids; none before it was read.
+        packages: its telemetry, in the order of the packages' ids; none where the kernel has none.
         age_seconds: since its figures were read, for whoever prints them; below zero by clocks that differ.
     """
 
@@ -50,6 +67,7 @@ class GroupReport:
     reason: str = ""
     message: str = ""
     blocks: tuple[BlockReport, ...] = ()
+    packages: tuple[PackageReport, ...] = ()
     age_seconds: float | None = None
 
 
@@ -75,3 +93,6 @@ def problems_of(name: str, report: GroupReport) -> Iterator[str]:
     for block in report.blocks:
         if block.reading != VALID:
             yield f"{name}: cache block {block.id} reads {block.reading}"
+    for package in report.packages:
+        if package.reading != VALID:
+            yield f"{name}: telemetry of CPU package {package.id} reads {package.reading}"

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import Any
 
@@ -15,7 +15,8 @@ from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
 from cachemon.model.times import read_time
 from cachemon.plugin.advice import ADVICE
-from cachemon.plugin.node_findings import Finding, Verdict, node_findings
+from cachemon.plugin.findings import Finding, Verdict
+from cachemon.plugin.node_findings import node_findings
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age
@@ -37,6 +38,7 @@ class Evidence:
         pods: the agent's pods there; None without the right to list them.
         node: its CacheMonitorNode, or None.
         groups: CacheMonitorGroups bound to it.
+        machine: its Node; empty without the right to read it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Evidence:
     pods: Sequence[Mapping[str, Any]] | None
     node: Mapping[str, Any] | None
     groups: Sequence[Mapping[str, Any]]
+    machine: Mapping[str, Any] = field(default_factory=dict)
 
 
 _SEE_OPERATOR = "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator"
@@ -75,8 +78,9 @@ async def run(args: Namespace, session: Session) -> int:
 
 async def _collect(name: str, session: Session) -> Evidence:
     exists: bool | None = True
+    machine: dict[str, Any] = {}
     try:
-        await session.api.get(_KUBERNETES_NODES, ObjectName("", name))
+        machine = await session.api.get(_KUBERNETES_NODES, ObjectName("", name))
     except KubeNotFoundError:
         exists = False
     except KubeForbiddenError:
@@ -90,7 +94,7 @@ async def _collect(name: str, session: Session) -> Evidence:
         node: dict[str, Any] | None = await session.api.get(NODES, ObjectName("", name))
     except KubeNotFoundError:
         node = None
-    return Evidence(name, exists, pods, node, await session.groups(node=name))
+    return Evidence(name, exists, pods, node, await session.groups(node=name), machine)
 
 
 def examine(evidence: Evidence, now: float) -> list[Finding]:
@@ -102,7 +106,7 @@ def examine(evidence: Evidence, now: float) -> list[Finding]:
     """
     findings = [*_existence(evidence), *_agent(evidence, now)]
     if evidence.node is not None and not any(finding.verdict is Verdict.FAILS for finding in findings):
-        findings += node_findings(evidence.node)
+        findings += node_findings(evidence.node, evidence.machine)
     return [*findings, *_groups(evidence, now)]
 
 

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
 from shlex import quote
 from typing import Any
@@ -12,15 +13,17 @@ from cachemon.commands.output import render_objects
 from cachemon.model.age import Age
 from cachemon.model.api import MONITORED
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.group_reports import BlockReport, GroupReport, name_groups, problems_of
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport, name_groups, problems_of
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
+from cachemon.model.telemetry import ACTIVITY, CORE_ENERGY
 from cachemon.model.vcpus import VcpuSet
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age, keeper_of
 
 _REFUSED = "Refused"
+_TOTALS: Mapping[str, str] = {CORE_ENERGY: "coreEnergyJoules", ACTIVITY: "activityFarads"}
 
 
 async def run(args: Namespace, session: Session) -> int:
@@ -102,6 +105,7 @@ def _report(item: Mapping[str, Any], kept: Keeper, age: Age | None) -> GroupRepo
         item.get("reason", ""),
         item.get("message", ""),
         tuple(_block(block) for block in item.get("cacheBlocks", ())),
+        tuple(_package(package) for package in item.get("packages", ())),
         None if age is None else age.seconds,
     )
 
@@ -109,6 +113,13 @@ def _report(item: Mapping[str, Any], kept: Keeper, age: Age | None) -> GroupRepo
 def _block(block: Mapping[str, Any]) -> BlockReport:
     is_valid = block["reading"] == VALID
     return BlockReport(block["id"], block.get("occupancyBytes") if is_valid else None, reading=block["reading"])
+
+
+def _package(package: Mapping[str, Any]) -> PackageReport:
+    """A status has totals of these two events, and rates of the others."""
+    totals = ((event, package.get(field)) for event, field in _TOTALS.items())
+    found = {event: Decimal(total) for event, total in totals if total is not None}
+    return PackageReport(package["id"], found, package["reading"])
 
 
 def _object_problem(obj: Mapping[str, Any], age: Age | None) -> str:

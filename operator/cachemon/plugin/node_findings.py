@@ -1,47 +1,28 @@
 """What the CacheMonitorNode of a working agent says about the node: events, telemetry, RMIDs, cache blocks. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.readings import VALID
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS
+from cachemon.plugin.findings import Finding, Verdict
+from cachemon.plugin.telemetry_needs import no_telemetry
 
 _TRAFFIC_EVENTS = ("mbm_total_bytes", "mbm_local_bytes")
 _MEMORY_RESOURCE = "MB_MON"
 _FEW_RMIDS = 0.1
 
 
-class Verdict(StrEnum):
-    """The result of one check."""
+def node_findings(node: Mapping[str, Any], machine: Mapping[str, Any]) -> list[Finding]:
+    """The findings about what the kernel offers, and how much of it is in use.
 
-    WORKS = "ok"
-    NOTE = "note"
-    FAILS = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check.
-
-    Attributes:
-        verdict: the result.
-        what: the thing that was checked.
-        message: the facts.
-        next: what to do, a command where there is one; empty when there is nothing to do.
+    Args:
+        node: its CacheMonitorNode.
+        machine: its Node; empty without the right to read it.
     """
-
-    verdict: Verdict
-    what: str
-    message: str
-    next: str = ""
-
-
-def node_findings(node: Mapping[str, Any]) -> list[Finding]:
-    """The findings about what the kernel offers, and how much of it is in use."""
-    return [finding for check in (_events, _telemetry, _rmids, _blocks) for finding in check(node)]
+    telemetry = _telemetry(node) if "telemetry" in node["status"] else no_telemetry(machine)
+    return [*_events(node), *telemetry, *_rmids(node), *_blocks(node)]
 
 
 def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
@@ -62,9 +43,7 @@ def _events(node: Mapping[str, Any]) -> Iterable[Finding]:
 
 
 def _telemetry(node: Mapping[str, Any]) -> Iterable[Finding]:
-    telemetry = node["status"].get("telemetry")
-    if telemetry is None:
-        return
+    telemetry = node["status"]["telemetry"]
     events, packages = telemetry["events"], telemetry["packages"]
     message = f"{', '.join(events) or 'no event'} of {len(packages)} CPU packages"
     yield Finding(Verdict.WORKS if events else Verdict.NOTE, "telemetry", message)

@@ -15,7 +15,7 @@ from cachemon.host.wire import (
     render_report,
 )
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.group_reports import BlockReport, GroupReport
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import MonitoringGroup
 from cachemon.model.kept_groups import Keeper
 from tests.unit.host.strategies import JSON, NAMES, monitoring_groups
@@ -24,6 +24,12 @@ NUMBERS = st.none() | st.integers(0, 2**64 - 1)
 
 
 BLOCKS = st.builds(BlockReport, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]))
+PACKAGES = st.builds(
+    PackageReport,
+    st.integers(0, 99),
+    st.dictionaries(st.text(), st.decimals(0, 2**64, allow_nan=False, places=9)),
+    st.sampled_from(["Valid", "Error"]),
+)
 GROUPS = st.builds(
     GroupReport,
     monitoring_groups(),
@@ -33,6 +39,7 @@ GROUPS = st.builds(
     st.text(),
     st.text(),
     st.lists(BLOCKS).map(tuple),
+    st.lists(PACKAGES).map(tuple),
 )
 DOMAINS = st.builds(
     DomainReport,

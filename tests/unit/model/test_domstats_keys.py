@@ -1,5 +1,8 @@
+from dataclasses import replace
+from decimal import Decimal
+
 from cachemon.model.domstats_keys import KeyStyle, keys_of, render_keys
-from cachemon.model.group_reports import BlockReport, GroupReport, name_groups, problems_of
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport, name_groups, problems_of
 from cachemon.model.groups import parse_group
 from cachemon.model.kept_groups import Keeper
 
@@ -64,6 +67,19 @@ def test_libvirts_memory_keys_are_there_where_traffic_is_counted() -> None:
         ("memory.bandwidth.monitor.0.node.1.bytes.total", "3"),
     ]
     assert keys_of({}, KeyStyle.LIBVIRT) == [("cpu.cache.monitor.count", "0")]
+
+
+def test_telemetry_stands_under_a_prefix_of_its_own_with_all_its_decimals() -> None:
+    counted = PackageReport(1, {"core_energy": Decimal("4.250000001"), "uops_retired": Decimal(10**21)})
+    lacks = PackageReport(0, {"core_energy": Decimal(0)}, "Unavailable")
+    group = replace(report("a", "5"), packages=(lacks, counted), age_seconds=2.0)
+    assert keys_of({"a": group}, KeyStyle.RFC)[1:] == [
+        ("cachemon.package.a.1.core_energy", "4.250000001"),
+        ("cachemon.package.a.1.uops_retired", "1000000000000000000000"),
+        ("cachemon.age.a", "2"),
+    ]
+    assert not [key for key, _ in keys_of({"a": group}, KeyStyle.LIBVIRT) if key.startswith("cachemon.")]
+    assert list(problems_of("a", group)) == ["a: telemetry of CPU package 0 reads Unavailable"]
 
 
 def test_the_layout_is_that_of_virsh_domstats() -> None:

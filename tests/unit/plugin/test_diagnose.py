@@ -10,6 +10,7 @@ from cachemon.plugin.advice import ADVICE
 from tests.unit.plugin.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status, ready
 
 KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
+VENDOR = "feature.node.kubernetes.io/cpu-model.vendor_id"
 LABELS = {"app.kubernetes.io/name": "cachemon", "app.kubernetes.io/component": "agent"}
 
 
@@ -115,6 +116,31 @@ def test_telemetry_and_the_events_that_the_kernel_leaves_out(plugin: Plugin) -> 
     assert "ok    telemetry: core_energy, activity of 2 CPU packages" in shown
     assert "note  telemetry: unhalted_core_cycles, uops_retired, stalls_llc_miss are off" in shown
     assert "-> boot the node with rdt=perf to have them" in shown
+
+
+@pytest.mark.parametrize(
+    ("info", "labels", "says"),
+    [
+        ({"architecture": "amd64", "kernelVersion": "6.12.0-1-amd64"}, {}, "needs Linux 7.0, and this is 6.12;"),
+        ({"architecture": "amd64", "kernelVersion": "10.1"}, {}, "is off where the CPU counts it for fewer RMIDs"),
+        (
+            {"architecture": "amd64", "kernelVersion": "7.0.3"},
+            {VENDOR: "Intel"},
+            "-> on such a CPU: boot the node with",
+        ),
+        ({"architecture": "amd64", "kernelVersion": "7.0.3"}, {VENDOR: "AMD"}, ""),
+        ({"architecture": "arm64", "kernelVersion": "7.0.3"}, {}, ""),
+        ({"architecture": "amd64", "kernelVersion": "unknown"}, {}, ""),
+    ],
+)
+def test_what_telemetry_needs_where_there_is_none(
+    plugin: Plugin, info: dict[str, str], labels: dict[str, str], says: str
+) -> None:
+    machine = {"metadata": {"name": "node01", "labels": labels}, "status": {"nodeInfo": info}}
+    plugin.api.put(KUBERNETES_NODES, machine)
+    shown = diagnosis(plugin, 0)
+    assert says in shown
+    assert ("note  telemetry: none" in shown) == bool(says)
 
 
 def test_few_rmids_and_blocks_without_a_number_are_notes(plugin: Plugin) -> None:

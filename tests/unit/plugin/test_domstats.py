@@ -31,6 +31,17 @@ def test_the_rfcs_keys_and_why_a_number_is_missing() -> None:
     assert done.err == "vcpus_0-2: cache block 8 reads Unavailable\n"
 
 
+def test_the_totals_of_telemetry_that_a_status_has() -> None:
+    plugin = Plugin()
+    status = group_status("all", block(0, 5), vcpus=[0])
+    energy = {"id": 0, "reading": "Valid", "coreEnergyJoules": "4.25", "uopsRetiredPerSecond": 7}
+    status["packages"] = [energy, {"id": 1, "reading": "Error"}]
+    plugin.api.put(GROUPS, cmg(groups=[{"name": "all", "vcpus": "all"}], status=[status]))
+    done = plugin.run("domstats", "vm3")
+    assert "  cachemon.package.all.0.core_energy=4.25\n  cachemon.age.all=2\n" in done.out
+    assert done.err == "all: telemetry of CPU package 1 reads Error\n"
+
+
 def test_libvirts_keys() -> None:
     done = watched().run("domstats", "vm3", "--format", "libvirt")
     assert "  cpu.cache.monitor.count=2\n" in done.out

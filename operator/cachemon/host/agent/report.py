@@ -9,11 +9,12 @@ from cachemon.engine.layout import GroupLayout, GroupState, Layout
 from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
 from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.group_limit import MOST_GROUPS
-from cachemon.model.group_reports import BlockReport, GroupReport
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID, Missing
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import exact_decimal
 from cachemon.model.times import format_time
 from cachemon.qemu.domain_processes import Run
 
@@ -59,8 +60,8 @@ def report_of(
     `runs` has the QEMUs that are found, by UUID; `problem` says what keeps the agent from its work, or is empty.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
-    for domain, group, kept, figures, *_ in sample.groups:
-        found[domain.uuid, group.group, kept] = _group(group, kept, figures)
+    for each in sample.groups:
+        found[each.domain.uuid, each.layout.group, each.kept] = _group(each)
     wall_time = sample.figures.wall_time
     return HostReport(
         domains=tuple(
@@ -110,16 +111,23 @@ def _host_group(target: DomainTargetLayout, group: GroupLayout, kept: Keeper, fi
     )
 
 
-def _group(layout: GroupLayout, kept: Keeper, figures: Iterable[BlockFigure]) -> GroupReport:
+def _group(group: HostGroup) -> GroupReport:
+    layout = group.layout
     return GroupReport(
         group=layout.group,
         vcpus=layout.vcpus if layout.group.wants_vcpus else None,
-        kept=kept,
+        kept=group.kept,
         state=layout.state,
         reason=layout.reason or "",
         message=layout.message,
-        blocks=tuple(map(_block, figures)),
+        blocks=tuple(map(_block, group.figures)),
+        packages=tuple(map(_package, group.packages)),
     )
+
+
+def _package(figure: PackageFigure) -> PackageReport:
+    totals = {event: exact_decimal(count.total) for event, count in figure.counts.items()}
+    return PackageReport(figure.package.id, totals, str(figure.missing or VALID))
 
 
 def _block(figure: BlockFigure) -> BlockReport:

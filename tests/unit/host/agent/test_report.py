@@ -1,14 +1,18 @@
-from cachemon.engine.figures import BlockFigure, Figures, Traffic
+from dataclasses import replace
+from decimal import Decimal
+
+from cachemon.engine.figures import BlockFigure, Count, Figures, PackageFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout
 from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.watched_domains import watch
 from cachemon.model.errors import ResctrlUnavailableError
-from cachemon.model.group_reports import BlockReport, GroupReport
+from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.kept_groups import Keeper
 from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
+from cachemon.model.telemetry import Package
 from cachemon.model.vcpus import VcpuSet
 from cachemon.qemu.domain_processes import Run
 from tests.unit.host.builders import (
@@ -45,6 +49,23 @@ def test_a_group_has_its_keeper_state_and_figures() -> None:
     assert (domain_report.name, domain_report.uuid, domain_report.pid) == ("vm1", UUID, 60)
     blocks = tuple(BlockReport(block.id, 4096, 5, 2**60, "Valid") for block in BLOCKS)
     assert domain_report.groups == (GroupReport(WEB, (0,), Keeper.CONFIG, "Monitored", "", "", blocks),)
+
+
+def test_telemetry_is_reported_by_package_with_all_its_decimals() -> None:
+    domain = watch(running(WEB), [])
+    packages = (
+        PackageFigure(
+            Package(0), None, {"core_energy": Count(4_250_000_001, 5), "uops_retired": Count(7 * 10**9, 1)}
+        ),
+        PackageFigure(Package(1), Missing.UNAVAILABLE, {"core_energy": Count(0, None)}),
+    )
+    figures = replace(figures_of(WEB), packages={GroupKey(UUID, "web"): packages})
+    snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures)
+    (domain_report,) = report_of([domain], snapshot, RUNS, "").domains
+    assert domain_report.groups[0].packages == (
+        PackageReport(0, {"core_energy": Decimal("4.250000001"), "uops_retired": Decimal(7)}),
+        PackageReport(1, {"core_energy": Decimal(0)}, "Unavailable"),
+    )
 
 
 def test_what_is_not_counted_and_what_was_not_read_is_no_number() -> None:
