@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from cachemon.kube.kubeconfig_pipes import kept_kubeconfigs
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
 from cachemon.kube.queries import Selector
@@ -90,21 +91,22 @@ async def open_session(args: Namespace) -> AsyncIterator[Session]:
     Raises:
         InvalidInputError: there is no kubectl, or the kubeconfig or an option is not valid.
     """
-    flags = kubectl_flags(args)
     request_seconds = parse_timeout(getattr(args, "request_timeout", "30s"))
-    namespace = asyncio.create_task(namespace_of_context(flags))  # kubectl starts twice at the same time
-    try:
-        async with proxied_api(flags, request_seconds=request_seconds) as api:
-            yield _session(args, api, await namespace)
-    finally:
-        await asyncio.gather(namespace, return_exceptions=True)
+    with kept_kubeconfigs(kubectl_flags(args), os.environ) as (flags, environment):
+        # kubectl starts twice at the same time
+        namespace = asyncio.create_task(namespace_of_context(flags, environment))
+        try:
+            async with proxied_api(flags, request_seconds=request_seconds, environment=environment) as api:
+                yield _session(args, api, await namespace)
+        finally:
+            await asyncio.gather(namespace, return_exceptions=True)
 
 
 async def open_offline_session(args: Namespace) -> Session:
     """The same for a command that asks no API server: it works without a kubeconfig, too."""
     namespace = "default"
-    with suppress(InvalidInputError):
-        namespace = await namespace_of_context(kubectl_flags(args))
+    with suppress(InvalidInputError), kept_kubeconfigs(kubectl_flags(args), os.environ) as (flags, environment):
+        namespace = await namespace_of_context(flags, environment)
     return _session(args, KubectlApi(Path(os.devnull), request_seconds=0), namespace)
 
 

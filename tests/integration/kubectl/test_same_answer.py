@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.kubectl.certificates import make_certificates
 from tests.integration.kubectl.comparison import compare, compare_setting
 from tests.integration.kubectl.recording_server import Network, network
-from tests.integration.kubectl.rows import ROWS, Setting
+from tests.integration.kubectl.rows import ROWS, Setting, config, trusted
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,18 @@ def test_the_plugin_asks_as_kubectl_does(row: str, recording: Network, tmp_path:
     if not by_plugin.succeeded:
         assert output.splitlines()[-1].startswith("error: ")
         assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    "command", ['exec "$@" --kubeconfig <(cat config)', 'KUBECONFIG=none:<(cat config) exec "$@"']
+)
+def test_a_kubeconfig_that_can_be_read_once_only_is_enough(command: str, recording: Network, tmp_path: Path) -> None:
+    text = yaml.safe_dump(config(trusted(recording), {"token": "t"}))
+    (tmp_path / "config").write_text(text, encoding="utf-8")
+    wrapper = ("bash", "-c", command, "bash")
+    by_kubectl, by_plugin, output = compare_setting(recording, Setting({}, {}), tmp_path, wrapper)
+    assert by_plugin == by_kubectl, output
+    assert by_plugin.succeeded
 
 
 IN_A_POD = """

@@ -1,0 +1,48 @@
+"""Kubeconfigs that can be read once only, such as a shell's `<(vault read ...)`.
+
+kubectl is started twice for one command, and inherits none of our descriptors. So the content of a pipe is kept in a
+file that only this user can read, until the command ends.
+"""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+_FLAG = "--kubeconfig="
+_VARIABLE = "KUBECONFIG"
+
+
+@contextmanager
+def kept_kubeconfigs(
+    flags: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[tuple[Sequence[str], Mapping[str, str]]]:
+    """Flags and environment by which kubectl finds every kubeconfig at each start.
+
+    Args:
+        flags: of kubectl.
+        environment: of kubectl.
+    """
+    with ExitStack() as stack:
+        kept = [_FLAG + _kept(flag.removeprefix(_FLAG), stack) if flag.startswith(_FLAG) else flag for flag in flags]
+        if any(flag.startswith(_FLAG) for flag in flags) or not environment.get(_VARIABLE):
+            yield kept, environment
+            return
+        paths = [_kept(path, stack) for path in environment[_VARIABLE].split(os.pathsep)]
+        yield kept, {**environment, _VARIABLE: os.pathsep.join(paths)}
+
+
+def _kept(path: str, stack: ExitStack) -> str:
+    """The path, or that of a copy where it is a pipe."""
+    try:
+        if not stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116  Path would read "" as "."
+            return path
+        content = Path(path).read_bytes()
+    except OSError:
+        return path  # kubectl says what it thinks of it
+    copy = Path(stack.enter_context(TemporaryDirectory(prefix="kubectl-cachemon-"))) / "kubeconfig"
+    copy.touch(mode=0o600)
+    copy.write_bytes(content)
+    return os.fspath(copy)
