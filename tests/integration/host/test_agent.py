@@ -2,14 +2,12 @@
 
 import ctypes.util
 import grp
-import random
 import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from threading import Thread
@@ -33,7 +31,6 @@ from tests.integration.host.scene import SECOND, WEB, Scene, metadata
 
 ALL = parse_group({"name": "all", "vcpus": "all"})
 IN_METADATA = metadata('id="web" vcpus="0"', 'id="io" threads="IOThread,Emulator"')
-SEED = 7
 UNIT = Path(str(files("cachemon.host.agent").joinpath("cachemon-host.service")))
 
 
@@ -69,19 +66,24 @@ def test_groups_survive_the_agent_and_their_figures_go_on(scene: Scene) -> None:
         scene.until_grown(before)
 
 
+def kill_during(scene: Scene, change: Callable[[str], object], mon_groups: range) -> None:
+    """Kill the agent while vm1 starts or ends, when this number of mon_groups is there; then begin another."""
+    acting = Thread(target=change, args=("vm1",))
+    acting.start()
+    until("the moment to kill", lambda: len(scene.ours()) in mon_groups)
+    scene.agent.kill()
+    acting.join()
+    scene.agent.begin()
+
+
 def test_an_agent_that_is_killed_at_any_moment_leaves_nothing_that_the_next_does_not_put_right(scene: Scene) -> None:
-    chance = random.Random(SEED)
     scene.start(GuestDomain("still", metadata=IN_METADATA))
     scene.until_monitored("still", "web")
     inodes = scene.inodes()
     scene.host.define(GuestDomain("vm1", metadata=IN_METADATA))
-    for start in (True, False) * 3:
-        act = Thread(target=scene.host.start if start else scene.host.destroy, args=("vm1",))
-        act.start()
-        time.sleep(chance.uniform(0, 0.6))
-        scene.agent.kill()
-        act.join()
-        scene.agent.begin()
+    for number in range(3):  # of vm1's two mon_groups; the domain `still` has two as well
+        kill_during(scene, scene.host.start, range(2 + number, 9))
+        kill_during(scene, scene.host.destroy, range(5 - number))
     until("the agent to answer", lambda: scene.agent.domain("still"))
     scene.host.start("vm1")
     scene.add_live("vm1", SECOND)
