@@ -1,5 +1,6 @@
 """What tests/conftest.py gives pytest: time limits that follow the machine; logs of programs beside failures."""
 
+import os
 import signal
 import threading
 from collections.abc import Generator
@@ -10,11 +11,16 @@ import pytest_timeout
 
 from lab import speed
 from lab.program_logs import LOGS
+from lab.repository import SOURCES
 from lab.wait import Deadline
 
 
 def pytest_configure() -> None:
-    """Measure the machine before xdist's workers start: they begin with the same figure."""
+    """Give programs the sources of this checkout, and measure the machine.
+
+    Both come before xdist's workers start: the workers begin with the same figure.
+    """
+    os.environ["PYTHONPATH"] = SOURCES
     speed.slowness()
 
 

@@ -16,6 +16,7 @@ from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup
 from lab.emulator import Emulator
 from lab.libvirt.libvirt_host import LibvirtHost
+from lab.repository import SOURCES
 from lab.server_process import ServerProcess
 from lab.wait import until
 
@@ -69,7 +70,7 @@ class AgentProcess:
 
     def begin(self) -> None:
         """Start it and wait for nothing."""
-        environment = {"NOTIFY_SOCKET": str(self.folder / "notify"), "PATH": "/usr/bin:/bin"}
+        environment = {"NOTIFY_SOCKET": str(self.folder / "notify"), "PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES}
         self._process = ServerProcess(self.command, self.folder / "agent.log", environment)
 
     def stop(self) -> int | None:

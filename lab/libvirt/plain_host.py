@@ -18,6 +18,7 @@ from cachemon.model.errors import AgentUnreachableError
 from lab.emulator import Emulator
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import Programs
+from lab.repository import SOURCES
 from lab.server_process import ServerProcess
 from lab.wait import run, until
 
@@ -55,6 +56,7 @@ class PlainHost:
         self.log = folder / "agent.log"
         self.environment = {
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "PYTHONPATH": SOURCES,
             "HOME": os.fspath(folder),
             "LC_ALL": "C",
             "XDG_RUNTIME_DIR": "/run/user/0",

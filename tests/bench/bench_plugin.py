@@ -13,7 +13,7 @@ from lab.kubernetes.binaries import find
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import prepare
-from lab.repository import REPOSITORY
+from lab.repository import REPOSITORY, SOURCES
 from tests.bench.measure import Bench, CannotRunError, Figure, seconds_of
 from tests.integration.kubectl.certificates import make_certificates
 from tests.integration.kubectl.comparison import equal_rows
@@ -34,7 +34,8 @@ def start_seconds(folder: Path, rounds: int) -> float:
     with ControlPlane(folder / "cluster", find()) as cluster:
         prepare(cluster)
         path = f"{kubectl_program().parent}:/usr/bin:/bin"
-        environment = {"PATH": path, "HOME": str(folder), "KUBECONFIG": str(cluster.admin_kubeconfig)}
+        environment = {"PATH": path, "PYTHONPATH": SOURCES, "HOME": str(folder)}
+        environment["KUBECONFIG"] = str(cluster.admin_kubeconfig)
         lists = [f"/apis/cachemon.dev/v1alpha1/{name}" for name in ("cachemonitorgroups", "cachemonitornodes")]
 
         def ask_server() -> None:

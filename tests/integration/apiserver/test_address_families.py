@@ -24,6 +24,7 @@ from lab.kubernetes.cluster_api import kubectl_program
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import prepare
 from lab.ports import LOOPBACK, free_ports
+from lab.repository import SOURCES
 from lab.server_process import ServerProcess
 from lab.wait import until
 from tests.integration.apiserver.examples import group_object, groups_path, nodes_path
@@ -129,7 +130,7 @@ def run_plugin(server: ControlPlane, *arguments: str, **environment: str) -> sub
     path = f"{kubectl_program().parent}:{os.environ['PATH']}"
     return subprocess.run(
         [program("kubectl-cachemon"), *arguments],
-        env={"PATH": path, "HOME": str(server.work)} | environment,
+        env={"PATH": path, "PYTHONPATH": SOURCES, "HOME": str(server.work)} | environment,
         capture_output=True,
         text=True,
         check=False,

@@ -15,6 +15,7 @@ import yaml
 from cachemon.model.times import format_time
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.kubernetes.control_plane import ControlPlane
+from lab.repository import SOURCES
 from lab.vms import kubevirt
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -35,6 +36,7 @@ class Kubectl:
     def run(self, *arguments: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
         environment = {
             "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "PYTHONPATH": SOURCES,
             "HOME": str(self._control_plane.work),
             "KUBECONFIG": str(self._control_plane.admin_kubeconfig),
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lab.libvirt.plain_host import PlainHost
-from lab.repository import REPOSITORY
+from lab.repository import REPOSITORY, SOURCES
 from lab.wait import run
 
 FOLDERS = ("examples", "crds", "manifests", "charts", "docs")
@@ -49,6 +49,7 @@ class Desk:
         self._has_cluster = kubeconfig is not None
         self.environment = {
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
+            "PYTHONPATH": SOURCES,
             "HOME": str(folder),
             "VIRSH_DEFAULT_CONNECT_URI": f"test://{folder}/host.xml",
             "LC_ALL": "C",

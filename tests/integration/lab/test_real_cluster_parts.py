@@ -16,7 +16,7 @@ from lab.nodes.guide import guide
 from lab.nodes.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
 from lab.nodes.kind import build_command, engine_of, kind_program
 from lab.nodes.machine import why_not
-from lab.repository import REPOSITORY
+from lab.repository import REPOSITORY, SOURCES
 
 
 def a_hierarchy(folder: Path, *files: str) -> Path:
@@ -123,8 +123,8 @@ def test_kind_takes_the_engine_that_answers(there: set[str], answers: set[str], 
 
 def test_without_an_engine_make_kind_says_so_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [REPOSITORY / ".venv" / "bin" / "python", "-m", "lab.nodes.kind"],
-        env={"PATH": str(tmp_path), "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'operator'}"},
+        [sys.executable, "-m", "lab.nodes.kind"],
+        env={"PATH": str(tmp_path), "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         check=False,

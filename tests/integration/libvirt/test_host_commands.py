@@ -1,8 +1,8 @@
 """The commands of `cachemon host` before real libvirt, its test driver; tests/unit/host has a fake do the same."""
 
-import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -129,8 +129,8 @@ def test_monitors_are_imported_and_a_person_can_go_back(host: Connection, comman
     "arguments", [["cpu-resource", "nobody", "--config"], ["import", "nobody"], ["export", "nobody"]]
 )
 def test_the_program_itself_says_what_is_not_there(host: Connection, arguments: list[str]) -> None:
-    program = Path(os.environ.get("VIRTUAL_ENV", ".venv")) / "bin/cachemon"
-    done = subprocess.run([program, "host", "-c", host.uri, *arguments], check=False, capture_output=True, text=True)
+    command = [sys.executable, "-m", "cachemon.host.commands.main", "host", "-c", host.uri, *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {host.uri} has no domain 'nobody'")
     assert done.stderr.count("\n") == 1
