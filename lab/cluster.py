@@ -113,6 +113,7 @@ class Node:
                 f"--node-name={self.name}",
                 f"--resctrl={self.emulator.mountpoint}",
                 f"--sysfs={self.emulator.sysfs}",
+                f"--proc={self.emulator.proc}",
                 f"--kubeconfig={self._kubeconfig}",
                 f"--metrics-address={self.address}",
                 f"--health-address={self.health_address}",

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from lab import wait
+from lab.proc_view import ProcView
 from lab.program_logs import LOGS
 from lab.speed import allowance
 from resctrl_emulator.client import ControlClient
@@ -38,6 +39,7 @@ class Emulator:
         closids: control groups as well, if not 0.
         more: further options of the command, as `("--mbm-counters=32", "--event-configs")`.
         command: what runs the emulator, for wrappers such as unshare.
+        has_proc_view: whether `proc` shows the CPU time of profiles.
 
     Attributes:
         mountpoint: the resctrl file system.
@@ -60,6 +62,7 @@ class Emulator:
         closids: int = 0,
         more: Sequence[str] = (),
         command: Sequence[str] = (sys.executable, "-m", "resctrl_emulator.main"),
+        has_proc_view: bool = False,
     ) -> None:
         self.mountpoint = directory / "resctrl"
         self.sysfs = directory / "sys"
@@ -81,14 +84,23 @@ class Emulator:
                 start_new_session=True,
             )
         self.pid = self._process.pid
+        self._proc_view: ProcView | None = None
         try:
             wait.until(f"the emulator to mount {self.mountpoint}", self._says_mounted)
+            self._proc_view = ProcView(directory, socket) if has_proc_view else None
         except BaseException:
             self._end_process()
             raise
 
+    @property
+    def proc(self) -> Path:
+        """The /proc that belongs to it, for an agent's --proc."""
+        return self._proc_view.mountpoint if self._proc_view else Path("/proc")
+
     def stop(self) -> None:
         """Unmount and end it; does nothing the second time."""
+        if self._proc_view:
+            self._proc_view.stop()
         self._end_process()
         # One that was killed leaves a mount that answers nothing but ENOTCONN, to is_mount() too.
         mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())

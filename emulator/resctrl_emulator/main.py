@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parse_arguments(argv)
     try:
-        mfusepy = _load_fuse()
+        mfusepy = load_fuse()
         _serve(arguments, mfusepy)
     except CannotRunError as error:
         print(f"resctrl-emulator: {error}", file=sys.stderr)
@@ -134,7 +134,7 @@ def _in_background(resctrl: Resctrl, server: ControlServer | None) -> Iterator[N
             server.stop()
 
 
-def _load_fuse() -> ModuleType:
+def load_fuse() -> ModuleType:
     """Import mfusepy, which loads libfuse.
 
     Raises:

@@ -1,58 +1,18 @@
 """Threads with profiles, from the control request to the files of their groups."""
 
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resctrl_emulator.client import Books, ControlClient
-from resctrl_emulator.control import Control, ControlServer
-from resctrl_emulator.faults import Faults
 from resctrl_emulator.thread_profile import ThreadProfile
 from resctrl_emulator.workload import EVENTS
-from tests.integration.emulator.fakes import MI, SECOND_NS, Box
+from tests.integration.emulator.fakes import MI, SECOND_NS
+from tests.integration.emulator.profiled_box import Profiled
 
 READER = ThreadProfile(12 * MI, 10_000_000, streaming_share=0.02, sensitivity=1, cpu_share=0.4, block=1)
 STREAMER = ThreadProfile(0, 30_000_000, streaming_share=1, cpu_share=0.4, block=1)
-
-
-class Profiled(Box):
-    """A box whose threads get profiles as a test gives them: by a line of the control socket."""
-
-    def group(self, name: str) -> int:
-        self.mkdir(f"/mon_groups/{name}")
-        tid = self.threads.process()
-        self.write(f"/mon_groups/{name}/tasks", str(tid))
-        return tid
-
-    def profile(self, tid: int, profile: ThreadProfile | None) -> None:
-        fields = profile and {name: getattr(profile, name) for name in ThreadProfile.__slots__}
-        self.ask({"op": "thread_profile", "tid": tid, "profile": fields})
-
-    def ask(self, request: dict[str, object]) -> dict[str, object]:
-        answer = Control(self.resctrl, Faults(), lambda: None).answer(json.dumps(request).encode())
-        assert "error" not in answer
-        return answer
-
-    def run_for(self, seconds: int) -> None:
-        for _ in range(seconds * 10):
-            self.run(0.1)
-
-    def number(self, group: str, event: str, block: int = 1) -> int:
-        return int(self.read(f"{group}/mon_data/mon_L3_{block:02d}/{event}"))
-
-    def telemetry(self, group: str, event: str) -> int:
-        return int(self.read(f"{group}/mon_data/mon_PERF_PKG_01/{event}"))
-
-    def books(self, folder: Path) -> Books:
-        server = ControlServer(folder / "socket", Control(self.resctrl, Faults(), lambda: None))
-        server.start()
-        try:
-            return ControlClient(folder / "socket").books()
-        finally:
-            server.stop()
 
 
 def test_a_streaming_group_takes_the_cache_of_a_reading_one_and_its_work() -> None:
