@@ -60,6 +60,23 @@ def test_a_value_of_another_type_is_refused(value: Value) -> None:
         render({value.path: wrong})
 
 
+@pytest.mark.parametrize("value", DOCUMENTED, ids=lambda value: value.path)
+def test_a_value_that_is_missing_is_refused_and_named_or_is_not_needed(value: Value) -> None:
+    """`null` removes a value, and `helm upgrade --reuse-values` lacks all values that are newer than the release."""
+    try:
+        rendered = render({value.path: None})
+    except helm_python.HelmValuesError as refusal:
+        section, _, key = value.path.rpartition(".")
+        named = re.findall(r"at '/?([\w/]*)': missing propert(?:y|ies) '(\w+)'", str(refusal))
+        assert named == [(section.replace(".", "/"), key)]
+        return
+    assert not value.is_section
+    assert not isinstance(value.default, bool), "what is missing would be off"
+    for name, text in rendered.items():
+        if name != "NOTES.txt":
+            assert not re.search(r"=$|<nil>|%!", text, re.MULTILINE), name
+
+
 @pytest.mark.parametrize(
     ("path", "wrong"),
     [
