@@ -163,10 +163,10 @@ def values_page() -> str:
         "# Values of the chart\n",
         _MADE,
         "Pass a value to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. Helm refuses a",
-        "value that is not here, or of another type. It also refuses a `null` that removes a switch, a section or what",
-        "the programs need.\n",
-        "Upgrade with `--reset-then-reuse-values`. `--reuse-values` lacks the values that are newer than your release;",
-        "Helm then says `missing property`, so that no switch is off because it is new.\n",
+        "value that is not here, or of another type. It also refuses a `null` that removes a switch, a section or",
+        "what the programs need.\n",
+        "Upgrade with `--reset-then-reuse-values`. `--reuse-values` lacks the values that are newer than your",
+        "release; Helm then says `missing property`, so that no switch is off because it is new.\n",
         *_table(
             ("value", "default", "meaning"),
             (
