@@ -132,7 +132,7 @@ class Node:
             self._agent = None
 
     def kill_agent(self) -> None:
-        """SIGKILL: no last word."""
+        """SIGKILL: it can't end anything itself."""
         if self._agent:
             self._agent.kill()
             self._agent = None
@@ -234,7 +234,7 @@ class Cluster:
             self._operator = None
 
     def kill_operator(self) -> None:
-        """SIGKILL: no last word."""
+        """SIGKILL: it can't end anything itself."""
         if self._operator:
             self._operator.kill()
             self._operator = None

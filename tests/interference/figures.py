@@ -59,10 +59,10 @@ def counts(results: Sequence[Result]) -> Iterator[tuple[str, float, str]]:
     yield "episodes", len(results), "episodes"
     yield "vm_hours", sum(result.vm_hours for result in results), "h"
     for level in ("TakingCache", "Likely", "Confirmed"):
-        said = precision(results, level, 0.03)
+        share = precision(results, level, 0.03)
         name = {"TakingCache": "taking_cache"}.get(level, level.lower())
-        yield f"{name}_accusations", said.trials, "accusations"
-        yield f"{name}_precision_3", said.ratio, "ratio"
+        yield f"{name}_accusations", share.trials, "accusations"
+        yield f"{name}_precision_3", share.ratio, "ratio"
         yield f"{name}_precision_10", precision(results, level, 0.10).ratio, "ratio"
     yield "pairs_20", recall(results, "Likely", 0.20).trials, "pairs"
     yield "pairs_10", recall(results, "Likely", 0.10).trials, "pairs"
@@ -71,7 +71,7 @@ def counts(results: Sequence[Result]) -> Iterator[tuple[str, float, str]]:
 
 
 def by_scenario(results: Sequence[Result]) -> Iterator[str]:
-    """A table of what was said and found in each scenario."""
+    """A table of the accusations and the pairs found in each scenario."""
     yield f"{'scenario':20} {'Likely':>7} {'of harm':>8} {'Confirmed':>9} {'of harm':>8} {'found of pairs':>15}"
     for scenario in sorted({result.scenario for result in results}):
         those = [result for result in results if result.scenario == scenario]

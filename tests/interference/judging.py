@@ -44,7 +44,7 @@ class Job(NamedTuple):
 
 def judge(episode: Episode, detector: Detector) -> Result:
     """Let one detector see one episode."""
-    said: list[tuple[float, Naming]] = []
+    named: list[tuple[float, Naming]] = []
     seconds = vm_seconds = 0.0
     last = 0.0
     for window in episode.windows():
@@ -53,10 +53,10 @@ def judge(episode: Episode, detector: Detector) -> Result:
         began = time.process_time()
         namings = list(detector.observe(window))
         seconds += time.process_time() - began
-        said += [(last, naming) for naming in namings]
+        named += [(last, naming) for naming in namings]
     script = episode.script
     accusations = [
-        Accusation(*naming, at=at, harm=episode.harm_about(naming.victim, naming.suspect, at)) for at, naming in said
+        Accusation(*naming, at=at, harm=episode.harm_about(naming.victim, naming.suspect, at)) for at, naming in named
     ]
     return Result(
         scenario=script.scenario,

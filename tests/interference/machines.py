@@ -83,7 +83,7 @@ class Profile:
     """A VM.
 
     Attributes:
-        vcpus: at most so many CPU seconds a second.
+        vcpus: the most CPU seconds that it uses in a second.
         load: share of its vCPUs that is busy.
         cycles_per_uop: with every access served at once.
         overlap: misses under way at the same time: the higher, the less a miss costs.

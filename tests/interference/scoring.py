@@ -57,7 +57,7 @@ class Result:
         vm_hours: watched VMs times hours.
         quiet: nobody arrived, and no suspect began to disturb.
         cpu_only: only the delay of CPUs changed.
-        accusations: what was said.
+        accusations: those that the detector made.
         sought: what was to find.
         cpu_seconds: what the detector used.
     """
@@ -121,13 +121,13 @@ def precision(results: Iterable[Result], level: str, harm: float) -> Share:
 
 def firsts(accusations: Iterable[Accusation], level: str) -> Iterator[Accusation]:
     """Accusations that say a level or a surer one, without those that say it of a pair again within ten minutes."""
-    said: dict[tuple[str, str], float] = {}
+    last: dict[tuple[str, str], float] = {}
     for accusation in sorted(accusations, key=lambda each: each.at):
         pair = accusation.victim, accusation.suspect
         if at_least(accusation.level, level):
-            if accusation.at - said.get(pair, -math.inf) >= 600:
+            if accusation.at - last.get(pair, -math.inf) >= 600:
                 yield accusation
-            said[pair] = accusation.at
+            last[pair] = accusation.at
 
 
 def found_after(sought: Sought, accusations: Iterable[Accusation], level: str) -> float | None:
@@ -171,8 +171,8 @@ def quiet_per_100_vm_hours(results: Iterable[Result], level: str, below_harm: fl
     """Accusations per 100 VM-hours in quiet episodes, of those whose harm is below a bound."""
     quiet = [result for result in results if result.quiet]
     hours = sum(result.vm_hours for result in quiet)
-    said = sum(each.harm < below_harm for result in quiet for each in firsts(result.accusations, level))
-    return 100 * said / hours if hours else math.nan
+    number = sum(each.harm < below_harm for result in quiet for each in firsts(result.accusations, level))
+    return 100 * number / hours if hours else math.nan
 
 
 def cpu_only_accusations(results: Iterable[Result], level: str, below_harm: float) -> int:

@@ -27,7 +27,7 @@ SOUGHT = Sought("a/victim", "a/suspect", onset=900, end=2000, harm=0.25)
 QUIET = Result("nothing", vm_hours=5, quiet=True, cpu_only=False, accusations=(), sought=())
 
 
-def said(at: float = 1000, level: str = "Likely", victim: str = "a/victim", harm: float = 0.2) -> Accusation:
+def accuse(at: float = 1000, level: str = "Likely", victim: str = "a/victim", harm: float = 0.2) -> Accusation:
     return Accusation(victim, "a/suspect", level, at, harm)
 
 
@@ -52,18 +52,18 @@ def test_wilsons_lower_bound_is_below_the_ratio_and_nears_it_with_more_trials(co
 
 
 def test_a_verdict_that_rises_counts_once_at_each_level() -> None:
-    rising = loud(said(1000, "Likely"), said(1060, "Confirmed"))
+    rising = loud(accuse(1000, "Likely"), accuse(1060, "Confirmed"))
     assert (precision([rising], "Likely", 0.1).hits, precision([rising], "Likely", 0.1).trials) == (1, 1)
     assert precision([rising], "Confirmed", 0.1).trials == 1
 
 
-def test_an_accusation_that_stays_said_counts_once_and_one_after_a_pause_of_ten_minutes_again() -> None:
+def test_an_accusation_that_lasts_counts_once_and_one_after_a_pause_of_ten_minutes_again() -> None:
     times = [1000, 1500, 2050, 2650]
-    assert [each.at for each in firsts([said(at) for at in times], "Likely")] == [1000, 2650]
+    assert [each.at for each in firsts([accuse(at) for at in times], "Likely")] == [1000, 2650]
 
 
 def test_precision_asks_for_the_harm_about_the_accusation() -> None:
-    results = [loud(said(harm=0.2), said(victim="a/other", harm=0.02))]
+    results = [loud(accuse(harm=0.2), accuse(victim="a/other", harm=0.02))]
     assert precision(results, "Likely", 0.10).ratio == 0.5
     assert math.isnan(precision(results, "Confirmed", 0.10).ratio)
 
@@ -71,14 +71,14 @@ def test_precision_asks_for_the_harm_about_the_accusation() -> None:
 @pytest.mark.parametrize(
     ("accusation", "seconds"),
     [
-        (said(1000), 100),
-        (said(1000, "Confirmed"), 100),
-        (said(1000, victim=ANY), 100),
-        (said(1000, "TakingCache"), None),
-        (said(900), None),
-        (said(2001), None),
-        (said(1000, victim="a/other"), None),
-        (replace(said(1000), suspect="a/other"), None),
+        (accuse(1000), 100),
+        (accuse(1000, "Confirmed"), 100),
+        (accuse(1000, victim=ANY), 100),
+        (accuse(1000, "TakingCache"), None),
+        (accuse(900), None),
+        (accuse(2001), None),
+        (accuse(1000, victim="a/other"), None),
+        (replace(accuse(1000), suspect="a/other"), None),
     ],
 )
 def test_a_pair_is_found_by_an_accusation_of_this_pair_after_the_onset_while_both_are_there(
@@ -89,7 +89,7 @@ def test_a_pair_is_found_by_an_accusation_of_this_pair_after_the_onset_while_bot
 
 def test_recall_and_delay_are_those_of_pairs_with_this_harm() -> None:
     weak = replace(SOUGHT, victim="a/weak", harm=0.12)
-    results = [loud(said(1200), said(1100), sought=(SOUGHT, weak))]
+    results = [loud(accuse(1200), accuse(1100), sought=(SOUGHT, weak))]
     assert recall(results, "Likely", 0.2).ratio == 1
     assert recall(results, "Likely", 0.1).ratio == 0.5
     assert delays(results, "Likely", 0.1) == [200]
@@ -102,15 +102,18 @@ def test_a_percentile_is_the_least_value_not_below_the_share() -> None:
 
 
 def test_accusations_per_vm_hour_count_in_quiet_episodes_only() -> None:
-    results = [loud(said()), replace(QUIET, accusations=(said(harm=0.01), said(victim="a/other", harm=0.2)))]
+    results = [
+        loud(accuse()),
+        replace(QUIET, accusations=(accuse(harm=0.01), accuse(victim="a/other", harm=0.2))),
+    ]
     assert quiet_per_100_vm_hours(results, "Likely") == 40
     assert quiet_per_100_vm_hours(results, "Likely", below_harm=0.03) == 20
     assert math.isnan(quiet_per_100_vm_hours([loud()], "Likely"))
 
 
 def test_a_culprit_named_when_only_cpu_delay_changed_counts_at_any_level() -> None:
-    contended = replace(loud(said(level="TakingCache", harm=-0.05)), cpu_only=True)
-    assert cpu_only_accusations([contended, loud(said(harm=0))], "TakingCache", 0.03) == 1
+    contended = replace(loud(accuse(level="TakingCache", harm=-0.05)), cpu_only=True)
+    assert cpu_only_accusations([contended, loud(accuse(harm=0))], "TakingCache", 0.03) == 1
 
 
 def test_every_goal_has_a_figure_and_no_figure_meets_a_goal_without_data() -> None:
