@@ -75,8 +75,8 @@ class Detector:
         risen: dict[Look, dict[str, Rise]] = {}
         for victim in sorted(vm.vm for vm in window.vms if vm.vm in self._history.series):
             series = self._history.series[victim]
-            said = self._judgements[victim] = judgement(series, both[0], thresholds.gates)
-            if said is not Judgement.UNDISTURBED:
+            judged = self._judgements[victim] = judgement(series, both[0], thresholds.gates)
+            if judged is not Judgement.UNDISTURBED:
                 continue
             best: dict[_Pair, _Finding] = {}
             for look in both:

@@ -33,8 +33,8 @@ def test_windows_come_in_and_changes_of_verdicts_go_out(
     program: Callable[[Sequence[str]], int], recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert program([str(recorded)]) == 0
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(change["victim"], change["suspect"], change["level"]) for change in said] == [
+    changes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(change["victim"], change["suspect"], change["level"]) for change in changes] == [
         ("a/db", "c/batch", "Confirmed"),
         ("a/db", "c/batch", "Verified"),
     ]
@@ -79,8 +79,8 @@ def test_a_dash_is_standard_input_and_the_agents_libraries_stay_out(recorded: Pa
 def test_every_block_is_judged_on_its_own() -> None:
     other = [line.replace('"block":0', '"block":"one"') for line in LINES]
     both = [line for pair in zip(LINES, other, strict=True) for line in pair]
-    said = [json.loads(line) for line in replayed(both, Thresholds())]
-    assert [change["block"] for change in said] == [0, "one", 0, "one"]
+    changes = [json.loads(line) for line in replayed(both, Thresholds())]
+    assert [change["block"] for change in changes] == [0, "one", 0, "one"]
 
 
 def test_a_flag_sets_a_threshold(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:

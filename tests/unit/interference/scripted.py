@@ -48,7 +48,7 @@ def played(
     others: float | None = None,
     noise: float = 0.01,
 ) -> Iterator[Window]:
-    """The windows of phases of so many windows each; `others` is MB/s of traffic that nobody watches."""
+    """The windows of phases, each with its number of windows; `others` is MB/s of traffic that nobody watches."""
     random = Random(7)
     time = 1000.0
     for vms, windows in phases:

@@ -48,7 +48,7 @@ def test_a_vm_that_loses_cache_and_slows_down_when_another_streams_is_confirmed(
     assert 0 < change.time - (1000 + 600) <= 120
 
 
-def test_nothing_is_said_while_nothing_changes() -> None:
+def test_nobody_is_named_while_nothing_changes() -> None:
     assert changes_of(played([(CALM, 200)])) == []
     assert set(judged(played([(CALM, 60)])).values()) == {Judgement.UNDISTURBED}
 
@@ -140,8 +140,8 @@ def test_traffic_that_nobody_watches_can_be_the_suspect() -> None:
 
 def test_when_nobody_explains_the_harm_the_suspects_are_unwatched() -> None:
     alone = {name: CALM[name] for name in ("a/db", "b/web")}
-    said = judged(played([(alone, 60), ({**alone, "a/db": HURT["a/db"]}, 12)]))
-    assert said == {"a/db": Judgement.SUSPECTS_UNWATCHED, "b/web": Judgement.UNDISTURBED}
+    judgements = judged(played([(alone, 60), ({**alone, "a/db": HURT["a/db"]}, 12)]))
+    assert judgements == {"a/db": Judgement.SUSPECTS_UNWATCHED, "b/web": Judgement.UNDISTURBED}
 
 
 def test_a_vm_that_waits_for_cpus_has_cpu_contention_and_no_culprit() -> None:
@@ -172,14 +172,14 @@ def test_a_missing_figure_is_a_gap_of_its_vm(figure: str) -> None:
     db, *rest = windows[-2].vms
     missing: dict[str, Any] = {figure: None}
     windows[-2] = replace(windows[-2], vms=(replace(db, **missing), *rest))
-    said = judged(windows)
-    assert (said["a/db"], said["b/web"]) == (Judgement.GAP, Judgement.UNDISTURBED)
+    judgements = judged(windows)
+    assert (judgements["a/db"], judgements["b/web"]) == (Judgement.GAP, Judgement.UNDISTURBED)
 
 
 def test_a_lost_window_is_a_gap_of_all_and_accuses_nobody() -> None:
     windows = [*played([(CALM, 60)])]
-    said = judged([*windows[:56], *windows[57:]])
-    assert set(said.values()) == {Judgement.GAP}
+    judgements = judged([*windows[:56], *windows[57:]])
+    assert set(judgements.values()) == {Judgement.GAP}
     windows = [*played([(CALM, 200)])]
     assert changes_of(window for number, window in enumerate(windows) if number % 17) == []
 
