@@ -149,10 +149,10 @@ class Connection:
     def _describe(self, domain: Any) -> DomainDescription:
         persistent = self._call(domain.isPersistent) == 1
         # Before the configuration: if the domain starts in between, this one call still gives a consistent answer.
-        now = self._call(domain.XMLDesc, 0).encode()
+        now = self._xml_of(domain, 0)
         runs = _RUNS.match(now) is not None
         inactive = libvirt.VIR_DOMAIN_XML_INACTIVE
-        config = self._call(domain.XMLDesc, inactive).encode() if persistent else None
+        config = self._xml_of(domain, inactive) if persistent else None
         return DomainDescription(
             name=domain.name(),
             uuid=domain.UUIDString(),
@@ -161,6 +161,16 @@ class Connection:
             live_xml=now if runs else None,
             config_xml=config,
         )
+
+    def _xml_of(self, domain: Any, flags: int) -> bytes:
+        """UTF-8. libvirt keeps a title or description in whatever encoding it was set (virsh desc --title).
+
+        libvirt-python can't return such XML, but its exception has all of it.
+        """
+        try:
+            return bytes(self._call(domain.XMLDesc, flags).encode())
+        except UnicodeDecodeError as err:
+            return err.object.decode(errors="replace").encode()
 
     def _call(self, call: Callable[..., Any], *arguments: object) -> Any:
         try:

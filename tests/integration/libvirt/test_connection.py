@@ -1,5 +1,6 @@
 """The connection over libvirt's test driver, which lives in the process: no daemon, no rights, real libvirt."""
 
+import ctypes
 import queue
 import subprocess
 import sys
@@ -232,3 +233,26 @@ for uri in ("test:///default", "qemu+unix:///system?socket=/nonexistent"):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=allowance(60)
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def set_title(domain: Any, title: bytes) -> None:
+    """As `virsh desc --title` does it in a shell that is not set to UTF-8; libvirt-python takes text only."""
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    set_metadata = ctypes.CDLL("libvirt.so.0").virDomainSetMetadata
+    text = ctypes.c_char_p
+    set_metadata.argtypes = [ctypes.c_void_p, ctypes.c_int, text, text, text, ctypes.c_uint]
+    pointer = pointer_of(domain._o, b"virDomainPtr")
+    assert set_metadata(pointer, libvirt.VIR_DOMAIN_METADATA_TITLE, title, None, None, 0) == 0
+
+
+def test_a_title_that_is_not_utf_8_hides_neither_its_domain_nor_the_others(host: Connection) -> None:
+    host.write_live("test", [WEB])
+    set_title(host._virt.lookupByName("test"), "café".encode("latin-1"))
+    host._virt.createXML(TRANSIENT, 0)
+    found = {domain.name: domain for domain in host.domains()}
+    assert set(found) == {"test", "passing"}
+    xml = found["test"].live_xml
+    assert xml
+    assert "<title>caf\N{REPLACEMENT CHARACTER}</title>" in xml.decode()
+    assert read_metadata(xml) == (WEB,)
