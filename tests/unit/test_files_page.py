@@ -12,14 +12,16 @@ from cachemon.agent.status_fields import LONGEST_CPUS
 from cachemon.model.errors import ProcUnreadableError, ResctrlUnavailableError
 from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.model.readings import Missing
+from cachemon.model.readings import CacheBlock, Missing
 from cachemon.model.telemetry import parse_telemetry
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.domain_processes import DomainProcesses
 from cachemon.qemu.pod_processes import PodProcesses
-from cachemon.qemu.proc_files import read_file
+from cachemon.qemu.proc_files import ProcFiles, read_file
+from cachemon.qemu.run_times import RunTimes, ThreadKey, VcpuRunTimes
 from cachemon.resctrl.mbm_assignments import read_pool
 from cachemon.resctrl.membership import Memberships
+from cachemon.resctrl.memory_limits import read_bandwidth_limits
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.system_calls import SystemCalls
 from cachemon.resctrl.topology import read_cache_blocks
@@ -288,6 +290,28 @@ def cached(folder: Path, fault: Fault, name: str) -> str:
     return "nothing" if block and block.capacity_bytes and 0 < len(block.cpus) <= LONGEST_CPUS else "cache"
 
 
+def timed(folder: Path, fault: Fault) -> str:
+    fake = FakeProc(folder)
+    for pid in (60, 70):
+        fake.qemu(pid, POD)
+        fake.thread(pid, pid + 2, "CPU 0/KVM")
+        (fake.root / f"{pid}/task/{pid + 2}/schedstat").write_text("1500 200 7\n")
+    times = VcpuRunTimes(ProcFiles(fake.root, faulty_read("/62/schedstat", fault)))
+    for _ in range(2):
+        found = times.advance({"vm1": [ThreadKey(60, 62, 0)], "vm2": [ThreadKey(70, 72, 0)]})
+    assert found["vm2"] == RunTimes(0, 0)
+    return "window" if found["vm1"] is None else "nothing"
+
+
+def limited(folder: Path, fault: Fault, name: str) -> str:
+    calls = FaultyCalls(f"/node0/{name}", fault)
+    (folder / "devices/system/node/node0/access0/initiators").mkdir(parents=True)
+    for path, content in (("cpulist", "0-3"), ("access0/initiators/read_bandwidth", "40000")):
+        (folder / "devices/system/node/node0" / path).write_text(content)
+    return "nothing" if read_bandwidth_limits(folder, [CacheBlock(3, 0, 1 << 25, "0-3")], calls) else "limit"
+
+
+NODE = "/sys/devices/system/node/nodeN"
 L3, CACHE = "info/L3_MON", "/sys/devices/system/cpu/cpuN/cache/indexN"
 READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     "/proc/PID/cgroup": scanned("/60/cgroup"),
@@ -295,6 +319,11 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     "/proc/PID/cmdline": scanned("/60/cmdline"),
     "/proc/PID/mountinfo": scanned("/60/mountinfo"),
     "/proc/PID/task/TID/stat": scanned("/task/62/stat"),
+    "/proc/PID/task/TID/schedstat": timed,
+    f"{NODE}/cpulist": lambda folder, fault: limited(folder, fault, "cpulist"),
+    f"{NODE}/access0/initiators/read_bandwidth": lambda folder, fault: limited(
+        folder, fault, "access0/initiators/read_bandwidth"
+    ),
     "/proc/TID/cpu_resctrl_groups": membered,
     "/proc/self/stat": viewed("/self/stat"),
     "/proc/1/stat": viewed("/proc/1/stat"),

@@ -21,6 +21,7 @@ STAT_BYTES = 4096
 CGROUP_BYTES = 64 * 1024
 CMDLINE_BYTES = 256 * 1024
 MOUNTINFO_BYTES = 1024 * 1024
+SCHEDSTAT_BYTES = 256
 
 _LONGEST_ID = 10  # digits; PID_MAX_LIMIT of the kernel has seven
 _AGENT_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
@@ -87,6 +88,11 @@ class ProcFiles:
     def cgroup(self, entry: int | str) -> str | None:
         """Read the cgroup file."""
         content = self._content(f"{entry}/cgroup", CGROUP_BYTES)
+        return None if content is None else content.decode(errors="replace")
+
+    def schedstat(self, entry: int | str) -> str | None:
+        """Read the schedstat file."""
+        content = self._content(f"{entry}/schedstat", SCHEDSTAT_BYTES)
         return None if content is None else content.decode(errors="replace")
 
     def mountinfo(self, entry: int | str) -> str | None:
