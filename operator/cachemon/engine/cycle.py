@@ -137,6 +137,7 @@ class _SampleLoop(Generic[W]):
     on_figures: Callable[[], None]
     on_sample: Callable[[], None]
     also_sample: Callable[[Layout[W]], None]
+    judge: Callable[[Layout[W], Figures], Figures] | None
     sampled: tuple[Layout[W], Figures] = field(default_factory=lambda: (Layout(), Figures()))
     gone_since: tuple[int, float] | None = None  # after which pass, and when, a counter was found gone
 
@@ -162,7 +163,7 @@ class _SampleLoop(Generic[W]):
     def _sample(self, layout: Layout[W]) -> Figures:
         figures = self.sampler.sample(layout)
         self.also_sample(layout)
-        return figures
+        return self.judge(layout, figures) if self.judge else figures
 
     def _note(self, began: float) -> None:
         now = time.monotonic()
@@ -201,6 +202,7 @@ class Cycle(Generic[W]):
         on_sample: called after every sample.
         targets_end_in: seconds until the result of `targets` changes by itself.
         also_sample: called in the sampler's thread after our sample.
+        judge: called in the sampler's thread after that; adds the verdicts to the figures. None to judge nothing.
 
     Attributes:
         pulse: the progress of the loops.
@@ -218,11 +220,12 @@ class Cycle(Generic[W]):
         on_sample: Callable[[], None] = lambda: None,
         targets_end_in: Callable[[], float] = lambda: math.inf,
         also_sample: Callable[[Layout[W]], None] = lambda _: None,
+        judge: Callable[[Layout[W], Figures], Figures] | None = None,
     ) -> None:
         self.pulse = Pulse(time.monotonic(), time.monotonic())
         self._reconcile = _ReconcileLoop(reconciler, claim, targets, targets_end_in, periods.scan_seconds, self.pulse)
         self._sample = _SampleLoop(
-            sampler, self._reconcile, periods.sample_seconds, self.pulse, on_figures, on_sample, also_sample
+            sampler, self._reconcile, periods.sample_seconds, self.pulse, on_figures, on_sample, also_sample, judge
         )
 
     @property

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachemon.engine.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
+from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
+from cachemon.model.tallies import Moment, Tally
 from cachemon.model.telemetry import Package
 
 __all__ = [
@@ -127,6 +129,11 @@ class Figures:
         shares: figures of every group by NUMA node of the cache blocks, where the kernel has these (SNC).
         packages: telemetry of every group that has any, by key and in the order of the packages.
         guest_packages: telemetry of each guest by its name.
+        moment: when the sample was taken.
+        traffic: total traffic of each guest by its name, in the order of the blocks; none without that event.
+        work: telemetry of each guest by its name, per package and event.
+        verdicts: who disturbs whom, after the newest window; None where nobody judges.
+        minute_verdicts: the same as of the last full minute, for tenants.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
     """
 
@@ -140,4 +147,9 @@ class Figures:
     shares: Mapping[GroupKey, tuple[ShareFigure, ...]] = field(default_factory=dict)
     packages: Mapping[GroupKey, tuple[PackageFigure, ...]] = field(default_factory=dict)
     guest_packages: Mapping[str, tuple[PackageFigure, ...]] = field(default_factory=dict)
+    moment: Moment = field(default_factory=Moment)
+    traffic: Mapping[str, tuple[Tally, ...]] = field(default_factory=dict)
+    work: Mapping[str, tuple[Mapping[str, Tally], ...]] = field(default_factory=dict)
+    verdicts: NodeVerdicts | None = None
+    minute_verdicts: NodeVerdicts | None = None
     offline: bool = False

@@ -13,6 +13,7 @@ from cachemon.model.counter_totals import HIGHEST_BYTES_PER_SECOND_PER_BLOCK, Co
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import Missing
+from cachemon.model.tallies import Tally, tally_of
 from cachemon.resctrl.mon_data import PlaceId, Sweep
 
 
@@ -38,6 +39,10 @@ class Meter(NamedTuple):
     def traffic(self, progress: Progress) -> Traffic:
         """The total and the rate after the newest sample."""
         return Traffic(self.total(progress.now), progress.per_second(self.counters, self.since))
+
+    def tally(self, progress: Progress) -> Tally:
+        """The tally after the newest sample."""
+        return tally_of(progress, self.counters, self.total(progress.now), self.since)
 
 
 def unassigned_counters(plan: ReadingPlan[Any], sweep: Sweep) -> frozenset[int]:

@@ -10,6 +10,7 @@ from cachemon.engine.reading_plan import ReadingPlan, SumKey
 from cachemon.model.counter_totals import Progress
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading, total
+from cachemon.model.tallies import Tally
 from cachemon.model.telemetry import HIGHEST_PER_SECOND, Package
 from cachemon.resctrl.mon_data import Sweep
 
@@ -38,11 +39,25 @@ class _PackageSample(NamedTuple):
             for place, (package, meters) in enumerate(zip(self.plan.blocks, self.meters[key], strict=True))
         )
 
+    def tallies(self, key: SumKey) -> tuple[Mapping[str, Tally], ...]:
+        return tuple(
+            {event: meter.tally(self.progress) for event, meter in zip(self.plan.events, meters, strict=True)}
+            for meters in self.meters[key]
+        )
+
     def _missing(self, key: SumKey, package: int) -> Missing | None:
         width, packages = len(self.plan.events), len(self.plan.blocks)
         starts = ((mon_group * packages + package) * width for mon_group in self.plan.members[key])
         worst = total(reading for start in starts for reading in self.values[start : start + width])
         return worst if isinstance(worst, Missing) else None
+
+
+class PackageFigures(NamedTuple):
+    """The telemetry of one sample: figures by group and by guest, and what each guest's counters have counted."""
+
+    groups: Mapping[GroupKey, tuple[PackageFigure, ...]]
+    guests: Mapping[str, tuple[PackageFigure, ...]]
+    work: Mapping[str, tuple[Mapping[str, Tally], ...]]
 
 
 class PackageAccumulator:
@@ -59,12 +74,14 @@ class PackageAccumulator:
         self._keys = SumKeys()
         self._plan: ReadingPlan[Package] | None = None
 
-    def digest(
-        self, plan: ReadingPlan[Package], sweep: Sweep
-    ) -> tuple[Mapping[GroupKey, tuple[PackageFigure, ...]], Mapping[str, tuple[PackageFigure, ...]]]:
-        """The figures of one sample, by group and by guest."""
+    def digest(self, plan: ReadingPlan[Package], sweep: Sweep) -> PackageFigures:
+        """The figures of one sample."""
         progress = self._meters.advance(plan, sweep)
         if plan is not self._plan:
             self._plan, self._keys = plan, keys_of(plan.members)
         sample = _PackageSample(plan, sweep.values, self._meters.rows, progress)
-        return Derived(self._keys.groups, sample.packages), Derived(self._keys.guests, sample.packages)
+        return PackageFigures(
+            Derived(self._keys.groups, sample.packages),
+            Derived(self._keys.guests, sample.packages),
+            Derived(self._keys.guests, sample.tallies),
+        )

@@ -15,6 +15,7 @@ from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, ReadingPlan, 
 from cachemon.model.counter_totals import Gap, Progress
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import CacheBlock, Missing, Reading, total
+from cachemon.model.tallies import Moment, Tally
 from cachemon.resctrl.mon_data import Sweep
 
 
@@ -50,6 +51,12 @@ class _Sample(NamedTuple):
             block.id: total(values[mon_group * width + place] for mon_group in members)
             for place, block in enumerate(plan.blocks)
         }
+
+    def tallies(self, key: SumKey) -> tuple[Tally, ...]:
+        if TOTAL_TRAFFIC not in self.plan.events:
+            return ()
+        place = self.plan.traffic_events.index(TOTAL_TRAFFIC)
+        return tuple(meters[place].tally(self.progress) for meters in self.meters[key])
 
     def rate(self, key: SumKey) -> int | None:
         if TOTAL_TRAFFIC not in self.plan.events:
@@ -127,6 +134,8 @@ class Accumulator:
             rates=Derived(self._keys.objects, sample.rate),
             guests=Derived(self._keys.guests, sample.blocks),
             node=sample.node(),
+            moment=Moment(progress.now.number, sweep.time, sweep.timed),
+            traffic=Derived(self._keys.guests, sample.tallies),
             lacking=frozenset() if well else sample.lacking(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
         )

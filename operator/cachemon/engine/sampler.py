@@ -119,9 +119,15 @@ class Sampler:
         wall_time = self._wall_clock()
         figures = self._accumulator.digest(self._blocks.plan, self._blocks.read(), wall_time=wall_time)
         shares = self._share_accumulator.digest(self._shares.plan, self._shares.read())
-        groups, guests = self._package_accumulator.digest(self._packages.plan, self._packages.read())
-        if shares or groups:
-            figures = replace(figures, shares=shares, packages=groups, guest_packages=guests)
+        packages = self._package_accumulator.digest(self._packages.plan, self._packages.read())
+        if shares or packages.groups:
+            figures = replace(
+                figures,
+                shares=shares,
+                packages=packages.groups,
+                guest_packages=packages.guests,
+                work=packages.work,
+            )
         return figures
 
     def close(self) -> None:
