@@ -10,10 +10,12 @@ from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
 from cachemon.agent.metrics_page import prepare_page
 from cachemon.agent.status_writer import GroupStatusWriter, NodeStatusWriter
+from cachemon.agent.targets import judged_guests
 from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
+from cachemon.engine.interference_watch import make_watch
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.kube.client import KubeClient
@@ -61,6 +63,9 @@ class Agent:
             on_figures=self._sampled,
             on_sample=self._page.changed,
             targets_end_in=self._groups.targets_end_in,
+            judge=make_watch(config.interference, machine, tree, judged_guests).judge
+            if config.interference
+            else None,
         )
         self._group_writer = GroupStatusWriter(
             client, sample_seconds=machine.sample_seconds, run=failure_run, writes=writes

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cachemon import __version__
+from cachemon.daemon.interference_settings import (
+    InterferenceSettings,
+    add_interference_flags,
+    interference_settings_of,
+)
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
 from cachemon.daemon.serving import Serving, add_serving_flags, serving_of
 from cachemon.daemon.settings import (
@@ -34,6 +39,7 @@ class AgentConfig:
     kubeconfig: Path | None  # file with credentials; None for the pod's service account
     node_period_seconds: int  # time between two periodic writes of the CacheMonitorNode
     rate_window_seconds: float  # bandwidths are means over this time
+    interference: InterferenceSettings | None  # how VMs are judged; None when they are not
     serving: Serving  # where /metrics and /healthz are served, and to whom
     logs: LogSettings
 
@@ -53,6 +59,7 @@ def parse_config(argv: Sequence[str] | None = None, environment: Mapping[str, st
         kubeconfig=file("--kubeconfig", args.kubeconfig),
         node_period_seconds=whole_number("--node-period", args.node_period, 1, 3600),
         rate_window_seconds=number("--rate-window", args.rate_window, 0.2, 600),
+        interference=interference_settings_of(args),
         serving=serving_of(args),
         logs=log_settings_of(args),
     )
@@ -79,6 +86,7 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     flags.add("--kubeconfig", "", "credentials file; the pod's service account when absent")
     flags.add("--node-period", "60", "seconds between two reports of the node itself")
     flags.add("--rate-window", "10", "seconds that a bandwidth is the mean of")
+    add_interference_flags(flags)
     add_serving_flags(flags, metrics="127.0.0.1:9820")
     add_log_flags(flags)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

@@ -10,6 +10,7 @@ from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
+from cachemon.telemetry.interference_families import InterferenceFamilies
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
@@ -32,6 +33,7 @@ _LABELS = LabelSet(
 _OF_AGENTS = AgentFamilies.of(_LABELS)
 _OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
+_OF_VERDICTS = InterferenceFamilies.of(_LABELS)
 _MONITORED = _LABELS.gauge(
     "node_cache_monitored_bytes", "Bytes of a cache block that monitored VMs hold.", "cache_id"
 )
@@ -54,6 +56,7 @@ FAMILIES = (
     *_OF_AGENTS.process,
     _WRITES,
     _OBJECTS,
+    *_OF_VERDICTS,
 )
 
 
@@ -102,6 +105,14 @@ def metrics_of(
     yield from _OF_AGENTS.process.filled(place, pulse, gaps)
     yield _WRITES.filled(((*place, result), count) for result, count in sorted(writes.items()))
     yield _OBJECTS.filled([(place, len(layout.targets))])
+    if figures.verdicts is not None:
+        yield from _OF_VERDICTS.filled(place, figures.verdicts, _labels_of_vmi)
+
+
+def _labels_of_vmi(vm: str) -> tuple[str, str]:
+    """Namespace and name; both empty where nobody monitors the suspect."""
+    namespace, _, name = vm.partition("/")
+    return namespace, name
 
 
 def _groups(place: tuple[str], layout: BoundLayout, figures: Figures) -> Iterator[GroupSeries]:

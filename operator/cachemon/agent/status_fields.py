@@ -6,9 +6,16 @@ from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.block_fields import block_figures, block_identity
+from cachemon.agent.interference_fields import (
+    interference_report,
+    interference_summary,
+    judged_at,
+    undisturbed_condition,
+)
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.agent.telemetry_fields import node_telemetry, package_fields, unread
 from cachemon.agent.top_vmis import exact, largest_groups, largest_vmis, largest_vmis_of_block
+from cachemon.agent.verdict_fields import ratio_field, verdict_fields
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.model.api import MONITORED, READY
@@ -78,7 +85,7 @@ class Signature(NamedTuple):
     """A change of it makes a report urgent.
 
     Attributes:
-        state: the groups, their states, and the generation of the spec.
+        state: the groups, their states, whether the VMI is disturbed, and the generation of the spec.
         lacking: the missing figures with their reasons.
     """
 
@@ -93,7 +100,16 @@ def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
         for group in layout.groups
     )
     refused = tuple(group.name for group in layout.target.refused)
-    return Signature((layout.object.generation, refused, *state), tuple(_lacking(layout, figures)))
+    whole = (layout.object.generation, refused, _judged(layout, figures), *state)
+    return Signature(whole, tuple(_lacking(layout, figures)))
+
+
+def _judged(layout: BoundTargetLayout, figures: Figures) -> object:
+    """What of a verdict is worth a report at once."""
+    if figures.minute_verdicts is None:
+        return None
+    condition = undisturbed_condition(figures.minute_verdicts, layout.object.vmi)
+    return condition.status, condition.reason
 
 
 def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
@@ -120,19 +136,24 @@ def group_status(
     """
     obj = layout.object
     period_seconds = period_seconds or obj.status_period_seconds
-    condition = render_condition(
-        monitored_condition(layout, period_seconds), before=obj.raw_conditions, generation=obj.generation, now=now
-    )
-    return {
+    conditions, report = [(monitored_condition(layout, period_seconds), now)], dict[str, Any]()
+    if (verdicts := figures.minute_verdicts) is not None:
+        report = interference_report(verdicts, obj.vmi)
+        conditions.append((undisturbed_condition(verdicts, obj.vmi), judged_at(verdicts)))
+    status = {
         "observedTime": format_time(figures.wall_time),
         "statusPeriodSeconds": period_seconds,
-        "summary": _summary(layout, figures),
+        "summary": _summary(layout, figures) | ({"interference": interference_summary(report)} if report else {}),
         "groups": [
             *(_group(group, GroupKey(layout.uid, group.group.name), figures) for group in layout.groups),
             *map(_refused_group, layout.target.refused),
         ],
-        "conditions": [condition],
+        "conditions": [
+            render_condition(condition, before=obj.raw_conditions, generation=obj.generation, now=since)
+            for condition, since in conditions
+        ],
     }
+    return status | ({"interference": report} if report else {})
 
 
 def _summary(layout: BoundTargetLayout, figures: Figures) -> dict[str, str]:
@@ -225,6 +246,8 @@ def node_status(
     if vmis := largest_vmis(layout, figures):
         status["heaviestVMIs"] = vmis
         status["summary"]["heaviestVMI"] = _most(vmis[0])
+    if figures.verdicts is not None:
+        status |= ratio_field(figures.verdicts)
     if node.assign_mode:
         status["counterAssignMode"] = node.assign_mode
     return status | node_telemetry(node)
@@ -247,6 +270,7 @@ def _node_summary(figures: Figures) -> str:
 
 def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     blocks = []
+    verdicts = verdict_fields(figures.verdicts) if figures.verdicts is not None else {}
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))
         status = block_identity(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
@@ -262,6 +286,8 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
             status["heaviestVMIs"] = vmis
         if groups := largest_groups(layout, figures, figure.block.id):
             status["heaviestGroups"] = groups
+        if its := verdicts.get(figure.block.id):
+            status["verdicts"] = its
         blocks.append(status)
     return blocks
 

@@ -36,8 +36,10 @@ class StatusPlan:
     def take_in(self, layout: BoundLayout, figures: Figures, now: float) -> bool:
         """Plan by a new sample: it serves for all that is due until half the time to the next one.
 
-        Examines no object that is as it was in the last sample. Returns whether the layout is another one.
+        Examines no object that is as it was in the last sample, unless VMs were judged anew.
+        Returns whether the layout is another one.
         """
+        are_judged_anew = figures.minute_verdicts is not self.figures.minute_verdicts
         self.figures = figures
         self._horizon = now + self.sample_seconds / 2
         is_new = layout is not self._layout
@@ -46,7 +48,7 @@ class StatusPlan:
             self._renew_periods(now)
         self._layout = layout
         lacking = {key.object_uid for key in figures.lacking}
-        for uid in dict.fromkeys((*changed, *self._lacking, *lacking)):
+        for uid in self._reports if are_judged_anew else dict.fromkeys((*changed, *self._lacking, *lacking)):
             if report := self._reports.get(uid):
                 self._examine(report, now)
         return is_new

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from cachemon.engine.guest_windows import WindowGuest
 from cachemon.engine.layout import Layout, Target, TargetLayout
 from cachemon.model.api import (
     MONITORED,
     ROLE_MIGRATION_TARGET,
+    UNDISTURBED,
     CacheMonitorGroup,
     ObjectName,
     parse_cache_monitor_group,
@@ -28,9 +30,9 @@ BoundLayout = Layout[CacheMonitorGroup]
 
 
 def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
-    """Parse a CacheMonitorGroup, and keep of its conditions only when Monitored last changed."""
+    """Parse a CacheMonitorGroup, and keep of its conditions only when those of agents last changed."""
     group = parse_cache_monitor_group(obj)
-    ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] == MONITORED)
+    ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] in (MONITORED, UNDISTURBED))
     return replace(group, conditions={}, raw_conditions=ours)
 
 
@@ -78,13 +80,26 @@ def is_handing_over(layout: BoundTargetLayout) -> bool:
     With KubeVirt v1.9 the source's QEMU ends up to a second before the VMI names the target. Its threads go one by
     one while /proc still lists the process.
     """
-    migrating = any(placement.role == ROLE_MIGRATION_TARGET for placement in layout.object.placements)
-    return migrating and not layout.has_all_vcpus
+    return _is_migrating(layout) and not layout.has_all_vcpus
 
 
 def vmis_of(layout: BoundLayout) -> dict[ObjectName, str]:
     """Every VMI of a layout, and the name of its guest."""
     return {target.object.vmi: target.object.guest_name for target in layout.targets}
+
+
+def judged_guests(layout: BoundLayout) -> dict[str, WindowGuest]:
+    """The VMs to judge, as `namespace/name`, by the name of the guest. One that migrates is unsteady."""
+    return {
+        target.object.guest_name: WindowGuest(
+            str(target.object.vmi), is_unsteady=not target.target.reports or _is_migrating(target)
+        )
+        for target in layout.targets
+    }
+
+
+def _is_migrating(layout: BoundTargetLayout) -> bool:
+    return any(placement.role == ROLE_MIGRATION_TARGET for placement in layout.object.placements)
 
 
 class Departures:

@@ -20,6 +20,7 @@ OPERATOR_FIELD_MANAGER = "cachemon-operator"
 BOUND = "Bound"
 MONITORED = "Monitored"
 READY = "Ready"
+UNDISTURBED = "Undisturbed"
 
 ROLE_ACTIVE = "Active"
 ROLE_MIGRATION_TARGET = "MigrationTarget"

@@ -50,6 +50,18 @@ class Reason(StrEnum):
     LIBVIRT_GROUP_MISSING = "LibvirtGroupMissing"
     LIBVIRT_GROUP_DIFFERS = "LibvirtGroupDiffers"
 
+    # Whether other VMs disturb the VMI: by the agent, in `Undisturbed` of a group.
+    UNDISTURBED = "Undisturbed"
+    TAKING_CACHE = "TakingCache"
+    LIKELY = "Likely"
+    CONFIRMED = "Confirmed"
+    TOO_YOUNG = "TooYoung"
+    NO_REFERENCE = "NoReference"
+    GAP = "Gap"
+    IDLE = "Idle"
+    CPU_CONTENTION = "CPUContention"
+    SUSPECTS_UNWATCHED = "SuspectsUnwatched"
+
     # What the node offers: by the agent, in `Ready` of a CacheMonitorNode, and for each group on it.
     MONITORING_AVAILABLE = "MonitoringAvailable"
     PROC_UNREADABLE = "ProcUnreadable"

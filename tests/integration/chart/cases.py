@@ -34,6 +34,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "agent.rateWindowSeconds": [30],
     "agent.rmidBudget": [16, 0],
     "agent.logLevel": ["DEBUG"],
+    "interference.bandwidthLimit": [40_000_000_000],
     "agent.extraArgs": [["--proc=/host/proc"]],
     "agent.maxUnavailable": [1, "100%"],
     "agent.priorityClassName": ["system-node-critical"],

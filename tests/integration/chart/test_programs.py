@@ -14,6 +14,7 @@ from cachemon.agent.config import ENVIRONMENT_PREFIX, AgentConfig
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import parse_config as retire_config
+from cachemon.daemon.interference_settings import InterferenceSettings
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
 from tests.integration.chart.cases import ALL_OF_PROMETHEUS, CASES, DIGEST, EVERYTHING
@@ -48,6 +49,8 @@ def agent_settings(values: dict[str, Any]) -> AgentConfig:
         ("agent.rateWindowSeconds", 60, "rate_window_seconds", 60),
         ("agent.rmidBudget", 0, "machine.rmid_budget", 0),
         ("agent.rmidBudget", 1000000, "machine.rmid_budget", 1000000),
+        ("interference.enabled", True, "interference", InterferenceSettings()),
+        ("interference.bandwidthLimit", 40_000_000_000, "interference", None),
         ("agent.logLevel", "DEBUG", "logs.level", "DEBUG"),
         ("logFormat", "json", "logs.format", "json"),
         ("listenAddress", "[::]", "serving", Serving(Address("::", 9820), Address("::", 9822))),
@@ -55,6 +58,11 @@ def agent_settings(values: dict[str, Any]) -> AgentConfig:
 )
 def test_a_value_of_the_chart_reaches_the_agent(value: str, set_to: object, field: str, expected: object) -> None:
     assert attrgetter(field)(agent_settings({value: set_to})) == expected
+
+
+def test_the_limit_of_bandwidth_reaches_an_agent_that_judges() -> None:
+    config = agent_settings({"interference.enabled": True, "interference.bandwidthLimit": 40_000_000_000})
+    assert config.interference == InterferenceSettings(bandwidth_limit=40_000_000_000)
 
 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:

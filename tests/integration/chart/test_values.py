@@ -84,6 +84,7 @@ def test_a_value_that_is_missing_is_refused_and_named_or_is_not_needed(value: Va
         ("agent.nodePeriodSeconds", 1.5),
         ("agent.rmidBudget", -1),
         ("agent.logLevel", "info"),
+        ("interference.bandwidthLimit", 0),
         ("agent.maxUnavailable", "0%"),
         ("agent.resctrl.hostPath", "sys/fs/resctrl"),
         ("agent.image.digest", "sha256:abc"),

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.agent.config import parse_config
+from cachemon.daemon.interference_settings import InterferenceSettings
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address, MachineSettings
 from cachemon.model.errors import InvalidInputError
@@ -36,6 +37,13 @@ BAD = [
     ("--health-address", "9822"),
     ("--metrics-tls-directory", "/no/such/directory"),
     ("--insecure-metrics", "yes"),
+    ("--interference", "yes"),
+    ("--bandwidth-limit", "0"),
+    ("--bandwidth-limit", "40GB"),
+    ("--bandwidth-limit", "9" * 5000),
+    ("--record", "windows"),
+    ("--record", "/no/such/directory/windows"),
+    ("--record", "/tmp/without-interference"),
     ("--log-level", "verbose"),
     ("--kubeconfig", "/no/such/file"),
     ("--rmid-budget", "9" * 5000),
@@ -97,6 +105,16 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
     assert (config.machine.sample_seconds, config.machine.rmid_budget) == (5, 0)
     assert config.machine.resctrl == tmp_path / "not-there-yet"
     assert config.kubeconfig == kubeconfig
+
+
+def test_vms_are_judged_only_where_that_is_switched_on(tmp_path: Path) -> None:
+    assert parse_config(NODE, {}).interference is None
+    assert parse_config([*NODE, "--bandwidth-limit=5"], {}).interference is None
+    switched = [*NODE, "--interference=true"]
+    assert parse_config(switched, {}).interference == InterferenceSettings(None, None, 10.0)
+    record = tmp_path / "windows"
+    config = parse_config([*switched, "--bandwidth-limit=40000000000", f"--record={record}"], {})
+    assert config.interference == InterferenceSettings(40_000_000_000, record)
 
 
 @pytest.mark.parametrize(

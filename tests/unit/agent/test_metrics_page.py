@@ -26,6 +26,8 @@ from cachemon.engine.figures import (
     Traffic,
 )
 from cachemon.engine.layout import GroupState, unavailable_layout
+from cachemon.interference.verdict_log import EndedKind, NodeVerdicts
+from cachemon.interference.verdicts import OTHERS, Judgement, Level, Outcome
 from cachemon.model.counter_totals import Gap
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey
@@ -33,6 +35,7 @@ from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import CORE_ENERGY, ENERGY_EVENTS, PERF_EVENTS, UOPS_RETIRED, Package
 from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
+from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
 PULSE = Pulse(0, 0, samples=7, sample_seconds=0.5, overruns=1, reconciles=3)
@@ -222,6 +225,63 @@ def test_every_decimal_of_energy_is_shown(millionths: int) -> None:
 PACKAGES = (PackageFigure(Package(0), None, dict.fromkeys((*ENERGY_EVENTS, *PERF_EVENTS), Count(1, None))),)
 
 
+VERDICTS = replace(
+    make_node_verdicts(
+        make_logged(make_verdict()),
+        make_logged(make_verdict(block=8, slowdown_ratio=0.4, level=Level.CONFIRMED)),
+        make_logged(
+            make_verdict(victim="tenant-a/web", suspect=OTHERS, slowdown_ratio=None, level=Level.TAKING_CACHE)
+        ),
+        make_logged(make_verdict(victim="tenant-c/db", suspect=OTHERS)),
+        judgements={"tenant-b/batch": Judgement.UNDISTURBED, "tenant-b/new": Judgement.TOO_YOUNG},
+    ),
+    ended={EndedKind(Level.LIKELY, Outcome.WITHDRAWN): 3},
+)
+
+
+def test_a_judged_vm_has_the_level_of_its_surest_verdict_and_others_have_none() -> None:
+    samples = scrape(LAYOUT, replace(figures_of(LAYOUT, 1), verdicts=VERDICTS))
+    levels = {
+        (it.labels["namespace"], it.labels["name"]): it.value
+        for it in samples
+        if it.name == "cachemon_vmi_interference_level"
+    }
+    assert levels == {
+        ("tenant-a", "vm3"): 3,
+        ("tenant-a", "web"): 1,
+        ("tenant-c", "db"): 2,
+        ("tenant-b", "batch"): 0,
+    }
+
+
+def test_a_slowdown_names_victim_and_suspect_once_and_nothing_where_none_is_known() -> None:
+    samples = scrape(LAYOUT, replace(figures_of(LAYOUT, 1), verdicts=VERDICTS))
+    slowdowns = {
+        tuple(it.labels.values()): it.value for it in samples if it.name == "cachemon_interference_slowdown_ratio"
+    }
+    assert slowdowns == {
+        (NODE, "tenant-a", "vm3", "tenant-b", "batch"): 0.4,
+        (NODE, "tenant-c", "db", "", ""): 0.21,
+    }
+
+
+def test_verdicts_that_ended_are_counted_and_the_node_has_a_ratio() -> None:
+    samples = scrape(LAYOUT, replace(figures_of(LAYOUT, 1), verdicts=VERDICTS))
+    assert values(samples, "cachemon_interference_verdicts_total") == [3]
+    assert values(samples, "cachemon_node_interference_ratio") == [pytest.approx((0.4 + 0.21) / 4)]
+
+
+def test_without_judged_vms_there_is_no_ratio_and_without_the_switch_no_metric() -> None:
+    assert (
+        values(
+            scrape(LAYOUT, replace(figures_of(LAYOUT, 1), verdicts=NodeVerdicts())),
+            "cachemon_node_interference_ratio",
+        )
+        == []
+    )
+    assert b"interference" not in page_of(LAYOUT, figures_of(LAYOUT, 1))
+
+
 def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
     documented = {family.name: family.labels for family in FAMILIES}
     traffic = {event: Traffic(1, None) for event in (TOTAL_TRAFFIC, LOCAL_TRAFFIC)}
@@ -238,6 +298,7 @@ def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
             packages=dict.fromkeys(groups, PACKAGES),
             shares=dict.fromkeys(groups, (ShareFigure(BlockShare(0, 0), 1, traffic),)),
             guest_packages=dict.fromkeys(guests, PACKAGES),
+            verdicts=VERDICTS,
         ),
     )
     assert {sample.name: tuple(sample.labels) for sample in samples} == documented

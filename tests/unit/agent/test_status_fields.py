@@ -22,6 +22,8 @@ from cachemon.engine.figures import (
     Traffic,
 )
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
+from cachemon.interference.verdict_log import NodeVerdicts
+from cachemon.interference.verdicts import OTHERS, Outcome
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
 from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
@@ -38,6 +40,7 @@ from tests.unit.agent.builders import (
     mon_group,
 )
 from tests.unit.agent.crd_schema import complaints, status_schema
+from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 NOW = "2026-11-22T08:00:00Z"
 GROUP_SCHEMA, NODE_SCHEMA = status_schema("cachemonitorgroups"), status_schema("cachemonitornodes")
@@ -108,6 +111,48 @@ def test_the_widest_status_keeps_to_the_schema() -> None:
     figures = figures_of(layout.targets[0], 2**64 - 1, 2**64, blocks)
     assert list(complaints(GROUP_SCHEMA, group_status(layout.targets[0], figures, NOW))) == []
     assert list(complaints(NODE_SCHEMA, node_status(layout, figures, period_seconds=60, before=[], now=NOW))) == []
+
+
+DISTURBED = make_node_verdicts(
+    make_logged(make_verdict("tenant-a/vm3", block=8)),
+    make_logged(make_verdict("tenant-a/vm3", OTHERS), Outcome.ENDED),
+)
+
+
+def test_a_judged_groups_status_has_a_condition_with_the_time_of_its_minute_and_a_report() -> None:
+    layout = target_layout(*BOTH)
+    figures = replace(figures_of(layout, 5, 5), verdicts=DISTURBED, minute_verdicts=DISTURBED)
+    status = group_status(layout, figures, NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    undisturbed = status["conditions"][1]
+    assert (undisturbed["type"], undisturbed["status"], undisturbed["reason"]) == ("Undisturbed", "False", "Likely")
+    assert undisturbed["lastTransitionTime"] == "2027-01-15T08:10:00Z"
+    assert status["interference"]["slowdownPercent"] == 21
+    assert status["summary"]["interference"] == "Likely Cache 21%"
+
+
+def test_a_group_that_is_not_disturbed_has_the_condition_alone() -> None:
+    layout = target_layout(*BOTH)
+    status = group_status(layout, replace(figures_of(layout, 5, 5), minute_verdicts=NodeVerdicts()), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert [(it["type"], it["status"]) for it in status["conditions"][1:]] == [("Undisturbed", "Unknown")]
+    assert "interference" not in {**status, **status["summary"]}
+
+
+def test_a_judged_nodes_status_has_the_verdicts_of_each_block_and_the_ratio() -> None:
+    layout = make_layout((make_target(), BOTH))
+    figures = replace(figures_of(layout.targets[0], 5, 5), verdicts=DISTURBED)
+    status = node_status(layout, figures, period_seconds=60, before=[], now=NOW)
+    assert list(complaints(NODE_SCHEMA, status)) == []
+    assert [[it.get("outcome") for it in block["verdicts"]] for block in status["cacheBlocks"]] == [["Ended"], [None]]
+    assert status["interferenceRatio"] == "0.210"
+
+
+def test_where_nobody_judges_a_nodes_status_has_neither() -> None:
+    layout = make_layout((make_target(), BOTH))
+    status = node_status(layout, figures_of(layout.targets[0], 5, 5), period_seconds=60, before=[], now=NOW)
+    assert "interference" not in json.dumps(status)
+    assert not any("verdicts" in block for block in status["cacheBlocks"])
 
 
 def refusing(refused: int, *groups: GroupLayout) -> BoundTargetLayout:

@@ -13,6 +13,8 @@ from cachemon.agent.status_size import LEAST_STATUS_BYTES
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.engine.layout import GroupState, TargetLayout
+from cachemon.interference.verdict_log import LoggedVerdict
+from cachemon.interference.verdicts import Judgement
 from cachemon.model.api import ObjectName
 from cachemon.model.errors import (
     KubeConflictError,
@@ -29,8 +31,18 @@ from cachemon.model.errors import (
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
-from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
+from tests.unit.agent.builders import (
+    BLOCKS,
+    NODE,
+    NOTHING_READ,
+    make_group,
+    make_layout,
+    make_object,
+    make_target,
+    mon_group,
+)
 from tests.unit.agent.publishing import Applied, Scene, layout_of, together
+from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 
 @pytest.fixture
@@ -143,6 +155,35 @@ def test_an_object_is_written_once_a_period_and_at_once_when_its_state_changes(s
     assert scene.server.names() == ["vm1"]
     scene.samples(60, degraded)
     assert scene.server.names() == ["vm1"]
+
+
+def judged(*verdicts: LoggedVerdict) -> Figures:
+    known = make_node_verdicts(*verdicts, judgements={"tenant-a/vm1": Judgement.UNDISTURBED})
+    return replace(NOTHING_READ, verdicts=known, minute_verdicts=known)
+
+
+def test_a_vm_that_is_disturbed_is_reported_at_once_and_so_is_the_end_of_it(scene: Scene) -> None:
+    layout = layout_of("vm1", "vm2", period=3600)
+    well, disturbed = judged(), judged(make_logged(make_verdict("tenant-a/vm1")))
+    scene.samples(5, layout, well)
+    scene.server.names()
+    scene.samples(5, layout, disturbed)
+    (applied,) = scene.server.applied
+    assert applied.status["interference"]["level"] == "Likely"
+    assert applied.status["conditions"][1]["status"] == "False"
+    scene.server.applied.clear()
+    scene.samples(5, layout, judged(make_logged(make_verdict("tenant-a/vm1", slowdown_ratio=0.4))))
+    assert scene.server.names() == [], "another slowdown waits for the period"
+    scene.samples(5, layout, well)
+    (applied,) = scene.server.applied
+    assert "interference" not in applied.status
+
+
+def test_where_nobody_judges_nothing_is_said_of_it(scene: Scene) -> None:
+    scene.sample(layout_of("vm1"))
+    (applied,) = scene.server.applied
+    assert [condition["type"] for condition in applied.status["conditions"]] == ["Monitored"]
+    assert "interference" not in {**applied.status, **applied.status["summary"]}
 
 
 @pytest.mark.pitfall(29)

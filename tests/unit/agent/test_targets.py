@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cachemon.agent.targets import Departures, limited, parse_bound_group, targets_of
+import pytest
+
+from cachemon.agent.targets import Departures, judged_guests, limited, parse_bound_group, targets_of
+from cachemon.engine.guest_windows import WindowGuest
 from cachemon.model.api import CacheMonitorGroup, ObjectName
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.stamps import POLICY_LABEL
-from tests.unit.agent.builders import NODE, make_object
+from tests.unit.agent.builders import NODE, make_layout, make_object, make_target
 
 
 def named(*objects: Mapping[str, Any]) -> dict[ObjectName, CacheMonitorGroup]:
@@ -103,6 +106,34 @@ def test_a_condition_keeps_the_time_of_its_last_change_as_the_agent_has_the_obje
     assert render_condition(now, before=kept, generation=1, now="now")["lastTransitionTime"] == "then"
     changed = replace(now, status="False")
     assert render_condition(changed, before=kept, generation=1, now="now")["lastTransitionTime"] == "now"
+
+
+def test_the_conditions_of_the_operator_are_not_kept() -> None:
+    conditions = [
+        {"type": kind, "status": "True", "reason": "R", "message": "M", "lastTransitionTime": "then"}
+        for kind in ("Bound", "Monitored", "Undisturbed", "Ready")
+    ]
+    kept = parse_bound_group(make_object(status={"conditions": conditions})).raw_conditions
+    assert [item["type"] for item in kept] == ["Monitored", "Undisturbed"]
+
+
+MOVING = [
+    {"nodeName": NODE, "podUID": "here", "role": "Active"},
+    {"nodeName": "node02", "podUID": "there", "role": "MigrationTarget"},
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "reports", "is_unsteady"),
+    [({}, True, False), ({"placements": MOVING}, True, True), ({}, False, True)],
+)
+def test_a_vm_that_moves_is_unsteady_on_both_nodes(
+    status: dict[str, Any],
+    reports: bool,  # noqa: FBT001
+    is_unsteady: bool,  # noqa: FBT001
+) -> None:
+    layout = make_layout((make_target(make_object("vm3", status=status), reports=reports), []))
+    assert judged_guests(layout) == {"tenant-a_vm3": WindowGuest("tenant-a/vm3", is_unsteady)}
 
 
 def spec_of(number: int) -> dict[str, Any]:

@@ -1,0 +1,122 @@
+"""What a tenant sees of verdicts: a condition and a short report about its own VM. Pure.
+
+Tenants learn no name of another namespace, no time finer than a minute, and no slowdown under 10 %.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cachemon.agent.evidence_text import LONGEST_EVIDENCE, evidence, percent
+from cachemon.agent.top_vmis import exact
+from cachemon.interference.verdict_log import NodeVerdicts
+from cachemon.interference.verdicts import OTHERS, Judgement, Level, Verdict
+from cachemon.model.api import UNDISTURBED, ObjectName
+from cachemon.model.conditions import Condition
+from cachemon.model.fitted_text import fit_text
+from cachemon.model.reasons import Reason
+from cachemon.model.times import format_time
+
+LEAST_SHOWN_RATIO = 0.10
+"""Tenants see no smaller slowdown. Small ones would show what a neighbour works on."""
+MOST_PERCENT = 100_000
+
+_MINUTE_SECONDS = 60
+_THIS_VM = "this VM"
+_NOT_JUDGED: Mapping[Judgement, tuple[Reason, str]] = {
+    Judgement.TOO_YOUNG: (
+        Reason.TOO_YOUNG,
+        "what is usual for this VM is not known yet: that takes minutes after the start of VM or agent",
+    ),
+    Judgement.NO_REFERENCE: (
+        Reason.NO_REFERENCE,
+        "the VM was too idle before to know what is usual for it",
+    ),
+    Judgement.GAP: (
+        Reason.GAP,
+        "a figure of the last minutes is missing: the VM moves, its groups changed, or a counter had no number",
+    ),
+    Judgement.IDLE: (Reason.IDLE, "the VM is too idle to be disturbed noticeably"),
+    Judgement.CPU_CONTENTION: (
+        Reason.CPU_CONTENTION,
+        "the VM waits for CPUs, which hides what cache and memory do: look at CPU limits and at the load of the node",
+    ),
+    Judgement.SUSPECTS_UNWATCHED: (
+        Reason.SUSPECTS_UNWATCHED,
+        "the VM is disturbed, and no monitored VM explains that: have more VMs of the node monitored",
+    ),
+}
+_LEVELS: Mapping[Level, Reason] = {
+    Level.TAKING_CACHE: Reason.TAKING_CACHE,
+    Level.LIKELY: Reason.LIKELY,
+    Level.CONFIRMED: Reason.CONFIRMED,
+}
+
+
+def undisturbed_condition(verdicts: NodeVerdicts, vmi: ObjectName) -> Condition:
+    """Whether no other VM takes cache or memory bandwidth from a VMI."""
+    if shown := _shown(verdicts, vmi):
+        return Condition(UNDISTURBED, "False", _LEVELS[shown.level], _sentence(shown, vmi))
+    judgement = verdicts.judgements.get(str(vmi), Judgement.TOO_YOUNG)
+    if judgement in _NOT_JUDGED:
+        return Condition(UNDISTURBED, "Unknown", *_NOT_JUDGED[judgement])
+    return Condition(
+        UNDISTURBED, "True", Reason.UNDISTURBED, "no other VM takes cache or memory bandwidth from this VM noticeably"
+    )
+
+
+def interference_report(verdicts: NodeVerdicts, vmi: ObjectName) -> dict[str, Any]:
+    """The fields `interference` and `summary.interference` of a group's status; none while nothing is wrong."""
+    shown = _shown(verdicts, vmi)
+    if shown is None:
+        return {}
+    report: dict[str, Any] = {
+        "level": str(shown.level),
+        "resource": str(shown.resource),
+        "since": _minute_of(shown.since),
+        "neighbour": _neighbour(shown, vmi),
+        "evidence": _sentence(shown, vmi),
+    }
+    if shown.lost_bytes >= 1:
+        report["bytesLost"] = exact(round(shown.lost_bytes))
+    if shown.slowdown_ratio is not None:
+        report["slowdownPercent"] = min(percent(shown.slowdown_ratio), MOST_PERCENT)
+    return report
+
+
+def judged_at(verdicts: NodeVerdicts) -> str:
+    """The minute of the verdicts, RFC 3339: the time of a condition that changes."""
+    return _minute_of(verdicts.time)
+
+
+def _minute_of(seconds: float) -> str:
+    return format_time(seconds // _MINUTE_SECONDS * _MINUTE_SECONDS)
+
+
+def interference_summary(report: Mapping[str, Any]) -> str:
+    """The column of a report, e.g. `Likely Cache 21%`."""
+    slowdown = f" {report['slowdownPercent']}%" if "slowdownPercent" in report else ""
+    return f"{report['level']} {report['resource']}{slowdown}"
+
+
+def _shown(verdicts: NodeVerdicts, vmi: ObjectName) -> Verdict | None:
+    return next(
+        (
+            verdict
+            for verdict in verdicts.of_victim(str(vmi))
+            if verdict.slowdown_ratio is None or verdict.slowdown_ratio >= LEAST_SHOWN_RATIO
+        ),
+        None,
+    )
+
+
+def _sentence(verdict: Verdict, vmi: ObjectName) -> str:
+    return fit_text(evidence(verdict, _THIS_VM, _neighbour(verdict, vmi)), LONGEST_EVIDENCE)
+
+
+def _neighbour(verdict: Verdict, vmi: ObjectName) -> str:
+    """Its name only where the tenant may see it: in the same namespace."""
+    if verdict.suspect == OTHERS:
+        return "others of this node"
+    if verdict.suspect.startswith(f"{vmi.namespace}/"):
+        return verdict.suspect
+    return "another VM of this node"
