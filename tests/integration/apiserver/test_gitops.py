@@ -74,6 +74,16 @@ def test_what_was_applied_is_in_sync(tool: Tool, cluster: ControlPlane) -> None:
     assert tool.differences(cluster, installation(tool, cluster)) == []
 
 
+def test_a_policy_has_no_field_that_the_api_server_adds(tool: Tool, cluster: ControlPlane) -> None:
+    """A comparison that does not know the defaults of a kind, as of one newer than itself, shows what is added."""
+    policies = [item for item in installation(tool, cluster) if item["kind"].startswith("ValidatingAdmissionPolicy")]
+    text = cluster.kubectl("get", "-o", "json", "-f", "-", input=yaml.safe_dump_all(policies))
+    live = json.loads(text)["items"]
+    for item, found in zip(policies, live, strict=True):
+        assert list(unlike(found["spec"], item["spec"])) == [], item["metadata"]["name"]
+    assert len(policies) == 8
+
+
 def test_a_field_that_somebody_changed_is_not_in_sync(tool: Tool, cluster: ControlPlane) -> None:
     installed = installation(tool, cluster)
     where = ("deployment/cachemon-operator", "-n", "cachemon-system")
