@@ -31,7 +31,8 @@ STOP_SECONDS = 10.0
 _MOUNTED = "the view of /proc is mounted"
 _SCHEDSTAT = re.compile(r"/(?:\d+/task/)?(\d+)/schedstat")
 _NAMESPACE = re.compile(r"/(?:\d+|self)(?:/task/\d+)?/ns/\w+")
-_ATTRIBUTES = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_atime", "st_mtime", "st_ctime")
+_ATTRIBUTES = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size")
+_TIMES = ("st_atime", "st_mtime", "st_ctime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class ProcFileSystem:
         caller: uid, gid and TID of who calls (`mfusepy.fuse_get_context`).
         on_mounted: called once the view is mounted.
     """
+
+    use_ns = True
 
     def __init__(
         self,
@@ -67,10 +70,11 @@ class ProcFileSystem:
         config.attr_timeout = config.entry_timeout = config.negative_timeout = 0
         self._on_mounted()
 
-    def getattr(self, path: str, _handle: int | None = None) -> dict[str, float]:
+    def getattr(self, path: str, _handle: int | None = None) -> dict[str, int]:
         """Attributes; of a namespace, those of what its link leads to, which has no path."""
         found = Path(PROC + path).stat(follow_symlinks=bool(_NAMESPACE.fullmatch(path)))
-        return {name: getattr(found, name) for name in _ATTRIBUTES}
+        times = {name: getattr(found, f"{name}_ns") for name in _TIMES}
+        return {name: getattr(found, name) for name in _ATTRIBUTES} | times
 
     def readlink(self, path: str) -> str:
         """The target of a link; `self` is who asks."""
