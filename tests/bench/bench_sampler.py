@@ -11,20 +11,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import count, repeat
 from pathlib import Path
 from statistics import median
 
+from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import Figures
 from cachemon.engine.sampler import Sampler
 from cachemon.model.readings import parse_reading
+from cachemon.model.telemetry import parse_telemetry
 from cachemon.resctrl.mon_data import CounterReader
+from cachemon.resctrl.tree_reader import package_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.emulator import Emulator
 from tests.bench import built
 from tests.bench.measure import Bench, CannotRunError, Figure, seconds_of
 from tests.bench.sampled import BEGIN, END
-from tests.bench.trees import EVENTS, Size, fill, layout_of, mon_groups, plain_tree
+from tests.bench.trees import EVENTS, TELEMETRY, Size, fill, layout_of, mon_groups, plain_tree
 
 SMALL, LARGE = Size(100, 2), Size(300, 8)
 VALUES_PER_ROUND = 60_000
@@ -74,7 +78,7 @@ def cpu_figures(size: Size, rounds: int, times: int) -> Iterator[Figure]:
     suffix = suffix_of(size)
     with ExitStack() as stack:
         root = stack.enter_context(plain_tree(size))
-        moments, now = count(), [0.0]
+        now = [0.0]
         reader = CounterReader(clock=lambda: now[0])
         sampler, layout = Sampler(ResctrlTree(root), 10, reader=reader), layout_of(size)
         stack.callback(sampler.close)
@@ -82,11 +86,7 @@ def cpu_figures(size: Size, rounds: int, times: int) -> Iterator[Figure]:
         descriptors = reader._descriptors
         if len(descriptors) != values_of(size):
             raise AssertionError("the sampler does not hold what is to be read")
-
-        def sample() -> Figures:
-            now[0] = float(next(moments))  # a second later: as many samples are kept for the rates as by an agent
-            return sampler.sample(layout)
-
+        sample = partial(sample_a_second_later, sampler, layout, now)
         measures = {
             "": per_value(sample, len(descriptors)),
             "every_figure": per_value(lambda: derive_all(sample()), len(descriptors)),
@@ -114,6 +114,31 @@ def cpu_figures(size: Size, rounds: int, times: int) -> Iterator[Figure]:
         yield Figure(f"sampler.every_figure_vs_c{suffix}", spent["every_figure"] / spent["c"], "ratio")
     if "goresctrl" in spent:
         yield Figure(f"sampler.cpu_vs_goresctrl{suffix}", spent[""] / spent["goresctrl"], "ratio")
+
+
+def telemetry_figure(size: Size, rounds: int, times: int) -> Figure:
+    """CPU time per value of a sample with telemetry of CPU packages / of one without, from the same tree."""
+    without = size._replace(packages=0)
+    with ExitStack() as stack:
+        root = stack.enter_context(plain_tree(size))
+        now = [0.0]
+        measures = {}
+        for name, part in (("with", size), ("without", without)):
+            clock = partial(now.__getitem__, 0)
+            of_packages = CounterReader(clock=clock, directory_of=package_directory, parse=parse_telemetry)
+            sampler = Sampler(ResctrlTree(root), 10, reader=CounterReader(clock=clock), package_reader=of_packages)
+            stack.callback(sampler.close)
+            values = values_of(part) + part.groups * part.packages * len(TELEMETRY)
+            measures[name] = per_value(partial(sample_a_second_later, sampler, layout_of(part), now), values)
+        more = count(MOVED_BYTES, MOVED_BYTES)
+        spent = interleaved(measures, rounds, times, between=lambda: fill(root, size, next(more)))
+    return Figure("sampler.telemetry_vs_without", spent["with"] / spent["without"], "ratio")
+
+
+def sample_a_second_later(sampler: Sampler, layout: BoundLayout, now: list[float]) -> Figures:
+    """As many samples are kept for the rates as by an agent."""
+    now[0] += 1
+    return sampler.sample(layout)
 
 
 def preads(descriptors: Sequence[int]) -> Iterator[bytes]:
@@ -231,6 +256,7 @@ def run(divisor: int) -> Iterator[Figure]:
         for size in (small, large):
             times = max(1, VALUES_PER_ROUND // divisor // values_of(size))
             yield from cpu_figures(size, max(2, ROUNDS // divisor), times)
+        yield telemetry_figure(small._replace(packages=2), max(2, ROUNDS // divisor), max(1, times))
         yield from on_the_emulator(small, max(2, ROUNDS // divisor))
         with plain_tree(large) as root:
             yield from operations(root, large)
@@ -258,7 +284,8 @@ BENCH = Bench(
     "memory: parsed, counted, and worked out what each counter moved in the rate window / a C loop that only preads "
     "the same descriptors, each as often before it is measured; the same with the CPU's caches full of other things, "
     "as an agent that slept finds them; the cheapest preads that Python has / C, also with int() of each; with every "
-    "figure of every group asked for / C; ours / goresctrl's collector. System calls on files / values. Wall "
-    "time on the mounted emulator: by kept descriptors / opening, reading and closing each file",
+    "figure of every group asked for / C; ours / goresctrl's collector; with telemetry of 2 CPU packages / without. "
+    "System calls on files / values. Wall time on the mounted emulator: by kept descriptors / opening, reading and "
+    "closing each file",
     run,
 )

@@ -9,18 +9,21 @@ from typing import NamedTuple
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.layout import NodeFacts
 from cachemon.model.readings import CacheBlock
+from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package, Telemetry
 from tests.unit.agent.builders import make_group, make_layout, make_object, make_target, mon_group
 
 EVENTS = ("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes")
+TELEMETRY = (*ENERGY_EVENTS, *PERF_EVENTS)
 GROUPS_PER_VM = 4
 _MEMORY = Path("/dev/shm")
 
 
 class Size(NamedTuple):
-    """How much is read: every group has every event in every cache block."""
+    """How much is read: every group has every event in every cache block, and telemetry of every CPU package."""
 
     groups: int
     blocks: int
+    packages: int = 0
 
     def __str__(self) -> str:
         return f"{self.groups}x{self.blocks}x{len(EVENTS)}"
@@ -36,7 +39,13 @@ def layout_of(size: Size) -> BoundLayout:
             (make_target(make_object(f"vm{number}")), [make_group(f"g{name}", [mon_group(name)]) for name in vm])
             for number, vm in enumerate(vms)
         ),
-        node=NodeFacts(num_rmids=size.groups + 1, events=EVENTS, blocks=blocks),
+        node=NodeFacts(
+            num_rmids=size.groups + 1,
+            events=EVENTS,
+            blocks=blocks,
+            telemetry=Telemetry(size.groups + 1, TELEMETRY) if size.packages else None,
+            packages=tuple(map(Package, range(size.packages))),
+        ),
     )
 
 
@@ -68,6 +77,12 @@ def fill(root: Path, size: Size, more: int = 0) -> None:
             for place, event in enumerate(EVENTS):
                 value = 10 ** (6 + 4 * place) + (number * size.blocks + block) * 65536 + more
                 (directory / event).write_text(f"{value}\n")
+        for package in range(size.packages):
+            directory = group / f"mon_data/mon_PERF_PKG_{package:02d}"
+            directory.mkdir(parents=True, exist_ok=True)
+            for place, event in enumerate(TELEMETRY):
+                text = f"{10 ** (4 + 2 * place) + number * size.packages + package + more}"
+                (directory / event).write_text(f"{text}.{number:06d}\n" if event in ENERGY_EVENTS else f"{text}\n")
         (group / "tasks").write_text("")
 
 

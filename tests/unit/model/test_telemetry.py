@@ -37,6 +37,22 @@ def test_text_of_the_kernel_and_failed_reads_are_reasons() -> None:
     assert missing == {Missing.UNAVAILABLE, Missing.OFFLINE}
 
 
+TEXTS = st.one_of(
+    st.from_regex(rb"[0-9]{1,12}(\.[0-9]{1,10})?\n?", fullmatch=True),
+    st.from_regex(rb"[0-9.]{0,4}\n{0,2}[0-9.]{0,3}\n?", fullmatch=True),
+    st.sampled_from([b"Unavailable\n", b"99999999999999999999\n", b"999999999999999999999\n", b"1_0\n", b"+5\n"]),
+    st.sampled_from(Missing),
+)
+
+
+@given(st.lists(TEXTS, max_size=6))
+def test_many_texts_are_read_as_each_alone(texts: list[bytes | Missing]) -> None:
+    readings, missing = parse_telemetry(texts)
+    alone = [parse_telemetry([text, Missing.ERROR])[0][0] for text in texts]  # a reason: each is parsed by itself
+    assert [*readings] == alone
+    assert missing == {reading for reading in alone if isinstance(reading, Missing)}
+
+
 @given(st.binary(max_size=30))
 def test_any_bytes_are_a_number_or_a_reason(text: bytes) -> None:
     (reading,), _ = parse_telemetry([text])
