@@ -40,6 +40,7 @@ class FrontEnd:
         config: help of --config.
         add_common: adds the options of every command.
         ask: knows names, for completion.
+        read_name: makes a name of what a person types.
     """
 
     program: str
@@ -51,6 +52,7 @@ class FrontEnd:
     config: str
     add_common: Callable[[argparse.ArgumentParser], None]
     ask: AskNames
+    read_name: Callable[[str], str] = str
 
     @property
     def dest(self) -> str:
@@ -59,7 +61,7 @@ class FrontEnd:
 
     def add_name(self, parser: argparse.ArgumentParser, **more: Any) -> None:
         """The argument that names what a command is about."""
-        argument = parser.add_argument(self.dest, metavar=self.kind, **more)
+        argument = parser.add_argument(self.dest, metavar=self.kind, type=self.read_name, **more)
         set_completer(argument, complete_names(self.dest, self.ask))
 
     def command(

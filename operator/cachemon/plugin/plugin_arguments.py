@@ -8,6 +8,7 @@ from shlex import quote
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
+from cachemon.plugin.typed_names import read_node_name, read_vmi_name
 
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
@@ -107,6 +108,7 @@ def _front_end(ask: AskNames) -> FrontEnd:
         config="whenever the VMI runs, now included",
         add_common=partial(_add_common, ask),
         ask=ask,
+        read_name=read_vmi_name,
     )
 
 
@@ -169,7 +171,7 @@ def _nodes(plugin: FrontEnd, commands: Commands) -> None:
     parser = plugin.command(
         commands, "nodes", "how full the caches of the nodes are", outputs=("wide", "json", "yaml", "name")
     )
-    nodes = parser.add_argument("node", metavar="NODE", nargs="*", help="only these")
+    nodes = parser.add_argument("node", metavar="NODE", nargs="*", type=read_node_name, help="only these")
     set_completer(nodes, complete_names("node", plugin.ask))
     _selected(parser)
     _watched(parser)
@@ -184,7 +186,7 @@ def _diagnose(plugin: FrontEnd, commands: Commands) -> None:
         outputs=("json", "yaml"),
         details="Exit code 0 when everything works, 1 when something does not.",
     )
-    node = parser.add_argument("node", metavar="NODE", help="name of the node")
+    node = parser.add_argument("node", metavar="NODE", type=read_node_name, help="name of the node")
     set_completer(node, complete_names("node", plugin.ask))
 
 
@@ -201,7 +203,9 @@ def _import(plugin: FrontEnd, commands: Commands) -> None:
     )
     files = parser.add_argument("file", metavar="FILE", nargs="+", help="XML of a domain; - is stdin")
     set_completer(files, complete_files)
-    vmi = parser.add_argument("--vmi", metavar="NAME", help="VMI of the groups (default: by the domain's name)")
+    vmi = parser.add_argument(
+        "--vmi", metavar="NAME", type=read_vmi_name, help="VMI of the groups (default: by the domain's name)"
+    )
     set_completer(vmi, complete_names("vmi", plugin.ask))
     parser.add_argument("--name", help="name of the CacheMonitorGroup (default: that of the VMI)")
     plugin.import_choice(parser)
