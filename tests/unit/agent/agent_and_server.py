@@ -56,13 +56,13 @@ class Server:
         self.statuses.setdefault(name.name, []).append(status)
 
 
-def make_agent(tmp_path: Path, server: Server) -> Agent:
+def make_agent(tmp_path: Path, server: Server, *flags: str) -> Agent:
     for name in ("proc", "sys"):
         (tmp_path / name).mkdir(exist_ok=True)
     environment = {"CACHEMON_PROC": str(tmp_path / "proc"), "CACHEMON_SYSFS": str(tmp_path / "sys")}
     argv = ["--node-name", NODE, "--resctrl", str(tmp_path / "resctrl"), "--metrics-address="]
     argv += ["--sample-period=0.1", "--scan-period=60"]
-    return Agent(parse_config(argv, environment), server, None)  # type: ignore[arg-type]
+    return Agent(parse_config([*argv, *flags], environment), server, None)  # type: ignore[arg-type]
 
 
 def mount(tmp_path: Path) -> None:

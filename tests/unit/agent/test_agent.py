@@ -60,6 +60,30 @@ def test_an_object_is_reported_and_a_change_of_its_spec_at_once(tmp_path: Path) 
     asyncio.run(story())
 
 
+def test_an_agent_that_judges_says_of_a_new_vm_that_it_can_not_know_yet(tmp_path: Path) -> None:
+    mount(tmp_path)
+
+    async def story() -> None:
+        server = Server()
+        server.listed.set()
+        server.objects = [make_object()]
+        agent = make_agent(tmp_path, server, "--interference=true")
+        work = asyncio.create_task(agent.run())
+        await eventually("a status", lambda: "vm3" in server.statuses)
+        monitored, undisturbed = server.statuses["vm3"][-1]["conditions"]
+        assert monitored["type"] == "Monitored"
+        assert (undisturbed["type"], undisturbed["status"], undisturbed["reason"]) == (
+            "Undisturbed",
+            "Unknown",
+            "TooYoung",
+        )
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+    asyncio.run(story())
+
+
 @pytest.mark.pitfall(28)
 def test_a_node_that_is_itself_a_vm_says_that_it_has_no_cache_monitoring_and_goes_on(tmp_path: Path) -> None:
     (tmp_path / "resctrl" / "info").mkdir(parents=True)
