@@ -117,9 +117,11 @@ def _judge_group(
         return in_state(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)
     if problem := next((result.failures[name] for name in mon_groups if name in result.failures), None):
         return in_state(GroupState.DEGRADED, Reason.RESCTRL_REFUSED, problem)
+    uncounted = result.uncounted.get(key, "")
     if gaps:
-        return in_state(GroupState.DEGRADED, gaps[0].reason, gaps[0].message, mon_groups)
-    if uncounted := result.uncounted.get(key):
+        message = "; ".join(filter(None, (gaps[0].message, uncounted)))
+        return in_state(GroupState.DEGRADED, gaps[0].reason, message, mon_groups)
+    if uncounted:
         return in_state(GroupState.DEGRADED, Reason.NO_BANDWIDTH_COUNTER, uncounted, mon_groups)
     return in_state(GroupState.MONITORED, None, "", mon_groups)
 

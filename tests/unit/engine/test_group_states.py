@@ -36,6 +36,7 @@ class Case:
     without_rmid: bool = False
     group: Mapping[str, object] = field(default_factory=lambda: GROUPS[0])
     mon_groups: int = 0
+    uncounted: str = ""
 
 
 CASES = {
@@ -50,6 +51,17 @@ CASES = {
     "vCPU still missing": Case(GroupState.WAITING, "VCPUThreadMissing", "vCPU 1 ", qemus=(make_qemu(1, vcpus=(0,)),)),
     "vCPU that the VM has not": Case(
         GroupState.DEGRADED, "VCPUsNotInVM", "no vCPU 7", group={"name": "low", "vcpus": "0,7"}, mon_groups=1
+    ),
+    "no counter of traffic": Case(
+        GroupState.DEGRADED, "NoBandwidthCounter", "no counter is left", uncounted="no counter is left", mon_groups=1
+    ),
+    "vCPU that the VM has not, and no counter of traffic": Case(
+        GroupState.DEGRADED,
+        "VCPUsNotInVM",
+        "; no counter is left",
+        uncounted="no counter is left",
+        group={"name": "low", "vcpus": "0,7"},
+        mon_groups=1,
     ),
     "threads in another's group": Case(
         GroupState.DEGRADED, "ThreadsInForeignGroup", "in /mon_groups/theirs", theirs=frozenset({101})
@@ -87,11 +99,10 @@ def stand(case: Case) -> tuple[GroupLayout, ...]:
     mon_groups_of_low = mon_groups_of.get(KEY, ())
     failures = dict.fromkeys(mon_groups_of_low, case.failing) if case.failing else {}
     without_rmid = frozenset(mon_groups_of_low) if case.without_rmid else frozenset[MonGroupName]()
-    return judge(
-        target,
-        case.qemus,
-        PlanResult(plan, mon_groups_of, failures, without_rmid, COUNT, KUBEVIRT_TERMS, threads_of_qemus(case.qemus)),
-    ).groups
+    threads = threads_of_qemus(case.qemus)
+    uncounted = {KEY: case.uncounted} if case.uncounted else {}
+    result = PlanResult(plan, mon_groups_of, failures, without_rmid, COUNT, KUBEVIRT_TERMS, threads, uncounted)
+    return judge(target, case.qemus, result).groups
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
