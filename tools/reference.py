@@ -185,7 +185,7 @@ def plugin_page() -> str:
         "a message; 130 after Ctrl-C. `--help` prints the same as this page.\n",
         "The plugin asks the API server through `kubectl proxy`, on a unix socket that only you can reach. So it",
         "takes kubeconfigs, `KUBECONFIG`, proxies, exec plugins, impersonation and a pod's service account as",
-        "kubectl does.\n",
+        "kubectl does. Where there is no kubectl, OpenShift's `oc` serves.\n",
     )
     return _program_page("Plugin", introduction, plugin_parser())
 

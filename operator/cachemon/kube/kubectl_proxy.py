@@ -18,6 +18,8 @@ from pathlib import Path
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.model.errors import InvalidInputError
 
+_PROGRAMS = ("kubectl", "oc")
+"""OpenShift's oc has all commands of kubectl, and finds the plugins of kubectl."""
 _CHUNK_BYTES = 1 << 16
 _LONGEST_PLACE = 70
 """sun_path has 108 bytes, on some systems 104."""
@@ -88,12 +90,13 @@ def _private_folder(environment: Mapping[str, str]) -> Path:
 
 def _kubectl(environment: Mapping[str, str]) -> str:
     beside = os.pathsep + os.fspath(Path(sys.executable).parent)  # PyPI has kubectl, too
-    found = shutil.which("kubectl", path=environment.get("PATH", "") + beside)
-    if found is None:
-        raise InvalidInputError(
-            "kubectl is not on the PATH, and this program asks the API server through it; install kubectl"
-        )
-    return found
+    path = environment.get("PATH", "") + beside
+    for name in _PROGRAMS:
+        if found := shutil.which(name, path=path):
+            return found
+    raise InvalidInputError(
+        "kubectl is not on the PATH, and this program asks the API server through it; install kubectl or oc"
+    )
 
 
 async def _wait_until_it_serves(process: asyncio.subprocess.Process, remarks: asyncio.Task[bytes]) -> None:

@@ -9,16 +9,19 @@ import pytest
 
 from cachemon import __version__
 from cachemon.plugin.advice import role_for
+from lab.kubernetes.cluster_api import kubectl_program
 from tests.unit.plugin.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, group_status
 
 XML = """<domain type="kvm"><name>tenant-a_vm3</name><vcpu>4</vcpu>
 <cputune><cachetune vcpus="0-3"><monitor level="3" vcpus="0-1"/></cachetune></cputune></domain>"""
 
 
-def run(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+def run(
+    *arguments: str, cwd: Path, python: str | Path = sys.executable, programs: str = "/usr/bin:/bin"
+) -> "subprocess.CompletedProcess[str]":
     path = ":".join(filter(None, sys.path))
-    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(cwd), "PYTHONPATH": path}
-    command = [sys.executable, "-m", "cachemon.plugin.main", *arguments]
+    environment = {"PATH": f"{Path(python).parent}:{programs}", "HOME": str(cwd), "PYTHONPATH": path}
+    command = [python, "-m", "cachemon.plugin.main", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
 
 
@@ -34,6 +37,16 @@ def test_the_advice_is_for_the_kubeconfig_that_was_given(tmp_path: Path) -> None
     (tmp_path / "a b").write_text("{apiVersion: v1, kind: Config}")
     done = run("top", "--kubeconfig", "a b", "--token=abc", cwd=tmp_path)
     assert done.stderr.endswith("with --context (kubectl --kubeconfig='a b' config get-contexts)\n")
+
+
+def test_openshifts_oc_serves_where_there_is_no_kubectl(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    without = run("top", "--context=z", cwd=tmp_path, python=python, programs="")
+    assert without.stderr.startswith("error: kubectl is not on the PATH")
+    (tmp_path / "oc").symlink_to(kubectl_program())
+    done = run("top", "--context=z", cwd=tmp_path, python=python, programs="")
+    assert done.stderr == 'error: context "z" does not exist\n'
 
 
 @pytest.mark.parametrize("arguments", [("-o", "yaml"), ("--dry-run",)])
