@@ -46,7 +46,7 @@ class CounterShare:
         """Assign counters if anything may have changed; answers a message for each group that lacks some.
 
         A changed mode is noticed at every pass. Counters that another program took are noticed when the mon_groups
-        are read again.
+        are read again: a sample without a counter that the one before had sees to that.
 
         Args:
             capabilities: which events there are, total traffic before local, and the mode in force.

@@ -153,7 +153,7 @@ class _SampleLoop(Generic[W]):
                     if has_layout and self._is_explained(layout, figures):
                         self.sampled = (layout, figures)
                         self.on_figures()
-                    if figures.offline:
+                    if figures.offline or figures.lost_counter:
                         self.reconcile.mon_groups_changed()
                 except Exception:
                     log.exception("sampling failed; trying again")

@@ -135,6 +135,7 @@ class Figures:
         verdicts: who disturbs whom, after the newest window; None where nobody judges.
         minute_verdicts: the same as of the last full minute, for tenants.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
+        lost_counter: whether traffic that was counted at the sample before has no MBM counter now.
     """
 
     wall_time: float = 0.0
@@ -153,3 +154,4 @@ class Figures:
     verdicts: NodeVerdicts | None = None
     minute_verdicts: NodeVerdicts | None = None
     offline: bool = False
+    lost_counter: bool = False

@@ -121,6 +121,7 @@ class Accumulator:
             wall_time: of the sample, in seconds since the epoch.
         """
         meters = self._meters
+        unassigned_before = meters.counters.gaps[Gap.UNASSIGNED]
         progress = meters.advance(plan, sweep)
         if plan is not self._plan:
             self._plan, self._keys = plan, keys_of(plan.members)
@@ -138,4 +139,5 @@ class Accumulator:
             traffic=Derived(self._keys.guests, sample.tallies),
             lacking=frozenset() if well else sample.lacking(),
             offline=not all(sweep.identities) or Missing.OFFLINE in sweep.missing,
+            lost_counter=meters.counters.gaps[Gap.UNASSIGNED] > unassigned_before,
         )

@@ -130,6 +130,15 @@ def test_a_group_without_counters_has_occupancy_and_no_bandwidth(node: Node) -> 
         assert figure.traffic[TOTAL].bytes_per_second is None
 
 
+def test_a_counter_that_another_program_takes_is_seen_by_the_next_sample(node: Node) -> None:
+    layout = node.run(wanting(ZERO, vcpus=2))
+    for _ in range(2):
+        assert not node.sampler.sample(layout).lost_counter
+    (node.tree.directory(cell_of(layout, 0)) / "mbm_L3_assignments").write_text(f"{TOTAL}:*=_\n")
+    assert node.sampler.sample(layout).lost_counter
+    assert not node.sampler.sample(layout).lost_counter
+
+
 def test_a_group_without_counters_is_no_gap_at_every_sample(node: Node) -> None:
     mkdir(node.tree, MonGroupName(ROOT, "theirs"), MonGroupName(ROOT, "theirs-too"))
     layout = node.run(wanting(ZERO, vcpus=2))

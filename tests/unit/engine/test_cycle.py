@@ -98,6 +98,34 @@ def test_what_is_gone_although_a_pass_is_over_is_published() -> None:
     assert published[-1] == (True, 1)
 
 
+class LosesACounter:
+    """At its third sample."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def sample(self, _layout: Layout[Any]) -> Figures:
+        self.samples += 1
+        return Figures(wall_time=1.0, lost_counter=self.samples == 3)
+
+
+async def passes_after_a_lost_counter() -> int:
+    reconciler = Reconciler()
+    reconciler.may_end.set()
+    made, sampler, claim = (cast("Any", part) for part in (reconciler, LosesACounter(), Claim()))
+    cycle: Cycle[Any] = Cycle(made, sampler, claim, lambda: (), Periods(0.01, 60), on_figures=lambda: None)
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(cycle.reconcile()), tasks.create_task(cycle.sample())]
+        await eventually("a pass after it", lambda: cycle.pulse.reconciles >= 2)
+        for loop in loops:
+            loop.cancel()
+    return cycle.pulse.reconciles
+
+
+def test_a_pass_follows_at_once_when_traffic_loses_its_counter() -> None:
+    assert asyncio.run(passes_after_a_lost_counter()) == 2
+
+
 async def samples_of_a_second_agent() -> tuple[int, int]:
     """How many samples were counted, and how many had figures to give out, while another agent works."""
     counted: list[None] = []

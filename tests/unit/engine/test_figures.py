@@ -220,6 +220,13 @@ def test_a_gone_counter_makes_the_sample_offline() -> None:
     assert machine().sample(layout, {0: 5}, inodes={0: 0}).offline
 
 
+def test_a_sample_names_a_counter_that_was_lost_since_the_one_before() -> None:
+    steady, layout = machine(), layout_of({"a": [0]})
+    readings: list[Reading] = [Missing.UNASSIGNED, 5, Missing.UNASSIGNED, Missing.UNASSIGNED, 0, Missing.ERROR]
+    lost = [steady.sample(layout, {0: reading}).lost_counter for reading in readings]
+    assert lost == [False, False, True, False, False, False]
+
+
 def test_the_node_is_the_control_groups_alone_and_never_less_than_the_monitored_part() -> None:
     layout = layout_of({"a": [0, 1]})
     figures = machine().sample(layout, {0: 100, 1: 200}, root=1000)
