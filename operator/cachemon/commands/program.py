@@ -5,6 +5,7 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Coroutine
+from io import TextIOWrapper
 from typing import Any
 
 from cachemon.commands.arguments import EXIT_FAILED
@@ -29,6 +30,13 @@ def print_script(shell: str, program: str) -> int:
     return 0
 
 
+def _write_utf8() -> None:
+    """Write UTF-8 whatever the locale is, as kubectl and virsh do: domains have names in any script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def run_command(
     command: Callable[[], Coroutine[Any, Any, int]],
     name: str,
@@ -49,6 +57,7 @@ def run_command(
     Returns:
         The exit code: that of the command; 1 with a message when there is no answer; 130 after Ctrl-C.
     """
+    _write_utf8()
     try:
         code = asyncio.run(command())
         sys.stdout.flush()

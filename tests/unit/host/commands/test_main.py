@@ -136,6 +136,31 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+SPEAKS = """\
+import sys
+from cachemon.commands.program import run_command
+
+async def command():
+    print("\\u6d4b\\u8bd5 \\udce9")
+    print("caf\\xe9", file=sys.stderr)
+    return 0
+
+sys.exit(run_command(command, "domstats", "libvirt", frozenset()))
+"""
+
+
+def test_names_in_any_script_are_printed_whatever_the_locale_is() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAKS],
+        env=environment,
+        check=False,
+        capture_output=True,
+        timeout=allowance(WAIT_SECONDS),
+    )
+    assert (done.stdout, done.stderr) == ("\u6d4b\u8bd5 \\udce9\n".encode(), "caf\xe9\n".encode())
+
+
 def test_the_completion_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["host", "completion", "bash"]) == 0
     assert "_python_argcomplete cachemon" in capsys.readouterr().out
