@@ -47,18 +47,18 @@ def when_made(
     played, over = PlayedJob(), threading.Event()
     path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
 
-    def look() -> dict[str, Any]:
+    def current_job() -> dict[str, Any]:
         try:
             found: dict[str, Any] = control_plane.request("GET", path)
         except ApiException:
             return {"metadata": {"uid": ""}}
         return found
 
-    uid_before = look()["metadata"]["uid"]
+    uid_before = current_job()["metadata"]["uid"]
 
     def play() -> None:
         while not over.wait(_POLL_SECONDS):
-            job = look()
+            job = current_job()
             if job["metadata"]["uid"] in ("", uid_before):
                 continue
             played.ended = run_job(control_plane, job, *more_flags)

@@ -30,7 +30,7 @@ _STOP_SECONDS = 3
 """It takes 0.1 s; but libvirtd 9.0 waits for its workers, and one may wait for an answer of QEMU that nobody reads
 any more (seen with gdb, SIGTERM right after a reboot of the guest). systemd would kill it as well, later."""
 _VIRSH_SECONDS = 60
-_LAST_WORDS = 3000
+_LOG_TAIL_CHARS = 3000
 _HIT_BY_THE_END_BEFORE = ("domain is no longer running", "process exited while connecting to monitor")
 _OF_MONITORS = ("cpu.cache.monitor.", "memory.bandwidth.monitor.")
 _DIRECTORIES = ("run", "etc", "lib", "log", "over", "drivers", "images", "cachemon", "units")
@@ -273,7 +273,7 @@ class LibvirtHost:
 
     def _answers(self) -> bool:
         if not self.daemon.runs:
-            raise RuntimeError(f"libvirtd ended: {self.log()[-_LAST_WORDS:]}")
+            raise RuntimeError(f"libvirtd ended: {self.log()[-_LOG_TAIL_CHARS:]}")
         try:
             self.virsh("version")
         except VirshError:

@@ -12,7 +12,7 @@ import yaml
 from lab.repository import REPOSITORY
 from tests.bench.background import Background
 
-_LOOK_SECONDS = 0.02
+_POLL_SECONDS = 0.02
 _UNITS = {"Mi": 1, "Gi": 1024}
 
 
@@ -61,7 +61,7 @@ class MemoryWatch(Background):
         """Mean of what it takes during the next seconds."""
         end, seen = time.monotonic() + seconds, [self._now_mib()]
         while time.monotonic() < end and not self.killed:
-            time.sleep(_LOOK_SECONDS * 5)
+            time.sleep(_POLL_SECONDS * 5)
             seen.append(self._now_mib())
         return sum(seen) / len(seen)
 
@@ -71,7 +71,7 @@ class MemoryWatch(Background):
 
     def work(self) -> None:
         """Look at its memory, and kill it beyond the limit."""
-        while not self.over.wait(_LOOK_SECONDS):
+        while not self.over.wait(_POLL_SECONDS):
             self.peak_mib = max(self.peak_mib, now := self._now_mib())
             if now > self._limit and (pid := self._pid()):
                 self.killed = True

@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
 _ROOM = 200
 """Bytes of the command line of a child: what the parent's own takes."""
 _STACK_BYTES = 256 * 1024
-_WORK_SECONDS, _REST_SECONDS = 0.001, 1.0
+_WORK_SECONDS, _PAUSE_SECONDS = 0.001, 1.0
 
 
 class Guest(NamedTuple):
@@ -131,7 +131,7 @@ def _live(name: str, born: threading.Barrier) -> None:
         end = time.thread_time() + _WORK_SECONDS
         while time.thread_time() < end:
             pass
-        time.sleep(_REST_SECONDS)
+        time.sleep(_PAUSE_SECONDS)
     threading.Event().wait()
 
 

@@ -15,7 +15,7 @@ from tests.bench.tenancy import ATTACKER, NODE, Scene, scene
 OBJECTS, VMS, VCPUS = 1000, 20, 2
 _REPORTED_SECONDS = 240
 _STEADY_SECONDS = 10.0
-_LOOK_SECONDS = 2
+_POLL_SECONDS = 2
 
 
 class Footprint(NamedTuple):
@@ -66,7 +66,7 @@ def _footprints(made: Scene, number: int) -> tuple[Footprint, Footprint]:
                 "every object to be reported",
                 lambda: agent.killed or made.written() > number,
                 seconds=_REPORTED_SECONDS,
-                poll_seconds=_LOOK_SECONDS,
+                poll_seconds=_POLL_SECONDS,
             )
         except GaveUpError:
             print(f"bench tenants: {made.written():g} of {number} objects were reported", file=sys.stderr)

@@ -161,7 +161,7 @@ class Memory:
         self._world = world
         self._samples: dict[tuple[str, int], list[float]] = {}
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Take one sample of each."""
         pids = {"operator": self._world.cluster.operator_pid} | {n.name: n.agent_pid for n in self._world.nodes}
         for name, pid in pids.items():

@@ -84,7 +84,7 @@ def _soak(made: world.World, seconds: float, chance: random.Random, report: Call
         number += 1
         if number % _COMPARE_EVERY == 0:
             compared += checks.compare_figures(made)
-        memory.look()
+        memory.sample()
         time.sleep(chance.uniform(0, _LONGEST_PAUSE_SECONDS))
     made.heal()
     report(f"{time.monotonic() - began:6.1f} s  no more faults")

@@ -15,7 +15,7 @@ from tests.soak.soak import SoakFailedError
 from tests.soak.tenants_guard import EndedError, Guard
 from tests.soak.tenants_world import made
 
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _SCRAPE_EVERY, _COMPARE_EVERY, _SAY_EVERY = 15, 10, 60
 """Looks."""
 
@@ -68,7 +68,7 @@ def _watch(guard: Guard, attacker: Attacker, seconds: float, say: Callable[[str]
     """Look at everything while the attack lasts."""
     began, number = time.monotonic(), 0
     while (elapsed := time.monotonic() - began) < seconds and not attacker.failure:
-        guard.look()
+        guard.check()
         if number % _SCRAPE_EVERY == 0:
             guard.scrape()
         if number % _COMPARE_EVERY == 0:
@@ -76,8 +76,8 @@ def _watch(guard: Guard, attacker: Attacker, seconds: float, say: Callable[[str]
         if number % _SAY_EVERY == 0:
             say("\n".join([f"after {elapsed:.0f} s:", *(f"  {line}" for line in guard.summary())]))
         number += 1
-        time.sleep(_LOOK_SECONDS)
-    guard.look()
+        time.sleep(_POLL_SECONDS)
+    guard.check()
 
 
 def _deeds(attacker: Attacker) -> list[str]:

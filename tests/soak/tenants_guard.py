@@ -18,7 +18,7 @@ from tests.bench.tenancy import SCRAPE_SECONDS
 from tests.soak.tenants_world import Victim, World
 
 MOST_PERIODS = 1.5
-_PATIENCE_PERIODS = 2
+_GRACE_PERIODS = 2
 _POLL_SECONDS = 0.5
 
 
@@ -67,7 +67,7 @@ class Guard:
     ) -> None:
         self._watches.close()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Programs, ages, pages.
 
         Raises:
@@ -126,7 +126,7 @@ class Guard:
     def _fresh_statuses(self, since: datetime) -> Iterator[tuple[Victim, Mapping[str, Any]]]:
         """Of each victim a status that was read later, as it comes; of one whose status is late nothing."""
         waiting = list(self._world.victims)
-        end = time.monotonic() + self._world.period_seconds * _PATIENCE_PERIODS
+        end = time.monotonic() + self._world.period_seconds * _GRACE_PERIODS
         while waiting and time.monotonic() < end:
             for victim in tuple(waiting):
                 status = self._world.status(victim)

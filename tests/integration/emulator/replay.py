@@ -25,7 +25,7 @@ from tests.integration.emulator.replay_groups import (
 )
 from tests.integration.emulator.replay_tasks import Children, namespaces, permissions, tasks_write, threads
 from tests.integration.emulator.replay_tree import (
-    first_look,
+    fresh_tree,
     inotify,
     locks,
     mount_flags,
@@ -43,7 +43,7 @@ def main() -> None:
     emit("## before mount")
     emit("## mount")
     mount_flags(calls)
-    first_look(calls, allocation=allocation)
+    fresh_tree(calls, allocation=allocation)
     mkdir_rules(calls)
     other_operations(calls)
     rmdir_rules(calls)

@@ -44,7 +44,7 @@ def mount_flags(calls: Calls) -> None:
     emit(f"statfs f_type=0x{magic:x} bsize={bsize} blocks={blocks} files={files} namelen={longest_name}")
 
 
-def first_look(calls: Calls, *, allocation: bool) -> None:
+def fresh_tree(calls: Calls, *, allocation: bool) -> None:
     """The fresh tree."""
     calls.tree("", 3)
     monitoring = ("num_rmids", "mon_features", "max_threshold_occupancy", "mbm_assign_mode")

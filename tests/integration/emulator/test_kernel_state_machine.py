@@ -74,14 +74,14 @@ class ResctrlMachine(RuleBasedStateMachine):
             return multiple()
         tid = self.box.threads.process(parent)
         self.group_of[tid] = self.group_of[parent]
-        self.look()
+        self.settle()
         return tid
 
     @rule(leader=leaders)
     def start_thread(self, leader: int) -> None:
         if leader in self.group_of:
             self.group_of[self.box.threads.thread(leader)] = self.group_of[leader]
-            self.look()
+            self.settle()
 
     @rule(data=st.data(), path=groups)
     def move(self, data: st.DataObject, path: str) -> None:
@@ -96,7 +96,7 @@ class ResctrlMachine(RuleBasedStateMachine):
             tid = data.draw(st.sampled_from(sorted(self.group_of)))
             self.box.threads.burn(tid, time, cpu)
             self.charged_ns += int(time * SECOND_NS) if self.group_of[tid] else 0
-            self.look()
+            self.settle()
 
     @rule(leader=consumes(leaders))
     def kill(self, leader: int) -> None:
@@ -112,7 +112,7 @@ class ResctrlMachine(RuleBasedStateMachine):
         there = {f"/mon_groups/{name}" for name in self.box.names("/mon_groups")} | {ROOT_GROUP}
         return {f"/mon_groups/{name}" for name in "abcdef"} - there
 
-    def look(self) -> None:
+    def settle(self) -> None:
         self.box.run(0.02)
         self.box.resctrl.accounting.settle(full=True)
 

@@ -12,7 +12,7 @@ from lab.wait import until
 from resctrl_emulator.thread_profile import ThreadProfile
 
 SECOND_NS = 1_000_000_000
-RESTING = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+IDLE = [sys.executable, "-c", "import sys; sys.stdin.read()"]
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Emulator, 
 
 
 @pytest.fixture
-def rest() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def start_idle() -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     """Start processes that do nothing."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen(RESTING, stdin=subprocess.PIPE))
+        started.append(subprocess.Popen(IDLE, stdin=subprocess.PIPE))
         return started[-1]
 
     yield start
@@ -63,10 +63,10 @@ def test_files_links_and_listings_are_those_of_proc(parts: tuple[Emulator, Path]
 
 
 def test_a_resting_thread_with_a_cpu_share_seems_to_run(
-    parts: tuple[Emulator, Path], rest: Callable[[], subprocess.Popen[bytes]]
+    parts: tuple[Emulator, Path], start_idle: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
     emulator, proc = parts
-    runs, rests = rest().pid, rest().pid
+    runs, rests = start_idle().pid, start_idle().pid
     emulator.control.set_thread_profile(runs, ThreadProfile(0, 0, cpu_share=0.9))
     begin = cpu_ns(proc, runs)
     until("it to seem to run for a second", lambda: cpu_ns(proc, runs) > begin + SECOND_NS)
@@ -76,10 +76,10 @@ def test_a_resting_thread_with_a_cpu_share_seems_to_run(
 
 
 def test_a_kept_descriptor_follows_the_thread_and_says_when_it_has_ended(
-    parts: tuple[Emulator, Path], rest: Callable[[], subprocess.Popen[bytes]]
+    parts: tuple[Emulator, Path], start_idle: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
     emulator, proc = parts
-    process = rest()
+    process = start_idle()
     emulator.control.set_thread_profile(process.pid, ThreadProfile(0, 0, cpu_share=1.0))
     descriptor = os.open(proc / str(process.pid) / "schedstat", os.O_RDONLY)
     try:
@@ -93,11 +93,11 @@ def test_a_kept_descriptor_follows_the_thread_and_says_when_it_has_ended(
 
 
 def test_the_view_goes_on_without_its_emulator_and_ends_with_it(
-    tmp_path: Path, parts: tuple[Emulator, Path], rest: Callable[[], subprocess.Popen[bytes]]
+    tmp_path: Path, parts: tuple[Emulator, Path], start_idle: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
     assert parts
     with Emulator(tmp_path, has_proc_view=True) as emulator:
-        pid = rest().pid
+        pid = start_idle().pid
         emulator.control.set_thread_profile(pid, ThreadProfile(0, 0, cpu_share=1.0))
         os.kill(emulator.pid, signal.SIGKILL)
         until("the true CPU time", lambda: cpu_ns(emulator.proc, pid) == cpu_ns(Path("/proc"), pid))

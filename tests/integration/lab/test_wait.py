@@ -72,7 +72,7 @@ def test_a_process_that_hangs_is_killed_and_its_output_is_shown() -> None:
         run([sys.executable, "-c", HANGS], seconds=10 / MOST)
 
 
-def test_input_reaches_a_process_that_takes_longer_than_the_first_look() -> None:
+def test_input_reaches_a_process_that_takes_longer_than_the_first_poll() -> None:
     text = "x" * 300_000
     with subprocess.Popen(
         [sys.executable, "-c", f"import time; time.sleep(0.3); {READS}"],

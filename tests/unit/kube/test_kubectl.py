@@ -225,11 +225,11 @@ def test_kubectl_gets_the_flags_and_ends_with_us(tmp_path: Path) -> None:
 def test_the_socket_is_in_a_folder_of_this_user_alone(tmp_path: Path) -> None:
     environment = script(tmp_path, f'echo "${{2#*=}}" > {tmp_path}/socket; {SERVES} exec sleep 1000')
 
-    def look() -> None:
+    def check_folder() -> None:
         folder = Path((tmp_path / "socket").read_text().strip()).parent
         assert folder.stat().st_mode & 0o777 == 0o700
 
-    play(environment, look)
+    play(environment, check_folder)
 
 
 def test_a_long_tmpdir_is_left_for_a_short_one(tmp_path: Path) -> None:

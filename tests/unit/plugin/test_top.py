@@ -213,14 +213,14 @@ def test_options_that_are_not_valid_are_refused() -> None:
     assert "--interval 0 must be above 0" in Plugin().run("top", "--interval", "0").err
 
 
-def drawn(looks: list[tuple[TopTable, str]]) -> str:
-    answers = iter(looks)
+def drawn(tables: list[tuple[TopTable, str]]) -> str:
+    answers = iter(tables)
 
-    async def look() -> tuple[TopTable, str]:
+    async def read_table() -> tuple[TopTable, str]:
         return next(answers)
 
     console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    asyncio.run(show_live(look, title="cachemon top", interval_seconds=0, console=console, rounds=len(looks)))
+    asyncio.run(show_live(read_table, title="cachemon top", interval_seconds=0, console=console, rounds=len(tables)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -234,18 +234,18 @@ def test_the_live_table_is_drawn_again_with_bars_reasons_and_what_went_wrong() -
     assert "nothing is monitored here" in shown
 
 
-def test_an_error_of_the_first_look_ends_it_and_one_later_keeps_the_table() -> None:
+def test_an_error_of_the_first_read_ends_it_and_one_later_keeps_the_table() -> None:
     table = TopTable((), (), ())
     outcomes: list[TopTable | KubeUnreachableError] = [table, KubeUnreachableError("away"), table]
 
-    async def look() -> TopTable:
+    async def read_table() -> TopTable:
         outcome = outcomes.pop(0)
         if isinstance(outcome, KubeUnreachableError):
             raise outcome
         return outcome
 
     async def play() -> list[str]:
-        again = keep_table(look)
+        again = keep_table(read_table)
         return [(await again())[1] for _ in range(3)]
 
     assert asyncio.run(play()) == ["", "away", ""]

@@ -61,7 +61,7 @@ def test_an_event_that_changes_nothing_reports_nothing(libvirt: FakeLibvirt, wat
     watch.next()
     lists = libvirt.lists
     libvirt.notify()
-    until("another look", lambda: libvirt.lists > lists)
+    until("another list", lambda: libvirt.lists > lists)
     libvirt.all = [domain(current=3)]
     libvirt.notify()
     assert watch.next().domains[0].vcpu_count == 3
@@ -95,20 +95,20 @@ def test_an_error_that_nobody_thought_of_ends_nothing(libvirt: FakeLibvirt, watc
     assert watch.next().problem == ""
 
 
-def test_looks_for_unplugged_vcpus_get_rarer_while_they_change_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
+def test_reads_for_unplugged_vcpus_get_rarer_while_they_change_nothing(libvirt: FakeLibvirt, watch: Watch) -> None:
     watch.next()
 
-    def looks_after(seconds: float) -> bool:
+    def reads_after(seconds: float) -> bool:
         watch.now += seconds
         return watch.watcher.relist()
 
     moments = (0, 0.5, 0.6, 1, 1.1, 2, 2.1)
-    assert [looks_after(seconds) for seconds in moments] == [True, False, True, False, True, False, True]
+    assert [reads_after(seconds) for seconds in moments] == [True, False, True, False, True, False, True]
     libvirt.all = [domain(current=3)]
-    assert looks_after(100)
+    assert reads_after(100)
     watch.next()
-    assert looks_after(100)
-    assert looks_after(1.1), "a change makes them frequent again"
+    assert reads_after(100)
+    assert reads_after(1.1), "a change makes them frequent again"
 
 
 def test_the_end_does_not_wait_for_a_libvirt_that_hangs() -> None:
