@@ -72,7 +72,7 @@ def interference_report(verdicts: NodeVerdicts, vmi: ObjectName) -> dict[str, An
     report: dict[str, Any] = {
         "level": str(shown.level),
         "resource": str(shown.resource),
-        "since": _minute_of(shown.since),
+        "since": _minute_of(verdicts.wall_time(shown.since)),
         "neighbour": _neighbour(shown, vmi),
         "evidence": _sentence(shown, vmi),
     }
@@ -85,7 +85,7 @@ def interference_report(verdicts: NodeVerdicts, vmi: ObjectName) -> dict[str, An
 
 def judged_at(verdicts: NodeVerdicts) -> str:
     """The minute of the verdicts, RFC 3339: the time of a condition that changes."""
-    return _minute_of(verdicts.time)
+    return _minute_of(verdicts.wall_time(verdicts.time))
 
 
 def _minute_of(seconds: float) -> str:

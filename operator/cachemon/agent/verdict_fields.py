@@ -1,6 +1,6 @@
 """What an administrator sees of verdicts: all of them, by cache block, in a CacheMonitorNode. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cachemon.agent.evidence_text import LONGEST_EVIDENCE, evidence, percent
@@ -18,6 +18,8 @@ MOST_VERDICTS = 32
 MOST_CHARTS = 16
 """Of a node, with up to 1.3 KB each."""
 
+WallTime = Callable[[float], float]
+
 _MOST_IN_A_CHART = 99_999_999
 """MiB, and MiB per second: the longest series then fits its field."""
 
@@ -28,7 +30,7 @@ def verdict_fields(verdicts: NodeVerdicts) -> Mapping[BlockId, list[dict[str, An
     ranked.sort(key=lambda item: item[1].outcome is not None)  # stable: surest and newest first within a block
     fields: dict[BlockId, list[dict[str, Any]]] = {}
     for place, (block, logged) in enumerate(ranked[:MOST_VERDICTS]):
-        fields.setdefault(block, []).append(_verdict(logged, has_charts=place < MOST_CHARTS))
+        fields.setdefault(block, []).append(_verdict(logged, verdicts.wall_time, has_charts=place < MOST_CHARTS))
     return fields
 
 
@@ -37,26 +39,26 @@ def ratio_field(verdicts: NodeVerdicts) -> dict[str, str]:
     return {} if verdicts.ratio is None else {"interferenceRatio": f"{verdicts.ratio:.3f}"}
 
 
-def _verdict(logged: LoggedVerdict, *, has_charts: bool) -> dict[str, Any]:
+def _verdict(logged: LoggedVerdict, wall_time: WallTime, *, has_charts: bool) -> dict[str, Any]:
     verdict = logged.verdict
     suspect = "others of this node" if verdict.suspect == OTHERS else verdict.suspect
     status: dict[str, Any] = {
         "victim": _names(verdict.victim),
         "level": str(verdict.level),
         "resource": str(verdict.resource),
-        "since": format_time(verdict.since),
+        "since": format_time(wall_time(verdict.since)),
         "sharePercent": min(percent(verdict.share), 100),
         "evidence": fit_text(evidence(verdict, verdict.victim, suspect), LONGEST_EVIDENCE),
     }
     if verdict.suspect != OTHERS:
         status["suspect"] = _names(verdict.suspect)
     if logged.outcome is not None and logged.until is not None:
-        status |= {"outcome": str(logged.outcome), "until": format_time(logged.until)}
+        status |= {"outcome": str(logged.outcome), "until": format_time(wall_time(logged.until))}
     if verdict.slowdown_ratio is not None:
         status["slowdownPercent"] = min(percent(verdict.slowdown_ratio), MOST_PERCENT)
     if verdict.lost_bytes >= 1:
         status["bytesLost"] = exact(round(verdict.lost_bytes))
-    return status | ({"series": _charts(logged)} if has_charts else {})
+    return status | ({"series": _charts(logged, wall_time)} if has_charts else {})
 
 
 def _names(vm: str) -> dict[str, str]:
@@ -64,8 +66,8 @@ def _names(vm: str) -> dict[str, str]:
     return {"namespace": namespace, "name": name}
 
 
-def _charts(logged: LoggedVerdict) -> dict[str, Any]:
-    charts: dict[str, Any] = {"until": format_time(logged.charts_until), "victim": _chart(logged.victim)}
+def _charts(logged: LoggedVerdict, wall_time: WallTime) -> dict[str, Any]:
+    charts: dict[str, Any] = {"until": format_time(wall_time(logged.charts_until)), "victim": _chart(logged.victim)}
     if logged.suspect is not None:
         charts["suspect"] = _chart(logged.suspect)
     return charts

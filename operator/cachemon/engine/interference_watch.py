@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 GRAIN_SECONDS = 60.0
 """Tenants see what was known at the end of such a time: a finer grain would show what a neighbour does."""
 
+_CLOCK_STEP_SECONDS = 2.0
+"""Windows have times of a clock that nobody sets. A wall clock that differs by more than this was set."""
+
 
 class BlockDetector(Protocol):
     """Judges the VMs of one cache block; `cachemon.interference.detector.Detector`."""
@@ -69,6 +72,7 @@ class InterferenceWatch(Generic[W]):
         self._grain_seconds = grain_seconds
         self._detectors: dict[BlockId, BlockDetector] = {}
         self._log = VerdictLog()
+        self._clock_error = 0.0
         self._verdicts = self._minute_verdicts = NodeVerdicts()
 
     def judge(self, layout: Layout[W], figures: Figures) -> Figures:
@@ -99,7 +103,10 @@ class InterferenceWatch(Generic[W]):
             self._detectors[window.block] = detector
             changes = detector.observe(window)
             self._log.take(window, changes, detector.judgements)
-        before, self._verdicts = self._minute_verdicts.time, self._log.verdicts()
+        error = figures.wall_time - windows[0].time
+        if abs(error - self._clock_error) > _CLOCK_STEP_SECONDS:
+            self._clock_error = error
+        before, self._verdicts = self._minute_verdicts.time, self._log.verdicts(self._clock_error)
         if self._verdicts.time // self._grain_seconds != before // self._grain_seconds:
             self._minute_verdicts = self._verdicts
 

@@ -64,12 +64,18 @@ class NodeVerdicts:
         judgements: of every VM, over all cache blocks.
         verdicts: of every cache block: the open ones, surest first, and then those that ended, newest first.
         ended: how many verdicts have ended, by kind.
+        clock_error: seconds by which times in here are behind the wall clock of now.
     """
 
     time: float = 0.0
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
     verdicts: Mapping[BlockId, tuple[LoggedVerdict, ...]] = field(default_factory=dict)
     ended: Mapping[EndedKind, int] = field(default_factory=dict)
+    clock_error: float = 0.0
+
+    def wall_time(self, seconds: float) -> float:
+        """A time in here, by the wall clock of now: it may have been set since."""
+        return seconds + self.clock_error
 
     def open(self) -> Iterable[Verdict]:
         """Every open verdict."""
@@ -154,8 +160,8 @@ class VerdictLog:
         kept = set(blocks)
         self._blocks = {id_: block for id_, block in self._blocks.items() if id_ in kept}
 
-    def verdicts(self) -> NodeVerdicts:
-        """What is known now."""
+    def verdicts(self, clock_error: float = 0.0) -> NodeVerdicts:
+        """What is known now; see `NodeVerdicts.clock_error`."""
         blocks = self._blocks
         disturbed = {verdict.victim for block in blocks.values() for verdict in block.open.values()}
         said: dict[str, list[Judgement]] = {}
@@ -170,6 +176,7 @@ class VerdictLog:
             },
             {id_: listed for id_, block in blocks.items() if (listed := block.listed())},
             dict(self._ended),
+            clock_error,
         )
 
 

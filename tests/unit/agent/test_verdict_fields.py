@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -38,6 +39,13 @@ def test_an_open_verdict_has_both_names_and_both_charts() -> None:
 def test_a_verdict_that_ended_says_how_and_when() -> None:
     (shown,) = verdict_fields(make_node_verdicts(make_logged(make_verdict(), Outcome.VERIFIED)))[0]
     assert (shown["outcome"], shown["until"]) == ("Verified", "2027-01-15T08:08:31Z")
+
+
+def test_times_are_those_of_the_wall_clock_of_now() -> None:
+    known = replace(make_node_verdicts(make_logged(make_verdict(), Outcome.VERIFIED)), clock_error=3600.0)
+    (shown,) = verdict_fields(known)[0]
+    times = shown["since"], shown["until"], shown["series"]["until"]
+    assert times == ("2027-01-15T09:00:11Z", "2027-01-15T09:08:31Z", "2027-01-15T09:00:00Z")
 
 
 def test_a_suspect_that_nobody_monitors_has_no_name() -> None:

@@ -95,6 +95,20 @@ def test_tenants_see_what_was_known_when_the_minute_began(bench: NodeBench, watc
     assert all(now - minute < 60 for now, minute in seen if minute)
 
 
+def test_a_wall_clock_that_is_set_moves_the_times_and_no_window(
+    bench: NodeBench, watch: InterferenceWatch[Any], recorded: list[Window]
+) -> None:
+    watch.judge(*bench.sample())
+    before = verdicts(watch.judge(*bench.sample()))
+    layout, figures = bench.sample()
+    after = verdicts(watch.judge(layout, replace(figures, wall_time=figures.wall_time + 7200)))
+    layout, figures = bench.sample()
+    slewed = verdicts(watch.judge(layout, replace(figures, wall_time=figures.wall_time + 7201)))
+    assert [it.clock_error for it in (before, after, slewed)] == [0, 7200, 7200]
+    assert after.wall_time(after.time) == before.wall_time(before.time) + 7210
+    assert [later.time - earlier.time for earlier, later in pairwise(recorded)] == [10, 10]
+
+
 def test_figures_stay_as_they_are(bench: NodeBench, watch: InterferenceWatch[Any]) -> None:
     layout, figures = bench.sample()
     judged = watch.judge(layout, figures)
