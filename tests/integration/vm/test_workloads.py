@@ -1,14 +1,17 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from lab.emulator import Emulator
-from lab.vms.vm import Hardware
+from lab.vms.vm import Hardware, VirtualMachine
 from lab.vms.workloads import AGGRESSOR, BLOCK, MIB, VICTIM, let_work, work_done
 from lab.wait import until
 from resctrl_emulator.client import ThreadBooks
-from tests.integration.vm.conftest import MakeVm
+
+MakeVm: TypeAlias = Callable[..., VirtualMachine]
 
 CAPACITY = 32 * MIB
 
