@@ -14,6 +14,7 @@ from tests.bench import (
     bench_plugin,
     bench_sampler,
     bench_tenants,
+    bench_verdict,
 )
 from tests.bench.measure import CannotRunError
 
@@ -28,6 +29,7 @@ MODULES = (
     bench_tenants,
     bench_plugin,
     bench_emulator,
+    bench_verdict,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

@@ -6,6 +6,7 @@ Watcher's strategy "noisy neighbor" (OpenStack): occupancy of two periods of 100
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from random import Random
 from statistics import fmean, stdev
 
 from cachemon.interference.windows import Window
@@ -15,6 +16,10 @@ from tests.interference.scoring import ANY
 
 LEVEL = "Confirmed"
 """A baseline knows one level; it counts in every figure."""
+
+
+FIRST_SECONDS = 600
+"""Before, a rule with a reference says nothing, so chance does not either."""
 
 
 class Watcher:
@@ -119,4 +124,22 @@ class CacheHog:
                 yield Naming(ANY, vm, LEVEL)
 
 
-BASELINES: Mapping[str, Callable[[], Detector]] = {"watcher": Watcher, "cpi2": Cpi2, "cache_hog": CacheHog}
+class Chance:
+    """Names a random pair now and then: what precision is worth when it knows nothing."""
+
+    def __init__(self) -> None:
+        self._random = Random(1)
+
+    def observe(self, window: Window) -> Iterator[Naming]:
+        names = [vm.vm for vm in window.vms]
+        if self._random.random() < 0.02 and window.time > FIRST_SECONDS:
+            victim, suspect = self._random.sample(names, 2)
+            yield Naming(victim, suspect, LEVEL)
+
+
+BASELINES: Mapping[str, Callable[[], Detector]] = {
+    "watcher": Watcher,
+    "cpi2": Cpi2,
+    "cache_hog": CacheHog,
+    "chance": Chance,
+}

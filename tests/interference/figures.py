@@ -1,6 +1,7 @@
 """The figures of a detector, by the names that the bench prints."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tests.interference.scoring import (
@@ -14,6 +15,14 @@ from tests.interference.scoring import (
 )
 
 
+class Measured(NamedTuple):
+    """One figure, without the name of what it is about."""
+
+    name: str
+    value: float
+    unit: str
+
+
 class Goal(NamedTuple):
     """What a figure should be: at least `least`, at most `most`."""
 
@@ -23,6 +32,18 @@ class Goal(NamedTuple):
     def met(self, value: float) -> bool:
         """NaN meets no goal."""
         return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+
+    def worst(self, values: Iterable[float]) -> float:
+        """The value that is furthest from the goal; NaN is."""
+        return max(values, key=self._lack)
+
+    def _lack(self, value: float) -> float:
+        if math.isnan(value):
+            return math.inf
+        return value if self.least is None else -value
+
+    def __str__(self) -> str:
+        return f"at most {self.most:g}" if self.least is None else f"at least {self.least:g}"
 
 
 GOALS = {
@@ -38,36 +59,42 @@ GOALS = {
 }
 
 
-def figures(results: Sequence[Result]) -> Iterator[tuple[str, float, str]]:
-    """Name, value and unit of each figure."""
+def figures(results: Sequence[Result]) -> Iterator[Measured]:
+    """The figures that have goals."""
     confirmed = precision(results, "Confirmed", 0.03)
     found = delays(results, "Likely", 0.10)
     minutes = 60 * sum(result.vm_hours for result in results)
-    yield "confirmed_precision_3_low", confirmed.low, "ratio"
-    yield "confirmed_precision_10", precision(results, "Confirmed", 0.10).ratio, "ratio"
-    yield "likely_recall_20", recall(results, "Likely", 0.20).ratio, "ratio"
-    yield "likely_recall_10", recall(results, "Likely", 0.10).ratio, "ratio"
-    yield "likely_p50_s", percentile(found, 0.5), "s"
-    yield "likely_p90_s", percentile(found, 0.9), "s"
-    yield "false_per_100_vm_hours", quiet_per_100_vm_hours(results, "Likely", 0.03), "accusations"
-    yield "cpu_only_accusations", cpu_only_accusations(results, "TakingCache", 0.03), "accusations"
-    yield "cpu_ms_per_vm_minute", 1000 * sum(result.cpu_seconds for result in results) / minutes, "ms"
+    yield Measured("confirmed_precision_3_low", confirmed.low, "ratio")
+    yield Measured("confirmed_precision_10", precision(results, "Confirmed", 0.10).ratio, "ratio")
+    yield Measured("likely_recall_20", recall(results, "Likely", 0.20).ratio, "ratio")
+    yield Measured("likely_recall_10", recall(results, "Likely", 0.10).ratio, "ratio")
+    yield Measured("likely_p50_s", percentile(found, 0.5), "s")
+    yield Measured("likely_p90_s", percentile(found, 0.9), "s")
+    yield Measured("false_per_100_vm_hours", quiet_per_100_vm_hours(results, "Likely", 0.03), "accusations")
+    yield Measured("cpu_only_accusations", cpu_only_accusations(results, "TakingCache", 0.03), "accusations")
+    yield Measured("cpu_ms_per_vm_minute", 1000 * sum(result.cpu_seconds for result in results) / minutes, "ms")
 
 
-def counts(results: Sequence[Result]) -> Iterator[tuple[str, float, str]]:
-    """What the figures rest on."""
-    yield "episodes", len(results), "episodes"
-    yield "vm_hours", sum(result.vm_hours for result in results), "h"
-    for level in ("TakingCache", "Likely", "Confirmed"):
-        share = precision(results, level, 0.03)
-        name = {"TakingCache": "taking_cache"}.get(level, level.lower())
-        yield f"{name}_accusations", share.trials, "accusations"
-        yield f"{name}_precision_3", share.ratio, "ratio"
-        yield f"{name}_precision_10", precision(results, level, 0.10).ratio, "ratio"
-    yield "pairs_20", recall(results, "Likely", 0.20).trials, "pairs"
-    yield "pairs_10", recall(results, "Likely", 0.10).trials, "pairs"
-    yield "confirmed_recall_20", recall(results, "Confirmed", 0.20).ratio, "ratio"
-    yield "quiet_per_100_vm_hours", quiet_per_100_vm_hours(results, "Likely"), "accusations"
+def summary(results: Sequence[Result], level: str) -> Iterator[Measured]:
+    """What a rule is worth at one level or a surer one; no precision without accusations."""
+    share = precision(results, level, 0.03)
+    yield Measured("accusations", share.trials, "accusations")
+    if share.trials:
+        yield Measured("precision_3", share.ratio, "ratio")
+        yield Measured("precision_10", precision(results, level, 0.10).ratio, "ratio")
+    yield Measured("recall_20", recall(results, level, 0.20).ratio, "ratio")
+    yield Measured("recall_10", recall(results, level, 0.10).ratio, "ratio")
+    yield Measured("false_per_100_vm_hours", quiet_per_100_vm_hours(results, level, 0.03), "accusations")
+    yield Measured("quiet_per_100_vm_hours", quiet_per_100_vm_hours(results, level), "accusations")
+    yield Measured("cpu_only_accusations", cpu_only_accusations(results, level, 0.03), "accusations")
+
+
+def extent(results: Sequence[Result]) -> Iterator[Measured]:
+    """What all figures of a model rest on."""
+    yield Measured("episodes", len(results), "episodes")
+    yield Measured("vm_hours", sum(result.vm_hours for result in results), "h")
+    for harm in (0.20, 0.10):
+        yield Measured(f"pairs_{harm:.0%}".rstrip("%"), recall(results, "Likely", harm).trials, "pairs")
 
 
 def by_scenario(results: Sequence[Result]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import NamedTuple, Protocol
 
 from cachemon.interference.windows import Window
@@ -42,12 +43,12 @@ class Job(NamedTuple):
     detectors: Mapping[str, Callable[[], Detector]]
 
 
-def judge(episode: Episode, detector: Detector) -> Result:
-    """Let one detector see one episode."""
+def judge(episode: Episode, detector: Detector, windows: Iterable[Window], sought: Iterable[Sought]) -> Result:
+    """Let one detector see the windows of an episode, and compare with the truth."""
     named: list[tuple[float, Naming]] = []
     seconds = vm_seconds = 0.0
     last = 0.0
-    for window in episode.windows():
+    for window in windows:
         vm_seconds += (window.time - last) * len(window.vms)
         last = window.time
         began = time.process_time()
@@ -64,7 +65,7 @@ def judge(episode: Episode, detector: Detector) -> Result:
         quiet=not script.newcomer and not script.onsets,
         cpu_only=script.cpu_only,
         accusations=tuple(accusations),
-        sought=tuple(sought_in(episode)),
+        sought=tuple(sought),
         cpu_seconds=seconds,
     )
 
@@ -84,17 +85,25 @@ def sought_in(episode: Episode) -> Iterable[Sought]:
 def run_job(job: Job) -> dict[str, Result]:
     """Run one episode; the result of each detector by its name."""
     episode = Episode(job.scenario, job.seed, job.model)
-    return {name: judge(episode, make()) for name, make in job.detectors.items()}
+    windows, sought = list(episode.windows()), list(sought_in(episode))
+    return {name: judge(episode, make(), windows, sought) for name, make in job.detectors.items()}
 
 
 def run_all(
-    model: Model, seeds: Iterable[int], detectors: Mapping[str, Callable[[], Detector]], processes: int = PROCESSES
+    model: Model, seeds: Iterable[int], detectors: Mapping[str, Callable[[], Detector]], every: int = 1
 ) -> dict[str, list[Result]]:
-    """Run all scenarios with each seed; the results of each detector by its name."""
-    jobs = [Job(scenario, seed, model, detectors) for seed in seeds for scenario in SCENARIOS]
+    """Run all scenarios with each seed; the results of each detector by its name.
+
+    Args:
+        model: runs the episodes.
+        seeds: of each scenario.
+        detectors: rules by their names; they must be picklable.
+        every: runs only one of so many episodes, for a quick try.
+    """
+    jobs = [Job(scenario, seed, model, detectors) for seed in seeds for scenario in SCENARIOS][::every]
     results: dict[str, list[Result]] = {name: [] for name in detectors}
-    with ProcessPoolExecutor(processes) as pool:
-        for found in pool.map(run_job, jobs, chunksize=4):
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("forkserver")) as pool:
+        for found in pool.map(run_job, jobs, chunksize=2):
             for name, result in found.items():
                 results[name].append(result)
     return results

@@ -135,6 +135,12 @@ class Stage:
         )
         return replace(profile, access=access)
 
+    def passing(self) -> Profile:
+        """Streams past the cache at a small part of what the channels carry."""
+        profile = self.ordinary()
+        access = replace(profile.access, stream_share=1.0, bypass_share=1.0)
+        return replace(profile, access=access, vcpus=4)
+
     def change(self, number: int, at: float, **factors: float) -> None:
         """Let a resident change by its own wish within seconds."""
         resident = self.residents[number]
@@ -142,9 +148,18 @@ class Stage:
         self.residents[number] = replace(resident, changes=(*resident.changes, change))
 
     def phase(self, number: int, at: float) -> None:
-        """Let a resident go on with another working set."""
+        """Let a resident go on with other work.
+
+        It uses more memory, or less, or it reads more that it does not use again and so loses cache by itself.
+        """
         factor = between(self.random, (1.4, 3.0))
-        self.change(number, at, accesses=factor ** self.random.choice((-1, 0.5, 1)), hot=factor)
+        form = self.random.choice(("more", "less", "other"))
+        if form == "other":
+            stream = self.random.uniform(0.1, 0.5)
+            self.change(number, at, accesses=factor, hot=self.random.uniform(0.3, 0.9), stream=stream)
+        else:
+            size = factor if form == "more" else 1 / factor
+            self.change(number, at, accesses=factor ** self.random.choice((-0.5, 0.5, 1)), hot=size)
 
     def some(self) -> list[int]:
         """Draw about a third of the residents."""
@@ -200,9 +215,10 @@ def ramp(stage: Stage) -> Plot:
 
 
 def own_phase(stage: Stage) -> Plot:
-    begin = stage.begin
+    """Let some VMs go on with other work, in half of the episodes at the same moment."""
+    begin, apart = stage.begin, stage.random.choice((20, 600))
     for number in stage.some():
-        stage.phase(number, begin + stage.random.uniform(0, 600))
+        stage.phase(number, begin + stage.random.uniform(0, apart))
     return Plot()
 
 
@@ -224,9 +240,13 @@ def benign_newcomer(stage: Stage) -> Plot:
 
 
 def coincidence(stage: Stage) -> Plot:
+    """Let a VM go on with other work when a harmless newcomer arrives.
+
+    In half of the episodes it has traffic that can be seen: it fills no cache, and a small part of the channels.
+    """
     begin = stage.begin
     stage.phase(0, begin + stage.random.uniform(-20, 20))
-    return arrival(stage.benign(), begin)
+    return arrival(stage.random.choice((stage.benign, stage.passing))(), begin)
 
 
 def smt(stage: Stage) -> Plot:

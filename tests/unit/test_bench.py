@@ -12,8 +12,8 @@ HAVE_A_CLUSTER = ("agent", "operator", "plugin")
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BENCHES if name != "tenants" and not name.endswith(".monitored")]
-)  # tests/e2e and tests/integration/libvirt run those: they take a cluster, or a libvirtd
+    "name", [name for name in BENCHES if name not in ("tenants", "verdict") and not name.endswith(".monitored")]
+)  # tests/e2e, tests/integration/libvirt and tests/integration/interference run those
 def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

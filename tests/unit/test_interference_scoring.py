@@ -21,7 +21,7 @@ from tests.interference.scoring import (
     recall,
     wilson_low,
 )
-from tests.interference.tune import REPORTING_SEEDS, TUNING_SEEDS
+from tests.interference.tune import REGRESSION_SEEDS, REPORTING_SEEDS, TUNING_SEEDS
 
 SOUGHT = Sought("a/victim", "a/suspect", onset=900, end=2000, harm=0.25)
 QUIET = Result("nothing", vm_hours=5, quiet=True, cpu_only=False, accusations=(), sought=())
@@ -37,6 +37,7 @@ def loud(*accusations: Accusation, sought: tuple[Sought, ...] = (SOUGHT,)) -> Re
 
 def test_tuning_never_sees_a_seed_that_is_reported() -> None:
     assert set(TUNING_SEEDS).isdisjoint(REPORTING_SEEDS)
+    assert set(REGRESSION_SEEDS).isdisjoint(REPORTING_SEEDS)
 
 
 @pytest.mark.parametrize(("hits", "trials", "low"), [(0, 10, 0.0), (10, 10, 0.7225), (90, 100, 0.8256), (0, 0, 0.0)])
@@ -117,7 +118,13 @@ def test_a_culprit_named_when_only_cpu_delay_changed_counts_at_any_level() -> No
 
 
 def test_every_goal_has_a_figure_and_no_figure_meets_a_goal_without_data() -> None:
-    found = {name: value for name, value, _ in figures([QUIET])}
+    found = {measured.name: measured.value for measured in figures([QUIET])}
     assert found.keys() == GOALS.keys()
     assert not GOALS["confirmed_precision_10"].met(found["confirmed_precision_10"])
     assert [Goal(least=1, most=2).met(value) for value in (0.9, 1, 2, 2.1)] == [False, True, True, False]
+
+
+def test_the_figure_of_two_models_is_the_worse_and_no_data_is_the_worst() -> None:
+    assert Goal(least=0.9).worst([0.5, 0.95]) == 0.5
+    assert Goal(most=150).worst([90, 200]) == 200
+    assert math.isnan(Goal(least=0.9).worst([0.5, math.nan]))
