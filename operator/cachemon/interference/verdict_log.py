@@ -135,7 +135,7 @@ class VerdictLog:
         self._ended: Counter[EndedKind] = Counter()
 
     def take(self, window: Window, changes: Sequence[Change], judgements: Mapping[str, Judgement]) -> None:
-        """Take in what a detector said of a window.
+        """Take in the findings of a detector about a window.
 
         Args:
             window: the window.
@@ -164,15 +164,15 @@ class VerdictLog:
         """What is known now; see `NodeVerdicts.clock_error`."""
         blocks = self._blocks
         disturbed = {verdict.victim for block in blocks.values() for verdict in block.open.values()}
-        said: dict[str, list[Judgement]] = {}
+        by_vm: dict[str, list[Judgement]] = {}
         for block in blocks.values():
             for vm, judgement in block.judgements.items():
-                said.setdefault(vm, []).append(judgement)
+                by_vm.setdefault(vm, []).append(judgement)
         return NodeVerdicts(
             max((block.time for block in blocks.values()), default=0.0),
             {
                 vm: Judgement.DISTURBED if vm in disturbed else min(its, key=_WEIGHTIEST_FIRST.index)
-                for vm, its in said.items()
+                for vm, its in by_vm.items()
             },
             {id_: listed for id_, block in blocks.items() if (listed := block.listed())},
             dict(self._ended),

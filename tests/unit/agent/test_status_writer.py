@@ -179,7 +179,7 @@ def test_a_vm_that_is_disturbed_is_reported_at_once_and_so_is_the_end_of_it(scen
     assert "interference" not in applied.status
 
 
-def test_where_nobody_judges_nothing_is_said_of_it(scene: Scene) -> None:
+def test_where_nobody_judges_nothing_is_reported_of_it(scene: Scene) -> None:
     scene.sample(layout_of("vm1"))
     (applied,) = scene.server.applied
     assert [condition["type"] for condition in applied.status["conditions"]] == ["Monitored"]
