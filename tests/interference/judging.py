@@ -98,7 +98,7 @@ def run_all(
         model: runs the episodes.
         seeds: of each scenario.
         detectors: rules by their names; they must be picklable.
-        every: runs only one of so many episodes, for a quick try.
+        every: runs one episode of this number, for a quick try.
     """
     jobs = [Job(scenario, seed, model, detectors) for seed in seeds for scenario in SCENARIOS][::every]
     results: dict[str, list[Result]] = {name: [] for name in detectors}
