@@ -27,7 +27,7 @@ LEVELS_OF = {"cachemon": ("Likely", "Confirmed"), "cachemon_without_work": ("Tak
 BLOCKS = 2
 VMS = 50
 NODE_GOALS = {"cpu_ms_per_vm_minute_of_50": Goal(most=1), "memory_mib_of_50": Goal(most=2.5)}
-"""VMs on each cache block of the node."""
+"""Of a node with BLOCKS cache blocks, and VMS on each."""
 
 
 def run(divisor: int) -> Iterator[Figure]:
