@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from cachemon.agent.top_vmis import exact
 from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, ShareFigure
+from cachemon.model.numbers import exact
 from cachemon.model.readings import VALID, CacheBlock, Missing
 
 

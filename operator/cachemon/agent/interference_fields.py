@@ -6,19 +6,18 @@ Tenants learn no name of another namespace, no time finer than a minute, and no 
 from collections.abc import Mapping
 from typing import Any
 
-from cachemon.agent.evidence_text import LONGEST_EVIDENCE, evidence, percent
-from cachemon.agent.top_vmis import exact
+from cachemon.interference.evidence_text import LONGEST_EVIDENCE, MOST_PERCENT, evidence, percent
 from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.interference.verdicts import OTHERS, Judgement, Level, Verdict
 from cachemon.model.api import UNDISTURBED, ObjectName
 from cachemon.model.conditions import Condition
 from cachemon.model.fitted_text import fit_text
+from cachemon.model.numbers import exact
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 
 LEAST_SHOWN_RATIO = 0.10
 """Tenants see no smaller slowdown. Small ones would show what a neighbour works on."""
-MOST_PERCENT = 100_000
 
 _MINUTE_SECONDS = 60
 _THIS_VM = "this VM"
@@ -96,6 +95,12 @@ def interference_summary(report: Mapping[str, Any]) -> str:
     """The column of a report, e.g. `Likely Cache 21%`."""
     slowdown = f" {report['slowdownPercent']}%" if "slowdownPercent" in report else ""
     return f"{report['level']} {report['resource']}{slowdown}"
+
+
+def names_of_vmi(vm: str) -> dict[str, str]:
+    """Namespace and name, of a name in verdicts."""
+    namespace, _, name = vm.partition("/")
+    return {"namespace": namespace, "name": name}
 
 
 def _shown(verdicts: NodeVerdicts, vmi: ObjectName) -> Verdict | None:

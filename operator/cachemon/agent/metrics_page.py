@@ -33,7 +33,7 @@ _LABELS = LabelSet(
 _OF_AGENTS = AgentFamilies.of(_LABELS)
 _OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
-_OF_VERDICTS = InterferenceFamilies.of(_LABELS)
+_OF_VERDICTS = InterferenceFamilies.of(_LABELS, ratio="node_interference_ratio")
 _MONITORED = _LABELS.gauge(
     "node_cache_monitored_bytes", "Bytes of a cache block that monitored VMs hold.", "cache_id"
 )

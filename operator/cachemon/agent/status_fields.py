@@ -10,19 +10,21 @@ from cachemon.agent.interference_fields import (
     interference_report,
     interference_summary,
     judged_at,
+    names_of_vmi,
     undisturbed_condition,
 )
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.agent.telemetry_fields import node_telemetry, package_fields, unread
-from cachemon.agent.top_vmis import exact, largest_groups, largest_vmis, largest_vmis_of_block
-from cachemon.agent.verdict_fields import ratio_field, verdict_fields
+from cachemon.agent.top_vmis import largest_groups, largest_vmis, largest_vmis_of_block
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState
+from cachemon.interference.verdict_fields import ratio_field, verdict_fields
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
+from cachemon.model.numbers import exact
 from cachemon.model.readings import VALID, Missing, Reading, total
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
@@ -270,7 +272,7 @@ def _node_summary(figures: Figures) -> str:
 
 def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     blocks = []
-    verdicts = verdict_fields(figures.verdicts) if figures.verdicts is not None else {}
+    verdicts = verdict_fields(figures.verdicts, names_of_vmi) if figures.verdicts is not None else {}
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))
         status = block_identity(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}

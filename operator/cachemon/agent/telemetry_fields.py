@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cachemon.agent.top_vmis import exact
 from cachemon.engine.figures import TOTAL_TRAFFIC, Count, PackageFigure
 from cachemon.engine.layout import NodeFacts
+from cachemon.model.numbers import exact
 from cachemon.model.readings import VALID
 from cachemon.model.telemetry import (
     ACTIVITY,

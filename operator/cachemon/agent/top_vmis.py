@@ -6,17 +6,12 @@ from typing import Any
 from cachemon.agent.targets import BoundLayout, vmis_of
 from cachemon.engine.figures import BlockFigure, Figures
 from cachemon.model.groups import GroupKey
+from cachemon.model.numbers import exact
 from cachemon.model.readings import Missing, Reading, total
 
 _MOST_LISTED = 5
-LARGEST_INTEGER = 2**53 - 1  # API conventions: integers that JSON readers with floats keep exact
 
 _Ranked = tuple[int, dict[str, Any]]
-
-
-def exact(value: int) -> int:
-    """The integer, limited to what JSON carries exactly."""
-    return min(value, LARGEST_INTEGER)
 
 
 def largest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:

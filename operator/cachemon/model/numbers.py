@@ -1,8 +1,16 @@
-"""Numbers in texts that others wrote: the kernel, a process, a server. Pure and total."""
+"""Numbers in texts that others wrote (the kernel, a process, a server) or read. Pure and total."""
 
 LONGEST_COUNT = 20
 """Decimal digits of the largest number of 64 bits. Python refuses to convert texts of more than 4,300 digits, by a
 ValueError (sys.set_int_max_str_digits), and takes a time that grows with their square below that."""
+
+LARGEST_INTEGER = 2**53 - 1
+"""API conventions: integers that JSON readers with floats keep exact."""
+
+
+def exact(value: int) -> int:
+    """The integer, limited to what JSON carries exactly."""
+    return min(value, LARGEST_INTEGER)
 
 
 def parse_count(text: str | bytes, most_digits: int = LONGEST_COUNT) -> int | None:

@@ -20,8 +20,8 @@ class InterferenceFamilies(NamedTuple):
     ratio: Family
 
     @classmethod
-    def of(cls, labels: LabelSet) -> Self:
-        """The families with these labels."""
+    def of(cls, labels: LabelSet, ratio: str) -> Self:
+        """The families with these labels; `ratio` is the name of that of the machine."""
         guest = labels.guest
         return cls(
             labels.gauge(
@@ -43,7 +43,7 @@ class InterferenceFamilies(NamedTuple):
                 "outcome",
             ),
             labels.gauge(
-                f"{labels.machine}_interference_ratio",
+                ratio,
                 "How much the VMs slow each other down, from 0 to 1: the sum of their slowdowns divided by the "
                 "number of VMs that are judged. Absent while none is.",
             ),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from cachemon.agent.status_fields import group_status, monitored_condition, node_status, signature
 from cachemon.agent.status_size import MOST_STATUS_BYTES, fitted
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
-from cachemon.agent.top_vmis import LARGEST_INTEGER
 from cachemon.engine.figures import (
     OCCUPANCY,
     TOTAL_TRAFFIC,
@@ -26,6 +25,7 @@ from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.interference.verdicts import OTHERS, Outcome
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.groups import GroupKey, parse_groups
+from cachemon.model.numbers import LARGEST_INTEGER
 from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package, Telemetry

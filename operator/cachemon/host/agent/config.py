@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from cachemon.daemon.interference_settings import (
+    InterferenceSettings,
+    add_interference_flags,
+    interference_settings_of,
+)
 from cachemon.daemon.logs import LogSettings, add_log_flags, log_settings_of
 from cachemon.daemon.settings import (
     Address,
@@ -47,6 +52,7 @@ class HostAgentConfig:
     state_dir: Path  # where libvirt keeps the pid files of its QEMUs
     runtime_dir: Path  # where --live groups are kept
     metrics: MetricsSettings | None  # None when nothing is served
+    interference: InterferenceSettings | None  # how domains are judged; None when they are not
     remove: bool  # whether to remove every mon_group of cachemon and end, instead of working
     logs: LogSettings
     rate_window_seconds: ClassVar[float] = 10.0  # bandwidths are means over this time
@@ -73,6 +79,7 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
     flag("--metrics-tls-directory", "", "has tls.crt and tls.key to serve them by HTTPS; plain HTTP when absent")
     flag("--metrics-token-file", "", "has the bearer token that may read /metrics; everybody may when absent")
     flag("--insecure-metrics", "false", "true: /metrics at any address, by plain HTTP and for everybody if so set")
+    add_interference_flags(flags)
     add_log_flags(flags)
     parser.add_argument(
         "--remove", action="store_true", help="remove every mon_group that cachemon has made, and end: to uninstall"
@@ -98,6 +105,7 @@ def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.envi
         state_dir=directory("--state-dir", args.state_dir, must_exist=False),
         runtime_dir=directory("--runtime-dir", args.runtime_dir, must_exist=not args.remove),
         metrics=_metrics(args),
+        interference=interference_settings_of(args),
         remove=args.remove,
         logs=log_settings_of(args),
     )

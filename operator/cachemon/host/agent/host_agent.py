@@ -12,6 +12,7 @@ from cachemon.daemon.secret_token import SecretToken
 from cachemon.daemon.serving import health_route, serve_metrics
 from cachemon.daemon.tls import FileCertificate
 from cachemon.engine.cycle import Cycle, Periods
+from cachemon.engine.interference_watch import make_watch
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import HostAgentConfig
@@ -23,11 +24,13 @@ from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
 from cachemon.host.agent.systemd_notify import Notifier, ServiceState
+from cachemon.host.agent.verdicts_report import verdicts_report
 from cachemon.host.agent.watched_domains import (
     DomainLayout,
     DomainTarget,
     WatchedDomain,
     check_live_group,
+    judged_domains,
     targets_of,
     watch,
 )
@@ -45,7 +48,7 @@ class HostAgent:
     """One host's agent; `connect` opens a connection to libvirt."""
 
     def __init__(self, config: HostAgentConfig, connect: OpenSource, notifier: Notifier) -> None:
-        self._config, machine = config, config.machine
+        self._config, machine, settings = config, config.machine, config.interference
         self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
@@ -69,6 +72,7 @@ class HostAgent:
             on_figures=self._sampled,
             on_sample=self._page.changed,
             also_sample=self._sample_monitors,
+            judge=make_watch(settings, machine, tree, judged_domains).judge if settings else None,
         )
 
     async def run(self) -> None:
@@ -110,6 +114,10 @@ class HostAgent:
         live = self._live.by_domain()
         domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._feed.listing.domains]
         return report_of(domains, self._snapshot, runs, self._waiting or self._feed.problem)
+
+    def verdicts(self) -> Mapping[str, Any]:
+        """Which domain disturbs which."""
+        return verdicts_report(self._snapshot.figures)
 
     def status(self) -> Mapping[str, Any]:
         """The state of the agent."""

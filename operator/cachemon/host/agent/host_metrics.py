@@ -8,6 +8,7 @@ from cachemon.host.agent.report import HostSample
 from cachemon.model.counter_totals import Gap
 from cachemon.telemetry.exposition import render
 from cachemon.telemetry.families import AgentFamilies, GroupSeries, GuestSeries
+from cachemon.telemetry.interference_families import InterferenceFamilies
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
@@ -30,6 +31,7 @@ _LABELS = LabelSet(
 _OF_AGENTS = AgentFamilies.of(_LABELS)
 _OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
+_OF_VERDICTS = InterferenceFamilies.of(_LABELS, ratio="interference_ratio")
 _LIBVIRT = _LABELS.gauge("libvirt_connected", "1 while libvirt answers, else 0.")
 
 FAMILIES = (
@@ -42,6 +44,7 @@ FAMILIES = (
     *_OF_AGENTS.monitoring,
     _LIBVIRT,
     *_OF_AGENTS.process,
+    *_OF_VERDICTS,
 )
 
 
@@ -72,3 +75,5 @@ def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_
     yield from _OF_AGENTS.monitoring.filled((), snapshot.layout.node)
     yield _LIBVIRT.filled([((), is_connected)])
     yield from _OF_AGENTS.process.filled((), pulse, gaps)
+    if snapshot.figures.verdicts is not None:
+        yield from _OF_VERDICTS.filled((), snapshot.figures.verdicts, lambda domain: (domain,))

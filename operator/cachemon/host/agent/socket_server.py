@@ -46,6 +46,9 @@ class HostBackend(Protocol):
     def status(self) -> Mapping[str, Any]:
         """The state of the agent, as JSON."""
 
+    def verdicts(self) -> Mapping[str, Any]:
+        """Which domain disturbs which, as JSON."""
+
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         """Keep a group for the domain's run; DomainNotFoundError when no such domain runs.
 
@@ -93,6 +96,9 @@ def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.T
     async def show_status(_: web.Request) -> web.Response:
         return web.json_response(dict(backend.status()))
 
+    async def show_verdicts(_: web.Request) -> web.Response:
+        return web.json_response(dict(backend.verdicts()))
+
     async def create(request: web.Request) -> web.Response:
         try:
             body = json.loads(await request.read())
@@ -108,6 +114,7 @@ def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.T
     routes = [
         web.get("/v1/domains", show_domains),
         web.get("/v1/status", show_status),
+        web.get("/v1/verdicts", show_verdicts),
         web.post("/v1/domains/{uuid}/live", create),
         web.delete("/v1/domains/{uuid}/live/{name}", destroy),
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import ClassVar, Self
 
+from cachemon.engine.guest_windows import WindowGuest
 from cachemon.engine.layout import Layout, Target, TargetLayout
 from cachemon.libvirt.domain_xml import OwnMonitor
 from cachemon.libvirt.running import RunningDomain
@@ -80,6 +81,12 @@ def targets_of(
     return tuple(
         Target(it, (it.uuid,), reports=True, refused=it.refused) for it in watched if it.groups or it.own_monitors
     )
+
+
+def judged_domains(layout: DomainLayout) -> dict[str, WindowGuest]:
+    """The domains to judge. One that migrates shows no sign of it here until its threads and groups change."""
+    names = [target.object.guest_name for target in layout.targets]
+    return {name: WindowGuest(name, is_unsteady=False) for name in names}
 
 
 def check_live_group(domain: WatchedDomain, group: MonitoringGroup) -> None:

@@ -39,6 +39,9 @@ class Backend:
     def status(self) -> Mapping[str, Any]:
         return {"version": "1"}
 
+    def verdicts(self) -> Mapping[str, Any]:
+        return {"isJudging": False}
+
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self.asked.append(("create", uuid, group))
         if self.error:
@@ -105,6 +108,10 @@ def request(path: Path, backend: Backend, method: str, url: str, **more: Any) ->
 def test_the_client_gets_the_report_of_the_agent(path: Path, backend: Backend) -> None:
     assert ask(path, backend, lambda client: client.domains()) == REPORT
     assert ask(path, backend, lambda client: client.status()) == {"version": "1"}
+
+
+def test_verdicts_have_a_path_of_their_own(path: Path, backend: Backend) -> None:
+    assert request(path, backend, "GET", "/v1/verdicts") == (200, {"isJudging": False})
 
 
 def test_groups_are_asked_for_and_given_up(path: Path, backend: Backend) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cachemon.daemon.interference_settings import InterferenceSettings
 from cachemon.daemon.settings import Address
 from cachemon.host.agent.config import HostAgentConfig, MetricsSettings, add_flags, config_of
 from cachemon.host.commands.host_arguments import build_parser
@@ -28,6 +29,11 @@ def test_without_flags_it_is_the_hosts_own_libvirt_and_no_network(tmp_path: Path
         Path("/run/libvirt/qemu"),
     )
     assert (found.metrics, found.machine.rmid_budget, found.socket_group, found.remove) == (None, None, "", False)
+
+
+def test_domains_are_judged_only_where_that_is_switched_on(tmp_path: Path) -> None:
+    assert config(tmp_path).interference is None
+    assert config(tmp_path, "--interference=true").interference == InterferenceSettings()
 
 
 def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
@@ -58,6 +64,9 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
         ("--insecure-metrics=yes", "must be one of true, false"),
         ("--sample-period=0", "--sample-period must be a number from 0.1"),
         ("--scan-period=nan", "--scan-period must be"),
+        ("--interference=on", "--interference must be one of true, false"),
+        ("--bandwidth-limit=40GB", "--bandwidth-limit must be a whole number"),
+        ("--record=/run/cachemon", "--record needs --interference=true"),
         ("--rmid-budget=-1", "--rmid-budget must be a whole number"),
         ("--log-format=xml", "--log-format must be one of"),
     ],

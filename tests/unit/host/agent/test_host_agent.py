@@ -87,6 +87,7 @@ class World:
                 "state_dir": self.folder / "state",
                 "runtime_dir": self.folder / "run",
                 "metrics": None,
+                "interference": None,
                 "remove": False,
                 "logs": LogSettings(),
                 **changes,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -7,6 +9,8 @@ from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.host.agent.host_metrics import FAMILIES, prepare_page
 from cachemon.host.agent.report import HostSample
 from cachemon.host.agent.watched_domains import watch
+from cachemon.interference.verdict_log import EndedKind
+from cachemon.interference.verdicts import Level, Outcome
 from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
@@ -14,12 +18,19 @@ from cachemon.model.readings import BlockShare, Missing
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package
 from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
+from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
 READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
 
 
 PACKAGES = (PackageFigure(Package(0), None, dict.fromkeys((*ENERGY_EVENTS, *PERF_EVENTS), Count(1, None))),)
+
+
+VERDICTS = replace(
+    make_node_verdicts(make_logged(make_verdict('v"m', "batch"))),
+    ended={EndedKind(Level.LIKELY, Outcome.VERIFIED): 2},
+)
 
 
 def snapshot() -> HostSample:
@@ -36,6 +47,7 @@ def snapshot() -> HostSample:
             packages={GroupKey(UUID, "web"): PACKAGES},
             shares={GroupKey(UUID, "web"): (ShareFigure(BlockShare(0, 0), 1024, MOVED),)},
             guest_packages={'v"m': PACKAGES},
+            verdicts=VERDICTS,
             node=(NodeBlockFigure(BLOCKS[0], 8192, 4096), NodeBlockFigure(BLOCKS[1], Missing.ERROR, 0)),
         ),
         theirs,
@@ -80,6 +92,15 @@ def test_domains_and_the_host_have_series_of_their_own() -> None:
 def test_counters_keep_every_digit() -> None:
     page = prepare_page(snapshot(), Pulse(0, 0), {}, is_connected=True)().decode()
     assert f" {2**63 + 1}\n" in page
+
+
+def test_verdicts_name_domains_and_are_absent_where_nobody_judges() -> None:
+    samples = scrape(snapshot())
+    assert values(samples, "cachemon_host_domain_interference_level") == {('v"m',): 2}
+    assert values(samples, "cachemon_host_interference_slowdown_ratio") == {('v"m', "batch"): 0.21}
+    assert values(samples, "cachemon_host_interference_verdicts_total") == {("Likely", "Verified"): 2}
+    assert values(samples, "cachemon_host_interference_ratio") == {(): 0.21}
+    assert not [it for it in scrape(HostSample()) if "interference" in it.name]
 
 
 def test_libvirts_absence_is_a_metric() -> None:

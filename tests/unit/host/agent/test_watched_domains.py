@@ -1,10 +1,11 @@
 import pytest
 
-from cachemon.host.agent.watched_domains import check_live_group, targets_of, watch
+from cachemon.engine.guest_windows import WindowGuest
+from cachemon.host.agent.watched_domains import check_live_group, judged_domains, targets_of, watch
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import parse_group
-from tests.unit.host.builders import ALL, IO, UUID, WEB, own_monitor, running
+from tests.unit.host.builders import ALL, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
 
 OTHER = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 
@@ -30,6 +31,11 @@ def test_a_target_is_a_domain_of_which_something_is_wanted_or_that_libvirt_monit
     ]
     targets = targets_of(domains, {"22222222-2222-4222-8222-222222222222": [ALL]})
     assert [(it.object.guest_name, it.owner_uids) for it in targets] == [("vm2", (OTHER,)), ("vm1", (UUID,))]
+
+
+def test_domains_are_judged_by_their_names() -> None:
+    layout = layout_of(watch(running(WEB), []), well(WEB, mon_group(1)))
+    assert judged_domains(layout) == {"vm1": WindowGuest("vm1", is_unsteady=False)}
 
 
 def test_a_live_group_alone_makes_a_target() -> None:

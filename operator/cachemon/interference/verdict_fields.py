@@ -1,16 +1,15 @@
-"""What an administrator sees of verdicts: all of them, by cache block, in a CacheMonitorNode. Pure."""
+"""What an administrator sees of verdicts: all of them, by cache block, as JSON. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cachemon.agent.evidence_text import LONGEST_EVIDENCE, evidence, percent
-from cachemon.agent.interference_fields import MOST_PERCENT
-from cachemon.agent.top_vmis import exact
+from cachemon.interference.evidence_text import LONGEST_EVIDENCE, MOST_PERCENT, evidence, percent
 from cachemon.interference.minutes import MinuteSeries
 from cachemon.interference.verdict_log import LoggedVerdict, NodeVerdicts
 from cachemon.interference.verdicts import OTHERS
 from cachemon.interference.windows import BlockId
 from cachemon.model.fitted_text import fit_text
+from cachemon.model.numbers import exact
 from cachemon.model.times import format_time
 
 MOST_VERDICTS = 32
@@ -19,18 +18,22 @@ MOST_CHARTS = 16
 """Of a node, with up to 1.3 KB each."""
 
 WallTime = Callable[[float], float]
+Names = Callable[[str], object]
+"""How a VM of verdicts is named in JSON."""
 
 _MOST_IN_A_CHART = 99_999_999
 """MiB, and MiB per second: the longest series then fits its field."""
 
 
-def verdict_fields(verdicts: NodeVerdicts) -> Mapping[BlockId, list[dict[str, Any]]]:
+def verdict_fields(verdicts: NodeVerdicts, names: Names) -> Mapping[BlockId, list[dict[str, Any]]]:
     """The field `verdicts` of each cache block that has any."""
     ranked = [(block, logged) for block, its in verdicts.verdicts.items() for logged in its]
     ranked.sort(key=lambda item: item[1].outcome is not None)  # stable: surest and newest first within a block
     fields: dict[BlockId, list[dict[str, Any]]] = {}
     for place, (block, logged) in enumerate(ranked[:MOST_VERDICTS]):
-        fields.setdefault(block, []).append(_verdict(logged, verdicts.wall_time, has_charts=place < MOST_CHARTS))
+        fields.setdefault(block, []).append(
+            _verdict(logged, names, verdicts.wall_time, has_charts=place < MOST_CHARTS)
+        )
     return fields
 
 
@@ -39,11 +42,11 @@ def ratio_field(verdicts: NodeVerdicts) -> dict[str, str]:
     return {} if verdicts.ratio is None else {"interferenceRatio": f"{verdicts.ratio:.3f}"}
 
 
-def _verdict(logged: LoggedVerdict, wall_time: WallTime, *, has_charts: bool) -> dict[str, Any]:
+def _verdict(logged: LoggedVerdict, names: Names, wall_time: WallTime, *, has_charts: bool) -> dict[str, Any]:
     verdict = logged.verdict
     suspect = "others of this node" if verdict.suspect == OTHERS else verdict.suspect
     status: dict[str, Any] = {
-        "victim": _names(verdict.victim),
+        "victim": names(verdict.victim),
         "level": str(verdict.level),
         "resource": str(verdict.resource),
         "since": format_time(wall_time(verdict.since)),
@@ -51,7 +54,7 @@ def _verdict(logged: LoggedVerdict, wall_time: WallTime, *, has_charts: bool) ->
         "evidence": fit_text(evidence(verdict, verdict.victim, suspect), LONGEST_EVIDENCE),
     }
     if verdict.suspect != OTHERS:
-        status["suspect"] = _names(verdict.suspect)
+        status["suspect"] = names(verdict.suspect)
     if logged.outcome is not None and logged.until is not None:
         status |= {"outcome": str(logged.outcome), "until": format_time(wall_time(logged.until))}
     if verdict.slowdown_ratio is not None:
@@ -59,11 +62,6 @@ def _verdict(logged: LoggedVerdict, wall_time: WallTime, *, has_charts: bool) ->
     if verdict.lost_bytes >= 1:
         status["bytesLost"] = exact(round(verdict.lost_bytes))
     return status | ({"series": _charts(logged, wall_time)} if has_charts else {})
-
-
-def _names(vm: str) -> dict[str, str]:
-    namespace, _, name = vm.partition("/")
-    return {"namespace": namespace, "name": name}
 
 
 def _charts(logged: LoggedVerdict, wall_time: WallTime) -> dict[str, Any]:

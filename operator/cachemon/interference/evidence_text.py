@@ -4,6 +4,7 @@ from cachemon.interference.verdicts import Resource, Verdict
 from cachemon.model.units import format_bytes
 
 LONGEST_EVIDENCE = 1024
+MOST_PERCENT = 100_000
 
 
 def evidence(verdict: Verdict, victim: str, suspect: str) -> str:
