@@ -57,9 +57,7 @@ tlsConfig:
     secret:
       name: {{ .Values.prometheus.ca.secretName }}
       key: {{ .Values.prometheus.ca.key }}
-  {{- with .Values.prometheus.ca.serverName }}
-  serverName: {{ . }}
-  {{- end }}
+  serverName: {{ .Values.prometheus.ca.serverName }}
   {{- else }}
   # Each pod makes its own certificate.
   insecureSkipVerify: true

@@ -61,7 +61,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "prometheus.credentials.key": ["bearer"],
     "prometheus.ca.secretName": ["cachemon-tls"],
     "prometheus.ca.key": ["tls.crt"],
-    "prometheus.ca.serverName": ["cachemon.example.com"],
+    "prometheus.ca.serverName": ["cachemon.example.org"],
     "prometheus.labels": [LABELS],
     "prometheus.interval": ["15s", "1m30s"],
     "dashboard.namespace": ["monitoring"],
@@ -70,16 +70,22 @@ OTHERWISE: Mapping[str, list[Any]] = {
 }
 
 ALL_OF_PROMETHEUS = {f"prometheus.{name}.enabled": True for name in ("podMonitor", "serviceMonitor", "rule")}
+WITH_CA = {
+    **ALL_OF_PROMETHEUS,
+    "prometheus.ca.secretName": "ca",
+    "prometheus.ca.serverName": "cachemon.example.com",
+}
 # A value that says how something is made changes nothing where it is not made.
 NEEDS: Mapping[str, dict[str, Any]] = {
+    "interference.bandwidthLimit": {"interference.enabled": True},
     "networkPolicy.apiServerPorts": {"networkPolicy.enabled": True},
     "networkPolicy.metricsFrom": {"networkPolicy.enabled": True},
     "networkPolicy.healthFrom": {"networkPolicy.enabled": True},
     "prometheus.credentials.secretName": ALL_OF_PROMETHEUS,
     "prometheus.credentials.key": ALL_OF_PROMETHEUS,
-    "prometheus.ca.secretName": ALL_OF_PROMETHEUS,
-    "prometheus.ca.key": {**ALL_OF_PROMETHEUS, "prometheus.ca.secretName": "ca"},
-    "prometheus.ca.serverName": {**ALL_OF_PROMETHEUS, "prometheus.ca.secretName": "ca"},
+    "prometheus.ca.secretName": {**ALL_OF_PROMETHEUS, "prometheus.ca.serverName": "cachemon.example.com"},
+    "prometheus.ca.key": WITH_CA,
+    "prometheus.ca.serverName": WITH_CA,
     "prometheus.labels": ALL_OF_PROMETHEUS,
     "prometheus.interval": ALL_OF_PROMETHEUS,
     "dashboard.namespace": {"dashboard.enabled": True},

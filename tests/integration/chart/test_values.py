@@ -158,3 +158,10 @@ def test_no_value_is_read_that_there_is_not() -> None:
     for template in (CHART / "templates").iterdir():
         for path in re.findall(r"\.Values\.([A-Za-z.]+)", template.read_text(encoding="utf-8")):
             assert path in paths, template.name
+
+
+def test_a_ca_without_the_name_of_the_certificate_is_refused() -> None:
+    """Prometheus would refuse each scrape: no certificate has the address of a pod."""
+    with pytest.raises(helm_python.HelmValuesError, match="at '/prometheus/ca/serverName': minLength"):
+        render({"prometheus.ca.secretName": "cachemon-tls"})
+    render({"prometheus.ca.secretName": "cachemon-tls", "prometheus.ca.serverName": "cachemon.example.com"})
