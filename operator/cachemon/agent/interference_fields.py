@@ -32,7 +32,7 @@ _NOT_JUDGED: Mapping[Judgement, tuple[Reason, str]] = {
     ),
     Judgement.GAP: (
         Reason.GAP,
-        "a figure of the last minutes is missing: the VM moves, its groups changed, or a counter had no number",
+        "figures of the last minutes are missing: the VM moves, its groups changed, or Monitored has the reason",
     ),
     Judgement.IDLE: (Reason.IDLE, "the VM is too idle to be disturbed noticeably"),
     Judgement.CPU_CONTENTION: (
@@ -55,7 +55,7 @@ def undisturbed_condition(verdicts: NodeVerdicts, vmi: ObjectName) -> Condition:
     """Whether no other VM takes cache or memory bandwidth from a VMI."""
     if shown := _shown(verdicts, vmi):
         return Condition(UNDISTURBED, "False", _LEVELS[shown.level], _sentence(shown, vmi))
-    judgement = verdicts.judgements.get(str(vmi), Judgement.TOO_YOUNG)
+    judgement = verdicts.judgements.get(str(vmi), Judgement.GAP if verdicts.time else Judgement.TOO_YOUNG)
     if judgement in _NOT_JUDGED:
         return Condition(UNDISTURBED, "Unknown", *_NOT_JUDGED[judgement])
     return Condition(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from cachemon.model.api import MONITORED
 from cachemon.model.fitted_text import fit_text
 
 MOST_STATUS_BYTES = 128 * 1024
@@ -119,9 +120,11 @@ def _text(parts: Sequence[_LeftOut], groups: Sequence[Status], most_bytes: int) 
 
 
 def _with_omitted(status: Status, groups: Sequence[Status], omitted: str) -> Status:
-    """Put it into the field `omitted`, and into the message of every condition."""
+    """Put it into the field `omitted`, and into the message of Monitored."""
     conditions = [
         condition | {"message": f"{fit_text(condition['message'], _LONGEST_MESSAGE - len(omitted) - 2)}; {omitted}"}
+        if condition["type"] == MONITORED
+        else condition
         for condition in status["conditions"]
     ]
     return status | {"groups": [*groups], "omitted": omitted, "conditions": conditions}

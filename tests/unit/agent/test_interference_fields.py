@@ -40,9 +40,14 @@ def test_a_vm_that_is_not_judged_says_why(judgement: Judgement) -> None:
     assert len(condition.message) > 20
 
 
-def test_a_vm_that_no_detector_knows_is_too_young() -> None:
+def test_before_the_first_window_every_vm_is_too_young() -> None:
     condition = undisturbed_condition(NodeVerdicts(), VMI)
     assert (condition.status, condition.reason) == ("Unknown", "TooYoung")
+
+
+def test_a_vm_without_figures_is_a_gap() -> None:
+    condition = undisturbed_condition(make_node_verdicts(), VMI)
+    assert (condition.status, condition.reason) == ("Unknown", "Gap")
 
 
 def test_a_judged_vm_without_a_verdict_is_undisturbed() -> None:

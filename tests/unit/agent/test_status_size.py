@@ -76,6 +76,14 @@ def test_64_groups_on_128_cache_blocks_keep_the_first_groups_and_name_the_others
     assert list(complaints(GROUP_SCHEMA, less)) == []
 
 
+def test_only_the_condition_of_the_groups_says_what_is_left_out() -> None:
+    undisturbed = CONDITION | {"type": "Undisturbed", "reason": "Undisturbed"}
+    whole = status(*(group(f"g{number}", 128) for number in range(64))) | {"conditions": [CONDITION, undisturbed]}
+    less = fitted(whole, MOST_STATUS_BYTES)
+    assert less["omitted"] in less["conditions"][0]["message"]
+    assert less["conditions"][1] == undisturbed
+
+
 def test_lists_and_messages_go_next_and_whole_groups_last() -> None:
     groups = [group(f"g{number}", 1, vcpus=1024, message="m" * 1024) for number in range(64)]
     less = fitted(status(*groups), 64 * 1024)
