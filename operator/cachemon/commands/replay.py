@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from cachemon.interference.detector import Detector
-from cachemon.interference.thresholds import Gates, Harm, Suspicion, Thresholds, Times
+from cachemon.interference.thresholds import Gates, Harm, Suspicion, Taking, Thresholds, Times
 from cachemon.interference.verdicts import format_change
 from cachemon.interference.windows import BlockId, parse_windows
 from cachemon.model.errors import InvalidInputError
 
 EXIT_INVALID = 2
 _MOST = 86_400.0
-_PARTS = {"times": Times, "gates": Gates, "harm": Harm, "suspicion": Suspicion}
+_PARTS = {"times": Times, "gates": Gates, "harm": Harm, "suspicion": Suspicion, "taking": Taking}
 DESCRIPTION = "Judge recorded windows: which VM takes cache or memory bandwidth from which."
 DETAILS = (
     "A line of FILE is one window of one cache block:\n"

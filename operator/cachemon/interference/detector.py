@@ -8,8 +8,8 @@ from cachemon.interference.history import History
 from cachemon.interference.looks import Look, looks
 from cachemon.interference.signs import Block, Signs, judgement, signs_of
 from cachemon.interference.suspects import Rise, Suspect, rises, suspects
-from cachemon.interference.thresholds import Suspicion, Thresholds
-from cachemon.interference.verdicts import Change, Judgement, Level, Outcome, Resource, Verdict
+from cachemon.interference.thresholds import Thresholds
+from cachemon.interference.verdicts import Change, Judgement, Level, Outcome, Verdict
 from cachemon.interference.windows import Window
 
 _RANKS = (None, Level.TAKING_CACHE, Level.LIKELY, Level.CONFIRMED)
@@ -83,17 +83,18 @@ class Detector:
                 if signs := signs_of(series, self._history, look, block, thresholds.harm):
                     if look not in risen:
                         risen[look] = rises(self._history, look, thresholds.suspicion.mads)
-                    for finding in self._with_suspects(victim, signs, risen[look]):
+                    for finding in self._with_suspects(block, victim, signs, risen[look]):
                         pair = victim, finding.suspect.name if finding.suspect else _NOBODY
                         if pair not in best or finding.rank > best[pair].rank:
                             best[pair] = finding
             yield from best.items()
 
-    def _with_suspects(self, victim: str, signs: Signs, risen: Mapping[str, Rise]) -> Iterator[_Finding]:
-        need = self._thresholds.suspicion
-        named = suspects(self._history, victim, signs, risen, need)
+    def _with_suspects(
+        self, block: Block, victim: str, signs: Signs, risen: Mapping[str, Rise]
+    ) -> Iterator[_Finding]:
+        named = suspects(self._history, victim, signs, risen, self._thresholds)
         for suspect in named:
-            yield _Finding(_rank(signs, suspect.share, need), signs, suspect)
+            yield _Finding(_rank(signs, suspect.share, block.capacity, self._thresholds), signs, suspect)
         if not named:
             yield _Finding(1, signs, None)
 
@@ -163,14 +164,15 @@ class Detector:
             self._judgements[entry.verdict.victim] = Judgement.DISTURBED
 
 
-def _rank(signs: Signs, share: float, need: Suspicion) -> int:
+def _rank(signs: Signs, share: float, capacity: float, thresholds: Thresholds) -> int:
     """How much one window says; an index in _RANKS."""
     if signs.slowdown is not None:
         harm = signs.slowdown * share
-        return 3 if harm >= need.confirmed else 2 if harm >= need.likely else 0
+        return 3 if harm >= thresholds.suspicion.confirmed else 2 if harm >= thresholds.suspicion.likely else 0
+    need = thresholds.taking
     return int(
-        signs.resource is Resource.CACHE
-        and signs.misses >= need.taking_misses
-        and signs.lost >= need.taking_cache_lost
-        and share >= need.taking_share
+        signs.misses >= need.misses
+        and signs.lost >= need.cache_lost
+        and signs.lost_bytes >= need.capacity_lost * capacity
+        and share >= need.share
     )

@@ -63,7 +63,7 @@ def judgement(series: VmSeries, look: Look, gates: Gates) -> Judgement:
 def signs_of(series: VmSeries, history: History, look: Look, block: Block, harm: Harm) -> Signs | None:
     """The signs of harm of a VM that can be judged; None when there are none."""
     cost, cost_now = _cost(series, look)
-    if cost and not (cost.rise(cost_now) >= harm.slowdown and cost.mads(cost_now) >= harm.mads):
+    if cost and not (cost.rise(cost_now) >= harm.slowdown and cost.is_above(cost_now, harm.mads)):
         return None
     of_misses = series.misses if cost else series.cpu_misses
     usual_misses, usual_held = look.usual(of_misses), look.usual(series.occupancy)
@@ -71,13 +71,17 @@ def signs_of(series: VmSeries, history: History, look: Look, block: Block, harm:
         return None
     misses, held = median(of_misses[-look.now :]), median(series.occupancy[-look.now :])
     lost_bytes, lost, more = usual_held.median - held, -usual_held.rise(held), usual_misses.rise(misses)
-    if lost >= harm.cache_lost and lost_bytes >= harm.capacity_lost * block.capacity:
-        is_clear = usual_held.mads(held) <= -harm.mads and usual_misses.mads(misses) >= harm.mads
-        resource = Resource.CACHE if is_clear and more >= harm.misses else None
+    if (
+        lost >= harm.cache_lost
+        and lost_bytes >= harm.capacity_lost * block.capacity
+        and usual_held.is_below(held, harm.mads)
+        and more >= harm.misses
+        and usual_misses.is_above(misses, harm.mads)
+    ):
+        resource = Resource.CACHE
+    elif cost and -harm.fewer_misses <= more <= harm.steady_misses and _is_crowded(history, look, block, harm):
+        resource = Resource.MEMORY_BANDWIDTH
     else:
-        is_queueing = cost and abs(more) <= harm.steady_misses and lost < harm.cache_lost
-        resource = Resource.MEMORY_BANDWIDTH if is_queueing and _is_crowded(history, look, block, harm) else None
-    if resource is None:
         return None
     slowdown = cost.rise(cost_now) if cost else None
     return Signs(look, resource, usual_misses, cost, lost_bytes, lost, more, slowdown)
@@ -90,11 +94,9 @@ def _cost(series: VmSeries, look: Look) -> tuple[Reference | None, float]:
 
 
 def _is_crowded(history: History, look: Look, block: Block, harm: Harm) -> bool:
-    """Whether the block's traffic rose, and takes much of what its memory carries.
+    """Whether much more traffic is wanted than before, and it takes much of what the memory carries.
 
     Where nobody knows the limit, the highest traffic so far stands for it: the limit is not below that.
     """
     usual, now = look.usual(history.total), median(history.total[-look.now :])
-    if usual is None or not usual.rise(now) >= harm.block_traffic or usual.mads(now) < harm.mads:
-        return False
-    return now >= harm.limit * (block.limit or history.highest)
+    return usual is not None and now >= usual.median and now >= harm.limit * (block.limit or history.highest)

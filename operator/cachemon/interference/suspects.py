@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cachemon.interference.history import History
+from cachemon.interference.history import History, VmSeries
 from cachemon.interference.looks import FEWEST, Look
 from cachemon.interference.signs import Signs
-from cachemon.interference.thresholds import Suspicion
+from cachemon.interference.thresholds import Harm, Thresholds
 from cachemon.interference.usual import Reference, known, median, reference, spearman
 from cachemon.interference.verdicts import OTHERS, Resource
 
@@ -25,6 +25,7 @@ class Rise:
         gained: cache that it gained, in bytes; below 0 when it lost.
         lost: ratio of its cache that it lost; below 0 when it gained.
         is_clear: whether its traffic rose by more than noise.
+        slowed: whether its work costs more than before; None when nothing measures that.
     """
 
     usual: Reference
@@ -33,6 +34,7 @@ class Rise:
     gained: float
     lost: float
     is_clear: bool
+    slowed: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,14 @@ def rises(history: History, look: Look, mads: float) -> dict[str, Rise]:
         held = median(_before(series.occupancy, look, history))
         gained = median(series.occupancy[-look.now :]) - held
         lost = -gained / held if held > 0 else 0.0
-        found[name] = Rise(usual, traffic, rise, gained, lost, rise > 0 and usual.mads(traffic) >= mads)
+        is_clear = rise > 0 and usual.is_above(traffic, mads)
+        found[name] = Rise(usual, traffic, rise, gained, lost, is_clear, _slowed(series, look, mads))
     return found
+
+
+def _slowed(series: VmSeries, look: Look, mads: float) -> bool | None:
+    usual, now = look.usual(series.cost), median(series.cost[-look.now :])
+    return None if usual is None or now != now else usual.is_above(now, mads)  # noqa: PLR0124  NaN
 
 
 def _before(values: Sequence[float], look: Look, history: History) -> list[float]:
@@ -71,12 +79,15 @@ def _before(values: Sequence[float], look: Look, history: History) -> list[float
 
 
 def suspects(
-    history: History, victim: str, signs: Signs, risen: Mapping[str, Rise], need: Suspicion
+    history: History, victim: str, signs: Signs, risen: Mapping[str, Rise], thresholds: Thresholds
 ) -> list[Suspect]:
     """Every suspect of what the victim shows."""
+    need, harm = thresholds.suspicion, thresholds.harm
     others = {name: rise for name, rise in risen.items() if name != victim and not rise.lost > _FELLOW_LOSS}
     all_rises = sum(rise.bytes_a_second for rise in others.values())
     block_traffic = sum(rise.traffic for rise in risen.values())
+    if signs.resource is Resource.MEMORY_BANDWIDTH and not _is_crowd(victim, risen, harm):
+        return []
     return [
         Suspect(name, rise.bytes_a_second / all_rises, rise)
         for name, rise in others.items()
@@ -86,6 +97,22 @@ def suspects(
         and (name == OTHERS or signs.resource is not Resource.CACHE or rise.gained >= need.gained * signs.lost_bytes)
         and _moves_together(history, victim, name, signs, need.correlation)
     ]
+
+
+def _is_crowd(victim: str, risen: Mapping[str, Rise], harm: Harm) -> bool:
+    """Whether much more traffic is wanted than before, and not only the victim waits for it.
+
+    Full memory slows down all who use it. A VM that slows down alone has a reason of its own, such as a busy sibling
+    of its hyperthreads.
+    """
+    before = sum(rise.usual.median for rise in risen.values())
+    more = sum(rise.bytes_a_second for rise in risen.values())
+    fellows = [
+        rise.slowed
+        for name, rise in risen.items()
+        if name != victim and rise.slowed is not None and not rise.is_clear
+    ]
+    return more >= harm.block_traffic * before and sum(fellows) >= harm.fellows * len(fellows)
 
 
 def _moves_together(history: History, victim: str, name: str, signs: Signs, least: float) -> bool:

@@ -38,11 +38,13 @@ class Harm:
 
     mads: float = _threshold(3, "every change of a victim is at least this many MADs")
     cache_lost: float = _threshold(0.10, "least ratio of its cache that a victim lost")
-    capacity_lost: float = _threshold(0.02, "least ratio of the block's capacity that a victim lost")
+    capacity_lost: float = _threshold(0.003, "least ratio of the block's capacity that a victim lost")
     misses: float = _threshold(0.10, "least rise of a victim's traffic for the same work")
-    slowdown: float = _threshold(0.08, "least rise of a victim's cycles for the same work")
-    steady_misses: float = _threshold(0.15, "largest change of misses where memory bandwidth is the reason")
-    block_traffic: float = _threshold(0.15, "least rise of the block's traffic where bandwidth is the reason")
+    slowdown: float = _threshold(0.10, "least rise of a victim's cycles for the same work")
+    steady_misses: float = _threshold(0.15, "largest rise of misses where memory bandwidth is the reason")
+    fewer_misses: float = _threshold(0.25, "largest fall of misses where memory bandwidth is the reason")
+    block_traffic: float = _threshold(0.15, "least rise, of all that rose, in the block's traffic for bandwidth")
+    fellows: float = _threshold(0.3, "least ratio of the other VMs that slowed down too, for bandwidth")
     limit: float = _threshold(0.5, "least ratio of the bandwidth limit that is in use then")
 
 
@@ -51,15 +53,22 @@ class Suspicion:
     """What a suspect shows, and what each level needs."""
 
     mads: float = _threshold(3, "a suspect's traffic rose by at least this many MADs")
-    share: float = _threshold(0.35, "least share of a suspect in all rises of traffic")
+    share: float = _threshold(0.25, "least share of a suspect in all rises of traffic")
     gained: float = _threshold(0.25, "least cache that a suspect gained, as a ratio of what the victim lost")
     block_share: float = _threshold(0.10, "least share of a suspect in the block's traffic")
     correlation: float = _threshold(0.5, "least Spearman correlation of a suspect's traffic with the victim's loss")
-    likely: float = _threshold(0.08, "least slowdown times share for Likely")
-    confirmed: float = _threshold(0.12, "least slowdown times share for Confirmed")
-    taking_misses: float = _threshold(0.30, "least rise of traffic for each CPU second for TakingCache")
-    taking_cache_lost: float = _threshold(0.15, "least ratio of its cache that a victim lost for TakingCache")
-    taking_share: float = _threshold(0.5, "least share of a suspect for TakingCache")
+    likely: float = _threshold(0.10, "least slowdown times share for Likely")
+    confirmed: float = _threshold(0.15, "least slowdown times share for Confirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """What TakingCache needs, where nothing measures work."""
+
+    misses: float = _threshold(0.30, "least rise of traffic for each CPU second for TakingCache")
+    cache_lost: float = _threshold(0.15, "least ratio of its cache that a victim lost for TakingCache")
+    capacity_lost: float = _threshold(0.02, "least ratio of the block's capacity that it lost for TakingCache")
+    share: float = _threshold(0.5, "least share of a suspect for TakingCache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +79,4 @@ class Thresholds:
     gates: Gates = field(default_factory=Gates)
     harm: Harm = field(default_factory=Harm)
     suspicion: Suspicion = field(default_factory=Suspicion)
+    taking: Taking = field(default_factory=Taking)

@@ -9,18 +9,28 @@ _FEWEST_PAIRS = 5
 
 
 class Reference(NamedTuple):
-    """What is usual: the median, and the median distance from it."""
+    """What is usual: the median, the median distance from it, and the bounds of the middle 80 %."""
 
     median: float
     mad: float
+    low: float
+    high: float
 
     def rise(self, now: float) -> float:
         """The change as a ratio of the median: 0.1 is 10 % up. 0 when the median is 0."""
         return (now - self.median) / self.median if self.median > 0 else 0.0
 
-    def mads(self, now: float) -> float:
-        """The change in MADs."""
-        return (now - self.median) / max(self.mad, self.median * _FINEST, 1e-30)
+    def is_above(self, now: float, mads: float) -> bool:
+        """Whether a value is higher than usual by more than noise, and higher than what bursts reach."""
+        return now - self.median >= mads * self._noise and now > self.high
+
+    def is_below(self, now: float, mads: float) -> bool:
+        """Whether a value is lower than usual by more than noise, and lower than what lulls reach."""
+        return self.median - now >= mads * self._noise and now < self.low
+
+    @property
+    def _noise(self) -> float:
+        return max(self.mad, self.median * _FINEST, 1e-30)
 
 
 def known(values: Iterable[float]) -> list[float]:
@@ -38,9 +48,11 @@ def median(values: Iterable[float]) -> float:
 
 
 def reference(values: Sequence[float]) -> Reference:
-    """Median and MAD of values, at least one of them known."""
-    middle = median(values)
-    return Reference(middle, median([abs(value - middle) for value in values]))
+    """What is usual of values, at least one of them known."""
+    ordered = sorted(known(values))
+    middle, tenth = median(ordered), len(ordered) // 10
+    mad = median([abs(value - middle) for value in ordered])
+    return Reference(middle, mad, ordered[tenth], ordered[-1 - tenth])
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:

@@ -27,6 +27,12 @@ from tests.unit.interference.scripted import (
 
 QUEUEING = replace(DB, cost=1.3, traffic=200 / 1.3)
 """Slower, with the same traffic for each uop."""
+CROWDED = {
+    "a/db": QUEUEING,
+    "b/web": replace(WEB, cost=1.2, traffic=100 / 1.2),
+    "c/batch": replace(STREAM, held=1.5, traffic=4000.0),
+}
+"""c/batch fills the memory channels, and leaves the cache alone."""
 BATCH_HURTS_DB = ("a/db", "c/batch", "Confirmed")
 
 
@@ -65,12 +71,12 @@ def test_without_a_source_of_work_cache_is_taken_and_nobody_is_hurt() -> None:
 
 
 def test_a_small_slowdown_is_no_more_than_likely() -> None:
-    slow = {**HURT, "a/db": replace(HURT["a/db"], cost=1.105)}
+    slow = {**HURT, "a/db": replace(HURT["a/db"], cost=1.125)}
     assert steps_of(changes_of(played([(CALM, 60), (slow, 12)], noise=0.002))) == [("a/db", "c/batch", "Likely")]
 
 
 def test_a_verdict_is_raised_when_the_harm_grows() -> None:
-    slow = {**HURT, "a/db": replace(HURT["a/db"], cost=1.105)}
+    slow = {**HURT, "a/db": replace(HURT["a/db"], cost=1.125)}
     steps = steps_of(changes_of(played([(CALM, 60), (slow, 12), (HURT, 12)], noise=0.002)))
     assert steps == [("a/db", "c/batch", "Likely"), BATCH_HURTS_DB]
 
@@ -119,15 +125,30 @@ def test_a_rise_before_the_loss_is_no_suspect() -> None:
 
 @pytest.mark.parametrize("limit", [10e9, None])
 def test_slowness_with_the_same_misses_on_crowded_memory_is_of_bandwidth(limit: float | None) -> None:
-    crowded = {**CALM, "a/db": QUEUEING, "c/batch": replace(STREAM, held=1.5, traffic=4000.0)}
-    (change,) = changes_of(played([(CALM, 60), (crowded, 12)], limit=limit))
-    assert (change.verdict.victim, change.verdict.suspect) == ("a/db", "c/batch")
-    assert change.verdict.resource is Resource.MEMORY_BANDWIDTH
+    changes = changes_of(played([(CALM, 60), (CROWDED, 12)], limit=limit))
+    assert {*steps_of(changes)} == {BATCH_HURTS_DB, ("b/web", "c/batch", "Confirmed")}
+    assert {change.verdict.resource for change in changes} == {Resource.MEMORY_BANDWIDTH}
 
 
 def test_memory_that_could_carry_much_more_is_not_the_reason() -> None:
-    roomy = {**CALM, "a/db": QUEUEING, "c/batch": replace(STREAM, held=1.5, traffic=4000.0)}
-    assert changes_of(played([(CALM, 60), (roomy, 12)], limit=100e9)) == []
+    assert changes_of(played([(CALM, 60), (CROWDED, 12)], limit=100e9)) == []
+
+
+def test_a_vm_that_slows_down_alone_does_not_wait_for_memory() -> None:
+    alone = {**CROWDED, "b/web": WEB}
+    assert changes_of(played([(CALM, 60), (alone, 12)])) == []
+
+
+def test_a_little_more_traffic_is_not_the_reason() -> None:
+    before = {**CALM, "c/batch": CROWDED["c/batch"]}
+    after = {**CROWDED, "c/batch": replace(CROWDED["c/batch"], traffic=4400.0)}
+    assert changes_of(played([(before, 60), (after, 12)])) == []
+
+
+def test_a_vm_that_is_as_slow_now_and_then_by_itself_accuses_nobody() -> None:
+    slow = {**CALM, "a/db": HURT["a/db"]}
+    habit = [(slow if number % 6 == 0 else CALM, 1) for number in range(80)]
+    assert changes_of(played([*habit, (HURT, 12)])) == []
 
 
 def test_traffic_that_nobody_watches_can_be_the_suspect() -> None:
