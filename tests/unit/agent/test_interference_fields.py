@@ -33,7 +33,7 @@ def test_a_disturbed_vm_has_the_level_as_the_reason(level: Level) -> None:
     )
 
 
-@pytest.mark.parametrize("judgement", set(Judgement) - {Judgement.UNDISTURBED, Judgement.DISTURBED})
+@pytest.mark.parametrize("judgement", sorted({*Judgement} - {Judgement.UNDISTURBED, Judgement.DISTURBED}))
 def test_a_vm_that_is_not_judged_says_why(judgement: Judgement) -> None:
     condition = undisturbed_condition(make_node_verdicts(judgements={str(VMI): judgement}), VMI)
     assert (condition.status, condition.reason) == ("Unknown", judgement)
