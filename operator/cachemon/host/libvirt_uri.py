@@ -1,6 +1,7 @@
 """Which host a libvirt URI names, and how to reach the agent there. Pure."""
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from shlex import quote
 from typing import NamedTuple
@@ -41,6 +42,11 @@ class LibvirtHost(NamedTuple):
             f"figures and --live groups are with the agent on {self.host}; forward its socket with "
             f"`ssh -fnNT -L {forwarded}:{DEFAULT_SOCKET} {options}{target}`, and add --socket {forwarded}"
         )
+
+
+def usual_uri(environment: Mapping[str, str]) -> str:
+    """The URI where a person gives none: that of the variables of virsh, else the system's."""
+    return environment.get("VIRSH_DEFAULT_CONNECT_URI") or environment.get("LIBVIRT_DEFAULT_URI") or DEFAULT_URI
 
 
 def host_of_uri(uri: str) -> LibvirtHost:

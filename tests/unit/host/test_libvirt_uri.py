@@ -1,10 +1,12 @@
+import asyncio
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.host.libvirt_uri import LibvirtHost, host_of_uri
+from cachemon.host.commands.host_session import open_session
+from cachemon.host.libvirt_uri import DEFAULT_URI, LibvirtHost, host_of_uri, usual_uri
 
 OWN = Path("/run/user/7")
 
@@ -46,3 +48,30 @@ def test_the_advice_can_be_copied_to_a_shell() -> None:
 @given(st.text(max_size=40) | st.text(max_size=30).map("qemu+ssh://{}/system".format))
 def test_no_uri_makes_it_stumble_or_write_a_shell_command_of_its_own(uri: str) -> None:
     assert not set(host_of_uri(uri).advice(OWN).split("`")[1]) & set("$;&|<>()'\"\\\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "uri"),
+    [
+        ({}, DEFAULT_URI),
+        ({"LIBVIRT_DEFAULT_URI": ""}, DEFAULT_URI),
+        ({"LIBVIRT_DEFAULT_URI": "qemu+ssh://far/system"}, "qemu+ssh://far/system"),
+        ({"LIBVIRT_DEFAULT_URI": "qemu+ssh://far/system", "VIRSH_DEFAULT_CONNECT_URI": "hv7"}, "hv7"),
+    ],
+)
+def test_the_usual_uri_is_that_of_virsh(environment: dict[str, str], uri: str) -> None:
+    assert usual_uri(environment) == uri
+
+
+@pytest.mark.parametrize(
+    ("given_uri", "uri", "virsh"), [(None, "hv7", "virsh"), (DEFAULT_URI, DEFAULT_URI, f"virsh -c {DEFAULT_URI}")]
+)
+def test_commands_that_are_advised_are_for_the_host_that_was_asked(
+    given_uri: str | None, uri: str, virsh: str
+) -> None:
+    async def story() -> None:
+        async with open_session(given_uri, None, {"LIBVIRT_DEFAULT_URI": "hv7"}) as session:
+            assert (session.uri, session.virsh) == (uri, virsh)
+            assert session.program == virsh.replace("virsh", "cachemon host")
+
+    asyncio.run(story())

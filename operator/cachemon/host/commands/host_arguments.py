@@ -42,7 +42,12 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add = partial(add_option, parser.add_argument_group(COMMON_OPTIONS))
-    add("-c", "--connect", metavar="URI", says=f"of libvirt (default {DEFAULT_URI})")
+    add(
+        "-c",
+        "--connect",
+        metavar="URI",
+        says=f"of libvirt (default {DEFAULT_URI}; commands first take $LIBVIRT_DEFAULT_URI)",
+    )
     add(
         "--socket",
         metavar="PATH",

@@ -1,10 +1,11 @@
 """What a command on a libvirt host works with: libvirt, the agent there, the streams, the time."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from shlex import quote
 from typing import Protocol, TextIO, TypeVar, cast
 
 from cachemon.host.commands.agent_client import AgentClient
-from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
+from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri, usual_uri
 from cachemon.model.groups import MonitoringGroup
 
 Answer = TypeVar("Answer")
@@ -80,6 +81,7 @@ class HostSession:
         connect: opens a connection to libvirt, read-only or not.
         agent: that of the host.
         uri: of libvirt.
+        usual_uri: of libvirt where none is given.
         out: where figures go.
         err: where everything else goes.
         stdin: where a file called `-` is read.
@@ -89,6 +91,7 @@ class HostSession:
     connect: Connect
     agent: AgentClient
     uri: str = DEFAULT_URI
+    usual_uri: str = DEFAULT_URI
     out: TextIO = field(default_factory=lambda: sys.stdout)
     err: TextIO = field(default_factory=lambda: sys.stderr)
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
@@ -99,12 +102,12 @@ class HostSession:
     @property
     def virsh(self) -> str:
         """How a person calls virsh for the same host."""
-        return "virsh" if self.uri == DEFAULT_URI else f"virsh -c {quote(self.uri)}"
+        return "virsh" if self.uri == self.usual_uri else f"virsh -c {quote(self.uri)}"
 
     @property
     def program(self) -> str:
         """How a person calls this program for the same host."""
-        return "cachemon host" if self.uri == DEFAULT_URI else f"cachemon host -c {quote(self.uri)}"
+        return "cachemon host" if self.uri == self.usual_uri else f"cachemon host -c {quote(self.uri)}"
 
     def say(self, text: str) -> None:
         """Print a figure, a row, an object."""
@@ -174,14 +177,18 @@ async def _in_a_thread(work: Callable[[], Answer]) -> Answer:
 
 
 @asynccontextmanager
-async def open_session(uri: str | None, socket: str | None) -> AsyncIterator[HostSession]:
+async def open_session(
+    given_uri: str | None, socket: str | None, environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[HostSession]:
     """What a command works with; it connects to libvirt and to the agent when it needs them.
 
     Args:
-        uri: of libvirt; None for this host.
+        given_uri: of libvirt; None for the usual one.
         socket: of the agent; None for the usual one, which is the right one for this host alone.
+        environment: may have the usual URI, as for virsh.
     """
-    uri = DEFAULT_URI if uri is None else uri
+    usual = usual_uri(environment)
+    uri = usual if given_uri is None else given_uri
     agent = AgentClient(None if socket is None else Path(socket), host_of_uri(uri))
 
     def connect(*, read_only: bool) -> HostLibvirt:
@@ -189,7 +196,7 @@ async def open_session(uri: str | None, socket: str | None) -> AsyncIterator[Hos
 
         return open_connection(uri, read_only=read_only)
 
-    session = HostSession(connect, agent, uri)
+    session = HostSession(connect, agent, uri, usual)
     try:
         yield session
     finally:
