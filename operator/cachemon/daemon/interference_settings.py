@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from cachemon.daemon.settings import Flags, switch, whole_number
+from cachemon.daemon.settings import Flags, number, switch, whole_number
 from cachemon.model.errors import InvalidInputError
 
 WINDOW_SECONDS = 10.0
@@ -29,6 +29,12 @@ def add_interference_flags(flags: Flags) -> None:
         "bytes per second that the memory of one cache block can carry; the firmware's value (ACPI HMAT) when absent",
     )
     flags.add(
+        "--interference-window",
+        f"{WINDOW_SECONDS:g}",
+        "seconds that --interference looks at once. All its times scale with it, also the minute that tenants see. "
+        "Shorter ones are for labs: they show tenants more of their neighbours",
+    )
+    flags.add(
         "--record",
         "",
         "file to which the windows of --interference are written as JSON lines; 64 MiB, and as much again as FILE.1",
@@ -48,4 +54,5 @@ def interference_settings_of(args: argparse.Namespace) -> InterferenceSettings |
         raise InvalidInputError(f"--record must be an absolute path in a directory that exists, not {args.record!r}")
     if record is not None and not is_on:
         raise InvalidInputError("--record needs --interference=true: without it there are no windows to write")
-    return InterferenceSettings(checked, record) if is_on else None
+    window_seconds = number("--interference-window", args.interference_window, 0.5, 60)
+    return InterferenceSettings(checked, record, window_seconds) if is_on else None

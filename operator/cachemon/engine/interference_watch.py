@@ -15,6 +15,7 @@ from cachemon.engine.guest_windows import Guests, GuestWindows
 from cachemon.engine.layout import Layout, W
 from cachemon.engine.node_traffic import NodeTraffic
 from cachemon.interference.detector import Detector
+from cachemon.interference.thresholds import Thresholds, Times
 from cachemon.interference.verdict_log import NodeVerdicts, VerdictLog
 from cachemon.interference.verdicts import Change, Judgement
 from cachemon.interference.windows import BlockId, Window, format_window
@@ -25,8 +26,9 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
 
-GRAIN_SECONDS = 60.0
-"""Tenants see what was known at the end of such a time: a finer grain would show what a neighbour does."""
+GRAIN_WINDOWS = 6
+"""Tenants see what was known at the end of this time, a minute for windows of 10 s. A finer grain would show what a
+neighbour does."""
 
 _CLOCK_STEP_SECONDS = 2.0
 """Windows have times of a clock that nobody sets. A wall clock that differs by more than this was set."""
@@ -53,7 +55,7 @@ class InterferenceWatch(Generic[W]):
         guests: the guests that are judged.
         make_detector: makes the detector of a cache block.
         record: called with every window.
-        grain_seconds: see GRAIN_SECONDS.
+        grain_seconds: see GRAIN_WINDOWS.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class InterferenceWatch(Generic[W]):
         make_detector: Callable[[], BlockDetector],
         *,
         record: Callable[[Window], None] = lambda _: None,
-        grain_seconds: float = GRAIN_SECONDS,
+        grain_seconds: float,
     ) -> None:
         self._windows = windows
         self._guests = guests
@@ -132,10 +134,12 @@ def make_watch(
         seconds=settings.window_seconds,
         wall_offset=time.time() - time.monotonic(),
     )
+    thresholds = Thresholds(times=Times().scaled_to(settings.window_seconds))
     file = RecordFile(settings.record) if settings.record else None
     return InterferenceWatch(
         windows,
         guests,
-        Detector,
+        lambda: Detector(thresholds),
+        grain_seconds=GRAIN_WINDOWS * settings.window_seconds,
         record=lambda window: file.append(format_window(window)) if file else None,
     )

@@ -3,7 +3,7 @@
 Ratios are of the reference: 0.1 is 10 %. A MAD is the median distance from the reference's median.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 def _threshold(default: float, meaning: str) -> float:
@@ -22,6 +22,11 @@ class Times:
     far_pause: float = _threshold(360, "seconds between the far reference and what is judged; it shows slow ramps")
     far_reference: float = _threshold(600, "seconds of the far reference")
     recovery: float = _threshold(120, "seconds in which a victim must recover after its suspect stopped")
+
+    def scaled_to(self, window: float) -> "Times":
+        """The times that make up as many windows, of another length in seconds."""
+        factor = window / self.window
+        return Times(*(getattr(self, time.name) * factor for time in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

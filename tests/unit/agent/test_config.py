@@ -38,6 +38,7 @@ BAD = [
     ("--metrics-tls-directory", "/no/such/directory"),
     ("--insecure-metrics", "yes"),
     ("--interference", "yes"),
+    ("--interference-window", "0.1"),
     ("--bandwidth-limit", "0"),
     ("--bandwidth-limit", "40GB"),
     ("--bandwidth-limit", "9" * 5000),
@@ -115,6 +116,8 @@ def test_vms_are_judged_only_where_that_is_switched_on(tmp_path: Path) -> None:
     record = tmp_path / "windows"
     config = parse_config([*switched, "--bandwidth-limit=40000000000", f"--record={record}"], {})
     assert config.interference == InterferenceSettings(40_000_000_000, record)
+    faster = parse_config([*switched, "--interference-window=0.5"], {})
+    assert faster.interference == InterferenceSettings(None, None, 0.5)
 
 
 @pytest.mark.parametrize(

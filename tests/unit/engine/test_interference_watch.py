@@ -61,7 +61,7 @@ def recorded() -> list[Window]:
 
 @pytest.fixture
 def watch(bench: NodeBench, recorded: list[Window]) -> InterferenceWatch[Any]:
-    return InterferenceWatch(bench.windows, judged_guests, FakeDetector, record=recorded.append)
+    return InterferenceWatch(bench.windows, judged_guests, FakeDetector, record=recorded.append, grain_seconds=60)
 
 
 def verdicts(figures: Figures) -> NodeVerdicts:
@@ -138,7 +138,7 @@ def test_a_vm_that_takes_the_cache_of_another_is_named_and_what_follows_is_check
     """The real detector on real files: only the files' content is made up."""
     victim, aggressor = Guest("db", 1, held=20 << 20, traffic=10_000_000), Guest("batch", 2, held=1 << 20)
     bench = NodeBench(tmp_path, victim, aggressor)
-    watch = InterferenceWatch(bench.windows, judged_guests, Detector)
+    watch = InterferenceWatch(bench.windows, judged_guests, Detector, grain_seconds=60)
 
     def after(windows: int) -> NodeVerdicts:
         for number in range(windows):
@@ -169,7 +169,7 @@ def test_the_watch_of_a_machine_reads_its_files_and_records_what_it_saw(tmp_path
     machine = MachineSettings(bench.root, bench.proc, tmp_path / "sys", 1, 5, None)
     record = tmp_path / "windows"
     record.touch()
-    settings = InterferenceSettings(10**10, record, window_seconds=0.0)
+    settings = InterferenceSettings(10**10, record, window_seconds=1e-6)
     tree = ResctrlTree(bench.root)
     watch = make_watch(settings, machine, tree, judged_guests)
     sampler = Sampler(tree, 10)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cachemon.interference.detector import Detector
 from cachemon.interference.history import MOST_VMS
-from cachemon.interference.thresholds import Harm, Thresholds
+from cachemon.interference.thresholds import Harm, Thresholds, Times
 from cachemon.interference.verdicts import OTHERS, Judgement, Level, Outcome, Resource
 from cachemon.interference.windows import VmWindow, Window
 from tests.unit.interference.any_windows import vm_windows
@@ -52,6 +52,16 @@ def test_a_vm_that_loses_cache_and_slows_down_when_another_streams_is_confirmed(
     assert verdict.share == pytest.approx(1, abs=0.05)
     assert verdict.lost_bytes == pytest.approx(6 << 20, rel=0.1)
     assert 0 < change.time - (1000 + 600) <= 120
+
+
+def test_shorter_windows_find_the_same_in_as_many_windows() -> None:
+    script = [(CALM, 60), (HURT, 12), (CALM, 20)]
+    usual = changes_of(played(script))
+    fast = Detector(Thresholds(times=Times().scaled_to(1)))
+    changes = [change for window in played(script, seconds=1) for change in fast.observe(window)]
+    assert steps_of(changes) == steps_of(usual)
+    assert [change.time - 1000 for change in changes] == [(change.time - 1000) / 10 for change in usual]
+    assert Times().scaled_to(Times().window) == Times()
 
 
 def test_nobody_is_named_while_nothing_changes() -> None:
