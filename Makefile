@@ -11,7 +11,7 @@ CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## the main job on two emulated nodes and three real QEMU VMs, in a minute
+demo: setup ## the main job on emulated nodes with real QEMU VMs, and a VM that is hurt and recovers, in two minutes
 	@$(PYTHON) -m demo.kubevirt
 
 demo-host: setup-host ## the same on a plain libvirt host: real libvirtd, real domains, in a minute

@@ -1,4 +1,7 @@
-"""`make demo`: the main job from end to end, on two emulated nodes with three real QEMU virtual machines."""
+"""`make demo`: the main job from end to end, on two emulated nodes with three real QEMU virtual machines.
+
+The last chapter is in `demo.neighbours`.
+"""
 
 import subprocess
 import sys
@@ -9,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from demo.neighbours import Neighbours
 from demo.stage import FAILURES, check_machine, has_the_machine, perform, stay_up
 from demo.story import Story
 from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
@@ -42,6 +46,7 @@ class Demo:
         self._story = story
         self._machines = machines
         self._vmis: dict[str, Vmi] = {}
+        self._neighbours = Neighbours(cluster, story, machines)
 
     def play(self) -> None:
         """All steps, in order."""
@@ -55,6 +60,7 @@ class Demo:
         self._check("node02")
         self._agent_killed()
         self._nodes_view()
+        self._neighbours.play()
 
     def _two_nodes(self) -> None:
         self._story.step("Two nodes, each with an agent and a resctrl tree of two cache blocks")
@@ -77,6 +83,10 @@ class Demo:
             vmi = self._vmis[name] = self._machines.enter_context(Vmi(self._cluster, namespace, name, MACHINES[name]))
             vmi.start(node)
         self._story.kubectl(self._cluster.control_plane, "get", "virtualmachineinstances", "-A")
+        self._story.say(
+            "Two more nodes and VMs start for the last two steps: the agent learns what is usual for them."
+        )
+        self._neighbours.start()
 
     def _the_rfc_example(self) -> None:
         self._story.step("Ask for what the RFC asked for: three groups of vm3's vCPUs, and vm1 and vm2 whole")
