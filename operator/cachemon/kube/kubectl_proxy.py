@@ -144,7 +144,7 @@ async def namespace_of_context(flags: Sequence[str], environment: Mapping[str, s
     out, err = await process.communicate()
     if process.returncode == 0:
         contexts = json.loads(out).get("contexts") or [{}]
-        return contexts[0].get("context", {}).get("namespace") or "default"
+        return contexts[0].get("context", {}).get("namespace") or _namespace_of_pod(environment) or "default"
     if namespace := _namespace_of_pod(environment):
         return namespace
     if b"current-context must exist" in err and any(flag.startswith("--server=") for flag in flags):

@@ -61,5 +61,22 @@ def test_in_a_pod_the_plugin_asks_as_the_pods_service_account(recording: Network
     assert arrival.path.endswith("/namespaces/ns-of-pod/cachemonitorgroups")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may have a /run of its own")
+@pytest.mark.parametrize("context", [{}, {"namespace": "default"}, {"namespace": "elsewhere"}])
+def test_in_a_pod_a_context_without_a_namespace_has_that_of_the_pod(
+    context: dict[str, str], recording: Network, tmp_path: Path
+) -> None:
+    host, _, port = recording.url.removeprefix("https://").partition(":")
+    pod = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    text = yaml.safe_dump(config(trusted(recording), {"token": "t"}, context))
+    (tmp_path / "config").write_text(text, encoding="utf-8")
+    environment = {**pod, "AUTHORITY": str(recording.certificates.authority), "KUBECONFIG": str(tmp_path / "config")}
+    wrapper = ("unshare", "--mount", "sh", "-c", IN_A_POD, "sh")
+    by_kubectl, by_plugin, output = compare_setting(recording, Setting({}, environment), tmp_path, wrapper)
+    assert by_plugin == by_kubectl, output
+    (arrival,) = by_plugin.arrivals
+    assert f"/namespaces/{context.get('namespace', 'ns-of-pod')}/" in arrival.path
+
+
 def test_some_settings_lead_to_the_server_and_some_do_not() -> None:
     assert len(ROWS) >= 60
