@@ -131,6 +131,18 @@ class FrontEnd:
         )
         return parser
 
+    def why(self, commands: Commands, details: str) -> Parser:
+        """`why`: who disturbs one."""
+        parser = self.command(
+            commands,
+            "why",
+            f"whether other VMs disturb a {self.called}, how that is known, and what to do",
+            details=f"{details}\nCharts are ASCII digits where the locale is not UTF-8.",
+        )
+        self.add_name(parser, help=self.names)
+        parser.add_argument("--ascii", action="store_true", help="charts in ASCII")
+        return parser
+
     def export(self, commands: Commands, details: str) -> Parser:
         """`export`: from groups to libvirt's XML."""
         parser = self.command(

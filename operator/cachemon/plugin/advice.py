@@ -54,8 +54,10 @@ def role_for(refusal: str) -> str:
     return f". Ask a cluster administrator for the ClusterRole {role}"
 
 
-_COMMAND = re.compile(r"(?<![\w-])kubectl (?:cachemon |(?=(?:get|describe|delete|logs|config|-n) ))")
-"""The beginning of a command; flags may follow it."""
+_COMMAND = re.compile(
+    r"(?<![\w-])(?:kubectl (?:cachemon |(?=(?:get|describe|delete|logs|config|-n) ))|virtctl (?=migrate ))"
+)
+"""The beginning of a command; flags may follow it. virtctl has kubectl's flags of server and user."""
 
 
 def repeat_flags(text: str, flags: str) -> str:

@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("kubevirt_figures", "run"),
     "cpu-resource": ("kubevirt_groups", "run"),
     "top": ("top", "run"),
+    "why": ("why", "run"),
+    "verdicts": ("verdict_list", "run"),
     "nodes": ("nodes", "run"),
     "diagnose": ("diagnose", "run"),
     "import": ("kubevirt_files", "import_domains"),

@@ -51,7 +51,7 @@ class NodeRow(UsageRow):
 def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
     """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
     return [
-        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=_node_age(node, now))
+        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=node_age(node, now))
         for node in nodes
         for block in _blocks(node)
     ]
@@ -105,12 +105,13 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
         occupancy=sum_known(block.get("occupancyBytes") for block in blocks),
         capacity=sum_known(block.get("capacityBytes") for block in _blocks(node)),
         rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
-        age=_node_age(node, now),
+        age=node_age(node, now),
         largest=None if silent else _largest(node.get("status", {})),
     )
 
 
-def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
+def node_age(node: Mapping[str, Any], now: float) -> Age | None:
+    """How old the figures of a CacheMonitorNode are; None where there are none."""
     status = node.get("status", {})
     period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
     return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
@@ -118,5 +119,5 @@ def _node_age(node: Mapping[str, Any], now: float) -> Age | None:
 
 def _why_silent(node: Mapping[str, Any], now: float) -> str:
     """Why the last status of a node's agent does not hold now; empty when it does."""
-    age = _node_age(node, now)
+    age = node_age(node, now)
     return Reason.AGENT_NOT_REPORTING if age is None else why_stale(condition_of(node), age)

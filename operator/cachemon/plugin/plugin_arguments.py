@@ -27,7 +27,19 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kubectl-cachemon {__version__}")
     plugin.add_common(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _top, _nodes, _diagnose, _import, _export, _completion, _version):
+    for add in (
+        _domstats,
+        _cpu_resource,
+        _top,
+        _why,
+        _verdicts,
+        _nodes,
+        _diagnose,
+        _import,
+        _export,
+        _completion,
+        _version,
+    ):
         add(plugin, commands)
     return parser
 
@@ -164,6 +176,31 @@ def _top(plugin: FrontEnd, commands: Commands) -> None:
     parser.add_argument(
         "--interval", type=float, default=5.0, metavar="SECONDS", help="between two updates (default 5)"
     )
+    parser.add_argument("--no-headers", action="store_true", help="rows only")
+
+
+def _why(plugin: FrontEnd, commands: Commands) -> None:
+    plugin.why(
+        commands,
+        "Charts, and names of other namespaces, need the right to read CacheMonitorNodes.\n"
+        "Agents judge where the chart's value interference.enabled is true.",
+    )
+
+
+def _verdicts(plugin: FrontEnd, commands: Commands) -> None:
+    parser = plugin.command(
+        commands,
+        "verdicts",
+        "which VMs disturb which, worst first",
+        outputs=("wide", "json", "yaml"),
+        details="SLOWER is how many more cycles the victim takes for the same work, where that is measured.\n"
+        "SINCE is the age of the verdict, AGE that of what is known.\n"
+        "Without the right to read CacheMonitorNodes, VMs of other namespaces have no name.",
+    )
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces, not only one")
+    node = parser.add_argument("node", metavar="NODE", nargs="?", type=read_node_name, help="only this one")
+    set_completer(node, complete_names("node", plugin.ask))
+    parser.add_argument("--ended", action="store_true", help="also the last ones that ended")
     parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 

@@ -1,10 +1,6 @@
 """The plugin as kubectl runs it, on a real API server; figures are written as operator and agent would."""
 
-import json
-import os
 import re
-import subprocess
-import sysconfig
 import time
 from pathlib import Path
 from typing import Any
@@ -13,51 +9,15 @@ import pytest
 import yaml
 
 from cachemon.model.times import format_time
-from lab.kubernetes.cluster_api import kubectl_program
 from lab.kubernetes.control_plane import ControlPlane
-from lab.repository import SOURCES
 from lab.vms import kubevirt
+from tests.integration.apiserver.plugin_kubectl import Kubectl
 
-SCRIPTS = Path(sysconfig.get_path("scripts"))
 NOW = "2026-11-23T01:10:23Z"
 XML = (
     "<domain><name>vm3</name><vcpu>4</vcpu><cputune><cachetune vcpus='0-3'><monitor level='3' vcpus='0-2'/>"
     "</cachetune></cputune></domain>"
 )
-
-
-class Kubectl:
-    """kubectl with our programs on its PATH."""
-
-    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
-        self._control_plane = control_plane
-        self._namespace = namespace
-
-    def run(self, *arguments: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
-        environment = {
-            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
-            "PYTHONPATH": SOURCES,
-            "HOME": str(self._control_plane.work),
-            "KUBECONFIG": str(self._control_plane.admin_kubeconfig),
-        }
-        done = subprocess.run(
-            [str(kubectl_program()), *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
-        assert done.returncode == code, done
-        return done
-
-    def cachemon(self, *arguments: str, input: str = "", code: int = 0) -> str:  # noqa: A002
-        done = self.run("cachemon", *arguments, "-n", self._namespace, input=input, code=code)
-        return done.stderr if code else done.stdout
-
-    def groups(self) -> dict[str, Any]:
-        items = json.loads(self.run("get", "cmg", "-n", self._namespace, "-o", "json").stdout)["items"]
-        return {item["metadata"]["name"]: item for item in items}
 
 
 @pytest.fixture

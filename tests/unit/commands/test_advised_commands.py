@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cachemon.host.commands.host_arguments import build_parser as host_parser
 from cachemon.plugin.advice import repeat_flags
@@ -15,13 +16,17 @@ from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
 from cachemon.plugin.plugin_arguments import kubectl_flags, repeated_flags
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
+from tests.unit.commands.virtctl_arguments import virtctl_parser
 from tests.unit.host.commands.fake_host import Host, domain_xml
 from tests.unit.plugin.fake_api import Plugin
 
-PACKAGES = ("plugin", "commands", "host", "libvirt", "model")
-PROGRAMS = r"(?:kubectl|virsh|cachemon|systemctl|journalctl|ssh|chronyc|timedatectl)"
+PACKAGES = ("plugin", "commands", "controller", "host", "libvirt", "model")
+PROGRAMS = r"(?:kubectl|virtctl|virsh|cachemon|systemctl|journalctl|ssh|chronyc|timedatectl)"
 COMMAND = re.compile(rf"`((?:{PROGRAMS}|<QUOTED PROGRAM>)(?: [^`]*)?)`")
-BARE = re.compile(r"(?:^|: )(kubectl (?:get|describe|delete|logs|apply|cachemon|-n) [^;`]*?)(?=$|;)")
+BARE = re.compile(
+    r"(?:^|: )((?:kubectl (?:get|describe|delete|logs|apply|cachemon|-n)|virtctl migrate|helm upgrade) [^;`]*?)"
+    r"(?=$|;)"
+)
 
 QUOTED = ("quote(", "self.virsh", "self.program", "session.virsh", "session.program")
 """Values that are safe in a shell: quoted here, or where they are made."""
@@ -75,7 +80,7 @@ def rendered(command: str) -> str:
 
 def test_there_are_such_commands() -> None:
     programs = {command.split()[0] for _, command in ADVISED}
-    assert {"kubectl", "cachemon", "<QUOTED", "systemctl"} <= programs
+    assert {"kubectl", "virtctl", "helm", "cachemon", "<QUOTED", "systemctl"} <= programs
     assert len(ADVISED) > 20
 
 
@@ -98,7 +103,7 @@ def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(
     assert "<RAW" not in command, f"{place}: quote what is not your own: {command}"
     given = plugin_parser().parse_args([*flags, "nodes"])
     arguments = shlex.split(repeat_flags(rendered(command), repeated_flags(given)))
-    if arguments[0] == "kubectl" and len(arguments) > 2:
+    if arguments[0] in ("kubectl", "virtctl") and len(arguments) > 2:
         wanted = kubectl_flags(given)
         assert [argument for argument in arguments if argument in wanted] == wanted, command
     if (
@@ -107,6 +112,11 @@ def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(
         and not {"<TAB>", "completion"} & set(arguments)
     ):
         plugin_parser().parse_args(arguments[2:])
+    elif arguments[0] == "virtctl":
+        read = virtctl_parser().parse_args(arguments[1:])
+        assert (read.command, read.vm) == ("migrate", "win 11; gaming")
+    elif arguments[0] == "helm":
+        assert_the_chart_has(arguments)
     elif arguments[:2] == ["cachemon", "host"] and len(arguments) > 2:
         host_parser().parse_args(arguments[1:])
     elif arguments[0] == "kubectl" and arguments[1:2] != ["cachemon"]:
@@ -114,6 +124,16 @@ def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(
             [kubectl_program(), *arguments[1:], "--help"], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def assert_the_chart_has(arguments: list[str]) -> None:
+    """The folder of the chart is there, and it has the values that are set."""
+    folder = REPOSITORY / next(word for word in arguments if "/" in word)
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    for path in [word.removeprefix("--set=").split("=")[0] for word in arguments if word.startswith("--set=")]:
+        value = values
+        for part in path.split("."):
+            value = value[part]
 
 
 NAME = "win 11; gaming"

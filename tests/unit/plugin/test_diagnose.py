@@ -238,7 +238,20 @@ def test_every_reason_of_the_node_and_of_its_groups_has_advice_or_passes_by_itse
         Reason.GROUPS_REFUSED,
     }
     of_plain_hosts = {Reason.LIBVIRT_GROUP_MISSING, Reason.LIBVIRT_GROUP_DIFFERS}
-    assert set(Reason) - passing - about_the_agent - of_policies - of_plain_hosts == set(ADVICE)
+    of_verdicts = {
+        Reason.UNDISTURBED,
+        Reason.TAKING_CACHE,
+        Reason.LIKELY,
+        Reason.CONFIRMED,
+        Reason.TOO_YOUNG,
+        Reason.NO_REFERENCE,
+        Reason.GAP,
+        Reason.IDLE,
+        Reason.CPU_CONTENTION,
+        Reason.SUSPECTS_UNWATCHED,
+    }  # `why` has the advice
+    elsewhere = about_the_agent | of_policies | of_plain_hosts | of_verdicts
+    assert set(Reason) - passing - elsewhere == set(ADVICE)
 
 
 def with_clock(observed: str, taken: str) -> dict[str, Any]:

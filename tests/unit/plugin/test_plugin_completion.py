@@ -11,7 +11,19 @@ from cachemon.commands.completion import complete_for_kubectl
 from cachemon.model.errors import KubeUnreachableError
 from cachemon.plugin.plugin_arguments import build_parser
 
-COMMANDS = ("domstats", "cpu-resource", "top", "nodes", "diagnose", "import", "export", "completion", "version")
+COMMANDS = (
+    "domstats",
+    "cpu-resource",
+    "top",
+    "why",
+    "verdicts",
+    "nodes",
+    "diagnose",
+    "import",
+    "export",
+    "completion",
+    "version",
+)
 
 
 async def named_by_kind(kind: str, _: Namespace) -> Sequence[str]:
@@ -55,6 +67,8 @@ def test_commands_options_and_choices_come_from_the_parser(line: tuple[str, ...]
         (("cpu-resource", ""), "vmi"),
         (("cpu-resource", "vm3", "--group-name", ""), "group"),
         (("export", "vm3", "--group", ""), "group"),
+        (("why", ""), "vmi"),
+        (("verdicts", ""), "node"),
         (("diagnose", ""), "node"),
         (("nodes", "node01", ""), "node"),
         (("top", "-n", ""), "namespace"),

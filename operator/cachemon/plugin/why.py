@@ -1,0 +1,204 @@
+"""`why VMI`: whether other VMs disturb a VM, how that is known, and what to do."""
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from shlex import quote
+from typing import Any
+
+from cachemon.commands.output import NO_VALUE
+from cachemon.commands.sparklines import ASCII, steps_for
+from cachemon.commands.verdict_record import VerdictRecord
+from cachemon.commands.why_page import Step, WhyPage, disturbed_page, past_fact, render_page
+from cachemon.model.api import NODES, UNDISTURBED, VMIS, ObjectName
+from cachemon.model.errors import InvalidInputError, KubeForbiddenError, KubeNotFoundError
+from cachemon.model.reasons import Reason
+from cachemon.model.units import format_bytes, format_rate
+from cachemon.plugin.node_usage import node_age
+from cachemon.plugin.session import Session
+from cachemon.plugin.usage import condition_of, group_age, group_rows, vmi_rows, why_stale
+from cachemon.plugin.verdict_list import NOT_INSTALLED
+from cachemon.plugin.verdict_objects import group_verdicts, node_verdicts
+from cachemon.plugin.why_reasons import NO_FIGURES, NO_GROUP, NOT_RUNNING, OFF, not_judged_page, undisturbed_page
+
+_MOST_PAST = 2
+_MOST_VICTIMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the API says about a VMI.
+
+    Attributes:
+        name: of the VMI.
+        vmi: the object; empty when there is none, None without the right to read it.
+        groups: its CacheMonitorGroups, by name.
+        node: the CacheMonitorNode of where it runs; empty when there is none, None without the right to read it.
+        now: seconds since the epoch.
+    """
+
+    name: ObjectName
+    vmi: Mapping[str, Any] | None
+    groups: Sequence[Mapping[str, Any]]
+    node: Mapping[str, Any] | None
+    now: float
+
+
+async def run(args: Namespace, session: Session) -> int:
+    """Print the page.
+
+    Raises:
+        InvalidInputError: there is no such VMI, or cachemon is not installed.
+    """
+    known = await _collect(ObjectName(session.namespace, args.vmi), session)
+    page = page_of(known)
+    page = replace(page, steps=[Step(step.text, session.advise(step.command)) for step in page.steps])
+    session.say(render_page(page, known.now, ASCII if args.ascii else steps_for(os.environ)))
+    return 0
+
+
+async def _collect(name: ObjectName, session: Session) -> Known:
+    try:
+        groups = await session.groups(vmi=name.name)
+    except KubeNotFoundError as err:
+        raise InvalidInputError(NOT_INSTALLED) from err
+    vmi = await _read(VMIS, name, session)
+    if not groups and vmi == {}:
+        raise InvalidInputError(
+            f"there is no VirtualMachineInstance `{name.name}` in namespace `{name.namespace}`; "
+            "see `kubectl get vmi -A`"
+        )
+    node_name = next((it for obj in groups if (it := obj.get("status", {}).get("nodeName"))), "")
+    node = await _read(NODES, ObjectName("", node_name), session) if node_name else {}
+    return Known(name, vmi, groups, node, session.clock())
+
+
+async def _read(resource: Any, name: ObjectName, session: Session) -> dict[str, Any] | None:
+    """An object; empty when there is none, None without the right to read it."""
+    try:
+        return await session.api.get(resource, name)
+    except KubeNotFoundError:
+        return {}
+    except KubeForbiddenError:
+        return None
+
+
+def page_of(known: Known) -> WhyPage:
+    """The page about what is known."""
+    if reason := _why_unjudged(known):
+        return not_judged_page(known.name, *reason, node=_node_name(known))
+    current = _current(known)
+    verdicts = _verdicts(known)
+    open_ones = sorted((it for it in verdicts if it.is_open), key=lambda it: it.rank)
+    worst = open_ones[0] if open_ones else next(group_verdicts(current, known.now), None)
+    facts = (*_figures(known), *_others(open_ones[1:]), *_past(verdicts, known), *_victims(known))
+    if worst is not None:
+        return disturbed_page(worst, known.now, facts, _moves(known, worst), _limits(known))
+    condition = next((it for obj in current if (it := condition_of(obj, UNDISTURBED))), {})
+    if condition.get("status") == "True":
+        return undisturbed_page(known.name, _node_name(known), condition.get("message", ""), facts)
+    reason, message = condition.get("reason", OFF), condition.get("message", "")
+    return not_judged_page(known.name, reason, message, node=_node_name(known), facts=facts)
+
+
+def _why_unjudged(known: Known) -> tuple[str, str] | None:
+    """Why no group says anything about the VMI now: a reason, and a message with more; None when one does."""
+    if not known.groups:
+        return NO_GROUP, ""
+    first = known.groups[0]
+    message = condition_of(first).get("message", "")
+    if not _node_name(known):
+        return NOT_RUNNING, message
+    if not any("observedTime" in obj["status"] for obj in known.groups):
+        return NO_FIGURES, message
+    if not _current(known):
+        age = group_age(first, known.now)
+        return Reason.AGENT_NOT_REPORTING, age.problem if age is not None and age.is_stale else message
+    return None
+
+
+def _current(known: Known) -> list[Mapping[str, Any]]:
+    """The groups whose figures hold now."""
+    ages = ((obj, group_age(obj, known.now)) for obj in known.groups)
+    return [obj for obj, age in ages if age is not None and not why_stale(condition_of(obj), age)]
+
+
+def _node_name(known: Known) -> str:
+    return next((it for obj in known.groups if (it := obj.get("status", {}).get("nodeName"))), "")
+
+
+def _verdicts(known: Known) -> list[VerdictRecord]:
+    """Those of the node about this VMI; none of an agent that is silent."""
+    node = known.node
+    age = node_age(node, known.now) if node else None
+    if not node or age is None or why_stale(condition_of(node), age):
+        return []
+    return [it for it in node_verdicts([node], known.now) if it.victim.name == str(known.name)]
+
+
+def _figures(known: Known) -> list[str]:
+    found = []
+    for row in vmi_rows(group_rows(known.groups, known.now)):
+        if row.occupancy is not None:
+            of = f" of {format_bytes(row.capacity)}" if row.capacity else ""
+            rate = NO_VALUE if row.bandwidth is None else f"{format_rate(row.bandwidth)}B/s"
+            age = NO_VALUE if row.age is None else row.age.label
+            found.append(f"Now: holds {format_bytes(row.occupancy)}{of}, traffic {rate}; {age} ago")
+    return found
+
+
+def _others(records: Sequence[VerdictRecord]) -> list[str]:
+    return [f"Also, {it.level}: {it.evidence}" for it in records]
+
+
+def _past(verdicts: Sequence[VerdictRecord], known: Known) -> list[str]:
+    ended = sorted((it for it in verdicts if not it.is_open), key=lambda it: it.rank)
+    return [past_fact(it, known.now) for it in ended[:_MOST_PAST]]
+
+
+def _victims(known: Known) -> list[str]:
+    """Open verdicts in which this VMI is the one whose traffic rose."""
+    if not known.node:
+        return []
+    about = [it for it in node_verdicts([known.node], known.now) if it.is_open and it.suspect.name == str(known.name)]
+    return [
+        f"Its own traffic rose when others lost: {it.victim.name} ({it.level})"
+        for it in sorted(about, key=lambda it: it.rank)[:_MOST_VICTIMS]
+    ]
+
+
+def _moves(known: Known, record: VerdictRecord) -> list[Step]:
+    """Moves of the VM and of its neighbour, and a look at the result."""
+    name, suspect = known.name, record.suspect.name
+    steps = []
+    if reason := _immovable(known.vmi):
+        steps.append(Step(f"{name} can't move: {reason}"))
+    else:
+        text = "Move one of the two to another node: this VM" if suspect else "Move the VM to another node"
+        steps.append(Step(text, f"virtctl migrate {quote(name.name)} -n {quote(name.namespace)}"))
+    if suspect:
+        namespace, _, other = suspect.partition("/")
+        text = "Move the other one to another node" if reason else "or the other one"
+        steps.append(Step(text, f"virtctl migrate {quote(other)} -n {quote(namespace)}"))
+    elif known.node:
+        steps.append(Step("Or see who is there", "kubectl cachemon top -A --by block"))
+    again = f"kubectl cachemon why {quote(name.name)} -n {quote(name.namespace)}"
+    return [*steps, Step("Then look again; a VM that moved is judged after some ten minutes", again)]
+
+
+def _immovable(vmi: Mapping[str, Any] | None) -> str:
+    """Why a VMI can't be migrated live; empty when it can, or nobody knows."""
+    if not vmi:
+        return ""
+    owners = vmi["metadata"].get("ownerReferences", ())
+    if not any(owner.get("kind") == "VirtualMachine" for owner in owners):
+        return "it has no VirtualMachine; create a VirtualMachineInstanceMigration for it"
+    migratable = condition_of(vmi, "LiveMigratable")
+    return str(migratable.get("message") or "KubeVirt says so") if migratable.get("status") == "False" else ""
+
+
+def _limits(known: Known) -> list[str]:
+    if known.node is not None:
+        return []
+    return [f"Charts, and names of other namespaces, need the right to read CacheMonitorNode {_node_name(known)}."]
