@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cachemon.interference.detector import Detector
-from cachemon.interference.verdicts import Change, Judgement, Level, Outcome, Resource
+from cachemon.interference.verdicts import OTHERS, Change, Judgement, Level, Outcome, Resource
 from cachemon.interference.windows import VmWindow, Window
 from lab.vms.workloads import AGGRESSOR, BLOCK, QUIET, VICTIM
 from resctrl_emulator.client import ThreadBooks
@@ -29,6 +29,7 @@ class Node:
         self._events = ("unhalted_core_cycles", "uops_retired") if has_work else ()
         self._tids: dict[str, int] = {}
         self._before: dict[str, list[float]] = {}
+        self._whole_before = 0
 
     def add(self, vm: str, profile: ThreadProfile) -> None:
         """A VM starts."""
@@ -50,7 +51,10 @@ class Node:
     def _observe(self) -> tuple[Change, ...]:
         self.box.run_for(WINDOW_SECONDS)
         vms = tuple(self._windows())
-        return self.detector.observe(Window(self.box.clock.ns / SECOND_NS, BLOCK, CAPACITY, None, vms))
+        whole, before = self.box.number("", "mbm_total_bytes", BLOCK), self._whole_before
+        self._whole_before = whole
+        others = whole - before - sum(vm.traffic_bytes or 0 for vm in vms) if vms else None
+        return self.detector.observe(Window(self.box.clock.ns / SECOND_NS, BLOCK, CAPACITY, None, vms, others))
 
     def _windows(self) -> Iterator[VmWindow]:
         for vm, tid in self._tids.items():
@@ -97,6 +101,12 @@ def test_the_streaming_vm_is_named_with_the_slowdown_of_the_books_and_verified_w
     node.work("noisy", QUIET)
     assert about(node.watch(UNTIL_CHECKED), "victim") == [("noisy", Outcome.VERIFIED)]
     assert node.detector.judgements["victim"] is Judgement.UNDISTURBED
+
+
+def test_a_streaming_thread_that_nobody_watches_makes_others_of_the_node_the_suspect() -> None:
+    node = three_vms()
+    node.box.profile(node.box.threads.process(), AGGRESSOR)
+    assert about(node.watch(UNTIL_SURE), "victim")[-1] == (OTHERS, Level.CONFIRMED)
 
 
 def test_without_telemetry_the_streaming_vm_only_takes_cache() -> None:
