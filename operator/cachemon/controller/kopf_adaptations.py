@@ -30,6 +30,7 @@ from cachemon.controller.relist import LAUNCHER_PODS
 from cachemon.daemon.process import EXIT_FAILED, on_end_signal
 from cachemon.kube.credentials import Credentials
 from cachemon.model.api import API_GROUP
+from cachemon.model.errors import InvalidInputError
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +54,23 @@ class Login:
 
     kopf asks again at once when the API server refuses a token (_core/engines/activities.py, authenticator). An API
     server that starts refuses tokens that it accepts a moment later. So logins are some seconds apart.
+
+    kopf has no setting for a name in the certificate that is not the server's (ConnectionInfo).
     """
 
     def __init__(self, credentials: Credentials) -> None:
+        if credentials.server_name:
+            raise InvalidInputError(
+                f"tls-server-name {credentials.server_name} of the kubeconfig is not supported by the operator: in "
+                "`server`, name the API server as its certificate does"
+            )
         self._credentials = credentials
         self._not_before = 0.0
+
+    @property
+    def server(self) -> str:
+        """Base URL of the API server."""
+        return self._credentials.server
 
     async def __call__(self) -> kopf.ConnectionInfo:
         """The connection now."""

@@ -30,7 +30,6 @@ from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import Serving, add_serving_flags, serve_program, serving_of
 from cachemon.daemon.settings import Flags, file
 from cachemon.kube.client import KubeClient
-from cachemon.kube.credentials import Credentials
 from cachemon.kube.login import load_credentials
 from cachemon.kube.reviews import ApiReviews
 from cachemon.model.api import OPERATOR_FIELD_MANAGER
@@ -91,11 +90,12 @@ async def operate(config: OperatorConfig) -> None:
     stopped = asyncio.Event()
     on_end_signal(stopped.set)
     credentials = await load_credentials(config.kubeconfig)
+    login = Login(credentials)
     metrics = Metrics()
     watching = asyncio.Event()
     async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
         serving = _serve(config.serving, metrics, watching, client)
-        await _until_first_ends(serving, _work(credentials, client, metrics, watching, stopped))
+        await _until_first_ends(serving, _work(login, client, metrics, watching, stopped))
 
 
 async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, client: KubeClient) -> None:
@@ -112,7 +112,7 @@ async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, c
 
 
 async def _work(
-    credentials: Credentials, client: KubeClient, metrics: Metrics, watching: asyncio.Event, stopped: asyncio.Event
+    login: Login, client: KubeClient, metrics: Metrics, watching: asyncio.Event, stopped: asyncio.Event
 ) -> None:
     store = Store(queue=WorkQueue(WriterLimits().parallel))
     relister = Relister(client, store, metrics)
@@ -122,13 +122,13 @@ async def _work(
     store.on_policy = recorder.policy_changed
     metrics.show_groups(lambda: (stored.ready for stored in store.objects.groups.values()))
     metrics.show_unreadable(lambda: store.objects.unreadable)
-    log.info("cachemon-operator %s lists all objects on %s", __version__, credentials.server)
+    log.info("cachemon-operator %s lists all objects on %s", __version__, login.server)
     await _until_first_ends(relister.first(), stopped.wait())
     if stopped.is_set():
         return
     log.info("%d CacheMonitorGroups listed; starting to watch", len(store.objects.groups))
     ended = asyncio.Event()
-    registry = registry_of_handlers(store, Login(credentials), relister.find_vanished, ended.set)
+    registry = registry_of_handlers(store, login, relister.find_vanished, ended.set)
     await _until_first_ends(
         writer.run(),
         recorder.run(),

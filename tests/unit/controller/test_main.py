@@ -1,6 +1,8 @@
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -59,6 +61,27 @@ def test_a_value_that_is_not_valid_is_refused_with_those_that_are(
         parse_config([flag], {})
     assert main([flag]) == 2
     assert what in capsys.readouterr().err
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1", tls-server-name: api.example.com}}]
+users: [{name: u, user: {token: abc}}]
+"""
+
+
+def test_a_name_of_the_server_that_kopf_can_not_check_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(KUBECONFIG)
+    code = "import sys; from cachemon.controller.main import main; sys.exit(main())"
+    program = [sys.executable, "-c", code, f"--kubeconfig={tmp_path / 'config'}"]
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "tls-server-name api.example.com of the kubeconfig is not supported by the operator" in done.stderr
 
 
 def test_help_is_short(capsys: pytest.CaptureFixture[str]) -> None:
