@@ -20,7 +20,7 @@ from tests.interference.samples import WINDOW_SECONDS
 from tests.interference.scoring import Result
 from tests.interference.tune import REPORTING_SEEDS
 
-EPISODES = 20
+EPISODES = 12
 """Of each scenario and model."""
 LEVELS_OF = {"cachemon": ("Likely", "Confirmed"), "cachemon_without_work": ("TakingCache",)}
 """Levels that figures are printed of; the rules of others have one."""

@@ -132,7 +132,7 @@ class Chance:
 
     def observe(self, window: Window) -> Iterator[Naming]:
         names = [vm.vm for vm in window.vms]
-        if self._random.random() < 0.02 and window.time > FIRST_SECONDS:
+        if self._random.random() < 0.01 and window.time > FIRST_SECONDS:
             victim, suspect = self._random.sample(names, 2)
             yield Naming(victim, suspect, LEVEL)
 

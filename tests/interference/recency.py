@@ -35,6 +35,9 @@ HIDDEN_FROM_STREAMS = 0.7
 LONGEST_SECONDS = 1000.0
 """Characteristic time of a cache that is not full."""
 
+CLOSE = 0.002
+"""Share of the cache by which a solution may be wrong."""
+
 
 class Reader:
     """One VM, and what its work costs now."""
@@ -163,16 +166,19 @@ def advance(
 
 
 def characteristic_time(capacity: float, now: Sequence[tuple[Reader, Wish]], guess: float) -> float:
-    """Seconds that a line stays after it was read last: Newton's method from the last step's, from below."""
+    """Seconds that a line stays after it was read last, by Newton's method.
+
+    What the lines fill is a concave function of the time, so that each step ends below the solution or on it.
+    """
     once = sum(each.once(wish) for each, wish in now)
     sets = [one for each, wish in now for one in each.sets(wish) if one[1] > 0]
-    time = min(guess, LONGEST_SECONDS) / 2
-    for _ in range(6):
+    time = guess
+    for _ in range(8):
         left = [(size, rate, math.exp(-rate * time)) for size, rate in sets]
         lack = capacity - once * time - sum(size * (1 - gone) for size, _, gone in left)
         slope = once + sum(size * rate * gone for size, rate, gone in left)
-        if slope * LONGEST_SECONDS <= lack:
-            return LONGEST_SECONDS
+        if abs(lack) < capacity * CLOSE or slope * LONGEST_SECONDS <= lack:
+            return time if lack < capacity * CLOSE else LONGEST_SECONDS
         time = min(LONGEST_SECONDS, max(time / 4, time + lack / slope))
     return time
 
