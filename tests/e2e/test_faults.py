@@ -183,6 +183,9 @@ def test_a_foreign_mon_group_and_the_threads_in_it_are_left_alone(
         assert (theirs / "tasks").read_text().split() == [str(held)]
         until("the other group's figures", lambda: "cacheBlocks" in view.group("vm1", "vcpus_0"))
         assert "cacheBlocks" not in view.group("vm1", "vcpus_1")
+        (shown,) = view.group("vm1", "vcpus_1")["foreignMonGroups"]
+        assert (shown["name"], shown["holds"]) == ("/mon_groups/somebody-elses", "ExactlyTheGroup")
+        assert all(block["reading"] == "Valid" for block in shown["cacheBlocks"])
     finally:
         theirs.rmdir()
     view.until_ready("vm1", seconds=45)

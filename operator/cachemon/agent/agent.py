@@ -15,6 +15,7 @@ from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.rendered_page import RenderedPage
 from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
+from cachemon.engine.foreign_watch import ForeignWatch
 from cachemon.engine.interference_watch import make_watch
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
@@ -46,16 +47,12 @@ class Agent:
         self._groups = BoundGroups(client, config.node_name, lambda: self._cycle.targets_changed())  # noqa: PLW0108
         tree = ResctrlTree(machine.resctrl)
         in_pod = config.kubeconfig is None
+        pods = PodProcesses(machine.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts)
         reconciler = Reconciler[CacheMonitorGroup](
-            tree,
-            machine.proc,
-            machine.sysfs,
-            PodProcesses(machine.proc, in_pod=in_pod, by_mounts=config.pods_by_mounts),
-            KUBEVIRT_TERMS,
-            budget=machine.rmid_budget,
+            tree, machine.proc, machine.sysfs, pods, KUBEVIRT_TERMS, budget=machine.rmid_budget
         )
         self._cycle = Cycle(
-            reconciler,
+            ForeignWatch(reconciler, tree, pods.owner_of),
             Sampler(tree, config.rate_window_seconds),
             AgentLock(machine.resctrl),
             self._groups.targets,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cachemon import __version__
 from cachemon.agent.block_fields import block_figures, block_identity
+from cachemon.agent.foreign_fields import foreign_lacking, foreign_state, foreign_status
 from cachemon.agent.interference_fields import (
     interference_report,
     interference_summary,
@@ -21,7 +22,7 @@ from cachemon.engine.layout import GroupLayout, GroupState
 from cachemon.interference.verdict_fields import ratio_field, verdict_fields
 from cachemon.model.api import MONITORED, READY
 from cachemon.model.conditions import Condition, render_condition
-from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
+from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text, printable
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.numbers import exact
@@ -79,8 +80,7 @@ def _refusal(refused: int, of: int) -> str:
 
 def _printable(text: str) -> str:
     """Fit the text to the schema's limit; "?" replaces control characters, which others' mon_groups may contain."""
-    fitted = fit_text(text, LONGEST_MESSAGE)
-    return "".join(character if character.isprintable() else "?" for character in fitted)
+    return printable(fit_text(text, LONGEST_MESSAGE))
 
 
 class Signature(NamedTuple):
@@ -98,12 +98,12 @@ class Signature(NamedTuple):
 def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
     """The signature of an object's report. Derives figures only for groups that lack one."""
     state = tuple(
-        (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads)
+        (group.group.name, group.state, group.reason, group.message, group.vcpus, group.threads, foreign_state(group))
         for group in layout.groups
     )
     refused = tuple(group.name for group in layout.target.refused)
     whole = (layout.object.generation, refused, _judged(layout, figures), *state)
-    return Signature(whole, tuple(_lacking(layout, figures)))
+    return Signature(whole, (*_lacking(layout, figures), *foreign_lacking(layout.groups, figures)))
 
 
 def _judged(layout: BoundTargetLayout, figures: Figures) -> object:
@@ -192,7 +192,7 @@ def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, An
         status["cacheBlocks"] = blocks
     if packages := package_fields(figures.packages.get(key, ())):
         status["packages"] = packages
-    return status
+    return status | foreign_status(layout, figures)
 
 
 def _refused_group(group: MonitoringGroup) -> dict[str, Any]:

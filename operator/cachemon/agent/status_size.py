@@ -27,7 +27,7 @@ _NAMED = 3
 _LONGEST_NAME = 64
 _LONGEST_TEXT = 1024  # maximum of `omitted` in the schema; three names of three kinds are well below
 _LONGEST_MESSAGE = 4096
-_FIGURES = ("cacheBlocks", "packages")
+_FIGURES = ("cacheBlocks", "foreignMonGroups", "packages")
 _DETAILS = ("vcpus", "message")
 
 Status = dict[str, Any]

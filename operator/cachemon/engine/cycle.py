@@ -11,8 +11,8 @@ from typing import Generic
 
 from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
+from cachemon.engine.foreign_watch import Passes
 from cachemon.engine.layout import Layout, Target, W, Wanted
-from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.engine.scan_pause import scan_pause
 from cachemon.model.counter_totals import Gap
@@ -69,7 +69,7 @@ class _ReconcileLoop(Generic[W]):
         new_readings: set when a layout has other counters to read.
     """
 
-    reconciler: Reconciler[W]
+    reconciler: Passes[W]
     claim: AgentLock
     targets: Callable[[], Sequence[Target[W]]]
     targets_end_in: Callable[[], float]
@@ -210,7 +210,7 @@ class Cycle(Generic[W]):
 
     def __init__(
         self,
-        reconciler: Reconciler[W],
+        reconciler: Passes[W],
         sampler: Sampler,
         claim: AgentLock,
         targets: Callable[[], Sequence[Target[W]]],

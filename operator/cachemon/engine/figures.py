@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cachemon.engine.reading_plan import LOCAL_TRAFFIC, OCCUPANCY, TOTAL_TRAFFIC
 from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.model.groups import GroupKey
+from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.tallies import Moment, Tally
 from cachemon.model.telemetry import Package
@@ -132,6 +133,7 @@ class Figures:
         moment: when the sample was taken.
         traffic: total traffic of each guest by its name, in the order of the blocks; none without that event.
         work: telemetry of each guest by its name, per package and event.
+        foreign: of mon_groups of other programs, those of `GroupLayout.foreign` that are still the same.
         verdicts: who disturbs whom, after the newest window; None where nobody judges.
         minute_verdicts: the same as of the last full minute, for tenants.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
@@ -151,6 +153,7 @@ class Figures:
     moment: Moment = field(default_factory=Moment)
     traffic: Mapping[str, tuple[Tally, ...]] = field(default_factory=dict)
     work: Mapping[str, tuple[Mapping[str, Tally], ...]] = field(default_factory=dict)
+    foreign: Mapping[MonGroupName, tuple[BlockFigure, ...]] = field(default_factory=dict)
     verdicts: NodeVerdicts | None = None
     minute_verdicts: NodeVerdicts | None = None
     offline: bool = False

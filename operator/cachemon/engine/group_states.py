@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from cachemon.engine.layout import GroupLayout, GroupState, Target, TargetLayout, W, Wanted
@@ -111,7 +111,7 @@ def _judge_group(
     if waiting := next((gap for gap in gaps if gap.waiting), None):
         return in_state(GroupState.WAITING, waiting.reason, waiting.message)
     if held := _held_by_others(key, result.plan, result.terms):
-        return in_state(GroupState.DEGRADED, *held)
+        return replace(in_state(GroupState.DEGRADED, *held), held_in=result.plan.foreign.get(key, ()))
     mon_groups = result.mon_groups.get(key, ())
     if lack := _lack_of_rmids(key, mon_groups, result):
         return in_state(GroupState.WAITING, Reason.OUT_OF_RMIDS, lack)

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from cachemon.model.cells import RankedGroup
 from cachemon.model.errors import MonitoringUnavailableError
+from cachemon.model.foreign_mon_groups import ForeignMonGroup
 from cachemon.model.groups import GroupKey, MonitoringGroup
 from cachemon.model.mon_groups import MonGroupName
 from cachemon.model.readings import CacheBlock
@@ -93,6 +94,8 @@ class GroupLayout:
         vcpus: vCPUs of the group that have a thread.
         threads: how many threads belong to the group.
         mon_groups: those whose sum is the group's figure; empty while it has no figure.
+        held_in: mon_groups of other programs that hold threads of the group, if that is the reason.
+        foreign: those of them whose own figures are shown.
     """
 
     group: MonitoringGroup
@@ -102,6 +105,8 @@ class GroupLayout:
     vcpus: tuple[int, ...]
     threads: int
     mon_groups: tuple[MonGroupName, ...]
+    held_in: tuple[MonGroupName, ...] = ()
+    foreign: tuple[ForeignMonGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from cachemon.engine.figures import Figures
+from cachemon.engine.foreign_sampler import ForeignSampler
 from cachemon.engine.layout import Layout, NodeFacts, Wanted
 from cachemon.engine.package_rates import PackageAccumulator
 from cachemon.engine.planned_reader import PlannedReader
@@ -52,6 +53,7 @@ class Sampler:
         self._accumulator = Accumulator(window_seconds)
         self._share_accumulator = ShareAccumulator(window_seconds)
         self._package_accumulator = PackageAccumulator(window_seconds)
+        self._foreign = ForeignSampler(tree, window_seconds)
 
     @property
     def gaps(self) -> Mapping[Gap, int]:
@@ -66,6 +68,7 @@ class Sampler:
             self._blocks.follow(plan)
             self._shares.follow(compile_share_plan(plan))
             self._packages.follow(compile_package_plan(layout.node, plan))
+            self._foreign.follow(layout)
         wall_time = self._wall_clock()
         figures = self._accumulator.digest(self._blocks.plan, self._blocks.read(), wall_time=wall_time)
         shares = self._share_accumulator.digest(self._shares.plan, self._shares.read())
@@ -78,10 +81,12 @@ class Sampler:
                 guest_packages=packages.guests,
                 work=packages.work,
             )
-        return figures
+        foreign = self._foreign.sample()
+        return replace(figures, foreign=foreign) if foreign else figures
 
     def close(self) -> None:
         """Close every descriptor."""
         self._blocks.close()
         self._shares.close()
         self._packages.close()
+        self._foreign.close()

@@ -25,6 +25,11 @@ def fit_bytes(text: str, longest: int) -> str:
     return found
 
 
+def printable(text: str) -> str:
+    """The text with "?" for control characters, which names that others have chosen may contain."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _cut(text: str, kept: int) -> str:
     return text if kept == len(text) else f"{text[:kept]}~+{len(text) - kept}"
 

@@ -67,12 +67,19 @@ class PodProcesses:
         for pid in self._due(entries, now):
             inode, (times, _) = entries[pid], self._known.get(pid, _UNKNOWN)
             first = now if times is NEVER_SCANNED else times.first
-            self._known[pid] = scan_times(inode, first, now), self._owner_of(pid)
+            self._known[pid] = scan_times(inode, first, now), self.owner_of(pid)
         return {pid: owner for pid, (_, owner) in self._known.items() if owner is not None and owner in guests}
 
     def confirms(self, uid: str, guest: str, argv: Sequence[str]) -> bool:  # noqa: ARG002  # the cgroup proves the pod
         """Whether the process runs the guest. Other programs of virt-launcher name no guest this way."""
         return proc.guest_name(argv) == guest
+
+    def owner_of(self, pid: int) -> str | None:
+        """Return the pod of a process or thread now; None if it has none, or has ended."""
+        cgroup = self._files.cgroup(pid) or ""
+        if not self._by_mounts or proc.pod_uids_of_cgroup(cgroup) - self._around:
+            return proc.pod_uid_of_cgroup(cgroup, self._around)
+        return proc.pod_uid_of_mountinfo(self._files.mountinfo(pid) or "", self._around_mounts)
 
     def _due(self, entries: Mapping[int, int], now: float) -> Iterator[int]:
         """Yield the PIDs to read in this scan: new ones after the last new one, and known ones that are due.
@@ -89,9 +96,3 @@ class PodProcesses:
             self._last_new_pid = newcomers[-1]
         yield from newcomers
         yield from (pid for _, pid in again[:for_again])
-
-    def _owner_of(self, pid: int) -> str | None:
-        cgroup = self._files.cgroup(pid) or ""
-        if not self._by_mounts or proc.pod_uids_of_cgroup(cgroup) - self._around:
-            return proc.pod_uid_of_cgroup(cgroup, self._around)
-        return proc.pod_uid_of_mountinfo(self._files.mountinfo(pid) or "", self._around_mounts)

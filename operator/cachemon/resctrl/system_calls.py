@@ -70,13 +70,15 @@ class SystemCalls:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def read_text(calls: SystemCalls, path: Path, most: int = _MOST_BYTES) -> str:
+def read_text(calls: SystemCalls, path: str | Path, most: int = _MOST_BYTES, *, dir_fd: int | None = None) -> str:
     """Read a whole file from a single open: the kernel builds the content of a long one at the first read.
+
+    `path` is relative to the open directory `dir_fd`, if there is one.
 
     Raises:
         OSError: the file can't be read; EFBIG: it has more than `most` bytes.
     """
-    descriptor = calls.open(path, os.O_RDONLY)
+    descriptor = calls.open(path, os.O_RDONLY, dir_fd=dir_fd)
     try:
         content = bytearray()
         while piece := calls.read(descriptor, _PIECE_BYTES):

@@ -117,6 +117,24 @@ AGENT_STATUS: dict[str, Any] = {
                 },
                 {"level": 3, "id": 1, "reading": "Unavailable", "capacityBytes": 67108864},
             ],
+            "foreignMonGroups": [
+                {
+                    "name": "/mon_groups/514b34ab",
+                    "holds": "GroupAndOthers",
+                    "threads": 41,
+                    "cacheBlocks": [
+                        {
+                            "level": 3,
+                            "id": 0,
+                            "reading": "Valid",
+                            "occupancyBytes": 53796864,
+                            "capacityBytes": 67108864,
+                            "memoryBandwidth": {"totalBytesPerSecond": 900000000, "localBytesPerSecond": 800000000},
+                        },
+                        {"level": 3, "id": 1, "reading": "Unavailable", "capacityBytes": 67108864},
+                    ],
+                }
+            ],
             "packages": [
                 {
                     "id": 0,

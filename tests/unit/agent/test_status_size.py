@@ -84,6 +84,19 @@ def test_only_the_condition_of_the_groups_says_what_is_left_out() -> None:
     assert less["conditions"][1] == undisturbed
 
 
+def test_figures_of_others_mon_groups_go_with_those_of_the_group() -> None:
+    theirs = {"name": "/mon_groups/theirs", "holds": "GroupAndOthers", "threads": 40}
+    held = {**group("held", 0, message="another program holds threads"), "reason": "ThreadsInForeignGroup"}
+    held["foreignMonGroups"] = [theirs | {"cacheBlocks": [block(number) for number in range(128)]}] * 4
+    whole = status(group("g0", 8), held)
+    less = fitted(whole, size(whole) // 2)
+    assert less["groups"][0] == whole["groups"][0]
+    assert less["groups"][1] == {
+        name: its for name, its in held.items() if name not in ("foreignMonGroups", "cacheBlocks")
+    }
+    assert "the figures by cache block of 1 of 2 groups (held)" in less["omitted"]
+
+
 def test_lists_and_messages_go_next_and_whole_groups_last() -> None:
     groups = [group(f"g{number}", 1, vcpus=1024, message="m" * 1024) for number in range(64)]
     less = fitted(status(*groups), 64 * 1024)
