@@ -3,7 +3,6 @@
 The last chapter is in `demo.neighbours`.
 """
 
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -103,7 +102,7 @@ class Demo:
         self._story.typed("kubectl get cmg vm3 -n tenant-b -o yaml | sed -n '/^status:/,$p'")
         whole = self._cluster.control_plane.kubectl("get", "cmg", "vm3", "-n", "tenant-b", "-o", "yaml")
         self._story.shown(whole[whole.index("\nstatus:") + 1 :])
-        self._plugin("domstats", "vm3", "-n", "tenant-b")
+        self._story.plugin(self._cluster.control_plane, "domstats", "vm3", "-n", "tenant-b")
 
     def _overlap(self) -> None:
         self._story.step("Overlap: another object watches the same VM by other groups")
@@ -174,17 +173,6 @@ class Demo:
         self._story.step("What the nodes say of themselves")
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitornodes", "-o", "wide")
         self._story.kubectl(self._cluster.control_plane, "get", "cachemonitorgroups", "-A")
-
-    def _plugin(self, *arguments: str) -> None:
-        self._story.typed(" ".join(("kubectl cachemon", *arguments)))
-        kubeconfig = self._cluster.control_plane.admin_kubeconfig
-        done = subprocess.run(
-            [program("kubectl-cachemon"), *arguments, f"--kubeconfig={kubeconfig}"],
-            text=True,
-            capture_output=True,
-            check=True,
-        )
-        self._story.shown(done.stdout + done.stderr)
 
     def _show_tree(self, node: str) -> None:
         mountpoint = self._cluster.nodes[node].emulator.mountpoint

@@ -47,6 +47,7 @@ class Neighbours:
             machines.enter_context(Vmi(cluster, NAMESPACE, name, Hardware(vcpus=1))) for name in ("db", "batch")
         )
         self._began = self._alone = ThreadBooks(0, 0, 0)
+        self._page = ""
 
     def start(self) -> None:
         """Start nodes and VMs: the agent takes half a minute to learn what is usual for a VM."""
@@ -83,8 +84,7 @@ class Neighbours:
         before = {vmi.name: self._work(vmi) for vmi in (self._db, self._batch)}
         report = self._story.wait("the agent is sure", self._confirmed, seconds=VERDICT_SECONDS)
         self._story.kubectl(self._cluster.control_plane, "get", "cmg", "-n", NAMESPACE, "-o", "wide")
-        self._story.typed(f"kubectl get cmg db -n {NAMESPACE} -o jsonpath='{{.status.interference.evidence}}'")
-        self._story.shown(report["evidence"])
+        self._page = self._story.plugin(self._cluster.control_plane, "why", "db", "-n", NAMESPACE)
         after = {vmi.name: self._work(vmi) for vmi in (self._db, self._batch)}
         moved = {name: after[name].missed_bytes - before[name].missed_bytes for name in after}
         self._story.say(f"The emulator's books: since then batch has read {moved['batch']} bytes, db {moved['db']}.")
@@ -95,13 +95,13 @@ class Neighbours:
 
     def _moved(self) -> None:
         self._story.step(f"batch moves to {THERE} by a live migration, and db recovers")
-        self._story.typed(f"virtctl migrate -n {NAMESPACE} batch")
+        self._story.typed(self._advised_migration())
         self._batch.migrate(THERE)
         let_work(self._batch.machine, self._cluster.nodes[THERE].emulator, AGGRESSOR)
         gone = self._work(self._db)
         self._until_undisturbed()
         self._story.wait("the node says that the verdict proved right", self._verified, seconds=VERDICT_SECONDS)
-        self._story.kubectl(self._cluster.control_plane, "get", "cmg", "-n", NAMESPACE, "-o", "wide")
+        self._story.plugin(self._cluster.control_plane, "verdicts", "-A", "--ended", HERE)
         speeds = [
             100 * (now.work_ns - since.work_ns) / (now.cpu_ns - since.cpu_ns)
             for since, now in ((self._began, self._alone), (gone, self._work(self._db)))
@@ -111,6 +111,13 @@ class Neighbours:
         )
         if abs(speeds[1] - speeds[0]) > RECOVERED_PERCENT:
             raise AssertionError(f"db has not recovered: its speeds in percent are {speeds}")
+
+    def _advised_migration(self) -> str:
+        """The command of the page about db that moves batch."""
+        lines = [line.strip() for line in self._page.splitlines() if "virtctl migrate batch" in line]
+        if len(lines) != 1:
+            raise AssertionError(f"the page about db does not say once how to move batch: {lines}")
+        return lines[0]
 
     def _until_undisturbed(self) -> None:
         self._story.wait("db is undisturbed", lambda: self._condition() == "True", seconds=VERDICT_SECONDS)

@@ -1,12 +1,15 @@
 """Prints the demo on the terminal: steps, the commands a user would type, and what they print."""
 
+import os
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, TypeVar
 
+from lab.cluster import program
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 
@@ -52,6 +55,20 @@ class Story:
         """Run kubectl, and show the command and what it prints."""
         self.typed(shlex.join(["kubectl", *arguments]))
         output = control_plane.kubectl(*arguments)
+        self.shown(output)
+        return output
+
+    def plugin(self, control_plane: ControlPlane, *arguments: str) -> str:
+        """Run `kubectl cachemon`, and show the command and what it prints."""
+        self.typed(shlex.join(["kubectl", "cachemon", *arguments]))
+        done = subprocess.run(
+            [program("kubectl-cachemon"), *arguments],
+            env={**os.environ, "KUBECONFIG": str(control_plane.admin_kubeconfig)},
+            text=True,
+            capture_output=True,
+            check=True,
+        )
+        output = done.stdout + done.stderr
         self.shown(output)
         return output
 
