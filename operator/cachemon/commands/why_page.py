@@ -155,8 +155,8 @@ def _certainty(record: VerdictRecord) -> Iterator[str]:
 
 
 _OF_LEVELS: Mapping[str, str] = {
-    Level.TAKING_CACHE: "TakingCache is the weakest of three levels: nothing measures work here, so nobody knows whether "
-    "the VM is slower.",
+    Level.TAKING_CACHE: "TakingCache is the weakest of three levels: nothing measures work here, so nobody knows "
+    "whether the VM is slower.",
     Level.LIKELY: "Likely is the second of three levels: the VM is slower, and much of the traffic that rose is the "
     "other's.",
     Level.CONFIRMED: "Confirmed is the highest of three levels: the same as Likely, and more of it.",
