@@ -6,6 +6,7 @@ from typing import Any
 
 from cachemon.controller.binding import Binding, bind
 from cachemon.controller.node_agent import NodeAgent
+from cachemon.controller.node_interference import GroupInterference, parse_group_interference
 from cachemon.controller.readiness import judge
 from cachemon.controller.report_times import AgentReport, LatestReport, Moment
 from cachemon.controller.vmi import LauncherPod, Vmi
@@ -32,6 +33,7 @@ class StoredGroup:
     owner_uids: frozenset[str] = frozenset()  # the uids of its owners, if it is stamped
     report: AgentReport = field(default_factory=lambda: AgentReport(""))  # its agent's last write
     is_ending: bool = False  # if it is stamped, whether it was deleted and waits for a finalizer
+    interference: GroupInterference | None = None  # what disturbs its VMI, by its agent
 
     @property
     def stamp_facts(self) -> tuple[object, ...]:
@@ -90,14 +92,16 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
     has_figures = any(name in status for name in _AGENT_FIELDS) or any(
         item["type"] == MONITORED for item in conditions
     )
+    disturbed = parse_group_interference(status)
     if not policy_of(obj):
         group = parse_cache_monitor_group(obj, reads_groups=False)
-        return StoredGroup(group, own, has_figures, report=_report(group, obj))
+        return StoredGroup(group, own, has_figures, report=_report(group, obj), interference=disturbed)
     group = parse_cache_monitor_group(obj)
     owners = frozenset(owner["uid"] for owner in obj["metadata"].get("ownerReferences", ()))
     is_ending = "deletionTimestamp" in obj["metadata"]
     bare = replace(group, groups=())
-    return StoredGroup(bare, own, has_figures, digest_of(group.groups), owners, _report(bare, obj), is_ending)
+    digest, report = digest_of(group.groups), _report(bare, obj)
+    return StoredGroup(bare, own, has_figures, digest, owners, report, is_ending, disturbed)
 
 
 def _report(group: CacheMonitorGroup, obj: Mapping[str, Any]) -> AgentReport:

@@ -14,9 +14,13 @@ from typing import Any
 import kopf
 
 from cachemon import __version__
+from cachemon.controller.collection import Change
+from cachemon.controller.decision import StoredGroup
 from cachemon.controller.events import EventRecorder
 from cachemon.controller.handlers import registry_of_handlers
+from cachemon.controller.interference_events import InterferenceEvents, InterferenceNotes, State
 from cachemon.controller.kopf_adaptations import Login, exit_after_kopf, omit_unfinished_watches, wait_for_signal
+from cachemon.controller.ready_events import ReadyEvents, ReadyState, events_between
 from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
@@ -117,9 +121,7 @@ async def _work(
     store = Store(queue=WorkQueue(WriterLimits().parallel))
     relister = Relister(client, store, metrics)
     writer = Writer(store, client, relister.once, metrics)
-    recorder = EventRecorder(client, metrics, instance=socket.gethostname())
-    store.on_group = recorder.group_changed
-    store.on_policy = recorder.policy_changed
+    recorders = _record_events(store, client, metrics)
     metrics.show_groups(lambda: (stored.ready for stored in store.objects.groups.values()))
     metrics.show_unreadable(lambda: store.objects.unreadable)
     log.info("cachemon-operator %s lists all objects on %s", __version__, login.server)
@@ -131,7 +133,7 @@ async def _work(
     registry = registry_of_handlers(store, login, relister.find_vanished, ended.set)
     await _until_first_ends(
         writer.run(),
-        recorder.run(),
+        *(recorder.run() for recorder in recorders),
         relister.run(),
         kopf.operator(registry=registry, clusterwide=True, ready_flag=watching),
         wait_for_signal(watching, stopped),
@@ -139,6 +141,23 @@ async def _work(
     )
     if watching.is_set() and not stopped.is_set():
         raise CachemonError("kopf ended by itself; see the lines above")
+
+
+def _record_events(
+    store: Store, client: KubeClient, metrics: Metrics
+) -> tuple[EventRecorder[ReadyState], EventRecorder[State]]:
+    """Recorders that follow the objects of the store."""
+    instance = socket.gethostname()
+    of_ready = EventRecorder(client, metrics, events_between, instance=instance)
+    of_verdicts = EventRecorder(client, metrics, InterferenceNotes(store.objects).between, instance=instance)
+    ready, interference = ReadyEvents(of_ready), InterferenceEvents(store.objects, of_verdicts)
+
+    def follow_group(change: Change[StoredGroup]) -> None:
+        ready.group_changed(change)
+        interference.group_changed(change)
+
+    store.on_group, store.on_policy, store.on_node = follow_group, ready.policy_changed, interference.node_changed
+    return of_ready, of_verdicts
 
 
 async def _until_first_ends(*work: Coroutine[Any, Any, Any]) -> None:

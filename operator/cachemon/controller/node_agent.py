@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from cachemon.controller.node_interference import NodeVerdict, parse_node_verdicts
 from cachemon.controller.report_times import AgentReport, LatestReport
 from cachemon.model.api import READY, name_of, text_of, whole_period
 from cachemon.model.clocks import written_at
@@ -22,6 +23,8 @@ class NodeAgent:
     period_seconds: int  # how often it promises to renew it
     ready: Condition | None  # its condition Ready, or None
     latest: LatestReport | None = None  # the latest heartbeat that the operator received; None before the first
+    uid: str = ""  # of the CacheMonitorNode
+    verdicts: tuple[NodeVerdict, ...] = ()  # which of its VMs disturb each other
 
     @property
     def silent_from(self) -> float:
@@ -41,4 +44,6 @@ def parse_node_agent(obj: Mapping[str, Any]) -> NodeAgent:
         report=AgentReport(text_of(status.get("observedTime")), written_at(obj), name_of(obj).name),
         period_seconds=whole_period(status.get("statusPeriodSeconds")),
         ready=parse_conditions(status.get("conditions")).get(READY),
+        uid=text_of(obj["metadata"].get("uid")),
+        verdicts=parse_node_verdicts(status),
     )

@@ -19,8 +19,8 @@ class Store:
     """The objects of the cluster, and the names that have to be decided again.
 
     A name stands for all that there is to write about an object: whether it should exist, and its status. Names
-    without a namespace are policies', the others groups'. `on_group` and `on_policy` are called whenever a group or
-    a policy was added, changed or deleted.
+    without a namespace are policies', the others groups'. `on_group`, `on_policy` and `on_node` are called whenever a
+    group, a policy or a CacheMonitorNode was added, changed or deleted.
     """
 
     def __init__(self, clock: Callable[[], Moment] = Moment.now, queue: WorkQueue | None = None) -> None:
@@ -32,6 +32,7 @@ class Store:
         self._refusals: dict[ObjectName, str] = {}
         self.on_group: Callable[[Change[StoredGroup]], None] = lambda _: None
         self.on_policy: Callable[[Change[StoredPolicy]], None] = lambda _: None
+        self.on_node: Callable[[Change[NodeAgent]], None] = lambda _: None
 
     def apply_event(self, resource: Resource, event_type: str | None, obj: Mapping[str, Any]) -> None:
         """Take over an event of a watch; the type of an object from its lists is None."""
@@ -125,6 +126,7 @@ class Store:
             self._follow_pod(change)
         elif resource == NODES:
             self._add(self.objects.groups_on_node[change.name.name])
+            self.on_node(change)
         elif resource == NAMESPACES:
             self._restamp(self._wanted.follow_namespace(change.name))
         else:

@@ -128,7 +128,7 @@ class Tenant:
         return self.put_vmi(kubevirt.running(vmi, now())), pod
 
     def agent_reports_node(
-        self, node: str, *, period: int = 60, ready: str = "True", observed_time: str = ""
+        self, node: str, *, period: int = 60, ready: str = "True", observed_time: str = "", **more: Any
     ) -> None:
         if node not in self._nodes:
             self.request("POST", nodes_path(), node_object(node))
@@ -138,15 +138,17 @@ class Tenant:
             "observedTime": observed_time or now(),
             "statusPeriodSeconds": period,
             "conditions": [condition("Ready", ready, reason) | {"message": message}],
+            **more,
         }
         self._apply(nodes_path(node), node_object(node) | {"status": status})
 
-    def agent_reports_group(self, name: str, *, observed_time: str = "") -> None:
+    def agent_reports_group(self, name: str, *, observed_time: str = "", **more: Any) -> None:
         status = {
             "observedTime": observed_time or now(),
             "summary": {"occupancy": "61Mi", "groups": "1/1"},
             "groups": [{"name": "vcpus_all", "state": "Monitored"}],
             "conditions": [condition("Monitored")],
+            **more,
         }
         self._apply(groups_path(self.namespace, name), group_object(name) | {"status": status})
 
@@ -154,8 +156,8 @@ class Tenant:
         status: Object = self.request("GET", groups_path(self.namespace, name)).get("status", {})
         return status
 
-    def events(self) -> list[Object]:
-        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+    def events(self, namespace: str = "") -> list[Object]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace or self.namespace}/events"
         items: list[Object] = self.request("GET", path)["items"]
         return items
 

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.controller.events import EventRecorder, ReadyState, events_between, group_subject
+from cachemon.controller.events import EventRecorder
+from cachemon.controller.ready_events import ReadyEvents, ReadyState, events_between, group_subject
 from cachemon.controller.store import Store
 from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
 from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
@@ -46,12 +47,14 @@ class Story:
         self.recorder = EventRecorder(
             self.events,  # type: ignore[arg-type]
             self.metrics,
+            events_between,
             instance="pod-1",
             wall_clock=lambda: NOW + virtual_time.time() + self.wall_ahead,
         )
         self.store = Store()
-        self.store.on_group = self.recorder.group_changed
-        self.store.on_policy = self.recorder.policy_changed
+        follower = ReadyEvents(self.recorder)
+        self.store.on_group = follower.group_changed
+        self.store.on_policy = follower.policy_changed
         self._version = 0
 
     def group(
