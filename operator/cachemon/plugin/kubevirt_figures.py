@@ -19,6 +19,7 @@ from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
 from cachemon.model.telemetry import ACTIVITY, CORE_ENERGY
 from cachemon.model.vcpus import VcpuSet
+from cachemon.plugin.foreign_remarks import foreign_remarks
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age, keeper_of
 
@@ -75,6 +76,7 @@ def _statistics(name: str, objects: Iterable[Mapping[str, Any]], now: float) -> 
     """
     reports: list[tuple[str, GroupReport]] = []
     remarks: list[str] = []
+    theirs: list[str] = []
     for obj in sorted(objects, key=lambda obj: str(obj["metadata"]["name"])):
         status, age, called = obj.get("status", {}), group_age(obj, now), str(obj["metadata"]["name"])
         items = status.get("groups", [])
@@ -85,11 +87,12 @@ def _statistics(name: str, objects: Iterable[Mapping[str, Any]], now: float) -> 
             f"{refused} {_REFUSED}, {condition_of(obj, MONITORED).get('message', '')}" if refused else "",
         )
         remarks += [f"{called}: {problem}" for problem in problems if problem]
+        theirs += [f"{called}: {remark}" for item in items for remark in foreign_remarks(item)]
         kept = keeper_of(obj)
         reports += [(called, _report(item, kept, age)) for item in items if item["state"] != _REFUSED]
     groups = name_groups(reports)
     remarks += [problem for each, report in groups.items() for problem in problems_of(each, report)]
-    return DomainStatistics(name, groups, tuple(remarks))
+    return DomainStatistics(name, groups, (*remarks, *theirs))
 
 
 def _report(item: Mapping[str, Any], kept: Keeper, age: Age | None) -> GroupReport:

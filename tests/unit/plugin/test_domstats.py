@@ -42,6 +42,30 @@ def test_the_totals_of_telemetry_that_a_status_has() -> None:
     assert done.err == "all: telemetry of CPU package 1 reads Error\n"
 
 
+def test_figures_of_another_programs_mon_group_are_named_as_its_own_and_no_key_has_them() -> None:
+    plugin = Plugin()
+    held = group_status("all", state="Degraded", reason="ThreadsInForeignGroup", message="held", vcpus=[0])
+    rated = block(0, 50 << 20) | {"memoryBandwidth": {"totalBytesPerSecond": 900_000_000}}
+    held["foreignMonGroups"] = [
+        {"name": "/mon_groups/a", "holds": "GroupAndOthers", "threads": 41, "cacheBlocks": [rated]},
+        {"name": "/mon_groups/b", "holds": "PartOfTheGroup", "threads": 1, "cacheBlocks": [rated, block(8, None)]},
+    ]
+    plugin.api.put(GROUPS, cmg(groups=[{"name": "all", "vcpus": "all"}], status=[held]))
+    done = plugin.run("domstats", "vm3")
+    assert "value" not in done.out
+    not_ours = "these are its figures, not the group's"
+    first, second, third = done.err.splitlines()
+    assert first == "all: Degraded, held"
+    assert second == (
+        "vm3: all: /mon_groups/a of another program (GroupAndOthers, 41 threads) has 50Mi of cache and 900M/s of "
+        f"memory traffic; {not_ours}"
+    )
+    assert third == (
+        "vm3: all: /mon_groups/b of another program (PartOfTheGroup, 1 thread) has no figure of cache and no figure of "
+        f"memory traffic; {not_ours}"
+    )
+
+
 def test_libvirts_keys() -> None:
     done = watched().run("domstats", "vm3", "--format", "libvirt")
     assert "  cpu.cache.monitor.count=2\n" in done.out
