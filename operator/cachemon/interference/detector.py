@@ -17,6 +17,7 @@ _NOBODY = None
 """In place of a suspect: nobody explains what the victim shows."""
 _Pair = tuple[str, str | None]
 _QUIET = (0, 0, 0, 0)
+_MB = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _rank(signs: Signs, share: float, capacity: float, thresholds: Thresholds) -
     need = thresholds.taking
     return int(
         signs.misses >= need.misses
+        and signs.misses * signs.usual_misses.median >= need.traffic * _MB
         and signs.lost >= need.cache_lost
         and signs.lost_bytes >= need.capacity_lost * capacity
         and share >= need.share

@@ -71,6 +71,7 @@ class Taking:
     """What TakingCache needs, where nothing measures work."""
 
     misses: float = _threshold(0.30, "least rise of traffic for each CPU second for TakingCache")
+    traffic: float = _threshold(100, "least rise of traffic for each CPU second for TakingCache, in MB")
     cache_lost: float = _threshold(0.15, "least ratio of its cache that a victim lost for TakingCache")
     capacity_lost: float = _threshold(0.02, "least ratio of the block's capacity that it lost for TakingCache")
     share: float = _threshold(0.5, "least share of a suspect for TakingCache")
