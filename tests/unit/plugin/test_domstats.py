@@ -61,8 +61,8 @@ def test_figures_of_another_programs_mon_group_are_named_as_its_own_and_no_key_h
         f"memory traffic; {not_ours}"
     )
     assert third == (
-        "vm3: all: /mon_groups/b of another program (PartOfTheGroup, 1 thread) has no figure of cache and no figure of "
-        f"memory traffic; {not_ours}"
+        "vm3: all: /mon_groups/b of another program (PartOfTheGroup, 1 thread) has no figure of cache and no figure "
+        f"of memory traffic; {not_ours}"
     )
 
 
