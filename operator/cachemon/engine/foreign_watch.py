@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, Protocol
+from typing import Generic, NamedTuple, Protocol
 
 from cachemon.engine.layout import GroupLayout, Layout, Target, TargetLayout, W, Wanted
 from cachemon.model.foreign_mon_groups import ForeignMonGroup, MonGroupContent, shown_beside
@@ -18,8 +18,10 @@ MOST_THREADS = 1024
 
 _ATTEMPTS = 3
 _VERIFY_SECONDS = 30.0
+_LONGEST_CHECK_SECONDS = 0.1
+"""A pass waits no longer for a check, but for one mon_group. The next check begins after it."""
 _PAUSE_PER_WORK = 19
-"""A check takes at most a twentieth of the time."""
+"""Checks take at most a twentieth of the time."""
 
 PodOf = Callable[[int], str | None]
 """Returns the UID of a thread's pod; None if it has none or has ended."""
@@ -39,7 +41,8 @@ class ForeignWatch(Generic[W]):
     """Checks after each pass what the mon_groups of other programs hold that keep threads of our groups.
 
     Reads nothing where there are none. It reads their `tasks` files, for which the kernel walks all threads of the
-    machine: so it rests after a long check, and keeps what it has found.
+    machine. So a long check ends early, is followed by a rest, and goes on at a later pass. Until then the last
+    result stays.
 
     Args:
         reconciler: makes the passes.
@@ -74,6 +77,20 @@ class ForeignWatch(Generic[W]):
         return self._layout
 
 
+class _Checked(NamedTuple):
+    """The result of the last check of a mon_group.
+
+    Attributes:
+        content: what it counts.
+        pods: of its threads, besides those of QEMU.
+        pods_read_at: when all of these were read.
+    """
+
+    content: MonGroupContent
+    pods: Mapping[int, str | None]
+    pods_read_at: float
+
+
 class _Contents:
     """Reads the contents of mon_groups; see ForeignWatch."""
 
@@ -81,58 +98,68 @@ class _Contents:
         self._tree = tree
         self._pod_of = pod_of
         self._clock = clock
-        self._known: dict[MonGroupName, MonGroupContent] = {}
-        self._pods: dict[int, str | None] = {}  # of threads at the last check
+        self._checked: dict[MonGroupName, _Checked] = {}
+        self._last: MonGroupName | None = None  # that was checked
         self._last_version = 0
-        self._rests_until = self._pods_read_again_at = 0.0
+        self._rests_until = 0.0
 
     def read(
-        self, wanted: Iterable[MonGroupName], of_qemus: Mapping[int, str]
+        self, wanted: Sequence[MonGroupName], of_qemus: Mapping[int, str]
     ) -> Mapping[MonGroupName, MonGroupContent]:
-        """Return the contents of mon_groups that count nothing but threads; during a rest as of the last check.
+        """Return the contents of mon_groups that count nothing but threads, as of the last check of each.
 
         Args:
-            wanted: the mon_groups.
+            wanted: the mon_groups, in order.
             of_qemus: the pods of QEMU's threads.
         """
-        wanted, began = tuple(wanted), self._clock()
-        if not wanted or began < self._rests_until:
-            self._known = {where: self._known[where] for where in wanted if where in self._known}
-            return self._known
-        if began >= self._pods_read_again_at:
-            self._pods, self._pods_read_again_at = {}, began + _VERIFY_SECONDS
-        before, self._pods = self._pods, {}
-        found = ((where, self._content(where, of_qemus, before)) for where in wanted)
-        self._known = {where: content for where, content in found if content is not None}
-        ended = self._clock()
-        self._rests_until = ended + _PAUSE_PER_WORK * (ended - began)
-        return self._known
+        began = now = self._clock()
+        self._checked = {where: self._checked[where] for where in wanted if where in self._checked}
+        if wanted and began >= self._rests_until:
+            first = next((place for place, where in enumerate(wanted) if where > (self._last or where)), 0)
+            for where in (*wanted[first:], *wanted[:first]):
+                self._check(where, of_qemus, now)
+                self._last, now = where, self._clock()
+                if now - began >= _LONGEST_CHECK_SECONDS:
+                    break
+            self._rests_until = now + _PAUSE_PER_WORK * (now - began)
+        return {where: checked.content for where, checked in self._checked.items()}
 
-    def _content(
-        self, where: MonGroupName, of_qemus: Mapping[int, str], before: Mapping[int, str | None]
-    ) -> MonGroupContent | None:
-        """Return the content. Reads again when a thread without a pod was found: it may have ended."""
-        content = None
-        for _ in range(_ATTEMPTS):
-            threads = read_thread_only(self._tree, where)
-            strange = () if threads is None else threads.tids - of_qemus.keys()
-            if threads is None or len(strange) > MOST_THREADS:
-                return None
-            try:
-                pods = {tid: before.get(tid) or self._pod_of(tid) for tid in strange}
-            except OSError:  # this program has no descriptors left
-                return None
-            self._pods |= pods
-            used = frozenset([*pods.values(), *(of_qemus[tid] for tid in threads.tids & of_qemus.keys())])
-            content = MonGroupContent(threads.identity, threads.tids, used, self._version(where, threads))
-            if None not in used:
+    def _check(self, where: MonGroupName, of_qemus: Mapping[int, str], now: float) -> None:
+        """Check one mon_group. Reads again when a thread without a pod was found: it may have ended."""
+        known = self._checked.pop(where, None)
+        before, read_at = (known.pods, known.pods_read_at) if known else ({}, now)
+        if now - read_at >= _VERIFY_SECONDS:
+            before, read_at = {}, now
+        found = self._read(where, of_qemus, before)
+        for _ in range(_ATTEMPTS - 1):
+            if found is None or None not in found[1].values():
                 break
-        return content
+            found = self._read(where, of_qemus, before)
+        if found is None:
+            return
+        threads, pods = found
+        used = frozenset([*pods.values(), *(of_qemus[tid] for tid in threads.tids & of_qemus.keys())])
+        content = MonGroupContent(threads.identity, threads.tids, used, self._version(known, threads))
+        self._checked[where] = _Checked(content, pods, read_at)
 
-    def _version(self, where: MonGroupName, threads: GroupThreads) -> int:
-        known = self._known.get(where)
-        if known and (known.identity, known.tids) == threads:
-            return known.version
+    def _read(
+        self, where: MonGroupName, of_qemus: Mapping[int, str], before: Mapping[int, str | None]
+    ) -> tuple[GroupThreads, Mapping[int, str | None]] | None:
+        """Return the threads, and the pods of those that are not QEMU's. `before` has pods that need no read."""
+        threads = read_thread_only(self._tree, where)
+        if threads is None:
+            return None
+        strange = threads.tids - of_qemus.keys()
+        if len(strange) > MOST_THREADS:
+            return None
+        try:
+            return threads, {tid: before.get(tid) or self._pod_of(tid) for tid in strange}
+        except OSError:  # this program has no descriptors left
+            return None
+
+    def _version(self, known: _Checked | None, threads: GroupThreads) -> int:
+        if known and (known.content.identity, known.content.tids) == threads:
+            return known.content.version
         self._last_version += 1
         return self._last_version
 

@@ -157,7 +157,7 @@ def test_pods_of_known_threads_are_read_again_now_and_then(bench: Bench) -> None
     assert shown(bench.see(THEIRS)) != {}
     bench.pods[LAUNCHER] = "pod-of-another"
     assert shown(bench.again()) != {}
-    bench.now += 30
+    bench.now += 25
     assert shown(bench.again()) == {}
 
 
@@ -177,6 +177,20 @@ def test_what_is_found_during_a_rest_ends_with_the_group_that_it_was_shown_besid
     assert shown(bench.see(THEIRS)) != {}
     assert shown(bench.see()) == {}
     assert shown(bench.see(THEIRS)) == {}, "not checked again yet"
+
+
+def test_a_long_check_ends_early_and_every_mon_group_has_its_turn(bench: Bench) -> None:
+    names = [MonGroupName(ROOT, f"theirs-{number}") for number in range(MOST_SHOWN)]
+    for number, where in enumerate(names):
+        bench.pods[number + 1] = POD
+        bench.hold(where, VCPUS[0], number + 1)
+    bench.seconds_per_thread = 1.0
+    found = [len(shown(bench.see(*names)))]
+    for _ in range(MOST_SHOWN):
+        bench.now += 19
+        found.append(len(shown(bench.again())))
+    assert found == [1, 2, 3, 4, 4]
+    assert bench.asked[:4] == [1, 2, 3, 4]
 
 
 def versions(layout: BoundLayout) -> list[int]:
