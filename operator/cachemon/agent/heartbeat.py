@@ -63,7 +63,7 @@ class Heartbeat:
         now = self._clock()
         if not figures.wall_time:
             return self._period
-        mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids)
+        mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids, _open_verdicts(figures))
         if now < self._not_before or (mark == self._mark and now < self._due):
             return max(self._not_before, self._due if mark == self._mark else 0.0) - now
         try:
@@ -89,3 +89,9 @@ class Heartbeat:
         self._not_before = self._clock() + wait
         log.warning("%s %s: %s; next try in %.1f s", NODES.kind, self._node_name, err, wait)
         return wait
+
+
+def _open_verdicts(figures: Figures) -> object:
+    """What of the verdicts is worth a report at once: who disturbs whom, and how sure that is."""
+    known = figures.verdicts
+    return known and {(it.block, it.victim, it.suspect, it.level) for it in known.open()}

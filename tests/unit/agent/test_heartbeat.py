@@ -10,6 +10,7 @@ from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.status_writer import NodeStatusWriter
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import Figures
+from cachemon.interference.verdicts import Level, Verdict
 from cachemon.kube.outage import FailureRun
 from cachemon.kube.token_claims import NodeClaim
 from cachemon.model.api import ObjectName
@@ -25,6 +26,7 @@ from cachemon.model.errors import (
 )
 from tests.unit.agent.builders import FACTS, NODE, NOTHING_READ, make_layout
 from tests.unit.agent.publishing import Server
+from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 
 class Setting:
@@ -64,6 +66,23 @@ def test_the_node_is_written_at_once_and_then_once_a_period() -> None:
     assert times[0] == 1000
     assert 15 <= len(times) <= 16
     assert {later - earlier for earlier, later in pairwise(times[1:])} == {10}
+
+
+def test_a_verdict_that_opens_is_raised_or_ends_is_written_at_once_and_other_slowdowns_with_the_period() -> None:
+    setting = Setting(period=3600)
+
+    def written(*verdicts: Verdict) -> int:
+        setting.server.applied.clear()
+        for _ in range(20):
+            setting.beat(figures=replace(NOTHING_READ, verdicts=make_node_verdicts(*map(make_logged, verdicts))))
+            setting.now += 1
+        return len(setting.server.applied)
+
+    assert written() == 1
+    assert written(make_verdict()) == 1
+    assert written(make_verdict(slowdown_ratio=0.4)) == 0
+    assert written(make_verdict(level=Level.CONFIRMED)) == 1
+    assert written() == 1
 
 
 def test_nothing_is_written_before_the_first_sample() -> None:
