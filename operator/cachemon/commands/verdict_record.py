@@ -43,6 +43,23 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where two VMs are.
+
+    Attributes:
+        machine: name of the node; empty on a plain host.
+        block: id of the cache block; None where it is not said.
+    """
+
+    machine: str = ""
+    block: int | None = None
+
+    def __str__(self) -> str:
+        block = "" if self.block is None else f"cache block {self.block}"
+        return ", ".join(filter(None, (self.machine, block)))
+
+
+@dataclass(frozen=True, slots=True)
 class Measures:
     """The figures of a verdict; None for each that is not known.
 
@@ -79,8 +96,7 @@ class VerdictRecord:
     Attributes:
         victim: the VM that lost cache or bandwidth.
         suspect: the VM whose traffic rose.
-        machine: name of the node.
-        block: id of the cache block; None where it is not said.
+        place: where they are.
         level: one of LEVELS.
         resource: what the victim lacks: Cache or MemoryBandwidth.
         measures: its figures.
@@ -91,8 +107,7 @@ class VerdictRecord:
 
     victim: Party
     suspect: Party
-    machine: str
-    block: int | None
+    place: Place
     level: str
     resource: str
     measures: Measures
@@ -119,8 +134,8 @@ class VerdictRecord:
             "victim": self.victim.name,
             "suspect": self.suspect.name or None,
             "neighbour": self.suspect.label,
-            "node": self.machine,
-            "block": self.block,
+            "node": self.place.machine or None,
+            "block": self.place.block,
             "level": self.level,
             "resource": self.resource,
             "outcome": term.outcome or None,

@@ -13,6 +13,8 @@ from cachemon.model.units import format_bytes, format_rate
 
 _WIDTH = 79
 _MEBIBYTE = 1 << 20
+_MOST_PAST = 2
+_MOST_VICTIMS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,12 @@ def disturbed_page(
         steps: what to do.
         limits: of what this person may see.
     """
-    block = "" if record.block is None else f", cache block {record.block}"
+    where = f" on {record.place}" if str(record.place) else ""
     age = "" if record.age is None else f"; judged {record.age.label} ago"
     since = "" if record.term.since is None else f", for {format_age(max(0.0, now - record.term.since))}"
     return WhyPage(
         headline=f"{record.level}{since}: {record.evidence}.",
-        facts=(f"{record.victim.label} on {record.machine}{block}{age}", *facts),
+        facts=(f"{record.victim.label}{where}{age}", *facts),
         charts=(("which lost", record.victim), ("whose traffic rose", record.suspect)),
         ruled_out=tuple(_ruled_out(record)),
         certainty=(*_certainty(record), *limits),
@@ -163,8 +165,44 @@ _OF_LEVELS: Mapping[str, str] = {
 }
 
 
-def past_fact(record: VerdictRecord, now: float) -> str:
-    """A verdict that ended, in one sentence."""
+def undisturbed_page(said: str, facts: Sequence[str], steps: Sequence[Step]) -> WhyPage:
+    """The page about a VM that is judged, and that nobody disturbs.
+
+    Args:
+        said: that, in a sentence without a full stop.
+        facts: where it is, and more.
+        steps: what to do.
+    """
+    return WhyPage(
+        headline=f"Undisturbed: {said}.",
+        facts=facts,
+        certainty=(
+            "A neighbour that was there before the VM, and a slowdown under 10 %, are not seen.",
+            "A slow VM has another reason then: CPU limits, disk, network, or its own programs.",
+        ),
+        steps=steps,
+    )
+
+
+def more_facts(name: str, records: Sequence[VerdictRecord], now: float) -> list[str]:
+    """What else verdicts say of a VM: others that disturb it, those that it had, and those about its own traffic.
+
+    Args:
+        name: of the VM.
+        records: the verdicts of its machine.
+        now: seconds since the epoch.
+    """
+    ordered = sorted(records, key=lambda it: it.rank)
+    own = [it for it in ordered if it.victim.name == name]
+    others = [it for it in ordered if it.is_open and it.suspect.name == name]
+    return [
+        *(f"Also, {it.level}: {it.evidence}" for it in [it for it in own if it.is_open][1:]),
+        *(_past(it, now) for it in [it for it in own if not it.is_open][:_MOST_PAST]),
+        *(f"Its own traffic rose when others lost: {it.victim.name} ({it.level})" for it in others[:_MOST_VICTIMS]),
+    ]
+
+
+def _past(record: VerdictRecord, now: float) -> str:
     ended = "" if record.term.until is None else f" {format_age(max(0.0, now - record.term.until))} ago"
     return (
         f"Before: {record.level} {record.resource}, with {record.suspect.label}; ended{ended}: "

@@ -96,7 +96,7 @@ def _cells(record: VerdictRecord, now: float) -> tuple[str, ...]:
         _percent(measures.slowdown_percent),
         record.resource,
         fit_text(record.suspect.label, LONGEST_COLUMN),
-        record.machine,
+        record.place.machine,
         NO_VALUE if term.since is None else format_age(max(0.0, now - term.since)),
         NO_VALUE if record.age is None else record.age.label,
     )
@@ -105,7 +105,7 @@ def _cells(record: VerdictRecord, now: float) -> tuple[str, ...]:
 def _wide_cells(record: VerdictRecord) -> tuple[str, ...]:
     measures = record.measures
     return (
-        NO_VALUE if record.block is None else str(record.block),
+        NO_VALUE if record.place.block is None else str(record.place.block),
         NO_VALUE if measures.bytes_lost is None else format_bytes(measures.bytes_lost),
         _percent(measures.share_percent),
     )

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cachemon.commands.verdict_record import Charts, Measures, Party, Term, VerdictRecord
+from cachemon.commands.verdict_items import measures_of, record_of_item
+from cachemon.commands.verdict_record import Party, Place, Term, VerdictRecord
 from cachemon.model.age import Age
 from cachemon.model.times import read_time
 from cachemon.plugin.node_usage import node_age
 from cachemon.plugin.usage import group_age
-
-OTHERS = "others of this node"
-_NO_VALUE = "-"
 
 
 def node_verdicts(nodes: Iterable[Mapping[str, Any]], now: float) -> Iterator[VerdictRecord]:
@@ -49,20 +47,8 @@ def vmi_name(obj: Mapping[str, Any]) -> str:
 
 
 def _of_node(node: str, block: int, item: Mapping[str, Any], age: Age | None) -> VerdictRecord:
-    series = item.get("series", {})
-    victim, suspect = _joined(item["victim"]), _joined(item["suspect"]) if "suspect" in item else ""
-    return VerdictRecord(
-        victim=Party(victim, victim, _charts(series, "victim")),
-        suspect=Party(suspect or OTHERS, suspect, _charts(series, "suspect")),
-        machine=node,
-        block=block,
-        level=item["level"],
-        resource=item["resource"],
-        measures=_measures(item),
-        term=Term(read_time(item.get("since")), read_time(item.get("until")), item.get("outcome", "")),
-        evidence=item["evidence"],
-        age=age,
-    )
+    suspect = _joined(item["suspect"]) if "suspect" in item else ""
+    return record_of_item(item, _joined(item["victim"]), suspect, Place(node, block), age)
 
 
 def _of_group(vmi: str, obj: Mapping[str, Any], item: Mapping[str, Any], age: Age | None) -> VerdictRecord:
@@ -70,31 +56,15 @@ def _of_group(vmi: str, obj: Mapping[str, Any], item: Mapping[str, Any], age: Ag
     return VerdictRecord(
         victim=Party(vmi, vmi),
         suspect=Party(neighbour, neighbour if "/" in neighbour else ""),
-        machine=obj["status"].get("nodeName", ""),
-        block=None,
+        place=Place(obj["status"].get("nodeName", "")),
         level=item["level"],
         resource=item["resource"],
-        measures=_measures(item),
+        measures=measures_of(item),
         term=Term(read_time(item.get("since"))),
         evidence=item["evidence"],
         age=age,
     )
 
 
-def _measures(item: Mapping[str, Any]) -> Measures:
-    return Measures(item.get("slowdownPercent"), item.get("sharePercent"), item.get("bytesLost"))
-
-
 def _joined(name: Mapping[str, str]) -> str:
     return f"{name['namespace']}/{name['name']}"
-
-
-def _charts(series: Mapping[str, Any], part: str) -> Charts | None:
-    if part not in series:
-        return None
-    of_part = series[part]
-    occupancy, traffic = (
-        tuple(None if word == _NO_VALUE else int(word) for word in of_part.get(name, "").split())
-        for name in ("occupancyMebibytes", "trafficMebibytesPerSecond")
-    )
-    return Charts(occupancy, traffic, read_time(series.get("until")))

@@ -10,7 +10,7 @@ from typing import Any
 from cachemon.commands.output import NO_VALUE
 from cachemon.commands.sparklines import ASCII, steps_for
 from cachemon.commands.verdict_record import VerdictRecord
-from cachemon.commands.why_page import Step, WhyPage, disturbed_page, past_fact, render_page
+from cachemon.commands.why_page import Step, WhyPage, disturbed_page, more_facts, render_page, undisturbed_page
 from cachemon.model.api import NODES, UNDISTURBED, VMIS, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
@@ -20,10 +20,9 @@ from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age, group_rows, vmi_rows, why_stale
 from cachemon.plugin.verdict_list import NOT_INSTALLED
 from cachemon.plugin.verdict_objects import group_verdicts, node_verdicts
-from cachemon.plugin.why_reasons import NO_FIGURES, NO_GROUP, NOT_RUNNING, OFF, not_judged_page, undisturbed_page
+from cachemon.plugin.why_reasons import NO_FIGURES, NO_GROUP, NOT_RUNNING, OFF, not_judged_page
 
-_MOST_PAST = 2
-_MOST_VICTIMS = 3
+_NOBODY = "no other VM takes cache or memory bandwidth from it noticeably"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +89,16 @@ def page_of(known: Known) -> WhyPage:
         return not_judged_page(known.name, *reason, node=_node_name(known))
     current = _current(known)
     verdicts = _verdicts(known)
-    open_ones = sorted((it for it in verdicts if it.is_open), key=lambda it: it.rank)
-    worst = open_ones[0] if open_ones else next(group_verdicts(current, known.now), None)
-    facts = (*_figures(known), *_others(open_ones[1:]), *_past(verdicts, known), *_victims(known))
+    own = sorted((it for it in verdicts if it.is_open and it.victim.name == str(known.name)), key=lambda it: it.rank)
+    worst = own[0] if own else next(group_verdicts(current, known.now), None)
+    facts = (*_figures(known), *more_facts(str(known.name), verdicts, known.now))
     if worst is not None:
         return disturbed_page(worst, known.now, facts, _moves(known, worst), _limits(known))
     condition = next((it for obj in current if (it := condition_of(obj, UNDISTURBED))), {})
-    if condition.get("status") == "True":
-        return undisturbed_page(known.name, _node_name(known), condition.get("message", ""), facts)
     reason, message = condition.get("reason", OFF), condition.get("message", "")
+    if condition.get("status") == "True":
+        step = Step("See who is beside it", "kubectl cachemon top -A --by block")
+        return undisturbed_page(message or _NOBODY, (f"{known.name} on {_node_name(known)}", *facts), [step])
     return not_judged_page(known.name, reason, message, node=_node_name(known), facts=facts)
 
 
@@ -129,12 +129,12 @@ def _node_name(known: Known) -> str:
 
 
 def _verdicts(known: Known) -> list[VerdictRecord]:
-    """Those of the node about this VMI; none of an agent that is silent."""
+    """Those of the node; none of an agent that is silent."""
     node = known.node
     age = node_age(node, known.now) if node else None
     if not node or age is None or why_stale(condition_of(node), age):
         return []
-    return [it for it in node_verdicts([node], known.now) if it.victim.name == str(known.name)]
+    return list(node_verdicts([node], known.now))
 
 
 def _figures(known: Known) -> list[str]:
@@ -146,26 +146,6 @@ def _figures(known: Known) -> list[str]:
             age = NO_VALUE if row.age is None else row.age.label
             found.append(f"Now: holds {format_bytes(row.occupancy)}{of}, traffic {rate}; {age} ago")
     return found
-
-
-def _others(records: Sequence[VerdictRecord]) -> list[str]:
-    return [f"Also, {it.level}: {it.evidence}" for it in records]
-
-
-def _past(verdicts: Sequence[VerdictRecord], known: Known) -> list[str]:
-    ended = sorted((it for it in verdicts if not it.is_open), key=lambda it: it.rank)
-    return [past_fact(it, known.now) for it in ended[:_MOST_PAST]]
-
-
-def _victims(known: Known) -> list[str]:
-    """Open verdicts in which this VMI is the one whose traffic rose."""
-    if not known.node:
-        return []
-    about = [it for it in node_verdicts([known.node], known.now) if it.is_open and it.suspect.name == str(known.name)]
-    return [
-        f"Its own traffic rose when others lost: {it.victim.name} ({it.level})"
-        for it in sorted(about, key=lambda it: it.rank)[:_MOST_VICTIMS]
-    ]
 
 
 def _moves(known: Known, record: VerdictRecord) -> list[Step]:

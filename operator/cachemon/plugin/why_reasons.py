@@ -1,9 +1,10 @@
-"""Pages of `why` about a VM without a verdict: nobody disturbs it, or it is not judged. Pure."""
+"""Pages of `why` about a VM that is not judged. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 
 from cachemon.commands.why_page import Step, WhyPage
+from cachemon.commands.why_texts import NOT_JUDGED
 from cachemon.model.api import ObjectName
 from cachemon.model.reasons import Reason
 
@@ -13,26 +14,6 @@ NO_GROUP, NOT_RUNNING, NO_FIGURES, OFF = "NoGroup", "NotRunning", "NoFigures", "
 _EXPLAINED_BY_MESSAGE = (NOT_RUNNING, NO_FIGURES, Reason.AGENT_NOT_REPORTING)
 
 Steps = Callable[[ObjectName, str], list[Step]]
-
-
-def undisturbed_page(name: ObjectName, node: str, message: str, facts: Sequence[str]) -> WhyPage:
-    """The page about a VM that is judged, and that nobody disturbs.
-
-    Args:
-        name: of the VMI.
-        node: where it runs.
-        message: that of the condition `Undisturbed`.
-        facts: more.
-    """
-    return WhyPage(
-        headline=f"Undisturbed: {message or 'no other VM takes cache or memory bandwidth from it noticeably'}.",
-        facts=(f"{name} on {node}", *facts),
-        certainty=(
-            "A neighbour that was there before the VM, and a slowdown under 10 %, are not seen.",
-            "A slow VM has another reason then: CPU limits, disk, network, or its own programs.",
-        ),
-        steps=(Step("See who is beside it", "kubectl cachemon top -A --by block"),),
-    )
 
 
 def not_judged_page(
@@ -47,11 +28,15 @@ def not_judged_page(
         node: where it runs.
         facts: more.
     """
-    template, steps = _REASONS.get(reason, ("", _look_at_groups))
+    template = _SENTENCES.get(reason, "")
     text = template.format(name=name, node=node) if template else f"{reason}: {message}"
     where = f"{name} on {node}" if node else str(name)
     said = (message,) if message and reason in _EXPLAINED_BY_MESSAGE else ()
-    return WhyPage(headline=f"Not judged: {text}.", facts=(where, *said, *facts), steps=steps(name, node))
+    return WhyPage(
+        headline=f"Not judged: {text}.",
+        facts=(where, *said, *facts),
+        steps=_STEPS.get(reason, _look_at_groups)(name, node),
+    )
 
 
 def _make_group(name: ObjectName, _: str) -> list[Step]:
@@ -120,22 +105,23 @@ def _migrate(name: ObjectName) -> str:
     return f"virtctl migrate {quote(name.name)} -n {quote(name.namespace)}"
 
 
-_REASONS: Mapping[str, tuple[str, Steps]] = {
-    NO_GROUP: ("no CacheMonitorGroup watches {name}", _make_group),
-    NOT_RUNNING: ("{name} does not run on a node that can be monitored", _start),
-    NO_FIGURES: ("the agent of {node} has not reported {name} yet", _diagnose),
-    OFF: ("the agent of {node} does not judge: interference is off", _switch_on),
-    Reason.AGENT_NOT_REPORTING: ("the agent of {node} is silent, and what it said is old", _diagnose),
-    Reason.TOO_YOUNG: ("it is not known yet what is usual for {name}; that takes some ten minutes", _wait),
-    Reason.NO_REFERENCE: ("{name} ran too little before to know what is usual for it", _wait),
-    Reason.GAP: ("a figure of the last minutes is missing", _look_at_groups),
-    Reason.IDLE: ("{name} uses less than a quarter of a CPU, too little to be disturbed noticeably", _wait),
-    Reason.CPU_CONTENTION: (
-        "{name} waits for CPUs more than a tenth of the time, which hides what cache and memory do",
-        _look_at_cpus,
-    ),
-    Reason.SUSPECTS_UNWATCHED: (
-        "{name} lacks cache or bandwidth, and no VM that is watched explains that",
-        _watch_more,
-    ),
+_SENTENCES: Mapping[str, str] = {
+    **NOT_JUDGED,
+    NO_GROUP: "no CacheMonitorGroup watches {name}",
+    NOT_RUNNING: "{name} does not run on a node that can be monitored",
+    NO_FIGURES: "the agent of {node} has not reported {name} yet",
+    OFF: "the agent of {node} does not judge: interference is off",
+    Reason.AGENT_NOT_REPORTING: "the agent of {node} is silent, and what it said is old",
+}
+_STEPS: Mapping[str, Steps] = {
+    NO_GROUP: _make_group,
+    NOT_RUNNING: _start,
+    NO_FIGURES: _diagnose,
+    OFF: _switch_on,
+    Reason.AGENT_NOT_REPORTING: _diagnose,
+    Reason.TOO_YOUNG: _wait,
+    Reason.NO_REFERENCE: _wait,
+    Reason.IDLE: _wait,
+    Reason.CPU_CONTENTION: _look_at_cpus,
+    Reason.SUSPECTS_UNWATCHED: _watch_more,
 }

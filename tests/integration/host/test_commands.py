@@ -138,3 +138,9 @@ def test_a_domain_with_libvirts_monitors_is_imported_and_goes_back(scene: Scene)
     assert len(scene.mon_groups("qemu-")) == 2
     scene.until_held()
     scene.compare()
+
+
+def test_why_asks_the_agent(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1"))
+    scene.until_reported("vm1")
+    assert well(scene, "why", "vm1").startswith("Not judged: the agent of this host does not judge.\n")

@@ -57,6 +57,11 @@ class AgentClient:
         except InvalidInputError as err:
             raise AgentRefusedError(f"{self._socket}: {err}") from err
 
+    async def verdicts(self) -> Mapping[str, Any]:
+        """Which domain disturbs which (`cachemon.host.agent.verdicts_report`). Raises as `domains`."""
+        answer = await self._ask("GET", "/v1/verdicts")
+        return answer if isinstance(answer, dict) else {}
+
     async def status(self) -> Mapping[str, Any]:
         """The agent's health. Raises as `domains`."""
         answer = await self._ask("GET", "/v1/status")

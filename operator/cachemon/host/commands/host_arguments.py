@@ -35,7 +35,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _import, _export, _agent, _replay, _completion):
+    for add in (_domstats, _cpu_resource, _why, _import, _export, _agent, _replay, _completion):
         add(_front_end(ask), commands)
     return parser
 
@@ -80,6 +80,10 @@ def _domstats(host: FrontEnd, commands: Commands) -> None:
 
 def _cpu_resource(host: FrontEnd, commands: Commands) -> None:
     host.cpu_resource(commands)
+
+
+def _why(host: FrontEnd, commands: Commands) -> None:
+    host.why(commands, "The agent judges with --interference=true (CACHEMON_HOST_INTERFERENCE of its unit).")
 
 
 def _import(host: FrontEnd, commands: Commands) -> None:

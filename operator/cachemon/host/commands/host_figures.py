@@ -7,7 +7,8 @@ from shlex import quote
 
 from cachemon.commands.backend import DomainStatistics
 from cachemon.commands.domstats import print_statistics
-from cachemon.host.commands.host_session import HostSession, unknown_to_agent
+from cachemon.host.commands.host_session import HostSession
+from cachemon.host.commands.named_domains import named_domain
 from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.age import Age, age_of
 from cachemon.model.errors import InvalidInputError
@@ -60,19 +61,10 @@ def _age(report: HostReport, session: HostSession) -> Age | None:
 
 
 async def _named(name: str, report: HostReport, session: HostSession) -> DomainStatistics:
-    """By id, UUID or name, in this order as virsh has it; only libvirt knows ids."""
-    if not name.isdecimal():
-        found = next((domain for domain in report.domains if name.lower() == domain.uuid), None)
-        found = found or next((domain for domain in report.domains if name == domain.name), None)
-        if found:
-            return _statistics(found, report, session)
-    domain = await session.ask(lambda libvirt: libvirt.domain(name))
-    found = next((each for each in report.domains if each.uuid == domain.uuid), None)
-    if found:
-        return _statistics(found, report, session)
-    if not domain.runs:
-        return DomainStatistics(domain.name, {}, (f"{domain.name}: domain is not running",))
-    raise InvalidInputError(unknown_to_agent(domain, session))
+    domain = await named_domain(name, report, session)
+    if isinstance(domain, DomainReport):
+        return _statistics(domain, report, session)
+    return DomainStatistics(domain.name, {}, (f"{domain.name}: domain is not running",))
 
 
 def _statistics(domain: DomainReport, report: HostReport, session: HostSession) -> DomainStatistics:

@@ -16,6 +16,7 @@ _EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "libvirt", "lxml"})
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("host_figures", "run"),
     "cpu-resource": ("host_groups", "run"),
+    "why": ("host_why", "run"),
     "import": ("host_files", "import_domain"),
     "export": ("host_files", "export_domain"),
 }

@@ -2,9 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.commands.host_arguments import build_parser
@@ -169,6 +170,7 @@ class FakeAgent(AgentClient):
         problem, problem_of_domains: what keeps it from its work.
         refuses: why it makes no group.
         knows: whether it knows of any domain; that of another host would not.
+        judged: its answer about verdicts.
     """
 
     def __init__(self, libvirt: Callable[[], Iterable[HostDomain]]) -> None:
@@ -182,6 +184,11 @@ class FakeAgent(AgentClient):
         self.problem = ""
         self.problem_of_domains = ""
         self.refuses = ""
+        self.judged: Mapping[str, Any] = {"isJudging": False}
+
+    async def verdicts(self) -> Mapping[str, Any]:
+        self._answers()
+        return self.judged
 
     async def domains(self) -> HostReport:
         self._answers()
