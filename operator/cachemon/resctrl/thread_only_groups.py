@@ -4,8 +4,9 @@ import os
 from typing import NamedTuple
 
 from cachemon.model.mon_groups import MonGroupName
+from cachemon.model.numbers import parse_count
 from cachemon.resctrl.system_calls import read_text
-from cachemon.resctrl.tree_reader import TreeReader
+from cachemon.resctrl.tree_reader import LONGEST_ID, TreeReader
 
 
 class GroupThreads(NamedTuple):
@@ -38,6 +39,6 @@ def read_thread_only(tree: TreeReader, where: MonGroupName) -> GroupThreads | No
         return None
     finally:
         tree.calls.close(directory)
-    if cpus or not all(line.isdecimal() for line in lines):
-        return None
-    return GroupThreads(identity, frozenset(map(int, lines)))
+    tids = frozenset(parse_count(line, LONGEST_ID) for line in lines)
+    known = frozenset(tid for tid in tids if tid is not None)
+    return None if cpus or known != tids else GroupThreads(identity, known)

@@ -24,7 +24,8 @@ NOT_CONTROL_GROUPS = frozenset({"info", "mon_groups", "mon_data"})
 _L3_PREFIX = "mon_L3_"
 _NODE_PREFIX = "mon_sub_L3_"
 _PACKAGE_PREFIX = "mon_PERF_PKG_"
-_LONGEST_ID = 10  # digits; PIDs and cache ids are 32 bits wide
+LONGEST_ID = 10
+"""Digits: PIDs and cache ids are 32 bits wide."""
 _MOST_LOGGED = 1024
 _PSEUDO_LOCKED = ("pseudo-locksetup", "pseudo-locked")
 
@@ -178,9 +179,9 @@ class TreeReader:
             if self._is_gone(self.directory(where), err):
                 return None
             raise ResctrlError(f"{self.directory(where)}/tasks can't be read: {err}") from err
-        if not lines or ("".join(lines).isdigit() and max(map(len, lines)) <= _LONGEST_ID):
+        if not lines or ("".join(lines).isdigit() and max(map(len, lines)) <= LONGEST_ID):
             return frozenset(map(int, lines))
-        tids = {line: parse_count(line, _LONGEST_ID) for line in lines}
+        tids = {line: parse_count(line, LONGEST_ID) for line in lines}
         odd = next(line for line, tid in tids.items() if tid is None)
         self._log_once(where, f"{self.directory(where)}/tasks has lines that are not TIDs, such as {odd[:40]!r}")
         return frozenset(tid for tid in tids.values() if tid is not None)
@@ -195,7 +196,7 @@ class TreeReader:
 
 def _ids_of(names: Iterable[str], prefix: str) -> tuple[int, ...]:
     """Return the ids of directories such as `mon_L3_XX`, ascending. They are decimal: `08` is eight."""
-    ids = (parse_count(name.removeprefix(prefix), _LONGEST_ID) for name in names if name.startswith(prefix))
+    ids = (parse_count(name.removeprefix(prefix), LONGEST_ID) for name in names if name.startswith(prefix))
     return tuple(sorted(number for number in ids if number is not None))
 
 

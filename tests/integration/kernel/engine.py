@@ -14,6 +14,7 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.plan import Create, Move, Plan, Remove
 from cachemon.model.readings import Missing
 from cachemon.resctrl.apply import apply_plan
+from cachemon.resctrl.thread_only_groups import read_thread_only
 from cachemon.resctrl.topology import read_cache_blocks
 from cachemon.resctrl.tree_writer import Outcome, ResctrlTree
 from tests.integration.kernel.held import EVENTS, Held, reader_of
@@ -141,6 +142,24 @@ def test_a_thread_in_anothers_mon_group_is_left_there_and_reported(machine: Mach
     apply_plan(machine.tree, plan, is_alive)
     assert machine.home_of(vm.tids[0]) == theirs
     assert machine.home_of(vm.tids[1]).is_ours
+
+
+def test_anothers_mon_group_is_read_only_while_it_counts_nothing_but_threads(machine: Machine) -> None:
+    theirs, tid = machine.make(ROOT, "theirs"), machine.threads.start()
+    machine.put(theirs, tid)
+    found = read_thread_only(machine.tree, theirs)
+    assert found
+    assert found.tids == {tid}
+    directory = machine.tree.directory(theirs)
+    (directory / "cpus_list").write_text("0\n")
+    assert read_thread_only(machine.tree, theirs) is None
+    directory.rmdir()
+    assert read_thread_only(machine.tree, theirs) is None
+    machine.make(ROOT, "theirs")
+    again = read_thread_only(machine.tree, theirs)
+    assert again
+    assert again.tids == frozenset()
+    assert again.identity != found.identity
 
 
 def test_a_thread_that_ends_before_the_write_stops_nothing(machine: Machine) -> None:
