@@ -1,3 +1,4 @@
+import codecs
 from contextlib import suppress
 
 import pytest
@@ -16,7 +17,11 @@ BOMB = "<!DOCTYPE a [<!ENTITY b 'x'><!ENTITY c '&b;&b;&b;'>]><a>&c;</a>"
         (BOMB.encode(), "no <!DOCTYPE"),
         (b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'><a/>", "no <!DOCTYPE"),
         (b"<?xml version='1.0' encoding='UTF-7'?>+ADwAIQ-DOCTYPE a+AD4-<a/>", "can't be read"),
-        (BOMB.encode("utf-16"), "must be UTF-8"),
+        (BOMB.encode("utf-16"), "no <!DOCTYPE"),
+        (BOMB.encode("utf-16-le"), "can't be read"),
+        ("<a>é</a>".encode("latin-1"), "must be UTF-8"),
+        ("<a/>".encode("utf-16") + b"\x00", "must be UTF-8, as libvirt writes it, or UTF-16"),
+        ("<a/>".encode("utf-32"), "can't be read"),
         (b"<a>" + b" " * LARGEST_DOCUMENT_BYTES + b"</a>", "at most 1048576 are read"),
         (b"<a>" * 1000 + b"</a>" * 1000, "can't be read"),
         (b"<a>&undefined;</a>", "can't be read"),
@@ -36,6 +41,12 @@ def test_a_declared_encoding_a_bom_and_comments_do_no_harm() -> None:
         read_document(b"\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?><!-- by virsh --><a>\xc3\xa9</a>").text
         == "é"
     )
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_file_that_powershell_redirected_is_read(mark: bytes) -> None:
+    text = "<?xml version='1.0' encoding='utf-8'?>\r\n<a>é</a>\r\n"
+    assert read_document(mark + text.encode("utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be")).text == "é"
 
 
 def test_the_five_entities_of_xml_are_understood() -> None:
