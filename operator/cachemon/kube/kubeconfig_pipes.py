@@ -34,14 +34,27 @@ def kept_kubeconfigs(
         yield kept, {**environment, _VARIABLE: os.pathsep.join(paths)}
 
 
+def has_pipe(flags: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Whether a kubeconfig is a pipe, which no later command can read."""
+    named = [flag.removeprefix(_FLAG) for flag in flags if flag.startswith(_FLAG)]
+    return any(map(_is_pipe, named or environment.get(_VARIABLE, "").split(os.pathsep)))
+
+
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116  Path would read "" as "."
+    except OSError:
+        return False  # kubectl says what it thinks of it
+
+
 def _kept(path: str, stack: ExitStack) -> str:
     """The path, or that of a copy where it is a pipe."""
+    if not _is_pipe(path):
+        return path
     try:
-        if not stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116  Path would read "" as "."
-            return path
         content = Path(path).read_bytes()
     except OSError:
-        return path  # kubectl says what it thinks of it
+        return path
     copy = Path(stack.enter_context(TemporaryDirectory(prefix="kubectl-cachemon-"))) / "kubeconfig"
     copy.touch(mode=0o600)
     copy.write_bytes(content)

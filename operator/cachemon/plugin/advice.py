@@ -60,11 +60,26 @@ _COMMAND = re.compile(
 """The beginning of a command; flags may follow it. virtctl has kubectl's flags of server and user."""
 
 
-def repeat_flags(text: str, flags: str) -> str:
-    """A text whose commands ask the same server as the same user.
+class AdvisedCommands:
+    """Completes the commands in messages, so that they ask the same server as the same user.
 
     Args:
-        text: has commands such as `kubectl get cmg`.
         flags: that choose server and user, for a shell; empty when none was given.
+        has_pipe: whether a kubeconfig was a pipe. Flags can't repeat it, so a remark asks for it.
     """
-    return _COMMAND.sub(lambda found: f"{found[0]}{flags} ", text) if flags else text
+
+    def __init__(self, flags: str = "", *, has_pipe: bool = False) -> None:
+        self._flags = flags
+        self._has_pipe = has_pipe
+        self._lack_pipe = False
+
+    def complete(self, text: str) -> str:
+        """A text with its commands completed, such as `kubectl get cmg`."""
+        found = _COMMAND.search(text) is not None
+        self._lack_pipe |= found and self._has_pipe
+        return _COMMAND.sub(lambda found: f"{found[0]}{self._flags} ", text) if found and self._flags else text
+
+    @property
+    def remark(self) -> str:
+        """What all completed commands lack; empty for nothing."""
+        return "the kubeconfig came from a pipe: give it to these commands again" if self._lack_pipe else ""

@@ -1,5 +1,6 @@
 """The program kubectl-cachemon, found by kubectl on the PATH as `kubectl cachemon`."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -7,9 +8,10 @@ from importlib import import_module
 from typing import Any
 
 from cachemon.commands.program import answer_shell, print_script, run_command
+from cachemon.kube.kubeconfig_pipes import has_pipe
 from cachemon.model.errors import KubeForbiddenError
-from cachemon.plugin.advice import repeat_flags, role_for
-from cachemon.plugin.plugin_arguments import build_parser, repeated_flags
+from cachemon.plugin.advice import AdvisedCommands, role_for
+from cachemon.plugin.plugin_arguments import build_parser, kubectl_flags, repeated_flags
 from cachemon.plugin.plugin_completion import ask_api
 
 _EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "lxml", "rich"})
@@ -38,13 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser(ask_api)
     answer_shell(parser)
     args = parser.parse_args(argv)
-    return run_command(
-        lambda: _run(args),
-        args.command,
-        "plugin",
-        _EXTRAS,
-        advise=lambda text: repeat_flags(text, repeated_flags(args)),
-    )
+    commands = AdvisedCommands(repeated_flags(args), has_pipe=has_pipe(kubectl_flags(args), os.environ))
+    code = run_command(lambda: _run(args, commands), args.command, "plugin", _EXTRAS, advise=commands.complete)
+    if commands.remark:
+        print(commands.remark, file=sys.stderr)
+    return code
 
 
 def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:
@@ -55,7 +55,7 @@ def load(name: str) -> Callable[[Namespace, Any], Awaitable[int]]:
     return command
 
 
-async def _run(args: Namespace) -> int:
+async def _run(args: Namespace, commands: AdvisedCommands) -> int:
     if args.command == "completion":
         return print_script(args.shell, "kubectl-cachemon")
     from cachemon.plugin.session import open_offline_session, open_session  # noqa: PLC0415  see COMMANDS
@@ -63,9 +63,9 @@ async def _run(args: Namespace) -> int:
 
     command = load(args.command)
     if _is_offline(args):
-        return await command(args, await open_offline_session(args))
+        return await command(args, await open_offline_session(args, commands))
     try:
-        async with open_session(args) as session:
+        async with open_session(args, commands) as session:
             if getattr(args, "watch", False):
                 return await repeat(command, args, session)
             return await command(args, session)

@@ -8,6 +8,7 @@ from shlex import quote
 from cachemon import __version__
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
+from cachemon.kube.kubeconfig_pipes import has_pipe
 from cachemon.plugin.typed_names import read_node_name, read_vmi_name
 
 
@@ -96,8 +97,12 @@ def kubectl_flags(args: argparse.Namespace) -> list[str]:
 
 
 def repeated_flags(args: argparse.Namespace) -> str:
-    """The same for a shell, as a command has them that is advised; without secrets."""
-    return " ".join(f"{flag}={quote(value)}" for flag, value in _given_flags(args) if flag not in _SECRET)
+    """The same for a shell, as a command has them that is advised; without secrets and pipes."""
+    return " ".join(
+        f"{flag}={quote(value)}"
+        for flag, value in _given_flags(args)
+        if flag not in _SECRET and not has_pipe([f"{flag}={value}"], {})
+    )
 
 
 def _given_flags(args: argparse.Namespace) -> Iterator[tuple[str, str]]:

@@ -17,9 +17,10 @@ async def ask_api(kind: str, args: Namespace) -> Sequence[str]:
         kind: vmi, group, node or namespace.
         args: options that the line has so far.
     """
+    from cachemon.plugin.advice import AdvisedCommands  # noqa: PLC0415
     from cachemon.plugin.session import open_session  # noqa: PLC0415  help and errors of usage need none
 
-    async with open_session(args) as session, asyncio.timeout(TIMEOUT_SECONDS):
+    async with open_session(args, AdvisedCommands()) as session, asyncio.timeout(TIMEOUT_SECONDS):
         if kind == "vmi":
             return [obj["spec"]["vmiName"] for obj in await session.groups()]
         if kind == "group":

@@ -8,7 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,8 +18,8 @@ from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
 from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
-from cachemon.plugin.advice import repeat_flags
-from cachemon.plugin.plugin_arguments import kubectl_flags, repeated_flags
+from cachemon.plugin.advice import AdvisedCommands
+from cachemon.plugin.plugin_arguments import kubectl_flags
 
 FIELD_MANAGER = "kubectl-cachemon"
 
@@ -42,7 +42,7 @@ class Session:
         err: where everything else goes.
         clock: seconds since the epoch; by the API server's clock, once that has answered.
         stdin: where a file called `-` is read.
-        flags: choose server and user, for a shell; commands in messages repeat them.
+        commands: completes the commands in messages.
     """
 
     api: KubectlApi
@@ -53,7 +53,7 @@ class Session:
     err: TextIO = sys.stderr
     clock: Callable[[], float] = time.time
     stdin: TextIO = sys.stdin
-    flags: str = ""
+    commands: AdvisedCommands = field(default_factory=AdvisedCommands)
 
     @property
     def scope(self) -> str:
@@ -70,7 +70,7 @@ class Session:
 
     def advise(self, text: str) -> str:
         """A text whose commands ask the same server as the same user."""
-        return repeat_flags(text, self.flags)
+        return self.commands.complete(text)
 
     async def groups(self, *, vmi: str = "", node: str = "") -> list[dict[str, Any]]:
         """CacheMonitorGroups in scope (-l, -A), of one VMI or on one node if named, by namespace and name."""
@@ -85,7 +85,7 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(args: Namespace) -> AsyncIterator[Session]:
+async def open_session(args: Namespace, commands: AdvisedCommands) -> AsyncIterator[Session]:
     """Have kubectl log in as the options of every command say; those that were not given are not in `args`.
 
     Raises:
@@ -97,20 +97,20 @@ async def open_session(args: Namespace) -> AsyncIterator[Session]:
         namespace = asyncio.create_task(namespace_of_context(flags, environment))
         try:
             async with proxied_api(flags, request_seconds=request_seconds, environment=environment) as api:
-                yield _session(args, api, await namespace)
+                yield _session(args, api, await namespace, commands)
         finally:
             await asyncio.gather(namespace, return_exceptions=True)
 
 
-async def open_offline_session(args: Namespace) -> Session:
+async def open_offline_session(args: Namespace, commands: AdvisedCommands) -> Session:
     """The same for a command that asks no API server: it works without a kubeconfig, too."""
     namespace = "default"
     with suppress(InvalidInputError), kept_kubeconfigs(kubectl_flags(args), os.environ) as (flags, environment):
         namespace = await namespace_of_context(flags, environment)
-    return _session(args, KubectlApi(Path(os.devnull), request_seconds=0), namespace)
+    return _session(args, KubectlApi(Path(os.devnull), request_seconds=0), namespace, commands)
 
 
-def _session(args: Namespace, api: KubectlApi, namespace: str) -> Session:
+def _session(args: Namespace, api: KubectlApi, namespace: str, commands: AdvisedCommands) -> Session:
     return Session(
         api,
         getattr(args, "namespace", None) or namespace,
@@ -120,7 +120,7 @@ def _session(args: Namespace, api: KubectlApi, namespace: str) -> Session:
         err=sys.stderr,
         clock=api.server_time,
         stdin=sys.stdin,
-        flags=repeated_flags(args),
+        commands=commands,
     )
 
 

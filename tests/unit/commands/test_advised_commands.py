@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cachemon.host.commands.host_arguments import build_parser as host_parser
-from cachemon.plugin.advice import repeat_flags
+from cachemon.plugin.advice import AdvisedCommands
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
 from cachemon.plugin.plugin_arguments import kubectl_flags, repeated_flags
 from lab.kubernetes.cluster_api import kubectl_program
@@ -31,7 +31,17 @@ BARE = re.compile(
 QUOTED = ("quote(", "self.virsh", "self.program", "session.virsh", "session.program")
 """Values that are safe in a shell: quoted here, or where they are made."""
 
-SAFE = {"whose", "selected", "forwarded", "DEFAULT_SOCKET", "options", "target", "some", "_AGENT_PODS"}
+SAFE = {
+    "whose",
+    "selected",
+    "forwarded",
+    "DEFAULT_SOCKET",
+    "options",
+    "target",
+    "some",
+    "_AGENT_PODS",
+    "PROGRAM_LABEL",
+}
 """Variables that are made of quoted values or of our own constants."""
 
 
@@ -102,7 +112,7 @@ def test_an_advised_command_quotes_what_it_names_and_is_one_that_can_be_run(
 ) -> None:
     assert "<RAW" not in command, f"{place}: quote what is not your own: {command}"
     given = plugin_parser().parse_args([*flags, "nodes"])
-    arguments = shlex.split(repeat_flags(rendered(command), repeated_flags(given)))
+    arguments = shlex.split(AdvisedCommands(repeated_flags(given)).complete(rendered(command)))
     if arguments[0] in ("kubectl", "virtctl") and len(arguments) > 2:
         wanted = kubectl_flags(given)
         assert [argument for argument in arguments if argument in wanted] == wanted, command
@@ -188,4 +198,4 @@ def test_every_command_of_the_plugin_repeats_the_flags_that_were_given_and_no_se
     "text", ["kubectl can't ask the API server: EOF", "kubectl proxy does not answer", "my-kubectl get"]
 )
 def test_what_is_no_command_gets_no_flags(text: str) -> None:
-    assert repeat_flags(text, "--context=prod") == text
+    assert AdvisedCommands("--context=prod").complete(text) == text

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cachemon.kube.kubeconfig_pipes import has_pipe
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.kube.queries import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import CachemonError, KubeConflictError, KubeError, KubeNotFoundError
+from cachemon.plugin.advice import AdvisedCommands
 from cachemon.plugin.main import COMMANDS, load
-from cachemon.plugin.plugin_arguments import build_parser, repeated_flags
+from cachemon.plugin.plugin_arguments import build_parser, kubectl_flags, repeated_flags
 from cachemon.plugin.session import FIELD_MANAGER, Session
 
 NOW = 1_790_000_000.0
@@ -143,6 +145,7 @@ class Plugin:
     async def _run(self, arguments: tuple[str, ...], stdin: str) -> Done:
         args = build_parser().parse_args(arguments)
         out, err = io.StringIO(), io.StringIO()
+        commands = AdvisedCommands(repeated_flags(args), has_pipe=has_pipe(kubectl_flags(args), {}))
         session = Session(
             self.api,
             getattr(args, "namespace", None) or self.namespace,
@@ -152,14 +155,15 @@ class Plugin:
             err=err,
             clock=lambda: NOW,
             stdin=io.StringIO(stdin),
-            flags=repeated_flags(args),
+            commands=commands,
         )
         assert args.command in COMMANDS
         try:
             code = await load(args.command)(args, session)
         except CachemonError as error:
-            return Done(1, out.getvalue(), f"error: {session.advise(str(error))}\n")
-        return Done(code, out.getvalue(), err.getvalue())
+            code = 1
+            session.remark(f"error: {error}")
+        return Done(code, out.getvalue(), err.getvalue() + commands.remark)
 
 
 def vmi(name: str = "vm3", namespace: str = "ns", phase: str = "Running", uid: str = "vmi-1") -> dict[str, Any]:
