@@ -12,6 +12,7 @@ app.kubernetes.io/part-of: cachemon
 {{- define "cachemon.programLabels" -}}
 {{ include "cachemon.labels" .root }}
 app.kubernetes.io/component: {{ .program }}
+cachemon.dev/program: {{ .program }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 {{- end }}
 

@@ -28,6 +28,7 @@ from cachemon.model.api import (
     OPERATOR_FIELD_MANAGER,
     PODS,
     POLICIES,
+    PROGRAM_LABEL,
     READY,
     ObjectName,
     Resource,
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 NAME = "retire"
 _LONGEST_SECONDS = 86400.0
-_PROGRAMS = Selector(labels="app.kubernetes.io/name=cachemon,app.kubernetes.io/component in (agent,operator)")
+_PROGRAMS = Selector(labels=f"{PROGRAM_LABEL} in (agent,operator)")
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
 _REFUSED_AT_MOST = 3  # tries per object that the API server refuses, so that one does not delay the rest

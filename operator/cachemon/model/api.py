@@ -13,6 +13,9 @@ from cachemon.model.write_budget import LONGEST_PERIOD_SECONDS
 
 API_GROUP = "cachemon.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
+PROGRAM_LABEL = f"{API_GROUP}/program"
+"""Label of the pods of cachemon and of what creates them. kustomize often overrides `app.kubernetes.io/name`."""
+
 
 AGENT_FIELD_MANAGER = "cachemon-agent"
 OPERATOR_FIELD_MANAGER = "cachemon-operator"

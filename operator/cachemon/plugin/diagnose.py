@@ -9,7 +9,7 @@ from typing import Any
 from cachemon.commands.output import is_data, render_data
 from cachemon.kube.queries import Selector
 from cachemon.model.age import format_age
-from cachemon.model.api import NODES, PODS, ObjectName, Resource
+from cachemon.model.api import NODES, PODS, PROGRAM_LABEL, ObjectName, Resource
 from cachemon.model.clocks import clock_problem, written_at
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
@@ -24,7 +24,7 @@ from cachemon.plugin.usage import condition_of, group_age
 __all__ = ["Evidence", "Finding", "Verdict", "examine", "run"]
 
 _KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
-_AGENT_PODS = "app.kubernetes.io/name=cachemon,app.kubernetes.io/component=agent"
+_AGENT_PODS = f"{PROGRAM_LABEL}=agent"
 _PROBLEMS_SHOWN = 10
 
 
@@ -49,7 +49,7 @@ class Evidence:
     machine: Mapping[str, Any] = field(default_factory=dict)
 
 
-_SEE_OPERATOR = "kubectl get pods -A -l app.kubernetes.io/name=cachemon,app.kubernetes.io/component=operator"
+_SEE_OPERATOR = f"kubectl get pods -A -l {PROGRAM_LABEL}=operator"
 _SEE_CLOCKS = "timedatectl on the node and here"
 
 

@@ -5,7 +5,7 @@ from shlex import quote
 from typing import Any
 
 from cachemon.commands.output import NO_VALUE, bar, is_data, render_objects, render_table
-from cachemon.model.api import NODES, ObjectName
+from cachemon.model.api import NODES, PROGRAM_LABEL, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeNotFoundError
 from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text
 from cachemon.model.units import format_bytes
@@ -28,7 +28,7 @@ async def run(args: Namespace, session: Session) -> int:
         return 0
     if not nodes:
         raise InvalidInputError(
-            "no node has reported: no agent runs. See `kubectl get daemonset -A -l app.kubernetes.io/name=cachemon`"
+            f"no node has reported: no agent runs. See `kubectl get daemonset -A -l {PROGRAM_LABEL}=agent`"
         )
     rows = node_rows(sorted(nodes, key=lambda node: str(node["metadata"]["name"])), session.clock())
     by_name = {node["metadata"]["name"]: node for node in nodes}

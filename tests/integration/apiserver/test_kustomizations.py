@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cachemon.model.api import PROGRAM_LABEL
 from lab.kubernetes.binaries import find
 from lab.kubernetes.control_plane import ControlPlane, ControlPlaneError
 from lab.kubernetes.prepare import wait_until_served
@@ -40,7 +42,7 @@ class Installed:
     operator: Path
 
 
-def write_kustomization(folder: Path, change: Mapping[str, str]) -> Path:
+def write_kustomization(folder: Path, change: Mapping[str, Any]) -> Path:
     folder.mkdir()
     base = os.path.relpath(REPOSITORY / "manifests", folder)
     kind = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
@@ -82,6 +84,24 @@ def create(installed: Installed, kubeconfig: Path, obj: Mapping[str, Any]) -> st
         )
     except ControlPlaneError as error:
         return str(error)
+
+
+def test_the_pods_of_both_programs_are_found_where_the_usual_labels_are_overridden(tmp_path: Path) -> None:
+    site = {f"app.kubernetes.io/{key}": "site" for key in ("name", "component", "part-of", "instance")}
+    overlay = write_kustomization(tmp_path / "overlay", {"labels": [{"pairs": site, "includeSelectors": True}]})
+    built = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True, check=True)
+    objects = [item for item in yaml.safe_load_all(built.stdout) if item["kind"] in ("DaemonSet", "Deployment")]
+    for labels in (
+        item["metadata"]["labels"] for item in (*objects, *(item["spec"]["template"] for item in objects))
+    ):
+        assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/component"] == "site"
+    assert {item["kind"]: item["spec"]["template"]["metadata"]["labels"][PROGRAM_LABEL] for item in objects} == {
+        item["kind"]: item["metadata"]["labels"][PROGRAM_LABEL] for item in objects
+    }
+    assert {item["kind"]: item["metadata"]["labels"][PROGRAM_LABEL] for item in objects} == {
+        "DaemonSet": "agent",
+        "Deployment": "operator",
+    }
 
 
 def test_an_agent_writes_for_its_own_node_and_for_no_other(installed: Installed) -> None:

@@ -127,7 +127,7 @@ class FakeServer:
         if resource is PODS:
             assert namespace == "system"
             assert metadata_only
-            assert "cachemon" in selector.labels
+            assert selector.labels == "cachemon.dev/program in (agent,operator)"
             number = self.pods.pop(0) if len(self.pods) > 1 else self.pods[0]
             return Listing([keep({"metadata": {"name": f"pod-{n}"}}) for n in range(number)], "1")
         return Listing([keep(obj) for obj in self.objects[resource.kind].values()], "1")

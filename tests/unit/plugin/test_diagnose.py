@@ -1,9 +1,11 @@
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cachemon.model.api import PODS, Resource
+from cachemon.model.api import PODS, PROGRAM_LABEL, Resource
 from cachemon.model.errors import KubeForbiddenError
 from cachemon.model.reasons import Reason
 from cachemon.plugin.advice import ADVICE
@@ -11,7 +13,7 @@ from tests.unit.plugin.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, g
 
 KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 VENDOR = "feature.node.kubernetes.io/cpu-model.vendor_id"
-LABELS = {"app.kubernetes.io/name": "cachemon", "app.kubernetes.io/component": "agent"}
+LABELS = {PROGRAM_LABEL: "agent"}
 
 
 def agent_pod(phase: str = "Running", waiting: str = "") -> dict[str, Any]:
@@ -166,7 +168,7 @@ def test_figures_that_are_old_though_ready_is_true_say_that_nobody_judges(plugin
     plugin.api.put(GROUPS, cmg("a", status=status, observed="2026-09-21T14:00:00Z"))
     shown = diagnosis(plugin, 1)
     assert "FAIL  group ns/a: the figures are 13m old and should be renewed every 60 s, yet Ready is True" in shown
-    assert "component=operator; kubectl -n ns describe cmg a" in shown
+    assert "cachemon.dev/program=operator; kubectl -n ns describe cmg a" in shown
 
 
 def test_times_to_come_are_a_problem_of_clocks(plugin: Plugin) -> None:
@@ -276,3 +278,20 @@ def test_a_clock_that_is_off_is_named_and_makes_no_agent_silent(plugin: Plugin, 
 def test_an_agent_that_died_with_a_clock_that_was_ahead_is_silent(plugin: Plugin) -> None:
     plugin.api.put(NODES, with_clock("2026-09-21T14:13:14Z", "2026-09-21T14:00:00Z"))
     assert "FAIL  agent: silent: it reported 13m ago" in diagnosis(plugin, 1)
+
+
+def test_a_kubeconfig_from_a_pipe_is_asked_for_once_and_its_dead_path_is_not_repeated(
+    plugin: Plugin, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    plugin.api.objects["CacheMonitorNode"].clear()
+    done = plugin.run("diagnose", "node01", "--context=prod", f"--kubeconfig={tmp_path / 'pipe'}")
+    assert "-> kubectl --context=prod -n cachemon-system logs cachemon-agent-x" in done.out
+    assert str(tmp_path) not in done.out + done.err
+    assert done.err == "the kubeconfig came from a pipe: give it to these commands again"
+
+
+def test_nothing_is_said_of_a_pipe_where_no_command_is_advised(plugin: Plugin, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    done = plugin.run("diagnose", "node01", f"--kubeconfig={tmp_path / 'pipe'}")
+    assert (done.code, done.err) == (0, "")
