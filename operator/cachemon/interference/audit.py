@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cachemon.interference.history import History
+from cachemon.interference.history import History, VmSeries
 from cachemon.interference.signs import Signs
 from cachemon.interference.suspects import Rise
 from cachemon.interference.thresholds import Times
@@ -44,26 +44,35 @@ class OpenVerdict:
     def outcome(self, history: History, times: Times) -> Outcome | None:
         """Look at the newest window; returns how the verdict ends, None when it stays open."""
         victim = history.series.get(self.verdict.victim)
-        if victim is None or victim.busy[-1] == 0:
+        if victim is None or victim.is_absent:
             return Outcome.ENDED
-        usual = self.signs.usual_cost or self.signs.usual_misses
-        now = median((victim.cost if self.signs.usual_cost else victim.cpu_misses)[-_NEWEST:])
         suspect = self._suspect(history)
-        if now != now or suspect is _Suspect.UNKNOWN:  # noqa: PLR0124  NaN
+        if suspect is _Suspect.UNKNOWN:
             return None
-        self.worst = max(self.worst, usual.rise(now))
-        has_recovered = usual.rise(now) <= self.worst * _RECOVERED
+        has_recovered = self._has_recovered(victim)
         self.stopped = self.stopped + 1 if suspect is _Suspect.STOPPED else 0
         self.recovered = self.recovered + 1 if has_recovered else 0
         most_windows = times.recovery / history.seconds + _NEWEST
-        if self.stopped:
-            late = self.stopped > most_windows
-            return Outcome.VERIFIED if has_recovered else Outcome.WITHDRAWN if late else None
-        return Outcome.WITHDRAWN if self.recovered > most_windows else None
+        if not self.stopped:
+            return Outcome.WITHDRAWN if self.recovered > most_windows else None
+        if has_recovered:
+            return Outcome.VERIFIED
+        if self.stopped <= most_windows:
+            return None
+        return Outcome.ENDED if has_recovered is None else Outcome.WITHDRAWN
+
+    def _has_recovered(self, victim: VmSeries) -> bool | None:
+        """Whether the victim recovered; None when it does no work that shows it."""
+        usual = self.signs.usual_cost or self.signs.usual_misses
+        now = median((victim.cost if self.signs.usual_cost else victim.cpu_misses)[-_NEWEST:])
+        if now != now:  # noqa: PLR0124  NaN
+            return None
+        self.worst = max(self.worst, usual.rise(now))
+        return usual.rise(now) <= self.worst * _RECOVERED
 
     def _suspect(self, history: History) -> _Suspect:
         series = history.series.get(self.verdict.suspect)
-        if series is None or series.traffic[-1] == 0:
+        if series is None or series.is_absent:
             return _Suspect.STOPPED
         traffic = median(series.traffic[-_NEWEST:])
         if traffic != traffic:  # noqa: PLR0124  NaN

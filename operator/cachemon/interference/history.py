@@ -39,6 +39,11 @@ class VmSeries:
         self.misses = array("f")
         self.cpu_misses = array("f")
 
+    @property
+    def is_absent(self) -> bool:
+        """Whether the VM is not on the block in the newest window. One that sleeps has a delay that is a number."""
+        return self.busy[-1] == 0 and self.delay[-1] != self.delay[-1]
+
     def all(self) -> tuple["array[float]", ...]:
         """The series, in the order of `_figures`."""
         return (self.occupancy, self.traffic, self.busy, self.delay, self.cost, self.misses, self.cpu_misses)
@@ -129,7 +134,7 @@ class History:
         total = sum(row[1] for row in rows.values())
         if window.others_traffic_bytes is not None:
             others = window.others_traffic_bytes / self.seconds
-            rows[OTHERS] = (0.0, others, 0.0, _NAN, _NAN, _NAN, _NAN)
+            rows[OTHERS] = (0.0, others, 0.0, 0.0, _NAN, _NAN, _NAN)
             total += others
         elif OTHERS in self.series:
             rows[OTHERS] = _GAP

@@ -265,6 +265,59 @@ def test_a_verdict_ends_when_the_victim_leaves() -> None:
     assert steps == [BATCH_HURTS_DB, ("a/db", "c/batch", "Ended")]
 
 
+def test_a_victim_that_sleeps_has_not_left() -> None:
+    asleep = {**HURT, "a/db": replace(DB, busy=0.0)}
+    steps = steps_of(changes_of(played([(CALM, 60), (HURT, 20), (asleep, 30), (HURT, 5), (CALM, 20)])))
+    assert steps == [BATCH_HURTS_DB, ("a/db", "c/batch", "Verified")]
+
+
+def test_a_verdict_ends_when_the_victim_sleeps_as_the_suspect_stops() -> None:
+    asleep = {**CALM, "a/db": replace(DB, busy=0.0)}
+    steps = steps_of(changes_of(played([(CALM, 60), (HURT, 20), (asleep, 30)])))
+    assert steps == [BATCH_HURTS_DB, ("a/db", "c/batch", "Ended")]
+
+
+def test_a_lull_of_the_suspect_is_no_end_while_the_victim_stays_slow() -> None:
+    lull = {**HURT, "c/batch": replace(STREAM, traffic=5.0)}
+    assert steps_of(changes_of(played([(CALM, 60), (HURT, 20), (lull, 8), (HURT, 40)]))) == [BATCH_HURTS_DB]
+
+
+def test_two_windows_of_harm_are_not_enough() -> None:
+    assert changes_of(played([(CALM, 60), (HURT, 2), (CALM, 30)])) == []
+
+
+def test_a_suspect_needs_a_share_of_all_rises() -> None:
+    four = {f"d/{number}": QUIET for number in range(5)}
+    more = {name: replace(STREAM, held=2.0) for name in four}
+    assert changes_of(played([({**CALM, **four}, 60), ({**HURT, "c/batch": QUIET, **more}, 20)])) == []
+
+
+def test_a_suspect_needs_a_share_of_the_blocks_traffic() -> None:
+    heavy = {**CALM, "d/heavy": replace(STREAM, held=8.0, traffic=30_000.0)}
+    after = {**HURT, "d/heavy": heavy["d/heavy"]}
+    alone = steps_of(changes_of(played([(CALM, 60), (HURT, 12)])))
+    assert alone == [BATCH_HURTS_DB]
+    assert changes_of(played([(heavy, 60), (after, 12)], noise=0.001)) == []
+
+
+def test_a_loss_of_next_to_no_cache_is_none() -> None:
+    tiny = {**CALM, "a/db": replace(DB, held=0.2)}
+    after = {**HURT, "a/db": replace(HURT["a/db"], held=0.12)}
+    assert changes_of(played([(tiny, 60), (after, 20)])) == []
+
+
+def test_without_a_source_of_work_a_vm_with_next_to_no_traffic_loses_nothing() -> None:
+    silent = {**CALM, "a/db": replace(DB, traffic=20.0)}
+    after = {**HURT, "a/db": replace(HURT["a/db"], traffic=30.0)}
+    assert changes_of(played([(silent, 60), (after, 20)], has_work=False)) == []
+
+
+def test_a_source_of_work_that_ends_leaves_what_cache_shows() -> None:
+    work, none = [*played([(CALM, 60), (HURT, 20)])], [*played([(CALM, 60), (HURT, 20)], has_work=False)]
+    (change,) = changes_of(iter([*work[:58], *none[58:]]))
+    assert change.step is Level.TAKING_CACHE
+
+
 def test_a_verdict_stays_open_while_suspect_and_harm_go_on() -> None:
     detector = Detector()
     assert steps_of(changes_of(played([(CALM, 60), (HURT, 400)]), detector)) == [BATCH_HURTS_DB]
