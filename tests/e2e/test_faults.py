@@ -183,6 +183,7 @@ def test_a_foreign_mon_group_and_the_threads_in_it_are_left_alone(
         assert (theirs / "tasks").read_text().split() == [str(held)]
         until("the other group's figures", lambda: "cacheBlocks" in view.group("vm1", "vcpus_0"))
         assert "cacheBlocks" not in view.group("vm1", "vcpus_1")
+        until("its own figures", lambda: "foreignMonGroups" in view.group("vm1", "vcpus_1"))
         (shown,) = view.group("vm1", "vcpus_1")["foreignMonGroups"]
         assert (shown["name"], shown["holds"]) == ("/mon_groups/somebody-elses", "ExactlyTheGroup")
         assert all(block["reading"] == "Valid" for block in shown["cacheBlocks"])

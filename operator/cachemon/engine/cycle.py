@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from cachemon.daemon.waiting import wait_for
@@ -265,5 +265,7 @@ class Cycle(Generic[W]):
 
 
 def _readings_of(layout: Layout[Wanted]) -> object:
-    """What makes a sample urgent when it changes; news of an object alone does not."""
-    return str(layout.node.unavailable), layout.node.blocks, tuple((t.uid, t.groups) for t in layout.targets)
+    """What makes a sample urgent when it changes; news of an object, or of other programs' mon_groups, does not."""
+    groups = ((target.uid, group) for target in layout.targets for group in target.groups)
+    ours = tuple((uid, replace(group, foreign=()) if group.foreign else group) for uid, group in groups)
+    return str(layout.node.unavailable), layout.node.blocks, ours

@@ -1,14 +1,19 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.figures import Figures
-from cachemon.engine.layout import Layout, NodeFacts
+from cachemon.engine.layout import GroupState, Layout, NodeFacts
 from cachemon.engine.scan_pause import scan_pause
+from cachemon.model.foreign_mon_groups import ForeignMonGroup, Holds, MonGroupContent
+from cachemon.model.mon_groups import ROOT, MonGroupName
+from tests.unit.agent.builders import make_group, make_layout, make_target
 from tests.unit.eventually import eventually
 
 
@@ -124,6 +129,58 @@ async def passes_after_a_lost_counter() -> int:
 
 def test_a_pass_follows_at_once_when_traffic_loses_its_counter() -> None:
     assert asyncio.run(passes_after_a_lost_counter()) == 2
+
+
+class PassesInTurn:
+    """Each pass has the next layout."""
+
+    def __init__(self, *layouts: Layout[Any]) -> None:
+        self.layouts = [*layouts]
+
+    def run(self, _targets: Sequence[Any]) -> Layout[Any]:
+        return self.layouts.pop(0) if self.layouts[1:] else self.layouts[0]
+
+
+class SampledLayouts:
+    def __init__(self) -> None:
+        self.layouts: list[Layout[Any]] = []
+
+    def sample(self, layout: Layout[Any]) -> Figures:
+        self.layouts.append(layout)
+        return Figures(wall_time=1.0)
+
+
+def has_passed(cycle: Cycle[Any], before: int) -> bool:
+    return cycle.pulse.reconciles > before
+
+
+async def sampled_at_once(*layouts: Layout[Any]) -> list[Layout[Any]]:
+    """The layouts that are sampled before the period ends, when one pass follows the other."""
+    sampler = SampledLayouts()
+    passes, reads, claim = (cast("Any", part) for part in (PassesInTurn(*layouts), sampler, Claim()))
+    cycle: Cycle[Any] = Cycle(passes, reads, claim, lambda: (), Periods(600, 600), on_figures=lambda: None)
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(cycle.sample()), tasks.create_task(cycle.reconcile())]
+        await eventually("a sample of the first layout", lambda: layouts[0] in sampler.layouts)
+        for _ in layouts[1:]:
+            passed = cycle.pulse.reconciles
+            cycle.targets_changed()
+            await eventually("the next pass", partial(has_passed, cycle, passed))
+        await eventually("a sample of the last layout", lambda: layouts[-1] in sampler.layouts)
+        for loop in loops:
+            loop.cancel()
+    return sampler.layouts
+
+
+def test_a_group_with_other_mon_groups_is_sampled_at_once_and_a_change_of_other_programs_mon_groups_is_not() -> None:
+    theirs = MonGroupName(ROOT, "theirs")
+    content = MonGroupContent(17, frozenset([7]), frozenset(["pod"]), 1)
+    held = replace(make_group("a", (), GroupState.DEGRADED), held_in=(theirs,))
+    shown = replace(held, foreign=(ForeignMonGroup(theirs, content, Holds.PART_AND_OTHERS),))
+    first, second, last = (make_layout((make_target(), [it])) for it in (held, shown, make_group("a", [theirs])))
+    sampled = asyncio.run(sampled_at_once(first, second, last))
+    assert first in sampled
+    assert second not in sampled
 
 
 async def samples_of_a_second_agent() -> tuple[int, int]:
