@@ -9,23 +9,28 @@ from typing import Any
 import kopf
 
 from cachemon.controller.kopf_adaptations import Login, configure, trim_object
+from cachemon.controller.kopf_requests import KopfRequests
 from cachemon.controller.store import Store
 from cachemon.model.api import GROUPS, NAMESPACES, NODES, PODS, POLICIES, VMIS, Resource
 
 
 def registry_of_handlers(
-    store: Store, login: Login, on_list: Callable[[Resource], None], on_end: Callable[[], None]
+    store: Store,
+    login: Login,
+    requests: KopfRequests,
+    on_list: Callable[[Resource], None],
+    on_end: Callable[[], None],
 ) -> kopf.OperatorRegistry:
     """The handlers, which give the store every event.
 
-    `on_list` is called for each object of a list that kopf made: it does not say which objects vanished before.
-    `on_end` is called when kopf ends, for whatever reason.
+    `requests` has the pauses between tries. `on_list` is called for each object of a list that kopf made: it does not
+    say which objects vanished before. `on_end` is called when kopf ends, for whatever reason.
     """
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry, id="configure")
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+        configure(settings, requests)
 
     @kopf.on.login(registry=registry, id="login")
     async def log_in(**_: Any) -> kopf.ConnectionInfo:

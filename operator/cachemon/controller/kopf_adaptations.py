@@ -9,23 +9,23 @@ Paths are those of package kopf 1.45; numbers are issues of github.com/nolar/kop
   what it finds, but reports no deletion from before (_cogs/clients/watching.py, continuous_watch; #698). Nor does
   it notice every watch that has ended (#1276), so everything is listed every few minutes.
 * Objects are trimmed once they are stored (`trim_object`).
-* Requests are retried without end (`Backoffs`). An error that outlasts its retries ends its watch (#1145).
+* Requests are retried without end (`KopfRequests`). An error that outlasts its retries ends its watch (#1145).
 * The login is that of our own client (`Login`). kopf's `login_with_service_account` reads the token once and names
   no expiration. `login_with_kubeconfig` runs no credential plugin (_core/intents/piggybacking.py).
 * The process ends at once when kopf ends (`exit_after_kopf`), and on a signal (`wait_for_signal`).
-* /healthz is served by `cachemon.daemon`, beside /metrics. kopf's `liveness_endpoint` has no limit of connections,
-  and answers before anything is listed (_core/engines/probing.py).
+* /healthz and /readyz are served by `cachemon.daemon`, beside /metrics. kopf's `liveness_endpoint` has no limit of
+  connections, and answers before anything is listed (_core/engines/probing.py).
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
 
+from cachemon.controller.kopf_requests import KopfRequests
 from cachemon.controller.relist import LAUNCHER_PODS
 from cachemon.daemon.process import EXIT_FAILED, on_end_signal
 from cachemon.kube.credentials import Credentials
@@ -38,15 +38,6 @@ _LOGIN_LASTS = timedelta(minutes=9)
 """The kubelet renews a pod's token when a fifth of its life is left: 12 minutes of an hour. We read it before."""
 
 _LOGIN_SPACING_SECONDS = 5.0
-
-
-class Backoffs:
-    """Pauses before kopf retries a request. They never run out, so no outage ends a watch."""
-
-    def __iter__(self) -> Iterator[float]:
-        yield from (0.5, 1.0, 2.0)
-        while True:
-            yield 4.0
 
 
 class Login:
@@ -108,7 +99,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
         """Store nothing."""
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def configure(settings: kopf.OperatorSettings, requests: KopfRequests) -> None:
     """Switch off peering, CRD scanning, Events and storage on objects; set pauses and time-outs."""
     settings.peering.standalone = True
     settings.scanning.disabled = True
@@ -120,7 +111,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.label_selectors["", "v1", "pods"] = LAUNCHER_PODS
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = Backoffs()
+    settings.networking.error_backoffs = requests
     settings.queueing.idle_timeout = 1.0
     settings.queueing.exit_timeout = 0.5
     settings.persistence.diffbase_storage = _NoDiffBase()

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from cachemon.controller.events import EventRecorder
 from cachemon.controller.handlers import registry_of_handlers
 from cachemon.controller.interference_events import InterferenceEvents, InterferenceNotes, State
 from cachemon.controller.kopf_adaptations import Login, exit_after_kopf, omit_unfinished_watches, wait_for_signal
+from cachemon.controller.kopf_requests import KopfRequests
 from cachemon.controller.ready_events import ReadyEvents, ReadyState, events_between
 from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
@@ -48,6 +50,8 @@ requestTimeoutUpperBound), and 30 s for a webhook. So its answer arrives, and na
 
 _PAGE_SECONDS = 1.0
 _NOT_YET = "the first lists are not complete, or kopf does not watch yet"
+_UNANSWERED_SECONDS = 20.0
+"""Longest wait for the answer to a request before the operator is not ready. Most take less than a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +101,37 @@ async def operate(config: OperatorConfig) -> None:
     login = Login(credentials)
     metrics = Metrics()
     watching = asyncio.Event()
+    requests = KopfRequests(time.monotonic)
+    metrics.show_unanswered(lambda: requests.unanswered_seconds)
     async with KubeClient(credentials, request_seconds=_REQUEST_SECONDS) as client:
-        serving = _serve(config.serving, metrics, watching, client)
-        await _until_first_ends(serving, _work(login, client, metrics, watching, stopped))
+        serving = _serve(config.serving, metrics, watching, requests, client)
+        await _until_first_ends(serving, _work(login, client, metrics, watching, stopped, requests=requests))
 
 
-async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, client: KubeClient) -> None:
-    """Answer probes and scrapes. The operator is healthy once kopf watches; it exits when it can't go on."""
+async def _serve(
+    settings: Serving, metrics: Metrics, watching: asyncio.Event, requests: KopfRequests, client: KubeClient
+) -> None:
+    """Answer probes and scrapes.
+
+    The operator is healthy once kopf watches; it exits when it can't go on. It is not ready while the API server does
+    not answer kopf: a restart would not help.
+    """
+
+    def health_problem() -> str:
+        return "" if watching.is_set() else _NOT_YET
+
+    def ready_problem() -> str:
+        seconds = requests.unanswered_seconds
+        unanswered = (
+            f"a request of kopf has had no answer for {seconds:.0f} s, so changes may not arrive; see its error"
+        )
+        return health_problem() or (unanswered if seconds > _UNANSWERED_SECONDS else "")
+
     page = RenderedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
     judge = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER).may_get).judge
     try:
         async with asyncio.TaskGroup() as tasks:
-            serve_program(settings, page, lambda: "" if watching.is_set() else _NOT_YET, judge, tasks)
+            serve_program(settings, page, health_problem, judge, tasks, ready_problem=ready_problem)
     except ExceptionGroup as group:
         wrong, _ = group.split(InvalidInputError)
         raise (wrong or group).exceptions[0] from group
@@ -116,7 +139,13 @@ async def _serve(settings: Serving, metrics: Metrics, watching: asyncio.Event, c
 
 
 async def _work(
-    login: Login, client: KubeClient, metrics: Metrics, watching: asyncio.Event, stopped: asyncio.Event
+    login: Login,
+    client: KubeClient,
+    metrics: Metrics,
+    watching: asyncio.Event,
+    stopped: asyncio.Event,
+    *,
+    requests: KopfRequests,
 ) -> None:
     store = Store(queue=WorkQueue(WriterLimits().parallel))
     relister = Relister(client, store, metrics)
@@ -130,7 +159,7 @@ async def _work(
         return
     log.info("%d CacheMonitorGroups listed; starting to watch", len(store.objects.groups))
     ended = asyncio.Event()
-    registry = registry_of_handlers(store, login, relister.find_vanished, ended.set)
+    registry = registry_of_handlers(store, login, requests, relister.find_vanished, ended.set)
     await _until_first_ends(
         writer.run(),
         *(recorder.run() for recorder in recorders),

@@ -63,16 +63,24 @@ def serving_of(args: argparse.Namespace) -> Serving:
 
 
 def serve_program(
-    settings: Serving, page: RenderedPage, health_problem: Callable[[], str], judge: Judge, tasks: asyncio.TaskGroup
+    settings: Serving,
+    page: RenderedPage,
+    health_problem: Callable[[], str],
+    judge: Judge,
+    tasks: asyncio.TaskGroup,
+    *,
+    ready_problem: Callable[[], str] | None = None,
 ) -> None:
     """Serve what the settings say until the task group ends.
 
-    `health_problem` says why /healthz fails, and is empty when it does not. `judge` decides who may read /metrics,
+    `health_problem` says why /healthz fails, and is empty when it does not; `ready_problem` the same for /readyz,
+    which is not served without it. `judge` decides who may read /metrics,
     unless the settings let everybody. InvalidInputError when an address can't be had; the group raises it for the
     certificate.
     """
     if settings.health:
-        server = HttpServer([listen(settings.health, "--health-address")], [health_route(health_problem)])
+        routes = [health_route(health_problem), *([ready_route(ready_problem)] if ready_problem else [])]
+        server = HttpServer([listen(settings.health, "--health-address")], routes)
         tasks.create_task(server.run())
     if settings.metrics:
         serve_metrics(
@@ -85,20 +93,29 @@ def serve_program(
 
 
 def health_route(health_problem: Callable[[], str]) -> web.RouteDef:
-    """`/healthz`: 200 and `ok`, or 503 and `unhealthy`."""
+    """`/healthz`: 200 and `ok`, or 503 and `unhealthy`. Who asks may restart the program."""
+    return _probe_route("/healthz", "health", "unhealthy", health_problem)
+
+
+def ready_route(ready_problem: Callable[[], str]) -> web.RouteDef:
+    """`/readyz`: 200 and `ok`, or 503 and `not ready`. It fails for what no restart mends, too."""
+    return _probe_route("/readyz", "readiness", "not ready", ready_problem)
+
+
+def _probe_route(path: str, what: str, failed: str, problem: Callable[[], str]) -> web.RouteDef:
     logged = ""
 
     async def show(_: web.Request) -> web.Response:
         nonlocal logged
-        reason = health_problem()
+        reason = problem()
         if bool(reason) != bool(logged):
-            log.log(logging.WARNING if reason else logging.INFO, "health: %s", reason or "ok again")
+            log.log(logging.WARNING if reason else logging.INFO, "%s: %s", what, reason or "ok again")
         logged = reason
-        response = web.Response(text="unhealthy\n" if reason else "ok\n", status=503 if reason else 200)
+        response = web.Response(text=f"{failed}\n" if reason else "ok\n", status=503 if reason else 200)
         response.force_close()
         return response
 
-    return web.get("/healthz", show)
+    return web.get(path, show)
 
 
 def serve_metrics(

@@ -3,7 +3,7 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -38,6 +38,11 @@ class Metrics:
         self._events = Counter(
             "cachemon_operator_events", "Events posted by result", ["result"], registry=self.registry
         )
+        self._unanswered = Gauge(
+            "cachemon_operator_watch_unanswered_seconds",
+            "How long the API server has not answered a request of the watches; 0 when it has answered all",
+            registry=self.registry,
+        )
         for result in _RESULTS:
             self._writes.labels(result)
         for result in _RELIST_RESULTS:
@@ -60,6 +65,10 @@ class Metrics:
     def show_unreadable(self, unreadable: Callable[[], Mapping[str, int]]) -> None:
         """Register objects that can't be read, by kind, counted for each page."""
         self.registry.register(_UnreadableObjects(unreadable))
+
+    def show_unanswered(self, seconds: Callable[[], float]) -> None:
+        """Show how long a request of the watches has been without an answer, asked for each page."""
+        self._unanswered.set_function(seconds)
 
     def prepare(self) -> Callable[[], bytes]:
         """Render the page of now. It is small, and is rendered here: this thread changes the groups."""

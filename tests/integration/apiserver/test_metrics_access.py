@@ -54,13 +54,13 @@ class Program:
     def is_well(self) -> bool:
         assert self.process.exit_status is None, self.process.log_tail()
         try:
-            return self.health() == (200, b"ok\n")
+            return self.probe() == (200, b"ok\n")
         except OSError:
             return False
 
-    def health(self) -> tuple[int, bytes]:
+    def probe(self, path: str = "/healthz") -> tuple[int, bytes]:
         with closing(HTTPConnection(LOOPBACK, self.health_port, timeout=10)) as connection:
-            connection.request("GET", "/healthz")
+            connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read()
 
@@ -139,7 +139,7 @@ def test_the_page_is_for_tokens_with_the_right_and_for_nobody_else(
     for token, wanted in (("", 401), ("bad", 401), (secrets.token_hex(4000), 401), (stranger, 403)):
         status, page = running.scrape(token)
         assert (status, b"cachemon_" in page) == (wanted, False), token[:5]
-    assert running.health() == (200, b"ok\n")
+    assert running.probe() == (200, b"ok\n")
     log = running.process.log.read_text()
     assert scraper not in log
     assert stranger not in log

@@ -139,8 +139,9 @@ def test_probes_and_ports_are_where_the_programs_listen(address: str) -> None:
     assert config.serving.metrics == (address.strip("[]"), ports["metrics"])
     assert config.serving.health == (address.strip("[]"), ports["health"])
     for program in KINDS:
-        for probe in ("livenessProbe", "readinessProbe"):
-            assert container(program)[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
+        assert container(program)["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
+        path = "/readyz" if program == "operator" else "/healthz"
+        assert container(program)["readinessProbe"]["httpGet"] == {"path": path, "port": "health"}
 
 
 @pytest.mark.parametrize(

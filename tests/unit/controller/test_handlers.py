@@ -1,13 +1,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any
 
 import kopf
 import pytest
 
 from cachemon.controller.handlers import registry_of_handlers
-from cachemon.controller.kopf_adaptations import Backoffs, Login, configure
+from cachemon.controller.kopf_adaptations import Login, configure
+from cachemon.controller.kopf_requests import KopfRequests
 from cachemon.controller.store import Store
 from cachemon.kube.credentials import ClientCertificate, Credentials
 from cachemon.model.api import GROUPS, VMIS, Resource
@@ -56,20 +56,16 @@ def test_logins_that_are_refused_at_once_are_seconds_apart() -> None:
     assert virtual_time.run(story()) == [0.0, 5.0, 10.0]
 
 
-def test_kopf_never_gives_up_on_a_request() -> None:
-    pauses = list(islice(Backoffs(), 10_000))
-    assert len(pauses) == 10_000
-    assert max(pauses) <= 5
-
-
 def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
     settings = kopf.OperatorSettings()
-    configure(settings)
+    configure(settings, KopfRequests(lambda: 0.0))
     assert settings.peering.standalone
     assert settings.scanning.disabled
     assert not settings.posting.enabled
     assert settings.persistence.finalizer != kopf.OperatorSettings().persistence.finalizer
-    registry = registry_of_handlers(Store(), Login(credentials()), lambda _: None, lambda: None)
+    registry = registry_of_handlers(
+        Store(), Login(credentials()), KopfRequests(lambda: 0.0), lambda _: None, lambda: None
+    )
     assert len(registry._watching.get_all_handlers()) == 6
     for others in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
         assert not others.get_all_handlers()
@@ -79,7 +75,9 @@ def test_kopf_keeps_nothing_on_objects_and_scans_nothing() -> None:
 def test_events_reach_the_store_and_a_new_list_of_kopfs_asks_for_one_of_ours(kind: str | None, listed: int) -> None:
     store = Store()
     requests: list[Resource] = []
-    registry = registry_of_handlers(store, Login(credentials()), requests.append, lambda: None)
+    registry = registry_of_handlers(
+        store, Login(credentials()), KopfRequests(lambda: 0.0), requests.append, lambda: None
+    )
     handlers: dict[str, Any] = {handler.id: handler.fn for handler in registry._watching.get_all_handlers()}
 
     async def feed() -> None:
