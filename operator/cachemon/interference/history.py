@@ -11,7 +11,8 @@ MOST_VMS = 576
 """RMIDs of the largest CPUs: more VMs on a block can't be counted. Further ones are left out."""
 LONGEST_GAP_SECONDS = 600.0
 """After a longer gap the block starts again: what was usual before may not be so now."""
-_LATE = 1.5  # a window that is longer by this factor than those before it lost a window
+_REMEMBERED = 4  # lengths of windows
+_LATE = 1.5  # a window lost one before it if it is longer by this factor than all remembered ones but the longest
 _MERGED = 0.75  # shorter windows are merged until they have this part of the wanted length
 
 
@@ -79,7 +80,7 @@ class History:
     Attributes:
         series: of each VM by name, and of OTHERS where its traffic is known.
         total: traffic of all, in bytes a second; NaN when the figure of one is missing.
-        seconds: length of a window now.
+        seconds: length of a window now, the mean of the last few.
         highest: most traffic of a window so far, in bytes a second.
     """
 
@@ -91,6 +92,7 @@ class History:
         self._wanted = window_seconds
         self._longest = int(span_seconds / (window_seconds * _MERGED)) + 2
         self._lengths: list[float] = []
+        self._rows: list[float] = []
         self._pending: list[Window] = []
         self._began: float | None = None
 
@@ -98,16 +100,18 @@ class History:
         """Take a window in; returns whether it completed a row of the series.
 
         The first window only gives a time. So does a window after a time that went back, or after a long gap: then
-        the series begin again.
+        the series begin again. A second window of the same time is ignored.
         """
         last = self._pending[-1].time if self._pending else self._began
         length = 0.0 if last is None else window.time - last
-        if last is None or length <= 0 or length > LONGEST_GAP_SECONDS:
+        if last is None or length < 0 or length > LONGEST_GAP_SECONDS:
             self._restart(window.time)
             return False
-        late = bool(self._lengths) and length > _LATE * min(self._lengths)
-        self._lengths = [*self._lengths[-2:], length]
-        if late:
+        if not length:
+            return False
+        is_late = bool(self._lengths) and length > _LATE * sorted(self._lengths)[-2:][0]
+        self._lengths = [*self._lengths[1 - _REMEMBERED :], length]
+        if is_late:
             self._pending.clear()
             self._began = window.time
             self._append(dict.fromkeys(sorted({*self.series, *(vm.vm for vm in window.vms)}), _GAP), _NAN)
@@ -116,8 +120,9 @@ class History:
         elapsed = window.time - (self._began or 0.0)
         if elapsed < _MERGED * self._wanted:
             return False
-        self.seconds = max(elapsed, 1e-6)
-        self._take(_merged(self._pending) if len(self._pending) > 1 else window)
+        self._rows = [*self._rows[1 - _REMEMBERED :], elapsed]
+        self.seconds = sum(self._rows) / len(self._rows)
+        self._take(_merged(self._pending) if len(self._pending) > 1 else window, elapsed)
         self._pending.clear()
         self._began = window.time
         return True
@@ -126,14 +131,15 @@ class History:
         self.series.clear()
         del self.total[:]
         self._lengths.clear()
+        self._rows.clear()
         self._pending.clear()
         self._began = time
 
-    def _take(self, window: Window) -> None:
-        rows = {vm.vm: _figures(vm, self.seconds) for vm in sorted(window.vms, key=lambda vm: vm.vm)}
+    def _take(self, window: Window, seconds: float) -> None:
+        rows = {vm.vm: _figures(vm, seconds) for vm in sorted(window.vms, key=lambda vm: vm.vm)}
         total = sum(row[1] for row in rows.values())
         if window.others_traffic_bytes is not None:
-            others = window.others_traffic_bytes / self.seconds
+            others = window.others_traffic_bytes / seconds
             rows[OTHERS] = (0.0, others, 0.0, 0.0, _NAN, _NAN, _NAN)
             total += others
         elif OTHERS in self.series:

@@ -338,6 +338,27 @@ def test_windows_of_other_lengths_work(seconds: float) -> None:
     assert steps == [BATCH_HURTS_DB]
 
 
+@pytest.mark.parametrize("lengths", [(10, 5), (7, 12, 10, 9), (10, 14, 10)])
+def test_windows_of_uneven_length_work(lengths: tuple[int, ...]) -> None:
+    time, uneven = 0.0, []
+    for number, window in enumerate(played([(CALM, 90), (HURT, 20)])):
+        factor = lengths[number % len(lengths)] / 10
+        time += 10 * factor
+        uneven.append(replace(window, time=time, vms=tuple(scaled(vm, factor) for vm in window.vms)))
+    assert steps_of(changes_of(iter(uneven))) == [BATCH_HURTS_DB]
+
+
+def scaled(vm: VmWindow, factor: float) -> VmWindow:
+    deltas = ("traffic_bytes", "cpu_seconds", "run_delay_seconds", "cycles", "uops")
+    return replace(vm, **{name: getattr(vm, name) * factor for name in deltas})
+
+
+def test_a_window_that_comes_twice_counts_once() -> None:
+    windows = [*played([(CALM, 60), (HURT, 12)])]
+    twice = [window for each in windows for window in (each, each)]
+    assert changes_of(iter(twice)) == changes_of(iter(windows))
+
+
 def test_a_threshold_that_was_given_counts() -> None:
     strict = Detector(Thresholds(harm=Harm(slowdown=0.6)))
     assert changes_of(played([(CALM, 60), (HURT, 20)]), strict) == []
