@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from unicodedata import category, east_asian_width
 
 import yaml
 
@@ -13,6 +14,7 @@ JSONPATH = "jsonpath="
 NO_VALUE = "-"
 _GAP = "   "
 _NARROWEST = 8
+_WITHOUT_WIDTH = ("Mn", "Me", "Cf")  # of Unicode's general categories
 
 _HOUSEKEEPING = ("managedFields",)
 
@@ -32,13 +34,31 @@ def render_table(
     lines += [[cell or NO_VALUE for cell in row] for row in rows]
     if not lines:
         return ""
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
     if width is not None:
         widths = _squeeze(widths, width - len(_GAP) * (len(widths) - 1))
     return "\n".join(
-        _GAP.join(fit_text(cell, room).ljust(room) for cell, room in zip(line, widths, strict=True)).rstrip()
-        for line in lines
+        _GAP.join(_fitted(cell, room) for cell, room in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes: two for a wide character, none for a mark on the one before."""
+    return len(text) if text.isascii() else sum(map(_width_of_character, text))
+
+
+def _width_of_character(character: str) -> int:
+    if category(character) in _WITHOUT_WIDTH:
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def _fitted(cell: str, room: int) -> str:
+    """A cell that takes exactly this many columns."""
+    longest = room
+    while (width := _width(found := fit_text(cell, longest))) > room and longest:
+        longest -= 1
+    return found + " " * (room - width)
 
 
 def _squeeze(widths: list[int], room: int) -> list[int]:

@@ -39,7 +39,21 @@ def test_a_kubeconfig_may_name_the_certificates_host_and_may_forgo_it(tmp_path: 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "text", "{", CONFIG.replace("here", "there", 1)])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "",
+        "[]",
+        "text",
+        "{",
+        CONFIG.replace("here", "there", 1),
+        CONFIG.replace("here", "null", 1),
+        "current-context: here",
+        CONFIG.replace(", user: {token: abc}", ""),
+        CONFIG.replace(", context: {cluster: c, user: u}", ""),
+    ],
+)
 def test_a_kubeconfig_that_cant_be_used_is_refused_by_name(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "my-kubeconfig"
     if content is not None:
@@ -153,6 +167,7 @@ def test_a_program_in_a_pod_does_not_load_what_reads_kubeconfigs() -> None:
     [
         ("{token: abc, as: viewer}", "as of user 'u' is not supported"),
         ("{token: abc, as: viewer, as-groups: [a]}", "as, as-groups of user 'u'"),
+        ("{exec: {command: ./bin/login}}", "exec.command bin/login of user 'u' is relative: give its absolute path"),
         ("{exec: {command: x, provideClusterInfo: true}}", r"exec\.provideClusterInfo of user 'u'"),
     ],
 )
@@ -190,3 +205,27 @@ printf '"status": {{"token": "t%s"}}}}' $n
         assert [await credentials.bearer_token() for _ in range(2)] == ["t1", "t1"]
 
     asyncio.run(story())
+
+
+def test_the_line_feed_at_the_end_of_a_token_file_is_no_part_of_the_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("abc\n")
+    (tmp_path / "config").write_text(CONFIG.replace("token: abc", "tokenFile: token"))
+
+    async def story() -> None:
+        credentials = await load_credentials(tmp_path / "config")
+        assert await credentials.bearer_token() == "abc"
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo '{}'", """echo '{"status": {}}'"""])
+def test_a_plugin_that_gives_nothing_is_refused_and_nobody_logs_in_without_a_name(
+    tmp_path: Path, script: str
+) -> None:
+    plugin = tmp_path / "login"
+    plugin.write_text(f"#!/bin/sh\n{script}\n")
+    plugin.chmod(0o755)
+    user = f"{{exec: {{apiVersion: client.authentication.k8s.io/v1, command: {plugin}, interactiveMode: Never}}}}"
+    (tmp_path / "config").write_text(CONFIG.replace("{token: abc}", user))
+    with pytest.raises(InvalidInputError, match="the exec plugin of user 'u' failed, or gave neither"):
+        asyncio.run(load_credentials(tmp_path / "config"))

@@ -118,6 +118,19 @@ def test_columns_line_up_and_empty_cells_are_dashes() -> None:
     assert render_table(("A",), [], headings=False) == ""
 
 
+@pytest.mark.parametrize("name", ["虚拟机-1", "e\u0301tage-1", "\u200bvm-1", "\uff57\uff49\uff4e"])
+def test_columns_stand_below_each_other_whatever_script_a_name_has(name: str) -> None:
+    def columns(text: str) -> int:
+        marks = ("\u0301", "\u200b")
+        return sum(0 if character in marks else 1 if character < "\u2e80" else 2 for character in text)
+
+    _, long, short = render_table(("NAME", "USED"), [(name, "mine"), ("vm2", "mine")]).splitlines()
+    assert columns(long.removesuffix("mine")) == columns(short.removesuffix("mine"))
+    _, cut = render_table(("NAME", "USED"), [(name * 20, "mine")], width=30).splitlines()
+    assert columns(cut) <= 30
+    assert "~+" in cut
+
+
 @pytest.mark.parametrize(
     ("part", "drawn"), [(0, "[..........]"), (0.5, "[#####.....]"), (1, "[##########]"), (7, "[##########]")]
 )

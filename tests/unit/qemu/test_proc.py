@@ -30,6 +30,10 @@ CGROUPS = {
     "cgroupfs": f"0::/kubepods/burstable/pod{UID}/{CONTAINER}",
     "cgroupfs, guaranteed": f"0::/kubepods/pod{UID}/{CONTAINER}",
     "cgroupfs with CRI-O": f"0::/kubepods/burstable/pod{UID}/crio-{CONTAINER}",
+    # the runtime takes the name for systemd as a path, https://github.com/kubernetes/kubernetes/pull/106515
+    "cgroupfs below a service": f"0::/system.slice/containerd.service/kubepods-burstable-pod{UID_}.slice"
+    f":cri-containerd:{CONTAINER}",
+    "cgroupfs below CRI-O": f"0::/crio.service/kubepods-pod{UID_}.slice:crio:{CONTAINER}",
     "a node with a cgroup root": f"0::/node01/kubepods/burstable/pod{UID}/{CONTAINER}",
     "kind": f"0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/"
     f"kubelet-kubepods-burstable-pod{UID_}.slice/cri-containerd-{CONTAINER}.scope",
@@ -52,6 +56,7 @@ IMPOSTORS = {  # what a process of pod UID can make of its cgroup where cgroups 
     "another pod's name below": f"0::{SYSTEMD}/cri-containerd-{CONTAINER}.scope/pod{OTHER}/{OTHER_CONTAINER}",
     "a whole tree below": f"0::/kubepods/pod{UID}/x/kubepods.slice/kubepods-pod{OTHER}.slice/{CONTAINER}",
     "at another depth in another hierarchy": f"2:cpu:/kubepods/pod{UID}/x/pod{OTHER}\n1:pids:/kubepods/pod{UID}",
+    "colons of a name for systemd": f"0::{SYSTEMD}/cri-containerd-{CONTAINER}.scope/pod{OTHER}.slice:x:y",
     "colons": f"0::/kubepods/pod{UID}/{CONTAINER}/0::/pod{OTHER}/{OTHER_CONTAINER}",
 }
 NOT_A_LINE_END = ["\v", "\f", "\r", "\x1c", "\x85", "\u2028"]
