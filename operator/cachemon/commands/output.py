@@ -1,6 +1,7 @@
 """How answers are printed: tables as kubectl's, objects as JSON, YAML or names. Pure."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from unicodedata import category, east_asian_width
@@ -14,6 +15,7 @@ JSONPATH = "jsonpath="
 NO_VALUE = "-"
 _GAP = "   "
 _NARROWEST = 8
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WITHOUT_WIDTH = ("Mn", "Me", "Cf")  # of Unicode's general categories
 
 _HOUSEKEEPING = ("managedFields",)
@@ -31,7 +33,7 @@ def render_table(
         width: characters that a line may have: the widest cells are cut, and end in `~+N`, N characters missing.
     """
     lines = [list(headers)] if headings else []
-    lines += [[cell or NO_VALUE for cell in row] for row in rows]
+    lines += [[_CONTROL.sub("?", cell) or NO_VALUE for cell in row] for row in rows]
     if not lines:
         return ""
     widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]

@@ -9,7 +9,8 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from cachemon.kube.private_folder import private_folder
 
 _FLAG = "--kubeconfig="
 _VARIABLE = "KUBECONFIG"
@@ -24,13 +25,19 @@ def kept_kubeconfigs(
     Args:
         flags: of kubectl.
         environment: of kubectl.
+
+    Raises:
+        InvalidInputError: there is no folder for what a pipe gave.
     """
     with ExitStack() as stack:
-        kept = [_FLAG + _kept(flag.removeprefix(_FLAG), stack) if flag.startswith(_FLAG) else flag for flag in flags]
+        kept = [
+            _FLAG + _kept(flag.removeprefix(_FLAG), stack, environment) if flag.startswith(_FLAG) else flag
+            for flag in flags
+        ]
         if any(flag.startswith(_FLAG) for flag in flags) or not environment.get(_VARIABLE):
             yield kept, environment
             return
-        paths = [_kept(path, stack) for path in environment[_VARIABLE].split(os.pathsep)]
+        paths = [_kept(path, stack, environment) for path in environment[_VARIABLE].split(os.pathsep)]
         yield kept, {**environment, _VARIABLE: os.pathsep.join(paths)}
 
 
@@ -47,7 +54,7 @@ def _is_pipe(path: str) -> bool:
         return False  # kubectl says what it thinks of it
 
 
-def _kept(path: str, stack: ExitStack) -> str:
+def _kept(path: str, stack: ExitStack, environment: Mapping[str, str]) -> str:
     """The path, or that of a copy where it is a pipe."""
     if not _is_pipe(path):
         return path
@@ -55,7 +62,7 @@ def _kept(path: str, stack: ExitStack) -> str:
         content = Path(path).read_bytes()
     except OSError:
         return path
-    copy = Path(stack.enter_context(TemporaryDirectory(prefix="kubectl-cachemon-"))) / "kubeconfig"
+    copy = stack.enter_context(private_folder(environment)) / "kubeconfig"
     copy.touch(mode=0o600)
     copy.write_bytes(content)
     return os.fspath(copy)

@@ -10,19 +10,17 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cachemon.kube.kubectl_api import KubectlApi
+from cachemon.kube.private_folder import private_folder
 from cachemon.model.errors import InvalidInputError
 
 _PROGRAMS = ("kubectl", "oc")
 """OpenShift's oc has all commands of kubectl, and finds the plugins of kubectl."""
 _CHUNK_BYTES = 1 << 16
-_LONGEST_PLACE = 70
-"""sun_path has 108 bytes, on some systems 104."""
 _SERVES = b"Starting to serve on "
 _SHELL = """
 exec 4<&0
@@ -51,10 +49,20 @@ async def proxied_api(
         environment: has PATH and all that kubectl takes from it.
 
     Raises:
-        InvalidInputError: there is no kubectl, or it refuses flags or kubeconfig.
+        InvalidInputError: there is no kubectl, it refuses flags or kubeconfig, or no folder for its socket.
     """
-    folder = _private_folder(environment)
-    path = folder / "api"
+    with private_folder(environment) as folder:
+        path = folder / "api"
+        async with _proxy(path, flags, environment):
+            api = KubectlApi(path, request_seconds=request_seconds)
+            try:
+                yield api
+            finally:
+                api.close()
+
+
+@asynccontextmanager
+async def _proxy(path: Path, flags: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[None]:
     watched, ours = os.pipe()
     process = None
     try:
@@ -67,11 +75,7 @@ async def proxied_api(
         watched = -1
         remarks = asyncio.create_task(_show_remarks(process))
         await _wait_until_it_serves(process, remarks)
-        api = KubectlApi(path, request_seconds=request_seconds)
-        try:
-            yield api
-        finally:
-            api.close()
+        yield
     finally:
         os.close(ours)
         if watched >= 0:
@@ -79,13 +83,6 @@ async def proxied_api(
         if process is not None:
             await process.wait()
             await remarks
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _private_folder(environment: Mapping[str, str]) -> Path:
-    """In $TMPDIR, unless a socket's path would be too long there."""
-    place = environment.get("TMPDIR") or "/tmp"  # noqa: S108  the folder itself has a random name and mode 0700
-    return Path(tempfile.mkdtemp(prefix="kubectl-cachemon-", dir=place if len(place) < _LONGEST_PLACE else "/tmp"))  # noqa: S108
 
 
 def _kubectl(environment: Mapping[str, str]) -> str:

@@ -56,7 +56,7 @@ def _read_cache(index: Path, calls: SystemCalls) -> CacheBlock | None:
         return CacheBlock(
             level=_MONITORED_LEVEL,
             id=cache_id,
-            capacity_bytes=parse_size(read_text(calls, index / "size", _MOST_BYTES)),
+            capacity_bytes=parse_size(read_text(calls, index / "size", _MOST_BYTES)) or None,  # VMs have caches of 0K
             cpus=cpus if _CPU_LIST.fullmatch(cpus) else "",
         )
     except OSError:

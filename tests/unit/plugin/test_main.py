@@ -118,6 +118,10 @@ def test_columns_line_up_and_empty_cells_are_dashes() -> None:
     assert render_table(("A",), [], headings=False) == ""
 
 
+def test_a_control_character_of_a_name_moves_no_column() -> None:
+    assert render_table(("NAME", "USED"), [("a\tb\x1b[2J", "mine")]) == "NAME      USED\na?b?[2J   mine"
+
+
 @pytest.mark.parametrize("name", ["虚拟机-1", "e\u0301tage-1", "\u200bvm-1", "\uff57\uff49\uff4e"])
 def test_columns_stand_below_each_other_whatever_script_a_name_has(name: str) -> None:
     def columns(text: str) -> int:

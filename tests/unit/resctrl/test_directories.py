@@ -324,6 +324,11 @@ def test_a_cache_without_an_id_or_with_an_odd_level_is_left_out(tmp_path: Path) 
     assert read_cache_blocks(tmp_path) == {2: CacheBlock(3, 2, None, "2-3")}
 
 
+def test_a_cache_of_size_zero_as_some_vms_have_it_has_no_capacity(tmp_path: Path) -> None:
+    make_caches(tmp_path, [(0, 3, "3", 0, "0K")])
+    assert read_cache_blocks(tmp_path) == {0: CacheBlock(3, 0, None, "0-1")}
+
+
 def test_an_empty_sysfs_gives_no_blocks(tmp_path: Path) -> None:
     assert read_cache_blocks(tmp_path) == {}
 
