@@ -12,6 +12,7 @@ from cachemon.engine.planned_reader import PlannedReader
 from cachemon.engine.rates import Accumulator
 from cachemon.engine.reading_plan import compile_package_plan, compile_plan, compile_share_plan
 from cachemon.engine.share_rates import ShareAccumulator
+from cachemon.engine.sum_check import SumCheck
 from cachemon.model.counter_totals import Gap
 from cachemon.model.telemetry import parse_telemetry
 from cachemon.resctrl.mon_data import CounterReader
@@ -50,6 +51,7 @@ class Sampler:
         of_shares = CounterReader(tree.calls, directory_of=share_directory)
         self._shares = PlannedReader(tree, of_shares, compile_share_plan(plan))
         self._packages = PlannedReader(tree, of_packages, compile_package_plan(NodeFacts(), plan))
+        self._sum_check = SumCheck()
         self._accumulator = Accumulator(window_seconds)
         self._share_accumulator = ShareAccumulator(window_seconds)
         self._package_accumulator = PackageAccumulator(window_seconds)
@@ -70,8 +72,10 @@ class Sampler:
             self._packages.follow(compile_package_plan(layout.node, plan))
             self._foreign.follow(layout)
         wall_time = self._wall_clock()
-        figures = self._accumulator.digest(self._blocks.plan, self._blocks.read(), wall_time=wall_time)
-        shares = self._share_accumulator.digest(self._shares.plan, self._shares.read())
+        sums, parts = self._blocks.read(), self._shares.read()
+        sums = self._sum_check.checked(self._blocks.plan, sums, self._shares.plan, parts)
+        figures = self._accumulator.digest(self._blocks.plan, sums, wall_time=wall_time)
+        shares = self._share_accumulator.digest(self._shares.plan, parts)
         packages = self._package_accumulator.digest(self._packages.plan, self._packages.read())
         if shares or packages.groups:
             figures = replace(

@@ -1,6 +1,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -249,3 +250,16 @@ def test_gaps_are_counted_over_the_samplers_life(bench: Bench) -> None:
     bench.write(bench.group(0), 3)
     bench.sample(layout_of(0))
     assert {gap: number for gap, number in bench.sampler.gaps.items() if number} == {Gap.RESTARTED: 2}
+
+
+def test_a_whole_of_0_that_its_numa_nodes_contradict_is_no_figure(bench: Bench) -> None:
+    layout = layout_of(1)
+    block = replace(layout.node.blocks[0], numa_nodes=(0,))
+    layout = replace(layout, node=replace(layout.node, blocks=(block,)))
+    bench.write(bench.group(1), 0)
+    part = bench.group(1) / "mon_data/mon_L3_00/mon_sub_L3_00"
+    part.mkdir()
+    for event in EVENTS:
+        (part / event).write_text("4096\n")
+    readings = [bench.sample(layout).groups[KEY][0].occupancy for _ in range(3)]
+    assert readings == [0, Missing.ERROR, Missing.ERROR]
