@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ def test_a_kubeconfig_that_is_not_there_is_an_error(tmp_path: Path, capsys: pyte
     output = capsys.readouterr()
     assert output.out == ""
     assert str(tmp_path / "none") in output.err
+
+
+def test_a_command_after_a_kubeconfig_from_a_pipe_needs_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=("apiVersion: v1",), daemon=True).start()
+    assert main(["nodes", "--kubeconfig", str(pipe)]) == 1
+    error, remark = capsys.readouterr().err.splitlines()
+    assert error.endswith("(kubectl config get-contexts)")
+    assert remark == "the kubeconfig came from a pipe: give it to these commands again"
 
 
 def test_options_stand_before_or_after_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
