@@ -22,7 +22,11 @@ from tests.interference.tune import REPORTING_SEEDS
 
 EPISODES = 12
 """Of each scenario and model."""
-LEVELS_OF = {"cachemon": ("Likely", "Confirmed"), "cachemon_without_work": ("TakingCache",)}
+LEVELS_OF = {
+    "cachemon": ("Likely", "Confirmed"),
+    "cachemon_with_perf": ("Likely", "Confirmed"),
+    "cachemon_without_work": ("TakingCache",),
+}
 """Levels that figures are printed of; the rules of others have one."""
 BLOCKS = 2
 VMS = 50

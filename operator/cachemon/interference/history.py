@@ -11,6 +11,8 @@ MOST_VMS = 576
 """RMIDs of the largest CPUs: more VMs on a block can't be counted. Further ones are left out."""
 LONGEST_GAP_SECONDS = 600.0
 """After a longer gap the block starts again: what was usual before may not be so now."""
+HELD_WINDOWS = 5
+"""Where work is counted in one window of six, as by perf, cost and misses of that window stand for this many more."""
 _REMEMBERED = 4  # lengths of windows
 _LATE = 1.5  # a window lost one before it if it is longer by this factor than all remembered ones but the longest
 _MERGED = 0.75  # shorter windows are merged until they have this part of the wanted length
@@ -29,7 +31,7 @@ class VmSeries:
         cpu_misses: bytes of traffic for each CPU second.
     """
 
-    __slots__ = ("busy", "cost", "cpu_misses", "delay", "misses", "occupancy", "traffic")
+    __slots__ = ("_is_sparse", "_unknown", "busy", "cost", "cpu_misses", "delay", "misses", "occupancy", "traffic")
 
     def __init__(self) -> None:
         self.occupancy = array("f")
@@ -39,6 +41,8 @@ class VmSeries:
         self.cost = array("f")
         self.misses = array("f")
         self.cpu_misses = array("f")
+        self._is_sparse = False
+        self._unknown = 1  # windows since work was counted
 
     @property
     def is_absent(self) -> bool:
@@ -48,6 +52,22 @@ class VmSeries:
     def all(self) -> tuple["array[float]", ...]:
         """The series, in the order of `_figures`."""
         return (self.occupancy, self.traffic, self.busy, self.delay, self.cost, self.misses, self.cpu_misses)
+
+    def with_held_work(self, row: tuple[float, ...]) -> tuple[float, ...]:
+        """The values of the next window. Where work is counted in single windows, see HELD_WINDOWS.
+
+        A source that always counts may have a gap, and it stays one.
+        """
+        _, traffic, busy, _, cost, misses, _ = row
+        if cost == cost:  # noqa: PLR0124  NaN
+            self._is_sparse, self._unknown = self._unknown > 0, 0
+        else:
+            self._unknown += 1
+            is_whole = traffic == traffic and busy > 0  # noqa: PLR0124  NaN
+            self._is_sparse = self._is_sparse and is_whole and self._unknown <= HELD_WINDOWS
+            if self._is_sparse:
+                cost, misses = self.cost[-1], self.misses[-1]
+        return (*row[:4], cost, misses, row[6])
 
 
 _ABSENT = (0.0, 0.0, 0.0, _NAN, _NAN, _NAN, _NAN)
@@ -152,7 +172,8 @@ class History:
             if name not in self.series and len(self.series) < MOST_VMS:
                 self.series[name] = VmSeries()
         for name, series in [*self.series.items()]:
-            for values, value in zip(series.all(), rows.get(name, _ABSENT), strict=True):
+            row = series.with_held_work(rows.get(name, _ABSENT))
+            for values, value in zip(series.all(), row, strict=True):
                 self._add_to(values, value)
             if name not in rows and not any(series.traffic):
                 del self.series[name]

@@ -29,7 +29,8 @@ class VmWindow:
         cpu_seconds: time its threads ran.
         run_delay_seconds: time its threads were ready to run and waited for a CPU.
         cycles: unhalted cycles of its threads.
-        uops: micro-operations that its threads retired. Any measure of work does, such as instructions.
+        uops: its work: micro-operations that its threads retired, or instructions where perf counts. Both do,
+            as long as it is always the same one.
     """
 
     vm: str

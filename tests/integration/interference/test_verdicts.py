@@ -6,7 +6,7 @@ from cachemon.interference.detector import Detector
 from cachemon.interference.verdicts import OTHERS, Outcome
 from tests.bench.__main__ import main
 from tests.bench.bench_verdict import NODE_GOALS
-from tests.interference.cachemons import Cachemon, CachemonWithoutWork
+from tests.interference.cachemons import Cachemon, CachemonWithoutWork, CachemonWithPerf
 from tests.interference.episodes import MODEL_ONE, Episode
 from tests.interference.figures import GOALS
 from tests.interference.judging import judge, sought_in
@@ -46,15 +46,16 @@ def test_every_scenario_is_here() -> None:
 
 
 @pytest.mark.parametrize(("scenario", "seed"), HARMFUL.items())
-def test_who_costs_a_vm_a_fifth_is_named(scenario: str, seed: int) -> None:
-    result = judged(Episode(scenario, seed, MODEL_ONE))
+@pytest.mark.parametrize("detector", [Cachemon, CachemonWithPerf])
+def test_who_costs_a_vm_a_fifth_is_named(scenario: str, seed: int, detector: type[Cachemon]) -> None:
+    result = judged(Episode(scenario, seed, MODEL_ONE), detector)
     worst = max(result.sought, key=lambda each: each.harm)
     assert worst.harm >= 0.20
     assert found_after(worst, result.accusations, "Likely")
 
 
 @pytest.mark.parametrize("scenario", HARMLESS)
-@pytest.mark.parametrize("detector", [Cachemon, CachemonWithoutWork])
+@pytest.mark.parametrize("detector", [Cachemon, CachemonWithoutWork, CachemonWithPerf])
 def test_nobody_is_accused_where_nobody_harms(scenario: str, detector: type[Cachemon]) -> None:
     accusations = judged(Episode(scenario, FIRST, MODEL_ONE), detector).accusations
     assert [each for each in accusations if each.level == "Confirmed"] == []
