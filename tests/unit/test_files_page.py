@@ -16,6 +16,7 @@ from cachemon.model.readings import CacheBlock, Missing
 from cachemon.model.telemetry import parse_telemetry
 from cachemon.qemu.discovery import QemuFinder
 from cachemon.qemu.domain_processes import DomainProcesses
+from cachemon.qemu.mediated_pmu import refusal_of_kvm
 from cachemon.qemu.pod_processes import PodProcesses
 from cachemon.qemu.proc_files import ProcFiles, read_file
 from cachemon.qemu.run_times import RunTimes, ThreadKey, VcpuRunTimes
@@ -311,6 +312,18 @@ def limited(folder: Path, fault: Fault, name: str) -> str:
     return "nothing" if read_bandwidth_limits(folder, [CacheBlock(3, 0, 1 << 25, "0-3")], calls) else "limit"
 
 
+def mediated(folder: Path, fault: Fault) -> str:
+    (folder / "module/kvm_intel/parameters").mkdir(parents=True)
+    (folder / "module/kvm_intel/parameters/enable_mediated_pmu").write_text("N\n")
+    if fault.errno == errno.ESRCH:  # an error of processes, which sysfs does not know
+        fault = FAULTS["ENOENT"]
+    return (
+        "perf"
+        if refusal_of_kvm(folder, faulty_read("/kvm_intel/parameters/enable_mediated_pmu", fault))
+        else "nothing"
+    )
+
+
 NODE = "/sys/devices/system/node/nodeN"
 L3, CACHE = "info/L3_MON", "/sys/devices/system/cpu/cpuN/cache/indexN"
 READERS: Mapping[str, Callable[[Path, Fault], str]] = {
@@ -324,6 +337,7 @@ READERS: Mapping[str, Callable[[Path, Fault], str]] = {
     f"{NODE}/access0/initiators/read_bandwidth": lambda folder, fault: limited(
         folder, fault, "access0/initiators/read_bandwidth"
     ),
+    "/sys/module/MODULE/parameters/enable_mediated_pmu": mediated,
     "/proc/TID/cpu_resctrl_groups": membered,
     "/proc/self/stat": viewed("/self/stat"),
     "/proc/1/stat": viewed("/proc/1/stat"),

@@ -18,6 +18,7 @@ class InterferenceSettings:
     bandwidth_limit: int | None = None  # bytes per second of each cache block; None to ask the firmware
     record: Path | None = None  # file for all windows; None for none
     window_seconds: float = WINDOW_SECONDS  # from one look at all VMs to the next
+    perf: bool = False  # whether perf counts work where no telemetry does
 
 
 def add_interference_flags(flags: Flags) -> None:
@@ -33,6 +34,13 @@ def add_interference_flags(flags: Flags) -> None:
         f"{WINDOW_SECONDS:g}",
         "seconds that --interference looks at once. All its times scale with it, also the minute that tenants see. "
         "Shorter ones are for labs: they show tenants more of their neighbours",
+    )
+    flags.add(
+        "--interference-perf",
+        "false",
+        "true: where the CPU has no telemetry, --interference counts cycles and instructions of the vCPUs of "
+        "monitored VMs by perf, in one window of six: 10 s a minute. Needs the capability PERFMON. It counts nothing "
+        "where KVM's mediated PMU is on",
     )
     flags.add(
         "--record",
@@ -54,5 +62,8 @@ def interference_settings_of(args: argparse.Namespace) -> InterferenceSettings |
         raise InvalidInputError(f"--record must be an absolute path in a directory that exists, not {args.record!r}")
     if record is not None and not is_on:
         raise InvalidInputError("--record needs --interference=true: without it there are no windows to write")
+    perf = switch("--interference-perf", args.interference_perf)
+    if perf and not is_on:
+        raise InvalidInputError("--interference-perf needs --interference=true: without it nothing uses the counts")
     window_seconds = number("--interference-window", args.interference_window, 0.5, 60)
-    return InterferenceSettings(checked, record, window_seconds) if is_on else None
+    return InterferenceSettings(checked, record, window_seconds, perf) if is_on else None

@@ -13,6 +13,7 @@ from cachemon.model.tallies import Moment, Tally
 from cachemon.model.telemetry import CORE_CYCLES, UOPS_RETIRED, whole
 from cachemon.model.threads import ThreadClass, each_once
 from cachemon.qemu.run_times import RunTimes, ThreadKey, VcpuRunTimes
+from cachemon.qemu.work_counts import Work, WorkCounts
 
 _NANOSECONDS = 1e9
 _SKEW = 0.05
@@ -57,6 +58,7 @@ class GuestWindows:
         limits: bytes per second that the memory of cache blocks can carry, by cache id; called for every window.
         seconds: length of a window; it ends with the first sample after this time.
         wall_offset: seconds since the epoch at 0 of the samples' clock.
+        work_counts: counts work in some windows, where no telemetry does; None for nothing beside telemetry.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class GuestWindows:
         *,
         seconds: float,
         wall_offset: float,
+        work_counts: WorkCounts | None = None,
     ) -> None:
         self._run_times = run_times
         self._node_traffic = node_traffic
         self._limits = limits
         self._seconds = seconds
         self._wall_offset = wall_offset
+        self._work_counts = work_counts
         self._before: _Tallies | None = None
 
     def is_over(self, figures: Figures) -> bool:
@@ -84,14 +88,19 @@ class GuestWindows:
 
     def end(self, layout: Layout[W], figures: Figures, guests: Mapping[str, WindowGuest]) -> tuple[Window, ...]:
         """End a window with this sample: one for each cache block. The first call only begins one."""
-        times = self._run_times.advance(_vcpu_threads(layout))
+        threads = _vcpu_threads(layout)
+        counted = self._count_work(layout, figures, guests, threads)
+        times = self._run_times.advance(threads)
         node_rates = self._node_traffic.per_second(layout)
         before, now = self._before, _tallies(layout, figures, guests)
         self._before = now
         if before is None:
             return ()
         seconds = now.moment.time - before.moment.time
-        rates = {guest: _rates(guest, before, now, times.get(guest)) for guest in guests}
+        rates = {
+            guest: _with_counted(_rates(guest, before, now, times.get(guest)), counted.get(guest), seconds)
+            for guest in guests
+        }
         limits = self._limits(layout.node.blocks)
         return tuple(
             Window(
@@ -105,6 +114,27 @@ class GuestWindows:
             for block in layout.node.blocks
             if block.capacity_bytes
         )
+
+    def stop_counting(self) -> None:
+        """Close the counters of perf, if some are open."""
+        if self._work_counts:
+            self._work_counts.close()
+
+    def _count_work(
+        self,
+        layout: Layout[Wanted],
+        figures: Figures,
+        guests: Mapping[str, WindowGuest],
+        threads: Mapping[str, Collection[ThreadKey]],
+    ) -> Mapping[str, Work | None]:
+        """The work that perf counted in the window that is over. It counts nothing where telemetry does."""
+        if self._work_counts is None:
+            return {}
+        has_telemetry = layout.node.telemetry is not None and {CORE_CYCLES, UOPS_RETIRED} <= {
+            *layout.node.telemetry.events
+        }
+        wanted = [] if has_telemetry else [guest for guest, (_, is_unsteady) in guests.items() if not is_unsteady]
+        return self._work_counts.advance({guest: threads.get(guest, ()) for guest in wanted}, figures.moment.time)
 
 
 def _tallies(layout: Layout[Wanted], figures: Figures, guests: Collection[str]) -> _Tallies:
@@ -143,6 +173,13 @@ def _rates(guest: str, before: _Tallies, now: _Tallies, times: RunTimes | None) 
         _event_rate(CORE_CYCLES, worked, packages),
         _event_rate(UOPS_RETIRED, worked, packages),
     )
+
+
+def _with_counted(rates: _Rates, counted: Work | None, seconds: float) -> _Rates:
+    """The rates with cycles and instructions of perf, if there are some. Instructions stand for uops."""
+    if counted is None:
+        return rates
+    return rates._replace(cycles=counted.cycles / seconds, uops=counted.instructions / seconds)
 
 
 def _event_rate(

@@ -19,8 +19,11 @@ from cachemon.interference.thresholds import Thresholds, Times
 from cachemon.interference.verdict_log import NodeVerdicts, VerdictLog
 from cachemon.interference.verdicts import Change, Judgement
 from cachemon.interference.windows import BlockId, Window, format_window
+from cachemon.qemu.mediated_pmu import refusal_of_kvm
+from cachemon.qemu.perf_calls import PerfCalls
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.qemu.run_times import VcpuRunTimes
+from cachemon.qemu.work_counts import WorkCounts
 from cachemon.resctrl.memory_limits import read_bandwidth_limits
 from cachemon.resctrl.tree_writer import ResctrlTree
 
@@ -83,6 +86,7 @@ class InterferenceWatch(Generic[W]):
         A failure here costs a window. It never costs the figures.
         """
         if layout.node.unavailable:
+            self._windows.stop_counting()
             self._verdicts = self._minute_verdicts = NodeVerdicts()
             return replace(figures, verdicts=self._verdicts, minute_verdicts=self._minute_verdicts)
         try:
@@ -133,6 +137,7 @@ def make_watch(
         limits.of,
         seconds=settings.window_seconds,
         wall_offset=time.time() - time.monotonic(),
+        work_counts=_work_counts(settings, machine) if settings.perf else None,
     )
     thresholds = Thresholds(times=Times().scaled_to(settings.window_seconds))
     file = RecordFile(settings.record) if settings.record else None
@@ -143,3 +148,7 @@ def make_watch(
         grain_seconds=GRAIN_WINDOWS * settings.window_seconds,
         record=lambda window: file.append(format_window(window)) if file else None,
     )
+
+
+def _work_counts(settings: InterferenceSettings, machine: MachineSettings) -> WorkCounts:
+    return WorkCounts(PerfCalls(), lambda: refusal_of_kvm(machine.sysfs), window_seconds=settings.window_seconds)

@@ -78,6 +78,7 @@ WITH_CA = {
 # A value that says how something is made changes nothing where it is not made.
 NEEDS: Mapping[str, dict[str, Any]] = {
     "interference.bandwidthLimit": {"interference.enabled": True},
+    "interference.perf": {"interference.enabled": True},
     "networkPolicy.apiServerPorts": {"networkPolicy.enabled": True},
     "networkPolicy.metricsFrom": {"networkPolicy.enabled": True},
     "networkPolicy.healthFrom": {"networkPolicy.enabled": True},

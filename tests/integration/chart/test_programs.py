@@ -33,6 +33,11 @@ def container(program: str, values: Mapping[str, Any] | None = None) -> Any:
     return found
 
 
+def capabilities(values: Mapping[str, Any]) -> Any:
+    """What the agent's container adds."""
+    return container("agent", values)["securityContext"]["capabilities"]["add"]
+
+
 def agent_settings(values: dict[str, Any]) -> AgentConfig:
     started = container("agent", values)
     environment = {item["name"]: "node01" for item in started["env"]}
@@ -51,6 +56,7 @@ def agent_settings(values: dict[str, Any]) -> AgentConfig:
         ("agent.rmidBudget", 1000000, "machine.rmid_budget", 1000000),
         ("interference.enabled", True, "interference", InterferenceSettings()),
         ("interference.bandwidthLimit", 40_000_000_000, "interference", None),
+        ("interference.perf", True, "interference", None),
         ("agent.logLevel", "DEBUG", "logs.level", "DEBUG"),
         ("logFormat", "json", "logs.format", "json"),
         ("listenAddress", "[::]", "serving", Serving(Address("::", 9820), Address("::", 9822))),
@@ -63,6 +69,23 @@ def test_a_value_of_the_chart_reaches_the_agent(value: str, set_to: object, fiel
 def test_the_limit_of_bandwidth_reaches_an_agent_that_judges() -> None:
     config = agent_settings({"interference.enabled": True, "interference.bandwidthLimit": 40_000_000_000})
     assert config.interference == InterferenceSettings(bandwidth_limit=40_000_000_000)
+
+
+def test_perf_reaches_an_agent_that_judges_with_the_capability_it_needs() -> None:
+    both = {"interference.enabled": True, "interference.perf": True}
+    assert agent_settings(both).interference == InterferenceSettings(perf=True)
+    assert capabilities(both) == ["DAC_OVERRIDE", "PERFMON"]
+    assert one("SecurityContextConstraints", {**both, "openshift.enabled": True})["allowedCapabilities"] == [
+        "DAC_OVERRIDE",
+        "PERFMON",
+    ]
+
+
+@pytest.mark.parametrize("value", ["interference.enabled", "interference.perf"])
+def test_an_agent_that_counts_nothing_by_perf_has_no_capability_for_it(value: str) -> None:
+    assert capabilities({value: True}) == ["DAC_OVERRIDE"]
+    constraints = one("SecurityContextConstraints", {value: True, "openshift.enabled": True})
+    assert constraints["allowedCapabilities"] == ["DAC_OVERRIDE"]
 
 
 def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:

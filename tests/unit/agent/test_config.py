@@ -39,6 +39,8 @@ BAD = [
     ("--insecure-metrics", "yes"),
     ("--interference", "yes"),
     ("--interference-window", "0.1"),
+    ("--interference-perf", "1"),
+    ("--interference-perf", "true"),
     ("--bandwidth-limit", "0"),
     ("--bandwidth-limit", "40GB"),
     ("--bandwidth-limit", "9" * 5000),
@@ -116,6 +118,8 @@ def test_vms_are_judged_only_where_that_is_switched_on(tmp_path: Path) -> None:
     record = tmp_path / "windows"
     config = parse_config([*switched, "--bandwidth-limit=40000000000", f"--record={record}"], {})
     assert config.interference == InterferenceSettings(40_000_000_000, record)
+    counting = parse_config([*switched, "--interference-perf=true"], {})
+    assert counting.interference == InterferenceSettings(perf=True)
     faster = parse_config([*switched, "--interference-window=0.5"], {})
     assert faster.interference == InterferenceSettings(None, None, 0.5)
 

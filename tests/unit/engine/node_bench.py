@@ -15,10 +15,12 @@ from cachemon.model.telemetry import CORE_CYCLES, PERF_EVENTS, UOPS_RETIRED, Pac
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.qemu.run_times import VcpuRunTimes
+from cachemon.qemu.work_counts import WorkCounts
 from cachemon.resctrl.mon_data import CounterReader
 from cachemon.resctrl.tree_reader import package_directory
 from cachemon.resctrl.tree_writer import ResctrlTree
 from tests.unit.agent.builders import make_group, make_object, make_target, mon_group
+from tests.unit.qemu.fake_perf import FakePerf
 
 CAPACITY = 32 << 20
 BLOCK = CacheBlock(3, 0, CAPACITY, "0-7")
@@ -54,7 +56,9 @@ class Guest:
 class NodeBench:
     """The node, a sampler, and what cuts its samples into windows of 10 s. `others` is traffic of nobody's VM."""
 
-    def __init__(self, folder: Path, *guests: Guest, has_telemetry: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *guests: Guest, has_telemetry: bool = True, perf: FakePerf | None = None
+    ) -> None:
         self.root, self.proc = folder / "resctrl", folder / "proc"
         self.now = 1000.0
         self.guests = list(guests)
@@ -85,6 +89,7 @@ class NodeBench:
             lambda _: self.limits,
             seconds=10.0,
             wall_offset=WALL_OFFSET,
+            work_counts=WorkCounts(perf, str, window_seconds=10.0) if perf else None,
         )
 
     def clock(self) -> float:

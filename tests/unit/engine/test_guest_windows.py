@@ -6,8 +6,10 @@ import pytest
 from cachemon.agent.targets import judged_guests
 from cachemon.interference.windows import VmWindow, Window, format_window, parse_window
 from cachemon.model.groups import GroupKey
+from cachemon.qemu.perf_calls import Counted
 from tests.unit.agent.builders import mon_group
 from tests.unit.engine.node_bench import CAPACITY, WALL_OFFSET, Guest, NodeBench
+from tests.unit.qemu.fake_perf import FakePerf
 
 GAP = (None, None, None)
 
@@ -69,6 +71,51 @@ def test_without_telemetry_there_are_no_cycles(tmp_path: Path, db: Guest) -> Non
     bench.window()
     entry = of(bench.window(), db)
     assert (entry.cycles, entry.uops, entry.cpu_seconds) == (None, None, 15.0)
+
+
+class CountingPerf(FakePerf):
+    """Every thread does the same in a window."""
+
+    def read(self, leader: int, events: int) -> Counted:
+        super().read(leader, events)
+        return Counted(10**10, 10**10, (20_000_000_000, 30_000_000_000))
+
+
+def test_perf_gives_the_work_of_one_window_in_six(tmp_path: Path, db: Guest) -> None:
+    perf = CountingPerf()
+    bench = NodeBench(tmp_path, db, has_telemetry=False, perf=perf)
+    bench.window()
+    work = [(it.cycles, it.uops) for it in (of(bench.window(), db) for _ in range(8))]
+    whole, none = (pytest.approx(40_000_000_000), pytest.approx(60_000_000_000)), (None, None)
+    assert work == [whole, *[none] * 5, whole, none]
+    assert {tid for tid, _, _ in perf.seen} == {101, 102}
+
+
+def test_perf_stays_closed_where_telemetry_counts(tmp_path: Path, db: Guest) -> None:
+    perf = CountingPerf()
+    bench = NodeBench(tmp_path, db, perf=perf)
+    bench.window()
+    bench.window()
+    assert of(bench.window(), db).cycles == pytest.approx(20_000_000_000)
+    assert perf.opens == 0
+
+
+def test_perf_counts_no_guest_that_migrates(tmp_path: Path, db: Guest, web: Guest) -> None:
+    perf = CountingPerf()
+    db.is_migrating = True
+    bench = NodeBench(tmp_path, db, web, has_telemetry=False, perf=perf)
+    bench.window()
+    assert {tid for tid, _, _ in perf.seen} == {201, 202}
+
+
+def test_no_counter_of_perf_is_open_once_counting_is_stopped(tmp_path: Path, db: Guest) -> None:
+    perf = CountingPerf()
+    bench = NodeBench(tmp_path, db, has_telemetry=False, perf=perf)
+    bench.window()
+    assert perf.open_events
+    bench.windows.stop_counting()
+    assert perf.open_events == {}
+    assert of(bench.window(), db).cycles is None
 
 
 def test_another_mon_group_is_a_gap(bench: NodeBench, db: Guest, web: Guest) -> None:

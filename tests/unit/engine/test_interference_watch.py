@@ -24,6 +24,7 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.wait import until
 from tests.unit.engine.node_bench import Guest, NodeBench
 from tests.unit.interference.made_verdicts import make_verdict
+from tests.unit.qemu.fake_perf import FakePerf
 
 UNAVAILABLE = ResctrlUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "no resctrl")
 
@@ -162,6 +163,34 @@ def test_a_vm_that_takes_the_cache_of_another_is_named_and_what_follows_is_check
     ended = after(12)
     assert ended.of_victim("tenant-a/db") == []
     assert [it.outcome for it in ended.verdicts[0]] == ["Verified"]
+
+
+def test_a_node_without_resctrl_has_no_counter_open(tmp_path: Path) -> None:
+    perf = FakePerf()
+    bench = NodeBench(tmp_path, Guest("db", 1), has_telemetry=False, perf=perf)
+    watch: InterferenceWatch[Any] = InterferenceWatch(bench.windows, judged_guests, FakeDetector, grain_seconds=60)
+    watch.judge(*bench.sample())
+    assert perf.open_events
+    watch.judge(unavailable_layout([], UNAVAILABLE), Figures())
+    assert perf.open_events == {}
+
+
+def test_the_watch_of_a_machine_with_perf_judges_also_where_perf_is_refused(
+    tmp_path: Path, bench: NodeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """This machine's folder has no sysfs, so nothing proves that counting is harmless."""
+    machine = MachineSettings(bench.root, bench.proc, tmp_path / "sys", 1, 5, None)
+    settings = InterferenceSettings(10**10, window_seconds=1e-6, perf=True)
+    tree = ResctrlTree(bench.root)
+    watch = make_watch(settings, machine, tree, judged_guests)
+    bench.facts = replace(bench.facts, telemetry=None, packages=())
+    sampler = Sampler(tree, 10)
+    for _ in range(3):
+        bench.pass_time(1)
+        layout = bench.layout()
+        figures = watch.judge(layout, sampler.sample(layout))
+    assert set(verdicts(figures).judgements) == {"tenant-a/db", "tenant-a/web"}
+    assert "no cycles of VMs by perf" in caplog.text
 
 
 def test_the_watch_of_a_machine_reads_its_files_and_records_what_it_saw(tmp_path: Path, bench: NodeBench) -> None:

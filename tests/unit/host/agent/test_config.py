@@ -66,6 +66,7 @@ def test_a_flag_wins_over_its_variable(tmp_path: Path) -> None:
         ("--scan-period=nan", "--scan-period must be"),
         ("--interference=on", "--interference must be one of true, false"),
         ("--bandwidth-limit=40GB", "--bandwidth-limit must be a whole number"),
+        ("--interference-perf=true", "--interference-perf needs --interference=true"),
         ("--record=/run/cachemon", "--record needs --interference=true"),
         ("--rmid-budget=-1", "--rmid-budget must be a whole number"),
         ("--log-format=xml", "--log-format must be one of"),
