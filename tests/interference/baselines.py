@@ -1,7 +1,7 @@
 """Rules that others have, on the same windows.
 
 Watcher's strategy "noisy neighbor" (OpenStack): occupancy of two periods of 100 s. CPI2 (Zhang and others, EuroSys
-2013) with a job's own history, and micro-operations for instructions. The alert CachemonCacheHog of cachemon's chart.
+2013) with a job's own history, and micro-operations for instructions. CachemonCacheHog, an alert that cachemon had.
 """
 
 from collections import deque

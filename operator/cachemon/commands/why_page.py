@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from cachemon.commands.output import NO_VALUE
-from cachemon.commands.sparklines import ASCII, UNICODE, sparkline
+from cachemon.commands.sparklines import UNICODE, sparkline
 from cachemon.commands.verdict_record import Party, VerdictRecord
 from cachemon.interference.verdicts import Level, Outcome
 from cachemon.model.age import format_age
@@ -91,11 +91,8 @@ def _charts(charts: Sequence[tuple[str, Party]], now: float, steps: str) -> Iter
     until = known[0][2].until
     age = "" if until is None else f" until {format_age(max(0.0, now - until))} ago"
     minutes = max(max(len(it.occupancy), len(it.traffic)) for _, _, it in known)
-    scale = f"0 to {steps[-1]} is" if steps == ASCII else "each line goes from"
     yield ""
-    yield from _wrapped(
-        f"{minutes} minutes{age}; a column is a minute, {scale} 0 to the line's peak, a blank has no figure"
-    )
+    yield from _wrapped(f"{minutes} minutes{age}, one a column, from 0 to each peak; gaps are blank")
     for part, party, series in known:
         yield from _wrapped(f"{party.label}, {part}", "  ")
         for what, values, amount in (("cache", series.occupancy, format_bytes), ("traffic", series.traffic, _rate)):

@@ -76,7 +76,7 @@ def vmi_events(before: VmiState, facts: VmiFacts) -> Iterator[EventFields]:
     now = vmi_state(facts.found, facts.node_name)
     look = f"see `kubectl cachemon why {quote(facts.vmi.name)} -n {quote(facts.vmi.namespace)}`"
     if facts.found is not None and now.rank > before.rank:
-        move = f"move one of both: {_migrate(facts.vmi)}"
+        move = f"move one of the two: {_migrate(facts.vmi)}"
         said = f"{facts.found.level} since {facts.found.since}: {facts.found.evidence}"
         yield _warning(now.rank, said, f"{look}, or {move}")
     elif before.rank and not now.rank:
@@ -107,7 +107,9 @@ def node_events(before: NodeState, node_name: str, verdicts: Sequence[NodeVerdic
         raised = [it for key, it in open_ones.items() if rank_of(it.level) == rank > ranks.get(key, 0)]
         if raised:
             said = (f"{it.evidence}, since {it.since}" for it in raised)
-            yield _warning(rank, _several(list(said)), f"{look}, or move one of both: {_migrate(raised[0].victim)}")
+            yield _warning(
+                rank, _several(list(said)), f"{look}, or move one of the two: {_migrate(raised[0].victim)}"
+            )
     over = {key for key in ranks if not rank_of(open_ones[key].level if key in open_ones else "")}
     outcomes = _newest_outcomes(verdicts)
     for reason in (ENDED, WITHDRAWN):

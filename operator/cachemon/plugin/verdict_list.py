@@ -55,6 +55,7 @@ async def run(args: Namespace, session: Session) -> int:
     headers = (*_HEADERS, *(_WIDE if wide else ()), *(("OUTCOME",) if args.ended else ()))
     if rows:
         session.say(render_table(headers, lines, headings=not args.no_headers))
+    session.out.flush()  # remarks come after the table, also where both streams are one file
     for remark in _remarks(rows, nodes, args, session):
         session.remark(remark)
     return 0

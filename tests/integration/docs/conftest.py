@@ -20,6 +20,7 @@ from lab.speed import period
 from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.integration.docs.desks import Desk, HostDesk
+from tests.integration.docs.disturbed import disturb
 
 PLACES = {"vm1": ("tenant-a", "node01"), "vm2": ("tenant-a", "node02"), "vm3": ("tenant-b", "node02")}
 MONITORS = (
@@ -47,6 +48,24 @@ def kubeconfig() -> Iterator[Path]:
         for name, (namespace, _) in {**PLACES, "vm3-overlap": PLACES["vm3"]}.items():
             until(f"figures of {name}", partial(_has_figures, cluster, namespace, name), seconds=60)
         yield cluster.control_plane.admin_kubeconfig
+
+
+@pytest.fixture(scope="session")
+def disturbed_kubeconfig() -> Iterator[Path]:
+    """Of a cluster in which one VM disturbs another."""
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-docs-"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        cluster = stack.enter_context(Cluster(folder, find()))
+        cluster.start_operator()
+        disturb(cluster, stack)
+        yield cluster.control_plane.admin_kubeconfig
+
+
+@pytest.fixture(scope="session")
+def disturbed_desk(disturbed_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """For the page about noisy neighbours."""
+    return Desk(tmp_path_factory.mktemp("disturbed"), disturbed_kubeconfig)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ _FREE = (
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "TIME"),
     (re.compile(r"\[[#.]+\]"), "[BAR]"),
+    (re.compile(r"\|[ 0-9▁-█]+\|"), "CHART"),
     (re.compile(r"(?<![\w.,/-])(?:\d+[smhd])+(?![\w])"), "AGE"),
-    (re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?:[KMGT]i|[kMGT]|%)?(?![\w-]|\.\w)"), "N"),
+    (re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?:[KMGT]i|[kMGT]|%)?(?:B/s)?(?![\w-]|\.\w)"), "N"),
 )
 
 

@@ -22,6 +22,7 @@ HOST_TERMS = {
     REPOSITORY / "docs/guides" / name
     for name in ("plain-libvirt-host.md", "move-from-libvirts-monitors.md", "move-to-kubevirt.md")
 }
+DISTURBED = REPOSITORY / "docs/guides/find-a-noisy-neighbour.md"
 INSTALLS = REPOSITORY / "docs/guides/plain-libvirt-host.md"
 BESIDE_A_CLUSTER = {REPOSITORY / "docs/guides/move-to-kubevirt.md"}
 PLACEHOLDERS = {"NODE": "node02", "NAMESPACE": "tenant-b", "NAME": "vm3", "POD": "cachemon-agent-node02"}
@@ -62,7 +63,7 @@ def problem_of(command: Command, desk: Desk) -> str:
 def page_desk(request: pytest.FixtureRequest, path: Path) -> Desk:
     """Where the commands of a page are typed."""
     if path not in HOST_TERMS:
-        desk: Desk = request.getfixturevalue("desk")
+        desk: Desk = request.getfixturevalue("disturbed_desk" if path == DISTURBED else "desk")
         return desk
     make = request.getfixturevalue("host_desk")
     assert callable(make)

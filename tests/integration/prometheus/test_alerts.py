@@ -9,21 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.prometheus import PrometheusMissingError, Tools, find_tools
+from lab.prometheus import Tools
 from lab.repository import REPOSITORY
 from tests.integration.prometheus.rule_files import ALERTS, alerts
 
 UNIT_TESTS = Path(__file__).with_name("alerts_test.yaml")
 RUNBOOKS = REPOSITORY / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
-
-
-@pytest.fixture(scope="session")
-def tools() -> Tools:
-    try:
-        return find_tools()
-    except PrometheusMissingError as err:
-        pytest.skip(str(err))
 
 
 def test_promtool_finds_nothing_wrong_with_the_rules(tools: Tools) -> None:

@@ -50,7 +50,7 @@ def test_a_tenant_reads_what_since_when_how_sure_and_what_to_type() -> None:
     assert (event.type, event.reason) == ("Warning", "InterferenceLikely")
     assert event.note == (
         "Likely since 2026-11-30T02:00:00Z: the traffic of another VM of this node rose when the cache of this VM "
-        "fell; see `kubectl cachemon why vm2 -n tenant-a`, or move one of both: `virtctl migrate vm2 -n tenant-a`"
+        "fell; see `kubectl cachemon why vm2 -n tenant-a`, or move one of the two: `virtctl migrate vm2 -n tenant-a`"
     )
 
 
@@ -115,7 +115,7 @@ def test_an_administrator_reads_both_names() -> None:
     assert (event.type, event.reason) == ("Warning", "InterferenceLikely")
     assert event.note == (
         "the traffic of tenant-b/vm3 rose when the cache of tenant-a/vm2 fell by 7.5Mi, since 2026-11-30T02:00:00Z; "
-        "see `kubectl cachemon verdicts node01`, or move one of both: `virtctl migrate vm2 -n tenant-a`"
+        "see `kubectl cachemon verdicts node01`, or move one of the two: `virtctl migrate vm2 -n tenant-a`"
     )
 
 

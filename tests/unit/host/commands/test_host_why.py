@@ -20,8 +20,7 @@ and vm2 takes 21 % more cycles for the same work.
 
   vm2 on cache block 0; judged 2s ago
 
-30 minutes until 20s ago; a column is a minute, 0 to 9 is 0 to the line's peak,
-a blank has no figure
+30 minutes until 20s ago, one a column, from 0 to each peak; gaps are blank
   vm2, which lost
     cache   |999999999999999999333333333333| last 3.0Mi, peak 10Mi
     traffic |222222222222222222999999999999| last 472MB/s, peak 472MB/s
