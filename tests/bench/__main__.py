@@ -14,6 +14,7 @@ from tests.bench import (
     bench_plugin,
     bench_sampler,
     bench_tenants,
+    bench_traced,
     bench_verdict,
 )
 from tests.bench.measure import CannotRunError
@@ -30,6 +31,7 @@ MODULES = (
     bench_plugin,
     bench_emulator,
     bench_verdict,
+    bench_traced,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

@@ -7,12 +7,13 @@ from lab.kubernetes.binaries import find
 from tests.bench.__main__ import BENCHES, main
 
 FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|ms|%|MiB)")
+ELSEWHERE = ("tenants", "verdict", "verdict.traced")
 MOUNTS = ("sampler", "agent")
 HAVE_A_CLUSTER = ("agent", "operator", "plugin")
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BENCHES if name not in ("tenants", "verdict") and not name.endswith(".monitored")]
+    "name", [name for name in BENCHES if name not in ELSEWHERE and not name.endswith(".monitored")]
 )  # tests/e2e, tests/integration/libvirt and tests/integration/interference run those
 def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
     name: str, capsys: pytest.CaptureFixture[str]
