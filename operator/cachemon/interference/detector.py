@@ -95,7 +95,7 @@ class Detector:
     ) -> Iterator[_Finding]:
         named = suspects(self._history, victim, signs, risen, self._thresholds)
         for suspect in named:
-            yield _Finding(_rank(signs, suspect.share, block.capacity, self._thresholds), signs, suspect)
+            yield _Finding(_rank(signs, suspect, block.capacity, self._thresholds), signs, suspect)
         if not named:
             yield _Finding(1, signs, None)
 
@@ -165,10 +165,10 @@ class Detector:
             self._judgements[entry.verdict.victim] = Judgement.DISTURBED
 
 
-def _rank(signs: Signs, share: float, capacity: float, thresholds: Thresholds) -> int:
+def _rank(signs: Signs, suspect: Suspect, capacity: float, thresholds: Thresholds) -> int:
     """How much one window says; an index in _RANKS."""
     if signs.slowdown is not None:
-        harm = signs.slowdown * share
+        harm = signs.slowdown * suspect.share
         return 3 if harm >= thresholds.suspicion.confirmed else 2 if harm >= thresholds.suspicion.likely else 0
     need = thresholds.taking
     return int(
@@ -176,5 +176,6 @@ def _rank(signs: Signs, share: float, capacity: float, thresholds: Thresholds) -
         and signs.misses * signs.usual_misses.median >= need.traffic * _MB
         and signs.lost >= need.cache_lost
         and signs.lost_bytes >= need.capacity_lost * capacity
-        and share >= need.share
+        and suspect.share >= need.share
+        and suspect.of_block >= need.rise
     )

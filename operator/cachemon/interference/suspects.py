@@ -39,10 +39,18 @@ class Rise:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A VM that may be the reason, and its share of all rises."""
+    """A VM that may be the reason.
+
+    Attributes:
+        name: its name, or OTHERS.
+        share: its share of all rises.
+        of_block: its rise as a ratio of the block's traffic before.
+        rise: its rise.
+    """
 
     name: str
     share: float
+    of_block: float
     rise: Rise
 
 
@@ -86,10 +94,11 @@ def suspects(
     others = {name: rise for name, rise in risen.items() if name != victim and not rise.lost > _FELLOW_LOSS}
     all_rises = sum(rise.bytes_a_second for rise in others.values())
     block_traffic = sum(rise.traffic for rise in risen.values())
+    before = max(sum(rise.usual.median for rise in risen.values()), 1.0)
     if signs.resource is Resource.MEMORY_BANDWIDTH and not _is_crowd(victim, risen, harm):
         return []
     return [
-        Suspect(name, rise.bytes_a_second / all_rises, rise)
+        Suspect(name, rise.bytes_a_second / all_rises, rise.bytes_a_second / before, rise)
         for name, rise in others.items()
         if rise.is_clear
         and rise.traffic >= need.block_share * block_traffic

@@ -70,11 +70,12 @@ class Suspicion:
 class Taking:
     """What TakingCache needs, where nothing measures work."""
 
-    misses: float = _threshold(0.30, "least rise of traffic for each CPU second for TakingCache")
-    traffic: float = _threshold(100, "least rise of traffic for each CPU second for TakingCache, in MB")
+    misses: float = _threshold(0.15, "least rise of traffic for each CPU second for TakingCache")
+    traffic: float = _threshold(100, "the same in MB")
     cache_lost: float = _threshold(0.15, "least ratio of its cache that a victim lost for TakingCache")
-    capacity_lost: float = _threshold(0.02, "least ratio of the block's capacity that it lost for TakingCache")
-    share: float = _threshold(0.5, "least share of a suspect for TakingCache")
+    capacity_lost: float = _threshold(0.01, "least ratio of the block's capacity that it lost for TakingCache")
+    share: float = _threshold(0.5, "least share of a suspect in all rises for TakingCache")
+    rise: float = _threshold(0.5, "least rise of a suspect for TakingCache, as a ratio of the block's traffic before")
 
 
 @dataclass(frozen=True, slots=True)

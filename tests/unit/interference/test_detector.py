@@ -312,6 +312,12 @@ def test_without_a_source_of_work_a_vm_with_next_to_no_traffic_loses_nothing() -
     assert changes_of(played([(silent, 60), (after, 20)], has_work=False)) == []
 
 
+def test_without_a_source_of_work_a_suspect_that_hardly_changes_the_block_takes_nothing() -> None:
+    stream = {"d/other": replace(STREAM, held=3.0, traffic=8000.0)}
+    windows = [*played([({**CALM, **stream}, 60), ({**HURT, **stream}, 20)], has_work=False)]
+    assert changes_of(iter(windows)) == []
+
+
 def test_a_source_of_work_that_ends_leaves_what_cache_shows() -> None:
     work, none = [*played([(CALM, 60), (HURT, 20)])], [*played([(CALM, 60), (HURT, 20)], has_work=False)]
     (change,) = changes_of(iter([*work[:58], *none[58:]]))
