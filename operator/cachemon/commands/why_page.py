@@ -151,6 +151,7 @@ def _certainty(record: VerdictRecord) -> Iterator[str]:
         "It is no proof. What changed inside the VM at the same moment looks the same. It is verified when the "
         "other stops or moves away and the VM recovers."
     )
+    yield "How often verdicts were right in simulations: docs/verdict-figures.md"
 
 
 _OF_LEVELS: Mapping[str, str] = {

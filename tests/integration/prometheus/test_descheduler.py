@@ -29,16 +29,18 @@ SERIES = {
     'cachemon_node_interference_ratio{node="judged", instance="10.0.0.1:9850", job="cachemon-agent"}': "0.2x30",
     'cachemon_node_interference_ratio{node="quiet", instance="10.0.0.2:9850", job="cachemon-agent"}': "0x30",
     'cachemon_node_interference_ratio{node="long ago", instance="10.0.0.3:9850", job="cachemon-agent"}': "1x10 _x20",
-    'kube_node_info{node="judged", instance="10.0.1.1:8080", job="kube-state-metrics"}': "1x30",
-    'kube_node_info{node="quiet", instance="10.0.1.1:8080", job="kube-state-metrics"}': "1x30",
-    'kube_node_info{node="long ago", instance="10.0.1.1:8080", job="kube-state-metrics"}': "1x30",
-    'kube_node_info{node="without-agent", instance="10.0.1.1:8080", job="kube-state-metrics"}': "1x30",
+    'cachemon_monitoring_available{node="judged", instance="10.0.1.1:9850", job="cachemon-agent"}': "1x30",
+    'cachemon_monitoring_available{node="quiet", instance="10.0.1.1:9850", job="cachemon-agent"}': "1x30",
+    'cachemon_monitoring_available{node="long ago", instance="10.0.1.1:9850", job="cachemon-agent"}': "1x30",
+    'cachemon_monitoring_available{node="unjudged", instance="10.0.1.1:9850", job="cachemon-agent"}': "1x30",
 }
-EXPECTED = {"judged": 0.2, "quiet": 0, "long ago": 0, "without-agent": 0}
+EXPECTED = {"judged": 0.2, "quiet": 0, "long ago": 0, "unjudged": 0}
 
 
 def test_the_query_gives_each_node_one_sample_from_0_to_1_under_its_name(tools: Tools, tmp_path: Path) -> None:
-    samples = [{"labels": f'{{instance="{node}"}}', "value": value} for node, value in EXPECTED.items()]
+    samples = [
+        {"labels": f'{{instance="{node}", node="{node}"}}', "value": value} for node, value in EXPECTED.items()
+    ]
     story = {
         "interval": "1m",
         "input_series": [{"series": series, "values": values} for series, values in SERIES.items()],
@@ -62,5 +64,6 @@ def test_the_policy_keeps_the_rules_of_the_descheduler() -> None:
     assert wanted["thresholds"].keys() == wanted["targetThresholds"].keys() == {"MetricResource"}
     low, high = wanted["thresholds"]["MetricResource"], wanted["targetThresholds"]["MetricResource"]
     assert 0 <= low < high <= 100
+    assert wanted["evictionLimits"] == {"node": 1}
     assert POLICY["profiles"][0]["plugins"]["balance"]["enabled"] == ["LowNodeUtilization"]
     assert arguments("DefaultEvictor")["labelSelector"] == {"matchLabels": {"kubevirt.io": "virt-launcher"}}

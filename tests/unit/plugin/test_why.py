@@ -48,6 +48,7 @@ How sure
   Of all traffic that rose on the cache block, 84 % is that of the other.
   It is no proof. What changed inside the VM at the same moment looks the same.
     It is verified when the other stops or moves away and the VM recovers.
+  How often verdicts were right in simulations: docs/verdict-figures.md
 
 What to do
   Move one of the two to another node: this VM:
@@ -75,6 +76,7 @@ How sure
     traffic that rose is the other's.
   It is no proof. What changed inside the VM at the same moment looks the same.
     It is verified when the other stops or moves away and the VM recovers.
+  How often verdicts were right in simulations: docs/verdict-figures.md
   Charts, and names of other namespaces, need the right to read
     CacheMonitorNode node01.
 

@@ -39,6 +39,7 @@ How sure
   Of all traffic that rose on the cache block, 84 % is that of the other.
   It is no proof. What changed inside the VM at the same moment looks the same.
     It is verified when the other stops or moves away and the VM recovers.
+  How often verdicts were right in simulations: docs/verdict-figures.md
 
 What to do
   Move one of the two to another host: this one:
