@@ -1,4 +1,4 @@
-"""A shared cache that programs use at their own pace, each line with the RMID of its program.
+"""A shared cache that programs use at their own pace, each line with the RMID of its program's VM.
 
 It is set-associative and evicts the line of a set that was used longest ago. Lines of a page stand in sets that
 follow each other, and pages lie at random, as where a kernel hands out frames. A program runs from one access to the
@@ -31,31 +31,33 @@ SOURCE = Path(__file__).with_suffix(".c")
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A program in a run.
+    """A VM in a run. Each of its vCPUs runs the same program in a process of its own.
 
     Attributes:
         program: its name.
         begin: place in its trace, from 0 to 1. The trace begins again at its end.
         arrives: window in which it begins to run.
         leaves: window in which it no longer runs.
+        vcpus: each begins at another place of the trace.
     """
 
     program: str
     begin: float
     arrives: int
     leaves: int
+    vcpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What one program did in one window.
+    """What one VM did in one window.
 
     Attributes:
-        lines: of the cache that bear its RMID at the end; those of a program that has left stay until others need
-            the room.
+        lines: of the cache that bear its RMID at the end; those of a VM that has left stay until others need the
+            room.
         misses: lines that came from memory.
         instructions: that it executed: its work.
-        cycles: that it ran.
+        cycles: that its vCPUs ran.
     """
 
     lines: int
@@ -74,7 +76,8 @@ class _Machine(ctypes.Structure):
 class _Program(ctypes.Structure):
     _fields_ = (
         ("records", ctypes.c_void_p),
-        *((name, ctypes.c_uint64) for name in ("count", "next", "salt", "arrives", "leaves")),
+        *((name, ctypes.c_uint64) for name in ("count", "next", "salt", "arrives", "leaves", "rmid")),
+        ("clock", ctypes.c_double),
     )
 
 
@@ -88,18 +91,24 @@ class _Counted(ctypes.Structure):
 def simulate(
     guests: Sequence[Guest], traces: Mapping[str, Records], windows: int, miss_cycles: float
 ) -> dict[str, list[Counted]]:
-    """Run programs side by side; what each did by its name, one for each window.
+    """Run VMs side by side; what each did by the name of its program, one for each window.
 
     Args:
-        guests: the programs, no name twice.
+        guests: the VMs, no program twice.
         traces: of each program by its name.
         windows: how long they run.
         miss_cycles: what a miss costs, with some others under way at the same time.
     """
     machine = _Machine(SETS, WAYS, CYCLES_PER_INSTRUCTION, HIT_CYCLES, miss_cycles, WINDOW_CYCLES, SLICE_CYCLES)
-    programs = (_Program * len(guests))(*(_program(guest, traces[guest.program]) for guest in guests))
+    found = [
+        _program(guest, traces[guest.program], rmid, vcpu)
+        for rmid, guest in enumerate(guests)
+        for vcpu in range(guest.vcpus)
+    ]
+    programs = (_Program * len(found))(*found)
     counted = (_Counted * (len(guests) * windows))()
-    if not _library().simulate(ctypes.byref(machine), programs, _size(len(guests)), _size(windows), counted):
+    sizes = (ctypes.c_uint64(size) for size in (len(found), len(guests), windows))
+    if not _library().simulate(ctypes.byref(machine), programs, *sizes, counted):
         raise MemoryError
     return {
         guest.program: [
@@ -109,13 +118,11 @@ def simulate(
     }
 
 
-def _program(guest: Guest, trace: Records) -> _Program:
+def _program(guest: Guest, trace: Records, rmid: int, vcpu: int) -> _Program:
     address, count = trace.buffer_info()
-    salt = crc32(guest.program.encode())
-    return _Program(address, count, int(guest.begin * count) % count, salt, guest.arrives, guest.leaves)
-
-
-_size = ctypes.c_uint64
+    begin = int((guest.begin + vcpu / guest.vcpus) * count) % count
+    salt = crc32(f"{guest.program} {vcpu}".encode())
+    return _Program(address, count, begin, salt, guest.arrives, guest.leaves, rmid, 0.0)
 
 
 @cache

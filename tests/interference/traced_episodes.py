@@ -30,6 +30,7 @@ ARRIVES = 48
 """Window in which the newcomer arrives: after the longest reference that a verdict needs."""
 MISS_CYCLES = (60.0, 150.0)
 """Memory of 90 ns at 2.5 GHz, with 1.5 to 4 misses under way at the same time."""
+NEWCOMERS_VCPUS = (1, 2, 4)
 ABOUT_WINDOWS = 18
 """Windows before and after an accusation in which harm counts for it: three minutes."""
 HERTZ = 2.5e9
@@ -62,12 +63,10 @@ def draw_cast(scenario: str, seed: int) -> Cast:
     newcomer = random.choice(others).name if others else None
     leaves = random.choice((WINDOWS, random.randint(75, 90)))
 
-    def guest(name: str, arrives: int, leaves: int) -> Guest:
-        return Guest(name, random.random(), arrives, leaves)
-
+    vcpus = random.choice(NEWCOMERS_VCPUS)
     return Cast(
-        tuple(guest(program.name, 0, WINDOWS) for program in drawn),
-        guest(newcomer, ARRIVES, leaves) if newcomer else None,
+        tuple(Guest(program.name, random.random(), 0, WINDOWS) for program in drawn),
+        Guest(newcomer, random.random(), ARRIVES, leaves, vcpus) if newcomer else None,
         between(random, MISS_CYCLES),
     )
 
@@ -86,7 +85,7 @@ class TracedEpisode:
         """What the node reads."""
         for number in range(WINDOWS):
             vms = [
-                _reading(name, self.run[name][number])
+                _reading(guest, self.run[name][number])
                 for name, guest in self._guests.items()
                 if guest.arrives <= number < guest.leaves
             ]
@@ -130,12 +129,12 @@ class TracedEpisode:
 cached_traces = cache(traces)
 
 
-def _reading(name: str, counted: Counted) -> VmWindow:
+def _reading(guest: Guest, counted: Counted) -> VmWindow:
     return VmWindow(
-        vm=name,
+        vm=guest.program,
         occupancy_bytes=counted.lines * LINE_BYTES,
         traffic_bytes=counted.misses * LINE_BYTES * STANDS_FOR,
-        cpu_seconds=float(WINDOW_SECONDS),
+        cpu_seconds=float(guest.vcpus * WINDOW_SECONDS),
         run_delay_seconds=0.0,
         cycles=counted.cycles * STANDS_FOR,
         uops=counted.instructions * STANDS_FOR,

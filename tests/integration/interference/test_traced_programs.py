@@ -152,6 +152,16 @@ def test_lines_that_fit_are_fetched_once_and_those_of_a_longer_lap_each_time() -
         assert last.misses / accesses == pytest.approx(share, abs=0.02)
 
 
+def test_the_processes_of_a_vm_share_its_rmid_and_no_line() -> None:
+    lines = SETS * WAYS // 8
+    alone, three = (
+        simulate([Guest("lap", 0, 0, 20, vcpus)], {"lap": lap(lines)}, 20, MISS_CYCLES)["lap"] for vcpus in (1, 3)
+    )
+    assert (alone[-1].lines, three[-1].lines) == (lines, 3 * lines)
+    assert three[-1].cycles == pytest.approx(3 * alone[-1].cycles, rel=0.01)
+    assert sum(each.misses for each in three) == 3 * lines
+
+
 def test_what_does_not_compile_is_an_error_with_the_compilers_reason(tmp_path: Path) -> None:
     source = tmp_path / "broken.c"
     source.write_text("int broken(void) { return missing; }\n")
