@@ -14,7 +14,7 @@ from tests.interference.traced_programs import traces
 from tests.interference.tune import REPORTING_SEEDS
 
 NAME = "verdict.traced"
-EPISODES = 12
+EPISODES = 8
 """Of each scenario."""
 
 

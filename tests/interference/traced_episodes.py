@@ -1,7 +1,7 @@
 """Episodes of real programs on one cache: what a node would see, and the truth about it.
 
-The cache has 1 MiB, and time is short too: a window of two million cycles stands for 10 s in
-which the programs go on in the same way. So rates are those of a real CPU, and the detector has its usual times.
+The cache has 1 MiB, and time is short too: a window of two million cycles stands for 10 s in which the programs go on
+in the same way. So rates are those of a real CPU, and the detector has its usual times.
 
 The truth about a suspect is the same run without it. Harm is what it costs the victim: additional cycles for the same
 part of the victim's trace.
@@ -62,7 +62,6 @@ def draw_cast(scenario: str, seed: int) -> Cast:
     others = [program for program in NEWCOMERS[scenario] if program not in drawn]
     newcomer = random.choice(others).name if others else None
     leaves = random.choice((WINDOWS, random.randint(75, 90)))
-
     vcpus = random.choice(NEWCOMERS_VCPUS)
     return Cast(
         tuple(Guest(program.name, random.random(), 0, WINDOWS) for program in drawn),

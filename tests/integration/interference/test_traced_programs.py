@@ -170,7 +170,7 @@ def test_what_does_not_compile_is_an_error_with_the_compilers_reason(tmp_path: P
 
 
 def test_the_bench_prints_figures_of_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verdict.traced"], divisor=60) == 0
+    assert main(["verdict.traced"], divisor=40) == 0
     about, *figures = capsys.readouterr().out.splitlines()
     assert about.startswith("# verdicts on programs")
     for rule in ("cachemon.likely", "cachemon_without_work.takingcache", "watcher.confirmed"):
