@@ -101,6 +101,7 @@ def suspects(
         Suspect(name, rise.bytes_a_second / all_rises, rise.bytes_a_second / before, rise)
         for name, rise in others.items()
         if rise.is_clear
+        and rise.bytes_a_second >= need.rise * rise.usual.median
         and rise.traffic >= need.block_share * block_traffic
         and rise.bytes_a_second >= need.share * all_rises
         and (name == OTHERS or signs.resource is not Resource.CACHE or rise.gained >= need.gained * signs.lost_bytes)

@@ -58,6 +58,7 @@ class Suspicion:
     """What a suspect shows, and what each level needs."""
 
     mads: float = _threshold(3, "a suspect's traffic rose by at least this many MADs")
+    rise: float = _threshold(0.5, "least rise of a suspect's traffic, as a ratio of what it was")
     share: float = _threshold(0.25, "least share of a suspect in all rises of traffic")
     gained: float = _threshold(0.25, "least cache that a suspect gained, as a ratio of what the victim lost")
     block_share: float = _threshold(0.10, "least share of a suspect in the block's traffic")

@@ -300,6 +300,14 @@ def test_a_suspect_needs_a_share_of_the_blocks_traffic() -> None:
     assert changes_of(played([(heavy, 60), (after, 12)], noise=0.001)) == []
 
 
+def test_a_vm_whose_traffic_rises_by_less_than_half_is_no_suspect() -> None:
+    before = {**CALM, "c/batch": replace(STREAM, held=8.0)}
+    after = {**HURT, "c/batch": replace(STREAM, held=14.0, traffic=3500.0)}
+    assert changes_of(played([(before, 60), (after, 20)])) == []
+    more = {**HURT, "c/batch": replace(STREAM, held=14.0, traffic=4500.0)}
+    assert steps_of(changes_of(played([(before, 60), (more, 20)]))) == [BATCH_HURTS_DB]
+
+
 def test_a_loss_of_next_to_no_cache_is_none() -> None:
     tiny = {**CALM, "a/db": replace(DB, held=0.2)}
     after = {**HURT, "a/db": replace(HURT["a/db"], held=0.12)}
