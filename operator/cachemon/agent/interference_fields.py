@@ -6,10 +6,12 @@ Tenants learn no name of another namespace, no time finer than a minute, and no 
 from collections.abc import Mapping
 from typing import Any
 
+from cachemon.interference.comparisons import Stay
 from cachemon.interference.evidence_text import LONGEST_EVIDENCE, MOST_PERCENT, evidence, percent
+from cachemon.interference.stay_fields import newest, stay_item, stays_of
 from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.interference.verdicts import OTHERS, Judgement, Level, Verdict
-from cachemon.model.api import UNDISTURBED, ObjectName
+from cachemon.model.api import UNDISTURBED, CacheMonitorGroup, ObjectName
 from cachemon.model.conditions import Condition
 from cachemon.model.fitted_text import fit_text
 from cachemon.model.numbers import exact
@@ -80,6 +82,20 @@ def interference_report(verdicts: NodeVerdicts, vmi: ObjectName) -> dict[str, An
     if shown.slowdown_ratio is not None:
         report["slowdownPercent"] = min(percent(shown.slowdown_ratio), MOST_PERCENT)
     return report
+
+
+def typical_field(verdicts: NodeVerdicts | None, obj: CacheMonitorGroup) -> dict[str, Any]:
+    """The field `typical`: what is usual for the VMI here, and what was on the node before.
+
+    It is absent while neither is known, and where nobody judges (None). The apply removes what it lacks. So the agent
+    that a VMI moves to writes the values of the node before again.
+    """
+    if verdicts is None:
+        return {}
+    others = [it for it in stays_of(obj.raw_typical) if it.node != obj.node_name and it.vmi_uid == obj.vmi_uid]
+    usual, before = verdicts.typical.get(str(obj.vmi)), newest(others)
+    stays = [*([Stay(obj.node_name, obj.vmi_uid, usual)] if usual else []), *([before] if before else [])]
+    return {"typical": [stay_item(stay) for stay in stays]} if stays else {}
 
 
 def judged_at(verdicts: NodeVerdicts) -> str:

@@ -12,6 +12,7 @@ from cachemon.agent.interference_fields import (
     interference_summary,
     judged_at,
     names_of_vmi,
+    typical_field,
     undisturbed_condition,
 )
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
@@ -155,7 +156,7 @@ def group_status(
             for condition, since in conditions
         ],
     }
-    return status | ({"interference": report} if report else {})
+    return status | ({"interference": report} if report else {}) | typical_field(verdicts, obj)
 
 
 def _summary(layout: BoundTargetLayout, figures: Figures) -> dict[str, str]:

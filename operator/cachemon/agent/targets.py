@@ -30,10 +30,16 @@ BoundLayout = Layout[CacheMonitorGroup]
 
 
 def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
-    """Parse a CacheMonitorGroup, and keep of its conditions only when those of agents last changed."""
+    """Parse a CacheMonitorGroup; of its status, keep what the agent's next write continues.
+
+    That is when the conditions of agents last changed, and what was usual for the VMI on its nodes.
+    """
     group = parse_cache_monitor_group(obj)
     ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] in (MONITORED, UNDISTURBED))
-    return replace(group, conditions={}, raw_conditions=ours)
+    typical = obj.get("status", {}).get("typical")
+    return replace(
+        group, conditions={}, raw_conditions=ours, raw_typical=tuple(typical) if isinstance(typical, list) else ()
+    )
 
 
 def targets_of(node_name: str, *watched: Mapping[ObjectName, CacheMonitorGroup]) -> tuple[BoundTarget, ...]:

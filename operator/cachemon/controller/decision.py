@@ -19,7 +19,7 @@ from cachemon.model.times import format_time
 
 _OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
-_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted", "interference")
+_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted", "interference", "typical")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from cachemon.interference.thresholds import Thresholds, Times
 from cachemon.interference.verdict_log import NodeVerdicts, VerdictLog
 from cachemon.interference.verdicts import Change, Judgement
 from cachemon.interference.windows import BlockId, Window, format_window
+from cachemon.qemu.cpu_model import read_cpu_model
 from cachemon.qemu.mediated_pmu import refusal_of_kvm
 from cachemon.qemu.perf_calls import PerfCalls
 from cachemon.qemu.proc_files import ProcFiles
@@ -59,6 +60,7 @@ class InterferenceWatch(Generic[W]):
         make_detector: makes the detector of a cache block.
         record: called with every window.
         grain_seconds: see GRAIN_WINDOWS.
+        cpu_model: of the node; empty when it is not known.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class InterferenceWatch(Generic[W]):
         *,
         record: Callable[[Window], None] = lambda _: None,
         grain_seconds: float,
+        cpu_model: str = "",
     ) -> None:
         self._windows = windows
         self._guests = guests
@@ -76,7 +79,7 @@ class InterferenceWatch(Generic[W]):
         self._record = record
         self._grain_seconds = grain_seconds
         self._detectors: dict[BlockId, BlockDetector] = {}
-        self._log = VerdictLog()
+        self._log = VerdictLog(cpu_model)
         self._clock_error = 0.0
         self._verdicts = self._minute_verdicts = NodeVerdicts()
 
@@ -146,6 +149,7 @@ def make_watch(
         guests,
         lambda: Detector(thresholds),
         grain_seconds=GRAIN_WINDOWS * settings.window_seconds,
+        cpu_model=read_cpu_model(machine.proc),
         record=lambda window: file.append(format_window(window)) if file else None,
     )
 

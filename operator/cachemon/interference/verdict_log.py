@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachemon.interference.minutes import Minutes, MinuteSeries
+from cachemon.interference.typical import Typical, TypicalMinutes
 from cachemon.interference.verdicts import OTHERS, Change, Judgement, Level, Outcome, Verdict
 from cachemon.interference.windows import BlockId, Window
 
@@ -65,6 +66,7 @@ class NodeVerdicts:
         verdicts: of every cache block: the open ones, surest first, and then those that ended, newest first.
         ended: how many verdicts have ended, by kind.
         clock_error: seconds by which times in here are behind the wall clock of now.
+        typical: what is usual for each VM, as of the last full minute.
     """
 
     time: float = 0.0
@@ -72,6 +74,7 @@ class NodeVerdicts:
     verdicts: Mapping[BlockId, tuple[LoggedVerdict, ...]] = field(default_factory=dict)
     ended: Mapping[EndedKind, int] = field(default_factory=dict)
     clock_error: float = 0.0
+    typical: Mapping[str, Typical] = field(default_factory=dict)
 
     def wall_time(self, seconds: float) -> float:
         """A time in here, by the wall clock of now: it may have been set since."""
@@ -128,10 +131,15 @@ class _BlockLog:
 
 
 class VerdictLog:
-    """Follows the verdicts of all cache blocks of a node."""
+    """Follows the verdicts of all cache blocks of a node, and what is usual for its VMs.
 
-    def __init__(self) -> None:
+    Args:
+        cpu_model: of the node; empty when it is not known.
+    """
+
+    def __init__(self, cpu_model: str = "") -> None:
         self._blocks: dict[BlockId, _BlockLog] = {}
+        self._typical = TypicalMinutes(cpu_model)
         self._ended: Counter[EndedKind] = Counter()
 
     def take(self, window: Window, changes: Sequence[Change], judgements: Mapping[str, Judgement]) -> None:
@@ -144,6 +152,7 @@ class VerdictLog:
         """
         block = self._blocks.setdefault(window.block, _BlockLog())
         block.minutes.add(window)
+        self._typical.add(window)
         block.time = window.time
         block.judgements = {vm.vm: judgements[vm.vm] for vm in window.vms if vm.vm in judgements}
         for change in changes:
@@ -177,6 +186,7 @@ class VerdictLog:
             {id_: listed for id_, block in blocks.items() if (listed := block.listed())},
             dict(self._ended),
             clock_error,
+            self._typical.typical,
         )
 
 

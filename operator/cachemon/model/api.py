@@ -138,6 +138,7 @@ class CacheMonitorGroup:
         reported_period_seconds: status.statusPeriodSeconds, written by the agent; 0 before the first report.
         conditions: status.conditions by type.
         raw_conditions: the same as the API has them.
+        raw_typical: status.typical as the API has it, for the agent alone; see `cachemon.interference.stay_fields`.
     """
 
     name: ObjectName
@@ -159,6 +160,7 @@ class CacheMonitorGroup:
     reported_period_seconds: int
     conditions: Mapping[str, Condition]
     raw_conditions: tuple[Mapping[str, Any], ...]
+    raw_typical: tuple[Any, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -186,7 +188,13 @@ class CacheMonitorGroup:
     def without_news(self) -> Self:
         """The same without figures, conditions and version: two that are equal then want the same."""
         return replace(
-            self, resource_version="", observed_time="", reported_period_seconds=0, conditions={}, raw_conditions=()
+            self,
+            resource_version="",
+            observed_time="",
+            reported_period_seconds=0,
+            conditions={},
+            raw_conditions=(),
+            raw_typical=(),
         )
 
 

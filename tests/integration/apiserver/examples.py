@@ -89,6 +89,22 @@ AGENT_STATUS: dict[str, Any] = {
         "neighbour": "another VM of this node",
         "evidence": "The traffic of another VM of this node rose when the cache of this VM fell by 12Mi.",
     },
+    "typical": [
+        {
+            "nodeName": node,
+            "vmiUID": "0b1c3a52-9a0e-4f0c-b0c1-0f6c5f7b9d11",
+            "cpuModel": "INTEL(R) XEON(R) GOLD 6548Y+",
+            "until": "2026-11-22T08:00:00Z",
+            "minutes": 30,
+            "measure": "CyclesPerThousandUops",
+            "median": median,
+            "spread": 14,
+            "occupancyBytes": 53796864,
+            "milliCPUs": 1900,
+            "runDelayPercent": 1,
+        }
+        for node, median in (("node01", 910), ("node00", 722))
+    ],
     "groups": [
         {
             "name": "vcpus_0,3",

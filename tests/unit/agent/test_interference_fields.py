@@ -7,12 +7,18 @@ from cachemon.agent.interference_fields import (
     interference_report,
     interference_summary,
     judged_at,
+    typical_field,
     undisturbed_condition,
 )
+from cachemon.agent.targets import parse_bound_group
+from cachemon.interference.comparisons import Stay
+from cachemon.interference.stay_fields import stay_item
 from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.interference.verdicts import OTHERS, Judgement, Level, Outcome, Resource, Verdict
 from cachemon.model.api import ObjectName
 from cachemon.model.times import parse_time
+from tests.unit.agent.builders import NODE, make_object
+from tests.unit.interference.made_stays import UNTIL, make_stay
 from tests.unit.interference.made_verdicts import SINCE, make_logged, make_node_verdicts, make_verdict
 
 VMI = ObjectName("tenant-a", "vm3")
@@ -139,3 +145,46 @@ def test_verdicts_that_ended_and_those_of_others_are_not_shown() -> None:
     verdicts = make_node_verdicts(ended, of_another, judgements=judgements)
     assert interference_report(verdicts, VMI) == {}
     assert undisturbed_condition(verdicts, VMI).status == "True"
+
+
+def typical_of(here: Stay | None, *before: object, vmi_uid: str = "uid-1") -> list[tuple[str, float]]:
+    """Node and end of each item that the agent of NODE writes, for an object that has these items."""
+    obj = parse_bound_group(make_object(status={"vmiUID": vmi_uid, "typical": [*before]}))
+    known = NodeVerdicts(typical={str(VMI): here.typical} if here else {})
+    items = typical_field(known, obj).get("typical", [])
+    return [(item["nodeName"], parse_time(item["until"])) for item in items]
+
+
+OLD, OLDER = (stay_item(make_stay(node, until=UNTIL - age)) for node, age in (("node02", 600), ("node03", 1200)))
+
+
+def test_the_agent_writes_what_is_usual_for_the_vmi_on_its_node() -> None:
+    assert typical_of(make_stay(NODE)) == [(NODE, UNTIL)]
+    assert typical_of(None) == []
+
+
+def test_the_node_that_a_vmi_moves_to_keeps_the_values_of_the_one_before() -> None:
+    assert typical_of(None, OLD) == [("node02", UNTIL - 600)]
+    assert typical_of(make_stay(NODE), OLD) == [(NODE, UNTIL), ("node02", UNTIL - 600)]
+    assert typical_of(make_stay(NODE), OLDER, OLD) == [(NODE, UNTIL), ("node02", UNTIL - 600)]
+
+
+def test_its_own_values_of_an_earlier_stay_are_not_kept() -> None:
+    assert typical_of(None, stay_item(make_stay(NODE, until=UNTIL - 900)), OLD) == [("node02", UNTIL - 600)]
+
+
+def test_a_restarted_vmi_begins_without_values() -> None:
+    assert typical_of(None, OLD, vmi_uid="uid-2") == []
+
+
+@pytest.mark.parametrize("item", [None, "text", {"nodeName": "node02"}])
+def test_values_that_are_not_valid_are_not_kept(item: object) -> None:
+    assert typical_of(make_stay(NODE), item) == [(NODE, UNTIL)]
+
+
+def test_where_nobody_judges_nothing_is_written() -> None:
+    assert typical_field(None, parse_bound_group(make_object(status={"typical": [OLD]}))) == {}
+
+
+def test_a_field_of_another_kind_is_no_list() -> None:
+    assert parse_bound_group(make_object(status={"typical": "text"})).raw_typical == ()

@@ -21,6 +21,7 @@ from cachemon.engine.figures import (
     Traffic,
 )
 from cachemon.engine.layout import GroupLayout, GroupState, NodeFacts, TargetLayout, unavailable_layout
+from cachemon.interference.stay_fields import stay_item
 from cachemon.interference.verdict_log import NodeVerdicts
 from cachemon.interference.verdicts import OTHERS, Outcome
 from cachemon.model.errors import ResctrlUnavailableError
@@ -40,6 +41,7 @@ from tests.unit.agent.builders import (
     mon_group,
 )
 from tests.unit.agent.crd_schema import complaints, status_schema
+from tests.unit.interference.made_stays import make_stay
 from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
 
 NOW = "2026-11-22T08:00:00Z"
@@ -129,6 +131,14 @@ def test_a_judged_groups_status_has_a_condition_with_the_time_of_its_minute_and_
     assert undisturbed["lastTransitionTime"] == "2027-01-15T08:10:00Z"
     assert status["interference"]["slowdownPercent"] == 21
     assert status["summary"]["interference"] == "Likely Cache 21%"
+
+
+def test_a_judged_groups_status_has_what_is_usual_for_the_vm() -> None:
+    layout = target_layout(*BOTH)
+    known = NodeVerdicts(typical={"tenant-a/vm3": make_stay().typical})
+    status = group_status(layout, replace(figures_of(layout, 5, 5), minute_verdicts=known), NOW)
+    assert list(complaints(GROUP_SCHEMA, status)) == []
+    assert status["typical"] == [stay_item(make_stay("node01", ""))]
 
 
 def test_a_group_that_is_not_disturbed_has_the_condition_alone() -> None:

@@ -92,6 +92,11 @@ def test_figures_left_by_a_crash_between_unbinding_and_withdrawing_go_before_the
     assert ready["reason"] == "WaitingForAgent"
 
 
+def test_what_was_usual_for_the_last_vmi_is_withdrawn_like_its_figures() -> None:
+    status = written(decided(None)) | {"typical": [{"nodeName": "a"}]}
+    assert decided(status, vmi(phase="Failed")).withdraw
+
+
 def test_figures_stay_while_the_agent_is_silent() -> None:
     status = written(decided(None)) | figures()
     decision = decided(status, now=NOW + 10_000)
