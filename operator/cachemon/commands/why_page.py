@@ -35,6 +35,7 @@ class WhyPage:
         charts: a VM each.
         ruled_out: other reasons, and what speaks against them.
         certainty: how sure it is, and what it can't know.
+        weak: hints that are no verdict.
         steps: what to do, the best first.
     """
 
@@ -43,6 +44,7 @@ class WhyPage:
     charts: Sequence[tuple[str, Party]] = ()
     ruled_out: Sequence[str] = ()
     certainty: Sequence[str] = ()
+    weak: Sequence[str] = ()
     steps: Sequence[Step] = ()
 
 
@@ -61,7 +63,11 @@ def _lines(page: WhyPage, now: float, steps: str) -> Iterator[str]:
     yield from _wrapped(page.headline)
     yield from ("", *(line for fact in page.facts for line in _wrapped(fact, "  ", "    "))) if page.facts else ()
     yield from _charts(page.charts, now, steps)
-    for heading, items in (("Ruled out, when it was judged", page.ruled_out), ("How sure", page.certainty)):
+    for heading, items in (
+        ("Ruled out, when it was judged", page.ruled_out),
+        ("How sure", page.certainty),
+        ("Weak evidence", page.weak),
+    ):
         if items:
             yield from ("", heading)
             yield from (line for item in items for line in _wrapped(item, "  ", "    "))

@@ -20,6 +20,7 @@ from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age, group_rows, vmi_rows, why_stale
 from cachemon.plugin.verdict_list import NOT_INSTALLED
 from cachemon.plugin.verdict_objects import group_verdicts, node_verdicts
+from cachemon.plugin.why_comparisons import read_peers, weak_evidence
 from cachemon.plugin.why_reasons import NO_FIGURES, NO_GROUP, NOT_RUNNING, OFF, not_judged_page
 
 _NOBODY = "no other VM takes cache or memory bandwidth from it noticeably"
@@ -35,6 +36,7 @@ class Known:
         groups: its CacheMonitorGroups, by name.
         node: the CacheMonitorNode of where it runs; empty when there is none, None without the right to read it.
         now: seconds since the epoch.
+        peers: groups of other VMs of the same template.
     """
 
     name: ObjectName
@@ -42,6 +44,7 @@ class Known:
     groups: Sequence[Mapping[str, Any]]
     node: Mapping[str, Any] | None
     now: float
+    peers: Sequence[Mapping[str, Any]] = ()
 
 
 async def run(args: Namespace, session: Session) -> int:
@@ -70,7 +73,8 @@ async def _collect(name: ObjectName, session: Session) -> Known:
         )
     node_name = next((it for obj in groups if (it := obj.get("status", {}).get("nodeName"))), "")
     node = await _read(NODES, ObjectName("", node_name), session) if node_name else {}
-    return Known(name, vmi, groups, node, session.clock())
+    peers = await read_peers(session, groups, vmi)
+    return Known(name, vmi, groups, node, session.clock(), peers)
 
 
 async def _read(resource: Any, name: ObjectName, session: Session) -> dict[str, Any] | None:
@@ -88,6 +92,10 @@ def page_of(known: Known) -> WhyPage:
     if reason := _why_unjudged(known):
         return not_judged_page(known.name, *reason, node=_node_name(known))
     current = _current(known)
+    return replace(_judged_page(known, current), weak=weak_evidence(current, known.peers))
+
+
+def _judged_page(known: Known, current: Sequence[Mapping[str, Any]]) -> WhyPage:
     verdicts = _verdicts(known)
     own = sorted((it for it in verdicts if it.is_open and it.victim.name == str(known.name)), key=lambda it: it.rank)
     worst = own[0] if own else next(group_verdicts(current, known.now), None)
