@@ -74,22 +74,22 @@ class VmiFacts(NamedTuple):
 def vmi_events(before: VmiState, facts: VmiFacts) -> Iterator[EventFields]:
     """The Events on a VMI and its group: no name of another namespace is in them."""
     now = vmi_state(facts.found, facts.node_name)
-    look = f"see `kubectl cachemon why {quote(facts.vmi.name)} -n {quote(facts.vmi.namespace)}`"
+    see = f"see `kubectl cachemon why {quote(facts.vmi.name)} -n {quote(facts.vmi.namespace)}`"
     if facts.found is not None and now.rank > before.rank:
         move = f"move one of the two: {_migrate(facts.vmi)}"
-        said = f"{facts.found.level} since {facts.found.since}: {facts.found.evidence}"
-        yield _warning(now.rank, said, f"{look}, or {move}")
+        seen = f"{facts.found.level} since {facts.found.since}: {facts.found.evidence}"
+        yield _warning(now.rank, seen, f"{see}, or {move}")
     elif before.rank and not now.rank:
         if before.node_name != facts.node_name:
             left = f"it left node `{before.node_name}`"
-            yield EventFields("Normal", ENDED, _note(f"{left}, where others disturbed it", look))
+            yield EventFields("Normal", ENDED, _note(f"{left}, where others disturbed it", see))
         elif _outcome(facts) == Outcome.WITHDRAWN:
-            yield EventFields("Normal", WITHDRAWN, _note("the verdict proved wrong: others did not disturb it", look))
+            yield EventFields("Normal", WITHDRAWN, _note("the verdict proved wrong: others did not disturb it", see))
         elif facts.condition is not None and facts.condition.status == "True":
-            yield EventFields("Normal", ENDED, _note("no other VM disturbs it any longer", look))
+            yield EventFields("Normal", ENDED, _note("no other VM disturbs it any longer", see))
         else:
             why = f": {facts.condition.message}" if facts.condition else ""
-            yield EventFields("Normal", ENDED, _note(f"it is not judged any longer{why}", look))
+            yield EventFields("Normal", ENDED, _note(f"it is not judged any longer{why}", see))
 
 
 def _outcome(facts: VmiFacts) -> str:
@@ -101,22 +101,20 @@ def _outcome(facts: VmiFacts) -> str:
 def node_events(before: NodeState, node_name: str, verdicts: Sequence[NodeVerdict]) -> Iterator[EventFields]:
     """The Events on a node, one for each reason: administrators read them, so both VMs have their names."""
     ranks = dict(before.ranks)
-    look = f"see `kubectl cachemon verdicts {quote(node_name)}`"
+    see = f"see `kubectl cachemon verdicts {quote(node_name)}`"
     open_ones = {verdict.key: verdict for verdict in verdicts if not verdict.outcome}
     for rank in range(len(SERIOUS), 0, -1):
         raised = [it for key, it in open_ones.items() if rank_of(it.level) == rank > ranks.get(key, 0)]
         if raised:
-            said = (f"{it.evidence}, since {it.since}" for it in raised)
-            yield _warning(
-                rank, _several(list(said)), f"{look}, or move one of the two: {_migrate(raised[0].victim)}"
-            )
+            seen = (f"{it.evidence}, since {it.since}" for it in raised)
+            yield _warning(rank, _several(list(seen)), f"{see}, or move one of the two: {_migrate(raised[0].victim)}")
     over = {key for key in ranks if not rank_of(open_ones[key].level if key in open_ones else "")}
     outcomes = _newest_outcomes(verdicts)
     for reason in (ENDED, WITHDRAWN):
         found = [key for key in sorted(over) if (outcomes.get(key) == Outcome.WITHDRAWN) == (reason == WITHDRAWN)]
         if found:
-            said = (f"{key[1]} disturbed by {_suspect(key)}: {outcomes.get(key) or _LOST}" for key in found)
-            yield EventFields("Normal", reason, _note(_several(list(said)), look))
+            seen = (f"{key[1]} disturbed by {_suspect(key)}: {outcomes.get(key) or _LOST}" for key in found)
+            yield EventFields("Normal", reason, _note(_several(list(seen)), see))
 
 
 _LOST = "not known how, as the agent began anew"
@@ -136,14 +134,14 @@ def _several(sentences: Sequence[str]) -> str:
     return "; ".join([*sentences[:_MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
-def _warning(rank: int, said: str, advice: str) -> EventFields:
-    return EventFields("Warning", f"Interference{SERIOUS[rank - 1]}", _note(said, advice))
+def _warning(rank: int, seen: str, advice: str) -> EventFields:
+    return EventFields("Warning", f"Interference{SERIOUS[rank - 1]}", _note(seen, advice))
 
 
-def _note(said: str, advice: str) -> str:
+def _note(seen: str, advice: str) -> str:
     """A note; a long one is cut before the command."""
     room = LONGEST_NOTE_BYTES - len(advice.encode()) - len("; ")
-    return f"{fit_bytes(said, max(room, 0))}; {advice}"
+    return f"{fit_bytes(seen, max(room, 0))}; {advice}"
 
 
 def _migrate(vmi: ObjectName) -> str:

@@ -17,7 +17,7 @@ class InterferenceSettings:
 
     bandwidth_limit: int | None = None  # bytes per second of each cache block; None to ask the firmware
     record: Path | None = None  # file for all windows; None for none
-    window_seconds: float = WINDOW_SECONDS  # from one look at all VMs to the next
+    window_seconds: float = WINDOW_SECONDS  # length of a window
     perf: bool = False  # whether perf counts work where no telemetry does
 
 
@@ -32,7 +32,7 @@ def add_interference_flags(flags: Flags) -> None:
     flags.add(
         "--interference-window",
         f"{WINDOW_SECONDS:g}",
-        "seconds that --interference looks at once. All its times scale with it, also the minute that tenants see. "
+        "seconds of one window of --interference. All its times scale with it, also the minute that tenants see. "
         "Shorter ones are for labs: they show tenants more of their neighbours",
     )
     flags.add(

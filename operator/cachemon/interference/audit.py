@@ -42,7 +42,7 @@ class OpenVerdict:
     stopped: int = 0
 
     def outcome(self, history: History, times: Times) -> Outcome | None:
-        """Look at the newest window; returns how the verdict ends, None when it stays open."""
+        """Check the newest window; returns how the verdict ends, None when it stays open."""
         victim = history.series.get(self.verdict.victim)
         if victim is None or victim.is_absent:
             return Outcome.ENDED

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from cachemon.interference.audit import OpenVerdict
 from cachemon.interference.history import History
-from cachemon.interference.looks import Look, looks
 from cachemon.interference.signs import Block, Signs, judgement, signs_of
+from cachemon.interference.spans import Spans, near_and_far
 from cachemon.interference.suspects import Rise, Suspect, rises, suspects
 from cachemon.interference.thresholds import Thresholds
 from cachemon.interference.verdicts import Change, Judgement, Level, Outcome, Verdict
@@ -72,19 +72,19 @@ class Detector:
     def _findings(self, window: Window) -> Iterator[tuple[_Pair, _Finding]]:
         thresholds = self._thresholds
         block = Block(window.capacity_bytes, window.bandwidth_limit_bytes_per_second)
-        both = looks(thresholds.times, self._history.seconds)
-        risen: dict[Look, dict[str, Rise]] = {}
+        both = near_and_far(thresholds.times, self._history.seconds)
+        risen: dict[Spans, dict[str, Rise]] = {}
         for victim in sorted(vm.vm for vm in window.vms if vm.vm in self._history.series):
             series = self._history.series[victim]
             judged = self._judgements[victim] = judgement(series, both[0], thresholds.gates)
             if judged is not Judgement.UNDISTURBED:
                 continue
             best: dict[_Pair, _Finding] = {}
-            for look in both:
-                if signs := signs_of(series, self._history, look, block, thresholds.harm):
-                    if look not in risen:
-                        risen[look] = rises(self._history, look, thresholds.suspicion.mads)
-                    for finding in self._with_suspects(block, victim, signs, risen[look]):
+            for spans in both:
+                if signs := signs_of(series, self._history, spans, block, thresholds.harm):
+                    if spans not in risen:
+                        risen[spans] = rises(self._history, spans, thresholds.suspicion.mads)
+                    for finding in self._with_suspects(block, victim, signs, risen[spans]):
                         pair = victim, finding.suspect.name if finding.suspect else _NOBODY
                         if pair not in best or finding.rank > best[pair].rank:
                             best[pair] = finding

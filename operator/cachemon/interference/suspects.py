@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cachemon.interference.history import History, VmSeries
-from cachemon.interference.looks import FEWEST, Look
 from cachemon.interference.signs import Signs
+from cachemon.interference.spans import FEWEST, Spans
 from cachemon.interference.thresholds import Harm, Thresholds
 from cachemon.interference.usual import Reference, known, median, reference, spearman
 from cachemon.interference.verdicts import OTHERS, Resource
@@ -54,34 +54,34 @@ class Suspect:
     rise: Rise
 
 
-def rises(history: History, look: Look, mads: float) -> dict[str, Rise]:
+def rises(history: History, spans: Spans, mads: float) -> dict[str, Rise]:
     """The rise of every VM whose traffic is known now and before."""
     found = {}
     for name, series in history.series.items():
-        traffic = median(series.traffic[-look.now :])
-        before = _before(series.traffic, look, history)
+        traffic = median(series.traffic[-spans.now :])
+        before = _before(series.traffic, spans, history)
         if traffic != traffic or len(before) < FEWEST:  # noqa: PLR0124  NaN
             continue
         usual = reference(before)
         rise = max(traffic - usual.median, 0.0)
-        held = median(_before(series.occupancy, look, history))
-        gained = median(series.occupancy[-look.now :]) - held
+        held = median(_before(series.occupancy, spans, history))
+        gained = median(series.occupancy[-spans.now :]) - held
         lost = -gained / held if held > 0 else 0.0
         is_clear = rise > 0 and usual.is_above(traffic, mads)
-        found[name] = Rise(usual, traffic, rise, gained, lost, is_clear, _slowed(series, look, mads))
+        found[name] = Rise(usual, traffic, rise, gained, lost, is_clear, _slowed(series, spans, mads))
     return found
 
 
-def _slowed(series: VmSeries, look: Look, mads: float) -> bool | None:
-    usual, now = look.usual(series.cost), median(series.cost[-look.now :])
+def _slowed(series: VmSeries, spans: Spans, mads: float) -> bool | None:
+    usual, now = spans.usual(series.cost), median(series.cost[-spans.now :])
     return None if usual is None or now != now else usual.is_above(now, mads)  # noqa: PLR0124  NaN
 
 
-def _before(values: Sequence[float], look: Look, history: History) -> list[float]:
+def _before(values: Sequence[float], spans: Spans, history: History) -> list[float]:
     """The known values of the reference; 0 for windows before the VM came."""
     rows = len(history.total)
-    own = look.before(values)
-    wanted = len(look.before(history.total))
+    own = spans.before(values)
+    wanted = len(spans.before(history.total))
     came_later = len(values) < rows
     return known(own) + [0.0] * (wanted - len(own) if came_later else 0)
 
@@ -127,8 +127,8 @@ def _is_crowd(victim: str, risen: Mapping[str, Rise], harm: Harm) -> bool:
 
 def _moves_together(history: History, victim: str, name: str, signs: Signs, least: float) -> bool:
     """Whether the suspect's traffic goes with what the victim lost."""
-    look, series = signs.look, history.series[victim]
-    length = min(look.skip + look.length // 2, len(series.traffic))
+    spans, series = signs.spans, history.series[victim]
+    length = min(spans.skip + spans.length // 2, len(series.traffic))
     traffic = _tail(history.series[name].traffic, length)
     if signs.resource is Resource.MEMORY_BANDWIDTH:
         return spearman(traffic, series.cost[-length:]) >= least

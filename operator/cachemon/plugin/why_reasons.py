@@ -31,10 +31,10 @@ def not_judged_page(
     template = _SENTENCES.get(reason, "")
     text = template.format(name=name, node=node) if template else f"{reason}: {message}"
     where = f"{name} on {node}" if node else str(name)
-    said = (message,) if message and reason in _EXPLAINED_BY_MESSAGE else ()
+    explained = (message,) if message and reason in _EXPLAINED_BY_MESSAGE else ()
     return WhyPage(
         headline=f"Not judged: {text}.",
-        facts=(where, *said, *facts),
+        facts=(where, *explained, *facts),
         steps=_STEPS.get(reason, _look_at_groups)(name, node),
     )
 
@@ -111,7 +111,7 @@ _SENTENCES: Mapping[str, str] = {
     NOT_RUNNING: "{name} does not run on a node that can be monitored",
     NO_FIGURES: "the agent of {node} has not reported {name} yet",
     OFF: "the agent of {node} does not judge: interference is off",
-    Reason.AGENT_NOT_REPORTING: "the agent of {node} is silent, and what it said is old",
+    Reason.AGENT_NOT_REPORTING: "the agent of {node} is silent, and its last report is old",
 }
 _STEPS: Mapping[str, Steps] = {
     NO_GROUP: _make_group,

@@ -231,7 +231,7 @@ def test_an_old_verdict_is_not_shown_as_one_of_now() -> None:
     obj = group(condition=DISTURBED, interference=interference(), observedTime="2026-09-21T13:13:18Z")
     made = plugin(group_object=obj, node=machine(slowed(), observed="2026-09-21T13:13:18Z"))
     page = answer(made)
-    assert page.startswith("Not judged: the agent of node01 is silent, and what it said is old.")
+    assert page.startswith("Not judged: the agent of node01 is silent, and its last report is old.")
     assert "the figures are 60m old" in page
     assert "rose when" not in page
 

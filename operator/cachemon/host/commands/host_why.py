@@ -45,31 +45,31 @@ async def run(args: Namespace, session: HostSession) -> int:
     return 0
 
 
-def page_of(domain: DomainReport, said: Mapping[str, Any], session: HostSession) -> WhyPage:
+def page_of(domain: DomainReport, report: Mapping[str, Any], session: HostSession) -> WhyPage:
     """The page about a running domain.
 
     Args:
         domain: what the agent says of its groups.
-        said: what it says of verdicts (`cachemon.host.agent.verdicts_report`).
+        report: what it says of verdicts (`cachemon.host.agent.verdicts_report`).
         session: knows the time, and how a person calls the programs.
     """
     name, now = domain.name, session.clock()
-    if not said.get("isJudging"):
+    if not report.get("isJudging"):
         return WhyPage("Not judged: the agent of this host does not judge.", (name,), steps=_SWITCH_ON)
     if not domain.groups:
         make = f"{session.program} cpu-resource {quote(name)} --create --vcpulist all"
         text = f"Not judged: no group watches {name}."
         return WhyPage(text, (name,), steps=[Step("Have it monitored", make)])
-    age = age_of(said.get("observedTime", ""), _PERIOD_SECONDS, now)
+    age = age_of(report.get("observedTime", ""), _PERIOD_SECONDS, now)
     if age is not None and age.is_stale:
         see = Step("See why", "systemctl status cachemon-host")
-        return WhyPage("Not judged: what the agent said is old.", (name, age.problem), steps=[see])
-    records = _records(said, age)
+        return WhyPage("Not judged: what the agent reported is old.", (name, age.problem), steps=[see])
+    records = _records(report, age)
     own = sorted((it for it in records if it.is_open and it.victim.name == name), key=lambda it: it.rank)
     facts = more_facts(name, records, now)
     if own:
         return disturbed_page(own[0], now, facts, _moves(own[0], session))
-    judgement = said.get("judgements", {}).get(name, Judgement.TOO_YOUNG)
+    judgement = report.get("judgements", {}).get(name, Judgement.TOO_YOUNG)
     judged = f"{name}; judged {age.label} ago" if age else name
     if judgement == Judgement.UNDISTURBED:
         return undisturbed_page(_NOBODY, (judged, *facts), [_figures(session)])
@@ -77,10 +77,10 @@ def page_of(domain: DomainReport, said: Mapping[str, Any], session: HostSession)
     return WhyPage(f"Not judged: {text}.", (judged, *facts), steps=[_figures(session), _again(name, session)])
 
 
-def _records(said: Mapping[str, Any], age: Age | None) -> list[VerdictRecord]:
+def _records(report: Mapping[str, Any], age: Age | None) -> list[VerdictRecord]:
     return [
         record_of_item(item, item["victim"], item.get("suspect", ""), Place("", block["id"]), age)
-        for block in said.get("cacheBlocks", ())
+        for block in report.get("cacheBlocks", ())
         for item in block["verdicts"]
     ]
 

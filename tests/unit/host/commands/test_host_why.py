@@ -128,7 +128,7 @@ def test_each_judgement_is_put_into_words(judgement: Judgement) -> None:
 def test_an_old_answer_is_no_verdict() -> None:
     made = host()
     made.agent.judged = known({"vm2": Judgement.DISTURBED}, likely()) | {"observedTime": "2026-09-21T13:13:18Z"}
-    assert answer(made).startswith("Not judged: what the agent said is old.\n")
+    assert answer(made).startswith("Not judged: what the agent reported is old.\n")
 
 
 def test_without_an_agent_there_is_no_page() -> None:

@@ -1,4 +1,4 @@
-"""Which windows are compared with which. Pure."""
+"""Spans: which windows are compared with which. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FEWEST_NOW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Spans:
     """A part of a series that is judged, and an earlier part that is the reference.
 
     Attributes:
@@ -36,14 +36,14 @@ class Look:
         return reference(before) if len(before) >= FEWEST else None
 
 
-def looks(times: Times, window_seconds: float) -> tuple[Look, Look]:
-    """The near and the far look for windows of this length."""
+def near_and_far(times: Times, window_seconds: float) -> tuple[Spans, Spans]:
+    """Return the near and the far spans, for windows of this length."""
 
     def windows(seconds: float, fewest: int) -> int:
         return max(round(seconds / window_seconds), fewest)
 
     now = windows(times.now, _FEWEST_NOW)
     return (
-        Look(now, now + windows(times.pause, 1), windows(times.reference, FEWEST)),
-        Look(now, now + windows(times.far_pause, 1), windows(times.far_reference, FEWEST)),
+        Spans(now, now + windows(times.pause, 1), windows(times.reference, FEWEST)),
+        Spans(now, now + windows(times.far_pause, 1), windows(times.far_reference, FEWEST)),
     )
