@@ -129,6 +129,8 @@ def _cases() -> Iterator[Case]:
         for setting in settings:
             yield Case(value.path, before, {**before, value.path: setting})
     yield Case("openshift.enabled", {"agent.resctrl.mount": True}, {**EVERYTHING})
+    judged = {"openshift.enabled": True, "interference.enabled": True}
+    yield Case("interference.perf", judged, {**judged, "interference.perf": True})
     yield Case("metrics.insecure", ALL_OF_PROMETHEUS, {**ALL_OF_PROMETHEUS, "metrics.insecure": True})
 
 
