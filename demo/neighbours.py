@@ -122,11 +122,13 @@ class Neighbours:
     def _until_undisturbed(self) -> None:
         self._story.wait("db is undisturbed", lambda: self._condition() == "True", seconds=VERDICT_SECONDS)
 
-    def _compare(self, what: str, said: float, booked: float) -> None:
-        agrees = abs(said - booked) <= TOLERANCE * booked
-        self._story.say(f"  {what:<34} status {said:<12.0f} books {booked:<12.0f} {'agree' if agrees else 'WRONG'}")
+    def _compare(self, what: str, reported: float, booked: float) -> None:
+        agrees = abs(reported - booked) <= TOLERANCE * booked
+        self._story.say(
+            f"  {what:<34} status {reported:<12.0f} books {booked:<12.0f} {'agree' if agrees else 'WRONG'}"
+        )
         if not agrees:
-            raise AssertionError(f"{what}: the status says {said}, the books say {booked}")
+            raise AssertionError(f"{what}: the status says {reported}, the books say {booked}")
 
     def _slowdown_percent(self, before: dict[str, ThreadBooks], after: dict[str, ThreadBooks]) -> float:
         hurt, alone = _cpu_per_work(before["db"], after["db"]), _cpu_per_work(self._began, self._alone)

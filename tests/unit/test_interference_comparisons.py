@@ -57,14 +57,14 @@ def test_a_vm_that_leaves_an_aggressor_does_better_after_the_migration(model: Mo
 
 @EVERY_MODEL
 def test_of_equal_vms_on_quiet_nodes_it_says_nothing_in_95_of_100_cases(model: Model) -> None:
-    cases = said = 0
+    cases = named = 0
     for seed in SEEDS:
         script = write("nothing", seed, model.ranges)
         nodes = [stays(model, script, node) for node in range(3)]
         for name in set.intersection(*map(set, nodes)):
             own, *others = (node[name] for node in nodes)
             cases += 2
-            said += before_migration(own, replace(others[0], vmi_uid=own.vmi_uid)) is not None
-            said += same_template(own, others) is not None
+            named += before_migration(own, replace(others[0], vmi_uid=own.vmi_uid)) is not None
+            named += same_template(own, others) is not None
     assert cases >= 90
-    assert said / cases <= 0.05
+    assert named / cases <= 0.05

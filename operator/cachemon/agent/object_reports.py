@@ -34,7 +34,7 @@ class ObjectReport:
     due: float = 0.0  # the next time by its period
     signature: Signature | None = None  # of the last write; None without one, or while the object is not ours
     calm_until: float = 0.0  # until then figures that come and go are not reported early
-    rests: bool = False  # whether a write failed, and the next one waits for its time
+    is_backing_off: bool = False  # whether a write failed, and the next one waits for its time
     backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS))
     in_flight: bool = False  # whether a write is on its way
     changed: bool = False  # whether the object has to be examined again after that write
@@ -65,15 +65,15 @@ class ObjectReport:
         self.calm_until = now + _LACKING_CALM_SECONDS
         return True
 
-    def rest(self, now: float) -> float:
+    def back_off(self, now: float) -> float:
         """Leave the object alone after a failed write, longer each time; returns until when."""
-        self.rests = True
+        self.is_backing_off = True
         return now + jittered(self.backoff.next_seconds())
 
     def succeed(self, now: float, seconds: float) -> None:
         """Note a write that took this long."""
         self.seconds += _WEIGHT_OF_THE_NEWEST * (seconds - self.seconds)
-        self.rests = False
+        self.is_backing_off = False
         self.backoff.reset()
         self.size.note_success(now)
 

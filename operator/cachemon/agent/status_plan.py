@@ -109,18 +109,18 @@ class StatusPlan:
         self._stretch_again_at = now + _STRETCH_AGAIN_SECONDS
         shorter = self._stretches.renew(self._reports.values())
         for report in self._reports.values() if shorter else ():
-            if report.namespace in shorter and report.signature and not report.rests:
+            if report.namespace in shorter and report.signature and not report.is_backing_off:
                 self._put(report, min(report.due, self._next(report, now)))
 
     def _examine(self, report: ObjectReport, now: float) -> None:
         """Plan the object at once when its status has news that can't wait for its period."""
         if is_handing_over(report.layout):  # the last figures stand until the target's agent writes the next
-            report.signature, report.rests = None, False
+            report.signature, report.is_backing_off = None, False
             self._schedule.remove(report.uid)
         elif report.in_flight:
             report.changed = True
         elif not (
-            report.rests
+            report.is_backing_off
             or self._schedule.is_planned_as_change(report.uid)
             or not report.is_urgent(signature(report.layout, self.figures), now)
         ):

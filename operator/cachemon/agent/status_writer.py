@@ -100,7 +100,7 @@ class GroupStatusWriter:
             again_at = await self._try(report, began)
         except Exception:
             log.exception("%s %s can't be written; trying again", GROUPS.kind, report.name)
-            again_at = report.rest(self._clock())
+            again_at = report.back_off(self._clock())
         finally:
             now = self._clock()
             self._slots.end(report.namespace, now - began)
@@ -123,13 +123,13 @@ class GroupStatusWriter:
             return self._judge(err, report, began)
         self._pause.succeeded()
         self._writes["written"] += 1
-        if report.rests:
+        if report.is_backing_off:
             log.info("status of %s %s is written again", GROUPS.kind, report.name)
         now = self._clock()
         return self._plan.written(report, mark, now, now - began)
 
     def _judge(self, err: KubeError, report: ObjectReport, began: float) -> float:
-        """A write failed: the server is away or busy, or else this object rests and the others go on.
+        """A write failed: the server is away or busy, or else this object waits and the others go on.
 
         No answer in time while others were answered concerns the object, too: its webhook may hang.
         """
@@ -148,8 +148,8 @@ class GroupStatusWriter:
         self._writes[_result_of(err)] += 1
         if isinstance(err, KubeTooLargeError) and report.size.shrink(now):
             return now
-        is_news = not (report.rests or isinstance(err, KubeNotFoundError))  # the watch reports deletions
-        until = report.rest(now)
+        is_news = not (report.is_backing_off or isinstance(err, KubeNotFoundError))  # the watch reports deletions
+        until = report.back_off(now)
         log.log(
             logging.WARNING if is_news else logging.DEBUG,
             "status of %s %s can't be written: %s; trying again in %.0f s and then more rarely; other objects are "

@@ -169,16 +169,16 @@ _OF_LEVELS: Mapping[str, str] = {
 }
 
 
-def undisturbed_page(said: str, facts: Sequence[str], steps: Sequence[Step]) -> WhyPage:
+def undisturbed_page(judgement: str, facts: Sequence[str], steps: Sequence[Step]) -> WhyPage:
     """The page about a VM that is judged, and that nobody disturbs.
 
     Args:
-        said: that, in a sentence without a full stop.
+        judgement: that, in a sentence without a full stop.
         facts: where it is, and more.
         steps: what to do.
     """
     return WhyPage(
-        headline=f"Undisturbed: {said}.",
+        headline=f"Undisturbed: {judgement}.",
         facts=facts,
         certainty=(
             "A neighbour that was there before the VM, and a slowdown under 10 %, are not seen.",

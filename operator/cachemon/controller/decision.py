@@ -75,7 +75,7 @@ class Decision:
     look_again_at: float | None = None  # when it may change without any event, monotonic seconds; None for never
     stamp: Apply | Delete | None = None  # what to do about the object itself, if a policy wants it or wanted it
     resource: Resource = GROUPS
-    rest_seconds: float = 0.0  # how long the object rests after a write
+    pause_seconds: float = 0.0  # how long the object waits after a write
 
     @property
     def writes(self) -> bool:

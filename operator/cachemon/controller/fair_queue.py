@@ -127,13 +127,13 @@ class FairQueue:
                     return self._give(key, ring)
         return None
 
-    def rest(self, name: ObjectName) -> None:
+    def postpone(self, name: ObjectName) -> None:
         """End the work on a name; it stays held until its release."""
         self._end_work(name)
         self._held.setdefault(name, None)
 
     def release(self, name: ObjectName) -> None:
-        """End the work on a name, or its rest."""
+        """End the work on a name, or its pause."""
         self._end_work(name)
         added = self._held.pop(name, None)
         if added is not None:

@@ -1,4 +1,4 @@
-"""How long an object rests after its write failed. No I/O."""
+"""How long an object waits after its write failed. No I/O."""
 
 from cachemon.model.api import ObjectName
 from cachemon.model.backoff import Backoff
@@ -16,7 +16,7 @@ class ObjectBackoff:
         self._messages: dict[ObjectName, str] = {}
 
     def next_seconds(self, name: ObjectName) -> float:
-        """The rest after one more failure."""
+        """The pause after one more failure."""
         backoff = self._backoffs.get(name)
         if backoff is None:
             backoff = self._backoffs[name] = Backoff(self._first_seconds, self._most_seconds, jitter=_JITTER)

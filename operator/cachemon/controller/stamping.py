@@ -21,7 +21,7 @@ from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL, stamped_name
 from cachemon.model.times import format_time
 
-_POLICY_REST_SECONDS = 2.0  # the counts change with every group that is written, and there may be thousands
+_POLICY_PAUSE_SECONDS = 2.0  # the counts change with every group that is written, and there may be thousands
 
 _NAMED_AT_MOST = 3
 _LONGEST_QUOTE = 2000
@@ -115,7 +115,7 @@ def decide_policy(
         "conditions": [ready],
     }
     changed = None if status == stored.status else status
-    return Decision(changed, resource=POLICIES, rest_seconds=_POLICY_REST_SECONDS)
+    return Decision(changed, resource=POLICIES, pause_seconds=_POLICY_PAUSE_SECONDS)
 
 
 def _judge(

@@ -1,4 +1,4 @@
-"""Names to work on, fair by namespace: now, at a time, or after a rest.
+"""Names to work on, fair by namespace: now, at a time, or after a pause.
 
 client-go's workqueue (k8s.io/client-go util/workqueue) has the same operations. All times are the event loop's.
 """
@@ -73,7 +73,7 @@ class WorkQueue:
         """Remove a name that waits; its time stays."""
         self._names.discard(name)
 
-    def rest(self, name: ObjectName, until: float) -> None:
+    def postpone(self, name: ObjectName, until: float) -> None:
         """Keep a name back, and queue it at that time."""
         self._resting.add(name)
         self.add_at(name, until)
@@ -95,7 +95,7 @@ class WorkQueue:
         """The work on a taken name has ended."""
         self._taken.discard(name)
         if name in self._resting:
-            self._names.rest(name)
+            self._names.postpone(name)
         else:
             self._names.release(name)
         self._changed.set()

@@ -3,7 +3,7 @@
 A name is queued when something has changed that its decision depends on, when time alone may change the decision, or
 when a write has failed. However many changes there were, it is decided once, by what is known then.
 
-A failure concerns that object alone: it rests, longer each time, and the others go on. The writer waits as a whole
+A failure concerns that object alone: it waits, longer each time, and the others go on. The writer waits as a whole
 only when the API server can't be reached, or when objects of several namespaces fail in a row.
 """
 
@@ -49,9 +49,9 @@ class WriterLimits:
     parallel: int = 16  # writes at a time
     writes_per_second: float = 150.0  # writes on average
     burst: int = 150  # writes at once after a pause
-    refused_seconds: float = 60.0  # how long an object rests after the API server refused a write
-    first_rest_seconds: float = 5.0  # how long it rests after the API server failed at it; doubled up to the last
-    last_rest_seconds: float = 160.0  # the longest such rest
+    refused_seconds: float = 60.0  # how long an object waits after the API server refused a write
+    first_pause_seconds: float = 5.0  # how long it waits after the API server failed at it; doubled up to the last
+    last_pause_seconds: float = 160.0  # the longest such pause
     outage_pauses: OutagePauses = field(default_factory=OutagePauses)  # pauses of all while the API server is away
 
 
@@ -76,7 +76,7 @@ class Writer:
         self._metrics = metrics
         self._clock = asyncio.get_running_loop().time
         self._limits = limits
-        self._backoff = ObjectBackoff(limits.first_rest_seconds, limits.last_rest_seconds)
+        self._backoff = ObjectBackoff(limits.first_pause_seconds, limits.last_pause_seconds)
         self._slots = asyncio.Semaphore(limits.parallel)
         self._bucket = TokenBucket(limits.writes_per_second, limits.burst, clock=self._clock)
         self._availability = ApiAvailability(relist, limits.outage_pauses, self._clock)
@@ -144,8 +144,8 @@ class Writer:
             if not holds(answer.get("status", {}), decision.status):
                 log.error("%s: the API server stored another status than was written; is the CRD outdated?", name)
                 self._retry_later(name, self._limits.refused_seconds)
-            elif decision.rest_seconds:
-                self._retry_later(name, decision.rest_seconds)
+            elif decision.pause_seconds:
+                self._retry_later(name, decision.pause_seconds)
         if decision.withdraw and not decision.withdraw_first:
             await asyncio.sleep(self._bucket.reserve())
             await self._put(GROUPS, name, {}, AGENT_FIELD_MANAGER)
@@ -185,7 +185,7 @@ class Writer:
         self._queue.note(name.namespace, failed=False)
 
     def _failed(self, name: ObjectName, err: KubeError) -> None:
-        """Queue the name again, now or after a rest, so that nothing is lost."""
+        """Queue the name again, now or after a pause, so that nothing is lost."""
         if isinstance(err, KubeNotFoundError):
             self._metrics.count_write("not_found")
             self._retry_later(name, _GONE_SECONDS)
@@ -231,4 +231,4 @@ class Writer:
             log.error("%s is not valid, and its status stays as it is; correct or delete it", name, exc_info=err)
 
     def _retry_later(self, name: ObjectName, seconds: float) -> None:
-        self._queue.rest(name, self._clock() + seconds)
+        self._queue.postpone(name, self._clock() + seconds)

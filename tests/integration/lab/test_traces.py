@@ -74,9 +74,9 @@ def test_a_recording_ends_where_its_bounds_are(walker: str) -> None:
 
 
 def test_a_program_is_recorded_once(walker: str) -> None:
-    said: list[str] = []
-    assert record(walker, say=said.append) == record(walker, say=said.append)
-    assert len([line for line in said if "recording" in line]) == 1
+    lines: list[str] = []
+    assert record(walker, say=lines.append) == record(walker, say=lines.append)
+    assert len([line for line in lines if "recording" in line]) == 1
 
 
 def test_a_program_that_fails_is_an_error_with_its_exit_status(walker: str) -> None:

@@ -90,7 +90,7 @@ def test_what_is_added_while_it_is_held_comes_after_its_release() -> None:
     assert queue.add(name)
     assert not queue.add(name)
     assert queue.take() is None
-    queue.rest(name)
+    queue.postpone(name)
     assert queue.take() is None
     queue.release(name)
     assert queue.take() == name
@@ -120,7 +120,7 @@ class QueueWorld(RuleBasedStateMachine):
         self.queue = FairQueue(8)
         self.waiting: set[ObjectName] = set()
         self.working: set[ObjectName] = set()
-        self.resting: set[ObjectName] = set()
+        self.postponed: set[ObjectName] = set()
 
     @rule(name=NAMES, backlog=st.booleans())
     def add(self, name: ObjectName, *, backlog: bool) -> None:
@@ -138,35 +138,35 @@ class QueueWorld(RuleBasedStateMachine):
             return
         name = self.queue.take()
         if name is not None:
-            assert name in self.waiting - self.working - self.resting
+            assert name in self.waiting - self.working - self.postponed
             self.waiting.discard(name)
             self.working.add(name)
             assert Counter(each.namespace for each in self.working)[name.namespace] <= 6
 
-    @rule(data=st.data(), rests=st.booleans(), failed=st.booleans())
-    def end(self, data: Any, *, rests: bool, failed: bool) -> None:
+    @rule(data=st.data(), postpones=st.booleans(), failed=st.booleans())
+    def end(self, data: Any, *, postpones: bool, failed: bool) -> None:
         if self.working:
             name = data.draw(st.sampled_from(sorted(self.working)))
             self.working.discard(name)
             self.queue.note(name.namespace, failed=failed)
-            if rests:
-                self.queue.rest(name)
-                self.resting.add(name)
+            if postpones:
+                self.queue.postpone(name)
+                self.postponed.add(name)
             else:
                 self.queue.release(name)
 
     @rule()
     def wake(self) -> None:
-        for name in self.resting:
+        for name in self.postponed:
             self.queue.release(name)
-        self.resting.clear()
+        self.postponed.clear()
 
     @rule()
     def all_is_taken_in_the_end(self) -> None:
-        for name in self.working | self.resting:
+        for name in self.working | self.postponed:
             self.queue.release(name)
         self.working.clear()
-        self.resting.clear()
+        self.postponed.clear()
         for _ in range(len(self.waiting)):
             [name] = taken(self.queue, 1)
             assert name in self.waiting

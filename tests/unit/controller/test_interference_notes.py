@@ -74,7 +74,7 @@ def test_a_vmi_has_an_event_when_it_gets_worse_and_when_it_is_over(
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason", "said"),
+    ("facts", "reason", "note"),
     [
         (QUIET._replace(node_name="node02"), "InterferenceEnded", "it left node `node01`"),
         (QUIET._replace(node_name=""), "InterferenceEnded", "it left node `node01`"),
@@ -96,10 +96,10 @@ def test_a_vmi_has_an_event_when_it_gets_worse_and_when_it_is_over(
         ),
     ],
 )
-def test_the_end_says_what_is_known_of_it(facts: VmiFacts, reason: str, said: str) -> None:
+def test_the_end_says_what_is_known_of_it(facts: VmiFacts, reason: str, note: str) -> None:
     (event,) = vmi_events(LIKELY, facts)
     assert (event.type, event.reason) == ("Normal", reason)
-    assert event.note.startswith(said)
+    assert event.note.startswith(note)
     assert event.note.endswith("; see `kubectl cachemon why vm2 -n tenant-a`")
 
 

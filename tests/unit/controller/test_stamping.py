@@ -143,7 +143,7 @@ def test_a_policy_counts_what_matches_and_what_is_there() -> None:
     assert decision.status is not None
     assert (decision.status["matchingVMIs"], decision.status["groups"]) == (3, 1)
     assert ready(decision) == ("False", "Stamping")
-    assert decision.rest_seconds > 0, "thousands of groups must not mean thousands of writes of the policy"
+    assert decision.pause_seconds > 0, "thousands of groups must not mean thousands of writes of the policy"
 
 
 def test_a_policy_is_ready_when_every_vmi_has_its_group_or_none_matches() -> None:

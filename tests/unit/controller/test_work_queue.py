@@ -61,7 +61,7 @@ def test_a_name_that_rests_comes_again_at_the_end_of_its_rest_and_not_before(add
     queue = WorkQueue()
     queue.add(A)
     assert queue.take(0.0) == A
-    queue.rest(A, 60.0)
+    queue.postpone(A, 60.0)
     queue.done(A)
     if added:
         queue.add(A)
@@ -75,7 +75,7 @@ def test_a_rest_that_ends_while_the_name_is_worked_on_gives_it_out_afterwards() 
     queue = WorkQueue()
     queue.add(A)
     assert queue.take(0.0) == A
-    queue.rest(A, 1.0)
+    queue.postpone(A, 1.0)
     assert queue.take(2.0) is None
     queue.done(A)
     assert queue.take(2.0) == A

@@ -87,9 +87,9 @@ def among_peers(count: int, *, own: dict[str, Any] | None = None, instance_type:
 
 
 def test_a_vm_that_does_worse_than_its_like_on_other_nodes_has_a_sentence() -> None:
-    said = "it takes 33 % more cycles for the same work, and holds less cache than {} VMs of its template"
-    assert shown(among_peers(2)).startswith(f"Very weak: {said.format(2)} on other nodes.")
-    assert shown(among_peers(3)).startswith(f"Weak: {said.format(3)} on other nodes.")
+    sentence = "it takes 33 % more cycles for the same work, and holds less cache than {} VMs of its template"
+    assert shown(among_peers(2)).startswith(f"Very weak: {sentence.format(2)} on other nodes.")
+    assert shown(among_peers(3)).startswith(f"Weak: {sentence.format(3)} on other nodes.")
 
 
 def test_one_that_does_better_than_its_like_has_none() -> None:
