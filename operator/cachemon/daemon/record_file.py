@@ -1,9 +1,12 @@
 """A file of lines that a program writes while it works, in a thread of its own and of bounded size."""
 
+import errno
 import logging
 import os
 import queue
+import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -12,19 +15,27 @@ MOST_BYTES = 64 * 1024 * 1024
 """Size at which the file becomes FILE.1, in place of an older one, and a new one begins."""
 
 _MOST_WAITING = 1024
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""NONBLOCK is for a FIFO: a program must not wait for its reader."""
 
 
 class RecordFile:
     """Appends lines to a file. A disk that is full or hangs costs lines, and never the program.
 
+    It follows no symbolic link, and writes into no file of another user: the directory may be open to all.
+
     Args:
         path: the file. Lines of an earlier program stay.
         most_bytes: see MOST_BYTES.
+        write: as `os.write`.
     """
 
-    def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, path: Path, most_bytes: int = MOST_BYTES, *, write: Callable[[int, bytes], int] = os.write
+    ) -> None:
         self._path = path
         self._most_bytes = most_bytes
+        self._write_bytes = write
         self._lines: queue.Queue[str] = queue.Queue(_MOST_WAITING)
         self._is_full = False
         threading.Thread(target=self._run, name="record", daemon=True).start()
@@ -59,11 +70,26 @@ class RecordFile:
                 self._lines.task_done()
 
     def _write(self, line: bytes) -> None:
-        if self._path.exists() and self._path.stat().st_size + len(line) > self._most_bytes:
-            self._path.replace(f"{self._path}.1")
-            log.info("%s has its full size; renamed to %s.1", self._path, self._path)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = self._open()
         try:
-            os.write(descriptor, line)
+            size = os.fstat(descriptor).st_size
+            if size and size + len(line) > self._most_bytes:
+                self._path.replace(f"{self._path}.1")
+                log.info("%s has its full size; renamed to %s.1", self._path, self._path)
+                os.close(descriptor)
+                descriptor, size = -1, 0
+                descriptor = self._open()
+            if self._write_bytes(descriptor, line) < len(line):
+                os.ftruncate(descriptor, size)  # a part of a line would spoil the next one, too
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _open(self) -> int:
+        descriptor = os.open(self._path, _FLAGS, 0o600)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            return descriptor
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "it is no regular file of this program's user")

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,49 @@ def test_a_file_that_can_not_be_written_is_logged_once_and_tried_again(
     record.append("kept")
     record.flush()
     assert (directory / "windows").read_text() == "kept\n"
+
+
+def test_a_line_that_a_full_disk_cuts_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "windows"
+    room = [100, 3, 100]
+    record = RecordFile(path, write=lambda descriptor, line: os.write(descriptor, line[: room.pop(0)]))
+    for line in ("first", "cut by the disk", "third"):
+        record.append(line)
+    record.flush()
+    assert path.read_text() == "first\nthird\n"
+
+
+def test_no_symbolic_link_leads_to_another_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other, path = tmp_path / "other", tmp_path / "windows"
+    other.write_text("of somebody else\n")
+    path.symlink_to(other)
+    record = RecordFile(path)
+    record.append("a")
+    record.flush()
+    assert other.read_text() == "of somebody else\n"
+    assert "can't be written" in caplog.text
+
+
+def test_a_fifo_without_a_reader_holds_up_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "windows"
+    os.mkfifo(path)
+    record = RecordFile(path)
+    record.append("lost")
+    record.flush()
+    path.unlink()
+    record.append("kept")
+    record.flush()
+    assert path.read_text() == "kept\n"
+    assert "can't be written" in caplog.text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_that_another_user_made_gets_no_figures(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "windows"
+    path.touch()
+    os.chown(path, 65534, 65534)
+    record = RecordFile(path)
+    record.append("a")
+    record.flush()
+    assert path.read_text() == ""
+    assert "no regular file of this program's user" in caplog.text
