@@ -44,15 +44,21 @@ class Work(NamedTuple):
     instructions: int
 
 
-def begins_count(last: float | None, now: float, window_seconds: float) -> bool:
+def begins_count(last: float | None, now: float, window_seconds: float, counted_seconds: float = 0.0) -> bool:
     """Whether the window that begins now is counted.
+
+    Windows that are longer, as samples may be, are counted as rarely: one in six.
 
     Args:
         last: when the last one that was counted began; None before the first.
         now: on the same clock, in seconds.
         window_seconds: least length of a window.
+        counted_seconds: length of the last one that was counted; 0 when it is not known.
     """
-    return last is None or now - last >= WINDOWS_PER_COUNT * window_seconds
+    if last is None:
+        return True
+    length = (WINDOWS_PER_COUNT - 0.5) * counted_seconds  # not all are equally long
+    return now - last >= max(WINDOWS_PER_COUNT * window_seconds, length)
 
 
 def work_of(counts: Collection[Counted]) -> Work | None:
@@ -95,6 +101,7 @@ class WorkCounts:
         self._window_seconds = window_seconds
         self._most_threads = most_threads
         self._began: float | None = None
+        self._counted_seconds = 0.0
         self._open: dict[str, dict[ThreadKey, tuple[int, ...]]] = {}
         self._rests = False
         self._said: set[str] = set()
@@ -114,8 +121,11 @@ class WorkCounts:
         try:
             found = {guest: self._read(groups, guests.get(guest, ())) for guest, groups in self._open.items()}
         finally:
+            if self._open and self._began is not None:
+                self._counted_seconds = now - self._began
             self.close()
-        if guests and not self._rests and begins_count(self._began, now, self._window_seconds):
+        is_due = begins_count(self._began, now, self._window_seconds, self._counted_seconds)
+        if guests and not self._rests and is_due:
             self._began = now
             self._begin(guests)
         return found

@@ -51,6 +51,17 @@ def test_one_window_in_six_is_counted_and_nothing_is_open_between(work: WorkCoun
     assert seen == [begun, ended, *[idle] * 4, begun, ended, *[idle] * 4, begun, ended]
 
 
+@pytest.mark.parametrize("seconds", [10.0, 10.4, 25.0, 59.0, 60.0, 61.0, 90.0])
+def test_one_window_in_six_is_counted_however_long_windows_are(
+    work: WorkCounts, perf: FakePerf, seconds: float
+) -> None:
+    counted = []
+    for window in range(60):
+        work.advance(GUESTS, window * seconds + (0.2 if window % 2 else 0.0))
+        counted.append(bool(perf.open_events))
+    assert sum(counted) == 10
+
+
 @given(st.lists(st.floats(min_value=WINDOW, max_value=3 * WINDOW), min_size=1, max_size=60))
 def test_of_any_minute_one_window_at_most_is_counted(lengths: list[float]) -> None:
     now, last, counted = 0.0, None, []
