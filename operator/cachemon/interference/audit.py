@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from cachemon.interference.history import History, VmSeries
+from cachemon.interference.history import LONGEST_GAP_SECONDS, History, VmSeries
 from cachemon.interference.signs import Signs
 from cachemon.interference.suspects import Rise
 from cachemon.interference.thresholds import Times
@@ -32,6 +32,7 @@ class OpenVerdict:
         worst: highest ratio by which the victim's cost rose so far; its misses without a source of work.
         recovered: windows since the victim recovered.
         stopped: windows since the suspect stopped.
+        unknown: windows since the suspect's traffic was known.
     """
 
     verdict: Verdict
@@ -40,6 +41,7 @@ class OpenVerdict:
     worst: float
     recovered: int = 0
     stopped: int = 0
+    unknown: int = 0
 
     def outcome(self, history: History, times: Times) -> Outcome | None:
         """Check the newest window; returns how the verdict ends, None when it stays open."""
@@ -48,7 +50,9 @@ class OpenVerdict:
             return Outcome.ENDED
         suspect = self._suspect(history)
         if suspect is _Suspect.UNKNOWN:
-            return None
+            self.unknown += 1
+            return Outcome.ENDED if self.unknown * history.seconds > LONGEST_GAP_SECONDS else None
+        self.unknown = 0
         has_recovered = self._has_recovered(victim)
         self.stopped = self.stopped + 1 if suspect is _Suspect.STOPPED else 0
         self.recovered = self.recovered + 1 if has_recovered else 0

@@ -265,6 +265,20 @@ def test_a_verdict_ends_when_the_victim_leaves() -> None:
     assert steps == [BATCH_HURTS_DB, ("a/db", "c/batch", "Ended")]
 
 
+def test_a_verdict_ends_when_nobody_can_say_for_long_what_the_suspect_does() -> None:
+    """As where the CPU's MBM counters have gone to other groups."""
+    detector = Detector()
+    changes = changes_of(played([(CALM, 60), (HURT, 12)]), detector)
+    assert changes
+    windows = [*played([(HURT, 150)])][72:]
+    blind = [
+        replace(window, vms=tuple(replace(vm, traffic_bytes=None) if vm.vm == "c/batch" else vm for vm in window.vms))
+        for window in windows
+    ]
+    assert steps_of(changes_of(iter(blind[:50]), detector)) == []
+    assert steps_of(changes_of(iter(blind[50:]), detector)) == [("a/db", "c/batch", "Ended")]
+
+
 def test_a_victim_that_sleeps_has_not_left() -> None:
     asleep = {**HURT, "a/db": replace(DB, busy=0.0)}
     steps = steps_of(changes_of(played([(CALM, 60), (HURT, 20), (asleep, 30), (HURT, 5), (CALM, 20)])))
