@@ -10,6 +10,7 @@ from typing import Any
 
 from cachemon.commands.arguments import EXIT_FAILED
 from cachemon.model.errors import CachemonError
+from cachemon.model.fitted_text import printable_lines
 
 EXIT_INTERRUPTED = 130
 
@@ -62,7 +63,7 @@ def run_command(
         code = asyncio.run(command())
         sys.stdout.flush()
     except CachemonError as err:
-        print(f"error: {advise(str(err))}", file=sys.stderr)
+        print(f"error: {advise(printable_lines(str(err)))}", file=sys.stderr)
         return EXIT_FAILED
     except ModuleNotFoundError as err:
         if err.name not in packages:

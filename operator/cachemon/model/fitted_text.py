@@ -1,5 +1,6 @@
 """Texts that fit the length they may have. What is left out is counted, so that no cut is silent. Pure."""
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 
@@ -7,6 +8,7 @@ LONGEST_COLUMN = 48
 """Characters of a column that sums several things up, in `kubectl get` and in the plugin's tables."""
 
 _DIGEST_CHARACTERS = 8
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def fit_text(text: str, longest: int) -> str:
@@ -28,6 +30,15 @@ def fit_bytes(text: str, longest: int) -> str:
 def printable(text: str) -> str:
     """The text with "?" for control characters, which names that others have chosen may contain."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    r"""The text with "?" for control characters but tabs and line ends: a terminal would obey them.
+
+    >>> printable_lines("vm1\x1b[2J\n")
+    'vm1?[2J\n'
+    """
+    return _CONTROL.sub("?", text)
 
 
 def _cut(text: str, kept: int) -> str:

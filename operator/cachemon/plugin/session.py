@@ -18,6 +18,7 @@ from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
 from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
+from cachemon.model.fitted_text import printable_lines
 from cachemon.plugin.advice import AdvisedCommands
 from cachemon.plugin.plugin_arguments import kubectl_flags
 
@@ -62,11 +63,11 @@ class Session:
 
     def say(self, text: str) -> None:
         """Print a figure, a row, an object."""
-        print(text, file=self.out)
+        print(printable_lines(text), file=self.out)
 
     def remark(self, text: str) -> None:
         """Print what is no answer."""
-        print(self.advise(text), file=self.err)
+        print(self.advise(printable_lines(text)), file=self.err)
 
     def advise(self, text: str) -> str:
         """A text whose commands ask the same server as the same user."""

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from cachemon.commands.sparklines import UNICODE
@@ -258,3 +260,13 @@ def test_commands_name_the_server_and_quote_what_a_shell_would_split() -> None:
     done = made.run("why", "vm2", "--context", "prod; east")
     assert "    virtctl --context='prod; east' migrate vm3 -n tenant-b" in done.out.splitlines()
     assert "    kubectl cachemon --context='prod; east' why vm2 -n ns" in done.out.splitlines()
+
+
+def test_names_and_sentences_of_the_api_can_not_steer_the_terminal() -> None:
+    """An agent may be an intruder's: the schema takes any characters."""
+    item = slowed(suspect="tenant-b/vm3\x1b[8m", evidence="the traffic rose \x1b]0;title\x07 and \x9b2J fell")
+    made = plugin(group_object=group(), node=machine(item), vmi_object=movable())
+    for command in ("why", "vm2", "-n", "ns"), ("verdicts", "-n", "ns"):
+        run = made.run(*command)
+        assert "Likely" in run.out
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", run.out + run.err)

@@ -14,6 +14,7 @@ from typing import Protocol, TextIO, TypeVar, cast
 
 from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri, usual_uri
+from cachemon.model.fitted_text import printable_lines
 from cachemon.model.groups import MonitoringGroup
 
 Answer = TypeVar("Answer")
@@ -111,11 +112,11 @@ class HostSession:
 
     def say(self, text: str) -> None:
         """Print a figure, a row, an object."""
-        print(text, file=self.out)
+        print(printable_lines(text), file=self.out)
 
     def remark(self, text: str) -> None:
         """Print what is no answer."""
-        print(text, file=self.err)
+        print(printable_lines(text), file=self.err)
 
     async def ask(self, question: Callable[[HostLibvirt], Answer], *, writes: bool = False) -> Answer:
         """Ask libvirt. The connection is read-only until something has to be written.
