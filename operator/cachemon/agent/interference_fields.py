@@ -98,9 +98,12 @@ def typical_field(verdicts: NodeVerdicts | None, obj: CacheMonitorGroup) -> dict
     return {"typical": [stay_item(stay) for stay in stays]} if stays else {}
 
 
-def judged_at(verdicts: NodeVerdicts) -> str:
-    """The minute of the verdicts, RFC 3339: the time of a condition that changes."""
-    return _minute_of(verdicts.wall_time(verdicts.time))
+def judged_at(verdicts: NodeVerdicts, now: float) -> str:
+    """The minute of the verdicts, RFC 3339: the time of a condition that changes.
+
+    Before the first window it is the minute of now, in seconds since the epoch.
+    """
+    return _minute_of(verdicts.wall_time(verdicts.time) if verdicts.time else now)
 
 
 def _minute_of(seconds: float) -> str:

@@ -142,7 +142,7 @@ def group_status(
     conditions, report = [(monitored_condition(layout, period_seconds), now)], dict[str, Any]()
     if (verdicts := figures.minute_verdicts) is not None:
         report = interference_report(verdicts, obj.vmi)
-        conditions.append((undisturbed_condition(verdicts, obj.vmi), judged_at(verdicts)))
+        conditions.append((undisturbed_condition(verdicts, obj.vmi), judged_at(verdicts, figures.wall_time)))
     status = {
         "observedTime": format_time(figures.wall_time),
         "statusPeriodSeconds": period_seconds,

@@ -115,7 +115,7 @@ def test_a_neighbour_has_a_name_only_in_the_same_namespace(suspect: str, neighbo
 def test_a_tenant_learns_no_name_no_second_and_no_figure_of_another_vm(suspect: str) -> None:
     verdicts = known(make_verdict(suspect=suspect, share=0.7319))
     condition = undisturbed_condition(verdicts, VMI)
-    shown = json.dumps([interference_report(verdicts, VMI), condition.message, judged_at(verdicts)])
+    shown = json.dumps([interference_report(verdicts, VMI), condition.message, judged_at(verdicts, 0)])
     assert "secret" not in shown
     assert "tenant-b" not in shown
     assert "73" not in shown

@@ -145,7 +145,11 @@ def test_a_group_that_is_not_disturbed_has_the_condition_alone() -> None:
     layout = target_layout(*BOTH)
     status = group_status(layout, replace(figures_of(layout, 5, 5), minute_verdicts=NodeVerdicts()), NOW)
     assert list(complaints(GROUP_SCHEMA, status)) == []
-    assert [(it["type"], it["status"]) for it in status["conditions"][1:]] == [("Undisturbed", "Unknown")]
+    (undisturbed,) = status["conditions"][1:]
+    assert (undisturbed["type"], undisturbed["status"]) == ("Undisturbed", "Unknown")
+    assert undisturbed["lastTransitionTime"] == "2027-01-15T08:00:00Z", (
+        "before the first window it is the time of now"
+    )
     assert "interference" not in {**status, **status["summary"]}
 
 
