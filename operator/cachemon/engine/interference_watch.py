@@ -86,7 +86,7 @@ class InterferenceWatch(Generic[W]):
     def judge(self, layout: Layout[W], figures: Figures) -> Figures:
         """The figures with the verdicts of the newest window, which this sample may end.
 
-        A failure here costs a window. It never costs the figures.
+        A failure here costs what is known of the VMs: judging begins anew. It never costs the figures.
         """
         if layout.node.unavailable:
             self._windows.stop_counting()
@@ -96,8 +96,15 @@ class InterferenceWatch(Generic[W]):
             if self._windows.is_over(figures):
                 self._end_window(layout, figures)
         except Exception:
-            log.exception("judging the VMs failed; trying again with the next window")
+            log.exception("judging the VMs failed; it begins anew with the next window")
+            self._forget()
         return replace(figures, verdicts=self._verdicts, minute_verdicts=self._minute_verdicts)
+
+    def _forget(self) -> None:
+        """Drop series that a failure may have left half written, and verdicts that nobody checks any longer."""
+        self._detectors = {}
+        self._log.retain(())
+        self._verdicts = self._minute_verdicts = self._log.verdicts()
 
     def _end_window(self, layout: Layout[W], figures: Figures) -> None:
         windows = self._windows.end(layout, figures, self._guests(layout))

@@ -116,16 +116,20 @@ def test_figures_stay_as_they_are(bench: NodeBench, watch: InterferenceWatch[Any
     assert replace(judged, verdicts=None, minute_verdicts=None) == figures
 
 
-def test_a_failure_costs_a_window_and_never_the_figures(
+def test_after_a_failure_judging_begins_anew_and_figures_go_on(
     bench: NodeBench, watch: InterferenceWatch[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     watch.judge(*bench.sample())
+    assert list(verdicts(watch.judge(*bench.sample())).open())
     FakeDetector.fails = True
     failed = watch.judge(*bench.sample())
     assert failed.groups
     assert "judging the VMs failed" in caplog.text
+    assert list(verdicts(failed).open()) == [], "nobody checks it any longer"
+    assert failed.minute_verdicts == failed.verdicts
     FakeDetector.fails = False
     assert verdicts(watch.judge(*bench.sample())).judgements
+    assert FakeDetector.made == 2, "series that a failure left half written count no more"
 
 
 def test_a_node_without_resctrl_knows_nothing(bench: NodeBench, watch: InterferenceWatch[Any]) -> None:
