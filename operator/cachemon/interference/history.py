@@ -1,14 +1,18 @@
 """The last windows of a cache block, as short series of floats of 4 bytes. Pure."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, MutableMapping, Sequence
+from typing import TypeVar
 
 from cachemon.interference.verdicts import OTHERS
 from cachemon.interference.windows import VmWindow, Window
 
+V = TypeVar("V")
+
 _NAN = float("nan")
 MOST_VMS = 576
-"""RMIDs of the largest CPUs: more VMs on a block can't be counted. Further ones are left out."""
+"""RMIDs of the largest CPUs: more VMs on a block can't be counted. Further ones are left out, but take the place of
+VMs that are gone."""
 LONGEST_GAP_SECONDS = 600.0
 """After a longer gap the block starts again: what was usual before may not be so now."""
 HELD_WINDOWS = 5
@@ -169,7 +173,7 @@ class History:
 
     def _append(self, rows: dict[str, tuple[float, ...]], total: float) -> None:
         for name in rows:
-            if name not in self.series and len(self.series) < MOST_VMS:
+            if name not in self.series and has_room(self.series, rows):
                 self.series[name] = VmSeries()
         for name, series in [*self.series.items()]:
             row = series.with_held_work(rows.get(name, _ABSENT))
@@ -183,6 +187,13 @@ class History:
         values.append(value)
         if len(values) > self._longest:
             del values[0]
+
+
+def has_room(known: MutableMapping[str, V], present: Container[str]) -> bool:
+    """Whether one more VM can be followed. Of MOST_VMS the oldest that is not present is forgotten for it."""
+    if len(known) >= MOST_VMS and (gone := next((name for name in known if name not in present), None)) is not None:
+        del known[gone]
+    return len(known) < MOST_VMS
 
 
 def _merged(windows: Sequence[Window]) -> Window:

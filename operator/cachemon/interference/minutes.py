@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cachemon.interference.history import has_room
 from cachemon.interference.windows import VmWindow, Window
 
 MINUTES = 30
@@ -62,7 +63,10 @@ class _Vm:
 
 
 class Minutes:
-    """Sums windows up to minutes. A window counts for the minute in which it ends."""
+    """Sums windows up to minutes. A window counts for the minute in which it ends.
+
+    Memory is bounded: beyond `history.MOST_VMS` the oldest that is gone makes room for a new one.
+    """
 
     def __init__(self) -> None:
         self._vms: dict[str, _Vm] = {}
@@ -84,8 +88,9 @@ class Minutes:
         if is_first:
             self._began = window.time
         found = {vm.vm: vm for vm in window.vms}
-        for name in found.keys() - self._vms.keys():
-            self._vms[name] = _Vm()
+        for name in found:
+            if name not in self._vms and has_room(self._vms, found):
+                self._vms[name] = _Vm()
         for name, vm in self._vms.items():
             vm.count(found.get(name), counts_traffic=not is_first)
 

@@ -405,6 +405,17 @@ def test_more_vms_than_rmids_are_left_out() -> None:
     assert len(detector.judgements) == MOST_VMS
 
 
+def test_vms_that_come_and_go_leave_no_vm_unjudged() -> None:
+    """Somebody might start VMs all the time so that those of others are left out."""
+    detector = Detector()
+    calm = [*played([(CALM, 130)])]
+    for number, window in enumerate(calm):
+        short = [VmWindow(f"x/{number // 2}-{n}", 1e6, 1e6, 1.0, 0.0) for n in range(40)]
+        late = () if number < 60 else window.vms
+        detector.observe(replace(window, vms=(*short, *late)))
+    assert detector.judgements["a/db"] is Judgement.UNDISTURBED
+
+
 def test_vms_that_went_are_forgotten() -> None:
     detector = Detector()
     crowd = {f"ns/{number}": DB for number in range(MOST_VMS)}

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from cachemon.interference.history import MOST_VMS
 from cachemon.interference.minutes import MINUTES, Minutes, MinuteSeries
 from cachemon.interference.windows import VmWindow, Window
 
@@ -57,6 +58,14 @@ def test_half_an_hour_is_kept_of_each_vm_and_nothing_of_those_that_left_before()
     assert found.series("a").occupancy_mebibytes == (1,) * MINUTES
     assert found._vms.keys() == {"a"}
     assert len(found._vms["a"].occupancy) == MINUTES
+
+
+def test_vms_that_come_and_go_take_no_more_room_than_those_that_stay() -> None:
+    found = minutes(
+        window(600 + 10 * n, *((f"a/{n // 3}-{number}", MIB, MIB) for number in range(100))) for n in range(90)
+    )
+    assert len(found._vms) == MOST_VMS
+    assert found.series("a/27-0").traffic_mebibytes_per_second[-1] is not None, "new ones have minutes"
 
 
 @pytest.mark.parametrize("name", ["a", "b"])
