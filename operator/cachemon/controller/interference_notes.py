@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cachemon.controller.events import LONGEST_NOTE_BYTES, EventFields
 from cachemon.controller.node_interference import SERIOUS, GroupInterference, NodeVerdict, rank_of
+from cachemon.interference.verdict_fields import MOST_VERDICTS
 from cachemon.interference.verdicts import Outcome
 from cachemon.model.api import ObjectName
 from cachemon.model.conditions import Condition
@@ -110,6 +111,8 @@ def node_events(before: NodeState, node_name: str, verdicts: Sequence[NodeVerdic
             yield _warning(rank, _several(list(seen)), f"{see}, or move one of the two: {_migrate(raised[0].victim)}")
     over = {key for key in ranks if not rank_of(open_ones[key].level if key in open_ones else "")}
     outcomes = _newest_outcomes(verdicts)
+    if len(verdicts) >= MOST_VERDICTS:  # the agent left some out, which may be open
+        over &= outcomes.keys()
     for reason in (ENDED, WITHDRAWN):
         found = [key for key in sorted(over) if (outcomes.get(key) == Outcome.WITHDRAWN) == (reason == WITHDRAWN)]
         if found:

@@ -18,6 +18,7 @@ from cachemon.controller.node_interference import (
     parse_group_interference,
     parse_node_verdicts,
 )
+from cachemon.interference.verdict_fields import MOST_VERDICTS
 from cachemon.model.api import ObjectName
 from cachemon.model.conditions import Condition
 
@@ -140,6 +141,14 @@ def test_the_end_of_a_nodes_verdict_has_its_outcome(outcome: str, reason: str) -
 def test_a_verdict_that_an_agent_forgot_is_over_too() -> None:
     (event,) = node_events(node_state([VERDICT]), "node01", [])
     assert event.note.startswith("tenant-a/vm2 disturbed by tenant-b/vm3: not known how, as the agent began anew; ")
+
+
+def test_a_verdict_that_a_full_list_has_no_room_for_is_not_over() -> None:
+    many = [replace(VERDICT, block=number) for number in range(1, MOST_VERDICTS + 1)]
+    before = node_state([VERDICT, *many])
+    assert [*node_events(before, "node01", many)] == []
+    (event,) = node_events(before, "node01", [*many[1:], ended("Verified")])
+    assert "Verified" in event.note
 
 
 def test_a_long_text_is_cut_before_the_command() -> None:
