@@ -118,7 +118,7 @@ def _why_unjudged(known: Known) -> tuple[str, str] | None:
     message = condition_of(first).get("message", "")
     if not _node_name(known):
         return NOT_RUNNING, message
-    if not any("observedTime" in obj["status"] for obj in known.groups):
+    if not any("observedTime" in obj.get("status", {}) for obj in known.groups):
         return NO_FIGURES, message
     if not _current(known):
         age = group_age(first, known.now)

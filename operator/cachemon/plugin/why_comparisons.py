@@ -61,13 +61,13 @@ def weak_evidence(current: Sequence[Object], peers: Iterable[Object]) -> list[st
         peers: see `read_peers`.
     """
     stays = [(obj, stay) for obj in current for stay in _stays(obj)]
-    own = newest(stay for obj, stay in stays if stay.node == obj["status"].get("nodeName"))
+    own = newest(stay for obj, stay in stays if stay.node == _node_of(obj))
     if own is None:
         return []
     previous = newest(stay for _, stay in stays if stay.node != own.node)
     found = [
         before_migration(own, previous) if previous else None,
-        same_template(own, [stay for obj in peers for stay in _stays(obj) if stay.node == obj["status"]["nodeName"]]),
+        same_template(own, [stay for obj in peers for stay in _stays(obj) if stay.node == _node_of(obj)]),
     ]
     return [_sentence(it) for it in found if it and (it.kind is Kind.BEFORE_MIGRATION or it.ratio > 1)]
 
@@ -76,6 +76,12 @@ def _stays(obj: Object) -> Iterator[Stay]:
     """Those of the VMI that runs now."""
     status = obj.get("status", {})
     return (stay for stay in stays_of(status.get("typical")) if stay.vmi_uid == status.get("vmiUID"))
+
+
+def _node_of(obj: Object) -> str | None:
+    """Where its VMI runs; None for one that has just stopped."""
+    node: str | None = obj["status"].get("nodeName")
+    return node
 
 
 def _has_typical(obj: Object) -> bool:

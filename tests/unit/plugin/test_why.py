@@ -262,6 +262,15 @@ def test_commands_name_the_server_and_quote_what_a_shell_would_split() -> None:
     assert "    kubectl cachemon --context='prod; east' why vm2 -n ns" in done.out.splitlines()
 
 
+def test_a_second_group_without_a_status_yet_changes_nothing() -> None:
+    made = plugin(group_object=group(condition=undisturbed("True", "Undisturbed")), node=machine())
+    young = group("a-young-one")
+    del young["status"]
+    young["spec"]["vmiName"] = "vm2"
+    made.api.put(GROUPS, young)
+    assert answer(made).startswith("Undisturbed: ")
+
+
 def test_names_and_sentences_of_the_api_can_not_steer_the_terminal() -> None:
     """An agent may be an intruder's: the schema takes any characters."""
     item = slowed(suspect="tenant-b/vm3\x1b[8m", evidence="the traffic rose \x1b]0;title\x07 and \x9b2J fell")

@@ -113,6 +113,15 @@ def test_vms_of_another_template_are_no_peers(change: str) -> None:
     assert shown(made) == ""
 
 
+def test_a_peer_that_has_just_stopped_is_none() -> None:
+    """The operator takes its node away before the values."""
+    made = among_peers(3)
+    stopped = stamped("peer1", stay_item(make_stay("node11")))
+    del stopped["status"]["nodeName"]
+    made.api.put(GROUPS, stopped)
+    assert "than 2 VMs of its template" in shown(made)
+
+
 def test_without_the_right_to_read_the_peers_the_rest_of_the_page_stays() -> None:
     made = among_peers(3)
     made.api.errors[VMIS.kind] += [KubeForbiddenError("no")]
