@@ -16,6 +16,9 @@ from cachemon.qemu.run_times import RunTimes, ThreadKey, VcpuRunTimes
 from cachemon.qemu.work_counts import Work, WorkCounts
 
 _NANOSECONDS = 1e9
+_EARLY = 0.05
+"""Part of a window by which its last sample may come early. Where samples are as far apart as windows are long, some
+are a few milliseconds early. The next one would end a window of twice the length, which the detector takes for a gap."""
 _SKEW = 0.05
 """Part of the traffic by which the sum of the guests may exceed the node's: they are read one after the other."""
 
@@ -56,7 +59,7 @@ class GuestWindows:
         run_times: CPU time and run delay of guests.
         node_traffic: traffic of the whole node.
         limits: bytes per second that the memory of cache blocks can carry, by cache id; called for every window.
-        seconds: length of a window; it ends with the first sample after this time.
+        seconds: length of a window; it ends with the first sample after this time, or just before.
         wall_offset: seconds since the epoch at 0 of the samples' clock.
         work_counts: counts work in some windows, where no telemetry does; None for nothing beside telemetry.
     """
@@ -84,7 +87,7 @@ class GuestWindows:
         moment, before = figures.moment, self._before
         if not moment.is_known:
             return False
-        return before is None or moment.time - before.moment.time >= self._seconds
+        return before is None or moment.time - before.moment.time >= (1 - _EARLY) * self._seconds
 
     def end(self, layout: Layout[W], figures: Figures, guests: Mapping[str, WindowGuest]) -> tuple[Window, ...]:
         """End a window with this sample: one for each cache block. The first call only begins one."""

@@ -52,13 +52,11 @@ def begins_count(last: float | None, now: float, window_seconds: float, counted_
     Args:
         last: when the last one that was counted began; None before the first.
         now: on the same clock, in seconds.
-        window_seconds: least length of a window.
+        window_seconds: length of a window, as a rule.
         counted_seconds: length of the last one that was counted; 0 when it is not known.
     """
-    if last is None:
-        return True
-    length = (WINDOWS_PER_COUNT - 0.5) * counted_seconds  # not all are equally long
-    return now - last >= max(WINDOWS_PER_COUNT * window_seconds, length)
+    windows = WINDOWS_PER_COUNT - 0.5  # not all are equally long
+    return last is None or now - last >= windows * max(window_seconds, counted_seconds)
 
 
 def work_of(counts: Collection[Counted]) -> Work | None:
@@ -84,7 +82,7 @@ class WorkCounts:
     Args:
         calls: the system calls.
         refusal: says why guests must not be counted now; empty when they may be.
-        window_seconds: least length of a window.
+        window_seconds: length of a window, as a rule.
         most_threads: see MOST_THREADS.
     """
 

@@ -220,3 +220,14 @@ def test_a_sample_whose_reads_have_no_known_time_ends_no_window(bench: NodeBench
     assert not bench.windows.is_over(untimed)
     assert layout.targets
     assert GroupKey("uid-of-db", "all") in sampled.groups
+
+
+def test_a_sample_that_is_a_little_early_ends_a_window_that_is_as_long(bench: NodeBench) -> None:
+    """Samples may be as far apart as windows are long, and never come exactly on time."""
+    windows = [bench.window(seconds) for seconds in (10.004, 9.997, 10.002, 9.991, 10.0)]
+    assert all(windows)
+
+
+def test_samples_within_a_window_do_not_end_it(bench: NodeBench) -> None:
+    ended = [bench.window(1.0) is not None for _ in range(20)]
+    assert ended == [False] * 9 + [True] + [False] * 9 + [True]

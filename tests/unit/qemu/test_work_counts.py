@@ -51,7 +51,7 @@ def test_one_window_in_six_is_counted_and_nothing_is_open_between(work: WorkCoun
     assert seen == [begun, ended, *[idle] * 4, begun, ended, *[idle] * 4, begun, ended]
 
 
-@pytest.mark.parametrize("seconds", [10.0, 10.4, 25.0, 59.0, 60.0, 61.0, 90.0])
+@pytest.mark.parametrize("seconds", [9.6, 9.99, 10.0, 10.4, 25.0, 59.0, 60.0, 61.0, 90.0])
 def test_one_window_in_six_is_counted_however_long_windows_are(
     work: WorkCounts, perf: FakePerf, seconds: float
 ) -> None:
@@ -63,14 +63,14 @@ def test_one_window_in_six_is_counted_however_long_windows_are(
 
 
 @given(st.lists(st.floats(min_value=WINDOW, max_value=3 * WINDOW), min_size=1, max_size=60))
-def test_of_any_minute_one_window_at_most_is_counted(lengths: list[float]) -> None:
+def test_of_any_55_seconds_one_window_at_most_is_counted(lengths: list[float]) -> None:
     now, last, counted = 0.0, None, []
     for length in lengths:
         if begins_count(last, now, WINDOW):
             last = now
             counted.append(now)
         now += length
-    assert all(later - earlier >= 6 * WINDOW for earlier, later in pairwise(counted))
+    assert all(later - earlier >= 5.5 * WINDOW for earlier, later in pairwise(counted))
 
 
 def test_a_count_that_others_interrupted_is_scaled() -> None:
