@@ -18,7 +18,7 @@ from cachemon.qemu.work_counts import Work, WorkCounts
 _NANOSECONDS = 1e9
 _EARLY = 0.05
 """Part of a window by which its last sample may come early. Where samples are as far apart as windows are long, some
-are a few milliseconds early. The next one would end a window of twice the length, which the detector takes for a gap."""
+are a few milliseconds early. The next one would end a window of twice the length, which counts as a gap."""
 _SKEW = 0.05
 """Part of the traffic by which the sum of the guests may exceed the node's: they are read one after the other."""
 
