@@ -111,8 +111,9 @@ def _judged(layout: BoundTargetLayout, figures: Figures) -> object:
     """What of a verdict is worth a report at once."""
     if figures.minute_verdicts is None:
         return None
-    condition = undisturbed_condition(figures.minute_verdicts, layout.object.vmi)
-    return condition.status, condition.reason
+    verdicts, vmi = figures.minute_verdicts, layout.object.vmi
+    condition, report = undisturbed_condition(verdicts, vmi), interference_report(verdicts, vmi)
+    return condition.status, condition.reason, *map(report.get, ("since", "resource", "neighbour"))
 
 
 def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:

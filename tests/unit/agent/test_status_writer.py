@@ -42,7 +42,7 @@ from tests.unit.agent.builders import (
     mon_group,
 )
 from tests.unit.agent.publishing import Applied, Scene, layout_of, together
-from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
+from tests.unit.interference.made_verdicts import SINCE, make_logged, make_node_verdicts, make_verdict
 
 
 @pytest.fixture
@@ -174,6 +174,10 @@ def test_a_vm_that_is_disturbed_is_reported_at_once_and_so_is_the_end_of_it(scen
     scene.server.applied.clear()
     scene.samples(5, layout, judged(make_logged(make_verdict("tenant-a/vm1", slowdown_ratio=0.4))))
     assert scene.server.names() == [], "another slowdown waits for the period"
+    scene.samples(5, layout, judged(make_logged(make_verdict("tenant-a/vm1", "tenant-a/vm2", since=SINCE + 300))))
+    (applied,) = scene.server.applied
+    assert applied.status["interference"]["neighbour"] == "tenant-a/vm2", "another neighbour does not"
+    scene.server.applied.clear()
     scene.samples(5, layout, well)
     (applied,) = scene.server.applied
     assert "interference" not in applied.status
