@@ -4,6 +4,7 @@ Tenants learn no name of another namespace, no time finer than a minute, and no 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from cachemon.interference.comparisons import Stay
@@ -93,8 +94,10 @@ def typical_field(verdicts: NodeVerdicts | None, obj: CacheMonitorGroup) -> dict
     if verdicts is None:
         return {}
     others = [it for it in stays_of(obj.raw_typical) if it.node != obj.node_name and it.vmi_uid == obj.vmi_uid]
-    usual, before = verdicts.typical.get(str(obj.vmi)), newest(others)
-    stays = [*([Stay(obj.node_name, obj.vmi_uid, usual)] if usual else []), *([before] if before else [])]
+    stays = [before] if (before := newest(others)) else []
+    if usual := verdicts.typical.get(str(obj.vmi)):
+        dated = replace(usual, until=verdicts.wall_time(usual.until))
+        stays.insert(0, Stay(obj.node_name, obj.vmi_uid, dated))
     return {"typical": [stay_item(stay) for stay in stays]} if stays else {}
 
 

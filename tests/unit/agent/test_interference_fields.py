@@ -163,6 +163,13 @@ def test_the_agent_writes_what_is_usual_for_the_vmi_on_its_node() -> None:
     assert typical_of(None) == []
 
 
+def test_what_is_usual_has_the_time_of_a_wall_clock_that_was_set() -> None:
+    """The agent may start before the node's clock is right: then times on other nodes could not be compared."""
+    known = NodeVerdicts(typical={str(VMI): make_stay(NODE).typical}, clock_error=7200.0)
+    (item,) = typical_field(known, parse_bound_group(make_object(status={"vmiUID": "uid-1"})))["typical"]
+    assert parse_time(item["until"]) == UNTIL + 7200
+
+
 def test_the_node_that_a_vmi_moves_to_keeps_the_values_of_the_one_before() -> None:
     assert typical_of(None, OLD) == [("node02", UNTIL - 600)]
     assert typical_of(make_stay(NODE), OLD) == [(NODE, UNTIL), ("node02", UNTIL - 600)]
