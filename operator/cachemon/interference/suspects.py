@@ -102,11 +102,20 @@ def suspects(
         for name, rise in others.items()
         if rise.is_clear
         and rise.bytes_a_second >= need.rise * rise.usual.median
+        and rise.traffic >= (1 + need.rise) * _long_usual(history, name, signs.spans)
         and rise.traffic >= need.block_share * block_traffic
         and rise.bytes_a_second >= need.share * all_rises
         and (name == OTHERS or signs.resource is not Resource.CACHE or rise.gained >= need.gained * signs.lost_bytes)
         and _moves_together(history, victim, name, signs, need.correlation)
     ]
+
+
+def _long_usual(history: History, name: str, spans: Spans) -> float:
+    """The median of all its remembered traffic before what is judged; 0 for windows before it came.
+
+    A VM that pauses now and then begins nothing new when it goes on.
+    """
+    return median(_tail(history.series[name].traffic, len(history.total))[: -spans.now])
 
 
 def _is_crowd(victim: str, risen: Mapping[str, Rise], harm: Harm) -> bool:

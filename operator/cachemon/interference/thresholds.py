@@ -46,7 +46,7 @@ class Harm:
     capacity_lost: float = _threshold(0.003, "least ratio of the block's capacity that a victim lost")
     misses: float = _threshold(0.10, "least rise of a victim's traffic for the same work")
     slowdown: float = _threshold(0.10, "least rise of a victim's cycles for the same work")
-    steady_misses: float = _threshold(0.15, "largest rise of misses where memory bandwidth is the reason")
+    steady_misses: float = _threshold(1, "largest rise of misses where memory bandwidth is the reason")
     fewer_misses: float = _threshold(0.25, "largest fall of misses where memory bandwidth is the reason")
     block_traffic: float = _threshold(0.15, "least rise, of all that rose, in the block's traffic for bandwidth")
     fellows: float = _threshold(0.3, "least ratio of the other VMs that slowed down too, for bandwidth")
@@ -58,7 +58,9 @@ class Suspicion:
     """What a suspect shows, and what each level needs."""
 
     mads: float = _threshold(3, "a suspect's traffic rose by at least this many MADs")
-    rise: float = _threshold(0.5, "least rise of a suspect's traffic, as a ratio of what it was")
+    rise: float = _threshold(
+        0.5, "least rise of a suspect's traffic, as a ratio of what it was, and of its median of 20 minutes"
+    )
     share: float = _threshold(0.25, "least share of a suspect in all rises of traffic")
     gained: float = _threshold(0.25, "least cache that a suspect gained, as a ratio of what the victim lost")
     block_share: float = _threshold(0.10, "least share of a suspect in the block's traffic")

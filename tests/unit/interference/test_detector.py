@@ -140,6 +140,13 @@ def test_slowness_with_the_same_misses_on_crowded_memory_is_of_bandwidth(limit: 
     assert {change.verdict.resource for change in changes} == {Resource.MEMORY_BANDWIDTH}
 
 
+def test_on_crowded_memory_misses_may_rise_while_the_victim_holds_as_much_cache() -> None:
+    crowded = {**CROWDED, "a/db": replace(QUEUEING, traffic=QUEUEING.traffic * 1.8)}
+    changes = changes_of(played([(CALM, 60), (crowded, 12)]))
+    assert BATCH_HURTS_DB in steps_of(changes)
+    assert {change.verdict.resource for change in changes} == {Resource.MEMORY_BANDWIDTH}
+
+
 def test_memory_that_could_carry_much_more_is_not_the_reason() -> None:
     assert changes_of(played([(CALM, 60), (CROWDED, 12)], limit=100e9)) == []
 
@@ -320,6 +327,13 @@ def test_a_vm_whose_traffic_rises_by_less_than_half_is_no_suspect() -> None:
     assert changes_of(played([(before, 60), (after, 20)])) == []
     more = {**HURT, "c/batch": replace(STREAM, held=14.0, traffic=4500.0)}
     assert steps_of(changes_of(played([(before, 60), (more, 20)]))) == [BATCH_HURTS_DB]
+
+
+@pytest.mark.parametrize(("pause", "accused"), [(45, []), (75, [BATCH_HURTS_DB])], ids=["short", "long"])
+def test_a_vm_that_goes_on_after_a_pause_is_a_suspect_only_if_the_pause_was_long(
+    pause: int, accused: list[tuple[str, str, str]]
+) -> None:
+    assert steps_of(changes_of(played([(HURT, 60), (CALM, pause), (HURT, 10)]))) == accused
 
 
 def test_a_loss_of_next_to_no_cache_is_none() -> None:
