@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cachemon.commands.verdict_record import Charts, Measures, Party, Place, Term, VerdictRecord
+from cachemon.interference.verdict_fields import MOST_IN_A_CHART
 from cachemon.model.age import Age
 from cachemon.model.times import read_time
 
@@ -47,7 +48,9 @@ def _charts(series: Mapping[str, Any], part: str) -> Charts | None:
         return None
     of_part = series[part]
     occupancy, traffic = (
-        tuple(None if word == _NO_VALUE else int(word) for word in of_part.get(name, "").split())
+        tuple(
+            None if word == _NO_VALUE else min(int(word), MOST_IN_A_CHART) for word in of_part.get(name, "").split()
+        )
         for name in ("occupancyMebibytes", "trafficMebibytesPerSecond")
     )
     return Charts(occupancy, traffic, read_time(series.get("until")))

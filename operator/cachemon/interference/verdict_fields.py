@@ -21,7 +21,7 @@ WallTime = Callable[[float], float]
 Names = Callable[[str], object]
 """How a VM of verdicts is named in JSON."""
 
-_MOST_IN_A_CHART = 99_999_999
+MOST_IN_A_CHART = 99_999_999
 """MiB, and MiB per second: the longest series then fits its field."""
 
 
@@ -77,7 +77,7 @@ def _chart(series: MinuteSeries) -> dict[str, str]:
         ("trafficMebibytesPerSecond", series.traffic_mebibytes_per_second),
     )
     return {
-        name: " ".join("-" if value is None else str(min(value, _MOST_IN_A_CHART)) for value in values)
+        name: " ".join("-" if value is None else str(min(value, MOST_IN_A_CHART)) for value in values)
         for name, values in lines
         if values
     }

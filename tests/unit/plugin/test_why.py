@@ -271,6 +271,14 @@ def test_a_second_group_without_a_status_yet_changes_nothing() -> None:
     assert answer(made).startswith("Undisturbed: ")
 
 
+def test_a_number_that_no_machine_has_ends_no_command() -> None:
+    """The schema takes 330 digits, and an agent may be an intruder's."""
+    charts = series()
+    charts["suspect"]["trafficMebibytesPerSecond"] = charts["victim"]["occupancyMebibytes"] = "9" * 330
+    made = plugin(group_object=group(), node=machine(slowed(series=charts)), vmi_object=movable())
+    assert "Likely, for 12m" in answer(made)
+
+
 def test_names_and_sentences_of_the_api_can_not_steer_the_terminal() -> None:
     """An agent may be an intruder's: the schema takes any characters."""
     item = slowed(suspect="tenant-b/vm3\x1b[8m", evidence="the traffic rose \x1b]0;title\x07 and \x9b2J fell")
