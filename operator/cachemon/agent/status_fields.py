@@ -109,9 +109,9 @@ def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
 
 def _judged(layout: BoundTargetLayout, figures: Figures) -> object:
     """What of a verdict is worth a report at once."""
-    if figures.minute_verdicts is None:
+    if (verdicts := figures.minute_verdicts) is None:
         return None
-    verdicts, vmi = figures.minute_verdicts, layout.object.vmi
+    vmi = layout.object.vmi
     condition, report = undisturbed_condition(verdicts, vmi), interference_report(verdicts, vmi)
     return condition.status, condition.reason, *map(report.get, ("since", "resource", "neighbour"))
 
@@ -297,5 +297,4 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
 
 
 def _count(groups: Iterable[object]) -> str:
-    number = len(tuple(groups))
-    return f"{number} group" if number == 1 else f"{number} groups"
+    return "1 group" if (number := len(tuple(groups))) == 1 else f"{number} groups"
