@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
@@ -8,37 +8,18 @@ from hypothesis import strategies as st
 from cachemon.controller.events import EventRecorder
 from cachemon.controller.ready_events import ReadyEvents, ReadyState, events_between, group_subject
 from cachemon.controller.store import Store
-from cachemon.model.api import EVENTS, GROUPS, POLICIES, Resource
-from cachemon.model.errors import KubeError, KubeForbiddenError, KubeUnreachableError
+from cachemon.model.api import GROUPS, POLICIES, Resource
+from cachemon.model.errors import KubeForbiddenError, KubeUnreachableError
 from cachemon.telemetry.operator_metrics import Metrics
 from tests.unit import virtual_time
 from tests.unit.controller.builders import NOW, at, condition, group, group_object, policy_object
+from tests.unit.controller.event_stories import Events, play
 
 Object = dict[str, Any]
 
 
-class Events:
-    """Takes Events as an API server would."""
-
-    def __init__(self) -> None:
-        self.posted: list[Object] = []
-        self.errors: list[KubeError] = []
-
-    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
-        assert resource == EVENTS
-        assert field_manager == "cachemon-operator"
-        if self.errors:
-            raise self.errors.pop(0)
-        self.posted.append(dict(body))
-        return dict(body)
-
-    @property
-    def reasons(self) -> list[tuple[str, str]]:
-        return [(event["type"], event["reason"]) for event in self.posted]
-
-
 class Story:
-    """An recorder at a store, in virtual time."""
+    """A recorder at a store, in virtual time."""
 
     def __init__(self) -> None:
         self.events = Events()
@@ -90,22 +71,6 @@ class Story:
         self.store.apply_event(GROUPS, "DELETED", group_object("g", version=self._version))
 
 
-def play(story: Callable[[Story], Coroutine[Any, Any, None]]) -> Story:
-    async def run() -> Story:
-        stage = Story()
-        task = asyncio.create_task(stage.recorder.run())
-        try:
-            await story(stage)
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-        return stage
-
-    return virtual_time.run(run())
-
-
 def test_a_vm_that_starts_is_one_event_though_it_goes_through_many_states() -> None:
     async def story(stage: Story) -> None:
         stage.group()
@@ -115,7 +80,7 @@ def test_a_vm_that_starts_is_one_event_though_it_goes_through_many_states() -> N
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(1000)
 
-    assert play(story).events.reasons == [("Normal", "FiguresFresh")]
+    assert play(Story, story).events.reasons == [("Normal", "FiguresFresh")]
 
 
 def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_message() -> None:
@@ -124,7 +89,7 @@ def test_what_stands_wrong_for_some_seconds_is_a_warning_with_the_conditions_mes
         stage.group("False", "OutOfRMIDs")
         await asyncio.sleep(10)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.events.reasons == [("Warning", "OutOfRMIDs")]
     [event] = stage.events.posted
     assert event["regarding"] == {
@@ -145,7 +110,7 @@ def test_a_policy_that_lacks_a_group_is_a_warning_on_the_policy() -> None:
         stage.policy("True", "GroupsStamped")
         await asyncio.sleep(70)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.events.reasons == [("Warning", "NameTaken"), ("Normal", "GroupsStamped")]
     event = stage.events.posted[0]
     assert event["metadata"]["namespace"] == "default", "where Events on objects without a namespace have to be"
@@ -171,7 +136,7 @@ def test_a_policy_at_work_is_no_news_only_what_becomes_of_it() -> None:
         stage.policy("True", "GroupsStamped")
         await asyncio.sleep(100)
 
-    assert play(story).events.reasons == [("Normal", "GroupsStamped")]
+    assert play(Story, story).events.reasons == [("Normal", "GroupsStamped")]
 
 
 def test_what_is_being_corrected_when_its_turn_comes_gets_no_event() -> None:
@@ -182,7 +147,7 @@ def test_what_is_being_corrected_when_its_turn_comes_gets_no_event() -> None:
         stage.policy("False", "Stamping")
         await asyncio.sleep(100)
 
-    assert play(story).events.reasons == []
+    assert play(Story, story).events.reasons == []
 
 
 def test_a_state_that_passes_is_no_news() -> None:
@@ -193,7 +158,7 @@ def test_a_state_that_passes_is_no_news() -> None:
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(1000)
 
-    assert play(story).events.reasons == []
+    assert play(Story, story).events.reasons == []
 
 
 def test_figures_that_change_are_no_news() -> None:
@@ -202,7 +167,7 @@ def test_figures_that_change_are_no_news() -> None:
             stage.group("True", "FiguresFresh", observedTime="2026-11-22T08:00:00Z")
             await asyncio.sleep(1)
 
-    assert play(story).events.reasons == []
+    assert play(Story, story).events.reasons == []
 
 
 def test_a_move_is_news_even_when_nothing_else_changed() -> None:
@@ -211,7 +176,7 @@ def test_a_move_is_news_even_when_nothing_else_changed() -> None:
         stage.group("True", "FiguresFresh", node="b")
         await asyncio.sleep(10)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.events.reasons == [("Normal", "Moved")]
     assert "from node `a` to node `b`" in stage.events.posted[0]["note"]
 
@@ -223,7 +188,7 @@ def test_a_group_that_flaps_gets_at_most_one_event_a_minute() -> None:
             stage.group("False" if turn % 2 else "True", "OutOfRMIDs" if turn % 2 else "FiguresFresh")
             await asyncio.sleep(10)
 
-    assert 1 <= len(play(story).events.reasons) <= 10
+    assert 1 <= len(play(Story, story).events.reasons) <= 10
 
 
 def test_what_stood_when_the_operator_came_is_no_news_but_what_it_finds_out_is() -> None:
@@ -235,7 +200,7 @@ def test_what_stood_when_the_operator_came_is_no_news_but_what_it_finds_out_is()
         stage.group("True", "FiguresFresh")
         await asyncio.sleep(100)
 
-    assert play(story).events.reasons == [("Normal", "FiguresFresh")]
+    assert play(Story, story).events.reasons == [("Normal", "FiguresFresh")]
 
 
 def test_a_deleted_group_is_not_spoken_of() -> None:
@@ -247,7 +212,7 @@ def test_a_deleted_group_is_not_spoken_of() -> None:
         stage.group("True", "FiguresFresh", uid="another")
         await asyncio.sleep(100)
 
-    assert play(story).events.reasons == []
+    assert play(Story, story).events.reasons == []
 
 
 def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -> None:
@@ -258,7 +223,7 @@ def test_an_event_that_cannot_be_posted_is_counted_and_the_next_one_is_tried() -
             stage.group("False", reason)
             await asyncio.sleep(100)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.events.reasons == [("Warning", "NodeUnsupported")]
     failed = stage.metrics.registry.get_sample_value("cachemon_operator_events_total", {"result": "failed"})
     assert failed == 2
@@ -303,7 +268,7 @@ def test_a_namespace_whose_events_hang_holds_up_nobody_elses() -> None:
         await asyncio.sleep(8)
         assert stage.events.reasons == [("Warning", "NoAgent")]
 
-    play(story)
+    play(Story, story)
 
 
 def test_a_wall_clock_that_is_set_back_delays_no_event() -> None:
@@ -315,4 +280,4 @@ def test_a_wall_clock_that_is_set_back_delays_no_event() -> None:
         assert stage.events.reasons == [("Warning", "NoAgent")]
         assert stage.events.posted[0]["eventTime"] < at(0)
 
-    play(story)
+    play(Story, story)

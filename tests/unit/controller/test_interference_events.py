@@ -1,14 +1,13 @@
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from cachemon.controller.events import EventRecorder
 from cachemon.controller.interference_events import InterferenceEvents, InterferenceNotes
 from cachemon.controller.store import Store
-from cachemon.model.api import EVENTS, GROUPS, NODES, VMIS, Resource
+from cachemon.model.api import GROUPS, NODES, VMIS, Resource
 from cachemon.telemetry.operator_metrics import Metrics
-from tests.unit import virtual_time
 from tests.unit.controller.builders import NAMESPACE, at, condition, group_object
+from tests.unit.controller.event_stories import Events, play
 
 Object = dict[str, Any]
 INTERFERENCE = {
@@ -33,21 +32,15 @@ class Story:
     """A recorder at a store, in virtual time."""
 
     def __init__(self) -> None:
-        self.posted: list[Object] = []
+        self.events = Events()
         self.store = Store()
         notes = InterferenceNotes(self.store.objects)
-        self.recorder = EventRecorder(self, Metrics(), notes.between, instance="pod-1")  # type: ignore[arg-type]
+        self.recorder = EventRecorder(self.events, Metrics(), notes.between, instance="pod-1")  # type: ignore[arg-type]
         follower = InterferenceEvents(self.store.objects, self.recorder)
         self.store.on_group, self.store.on_node = follower.group_changed, follower.node_changed
         self._version = 0
         vmi = {"metadata": {"name": "vm", "namespace": NAMESPACE, "uid": "vmi-1"}, "status": {"phase": "Running"}}
         self._put(VMIS, vmi)
-
-    async def create(self, resource: Resource, body: Mapping[str, Any], *, field_manager: str) -> Object:
-        assert resource == EVENTS
-        assert field_manager == "cachemon-operator"
-        self.posted.append(dict(body))
-        return dict(body)
 
     def _put(self, resource: Resource, obj: Object) -> None:
         self._version += 1
@@ -66,23 +59,7 @@ class Story:
         self._put(NODES, {"metadata": {"name": "a", "uid": "cmn-1"}, "status": {"cacheBlocks": blocks}})
 
     def about(self, kind: str) -> list[str]:
-        return [event["reason"] for event in self.posted if event["regarding"]["kind"] == kind]
-
-
-def play(story: Callable[[Story], Coroutine[Any, Any, None]]) -> Story:
-    async def run() -> Story:
-        stage = Story()
-        task = asyncio.create_task(stage.recorder.run())
-        try:
-            await story(stage)
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-        return stage
-
-    return virtual_time.run(run())
+        return [event["reason"] for event in self.events.posted if event["regarding"]["kind"] == kind]
 
 
 def test_a_verdict_has_events_on_group_vmi_and_node_from_its_beginning_to_its_end() -> None:
@@ -100,11 +77,11 @@ def test_a_verdict_has_events_on_group_vmi_and_node_from_its_beginning_to_its_en
         stage.group()
         await asyncio.sleep(100)
 
-    stage = play(story)
+    stage = play(Story, story)
     reasons = ["InterferenceLikely", "InterferenceConfirmed", "InterferenceWithdrawn"]
     for kind in ("CacheMonitorGroup", "VirtualMachineInstance", "CacheMonitorNode"):
         assert stage.about(kind) == reasons
-    of_vmi = next(event for event in stage.posted if event["regarding"]["kind"] == "VirtualMachineInstance")
+    of_vmi = next(event for event in stage.events.posted if event["regarding"]["kind"] == "VirtualMachineInstance")
     assert of_vmi["regarding"] == {
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachineInstance",
@@ -112,7 +89,7 @@ def test_a_verdict_has_events_on_group_vmi_and_node_from_its_beginning_to_its_en
         "name": "vm",
         "uid": "vmi-1",
     }
-    tenants = [event for event in stage.posted if event["metadata"]["namespace"] == NAMESPACE]
+    tenants = [event for event in stage.events.posted if event["metadata"]["namespace"] == NAMESPACE]
     assert len(tenants) == 2 * len(reasons)
     assert "secret" not in str(tenants)
     assert "foreign" not in str(tenants)
@@ -125,7 +102,7 @@ def test_what_is_known_at_the_start_and_listed_again_causes_none() -> None:
             stage.node(VERDICT | {"level": "Confirmed"})
             await asyncio.sleep(200)
 
-    assert play(story).posted == []
+    assert play(Story, story).events.posted == []
 
 
 def test_a_vmi_with_several_groups_has_one_event() -> None:
@@ -136,7 +113,7 @@ def test_a_vmi_with_several_groups_has_one_event() -> None:
             stage.group("Likely", name=name)
         await asyncio.sleep(100)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.about("CacheMonitorGroup") == ["InterferenceLikely"] * 2
     assert stage.about("VirtualMachineInstance") == ["InterferenceLikely"]
 
@@ -150,7 +127,7 @@ def test_one_that_flaps_has_an_event_a_minute_at_the_most() -> None:
             stage.group("Likely" if number % 2 else "")
             await asyncio.sleep(5)
 
-    stage = play(story)
+    stage = play(Story, story)
     for kind in ("CacheMonitorGroup", "VirtualMachineInstance", "CacheMonitorNode"):
         assert len(stage.about(kind)) <= 11
 
@@ -163,6 +140,6 @@ def test_a_vm_that_moves_away_is_disturbed_no_longer() -> None:
         stage.group(node="b")
         await asyncio.sleep(100)
 
-    stage = play(story)
+    stage = play(Story, story)
     assert stage.about("CacheMonitorGroup") == ["InterferenceLikely", "InterferenceEnded"]
-    assert stage.posted[-1]["note"].startswith("it left node `a`, where others disturbed it; ")
+    assert stage.events.posted[-1]["note"].startswith("it left node `a`, where others disturbed it; ")
