@@ -126,7 +126,7 @@ def _foreign_mon_groups(cells: Iterable[Cell], observed: Observed) -> dict[Group
     """Return the mon_groups of others that hold threads of each group.
 
     Their counters are no figure of the group, whatever `tasks` lists now. The lines of threads that were there before
-    keep the RMID, and so do their write-backs. A thread that comes and goes between two looks leaves no trace.
+    keep the RMID, and so do their write-backs. A thread that comes and goes between two scans leaves no trace.
     """
     holder = {tid: where for where in observed.foreign_mon_groups for tid in observed.mon_groups[where]}
     found: defaultdict[GroupKey, set[MonGroupName]] = defaultdict(set)

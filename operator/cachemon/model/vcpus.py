@@ -106,7 +106,7 @@ class VcpuSet:
         return ours[-1] <= theirs[0] or theirs[-1] <= ours[0] or not self & other
 
     def among(self, ids: "tuple[int, ...]") -> tuple[int, ...]:
-        """Those of the ascending ids that are in the set, ascending; a look for each range, not for each id."""
+        """Those of the ascending ids that are in the set, ascending; a lookup for each range, not for each id."""
         if not self.bounds or not ids:
             return ()
         places = [(bisect_left(ids, each.start), bisect_left(ids, each.stop)) for each in self.ranges]

@@ -64,7 +64,7 @@ def test_a_group_has_no_figure_while_another_program_holds_its_threads_whatever_
     assert node.tree.observe().mon_groups == {CONTAINER: held}
 
 
-def test_a_thread_that_comes_and_goes_between_two_looks_adds_to_no_figure(
+def test_a_thread_that_comes_and_goes_between_two_scans_adds_to_no_figure(
     node: Node, emulated: Emulator, threads: BusyThreads
 ) -> None:
     """Its cache lines keep the RMID, and `tasks` does not show that it was there."""

@@ -272,7 +272,7 @@ def test_cache_blocks_are_those_of_the_kernel_with_the_sizes_of_sysfs(node: Node
     assert layout.node.events == EVENTS
 
 
-def test_threads_that_end_between_two_looks_get_no_mon_group_and_no_figures_of_nobody(
+def test_threads_that_end_between_two_scans_get_no_mon_group_and_no_figures_of_nobody(
     emulator: Emulator, tmp_path: Path, threads: BusyThreads
 ) -> None:
     between: list[Callable[[], None]] = []

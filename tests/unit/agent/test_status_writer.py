@@ -406,7 +406,7 @@ def test_groups_that_change_all_the_time_delay_no_other_namespace(scene: Scene) 
     assert any(1100 <= at <= 1101.5 for at in scene.server.times("other")), "another one's change is known at once"
 
 
-def test_a_sample_looks_at_no_object_that_is_as_it_was(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_examines_no_object_that_is_as_it_was(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = flood(300, period=3600)
     scene.samples(20, layout)
     looked: list[object] = []
