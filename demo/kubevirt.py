@@ -1,4 +1,4 @@
-"""`make demo`: the main job from end to end, on two emulated nodes with three real QEMU virtual machines.
+"""`make demo`: the main job from end to end, on four emulated nodes with five real QEMU virtual machines.
 
 The last chapter is in `demo.neighbours`.
 """
