@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def stay_up(story: Story, invitation: str) -> None:
         return
     story.say(f"\nIt stays up. In another terminal:\n{invitation}Ctrl-C here ends it: processes, mounts and groups.")
     try:
-        signal.pause()
+        threading.Event().wait()
     except KeyboardInterrupt:
         story.say("\nending everything ...")
 

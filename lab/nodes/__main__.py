@@ -5,6 +5,7 @@
 
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def _run(binaries: Binaries, programs: NodePrograms, images: dict[str, Path], be
         start_vms(installation.kubectl, VIRT_LAUNCHER, list(NODES))
         say_on_stderr(f"{time.monotonic() - began:.0f} s")
         print(guide(cluster.kubeconfig, "Ctrl-C here ends it, and leaves nothing behind."), flush=True)
-        signal.pause()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

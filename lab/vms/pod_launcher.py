@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from lab.vms import guest
@@ -37,7 +38,7 @@ def main() -> int:
     if not launcher:  # in a real pod this one holds libvirt; a QEMU that becomes a daemon is the monitor's child
         disguise(["/usr/bin/virt-launcher", *arguments], "virt-launcher")
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pause()
+        threading.Event().wait()
     disguise(["/usr/bin/virt-launcher-monitor", *arguments])
     try:
         _let_run(qemu)

@@ -101,6 +101,6 @@ def test_one(tmp_path):
 
 
 def test_a_time_limit_ends_what_hangs(tmp_path: Path) -> None:
-    output = outcome(tmp_path, "def test_one():\n    import signal; signal.pause()\n", "--timeout=0.5")
+    output = outcome(tmp_path, "def test_one():\n    import threading; threading.Event().wait()\n", "--timeout=0.5")
     assert "1 failed" in output
     assert "Timeout" in output

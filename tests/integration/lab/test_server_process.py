@@ -22,7 +22,7 @@ def has_logged(server: ServerProcess, word: str) -> bool:
 
 
 def test_a_stopped_server_got_sigterm_first(tmp_path: Path) -> None:
-    server = a_server(tmp_path, "import signal; print('up', flush=True); signal.pause()")
+    server = a_server(tmp_path, "import threading; print('up', flush=True); threading.Event().wait()")
     until("the server", lambda: has_logged(server, "up"), seconds=10)
     server.stop(grace_seconds=10)
     assert server.exit_status == -signal.SIGTERM
@@ -47,7 +47,7 @@ def test_stopping_a_server_that_has_ended_does_nothing(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_a_server(tmp_path: Path) -> None:
-    server = a_server(tmp_path, "import signal; print('up', flush=True); signal.pause()")
+    server = a_server(tmp_path, "import threading; print('up', flush=True); threading.Event().wait()")
     until("the server", lambda: has_logged(server, "up"), seconds=10)
     assert os.getpgid(server.pid) == server.pid  # a terminal signals its foreground process group
     server.stop(grace_seconds=10)
@@ -56,10 +56,10 @@ def test_ctrl_c_in_the_terminal_does_not_reach_a_server(tmp_path: Path) -> None:
 def test_a_server_dies_with_the_program_that_started_it(tmp_path: Path) -> None:
     starter = "; ".join(
         [
-            "import signal, sys; from pathlib import Path; from lab.server_process import ServerProcess",
+            "import sys, threading; from pathlib import Path; from lab.server_process import ServerProcess",
             f"server = ServerProcess(['sleep', '600'], Path({str(tmp_path / 'log')!r}))",
             "print(server.pid, flush=True)",
-            "signal.pause()",
+            "threading.Event().wait()",
         ]
     )
     with subprocess.Popen(
