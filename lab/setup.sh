@@ -21,6 +21,8 @@ missing_packages() {
   [ "$(id -u)" != 0 ] || command -v gcc >/dev/null || echo gcc libc6-dev
   # Sets the wall clocks of programs in tests (100 KB); likewise.
   [ "$(id -u)" != 0 ] || compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
+  # The browser in which tests look at the page of `web` (360 MB); likewise.
+  [ "$(id -u)" != 0 ] || command -v chromium >/dev/null || echo chromium
   [ "$what" != cluster ] || [ "$(id -u)" != 0 ] || cluster_packages
   [ -z "$what" ] || [ "$(id -u)" != 0 ] || host_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
