@@ -243,7 +243,7 @@ def _invitation(cluster: Cluster) -> str:
         "  kubectl get cachemonitornodes     # who holds most of each node's cache\n"
         "  kubectl cachemon top -A           # live\n"
         + "".join(f"  ls {node.emulator.mountpoint}/mon_groups     # {node.name}\n" for node in nodes)
-        + "docs/quick-start.md goes on from here. "
+        + "docs/tour.md goes on from here. "
     )
 
 

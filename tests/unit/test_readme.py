@@ -8,8 +8,9 @@ import yaml
 
 from lab.repository import REPOSITORY
 
-PAGES = sorted([REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
 TEXT = "\n".join(page.read_text() for page in PAGES)
+INSTALL = "\n".join((REPOSITORY / name).read_text() for name in ("README.md", "docs/guides/install.md"))
 
 
 @pytest.mark.pitfall(31)
@@ -25,5 +26,5 @@ def test_every_program_that_is_named_is_one_of_the_package() -> None:
     roles = {
         item["metadata"]["name"] for item in yaml.safe_load_all((REPOSITORY / "manifests/rbac.yaml").read_text())
     }
-    named = set(re.findall(r"`(cachemon-[a-z-]+)", TEXT)) - (roles - scripts.keys())
+    named = set(re.findall(r"`(cachemon-[a-z-]+)", INSTALL)) - (roles - scripts.keys())
     assert {"cachemon-operator", "cachemon-agent"} <= named <= scripts.keys()

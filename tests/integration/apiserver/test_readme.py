@@ -36,7 +36,8 @@ def test_the_documented_object_and_the_examples_are_accepted(control_plane: Cont
 def test_the_documented_folders_are_there() -> None:
     for folder in ("operator/cachemon", "crds", "manifests", "examples", "lab", "tests"):
         assert (REPOSITORY / folder).is_dir()
-    tests = re.search(r"\| `tests/` \| (.+)\|", README)
+    contributing = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tests = re.search(r"\| `tests/` \| (.+)\|", contributing)
     assert tests
     named = set(re.findall(r"`(\w+)`", tests[1]))
     assert named == {

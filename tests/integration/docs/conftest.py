@@ -19,10 +19,11 @@ from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.speed import period
 from lab.vms.vmi import Vmi
 from lab.wait import until
-from tests.integration.docs.desks import Desk, HostDesk
+from tests.integration.docs.desks import Desk, HostDesk, TenantDesk
 from tests.integration.docs.disturbed import disturb
 
 PLACES = {"vm1": ("tenant-a", "node01"), "vm2": ("tenant-a", "node02"), "vm3": ("tenant-b", "node02")}
+TENANT = "jane"
 MONITORS = (
     "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>"
     "<memorytune vcpus='0-1'><monitor vcpus='0'/></memorytune>"
@@ -72,6 +73,24 @@ def disturbed_desk(disturbed_kubeconfig: Path, tmp_path_factory: pytest.TempPath
 def desk(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """For every page about a cluster."""
     return Desk(tmp_path_factory.mktemp("desk"), kubeconfig)
+
+
+@pytest.fixture
+def tenant_desk(kubeconfig: Path, tmp_path: Path) -> Desk:
+    """For a person who may edit namespace tenant-a, and nothing else."""
+    admin = Desk(tmp_path, kubeconfig, copy=False)
+    for made in (
+        f"rolebinding edits-groups --user={TENANT} --clusterrole=cachemon-edit",
+        "role sees-vms --verb=get,list,watch --resource=virtualmachineinstances.kubevirt.io",  # as kubevirt.io:edit
+        f"rolebinding sees-vms --user={TENANT} --role=sees-vms",
+    ):
+        printed, code = admin.type_as_admin(
+            f"kubectl create {made} -n tenant-a --dry-run=client -o yaml | kubectl apply -f -"
+        )
+        assert code == 0, printed
+    own = tmp_path / "tenant"
+    own.mkdir()
+    return TenantDesk(own, kubeconfig, TENANT)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import yaml
+
 from lab.libvirt.plain_host import PlainHost
 from lab.repository import REPOSITORY, SOURCES
 from lab.wait import run
@@ -39,11 +41,12 @@ class Desk:
     Args:
         folder: an empty folder.
         kubeconfig: of the cluster; None for a desk without one.
+        copy: whether to put the files of a clone into the folder.
     """
 
-    def __init__(self, folder: Path, kubeconfig: Path | None) -> None:
+    def __init__(self, folder: Path, kubeconfig: Path | None, *, copy: bool = True) -> None:
         self.folder = folder
-        for name in FOLDERS:
+        for name in FOLDERS if copy else ():
             shutil.copytree(REPOSITORY / name, folder / name)
         (folder / "host.xml").write_text(HOST)
         self._has_cluster = kubeconfig is not None
@@ -66,11 +69,15 @@ class Desk:
         done = run(typed, seconds=COMMAND_SECONDS, cwd=self.folder, env=self.environment, stderr=subprocess.STDOUT)
         return done.stdout.splitlines(), done.returncode
 
+    def type_as_admin(self, command: str) -> tuple[list[str], int]:
+        """The same with every right, for what the test itself asks."""
+        return self.type(command)
+
     def objects(self) -> set[tuple[str, str, str]]:
         """Kind, namespace and name of everything of cachemon's that people make in the cluster."""
         if not self._has_cluster:
             return set()
-        lines, code = self.type("kubectl get cmg,cmp -A -o json")
+        lines, code = self.type_as_admin("kubectl get cmg,cmp -A -o json")
         assert code == 0, lines
         items = json.loads("\n".join(lines))["items"]
         return {
@@ -80,7 +87,33 @@ class Desk:
     def remove(self, objects: Iterable[tuple[str, str, str]]) -> None:
         """Objects that a page has left: the next page is not to see them. Policies go before what they stamp."""
         for kind, namespace, name in sorted(objects, reverse=True):
-            self.type(f"kubectl delete {kind} {name} --ignore-not-found {'-n ' + namespace if namespace else ''}")
+            self.type_as_admin(
+                f"kubectl delete {kind} {name} --ignore-not-found {'-n ' + namespace if namespace else ''}"
+            )
+
+
+class TenantDesk(Desk):
+    """In front of a cluster, with the rights of a person who may edit one namespace.
+
+    Args:
+        folder: an empty folder.
+        kubeconfig: of the cluster's admin.
+        tenant: the person's name.
+    """
+
+    def __init__(self, folder: Path, kubeconfig: Path, tenant: str) -> None:
+        super().__init__(folder, kubeconfig)
+        config = yaml.safe_load(kubeconfig.read_text())
+        for user in config["users"]:
+            user["user"]["as"] = tenant
+        own = folder / "kubeconfig.yaml"
+        own.write_text(yaml.safe_dump(config))
+        self._admin = Desk(folder, kubeconfig, copy=False)
+        self.environment["KUBECONFIG"] = str(own)
+
+    def type_as_admin(self, command: str) -> tuple[list[str], int]:
+        """As above."""
+        return self._admin.type(command)
 
 
 class HostDesk(Desk):

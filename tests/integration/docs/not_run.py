@@ -38,9 +38,9 @@ def _files_are_there(command: str) -> str:
 
 
 def _is_an_extra(command: str) -> str:
-    """`pip install 'cachemon[EXTRA]'`."""
+    """`pip install 'cachemon[EXTRA]'`, or of the clone."""
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = re.search(r"cachemon\[(\w+)\]", command)
+    named = re.search(r"'(?:cachemon|\.)\[(\w+)\]'", command)
     return "" if named and named[1] in extras else "there is no such extra"
 
 
@@ -100,7 +100,7 @@ NOT_RUN = (
     ),
     NotRun(r"kubectl get .* (-w|--watch)", "it never ends", _kubectl_knows_it),
     NotRun(
-        r"(/opt/cachemon/bin/)?pip install 'cachemon\[\w+\]'",
+        r"((/opt/cachemon/bin/)?pip|pipx) install '(cachemon|\.)\[\w+\]'",
         "it would change the Python that runs this test",
         _is_an_extra,
     ),

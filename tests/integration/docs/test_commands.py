@@ -19,12 +19,18 @@ CHANGES = re.compile(
     r"|cachemon (host )?import (?!.*(-o (json|yaml)|--dry-run))"
 )
 HOST_TERMS = {
-    REPOSITORY / "docs/guides" / name
-    for name in ("plain-libvirt-host.md", "move-from-libvirts-monitors.md", "move-to-kubevirt.md")
+    REPOSITORY / "docs" / name
+    for name in (
+        "quick-start/libvirt-admin.md",
+        "guides/plain-libvirt-host.md",
+        "guides/beside-libvirts-monitors.md",
+        "guides/from-a-host-to-kubevirt.md",
+    )
 }
 DISTURBED = REPOSITORY / "docs/guides/find-a-noisy-neighbour.md"
-INSTALLS = REPOSITORY / "docs/guides/plain-libvirt-host.md"
-BESIDE_A_CLUSTER = {REPOSITORY / "docs/guides/move-to-kubevirt.md"}
+INSTALL = {REPOSITORY / "docs/guides/plain-libvirt-host.md", REPOSITORY / "docs/quick-start/libvirt-admin.md"}
+TENANTS = REPOSITORY / "docs/quick-start/tenant.md"
+BESIDE_A_CLUSTER = {REPOSITORY / "docs/guides/from-a-host-to-kubevirt.md"}
 PLACEHOLDERS = {"NODE": "node02", "NAMESPACE": "tenant-b", "NAME": "vm3", "POD": "cachemon-agent-node02"}
 
 
@@ -63,13 +69,13 @@ def problem_of(command: Command, desk: Desk) -> str:
 def page_desk(request: pytest.FixtureRequest, path: Path) -> Desk:
     """Where the commands of a page are typed."""
     if path not in HOST_TERMS:
-        desk: Desk = request.getfixturevalue("disturbed_desk" if path == DISTURBED else "desk")
+        desk: Desk = request.getfixturevalue({DISTURBED: "disturbed_desk", TENANTS: "tenant_desk"}.get(path, "desk"))
         return desk
     make = request.getfixturevalue("host_desk")
     assert callable(make)
     found = make(request.getfixturevalue("kubeconfig") if path in BESIDE_A_CLUSTER else None)
     assert isinstance(found, HostDesk)
-    if path != INSTALLS:
+    if path not in INSTALL:
         found.install()
     return found
 
