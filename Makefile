@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests format lock clean
+.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests release-check format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -61,6 +61,9 @@ manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 
 pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual machines, 3 minutes
 	$(PYTHON) -m tools.pictures
+
+release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
+	$(PYTHON) -m tools.release_check $(TAG)
 
 format: setup ## format, and correct what ruff can correct
 	.venv/bin/ruff format .
