@@ -9,7 +9,7 @@ IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile
 CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## the main job on emulated nodes with real QEMU VMs, and a VM that is hurt and recovers, in two minutes
 	@$(PYTHON) -m demo.kubevirt
