@@ -16,7 +16,7 @@ from lab.repository import REPOSITORY
 LONGEST_MODULE = 300
 FOLDERS = {
     "operator/cachemon": (
-        "model interference resctrl qemu kube libvirt engine daemon telemetry commands "
+        "model interference resctrl qemu kube libvirt engine daemon telemetry commands web "
         "plugin agent controller host/agent host/commands"
     ),
     "emulator": "resctrl_emulator",
