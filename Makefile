@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests release-check format lock clean
+.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests release-check release format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -63,7 +63,10 @@ pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual 
 	$(PYTHON) -m tools.pictures
 
 release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
-	$(PYTHON) -m tools.release_check $(TAG)
+	$(PYTHON) -m tools.release.versions $(TAG)
+
+release: setup ## every artefact of a release into dist/release; FOLDER=... elsewhere
+	@$(PYTHON) -m tools.release $(FOLDER)
 
 format: setup ## format, and correct what ruff can correct
 	.venv/bin/ruff format .

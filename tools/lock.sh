@@ -14,5 +14,5 @@ compile - -o requirements/uv.txt <<<uv
 compile - -c requirements/dev.txt -o requirements/libvirt.txt <<<$'libvirt-python\nsetuptools'
 # What the images install, what builds the wheel in them, and the lab's image of the emulator.
 compile --extra operator pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
-compile - -c requirements/dev.txt -o requirements/build.txt <<<hatchling
+compile - -c requirements/dev.txt -o requirements/build.txt <<<$'hatchling\nhatch-fancy-pypi-readme'
 compile emulator/pyproject.toml -c requirements/dev.txt -o requirements/emulator.txt

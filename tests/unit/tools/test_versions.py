@@ -6,7 +6,7 @@ import pytest
 
 from cachemon import __version__
 from lab.repository import REPOSITORY
-from tools.release_check import PLACES, changelog_problems, check, differences, source_version, tag_problems
+from tools.release.versions import PLACES, changelog_problems, check, differences, source_version, tag_problems
 
 FILES = ("operator/cachemon/__init__.py", "emulator/resctrl_emulator/__init__.py", "CHANGELOG.md", "pyproject.toml")
 FOLDERS = ("charts/cachemon", "manifests", "docs")

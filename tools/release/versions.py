@@ -1,4 +1,4 @@
-"""`python -m tools.release_check`: whether everything that names the version of a release names the same one.
+"""`python -m tools.release.versions`: whether everything that names the version of a release names the same one.
 
 The source is `cachemon.__version__`, and wheels take it from there. `PLACES` has the files that can't: chart,
 manifests, and pages that show it. The changelog has a section for it.

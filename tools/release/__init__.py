@@ -1,0 +1,1 @@
+"""What makes a release: every artefact into one folder, the same bytes each time. Nothing here publishes."""

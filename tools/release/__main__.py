@@ -1,0 +1,57 @@
+"""`python -m tools.release [FOLDER]`: makes every artefact of a release of this checkout.
+
+| artefact | for |
+|---|---|
+| `cachemon-VERSION-py3-none-any.whl`, `.tar.gz`, and those of `resctrl-emulator` | PyPI |
+| `charts/cachemon-VERSION.tgz` | Helm |
+| `cachemon-VERSION.yaml` | `kubectl apply`, in place of Helm |
+| `kubectl-cachemon-VERSION.tar.gz`, `cachemon.yaml` | krew |
+| `SHA256SUMS` | all of them |
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.progress import say_on_stderr
+from lab.repository import REPOSITORY
+from tools.release.chart_archive import make_chart_archive
+from tools.release.checksums import write_checksums
+from tools.release.cluster_manifest import make_cluster_manifest
+from tools.release.plugin_archive import make_plugin_archive
+from tools.release.python_packages import make_python_packages
+from tools.release.versions import check
+
+STEPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
+    ("Python packages", make_python_packages),
+    ("the chart", make_chart_archive),
+    ("the manifest for kubectl", make_cluster_manifest),
+    ("the plugin for krew", make_plugin_archive),
+)
+
+
+def make_release(folder: Path) -> None:
+    """Make all artefacts.
+
+    Args:
+        folder: must be empty or absent: what is in it belongs to one release.
+
+    Raises:
+        SystemExit: the folder has files, or the versions differ.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        sys.exit(f"error: {folder} has files; give an empty folder, or remove it")
+    if problems := check(REPOSITORY):
+        sys.exit("\n".join(["error: the version differs; see `make release-check`:", *problems]))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in STEPS:
+        say_on_stderr(f"making {name}")
+        make(folder)
+    write_checksums(folder)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            print(f"{path.stat().st_size:>10}  {path.relative_to(folder)}")
+
+
+if __name__ == "__main__":
+    make_release(Path(*sys.argv[1:2]) if sys.argv[1:] else REPOSITORY / "dist/release")
