@@ -1,0 +1,120 @@
+/** A cache block as a bar: VMs in their colours, the unattributed part hatched, the free part empty. */
+
+import { element } from "./dom.js";
+import { formatBytes, formatShare } from "./format.js";
+import { shortName } from "./fleet_model.js";
+import { blockSentence, heldWords, othersOf, whyMissing } from "./fleet_words.js";
+import { vmHash } from "./router.js";
+
+/** Smaller parts of a block are one segment together. */
+const SMALLEST_PART = 0.003;
+/** A segment that is as long has room for a name, and for the word of the unattributed part; in rem. */
+const NAME_REMS = 2.6;
+const UNATTRIBUTED_REMS = 5.5;
+
+/**
+ * @typedef {import("./state.js").Block} Block
+ * @typedef {import("./fleet_model.js").Entry} Entry
+ * @typedef {{palette: import("./palette.js").Palette, tip: import("./tip.js").Tip,
+ *   matches: ((vm: string) => boolean) | null}} Drawing `matches` is true for VMs that the reader looks for
+ */
+
+/**
+ * @param {Block} block
+ * @param {Entry} entry
+ * @param {Drawing} drawing
+ * @param {number} length of the bar in rem, about
+ * @returns {HTMLElement}
+ */
+export function cacheBar(block, entry, drawing, length) {
+  const track = element("div", { class: "track" });
+  if (block.occupancy === null) track.classList.add("missing");
+  track.append(...segmentsOf(block, drawing, length));
+  if (block.occupancy === null && !block.holders.length) {
+    track.append(element("div", { class: "why" }, element("span", { text: whyMissing(block, entry) })));
+  }
+  return element(
+    "div",
+    { class: "block", role: "group", "aria-label": blockSentence(block, entry) },
+    element("span", { class: "block-id", text: block.id, "aria-hidden": "true" }),
+    track,
+    figureOf(block),
+  );
+}
+
+/** @param {Block} block */
+function figureOf({ occupancy, capacity }) {
+  const figure = element("span", { class: "block-figure", "aria-hidden": "true" });
+  if (occupancy === null) {
+    figure.append(element("span", { class: "of", text: capacity ? `- /${formatBytes(capacity)}` : "-" }));
+  } else {
+    figure.append(formatBytes(occupancy));
+    if (capacity) figure.append(element("span", { class: "of", text: `/${formatBytes(capacity)}` }));
+  }
+  const share = occupancy !== null && capacity ? formatShare(occupancy / capacity) : "";
+  figure.append(element("span", { class: "share", text: share }));
+  return figure;
+}
+
+/**
+ * @param {Block} block
+ * @param {Drawing} drawing
+ * @param {number} length
+ */
+function segmentsOf(block, drawing, length) {
+  const others = othersOf(block);
+  const all = block.holders.reduce((sum, [, bytes]) => sum + bytes, others);
+  const whole = Math.max(block.capacity ?? 0, block.occupancy ?? 0, all);
+  if (!whole) return [];
+  const small = block.holders.filter(([, bytes]) => bytes / whole < SMALLEST_PART);
+  const segments = block.holders
+    .filter(([, bytes]) => bytes / whole >= SMALLEST_PART)
+    .map(([vm, bytes]) => vmSegment(vm, bytes, whole, block, drawing, length));
+  const rest = small.reduce((sum, [, bytes]) => sum + bytes, 0);
+  if (rest) segments.push(plainSegment("rest", "", rest, whole, [`${small.length} small VMs`, heldWords(rest, block)], drawing));
+  if (others) {
+    const lines = /** @type {[string, string]} */ (["Unattributed", `${heldWords(others, block)}: the host, and VMs that nobody watches`]);
+    segments.push(plainSegment("others", (length * others) / whole > UNATTRIBUTED_REMS ? "unattributed" : "", others, whole, lines, drawing));
+  }
+  return segments;
+}
+
+/**
+ * @param {string} vm
+ * @param {number} bytes
+ * @param {number} whole
+ * @param {Block} block
+ * @param {Drawing} drawing
+ * @param {number} length
+ */
+function vmSegment(vm, bytes, whole, block, { palette, tip, matches }, length) {
+  const words = heldWords(bytes, block);
+  const classes = ["segment", palette.of(vm).className];
+  const isNamed = (length * bytes) / whole >= NAME_REMS;
+  if (!isNamed) classes.push("thin");
+  if (matches && !matches(vm)) classes.push("dimmed");
+  const segment = element(
+    "a",
+    { class: classes.join(" "), href: vmHash(vm), tabindex: -1, "aria-label": `${vm}: ${words}` },
+    ...(isNamed ? [element("bdi", { text: shortName(vm) })] : []),
+  );
+  segment.style.width = `${(100 * bytes) / whole}%`;
+  tip.describe(segment, () => [vm, words]);
+  return segment;
+}
+
+/**
+ * @param {string} kind
+ * @param {string} label
+ * @param {number} bytes
+ * @param {number} whole
+ * @param {[string, ...string[]]} lines
+ * @param {Drawing} drawing
+ */
+function plainSegment(kind, label, bytes, whole, lines, { tip }) {
+  const segment = element("div", { class: `segment ${kind}${label ? "" : " thin"}` });
+  if (label) segment.append(element("span", { text: label }));
+  segment.style.width = `${(100 * bytes) / whole}%`;
+  tip.describe(segment, () => lines);
+  return segment;
+}

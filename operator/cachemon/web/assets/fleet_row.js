@@ -1,0 +1,198 @@
+/** The row of a node. What costs much is drawn again only when its figures changed. */
+
+import { cacheBar } from "./cache_bar.js";
+import { element, setAttribute, setText } from "./dom.js";
+import { blockColumns, MOST_MATCHES, MOST_VERDICTS, trackRems } from "./fleet_layout.js";
+import { isOld, namespaceOf, shortName } from "./fleet_model.js";
+import { ageWords, problemOf, rowSentence, vmsWords } from "./fleet_words.js";
+import { counted, formatBytes, NO_VALUE } from "./format.js";
+import { nodeHash, vmHash } from "./router.js";
+import { heldFor, levelWords, slowdown, takes, verdictSentence } from "./verdicts.js";
+
+/**
+ * @typedef {import("./fleet_model.js").Entry} Entry
+ * @typedef {{entry: Entry, found: string[], problem: string}} RowItem `found` are the VMs that the reader looks for
+ * @typedef {import("./cache_bar.js").Drawing & {now: number, layout: import("./fleet_layout.js").Layout,
+ *   searched: string, vms: Map<string, import("./state.js").VmState>, memory: {active: string}}} RowDrawing
+ */
+
+/** @type {WeakMap<HTMLElement, {node: object, searched: string}>} */
+const drawn = new WeakMap();
+/** From this part on, RMIDs run short. */
+const TIGHT_PART = 0.9;
+let lastId = 0;
+
+/**
+ * @param {RowItem} item
+ * @returns {HTMLElement}
+ */
+export function createRow({ entry }) {
+  lastId += 1;
+  const sentence = `row-${lastId}`;
+  const name = element("a", {
+    class: "row-name line", href: nodeHash(entry.name), tabindex: -1, title: entry.name, "aria-describedby": sentence,
+  });
+  name.append(element("bdi", { text: entry.name }));
+  return element(
+    "li",
+    { class: "row" },
+    element("div", { class: "row-id" }, name, element("div", { class: "row-problem line", hidden: true }), element("div", { class: "row-meta line" })),
+    element("div", { class: "row-main" }, element("div", { class: "blocks" }), element("div", { class: "row-notes" })),
+    element("div", { class: "row-side" }, element("div", { class: "row-rmids line" }), element("div", { class: "row-meta age" })),
+    element("p", { id: sentence, hidden: true }),
+  );
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {RowItem} item
+ * @param {RowDrawing} drawing
+ */
+export function updateRow(row, item, drawing) {
+  const { entry } = item;
+  updateTexts(row, item, drawing);
+  const before = drawn.get(row);
+  const isSame = before && before.node === entry.node && before.searched === drawing.searched;
+  if (!isSame) {
+    drawBlocks(part(row, ".blocks"), entry, drawing);
+    drawNotes(part(row, ".row-notes"), item, drawing);
+    drawn.set(row, { node: entry.node, searched: drawing.searched });
+  }
+  setText(part(row, "p"), rowSentence(entry, drawing.now));
+  setAttribute(part(row, ".row-name"), "tabindex", entry.name === drawing.memory.active ? "0" : "-1");
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {string} selector
+ */
+function part(row, selector) {
+  return /** @type {HTMLElement} */ (row.querySelector(selector));
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {RowItem} item
+ * @param {RowDrawing} drawing
+ */
+function updateTexts(row, { entry, problem }, { now }) {
+  const problemLine = part(row, ".row-problem");
+  problemLine.hidden = !problem;
+  setText(problemLine, problem);
+  if (problem) setAttribute(problemLine, "title", entry.node.message || problem);
+  setText(part(row, ".row-id .row-meta"), vmsWords(entry));
+  showRmids(part(row, ".row-rmids"), entry);
+  const age = part(row, ".age");
+  const isShown = entry.isNamed && (isOld(entry, now) || entry.node.observed === null);
+  setText(age, isShown ? ageWords(entry, now) : "");
+  age.classList.toggle("old", isShown);
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {Entry} entry
+ */
+function showRmids(target, { node: { rmids }, isNamed }) {
+  const used = rmids ? rmids.ours + rmids.others : 0;
+  const text = rmids ? `${used}/${rmids.total}` : isNamed ? NO_VALUE : "";
+  if (target.dataset.key === text) return;
+  target.dataset.key = text;
+  target.replaceChildren(...(text ? [element("span", { text: "RMIDs " }), text] : []));
+  target.classList.toggle("tight", rmids !== null && used >= TIGHT_PART * rmids.total);
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {Entry} entry
+ * @param {RowDrawing} drawing
+ */
+function drawBlocks(target, entry, drawing) {
+  const columns = blockColumns(entry.node.blocks.length, drawing.layout);
+  target.className = `blocks columns-${columns}`;
+  target.style.setProperty("--columns", String(columns));
+  target.replaceChildren(...entry.node.blocks.map((block) => cacheBar(block, entry, drawing, trackRems(columns, drawing.layout))));
+  if (!entry.node.blocks.length) target.append(emptyBar(entry));
+}
+
+/** @param {Entry} entry */
+function emptyBar(entry) {
+  const text = entry.isNamed ? "no cache block is known" : "no figures of its VMs yet";
+  const why = element("div", { class: "why" }, element("span", { text }));
+  return element("div", { class: "block" }, element("span"), element("div", { class: "track missing" }, why));
+}
+
+/**
+ * @param {HTMLElement} target
+ * @param {RowItem} item
+ * @param {RowDrawing} drawing
+ */
+function drawNotes(target, { entry, found }, drawing) {
+  const lines = entry.verdicts.slice(0, MOST_VERDICTS).map((verdict) => verdictLine(verdict, drawing));
+  if (entry.verdicts.length > MOST_VERDICTS) lines.push(moreLine(entry.verdicts.length - MOST_VERDICTS, "verdict"));
+  lines.push(...found.slice(0, MOST_MATCHES).map((vm) => matchLine(vm, drawing)));
+  if (found.length > MOST_MATCHES) lines.push(moreLine(found.length - MOST_MATCHES, "VM"));
+  target.replaceChildren(...lines);
+}
+
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+function moreLine(count, noun) {
+  return element("div", { class: "more", text: `and ${counted(count, `more ${noun}`)}` });
+}
+
+/**
+ * @param {import("./state.js").Verdict} verdict
+ * @param {RowDrawing} drawing
+ */
+function verdictLine(verdict, { palette, now, tip }) {
+  const held = heldFor(verdict, now);
+  const line = element(
+    "a",
+    { class: `verdict level-${verdict.level}`, href: vmHash(verdict.victim), tabindex: -1, "aria-label": verdictSentence(verdict) },
+    element("span", { class: `badge level-${verdict.level}`, text: levelWords(verdict.level) }),
+    element(
+      "span", { class: "parties" },
+      ...vmName(verdict.suspect, verdict.neighbour || "something unmonitored", palette),
+      element("span", { class: "words", text: `${takes(verdict)} of` }),
+      ...vmName(verdict.victim, "", palette),
+    ),
+    element(
+      "span", { class: "measures" },
+      element("span", { class: "measure", text: slowdown(verdict) }),
+      element("span", { class: "words", text: held && `for ${held}` }),
+    ),
+  );
+  tip.describe(line, () => [verdictSentence(verdict), verdict.evidence]);
+  return line;
+}
+
+/**
+ * @param {string} vm
+ * @param {string} instead where it has no name
+ * @param {import("./palette.js").Palette} palette
+ */
+function vmName(vm, instead, palette) {
+  if (!vm) return [element("span", { class: "vm-name", text: instead })];
+  const namespace = namespaceOf(vm);
+  const name = element("bdi", { class: "vm-name", title: vm });
+  if (namespace) name.append(element("span", { class: "namespace", text: `${namespace}/` }));
+  name.append(shortName(vm));
+  return [element("i", { class: `chip ${palette.of(vm).className}` }), name];
+}
+
+/**
+ * @param {string} vm
+ * @param {RowDrawing} drawing
+ */
+function matchLine(vm, { palette, vms }) {
+  const known = vms.get(vm);
+  const held = known?.occupancy == null ? "no figure" : `${known.atLeast ? ">" : ""}${formatBytes(known.occupancy)}`;
+  return element(
+    "a",
+    { class: "match", href: vmHash(vm), tabindex: -1 },
+    ...vmName(vm, "", palette),
+    element("span", { class: "words", text: `holds ${held}` }),
+  );
+}

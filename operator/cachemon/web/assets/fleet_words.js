@@ -1,0 +1,106 @@
+/** What the fleet says in words: sentences for screen readers, lines for tips. Pure. */
+
+import { ageLabel, counted, formatAge, formatBytes, formatShare, reasonInWords } from "./format.js";
+import { ageOf, holdsNow } from "./fleet_model.js";
+import { verdictSentence } from "./verdicts.js";
+
+/**
+ * @typedef {import("./fleet_model.js").Entry} Entry
+ * @typedef {import("./state.js").Block} Block
+ */
+
+/**
+ * Why the figures of a node do not hold now; empty when they do.
+ * @param {Entry} entry
+ * @param {number} now
+ */
+export function problemOf(entry, now) {
+  if (holdsNow(entry, now)) return "";
+  const { ready, reason } = entry.node;
+  if (ready === "True") return "agent not reporting";
+  return (ready === "False" ? "not ready" : "unknown") + (reason ? `: ${reasonInWords(reason)}` : "");
+}
+
+/**
+ * Why a cache block has no figure, in words.
+ * @param {Block} block
+ * @param {Entry} entry
+ */
+export function whyMissing(block, entry) {
+  if (!entry.isNamed) return "only your VMs are known here";
+  const reason = block.reason || (block.reading === "Valid" ? entry.node.reason : block.reading);
+  return reason ? `no figure: ${reasonInWords(reason)}` : "no figure";
+}
+
+/**
+ * `51Mi of 64Mi held`, for a screen reader.
+ * @param {Block} block
+ * @param {Entry} entry
+ */
+export function blockSentence(block, entry) {
+  const name = `cache block ${block.id}`;
+  if (block.occupancy === null) return `${name}: ${whyMissing(block, entry)}`;
+  const of = block.capacity ? ` of ${formatBytes(block.capacity)}` : "";
+  const others = othersOf(block);
+  const unattributed = others ? `, ${formatBytes(others)} of it unattributed` : "";
+  return `${name}: ${formatBytes(block.occupancy)}${of} held${unattributed}`;
+}
+
+/**
+ * Bytes that no monitored VM holds.
+ * @param {Block} block
+ */
+export function othersOf(block) {
+  if (block.unattributed !== null) return block.unattributed;
+  if (block.occupancy === null) return 0;
+  return Math.max(0, block.occupancy - block.holders.reduce((sum, [, bytes]) => sum + bytes, 0));
+}
+
+/**
+ * All that a row shows, for a screen reader.
+ * @param {Entry} entry
+ * @param {number} now
+ */
+export function rowSentence(entry, now) {
+  const { node, verdicts } = entry;
+  const parts = [];
+  const problem = problemOf(entry, now);
+  if (problem) parts.push(`Figures do not hold: ${problem}`);
+  parts.push(...verdicts.map(verdictSentence));
+  parts.push(...node.blocks.map((block) => upperFirst(blockSentence(block, entry))));
+  parts.push(vmsWords(entry));
+  if (node.rmids) parts.push(`RMIDs ${node.rmids.ours + node.rmids.others} of ${node.rmids.total} in use`);
+  const age = ageOf(entry, now);
+  if (age !== null) parts.push(`Read ${formatAge(Math.max(0, age))} ago`);
+  return `${parts.join(". ")}.`;
+}
+
+/** @param {Entry} entry */
+export function vmsWords({ vms, without }) {
+  return counted(vms.length, "VM") + (without ? `, ${without} without figures` : "");
+}
+
+/** @param {string} text */
+function upperFirst(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * `12Mi, 33% of cache block 0`.
+ * @param {number} bytes
+ * @param {Block} block
+ */
+export function heldWords(bytes, block) {
+  const share = block.capacity ? `, ${formatShare(bytes / block.capacity)} of` : " in";
+  return `${formatBytes(bytes)}${share} cache block ${block.id}`;
+}
+
+/**
+ * The age of a row's figures, as in the tables.
+ * @param {Entry} entry
+ * @param {number} now
+ */
+export function ageWords(entry, now) {
+  const age = ageOf(entry, now);
+  return age === null ? "never reported" : `age ${ageLabel(age, entry.node.period)}`;
+}
