@@ -298,7 +298,7 @@ def test_every_port_that_is_named_is_one_of_the_pods() -> None:
     assert [item["port"] for item in one("ServiceMonitor", EVERYTHING)["spec"]["endpoints"]] == [port["name"]]
 
 
-def test_scraped_series_have_the_jobs_that_the_alerts_ask_for_and_the_node_of_their_target() -> None:
+def test_scraped_series_have_the_jobs_that_the_alerts_know_and_the_node_of_their_target() -> None:
     alerts = (CHART / "files/alerts.yaml").read_text(encoding="utf-8")
     endpoints = [
         *one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"],
@@ -307,7 +307,9 @@ def test_scraped_series_have_the_jobs_that_the_alerts_ask_for_and_the_node_of_th
     jobs = {
         rule["replacement"] for item in endpoints for rule in item["relabelings"] if rule.get("targetLabel") == "job"
     }
-    assert jobs == set(re.findall(r'job="([^"]+)"', alerts))
+    assert jobs == {"cachemon-agent", "cachemon-operator"}
+    (known,) = re.findall(r'job=~"([^"]+)"', alerts)
+    assert {job for job in jobs if re.fullmatch(known, job)} == {"cachemon-agent"}
     assert not any(item["honorLabels"] for item in endpoints)
     (agents,) = one("PodMonitor", EVERYTHING)["spec"]["podMetricsEndpoints"]
     assert {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"} in agents["relabelings"]
@@ -349,6 +351,14 @@ def test_the_rule_and_the_dashboard_are_the_files() -> None:
         "cachemon.json",
         (CHART / "files/dashboards/cachemon.json").read_text(encoding="utf-8"),
     )
+
+
+def test_the_alerts_lead_to_runbooks_where_the_value_says() -> None:
+    at = "https://git.example.com/$1/docs/runbooks/%s.md"
+    (group,) = one("PrometheusRule", {**EVERYTHING, "prometheus.rule.runbookURL": at})["spec"]["groups"]
+    assert [rule["annotations"]["runbook_url"] for rule in group["rules"]] == [
+        at % rule["alert"] for rule in group["rules"]
+    ]
 
 
 def test_the_notes_warn_of_what_is_switched_off() -> None:

@@ -26,12 +26,18 @@ HOST_TERMS = {
         "guides/beside-libvirts-monitors.md",
         "guides/from-a-host-to-kubevirt.md",
     )
-}
+} | set((REPOSITORY / "docs/runbooks").glob("CachemonHost*.md"))
 DISTURBED = REPOSITORY / "docs/guides/find-a-noisy-neighbour.md"
 INSTALL = {REPOSITORY / "docs/guides/plain-libvirt-host.md", REPOSITORY / "docs/quick-start/libvirt-admin.md"}
 TENANTS = REPOSITORY / "docs/quick-start/tenant.md"
 BESIDE_A_CLUSTER = {REPOSITORY / "docs/guides/from-a-host-to-kubevirt.md"}
-PLACEHOLDERS = {"NODE": "node02", "NAMESPACE": "tenant-b", "NAME": "vm3", "POD": "cachemon-agent-node02"}
+PLACEHOLDERS = {
+    "NODE": "node02",
+    "NAMESPACE": "tenant-b",
+    "NAME": "vm3",
+    "POD": "cachemon-agent-node02",
+    "DOMAIN": "vm1",
+}
 
 
 def runnable(path: Path) -> list[Command | File]:
@@ -43,7 +49,7 @@ WITH_COMMANDS = [path for path in PAGES if any(isinstance(step, Command) for ste
 
 def typed(command: Command) -> str:
     """What a reader types: runbooks have placeholders in capitals for the names in the alert."""
-    return re.sub(r"\b(NODE|NAMESPACE|NAME|POD)\b", lambda word: PLACEHOLDERS[word[1]], command.text)
+    return re.sub(r"\b(NODE|NAMESPACE|NAME|POD|DOMAIN)\b", lambda word: PLACEHOLDERS[word[1]], command.text)
 
 
 def complaint(command: Command, desk: Desk) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,12 +12,14 @@ from lab.repository import REPOSITORY
 
 FILES = REPOSITORY / "charts/cachemon/files"
 ALERTS = FILES / "alerts.yaml"
+HOST_ALERTS = REPOSITORY / "operator/cachemon/host/agent/host-alerts.yaml"
+RUNBOOK_URL = "https://cachemon.dev/runbooks/%s"
 DASHBOARD = FILES / "dashboards/cachemon.json"
 
 
-def alerts() -> list[dict[str, Any]]:
-    """The alerting rules."""
-    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+def alerts(path: Path = ALERTS) -> list[dict[str, Any]]:
+    """The alerting rules of a file."""
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
 def dashboard() -> dict[str, Any]:

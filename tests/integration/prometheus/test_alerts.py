@@ -1,50 +1,100 @@
 """The alerts, by promtool; and their runbooks."""
 
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from cachemon.agent.metrics_page import FAMILIES as AGENT
+from cachemon.host.agent.host_metrics import FAMILIES as HOST
+from cachemon.telemetry.operator_metrics import Metrics
 from lab.prometheus import Tools
 from lab.repository import REPOSITORY
-from tests.integration.prometheus.rule_files import ALERTS, alerts
+from tests.integration.prometheus.rule_files import ALERTS, HOST_ALERTS, RUNBOOK_URL, alerts, metrics_of
+from tests.integration.prometheus.rule_stories import (
+    VARIATIONS,
+    Story,
+    as_written,
+    complaint_of_promtool,
+    stories_of,
+)
 
-UNIT_TESTS = Path(__file__).with_name("alerts_test.yaml")
+METRICS = {family.name for family in (*AGENT, *HOST)} | {
+    sample.name for family in Metrics().registry.collect() for sample in family.samples
+}
+HERE = Path(__file__).parent
+STORIES = {
+    ALERTS: stories_of(HERE / "alert_stories.yaml"),
+    HOST_ALERTS: stories_of(HERE / "host_alert_stories.yaml"),
+}
+RULES = [(path, rule) for path in STORIES for rule in alerts(path)]
 RUNBOOKS = REPOSITORY / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+PROGRAMS = ("cachemon-agent", "cachemon-operator", "cachemon-host-agent")
+
+every_rule = pytest.mark.parametrize("rule", [rule for _, rule in RULES], ids=lambda rule: rule["alert"])
+every_file = pytest.mark.parametrize("path", STORIES, ids=lambda path: path.name)
 
 
-def test_promtool_finds_nothing_wrong_with_the_rules(tools: Tools) -> None:
-    answer = subprocess.run([tools.promtool, "check", "rules", ALERTS], capture_output=True, text=True, check=False)
+@every_file
+def test_promtool_finds_nothing_wrong_with_the_rules(tools: Tools, path: Path) -> None:
+    answer = subprocess.run([tools.promtool, "check", "rules", path], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    assert f"{len(alerts())} rules found" in answer.stdout
+    assert f"{len(alerts(path))} rules found" in answer.stdout
 
 
-def test_every_alert_fires_for_what_it_is_for(tools: Tools, tmp_path: Path) -> None:
-    for file in (ALERTS, UNIT_TESTS):
-        shutil.copy(file, tmp_path)
-    answer = subprocess.run(
-        [tools.promtool, "test", "rules", UNIT_TESTS.name], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+@every_file
+@pytest.mark.parametrize("play", VARIATIONS, ids=lambda play: play.__name__)
+def test_every_alert_fires_for_what_it_is_for(
+    tools: Tools, tmp_path: Path, path: Path, play: Callable[[Story], Story]
+) -> None:
+    stories = [(as_written if story.get("only_once") else play)(story) for story in STORIES[path]]
+    assert complaint_of_promtool(tools, tmp_path, path, stories) == ""
 
 
-def test_every_alert_is_seen_to_fire_in_those_tests() -> None:
-    fired = {
-        test["alertname"]
-        for story in yaml.safe_load(UNIT_TESTS.read_text())["tests"]
-        for test in story["alert_rule_test"]
-        if test["exp_alerts"]
-    }
-    assert fired == {rule["alert"] for rule in alerts()}
+@every_file
+def test_every_alert_is_seen_to_fire_and_not_to_fire_in_those_stories(path: Path) -> None:
+    tests = [test for story in STORIES[path] for test in story["alert_rule_test"]]
+    named = {rule["alert"] for rule in alerts(path)}
+    assert {test["alertname"] for test in tests if test["exp_alerts"]} == named
+    assert {test["alertname"] for test in tests if not test["exp_alerts"]} == named
 
 
-def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
-    assert {path.stem for path in RUNBOOKS.glob("*.md")} == {rule["alert"] for rule in alerts()}
+@every_rule
+def test_an_alert_has_the_labels_and_annotations_of_kubevirts_guidelines(rule: dict[str, Any]) -> None:
+    labels = rule["labels"]
+    assert labels["severity"] in ("critical", "warning", "info")
+    assert labels["operator_health_impact"] in ("critical", "warning", "none")
+    assert labels["kubernetes_operator_part_of"] == "cachemon"
+    assert labels["kubernetes_operator_component"] in PROGRAMS
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["description"]
+    assert rule["annotations"]["runbook_url"] == RUNBOOK_URL % rule["alert"]
+    assert (RUNBOOKS / f"{rule['alert']}.md").is_file()
+
+
+@every_rule
+def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
+    assert metrics_of(rule["expr"])
+    assert metrics_of(rule["expr"]) <= METRICS
+
+
+@every_rule
+def test_an_alert_has_a_time_to_pass_by_itself(rule: dict[str, Any]) -> None:
+    assert rule["for"].endswith("m")
+
+
+@every_rule
+def test_an_alert_keeps_clusters_apart(rule: dict[str, Any]) -> None:
+    for labels in re.findall(r"\b(?:by|on) \(([^)]+)\)", rule["expr"]):
+        assert labels.startswith("cluster")
+
+
+def test_every_runbook_has_an_alert() -> None:
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == {rule["alert"] for _, rule in RULES}
 
 
 @pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
@@ -52,10 +102,3 @@ def test_a_runbook_says_meaning_impact_diagnosis_and_mitigation(path: Path) -> N
     text = path.read_text(encoding="utf-8")
     assert text.startswith(f"# {path.stem}\n")
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
-
-
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_an_alert_has_a_severity_a_summary_and_a_time_to_pass_by_itself(rule: dict[str, Any]) -> None:
-    assert rule["labels"]["severity"] in ("critical", "warning", "info")
-    assert rule["annotations"]["summary"]
-    assert rule["for"].endswith("m")

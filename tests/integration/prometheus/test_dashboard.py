@@ -9,7 +9,7 @@ import pytest
 from cachemon.agent.metrics_page import FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
 from lab.repository import REPOSITORY
-from tests.integration.prometheus.rule_files import alerts, dashboard, metrics_of, panels, rows
+from tests.integration.prometheus.rule_files import dashboard, metrics_of, panels, rows
 
 NAMES = {family.name for family in FAMILIES} | {
     sample.name for family in Metrics().registry.collect() for sample in family.samples
@@ -63,8 +63,3 @@ def test_the_page_explains_every_panel_of_a_row_and_no_other(row: str) -> None:
     explained = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", section, re.MULTILINE)
     titles = [re.sub(r"( of| on)? \$\w+", "", panel["title"]) for panel in rows()[row]]
     assert explained == ["panel", *titles]
-
-
-@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_an_alert_asks_for_metrics_that_there_are(rule: dict[str, Any]) -> None:
-    assert metrics_of(rule["expr"]) <= NAMES

@@ -85,6 +85,9 @@ def add_flags(parser: argparse.ArgumentParser, environment: Mapping[str, str] = 
         "--remove", action="store_true", help="remove every mon_group that cachemon has made, and end: to uninstall"
     )
     parser.add_argument("--print-unit", action="store_true", help="print the unit for systemd, and end: to install")
+    parser.add_argument(
+        "--print-alerts", action="store_true", help="print alerts for rule_files of Prometheus, and end"
+    )
 
 
 def config_of(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> HostAgentConfig:

@@ -22,7 +22,7 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
 
-_UNIT = "cachemon-host.service"
+_UNIT, _ALERTS = "cachemon-host.service", "host-alerts.yaml"
 _PROGRAM = "/usr/local/bin/cachemon"
 
 
@@ -34,15 +34,22 @@ def run(args: argparse.Namespace) -> int:
     if args.print_unit:
         print(unit(sys.argv[0], sys.executable), end="")
         return 0
+    if args.print_alerts:
+        print(_text_of(_ALERTS), end="")
+        return 0
     return run_program("cachemon host agent", lambda: _run(config_of(args)))
 
 
 def unit(program: str, interpreter: str) -> str:
     """The unit for systemd that starts this very program, as it was called, with this interpreter."""
-    text = files("cachemon.host.agent").joinpath(_UNIT).read_text(encoding="utf-8")
+    text = _text_of(_UNIT)
     is_script = Path(program).is_file() and os.access(program, os.X_OK) and not program.endswith(".py")
     command = str(Path(program).absolute()) if is_script else f"{interpreter} -m cachemon.host.commands.main"
     return text.replace(f"={_PROGRAM} ", f"={command} ")
+
+
+def _text_of(name: str) -> str:
+    return files("cachemon.host.agent").joinpath(name).read_text(encoding="utf-8")
 
 
 def _run(config: HostAgentConfig) -> int:

@@ -38,6 +38,11 @@ def test_the_program_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ExecStart=" in capsys.readouterr().out
 
 
+def test_the_program_prints_the_alerts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["host", "agent", "--print-alerts"]) == 0
+    assert capsys.readouterr().out == SERVICE.with_name("host-alerts.yaml").read_text()
+
+
 def test_it_has_one_capability_no_network_and_one_place_to_write() -> None:
     found = settings(SERVICE.read_text())
     assert found["CapabilityBoundingSet"] == ["CAP_DAC_OVERRIDE"]
