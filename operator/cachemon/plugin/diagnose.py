@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import Any
 
-from cachemon.commands.output import is_data, render_data
+from cachemon.commands.findings import Finding, Verdict, limited, print_findings
 from cachemon.kube.queries import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, PROGRAM_LABEL, ObjectName, Resource
@@ -15,13 +15,10 @@ from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
 from cachemon.model.times import read_time
 from cachemon.plugin.advice import ADVICE
-from cachemon.plugin.findings import Finding, Verdict
 from cachemon.plugin.node_findings import node_findings
 from cachemon.plugin.node_usage import NodeRow, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import condition_of, group_age
-
-__all__ = ["Evidence", "Finding", "Verdict", "examine", "run"]
 
 _KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 _AGENT_PODS = f"{PROGRAM_LABEL}=agent"
@@ -61,19 +58,7 @@ async def run(args: Namespace, session: Session) -> int:
     """
     found = examine(await _collect(args.node, session), session.clock())
     findings = [replace(item, next=session.advise(item.next)) for item in found]
-    if is_data(args.output):
-        data = [
-            {"verdict": str(item.verdict), "what": item.what, "message": item.message, "next": item.next}
-            for item in findings
-        ]
-        session.say(render_data({"node": args.node, "findings": data}, args.output))
-    else:
-        session.say(f"Node {args.node}")
-        for finding in findings:
-            session.say(f"  {finding.verdict:<4}  {finding.what}: {finding.message}")
-            if finding.next:
-                session.say(f"        -> {finding.next}")
-    return int(any(finding.verdict is Verdict.FAILS for finding in findings))
+    return print_findings(session, ("node", args.node), findings, args.output)
 
 
 async def _collect(name: str, session: Session) -> Evidence:
@@ -208,17 +193,19 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
         ages = [age for obj in evidence.groups if (age := group_age(obj, now)) is not None]
         oldest = f", figures at most {max(ages).label} old" if ages else ""
         yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
-    for obj in lacking[:_PROBLEMS_SHOWN]:
-        namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-        ready = condition_of(obj)
-        message = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not set it')}"
-        advice = ADVICE.get(ready.get("reason", ""), "")
-        wrong, remedy = _wrong_age(obj, now)
-        if wrong:
-            message, advice = wrong, remedy
-        command = f"kubectl -n {quote(namespace)} describe cmg {quote(name)}"
-        yield Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
-    if len(lacking) > _PROBLEMS_SHOWN:
-        message = f"{len(lacking) - _PROBLEMS_SHOWN} more are not Ready"
-        selected = quote(f"status.nodeName={evidence.name}")
-        yield Finding(Verdict.FAILS, "groups", message, f"kubectl get cmg -A --field-selector {selected}")
+    selected = quote(f"status.nodeName={evidence.name}")
+    command = f"kubectl get cmg -A --field-selector {selected}"
+    problems = [_problem(obj, now) for obj in lacking]
+    yield from limited(problems, _PROBLEMS_SHOWN, Finding(Verdict.FAILS, "groups", "more are not Ready", command))
+
+
+def _problem(obj: Mapping[str, Any], now: float) -> Finding:
+    namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+    ready = condition_of(obj)
+    message = f"{ready.get('reason', 'no condition yet')}: {ready.get('message', 'the operator has not set it')}"
+    advice = ADVICE.get(ready.get("reason", ""), "")
+    wrong, remedy = _wrong_age(obj, now)
+    if wrong:
+        message, advice = wrong, remedy
+    command = f"kubectl -n {quote(namespace)} describe cmg {quote(name)}"
+    return Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
