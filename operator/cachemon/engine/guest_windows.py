@@ -118,6 +118,11 @@ class GuestWindows:
             if block.capacity_bytes
         )
 
+    @property
+    def work_problem(self) -> str:
+        """Why perf counted nothing, or less than all, the last time; empty when it did, or is not to."""
+        return self._work_counts.problem if self._work_counts else ""
+
     def stop_counting(self) -> None:
         """Close the counters of perf, if some are open."""
         if self._work_counts:

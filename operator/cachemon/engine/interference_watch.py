@@ -100,6 +100,11 @@ class InterferenceWatch(Generic[W]):
             self._forget()
         return replace(figures, verdicts=self._verdicts, minute_verdicts=self._minute_verdicts)
 
+    @property
+    def perf_problem(self) -> str:
+        """See `GuestWindows.work_problem`. May be called from any thread."""
+        return self._windows.work_problem
+
     def _forget(self) -> None:
         """Drop series that a failure may have left half written, and verdicts that nobody checks any longer."""
         self._detectors = {}

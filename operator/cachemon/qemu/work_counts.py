@@ -103,6 +103,8 @@ class WorkCounts:
         self._open: dict[str, dict[ThreadKey, tuple[int, ...]]] = {}
         self._rests = False
         self._said: set[str] = set()
+        self.problem = ""
+        """Why nothing, or less than all, was counted the last time; empty when all was."""
 
     def advance(self, guests: Mapping[str, Collection[ThreadKey]], now: float) -> dict[str, Work | None]:
         """End the count of the window that is over, and begin one if the next window is to be counted.
@@ -124,7 +126,7 @@ class WorkCounts:
             self.close()
         is_due = begins_count(self._began, now, self._window_seconds, self._counted_seconds)
         if guests and not self._rests and is_due:
-            self._began = now
+            self._began, self.problem = now, ""
             self._begin(guests)
         return found
 
@@ -195,6 +197,7 @@ class WorkCounts:
                 self._calls.close(descriptor)
 
     def _say(self, reason: str) -> None:
+        self.problem = reason
         if reason not in self._said:
             self._said.add(reason)
             log.warning("no cycles of VMs by perf: %s", reason)

@@ -1,6 +1,8 @@
 """`cachemon host` as a person types it, before a real libvirtd and a real agent."""
 
+import json
 import subprocess
+import sys
 
 import pytest
 
@@ -9,7 +11,7 @@ pytest.importorskip("libvirt", reason="libvirt-python is not installed; make set
 from cachemon.libvirt.connection import open_connection
 from cachemon.libvirt.metadata import read_metadata
 from lab.libvirt.guest_domain import GuestDomain
-from lab.wait import until
+from lab.wait import run, until
 from tests.integration.host.scene import Scene, metadata
 
 TITLE = "CPU Resource Monitoring Group Status: "
@@ -144,3 +146,66 @@ def test_why_asks_the_agent(scene: Scene) -> None:
     scene.start(GuestDomain("vm1"))
     scene.until_reported("vm1")
     assert well(scene, "why", "vm1").startswith("Not judged: the agent of this host does not judge.\n")
+
+
+def findings(scene: Scene) -> dict[str, list[str]]:
+    """Verdict and message of what `diagnose` finds, by what was checked."""
+    found: dict[str, list[str]] = {}
+    done = scene.run("diagnose", "-o", "json", f"--resctrl={scene.resctrl.mountpoint}")
+    for item in json.loads(done.out)["findings"]:
+        found.setdefault(item["what"], []).append(f"{item['verdict']} {item['message']}")
+    return found
+
+
+def test_diagnose_agrees_with_the_host_whether_the_agent_runs_or_not(scene: Scene) -> None:
+    scene.host.define(GuestDomain("vm2"))
+    scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"')))
+    scene.until_monitored("vm1", "web")
+    (scene.resctrl.mountpoint / "mon_groups" / "of-others").mkdir()
+    try:
+        until("the agent to see it", lambda: scene.agent.status()["rmids"]["others"] == 2)
+        found = findings(scene)
+        assert found["libvirt"] == ["ok it answers: 1 of 2 domains run"]
+        assert found["groups"] == ["ok 1 of 1 domains, all Monitored"]
+        assert found["others"][0].startswith("note /mon_groups/of-others is a group of another program")
+        assert found["interference"][0].startswith("note off")
+        kernel = {what: found[what] for what in ("resctrl", "RMIDs")}
+        scene.agent.stop()  # its mon_groups stay
+        try:
+            alone = findings(scene)
+        finally:
+            scene.agent.start()
+    finally:
+        (scene.resctrl.mountpoint / "mon_groups" / "of-others").rmdir()
+    assert alone["agent"][0].startswith("FAIL no agent of cachemon answers")
+    assert {what: alone[what] for what in kernel} == kernel
+    assert alone["others"] == found["others"]
+    assert "groups" not in alone
+
+
+def test_diagnose_without_libvirt_goes_on(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"')))
+    scene.until_monitored("vm1", "web")
+    scene.host.stop_daemon()
+    try:
+        until("the agent to notice", lambda: scene.agent.report().problem)
+        found = findings(scene)
+    finally:
+        scene.host.start_daemon()
+    assert found["libvirt"][0].startswith("FAIL")
+    assert found["agent"][0].startswith("FAIL")
+    assert found["groups"] == ["ok 1 of 1 domains, all Monitored"]
+    until("libvirt to answer again", lambda: not scene.agent.report().problem)
+
+
+def test_diagnose_of_an_ordinary_user_says_whose_socket_it_is(scene: Scene) -> None:
+    scene.until_reported()
+    for folder in (scene.agent.folder, scene.resctrl.mountpoint.parent):
+        folder.chmod(0o755)
+    flags = ("--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-m", "cachemon.host.commands.main")
+    place = f"--connect={scene.host.uri}", f"--socket={scene.agent.socket}"
+    done = run(["setpriv", *flags, "host", *place, "diagnose"], seconds=60)
+    assert done.returncode == 1
+    assert f"FAIL  agent: no right to connect to {scene.agent.socket}" in done.stdout
+    assert "        -> sudo cachemon host -c" in done.stdout
+    assert "Traceback" not in done.stderr

@@ -12,28 +12,26 @@ from cachemon.daemon.secret_token import SecretToken
 from cachemon.daemon.serving import health_route, serve_metrics
 from cachemon.daemon.tls import FileCertificate
 from cachemon.engine.cycle import Cycle, Periods
-from cachemon.engine.interference_watch import make_watch
 from cachemon.engine.reconciler import Reconciler
 from cachemon.engine.sampler import Sampler
 from cachemon.host.agent.config import HostAgentConfig
 from cachemon.host.agent.domain_watcher import ListingFeed, OpenSource
 from cachemon.host.agent.host_metrics import prepare_page
+from cachemon.host.agent.host_sampling import HostSampling
 from cachemon.host.agent.host_terms import HOST_TERMS
 from cachemon.host.agent.live_groups import LiveGroups
-from cachemon.host.agent.monitor_sampler import MonitorSampler
 from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.socket_server import GroupTakenError, NotYetError, listen, serve_socket
 from cachemon.host.agent.systemd_notify import Notifier, ServiceState
 from cachemon.host.agent.verdicts_report import verdicts_report
 from cachemon.host.agent.watched_domains import (
-    DomainLayout,
     DomainTarget,
     WatchedDomain,
     check_live_group,
-    judged_domains,
     targets_of,
     watch,
 )
+from cachemon.host.agent_status import AgentStatus, render_status
 from cachemon.host.wire import HostReport
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
@@ -48,14 +46,14 @@ class HostAgent:
     """One host's agent; `connect` opens a connection to libvirt."""
 
     def __init__(self, config: HostAgentConfig, connect: OpenSource, notifier: Notifier) -> None:
-        self._config, machine, settings = config, config.machine, config.interference
+        self._config, machine = config, config.machine
         self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
         self._feed = ListingFeed(connect, self._listed)
         self._has_sampled = asyncio.Event()
         tree, self._claim = ResctrlTree(machine.resctrl), AgentLock(machine.resctrl)
-        self._monitors = MonitorSampler(tree, config.rate_window_seconds)
+        self._sampling = HostSampling(config, tree)
         self._page = RenderedPage(
             lambda: prepare_page(
                 self._snapshot, self._cycle.pulse, self._cycle.gaps, is_connected=not self._feed.problem
@@ -71,8 +69,8 @@ class HostAgent:
             Periods(machine.sample_seconds, machine.scan_seconds),
             on_figures=self._sampled,
             on_sample=self._page.changed,
-            also_sample=self._sample_monitors,
-            judge=make_watch(settings, machine, tree, judged_domains).judge if settings else None,
+            also_sample=self._sampling.sample_monitors,
+            judge=self._sampling.judge,
         )
 
     async def run(self) -> None:
@@ -91,7 +89,7 @@ class HostAgent:
         finally:
             self._service.stopping()
             self._feed.watcher.stop()
-            self._monitors.close()
+            self._sampling.close()
             listener.close()
             self._config.socket.unlink(missing_ok=True)
 
@@ -121,17 +119,22 @@ class HostAgent:
 
     def status(self) -> Mapping[str, Any]:
         """The state of the agent."""
+        return render_status(self._status)
+
+    @property
+    def _status(self) -> AgentStatus:
         node, pulse = self._snapshot.layout.node, self._cycle.pulse
-        return {
-            "version": __version__,
-            "libvirt": self._config.connect,
-            "resctrl": str(self._config.machine.resctrl),
-            "problem": self._waiting or self._feed.problem or self._health_problem() or str(node.unavailable or ""),
-            "domains": len(self._feed.listing.domains),
-            "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
-            "reconciles": pulse.reconciles,
-            "samples": pulse.samples,
-        }
+        return AgentStatus(
+            version=__version__,
+            libvirt=self._config.connect,
+            resctrl=str(self._config.machine.resctrl),
+            problem=self._waiting or self._feed.problem or self._health_problem() or str(node.unavailable or ""),
+            domains=len(self._feed.listing.domains),
+            node=node,
+            judging=self._sampling.judging,
+            reconciles=pulse.reconciles,
+            samples=pulse.samples,
+        )
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         """Keep a group for the run of a domain; see HostBackend."""
@@ -181,7 +184,7 @@ class HostAgent:
 
     @property
     def _snapshot(self) -> HostSample:
-        return HostSample(*self._cycle.sampled, *self._monitors.newest)
+        return HostSample(*self._cycle.sampled, *self._sampling.monitors)
 
     def _listed(self) -> None:
         """There is a new listing of domains."""
@@ -198,14 +201,6 @@ class HostAgent:
         """Reconcile once libvirt has answered: a pass before that would remove mon_groups that are wanted."""
         await self._feed.known.wait()
         await self._cycle.reconcile()
-
-    def _sample_monitors(self, layout: DomainLayout) -> None:
-        """In the sampler's thread."""
-        try:
-            self._monitors.sample(layout)
-        except Exception:
-            log.exception("sampling libvirt's own monitors failed; trying again")
-            self._monitors.forget()
 
     def _sampled(self) -> None:
         self._has_sampled.set()
@@ -224,6 +219,5 @@ class HostAgent:
         self._service.ready()
 
     def _status_line(self) -> str:
-        status = self.status()
-        problem = f"; {status['problem']}" if status["problem"] else ""
-        return f"{status['domains']} domains run{problem}"
+        status = self._status
+        return f"{status.domains} domains run{f'; {status.problem}' if status.problem else ''}"

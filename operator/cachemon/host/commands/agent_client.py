@@ -17,6 +17,7 @@ from cachemon.model.groups import MonitoringGroup
 _SECONDS = 30.0
 _START_IT = "start it with `systemctl start cachemon-host`"
 _REFUSED = 400
+_DENIED = (errno.EACCES, errno.EPERM)
 
 
 class AgentClient:
@@ -43,6 +44,16 @@ class AgentClient:
         self._host = host
         self._own_folder = own_folder
         self._seconds = seconds
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._socket
+
+    def is_denied(self, err: AgentUnreachableError) -> bool:
+        """Whether this user has no right to the socket."""
+        cause = err.__cause__
+        return self._is_known and isinstance(cause, OSError) and cause.errno in _DENIED
 
     async def domains(self) -> HostReport:
         """What the agent knows of every running domain.
@@ -108,8 +119,8 @@ class AgentClient:
         )
 
     def _why(self, err: aiohttp.ClientConnectorError) -> str:
-        if err.errno in (errno.EACCES, errno.EPERM):
-            return f"no right to connect to {self._socket}: run this as root or as a member of the socket's group"
+        if err.errno in _DENIED:
+            return f"no right to connect to {self._socket}; run this as root or as a member of the socket's group"
         if err.errno in (errno.ENOENT, errno.ECONNREFUSED):
             return f"no agent of cachemon answers at {self._socket}; {_START_IT}"
         return f"no agent of cachemon answers at {self._socket}: {err.strerror}; {_START_IT}"

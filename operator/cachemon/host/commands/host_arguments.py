@@ -35,7 +35,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _why, _import, _export, _agent, _replay, _completion):
+    for add in (_domstats, _cpu_resource, _why, _diagnose, _import, _export, _agent, _replay, _completion):
         add(_front_end(ask), commands)
     return parser
 
@@ -84,6 +84,24 @@ def _cpu_resource(host: FrontEnd, commands: Commands) -> None:
 
 def _why(host: FrontEnd, commands: Commands) -> None:
     host.why(commands, "The agent judges with --interference=true (CACHEMON_HOST_INTERFERENCE of its unit).")
+
+
+def _diagnose(host: FrontEnd, commands: Commands) -> None:
+    parser = host.command(
+        commands,
+        "diagnose",
+        "check what works on this host, and say what to do",
+        outputs=("json", "yaml"),
+        details="It works without the agent, and for every user.\n"
+        "Exit code 0 when everything works, 1 when something does not.",
+    )
+    resctrl = parser.add_argument(
+        "--resctrl",
+        metavar="PATH",
+        default="",
+        help="mount point of resctrl on this host (default: where the agent has it, else /sys/fs/resctrl)",
+    )
+    set_completer(resctrl, complete_files)
 
 
 def _import(host: FrontEnd, commands: Commands) -> None:

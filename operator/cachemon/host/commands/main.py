@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("host_figures", "run"),
     "cpu-resource": ("host_groups", "run"),
     "why": ("host_why", "run"),
+    "diagnose": ("host_diagnose", "run"),
     "import": ("host_files", "import_domain"),
     "export": ("host_files", "export_domain"),
 }

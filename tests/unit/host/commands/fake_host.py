@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cachemon import __version__
+from cachemon.engine.layout import NodeFacts
+from cachemon.host.agent_status import AgentStatus, render_status
 from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_session import Connect, HostDomain, HostSession
@@ -171,6 +174,9 @@ class FakeAgent(AgentClient):
         refuses: why it makes no group.
         knows: whether it knows of any domain; that of another host would not.
         judged: its answer about verdicts.
+        status_of_itself: its answer about itself.
+        denied: whether this user may not use its socket.
+        listens_at: its socket.
     """
 
     def __init__(self, libvirt: Callable[[], Iterable[HostDomain]]) -> None:
@@ -185,6 +191,32 @@ class FakeAgent(AgentClient):
         self.problem_of_domains = ""
         self.refuses = ""
         self.judged: Mapping[str, Any] = {"isJudging": False}
+        self.status_of_itself = AgentStatus(
+            __version__,
+            DEFAULT_URI,
+            "/sys/fs/resctrl",
+            "",
+            2,
+            NodeFacts(
+                num_rmids=64,
+                events=("llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"),
+                own_mon_groups=2,
+                other_rmids=1,
+            ),
+        )
+        self.denied = False
+        self.listens_at = Path("/run/cachemon/host.sock")
+
+    @property
+    def socket(self) -> Path:
+        return self.listens_at
+
+    def is_denied(self, err: AgentUnreachableError) -> bool:
+        return self.denied and bool(err.args)
+
+    async def status(self) -> Mapping[str, Any]:
+        self._answers()
+        return render_status(self.status_of_itself)
 
     async def verdicts(self) -> Mapping[str, Any]:
         self._answers()

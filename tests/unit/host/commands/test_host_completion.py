@@ -24,7 +24,7 @@ def candidates(*arguments: str) -> tuple[str, ...]:
     ("line", "found"),
     [
         (("",), ("host",)),
-        (("host", "d"), ("domstats",)),
+        (("host", "d"), ("domstats", "diagnose")),
         (("host", "-c", "qemu:///session", "cp"), ("cpu-resource",)),
         (("host", "domstats", "--format", ""), ("rfc", "libvirt", "json")),
         (("host", "completion", "z"), ("zsh",)),
