@@ -12,6 +12,17 @@ from cachemon.commands.output import JSONPATH
 EXIT_FAILED = 1
 COMMON_OPTIONS = "options of every command"
 
+_OF_TOP = (
+    "`>` before a figure means at least that: groups overlap, and none has all their threads.\n"
+    "CACHE is the share of the caches that the groups are measured in.\n"
+    "--sort-by puts the largest first, the oldest, and names from A.\n"
+    "AGE is how old the figures are: `(late)` when others were renewed since these should have been.\n"
+    "TREND, live and with -o wide, is the occupancy at each renewal since the start, and by how much it changed;\n"
+    "blanks are renewals that were missed.\n"
+    "-o csv has bytes and the names of -o json; an apostrophe before =, +, -, @ and ' keeps spreadsheets from\n"
+    "taking a name for a formula.\n"
+)
+
 
 class Parser(argparse.ArgumentParser):
     """Reports a usage error as kubectl does: on stderr, with exit code 1."""
@@ -129,6 +140,32 @@ class FrontEnd:
         parser.add_argument(
             "--current", action="store_true", help=f"--live if the {self.called} runs, else --config (default)"
         )
+        return parser
+
+    def top(
+        self, commands: Commands, *, interval: float, by: Sequence[str], sort_keys: Sequence[str], details: str = ""
+    ) -> Parser:
+        """`top`: who holds the caches."""
+        parser = self.command(
+            commands,
+            "top",
+            "who holds the caches, largest first",
+            outputs=("wide", "json", "yaml", "csv"),
+            details=f"{_OF_TOP}{details}",
+        )
+        self.add_name(parser, nargs="*", help="only these")
+        parser.add_argument("--by", choices=by, default=by[0], help="what a row is")
+        parser.add_argument("--sort-by", choices=sort_keys, default="occupancy", help="order of the rows")
+        parser.add_argument("--once", action="store_true", help="print once (default when stdout is no terminal)")
+        parser.add_argument(
+            "--interval",
+            type=float,
+            default=interval,
+            metavar="SECONDS",
+            help=f"between two drawings (default {interval:g})",
+        )
+        parser.add_argument("--duration", type=float, metavar="SECONDS", help="end then (default: at Ctrl-C)")
+        parser.add_argument("--no-headers", action="store_true", help="rows only")
         return parser
 
     def why(self, commands: Commands, details: str) -> Parser:

@@ -36,7 +36,7 @@ def render_table(
     lines += [[_CONTROL.sub("?", cell) or NO_VALUE for cell in row] for row in rows]
     if not lines:
         return ""
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
+    widths = [max(text_width(line[column]) for line in lines) for column in range(len(headers))]
     if width is not None:
         widths = _squeeze(widths, width - len(_GAP) * (len(widths) - 1))
     return "\n".join(
@@ -44,7 +44,7 @@ def render_table(
     )
 
 
-def _width(text: str) -> int:
+def text_width(text: str) -> int:
     """Columns of a terminal that a text takes: two for a wide character, none for a mark on the one before."""
     return len(text) if text.isascii() else sum(map(_width_of_character, text))
 
@@ -58,7 +58,7 @@ def _width_of_character(character: str) -> int:
 def _fitted(cell: str, room: int) -> str:
     """A cell that takes exactly this many columns."""
     longest = room
-    while (width := _width(found := fit_text(cell, longest))) > room and longest:
+    while (width := text_width(found := fit_text(cell, longest))) > room and longest:
         longest -= 1
     return found + " " * (room - width)
 

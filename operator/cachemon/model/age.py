@@ -40,6 +40,17 @@ class Age:
         """Whether their time is in the future: the clock of the node or of the reader is wrong."""
         return self.seconds < -_AHEAD_SECONDS
 
+    def is_behind(self, freshest_seconds: float) -> bool:
+        """Whether figures beside them were renewed since these should have been.
+
+        Figures of one period never differ by more than that while all are renewed, so this marks what to compare
+        with care, long before it is stale.
+
+        Args:
+            freshest_seconds: age of the freshest figures in the same table.
+        """
+        return self.seconds - freshest_seconds > self.period_seconds + ALLOWANCE_SECONDS
+
     @property
     def label(self) -> str:
         """For a table, without blanks: `12s`, `13m(old)`, `5m(ahead)`."""

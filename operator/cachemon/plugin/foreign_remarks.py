@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from cachemon.commands.usage_rows import sum_known
 from cachemon.model.readings import VALID
 from cachemon.model.units import format_bytes, format_rate
-from cachemon.plugin.usage import sum_known
 
 
 def foreign_remarks(item: Mapping[str, Any]) -> Iterator[str]:

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cachemon.commands.usage_rows import Identity, UsageRow, sum_known
 from cachemon.model.age import Age, age_of
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS
 from cachemon.model.clocks import written_at
 from cachemon.model.reasons import Reason
-from cachemon.plugin.usage import UsageRow, condition_of, missing_reading, sum_known, why_stale
+from cachemon.model.times import read_time
+from cachemon.plugin.usage import condition_of, missing_reading, why_stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,15 +20,18 @@ class BlockRow(UsageRow):
     Attributes:
         node, id: which.
         monitored: bytes that monitored VMs hold of it, None where there is no number.
-        reason: why a number is missing.
         largest: the VMI that holds most of it, `NAMESPACE/VMI`, and its bytes; None without a monitored VMI.
     """
 
     node: str
     id: int
     monitored: int | None
-    reason: str
     largest: tuple[str, int] | None
+
+    @property
+    def identity(self) -> Identity:
+        """As it is shown."""
+        return (self.node, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +41,25 @@ class NodeRow(UsageRow):
     Attributes:
         node: its name.
         ready: `True`, `False`, or `Unknown` when its agent is silent.
-        reason: why, or why a cache block has no number; empty when all is well.
         rmids: in use and in total, or None.
         largest: as of BlockRow, over all blocks.
     """
 
     node: str
     ready: str
-    reason: str
     rmids: tuple[int, int] | None
     largest: tuple[str, int] | None
+
+    @property
+    def identity(self) -> Identity:
+        """As it is shown."""
+        return (self.node,)
 
 
 def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
     """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
     return [
-        _block_row(node["metadata"]["name"], block, silent=_why_silent(node, now), age=node_age(node, now))
+        _block_row(node, block, silent=_why_silent(node, now), age=node_age(node, now))
         for node in nodes
         for block in _blocks(node)
     ]
@@ -62,15 +70,16 @@ def _blocks(node: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _block_row(node: str, block: Mapping[str, Any], *, silent: str, age: Age | None) -> BlockRow:
+def _block_row(node: Mapping[str, Any], block: Mapping[str, Any], *, silent: str, age: Age | None) -> BlockRow:
     return BlockRow(
-        node=node,
+        node=node["metadata"]["name"],
         id=block["id"],
         occupancy=None if silent else block.get("occupancyBytes"),
         capacity=block.get("capacityBytes"),
         monitored=None if silent else block.get("monitoredBytes"),
         reason=silent or missing_reading([block]),
         age=age,
+        observed=_observed(node),
         largest=None if silent else _largest(block),
     )
 
@@ -106,6 +115,7 @@ def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
         capacity=sum_known(block.get("capacityBytes") for block in _blocks(node)),
         rmids=None if silent or not rmids else (rmids["ours"] + rmids["others"], rmids["total"]),
         age=node_age(node, now),
+        observed=_observed(node),
         largest=None if silent else _largest(node.get("status", {})),
     )
 
@@ -115,6 +125,10 @@ def node_age(node: Mapping[str, Any], now: float) -> Age | None:
     status = node.get("status", {})
     period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
     return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
+
+
+def _observed(node: Mapping[str, Any]) -> float | None:
+    return read_time(node.get("status", {}).get("observedTime"))
 
 
 def _why_silent(node: Mapping[str, Any], now: float) -> str:

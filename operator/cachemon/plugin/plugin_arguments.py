@@ -158,30 +158,37 @@ def _cpu_resource(plugin: FrontEnd, commands: Commands) -> None:
     _watched(plugin.cpu_resource(commands))
 
 
+SORT_KEYS = (
+    "occupancy",
+    "share",
+    "bandwidth",
+    "name",
+    "namespace",
+    "vmi",
+    "group",
+    "object",
+    "node",
+    "block",
+    "capacity",
+    "watched",
+    "rmids",
+    "most",
+    "age",
+    "trend",
+    "reason",
+)
+"""Of `top`: a key for each column of each table, and `name` for all that names a row."""
+
+
 def _top(plugin: FrontEnd, commands: Commands) -> None:
-    parser = plugin.command(
+    parser = plugin.top(
         commands,
-        "top",
-        "who holds the caches, largest first",
-        outputs=("json", "yaml"),
-        details="`>` before a figure means at least that: the VMI's groups overlap, and none has all their threads.\n"
-        "CACHE is the share of the caches that the groups are measured in.",
+        interval=5.0,
+        by=("vmi", "group", "block", "node"),
+        sort_keys=SORT_KEYS,
     )
     _everywhere(parser)
-    plugin.add_name(parser, nargs="?", help="only this one")
-    parser.add_argument("--by", choices=("vmi", "group", "block", "node"), default="vmi", help="what a row is")
-    parser.add_argument(
-        "--sort-by",
-        choices=("occupancy", "share", "bandwidth", "name"),
-        default="occupancy",
-        help="order of the rows",
-    )
     _watched(parser)
-    parser.add_argument("--once", action="store_true", help="print once (default when stdout is no terminal)")
-    parser.add_argument(
-        "--interval", type=float, default=5.0, metavar="SECONDS", help="between two updates (default 5)"
-    )
-    parser.add_argument("--no-headers", action="store_true", help="rows only")
 
 
 def _why(plugin: FrontEnd, commands: Commands) -> None:

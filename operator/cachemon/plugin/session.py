@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from cachemon.commands.trends import Trends
 from cachemon.kube.kubeconfig_pipes import kept_kubeconfigs
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
@@ -44,6 +45,7 @@ class Session:
         clock: seconds since the epoch; by the API server's clock, once that has answered.
         stdin: where a file called `-` is read.
         commands: completes the commands in messages.
+        trends: figures that this run has seen, for `top`.
     """
 
     api: KubectlApi
@@ -55,6 +57,7 @@ class Session:
     clock: Callable[[], float] = time.time
     stdin: TextIO = sys.stdin
     commands: AdvisedCommands = field(default_factory=AdvisedCommands)
+    trends: Trends = field(default_factory=Trends)
 
     @property
     def scope(self) -> str:

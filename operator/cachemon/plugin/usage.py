@@ -1,13 +1,9 @@
-"""Who uses how much: rows for `top`, from CacheMonitorGroups. Pure.
+"""Who uses how much: rows for `top`, from CacheMonitorGroups. Pure."""
 
-A sum is shown only if no part of it is missing or counted twice; else there is a reason, or `at_least`.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cachemon.commands.usage_rows import OMITTED, GroupRow, sum_known
 from cachemon.model.age import Age, age_of
 from cachemon.model.api import READY, VMIS, whole_period
 from cachemon.model.clocks import written_at
@@ -17,80 +13,7 @@ from cachemon.model.kept_groups import Keeper
 from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL
-
-_OMITTED = "Omitted"
-"""The reason of a group whose figures are left out of a status that would be too large to store."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
-    """What every row has.
-
-    Attributes:
-        occupancy: bytes, None where there is no number that holds now.
-        capacity: bytes of the caches that it is measured in; None where the kernel does not say.
-        age: of the figures, also of stale ones, which are not shown; None where there are none.
-    """
-
-    occupancy: int | None
-    capacity: int | None
-    age: Age | None
-
-    @property
-    def share(self) -> float | None:
-        """Occupancy as a part of the capacity, 0 to 1."""
-        return self.occupancy / self.capacity if self.occupancy is not None and self.capacity else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupRow(UsageRow):
-    """One monitoring group.
-
-    Attributes:
-        namespace, vmi, object, group, node: where it is.
-        bandwidth: bytes per second, None where there is no number that holds now.
-        reason: why a number is missing or not the whole group's; empty when all is well.
-        threads: its vCPUs and thread classes, to find groups that overlap.
-    """
-
-    namespace: str
-    vmi: str
-    object: str
-    group: str
-    node: str
-    bandwidth: int | None
-    reason: str
-    threads: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VmiRow(UsageRow):
-    """One VMI: groups that share no thread, summed up.
-
-    Attributes:
-        namespace, vmi, node: where it is.
-        bandwidth, reason: as in GroupRow.
-        at_least: whether overlapping groups leave some threads out of the sum.
-    """
-
-    namespace: str
-    vmi: str
-    node: str
-    bandwidth: int | None
-    reason: str
-    at_least: bool
-
-
-def sum_known(values: Iterable[int | None]) -> int | None:
-    """The sum, or None when there is none or a part is missing."""
-    total = 0
-    found = False
-    for value in values:
-        if value is None:
-            return None
-        total += value
-        found = True
-    return total if found else None
+from cachemon.model.times import read_time
 
 
 def condition_of(obj: Mapping[str, Any], kind: str = READY) -> Mapping[str, Any]:
@@ -136,7 +59,7 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
         ready, age = condition_of(obj), group_age(obj, now)
         distrusted = why_stale(ready, age)
         groups = obj.get("status", {}).get("groups", [])
-        without = _OMITTED if obj.get("status", {}).get("omitted") else ""
+        without = OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
             reason = ready.get("reason", "NoFiguresYet")
             rows.append(_group_row(obj, {"name": "", "state": ""}, reason=reason, age=None))
@@ -171,8 +94,8 @@ def _group_row(
     named = named or item
     return GroupRow(
         namespace=obj["metadata"].get("namespace", ""),
-        vmi=obj["spec"]["vmiName"],
-        object=obj["metadata"]["name"],
+        guest=obj["spec"]["vmiName"],
+        source=obj["metadata"]["name"],
         group=named["name"],
         node=obj.get("status", {}).get("nodeName", ""),
         occupancy=sum_known(block.get("occupancyBytes") if block["reading"] == VALID else None for block in blocks),
@@ -180,6 +103,7 @@ def _group_row(
         capacity=sum_known(block.get("capacityBytes") for block in blocks),
         reason=reason,
         age=age,
+        observed=None if age is None else read_time(obj["status"].get("observedTime")),
         threads=_threads(obj, named),
     )
 
@@ -199,44 +123,6 @@ def _threads(obj: Mapping[str, Any], item: Mapping[str, Any]) -> frozenset[str]:
         wanted = None
     classes = wanted.threads if wanted else frozenset()
     return frozenset([*(f"vCPU {id_}" for id_ in item.get("vcpus", ())), *map(str, classes)])
-
-
-def vmi_rows(groups: Iterable[GroupRow]) -> list[VmiRow]:
-    """The groups by VMI. Of groups that overlap the larger one counts; `at_least` if that leaves threads out."""
-    rows: list[VmiRow] = []
-    ordered = sorted(groups, key=lambda row: (row.namespace, row.vmi))
-    for (namespace, vmi), found in groupby(ordered, key=lambda row: (row.namespace, row.vmi)):
-        members = list(found)
-        counted = _disjoint(members)
-        everything = frozenset().union(*(row.threads for row in members))
-        covered = frozenset().union(*(row.threads for row in counted))
-        reason = next((row.reason for row in members if row.reason), "")
-        ages = [row.age for row in members if row.age is not None]
-        rows.append(
-            VmiRow(
-                namespace=namespace,
-                vmi=vmi,
-                node=next((row.node for row in members if row.node), ""),
-                occupancy=sum_known(row.occupancy for row in counted),
-                bandwidth=sum_known(row.bandwidth for row in counted),
-                capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
-                reason=reason,
-                age=max(ages, key=lambda age: (bool(age.problem), age.seconds), default=None),
-                at_least=bool(counted) and (covered != everything or any(row.reason == _OMITTED for row in members)),
-            )
-        )
-    return rows
-
-
-def _disjoint(members: Sequence[GroupRow]) -> list[GroupRow]:
-    counted: list[GroupRow] = []
-    taken: frozenset[str] = frozenset()
-    with_figures = [row for row in members if row.occupancy is not None]
-    for row in sorted(with_figures, key=lambda row: (-len(row.threads), -(row.occupancy or 0), row.group)):
-        if taken.isdisjoint(row.threads):
-            counted.append(row)
-            taken |= row.threads
-    return counted
 
 
 def missing_reading(blocks: Iterable[Mapping[str, Any]]) -> str:

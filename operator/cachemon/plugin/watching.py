@@ -40,7 +40,7 @@ async def repeat(
         if code:
             return code
         if out.getvalue() != before:
-            session.say(("\n" if before else "") + out.getvalue().rstrip("\n"))
+            session.out.write(("\n" if before else "") + out.getvalue())
             session.out.flush()
             before = out.getvalue()
         await sleep(_PAUSE_SECONDS)

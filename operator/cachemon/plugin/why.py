@@ -9,6 +9,7 @@ from typing import Any
 
 from cachemon.commands.output import NO_VALUE
 from cachemon.commands.sparklines import ASCII, steps_for
+from cachemon.commands.usage_rows import guest_rows
 from cachemon.commands.verdict_record import VerdictRecord
 from cachemon.commands.why_page import Step, WhyPage, disturbed_page, more_facts, render_page, undisturbed_page
 from cachemon.model.api import NODES, UNDISTURBED, VMIS, ObjectName
@@ -17,7 +18,7 @@ from cachemon.model.reasons import Reason
 from cachemon.model.units import format_bytes, format_rate
 from cachemon.plugin.node_usage import node_age
 from cachemon.plugin.session import Session
-from cachemon.plugin.usage import condition_of, group_age, group_rows, vmi_rows, why_stale
+from cachemon.plugin.usage import condition_of, group_age, group_rows, why_stale
 from cachemon.plugin.verdict_list import NOT_INSTALLED
 from cachemon.plugin.verdict_objects import group_verdicts, node_verdicts
 from cachemon.plugin.why_comparisons import read_peers, weak_evidence
@@ -147,7 +148,7 @@ def _verdicts(known: Known) -> list[VerdictRecord]:
 
 def _figures(known: Known) -> list[str]:
     found = []
-    for row in vmi_rows(group_rows(known.groups, known.now)):
+    for row in guest_rows(group_rows(known.groups, known.now)):
         if row.occupancy is not None:
             of = f" of {format_bytes(row.capacity)}" if row.capacity else ""
             rate = NO_VALUE if row.bandwidth is None else f"{format_rate(row.bandwidth)}B/s"

@@ -1,5 +1,6 @@
 """The plugin as kubectl runs it, on a real API server; figures are written as operator and agent would."""
 
+import csv
 import re
 import time
 from pathlib import Path
@@ -98,6 +99,9 @@ def test_figures_are_printed_and_ranked(kubectl: Kubectl, control_plane: Control
     *cells, age, drawn, share = top[1].split()
     assert (cells, drawn, share) == ([namespace, "vm3", "node01", "1.0Mi", "-"], "[#....]", "25%")
     assert re.fullmatch(r"\d+s", age)
+    (row,) = csv.DictReader(kubectl.cachemon("top", "vm3", "-o", "csv").splitlines())
+    assert (row["vmiName"], row["occupancyBytes"], row["capacityBytes"]) == ("vm3", str(2**20), str(2**22))
+    assert kubectl.cachemon("top", "other", "--no-headers").splitlines()[0] == "nothing is monitored here"
     shown = kubectl.run("cachemon", "diagnose", "node01", code=1).stdout
     assert "FAIL  node: Kubernetes has no node of this name" in shown
     assert f"FAIL  group {namespace}/vm3: " in shown

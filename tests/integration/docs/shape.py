@@ -12,7 +12,7 @@ _FREE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "TIME"),
     (re.compile(r"\[[#.]+\]"), "[BAR]"),
     (re.compile(r"\|[ 0-9▁-█]+\|"), "CHART"),
-    (re.compile(r"(?<![\w.,/-])(?:\d+[smhd])+(?![\w])"), "AGE"),
+    (re.compile(r"(?<![\w.,/-])(?:\d+[smhd])+(?:\(late\))?(?![\w])"), "AGE"),
     (re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?:[KMGT]i|[kMGT]|%)?(?:B/s)?(?![\w-]|\.\w)"), "N"),
 )
 

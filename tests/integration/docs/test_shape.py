@@ -13,6 +13,8 @@ TABLE = ("NAME   NODE     HELD    READY   AGE", "vm3    node02   27Mi    True   
         ("node01  32Mi/64Mi  [#####]100%   3/64   2m13s", "node01 N/N [BAR] N N/N AGE"),
         ("  cpu.cacheoccupancy.vcpus_0,3.1.value=2865216", "cpu.cacheoccupancy.vcpus_0,3.1.value=N"),
         ("vm3  0=59Mi,1=2Mi", "vm3 N=N,N=N"),
+        ("vm3  80s(late)", "vm3 AGE"),
+        ("vm3  3m(old)", "vm3 AGE(old)"),
         ("observedTime: 2026-11-23T01:10:23Z", "observedTime: TIME"),
     ],
 )

@@ -1,16 +1,14 @@
-import asyncio
+import csv
 import io
 import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from cachemon.model.errors import KubeUnreachableError
-from cachemon.plugin.top import keep_table
-from cachemon.plugin.top_live import show_live
-from cachemon.plugin.top_table import TopRow, TopTable
-from cachemon.plugin.usage import group_rows, vmi_rows
+from cachemon.commands.usage_rows import guest_rows
+from cachemon.plugin.plugin_arguments import SORT_KEYS
+from cachemon.plugin.top import VIEWS
+from cachemon.plugin.usage import group_rows
 from tests.unit.plugin.fake_api import GROUPS, NODES, NOW, Plugin, block, cmg, cmn, group_status, ready
 
 MIB = 2**20
@@ -75,7 +73,7 @@ def test_groups_that_overlap_are_counted_once() -> None:
         group_status("half", block(0, 5), vcpus=[0, 1]),
         group_status("io", block(0, 2)),
     ]
-    (row,) = vmi_rows(group_rows([cmg(groups=groups, status=status)], NOW))
+    (row,) = guest_rows(group_rows([cmg(groups=groups, status=status)], NOW))
     assert (row.occupancy, row.at_least) == (10, False)
 
 
@@ -209,49 +207,83 @@ def test_an_empty_table_says_so() -> None:
 
 
 def test_options_that_are_not_valid_are_refused() -> None:
-    assert "--by node shows nodes" in Plugin().run("top", "vm3", "--by", "node").err
+    assert "--by node shows nodes, which belong to no VMI: leave 'vm3', 'vm4' out" in (
+        Plugin().run("top", "vm3", "vm4", "--by", "node").err
+    )
+    assert "--duration -1 must be above 0" in Plugin().run("top", "--duration", "-1").err
+    assert "--interval nan must be above 0" in Plugin().run("top", "--interval", "nan").err
     assert "--interval 0 must be above 0" in Plugin().run("top", "--interval", "0").err
 
 
-def drawn(tables: list[tuple[TopTable, str]]) -> str:
-    answers = iter(tables)
-
-    async def read_table() -> tuple[TopTable, str]:
-        return next(answers)
-
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    asyncio.run(show_live(read_table, title="cachemon top", interval_seconds=0, console=console, rounds=len(tables)))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+def test_several_vmis_can_be_named() -> None:
+    plugin = fleet()
+    plugin.api.put(GROUPS, cmg("vm4", "vm4", status=[group_status("vcpus_all", block(0, MIB), vcpus=[0])]))
+    assert [line[1] for line in lines(plugin, "vm1", "vm3", "--no-headers")] == ["vm3", "vm1"]
 
 
-def test_the_live_table_is_drawn_again_with_bars_reasons_and_what_went_wrong() -> None:
-    row = TopRow(("ns", "vm3", "13Mi"), 0.2, "")
-    table = TopTable(("NAMESPACE", "VMI", "HELD"), (row, TopRow(("ns", "[b]vm1", "-"), None, "OutOfRMIDs")), ())
-    shown = drawn([(table, ""), (table, "the API server does not answer"), (TopTable((), (), ()), "")])
-    for expected in ("vm3", "20%", "━", "[b]vm1", "OutOfRMIDs", "kept from before: the API server does not answer"):
-        assert expected in shown
-    assert "nothing is monitored here" in shown
+def test_wide_has_more_columns_and_cuts_nothing() -> None:
+    plugin = Plugin()
+    status = [group_status("g" * 60, block(0, MIB, rate=1), vcpus=[0])]
+    plugin.api.put(GROUPS, cmg("object", "v" * 60, status=status, node="w" * 60))
+    head, row = plugin.run("top", "--by", "group", "-o", "wide").out.splitlines()
+    assert head.split() == [
+        *("NAMESPACE", "VMI", "GROUP", "OBJECT", "NODE", "HELD", "OF", "BANDWIDTH", "AGE", "TREND", "CACHE"),
+    ]
+    assert row.split() == [
+        *("ns", "v" * 60, "g" * 60, "object", "w" * 60, "1.0Mi", "32Mi", "1", "2s", "-", "[.....]", "3%"),
+    ]
 
 
-def test_an_error_of_the_first_read_ends_it_and_one_later_keeps_the_table() -> None:
-    table = TopTable((), (), ())
-    outcomes: list[TopTable | KubeUnreachableError] = [table, KubeUnreachableError("away"), table]
+def test_csv_has_the_names_of_json_exact_bytes_and_a_cell_for_what_is_missing() -> None:
+    plugin = fleet()
+    plugin.api.put(GROUPS, cmg("off", "off", condition=ready("False", "VMINotRunning", "off"), node=""))
+    done = plugin.run("top", "-o", "csv")
+    assert done.out.splitlines() == [
+        "occupancyBytes,capacityBytes,ageSeconds,reason,namespace,vmiName,nodeName,totalBytesPerSecond,atLeast",
+        f"{13 * MIB},{64 * MIB},2,,ns,vm3,node02,1010000000,false",
+        f"{4 * MIB},{64 * MIB},2,,ns,vm1,node01,101000000,false",
+        ",,,VMINotRunning,ns,off,,,false",
+    ]
+    assert plugin.run("top", "-o", "csv", "--no-headers").out.count("\r\n") == 3
 
-    async def read_table() -> TopTable:
-        outcome = outcomes.pop(0)
-        if isinstance(outcome, KubeUnreachableError):
-            raise outcome
-        return outcome
 
-    async def play() -> list[str]:
-        again = keep_table(read_table)
-        return [(await again())[1] for _ in range(3)]
+@pytest.mark.parametrize("by", ["vmi", "group", "block", "node"])
+def test_csv_and_json_say_the_same(by: str) -> None:
+    plugin = fleet()
+    full = block(0, 16 * MIB) | {"monitoredBytes": 9 * MIB, "heaviestVMIs": [HEAVY]}
+    plugin.api.put(NODES, cmn("node01", full, heaviestVMIs=[HEAVY]))
+    rows = list(csv.DictReader(io.StringIO(plugin.run("top", "--by", by, "-o", "csv").out)))
+    objects = json.loads(plugin.run("top", "--by", by, "-o", "json").out)
+    assert rows
+    for row, found in zip(rows, objects, strict=True):
+        flat = {
+            f"{name}[{part}]": it
+            for name, value in found.items()
+            if isinstance(value, list)
+            for part, it in enumerate(value)
+        }
+        flat |= {name: value for name, value in found.items() if not isinstance(value, list)}
+        assert {name: cell for name, cell in row.items() if cell} == {
+            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in flat.items()
+        }
 
-    assert asyncio.run(play()) == ["", "away", ""]
 
-    async def away() -> TopTable:
-        raise KubeUnreachableError("away")
+def test_every_column_has_an_order_and_every_order_a_column() -> None:
+    found = {column.key for view in VIEWS.values() for column in view.columns} | {"age", "trend"}
+    assert set(SORT_KEYS) == found | {"share", "name", "reason"}
 
-    with pytest.raises(KubeUnreachableError):
-        asyncio.run(keep_table(away)())
+
+@pytest.mark.parametrize("by", ["vmi", "group", "block", "node"])
+def test_an_order_that_a_table_has_no_column_for_is_refused(by: str) -> None:
+    other = {"vmi": "rmids", "group": "most", "block": "bandwidth", "node": "group"}[by]
+    done = fleet().run("top", "--by", by, "--sort-by", other)
+    assert (done.code, done.out) == (1, "")
+    assert f"--sort-by {other}: this table has no such column; it has " in done.err
+
+
+def test_figures_that_their_neighbours_have_overtaken_say_so() -> None:
+    plugin = Plugin()
+    for name, observed in (("a", "2026-09-21T14:13:18Z"), ("b", "2026-09-21T14:12:00Z")):
+        status = [group_status(name, block(0, MIB), vcpus=[0])]
+        plugin.api.put(GROUPS, cmg(name, name, [{"name": name, "vcpus": "0"}], status=status, observed=observed))
+    assert [line[5] for line in lines(plugin, "--no-headers")] == ["2s", "80s(late)"]

@@ -11,7 +11,7 @@ from tests.unit.plugin.fake_api import GROUPS, Plugin, block, cmg, group_status
 @pytest.mark.parametrize("command", ["domstats", "top", "cpu-resource", "export"])
 def test_a_vmi_is_named_with_its_type_or_without(typed: str, command: str) -> None:
     vmi = build_parser().parse_args([command, typed]).vmi
-    assert vmi == (["vm3"] if command == "domstats" else "vm3")
+    assert vmi == (["vm3"] if command in ("domstats", "top") else "vm3")
 
 
 @pytest.mark.parametrize("typed", ["node01", "node/node01", "cachemonitornode.cachemon.dev/node01"])
