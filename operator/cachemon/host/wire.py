@@ -21,8 +21,42 @@ from cachemon.model.fitted_text import fit_text
 from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import MonitoringGroup, check_name, parse_group, parse_unchecked_group, render_group
 from cachemon.model.kept_groups import Keeper
+from cachemon.model.readings import VALID
 
 _LONGEST_QUOTE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class BlockUse:
+    """What a domain, or one of its groups, has of a cache block.
+
+    Attributes:
+        id: the kernel's cache id.
+        occupancy_bytes: cache held; None where there is no number.
+        bytes_per_second, local_bytes_per_second: traffic with memory; None where it is not counted.
+    """
+
+    id: int
+    occupancy_bytes: int | None = None
+    bytes_per_second: int | None = None
+    local_bytes_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostBlock:
+    """A cache block of the host.
+
+    Attributes:
+        id: the kernel's cache id.
+        capacity_bytes: its size; None if sysfs does not have it.
+        occupancy_bytes: what everything on the host holds; None where there is no number.
+        reading: `Valid`, or why there is no occupancy.
+    """
+
+    id: int
+    capacity_bytes: int | None = None
+    occupancy_bytes: int | None = None
+    reading: str = VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +69,7 @@ class DomainReport:
         pid: its QEMU's, or None where that was not found.
         groups: those in force, libvirt's own last.
         problem: why groups that its metadata should have are not in force, or empty.
+        uses: what all its groups have of each cache block; each thread counts once. Empty before they were read.
     """
 
     name: str
@@ -42,6 +77,7 @@ class DomainReport:
     pid: int | None
     groups: tuple[GroupReport, ...] = ()
     problem: str = ""
+    uses: tuple[BlockUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +88,13 @@ class HostReport:
         domains: the running ones, by name.
         observed_time: RFC 3339, when the figures were read; empty when none were.
         problem: what keeps the agent from its work, or empty.
+        blocks: the cache blocks of the host, in the order of their ids.
     """
 
     domains: tuple[DomainReport, ...] = ()
     observed_time: str = ""
     problem: str = ""
+    blocks: tuple[HostBlock, ...] = ()
 
 
 def render_report(report: HostReport) -> dict[str, Any]:
@@ -69,8 +107,18 @@ def render_report(report: HostReport) -> dict[str, Any]:
                 "pid": domain.pid,
                 "groups": [_render_group(group) for group in domain.groups],
                 "problem": domain.problem,
+                "uses": list(map(_render_use, domain.uses)),
             }
             for domain in report.domains
+        ],
+        "blocks": [
+            {
+                "id": block.id,
+                "capacityBytes": block.capacity_bytes,
+                "occupancyBytes": block.occupancy_bytes,
+                "reading": block.reading,
+            }
+            for block in report.blocks
         ],
         "observedTime": report.observed_time,
         "problem": report.problem,
@@ -92,8 +140,13 @@ def parse_report(answer: Any) -> HostReport:
                     pid=item["pid"],
                     groups=tuple(map(_parse_group, item["groups"])),
                     problem=str(item["problem"]),
+                    uses=tuple(map(_parse_use, item["uses"])),
                 )
                 for item in answer["domains"]
+            ),
+            blocks=tuple(
+                HostBlock(int(it["id"]), it["capacityBytes"], it["occupancyBytes"], str(it["reading"]))
+                for it in answer["blocks"]
             ),
             observed_time=str(answer["observedTime"]),
             problem=str(answer["problem"]),
@@ -131,6 +184,19 @@ def parse_group_request(body: Any) -> MonitoringGroup:
     return parse_unchecked_group({"name": name, "vcpus": vcpus, "threads": threads})
 
 
+def _render_use(use: BlockUse) -> dict[str, int | None]:
+    return {
+        "id": use.id,
+        "occupancyBytes": use.occupancy_bytes,
+        "bytesPerSecond": use.bytes_per_second,
+        "localBytesPerSecond": use.local_bytes_per_second,
+    }
+
+
+def _parse_use(item: Mapping[str, Any]) -> BlockUse:
+    return BlockUse(int(item["id"]), item["occupancyBytes"], item["bytesPerSecond"], item["localBytesPerSecond"])
+
+
 def _render_group(report: GroupReport) -> dict[str, Any]:
     wanted = render_group_request(report.group)
     return {
@@ -149,6 +215,8 @@ def _render_group(report: GroupReport) -> dict[str, Any]:
                 "localBytes": block.local_bytes,
                 "totalBytes": block.total_bytes,
                 "reading": block.reading,
+                "localBytesPerSecond": block.local_rate,
+                "totalBytesPerSecond": block.total_rate,
             }
             for block in report.blocks
         ],
@@ -179,6 +247,8 @@ def _parse_group(item: Mapping[str, Any]) -> GroupReport:
                 local_bytes=block["localBytes"],
                 total_bytes=block["totalBytes"],
                 reading=str(block["reading"]),
+                local_rate=block["localBytesPerSecond"],
+                total_rate=block["totalBytesPerSecond"],
             )
             for block in item["blocks"]
         ),

@@ -20,6 +20,7 @@ class BlockReport:
         occupancy_bytes: cache held; None where there is no number.
         local_bytes, total_bytes: traffic with memory since the group is monitored; None where it is not counted.
         reading: `Valid`, or why there is no occupancy.
+        local_rate, total_rate: bytes per second now; None where they are not counted, or not known here.
     """
 
     id: int
@@ -27,6 +28,8 @@ class BlockReport:
     local_bytes: int | None = None
     total_bytes: int | None = None
     reading: str = VALID
+    local_rate: int | None = None
+    total_rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.host.wire import (
+    BlockUse,
     DomainReport,
+    HostBlock,
     HostReport,
     parse_group_request,
     parse_report,
@@ -23,7 +25,11 @@ from tests.unit.host.strategies import JSON, NAMES, monitoring_groups
 NUMBERS = st.none() | st.integers(0, 2**64 - 1)
 
 
-BLOCKS = st.builds(BlockReport, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]))
+BLOCKS = st.builds(
+    BlockReport, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]), NUMBERS, NUMBERS
+)
+USES = st.builds(BlockUse, st.integers(0, 99), NUMBERS, NUMBERS, NUMBERS)
+HOST_BLOCKS = st.builds(HostBlock, st.integers(0, 99), NUMBERS, NUMBERS, st.sampled_from(["Valid", "Error"]))
 PACKAGES = st.builds(
     PackageReport,
     st.integers(0, 99),
@@ -48,8 +54,11 @@ DOMAINS = st.builds(
     st.none() | st.integers(1, 2**22),
     st.lists(GROUPS).map(tuple),
     st.text(),
+    st.lists(USES).map(tuple),
 )
-REPORTS = st.builds(HostReport, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text())
+REPORTS = st.builds(
+    HostReport, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text(), st.lists(HOST_BLOCKS).map(tuple)
+)
 
 
 def over_the_socket(value: Any) -> Any:

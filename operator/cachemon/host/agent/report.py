@@ -4,10 +4,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cachemon.engine.figures import LOCAL_TRAFFIC, TOTAL_TRAFFIC, BlockFigure, Figures, PackageFigure, ShareFigure
+from cachemon.engine.figures import (
+    LOCAL_TRAFFIC,
+    TOTAL_TRAFFIC,
+    BlockFigure,
+    Figures,
+    NodeBlockFigure,
+    PackageFigure,
+    ShareFigure,
+)
 from cachemon.engine.layout import GroupLayout, GroupState, Layout
+from cachemon.host.agent.domain_sums import domain_sums, rate_of
 from cachemon.host.agent.watched_domains import DomainLayout, DomainTargetLayout, WatchedDomain
-from cachemon.host.wire import DomainReport, HostReport
+from cachemon.host.wire import BlockUse, DomainReport, HostBlock, HostReport
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
@@ -40,6 +49,11 @@ class HostSample:
             for group in target.groups:
                 yield _host_group(target, group, Keeper.LIBVIRT, self.their_figures)
 
+    @property
+    def sums(self) -> Mapping[str, tuple[BlockUse, ...]]:
+        """What each domain has of each cache block, by its name."""
+        return domain_sums(self.layout, self.figures, self.their_layout, self.their_figures)
+
 
 class HostGroup(NamedTuple):
     """A group of a domain with its state and figures."""
@@ -62,7 +76,7 @@ def report_of(
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
     for each in sample.groups:
         found[each.domain.uuid, each.layout.group, each.kept] = _group(each)
-    wall_time = sample.figures.wall_time
+    wall_time, sums = sample.figures.wall_time, sample.sums
     return HostReport(
         domains=tuple(
             DomainReport(
@@ -71,11 +85,13 @@ def report_of(
                 pid=runs[domain.uuid].pid if domain.uuid in runs else None,
                 groups=tuple(_wanted(domain, found)),
                 problem=domain.problem,
+                uses=sums.get(domain.guest_name, ()),
             )
             for domain in sorted(domains, key=lambda it: it.guest_name)
         ),
         observed_time=format_time(wall_time) if wall_time else "",
         problem=problem or (str(sample.layout.node.unavailable) if sample.layout.node.unavailable else ""),
+        blocks=tuple(map(_host_block, sample.figures.node)),
     )
 
 
@@ -138,4 +154,13 @@ def _block(figure: BlockFigure) -> BlockReport:
         local_bytes=totals.get(LOCAL_TRAFFIC),
         total_bytes=totals.get(TOTAL_TRAFFIC),
         reading=str(occupancy) if isinstance(occupancy, Missing) else VALID,
+        local_rate=rate_of(figure, LOCAL_TRAFFIC),
+        total_rate=rate_of(figure, TOTAL_TRAFFIC),
     )
+
+
+def _host_block(figure: NodeBlockFigure) -> HostBlock:
+    occupancy = figure.occupancy
+    if isinstance(occupancy, Missing):
+        return HostBlock(figure.block.id, figure.block.capacity_bytes, reading=str(occupancy))
+    return HostBlock(figure.block.id, figure.block.capacity_bytes, occupancy)

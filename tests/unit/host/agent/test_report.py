@@ -1,10 +1,11 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from cachemon.engine.figures import BlockFigure, Count, Figures, PackageFigure, Traffic
+from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState, unavailable_layout
 from cachemon.host.agent.report import HostSample, report_of
 from cachemon.host.agent.watched_domains import watch
+from cachemon.host.wire import BlockUse, HostBlock
 from cachemon.model.errors import ResctrlUnavailableError
 from cachemon.model.group_reports import BlockReport, GroupReport, PackageReport
 from cachemon.model.groups import GroupKey, MonitoringGroup
@@ -127,3 +128,14 @@ def test_problems_of_a_domain_of_libvirt_and_of_the_machine_are_reported() -> No
 def test_before_the_first_sample_there_is_no_time() -> None:
     report = report_of([watch(running(), [])], HostSample(), {}, "")
     assert (report.observed_time, report.domains[0].pid, report.domains[0].groups) == ("", None, ())
+
+
+def test_the_host_has_its_blocks_and_each_domain_its_sums() -> None:
+    domain = watch(running(WEB), [])
+    blocks = tuple(BlockFigure(block, 4096, {"mbm_total_bytes": Traffic(9, 3)}) for block in BLOCKS)
+    node = NodeBlockFigure(BLOCKS[0], 9000, 4096), NodeBlockFigure(BLOCKS[1], Missing.ERROR, 4096)
+    figures = Figures(groups={GroupKey(UUID, "web"): blocks}, guests={"vm1": blocks}, node=node)
+    report = report_of([domain], HostSample(layout_of(domain, well(WEB, mon_group(1))), figures), RUNS, "")
+    assert report.blocks == (HostBlock(0, 64 << 20, 9000), HostBlock(8, 64 << 20, None, "Error"))
+    assert report.domains[0].uses == (BlockUse(0, 4096, 3), BlockUse(8, 4096, 3))
+    assert report.domains[0].groups[0].blocks[0] == BlockReport(0, 4096, None, 9, "Valid", None, 3)
