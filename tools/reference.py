@@ -14,88 +14,23 @@ from typing import Any
 import yaml
 
 from cachemon.agent.config import argument_parser as agent_flags
-from cachemon.agent.metrics_page import FAMILIES
 from cachemon.commands.arguments import COMMON_OPTIONS
 from cachemon.commands.replay import build_parser as replay_parser
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.retire import argument_parser as retire_flags
-from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from cachemon.host.commands.host_arguments import build_parser as host_parser
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
-from cachemon.telemetry.operator_metrics import Metrics
 from lab.repository import REPOSITORY
 from tools.documented_values import VALUES, values_of
+from tools.markdown_pages import MADE, table
+from tools.metrics_reference import metrics_page
 
 FOLDER = REPOSITORY / "docs/reference"
-
-_MADE = "This page is made by `make docs`.\n"
-
-
-def metrics_page() -> str:
-    """Every metric of the programs."""
-    lines = [
-        "# Metrics\n",
-        _MADE,
-        "`node`, `namespace` and `name` are KubeVirt's own labels (`name` is the VMI), so series join with",
-        "`kubevirt_vmi_*` on `namespace, name`. `object` is the CacheMonitorGroup, `group` an item of its groups,",
-        "`cache_id` the kernel's id of the last-level cache, `package` its number of the CPU package. Metrics with",
-        "`package` are there only where the kernel has telemetry (Intel AET, Linux 7.0), and have all its decimals.",
-        "Series of a VM vanish when the VM has gone. A figure",
-        "that can't be given exactly is absent, not zero. [Scrape the metrics](../guides/scrape-the-metrics.md)",
-        "shows who may read them.\n",
-        "A group takes about 400 bytes of the page for each cache block, and more with long names. With telemetry it",
-        "takes about 700 bytes more for each CPU package. With gzip it",
-        "takes about a tenth of that. While somebody scrapes, the agent renders the page once a sample, at most a",
-        "fifth of the time. A scrape gets the newest page at once.\n",
-        "## Of each agent\n",
-        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
-        "\n## Of the operator\n",
-        *_table(("metric", "type", "labels", "meaning"), _operator_metrics()),
-        "\n## Of the agent of a plain libvirt host\n",
-        "Served only with `--metrics-address`. `domain` is libvirt's name of the domain.\n",
-        *_table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
-        "\n## Queries\n",
-        *_table(("question", "query"), ((question, f"`{query}`") for question, query in QUERIES.items())),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-QUERIES: Mapping[str, str] = {
-    "Who fills the caches of a node?": 'topk(5, cachemon_vmi_cache_occupancy_bytes{node="node01"})',
-    "What share of each cache block is in use?": (
-        "cachemon_node_cache_occupancy_bytes / on (node, cache_id) cachemon_cache_capacity_bytes"
-    ),
-    "Which VMs take the most memory bandwidth?": (
-        "topk(5, sum by (namespace, name) (rate(cachemon_vmi_memory_traffic_bytes_total[1m])))"
-    ),
-    "How much of a cache block do VMs hold that nobody monitors, the host included?": (
-        "cachemon_node_cache_occupancy_bytes - cachemon_node_cache_monitored_bytes"
-    ),
-    "How many watts do the cores use for each VM?": (
-        "sum by (namespace, name) (rate(cachemon_vmi_core_energy_joules_total[1m]))"
-    ),
-    "How long does a sample take?": (
-        "rate(cachemon_agent_sample_seconds_total[5m]) / rate(cachemon_agent_samples_total[5m])"
-    ),
-}
-
-
-def _agent_metric(family: Any) -> tuple[str, ...]:
-    return f"`{family.name}`", family.kind, ", ".join(family.labels) or "none", family.meaning
-
-
-def _operator_metrics() -> Iterator[tuple[str, ...]]:
-    metrics = Metrics()
-    metrics.show_groups(list)
-    metrics.show_unreadable(lambda: {"Pod": 0})
-    for family in metrics.registry.collect():
-        sample = family.samples[0]
-        yield f"`{sample.name}`", family.type, ", ".join(sample.labels) or "none", family.documentation + "."
 
 
 def objects_page() -> str:
     """Every field of every object."""
-    lines = ["# Objects\n", _MADE]
+    lines = ["# Objects\n", MADE]
     for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
         spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
         (version,) = spec["versions"]
@@ -105,7 +40,7 @@ def objects_page() -> str:
             f"## {names['kind']}\n",
             f"`{spec['group']}/{version['name']}`, {spec['scope'].lower()}, short name `{names['shortNames'][0]}`.",
             f"{schema['description']}\n",
-            *_table(("field", "type", "meaning"), _fields(schema, "")),
+            *table(("field", "type", "meaning"), _fields(schema, "")),
             "",
         ]
     return "\n".join(lines).rstrip() + "\n"
@@ -138,7 +73,7 @@ def _meaning(field: Mapping[str, Any]) -> str:
 def flags_page() -> str:
     """The flags of the programs of a cluster."""
     environment = "Each can be an environment variable instead: `--log-level` is `CACHEMON_LOG_LEVEL`.\n"
-    lines = ["# Flags\n", _MADE, environment]
+    lines = ["# Flags\n", MADE, environment]
     for parser in (operator_flags({}), agent_flags({}), retire_flags({})):
         rows = (
             (
@@ -149,11 +84,11 @@ def flags_page() -> str:
             for action in parser._actions  # noqa: SLF001  argparse has no other way to list them
             if action.option_strings[-1] not in ("--help", "--version")
         )
-        lines += [f"## {parser.prog}\n", f"{parser.description}\n", *_table(("flag", "default", "meaning"), rows), ""]
+        lines += [f"## {parser.prog}\n", f"{parser.description}\n", *table(("flag", "default", "meaning"), rows), ""]
     parser = replay_parser("cachemon-agent replay")
     taken = [action for action in parser._actions if action.dest != "help"]  # noqa: SLF001  see above
     lines += [f"## {parser.prog}\n", f"{parser.description} No flag has an environment variable.\n"]
-    lines += [*_table(("argument", "meaning"), map(_option, taken)), "", *_paragraphs(parser.epilog or "")]
+    lines += [*table(("argument", "meaning"), map(_option, taken)), "", *_paragraphs(parser.epilog or "")]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -161,13 +96,13 @@ def values_page() -> str:
     """Every value of the chart."""
     lines = [
         "# Values of the chart\n",
-        _MADE,
+        MADE,
         "Pass a value to `helm install` with `--set agent.logLevel=DEBUG`, or in a file with `-f`. Helm refuses a",
         "value that is not here, or of another type. It also refuses a `null` that removes a switch, a section or",
         "what the programs need.\n",
         "Upgrade with `--reset-then-reuse-values`. `--reuse-values` lacks the values that are newer than your",
         "release; Helm then says `missing property`, so that no switch is off because it is new.\n",
-        *_table(
+        *table(
             ("value", "default", "meaning"),
             (
                 (f"`{value.path}`", "" if value.is_section else f"`{json.dumps(value.default)}`", value.meaning)
@@ -207,14 +142,14 @@ def _subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.Argument
 def _program_page(title: str, introduction: Iterable[str], parser: argparse.ArgumentParser) -> str:
     lines = [
         f"# {title}\n",
-        _MADE,
+        MADE,
         *introduction,
         "## Options of every command\n",
-        *_table(("option", "meaning"), map(_option, _common(parser))),
+        *table(("option", "meaning"), map(_option, _common(parser))),
     ]
     for name, command in _subcommands(parser).items():
         taken = [action for action in command._actions if action.dest not in ("help", *_common_names(parser))]  # noqa: SLF001
-        lines += [f"\n## {name}\n", f"{command.description}\n", *_table(("argument", "meaning"), map(_option, taken))]
+        lines += [f"\n## {name}\n", f"{command.description}\n", *table(("argument", "meaning"), map(_option, taken))]
         if command.epilog:
             lines += ["", *_paragraphs(command.epilog)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
@@ -260,13 +195,6 @@ def _without_tags(line: str) -> str:
 
 def _help(action: Any) -> str:
     return re.sub(r" *\((default: [^)]*|%\(default\)[a-z])\)", "", action.help or "").replace("%%", "%")
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "---|" * len(heads)
-    for row in rows:
-        yield "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in row) + " |"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -16,8 +16,8 @@ from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools
 from lab.speed import allowance, period
 from lab.wait import until
 from tests.e2e.view import Start, View, Watch
-from tests.integration.prometheus.rule_files import ALERTS, alerts, queries
-from tools.reference import QUERIES
+from tests.integration.prometheus.rule_files import ALERTS, RECORDING_RULES, queries, rules_of
+from tools.metrics_reference import QUERIES
 
 SCRAPES = 10
 """In the range of a query."""
@@ -63,7 +63,7 @@ def prometheus(cluster: Cluster, tools: Tools, kubevirt: str, tmp_path: Path) ->
         "cachemon-operator": [cluster.operator_address],
         "kubevirt": [kubevirt],
     }
-    with running(tmp_path, jobs, rules=[ALERTS], interval_seconds=period(1)) as server:
+    with running(tmp_path, jobs, rules=[ALERTS, RECORDING_RULES], interval_seconds=period(1)) as server:
         yield server
 
 
@@ -91,8 +91,10 @@ def test_every_query_of_the_docs_the_dashboard_and_the_alerts_has_an_answer(
     # The nodes of this cluster have no telemetry of packages; a query about it that is not valid is answered by 4xx.
     unanswered = [query for query in QUERIES.values() if not prometheus.query(query)]
     assert [query for query in unanswered if "core_energy" not in query] == []
-    for rule in alerts():
+    for rule in rules_of(ALERTS):
         prometheus.query(rule["expr"])  # an expression that can't be evaluated is answered by 4xx
+    records = [rule["record"] for rule in rules_of(RECORDING_RULES)]
+    until("every recording rule has figures", lambda: all(map(prometheus.query, records)))
     [lacking] = prometheus.query('cachemon_groups{node="node01", reason="VCPUsNotInVM"}')
     assert lacking["value"][1] == "1"
 

@@ -6,7 +6,8 @@ import pytest
 
 from cachemon.agent.metrics_page import FAMILIES
 from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
-from tools.reference import FOLDER, PAGES, QUERIES
+from tools.metrics_reference import QUERIES
+from tools.reference import FOLDER, PAGES
 
 
 @pytest.mark.pitfall(31)

@@ -342,10 +342,11 @@ def test_nobody_reaches_the_programs_but_who_is_named() -> None:
     assert let_in({"networkPolicy.metricsFrom": []}) == {}
 
 
-def test_the_rule_and_the_dashboard_are_the_files() -> None:
+def test_the_rules_and_the_dashboard_are_the_files() -> None:
     text = render(EVERYTHING)["prometheus.yaml"]
-    for line in (CHART / "files/alerts.yaml").read_text(encoding="utf-8").splitlines():
-        assert f"\n  {line}\n" in text
+    for file in ("alerts", "recording-rules"):
+        for line in (CHART / f"files/{file}.yaml").read_text(encoding="utf-8").splitlines():
+            assert f"\n  {line}\n" in text
     (dashboard,) = one("ConfigMap", EVERYTHING)["data"].items()
     assert dashboard == (
         "cachemon.json",
@@ -355,7 +356,7 @@ def test_the_rule_and_the_dashboard_are_the_files() -> None:
 
 def test_the_alerts_lead_to_runbooks_where_the_value_says() -> None:
     at = "https://git.example.com/$1/docs/runbooks/%s.md"
-    (group,) = one("PrometheusRule", {**EVERYTHING, "prometheus.rule.runbookURL": at})["spec"]["groups"]
+    (group,) = one("PrometheusRule", {**EVERYTHING, "prometheus.rule.runbookURL": at}, "cachemon")["spec"]["groups"]
     assert [rule["annotations"]["runbook_url"] for rule in group["rules"]] == [
         at % rule["alert"] for rule in group["rules"]
     ]

@@ -12,13 +12,14 @@ from lab.repository import REPOSITORY
 
 FILES = REPOSITORY / "charts/cachemon/files"
 ALERTS = FILES / "alerts.yaml"
+RECORDING_RULES = FILES / "recording-rules.yaml"
 HOST_ALERTS = REPOSITORY / "operator/cachemon/host/agent/host-alerts.yaml"
 RUNBOOK_URL = "https://cachemon.dev/runbooks/%s"
 DASHBOARD = FILES / "dashboards/cachemon.json"
 
 
-def alerts(path: Path = ALERTS) -> list[dict[str, Any]]:
-    """The alerting rules of a file."""
+def rules_of(path: Path) -> list[dict[str, Any]]:
+    """The rules of a file."""
     return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 

@@ -16,7 +16,7 @@ from lab.prometheus import Tools
 
 Story = dict[str, Any]
 Labels = dict[str, str]
-_SERIES = re.compile(r"(\w+)\{(.*)\}")
+_SERIES = re.compile(r"([\w:]+)\{(.*)\}")
 _OTHER_JOBS = {
     "cachemon-agent": "kubernetes-pods",
     "cachemon-operator": "monitoring/all",
@@ -50,7 +50,8 @@ def in_two_clusters(story: Story) -> Story:
     return _changed(story, lambda labels: [{**labels, "cluster": cluster} for cluster in _CLUSTERS])
 
 
-VARIATIONS = (as_written, in_another_job, in_two_clusters)
+Variation = Callable[[Story], Story]
+VARIATIONS: tuple[Variation, ...] = (as_written, in_another_job, in_two_clusters)
 
 
 def _changed(story: Story, change: Callable[[Labels], list[Labels]]) -> Story:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from cachemon.host.agent.host_metrics import FAMILIES as HOST
 from cachemon.telemetry.operator_metrics import Metrics
 from lab.prometheus import Tools
 from lab.repository import REPOSITORY
-from tests.integration.prometheus.rule_files import ALERTS, HOST_ALERTS, RUNBOOK_URL, alerts, metrics_of
+from tests.integration.prometheus.rule_files import ALERTS, HOST_ALERTS, RUNBOOK_URL, metrics_of, rules_of
 from tests.integration.prometheus.rule_stories import (
     VARIATIONS,
-    Story,
+    Variation,
     as_written,
     complaint_of_promtool,
     stories_of,
@@ -30,7 +29,7 @@ STORIES = {
     ALERTS: stories_of(HERE / "alert_stories.yaml"),
     HOST_ALERTS: stories_of(HERE / "host_alert_stories.yaml"),
 }
-RULES = [(path, rule) for path in STORIES for rule in alerts(path)]
+RULES = [(path, rule) for path in STORIES for rule in rules_of(path)]
 RUNBOOKS = REPOSITORY / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 PROGRAMS = ("cachemon-agent", "cachemon-operator", "cachemon-host-agent")
@@ -43,14 +42,12 @@ every_file = pytest.mark.parametrize("path", STORIES, ids=lambda path: path.name
 def test_promtool_finds_nothing_wrong_with_the_rules(tools: Tools, path: Path) -> None:
     answer = subprocess.run([tools.promtool, "check", "rules", path], capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr
-    assert f"{len(alerts(path))} rules found" in answer.stdout
+    assert f"{len(rules_of(path))} rules found" in answer.stdout
 
 
 @every_file
 @pytest.mark.parametrize("play", VARIATIONS, ids=lambda play: play.__name__)
-def test_every_alert_fires_for_what_it_is_for(
-    tools: Tools, tmp_path: Path, path: Path, play: Callable[[Story], Story]
-) -> None:
+def test_every_alert_fires_for_what_it_is_for(tools: Tools, tmp_path: Path, path: Path, play: Variation) -> None:
     stories = [(as_written if story.get("only_once") else play)(story) for story in STORIES[path]]
     assert complaint_of_promtool(tools, tmp_path, path, stories) == ""
 
@@ -58,7 +55,7 @@ def test_every_alert_fires_for_what_it_is_for(
 @every_file
 def test_every_alert_is_seen_to_fire_and_not_to_fire_in_those_stories(path: Path) -> None:
     tests = [test for story in STORIES[path] for test in story["alert_rule_test"]]
-    named = {rule["alert"] for rule in alerts(path)}
+    named = {rule["alert"] for rule in rules_of(path)}
     assert {test["alertname"] for test in tests if test["exp_alerts"]} == named
     assert {test["alertname"] for test in tests if not test["exp_alerts"]} == named
 
