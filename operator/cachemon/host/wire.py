@@ -3,7 +3,8 @@
 Both ends use this module: the agent's server and the client of the commands.
 
     GET    /v1/domains                  a HostReport
-    GET    /v1/status                   how the agent is
+    GET    /v1/status                   how the agent is; see cachemon.host.agent_status
+    GET    /v1/history                  the figures of the last hour; see cachemon.host.history_wire
     GET    /v1/verdicts                 which domain disturbs which; see cachemon.host.agent.verdicts_report
     POST   /v1/domains/UUID/live        a group, {"name", "vcpus": "0-3" | "all", "threads": [...]}; answers 201
     DELETE /v1/domains/UUID/live/NAME   answers 204

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,7 @@ from cachemon.host.agent.watched_domains import (
     watch,
 )
 from cachemon.host.agent_status import AgentStatus, render_status
+from cachemon.host.history_wire import HostHistory
 from cachemon.host.wire import HostReport
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
@@ -116,6 +117,10 @@ class HostAgent:
     def verdicts(self) -> Mapping[str, Any]:
         """Which domain disturbs which."""
         return verdicts_report(self._snapshot.figures)
+
+    def prepare_history(self, domain: str, seconds: float) -> Callable[[], HostHistory]:
+        """The figures of the last hour; see HostBackend."""
+        return self._sampling.prepare_history(domain, seconds)
 
     def status(self) -> Mapping[str, Any]:
         """The state of the agent."""
@@ -204,6 +209,7 @@ class HostAgent:
 
     def _sampled(self) -> None:
         self._has_sampled.set()
+        self._sampling.keep(self._snapshot)
         if self._cycle.sampled[0].incomplete:
             self._feed.watcher.relist()  # a vCPU may have been unplugged, for which libvirt sends no event
 

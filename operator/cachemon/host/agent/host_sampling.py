@@ -1,20 +1,26 @@
 """What the host's agent does with each sample, besides reading the counters of our groups."""
 
 import logging
+import time
+from collections.abc import Callable
 
 from cachemon.engine.figures import Figures
 from cachemon.engine.interference_watch import make_watch
 from cachemon.host.agent.config import HostAgentConfig
+from cachemon.host.agent.hour_points import hour_points
+from cachemon.host.agent.kept_hour import KeptHour
 from cachemon.host.agent.monitor_sampler import MonitorSampler
+from cachemon.host.agent.report import HostSample
 from cachemon.host.agent.watched_domains import DomainLayout, judged_domains
 from cachemon.host.agent_status import JudgingStatus
+from cachemon.host.history_wire import HostHistory
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
 
 
 class HostSampling:
-    """Samples libvirt's own monitors, and judges.
+    """Samples libvirt's own monitors, judges, and keeps the figures of an hour.
 
     Args:
         config: of the agent.
@@ -26,6 +32,7 @@ class HostSampling:
         settings = config.interference
         self._watch = make_watch(settings, config.machine, tree, judged_domains) if settings else None
         self._has_perf = settings is not None and settings.perf
+        self._hour = KeptHour()
 
     @property
     def monitors(self) -> tuple[DomainLayout, Figures]:
@@ -50,6 +57,23 @@ class HostSampling:
     def judge(self, layout: DomainLayout, figures: Figures) -> Figures:
         """Add the verdicts to the figures, in the sampler's thread."""
         return self._watch.judge(layout, figures) if self._watch else figures
+
+    def keep(self, sample: HostSample) -> None:
+        """Keep the figures if it is time for a point, in the event loop."""
+        read_at = sample.figures.moment.time
+        if self._hour.is_due(read_at):
+            self._hour.keep(read_at, hour_points(sample))
+
+    def prepare_history(self, domain: str, seconds: float) -> Callable[[], HostHistory]:
+        """Copy the last figures, in the event loop. Returns what makes their history, in any thread.
+
+        Args:
+            domain: whose, with its groups; empty for cache blocks and the sums of all domains.
+            seconds: how far back.
+        """
+        return self._hour.prepare_history(
+            lambda key: key.domain == domain if domain else not key.group, seconds, time.monotonic(), time.time()
+        )
 
     def close(self) -> None:
         """Close every descriptor."""

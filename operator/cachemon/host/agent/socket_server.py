@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,9 @@ from aiohttp.typedefs import Handler
 
 from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.daemon.http_server import HttpServer
+from cachemon.daemon.settings import number
 from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
+from cachemon.host.history_wire import LONGEST_SECONDS, HostHistory, render_history
 from cachemon.host.wire import HostReport, parse_group_request, render_report
 from cachemon.model.errors import CachemonError, DomainNotFoundError, InvalidInputError
 from cachemon.model.groups import MonitoringGroup
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _MODE = 0o660
 _BACKLOG = 64
+_LONGEST_HISTORY_SECONDS = 86_400.0
 _LIMITS = ServerLimits(connections=64, connections_of_peer=32, body_bytes=64 * 1024)
 """Here a peer is a user of the host."""
 
@@ -48,6 +51,12 @@ class HostBackend(Protocol):
 
     def verdicts(self) -> Mapping[str, Any]:
         """Which domain disturbs which, as JSON."""
+
+    def prepare_history(self, domain: str, seconds: float) -> Callable[[], HostHistory]:
+        """Copy the figures of the last hour. Returns what makes their history, in any thread.
+
+        Of a domain and its groups; without a name, of blocks and all domains.
+        """
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         """Keep a group for the domain's run; DomainNotFoundError when no such domain runs.
@@ -99,6 +108,12 @@ def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.T
     async def show_verdicts(_: web.Request) -> web.Response:
         return web.json_response(dict(backend.verdicts()))
 
+    async def show_history(request: web.Request) -> web.Response:
+        seconds = number("seconds", request.query.get("seconds", f"{LONGEST_SECONDS:g}"), 0, _LONGEST_HISTORY_SECONDS)
+        make = backend.prepare_history(request.query.get("domain", ""), seconds)
+        text = await asyncio.to_thread(lambda: json.dumps(render_history(make())))
+        return web.json_response(text=text)
+
     async def create(request: web.Request) -> web.Response:
         try:
             body = json.loads(await request.read())
@@ -115,6 +130,7 @@ def serve_socket(listener: socket.socket, backend: HostBackend, tasks: asyncio.T
         web.get("/v1/domains", show_domains),
         web.get("/v1/status", show_status),
         web.get("/v1/verdicts", show_verdicts),
+        web.get("/v1/history", show_history),
         web.post("/v1/domains/{uuid}/live", create),
         web.delete("/v1/domains/{uuid}/live/{name}", destroy),
     ]

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from cachemon.host.history_wire import LONGEST_SECONDS, HostHistory, parse_history
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI, LibvirtHost, host_of_uri
 from cachemon.host.own_directory import own_directory
 from cachemon.host.wire import HostReport, parse_report, render_group_request
@@ -72,6 +73,17 @@ class AgentClient:
         """Which domain disturbs which (`cachemon.host.agent.verdicts_report`). Raises as `domains`."""
         answer = await self._ask("GET", "/v1/verdicts")
         return answer if isinstance(answer, dict) else {}
+
+    async def history(self, domain: str = "", seconds: float = LONGEST_SECONDS) -> HostHistory:
+        """The figures of the last hour: of a domain and its groups; without a name, of blocks and all domains.
+
+        Raises as `domains`.
+        """
+        answer = await self._ask("GET", f"/v1/history?domain={quote(domain, safe='')}&seconds={seconds:g}")
+        try:
+            return parse_history(answer)
+        except InvalidInputError as err:
+            raise AgentRefusedError(f"{self._socket}: {err}") from err
 
     async def status(self) -> Mapping[str, Any]:
         """The agent's health. Raises as `domains`."""

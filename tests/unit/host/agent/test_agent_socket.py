@@ -15,6 +15,7 @@ import pytest
 from cachemon.host.agent.live_groups import LiveGroupsUnwritableError
 from cachemon.host.agent.socket_server import GroupTakenError, listen, serve_socket
 from cachemon.host.commands.agent_client import AgentClient
+from cachemon.host.history_wire import HostHistory, HostSeries, SeriesKey
 from cachemon.host.wire import DomainReport, HostReport
 from cachemon.model.errors import AgentRefusedError, AgentUnreachableError, DomainNotFoundError, InvalidInputError
 from cachemon.model.group_reports import GroupReport
@@ -41,6 +42,10 @@ class Backend:
 
     def verdicts(self) -> Mapping[str, Any]:
         return {"isJudging": False}
+
+    def prepare_history(self, domain: str, seconds: float) -> Callable[[], HostHistory]:
+        series = HostSeries(SeriesKey(domain, "", "", 0), [4096], [None])
+        return lambda: HostHistory(times=(1.5,), series=(series,), left_out=int(seconds))
 
     def create_live(self, uuid: str, group: MonitoringGroup) -> None:
         self.asked.append(("create", uuid, group))
@@ -112,6 +117,18 @@ def test_the_client_gets_the_report_of_the_agent(path: Path, backend: Backend) -
 
 def test_verdicts_have_a_path_of_their_own(path: Path, backend: Backend) -> None:
     assert request(path, backend, "GET", "/v1/verdicts") == (200, {"isJudging": False})
+
+
+@pytest.mark.parametrize("domain", ["", "vm1", "a b/ü&domain=vm2"])
+def test_a_history_is_of_the_domain_that_was_asked_for(path: Path, backend: Backend, domain: str) -> None:
+    found = ask(path, backend, lambda client: client.history(domain, 60))
+    assert (found.series[0].key.domain, found.left_out) == (domain, 60)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "nan", "1e9", "soon"])
+def test_a_length_of_a_history_that_makes_no_sense_is_refused(path: Path, backend: Backend, seconds: str) -> None:
+    status, answer = request(path, backend, "GET", f"/v1/history?seconds={seconds}")
+    assert (status, answer["message"][:28]) == (400, "seconds must be a number fro")
 
 
 def test_groups_are_asked_for_and_given_up(path: Path, backend: Backend) -> None:
