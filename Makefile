@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures manifests release-check release format lock clean
+.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures dashboards manifests release-check release format lock clean
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -58,6 +58,9 @@ docs: setup ## docs/reference/ from the programs and CRDs
 
 manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 	$(PYTHON) -m tools.manifests
+
+dashboards: setup ## charts/cachemon/files/dashboards/ from tools/dashboards/
+	$(PYTHON) -m tools.dashboards
 
 pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual machines, 3 minutes
 	$(PYTHON) -m tools.pictures

@@ -21,6 +21,7 @@ from cachemon.controller.retire import argument_parser as retire_flags
 from cachemon.host.commands.host_arguments import build_parser as host_parser
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
 from lab.repository import REPOSITORY
+from tools.dashboards.reference_page import dashboards_page
 from tools.documented_values import VALUES, values_of
 from tools.markdown_pages import MADE, table
 from tools.metrics_reference import metrics_page
@@ -204,6 +205,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "values.md": values_page,
     "plugin.md": plugin_page,
     "host.md": host_page,
+    "dashboards.md": dashboards_page,
 }
 
 

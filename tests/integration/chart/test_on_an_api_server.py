@@ -135,8 +135,8 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     assert kinds_there(empty) == installed, "nothing was made anew"
     agent = empty.request("GET", f"/apis/apps/v1/namespaces/{namespace}/daemonsets/cachemon-agent")
     assert "--log-level=DEBUG" in agent["spec"]["template"]["spec"]["containers"][0]["args"]
-    dashboard = f"/api/v1/namespaces/{namespace}/configmaps/cachemon-dashboard"
-    assert empty.request("GET", dashboard)["data"].keys() == {"cachemon.json"}
+    dashboard = f"/api/v1/namespaces/{namespace}/configmaps/cachemon-dashboard-fleet"
+    assert empty.request("GET", dashboard)["data"].keys() == {"cachemon-fleet.json"}
 
     helm.rollback(release)
     with pytest.raises(ApiException):

@@ -1,5 +1,6 @@
 """The programs start with what the chart gives them, and only with rights that they need."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -342,16 +343,32 @@ def test_nobody_reaches_the_programs_but_who_is_named() -> None:
     assert let_in({"networkPolicy.metricsFrom": []}) == {}
 
 
-def test_the_rules_and_the_dashboard_are_the_files() -> None:
+def test_the_rules_are_the_files() -> None:
     text = render(EVERYTHING)["prometheus.yaml"]
     for file in ("alerts", "recording-rules"):
         for line in (CHART / f"files/{file}.yaml").read_text(encoding="utf-8").splitlines():
             assert f"\n  {line}\n" in text
-    (dashboard,) = one("ConfigMap", EVERYTHING)["data"].items()
-    assert dashboard == (
-        "cachemon.json",
-        (CHART / "files/dashboards/cachemon.json").read_text(encoding="utf-8"),
-    )
+
+
+def config_maps(values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item for item in objects(values) if item["kind"] == "ConfigMap"]
+
+
+def test_each_dashboard_is_the_file_in_a_config_map_that_the_sidecar_finds_and_kubectl_can_apply() -> None:
+    maps = config_maps({"dashboard.enabled": True, "dashboard.hosts": True})
+    files = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "files/dashboards").iterdir()}
+    assert len(files) == 4
+    assert [item["data"] for item in maps] == [{name: files[name]} for name in sorted(files)]
+    assert len({item["metadata"]["name"] for item in maps}) == len(maps)
+    for item in maps:
+        assert item["metadata"]["labels"]["grafana_dashboard"] == "1"
+        # kubectl apply keeps the object in an annotation, and annotations may have 256 KiB.
+        assert len(json.dumps(json.dumps(item))) < 200 * 1024
+
+
+def test_the_dashboard_of_libvirt_hosts_is_there_if_asked() -> None:
+    names = {item["metadata"]["name"].rpartition("-")[2] for item in config_maps({"dashboard.enabled": True})}
+    assert names == {"fleet", "node", "vm"}
 
 
 def test_the_alerts_lead_to_runbooks_where_the_value_says() -> None:

@@ -1,4 +1,4 @@
-"""The queries of the alerts and of the dashboard."""
+"""The queries of the alerts and of the dashboards."""
 
 import json
 import re
@@ -15,7 +15,11 @@ ALERTS = FILES / "alerts.yaml"
 RECORDING_RULES = FILES / "recording-rules.yaml"
 HOST_ALERTS = REPOSITORY / "operator/cachemon/host/agent/host-alerts.yaml"
 RUNBOOK_URL = "https://cachemon.dev/runbooks/%s"
-DASHBOARD = FILES / "dashboards/cachemon.json"
+DASHBOARDS = tuple(sorted(path.stem for path in (FILES / "dashboards").iterdir()))
+"""Their ids, which are the names of their files."""
+
+HOSTS = "cachemon-hosts"
+OF_KUBEVIRT = tuple(uid for uid in DASHBOARDS if uid != HOSTS)
 
 
 def rules_of(path: Path) -> list[dict[str, Any]]:
@@ -23,33 +27,32 @@ def rules_of(path: Path) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
 
 
-def dashboard() -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
-    board: dict[str, Any] = json.loads(DASHBOARD.read_text())
+def dashboard(uid: str) -> dict[str, Any]:
+    """A dashboard as Grafana reads it."""
+    board: dict[str, Any] = json.loads((FILES / f"dashboards/{uid}.json").read_text(encoding="utf-8"))
     return board
 
 
-def panels() -> list[dict[str, Any]]:
-    """Those that show something."""
-    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
+def panels(uid: str) -> list[dict[str, Any]]:
+    """Those of a dashboard that show something."""
+    return [panel for panel in dashboard(uid)["panels"] if panel["type"] != "row"]
 
 
-def rows() -> dict[str, list[dict[str, Any]]]:
-    """The panels of each row, by the first word of the row's title."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for panel in dashboard()["panels"]:
-        if panel["type"] == "row":
-            found[panel["title"].split()[0]] = members = []
-        else:
-            members.append(panel)
-    return found
+def every_panel() -> list[tuple[str, dict[str, Any]]]:
+    """The panels of all dashboards, each with the id of its dashboard."""
+    return [(uid, panel) for uid in DASHBOARDS for panel in panels(uid)]
 
 
-def queries(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def one_panel(uid: str, title: str) -> dict[str, Any]:
+    """The first panel with this title."""
+    return next(panel for panel in panels(uid) if panel["title"] == title)
+
+
+def queries(uid: str, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Title of a panel and each of its queries, with the dashboard's variables replaced."""
-    for panel in panels():
+    for panel in panels(uid):
         for target in panel["targets"]:
-            yield panel["title"], re.sub(r"\$(\w+)", lambda match: values[match[1]], target["expr"])
+            yield panel["title"], re.sub(r"\$([a-z_]\w*)", lambda match: values[match[1]], target["expr"])
 
 
 def metrics_of(expression: str) -> set[str]:

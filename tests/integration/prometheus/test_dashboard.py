@@ -1,44 +1,132 @@
-"""The dashboard, as far as it can be judged without data; tests/e2e runs its queries."""
+"""The dashboards, as far as they can be judged without data."""
 
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cachemon.agent.metrics_page import FAMILIES
+from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
-from lab.repository import REPOSITORY
-from tests.integration.prometheus.rule_files import dashboard, metrics_of, panels, rows
-
-NAMES = {family.name for family in FAMILIES} | {
-    sample.name for family in Metrics().registry.collect() for sample in family.samples
-}
-PAGE = (REPOSITORY / "docs/dashboard.md").read_text(encoding="utf-8")
-
-
-def variables() -> set[str]:
-    return {variable["name"] for variable in dashboard()["templating"]["list"]}
+from tests.integration.prometheus.rule_files import (
+    DASHBOARDS,
+    OF_KUBEVIRT,
+    dashboard,
+    every_panel,
+    metrics_of,
+    panels,
+)
+from tools.dashboards.__main__ import FOLDER, made_files
 
 
-@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
-def test_a_panel_asks_for_metrics_that_there_are_by_variables_that_there_are(panel: dict[str, Any]) -> None:
+def operator_names() -> set[str]:
+    metrics = Metrics()
+    metrics.show_groups(list)
+    metrics.show_unreadable(lambda: {"VirtualMachineInstance": 1})
+    return {sample.name for family in metrics.registry.collect() for sample in family.samples}
+
+
+NAMES = {family.name for family in (*FAMILIES, *HOST_FAMILIES)} | operator_names()
+MADE = dict(made_files())
+BUILT_IN = {"__rate_interval", "__range"}
+OF_A_PLACE = {"job", "pod", "container", "endpoint", "service"}
+"""Labels that Prometheus gives a target as its configuration says."""
+
+a_panel = pytest.mark.parametrize(
+    ("uid", "panel"), every_panel(), ids=lambda it: it if isinstance(it, str) else it["title"]
+)
+a_dashboard = pytest.mark.parametrize("uid", DASHBOARDS)
+
+
+def variables(uid: str) -> dict[str, dict[str, Any]]:
+    return {variable["name"]: variable for variable in dashboard(uid)["templating"]["list"]}
+
+
+def links_of(panel: dict[str, Any]) -> list[str]:
+    config = panel["fieldConfig"]
+    properties = [it for override in config["overrides"] for it in override["properties"] if it["id"] == "links"]
+    links = [*config["defaults"].get("links", []), *(link for it in properties for link in it["value"])]
+    return [link["url"] for link in links]
+
+
+@pytest.mark.parametrize("path", MADE, ids=lambda path: path.stem)
+def test_a_file_is_what_make_dashboards_would_write_now(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == MADE[path], "run make dashboards"
+
+
+def test_the_folder_has_no_other_files() -> None:
+    assert set(FOLDER.iterdir()) == set(MADE)
+
+
+@a_panel
+def test_a_panel_asks_for_metrics_that_there_are_by_variables_that_there_are(uid: str, panel: dict[str, Any]) -> None:
     assert panel["targets"]
     for target in panel["targets"]:
         assert metrics_of(target["expr"])
         assert metrics_of(target["expr"]) <= NAMES
-        assert set(re.findall(r"\$(\w+)", target["expr"])) <= variables() | {"__rate_interval"}
+        assert set(re.findall(r"\$([a-z_]\w*)", target["expr"])) <= variables(uid).keys() | BUILT_IN
         assert target["datasource"]["uid"] == "${datasource}"
 
 
-@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
-def test_a_panel_says_what_it_shows_in_which_unit(panel: dict[str, Any]) -> None:
+@a_panel
+def test_a_panel_goes_by_no_name_of_a_job(uid: str, panel: dict[str, Any]) -> None:
+    assert uid
+    for target in panel["targets"]:
+        assert set(re.findall(r"\w+", target["expr"])) & OF_A_PLACE == set()
+
+
+@pytest.mark.parametrize("uid", OF_KUBEVIRT)
+def test_a_panel_of_a_cluster_asks_for_no_other(uid: str) -> None:
+    for target in (it for panel in panels(uid) for it in panel["targets"]):
+        selectors = re.findall(r"\bcachemon_\w+(\{[^}]*\}|)", target["expr"])
+        assert selectors
+        assert all(re.search(r'cluster=~?"\$cluster"', it) for it in selectors)
+
+
+@a_panel
+def test_a_panel_says_what_it_shows_in_which_unit(uid: str, panel: dict[str, Any]) -> None:
+    assert uid
     assert panel["description"].endswith(".")
-    assert panel["fieldConfig"]["defaults"]["unit"] in ("bytes", "Bps", "percentunit", "short", "s")
+    units = [
+        it["value"] for over in panel["fieldConfig"]["overrides"] for it in over["properties"] if it["id"] == "unit"
+    ]
+    for unit in units if panel["type"] == "table" else [panel["fieldConfig"]["defaults"]["unit"]]:
+        assert unit in ("bytes", "Bps", "percentunit", "short", "s", "ops")
 
 
-def test_panels_have_ids_of_their_own_and_do_not_lie_upon_each_other() -> None:
-    every = dashboard()["panels"]
+@a_panel
+def test_a_link_leads_to_a_dashboard_and_sets_variables_that_it_has(uid: str, panel: dict[str, Any]) -> None:
+    for url in links_of(panel):
+        target, _, query = url.removeprefix("/d/").partition("?")
+        assert target in DASHBOARDS
+        kept, time, *others = query.split("&")
+        assert (kept, time) == ("${datasource:queryparam}", "${__url_time_range}")
+        names = {re.fullmatch(r"var-(\w+)=\$\{__(data\.fields|field\.labels)\.\w+\}", it)[1] for it in others}  # type: ignore[index]
+        assert names <= variables(target).keys()
+        assert ("cluster" in names) == ("cluster" in variables(uid))
+
+
+def test_links_lead_from_fleet_to_node_to_vm_and_back() -> None:
+    targets = {
+        uid: {url.removeprefix("/d/").partition("?")[0] for panel in panels(uid) for url in links_of(panel)}
+        for uid in DASHBOARDS
+    }
+    assert targets == {
+        "cachemon-fleet": {"cachemon-node", "cachemon-vm"},
+        "cachemon-node": {"cachemon-vm"},
+        "cachemon-vm": {"cachemon-node", "cachemon-vm"},
+        "cachemon-hosts": {"cachemon-hosts"},
+    }
+    for uid in DASHBOARDS:
+        (link,) = dashboard(uid)["links"]
+        assert (link["tags"], link["keepTime"], link["includeVars"]) == (dashboard(uid)["tags"], True, True)
+
+
+@a_dashboard
+def test_panels_have_ids_of_their_own_and_do_not_lie_upon_each_other(uid: str) -> None:
+    every = dashboard(uid)["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     for one, other in combinations((panel["gridPos"] for panel in every), 2):
         beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
@@ -47,19 +135,19 @@ def test_panels_have_ids_of_their_own_and_do_not_lie_upon_each_other() -> None:
     assert max(panel["gridPos"]["x"] + panel["gridPos"]["w"] for panel in every) == 24
 
 
-def test_the_variables_are_filled_by_metrics_that_there_are() -> None:
-    asked = [variable["definition"] for variable in dashboard()["templating"]["list"] if "definition" in variable]
-    assert len(asked) == 4
-    assert all(metrics_of(query) and metrics_of(query) <= NAMES for query in asked)
+@a_dashboard
+def test_the_variables_are_filled_by_metrics_that_there_are(uid: str) -> None:
+    queries = [it["query"]["query"] for it in variables(uid).values() if it["type"] == "query"]
+    assert queries
+    assert all(metrics_of(query) and metrics_of(query) <= NAMES for query in queries)
 
 
-def test_the_dashboard_has_three_rows() -> None:
-    assert list(rows()) == ["Fleet", "Node", "VM"]
+def test_the_fleet_is_by_default_every_cluster_and_what_has_no_such_label() -> None:
+    cluster = variables("cachemon-fleet")["cluster"]
+    assert (cluster["current"]["value"], cluster["allValue"]) == ("$__all", ".*")
 
 
-@pytest.mark.parametrize("row", rows())
-def test_the_page_explains_every_panel_of_a_row_and_no_other(row: str) -> None:
-    section = PAGE.split(f"## {row}\n")[1].split("\n## ")[0]
-    explained = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", section, re.MULTILINE)
-    titles = [re.sub(r"( of| on)? \$\w+", "", panel["title"]) for panel in rows()[row]]
-    assert explained == ["panel", *titles]
+@pytest.mark.parametrize("uid", ["cachemon-node", "cachemon-vm"])
+def test_a_page_of_one_thing_is_of_one_cluster_or_of_what_has_no_such_label(uid: str) -> None:
+    assert not variables(uid)["cluster"]["multi"]
+    assert not variables(uid)["cluster"]["includeAll"]

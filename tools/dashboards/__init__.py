@@ -1,0 +1,1 @@
+"""The Grafana dashboards: what they ask, how values look, and which panels they have."""
