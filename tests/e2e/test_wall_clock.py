@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cachemon.model.times import format_time, parse_time
 from lab.cluster import Cluster
 from lab.kubernetes.binaries import find
 from lab.wait import until
@@ -116,3 +117,18 @@ def test_an_operator_that_starts_believes_the_living_and_not_the_dead_whatever_t
     readies = [ready for ready, _ in groupby(write.ready for write in view.writes_since_ready("vm1"))]
     assert readies == ["True", "Unknown", "True"]
     assert {write.ready for write in view.writes_since_ready("vm2")} == {"True"}
+
+
+@pytest.mark.parametrize("node", ["behind", "ahead"])
+def test_a_node_whose_clock_is_off_obeys_who_asks_for_fresh_figures_for_as_long_as_any_other(
+    start: "Start", watch: "Watch", view: "View", node: str
+) -> None:
+    start("vm1", node)
+    watch("vm1", statusPeriodSeconds=30)
+    view.until_ready("vm1", node=node)
+    until_value = format_time(time.time() + 40)
+    view.ask_live("vm1", until_value)
+    until("it to be live", lambda: view.status("vm1").get("live"), seconds=20)
+    assert view.status("vm1")["live"] == {"until": until_value, "periodSeconds": 2}
+    until("the end of it", lambda: "live" not in view.status("vm1"), seconds=90)
+    assert time.time() >= parse_time(until_value)

@@ -8,7 +8,9 @@ from cachemon.agent.bound_groups import BoundGroups
 from cachemon.agent.config import AgentConfig
 from cachemon.agent.heartbeat import Heartbeat
 from cachemon.agent.kubevirt_terms import KUBEVIRT_TERMS
+from cachemon.agent.live_values import LiveValues
 from cachemon.agent.metrics_page import prepare_page
+from cachemon.agent.own_node import OwnNode
 from cachemon.agent.status_writer import GroupStatusWriter, NodeStatusWriter
 from cachemon.agent.targets import judged_guests
 from cachemon.daemon.authorization import Authorizer
@@ -65,10 +67,20 @@ class Agent:
             else None,
         )
         self._group_writer = GroupStatusWriter(
-            client, sample_seconds=machine.sample_seconds, run=failure_run, writes=writes
+            client,
+            sample_seconds=machine.sample_seconds,
+            run=failure_run,
+            writes=writes,
+            server_time=client.server_time,
         )
         node_writer = NodeStatusWriter(client, config.node_name, claim, config.node_period_seconds, writes=writes)
-        self._heartbeat = Heartbeat(node_writer, run=failure_run)
+        self._own_node = OwnNode(client, config.node_name)
+        self._heartbeat = Heartbeat(
+            node_writer,
+            run=failure_run,
+            live=LiveValues(client.server_time),
+            live_value=lambda: self._own_node.live_value,
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -76,14 +88,21 @@ class Agent:
         judge = Authorizer(ApiReviews(self._client, AGENT_FIELD_MANAGER).may_get).judge
         async with asyncio.TaskGroup() as tasks:
             serve_program(serving, self._page, self._health_problem, judge, tasks)
-            for loop in (self._groups.run, self._reconcile, self._cycle.sample, self._group_writer.run):
+            loops = (
+                self._groups.run,
+                self._own_node.run,
+                self._reconcile,
+                self._cycle.sample,
+                self._group_writer.run,
+            )
+            for loop in loops:
                 tasks.create_task(loop())
             tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
 
     def _sampled(self) -> None:
         self._wake_heartbeat.set()
         try:
-            self._group_writer.take_in(*self._cycle.sampled)
+            self._group_writer.take_in(*self._cycle.sampled, self._groups.live_values())
         except Exception:
             log.exception("planning the writes of a sample failed; trying again with the next one")
 

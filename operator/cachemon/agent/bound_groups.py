@@ -54,6 +54,10 @@ class BoundGroups:
         targets = targets_of(self._node_name, self._bound.objects, self._incoming.objects)
         return limited(self._departures.with_departed(targets))
 
+    def live_values(self) -> dict[str, str]:
+        """The annotations by which persons ask for fresh figures, by UID of the object bound to this node."""
+        return {group.uid: group.live_value for group in self._bound.objects.values() if group.live_value}
+
     def targets_end_in(self) -> float:
         """Seconds until `targets` changes by itself; infinite when it does not."""
         return self._departures.ends_in()

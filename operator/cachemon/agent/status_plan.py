@@ -1,13 +1,16 @@
 """Which statuses of groups have to be written, and when. Pure: the time is an argument."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
+from cachemon.agent.live_objects import LiveObjects
 from cachemon.agent.object_reports import ObjectReport, Stretches
 from cachemon.agent.status_fields import Signature, signature
 from cachemon.agent.targets import BoundLayout, is_handing_over
 from cachemon.agent.write_schedule import WriteSchedule, next_write_time
 from cachemon.engine.figures import Figures
+from cachemon.model.live_figures import LIVE_PERIOD_SECONDS
 
 _STRETCH_AGAIN_SECONDS = 10.0
 _OLDEST_PERIODS = 1.5
@@ -15,15 +18,21 @@ _LATE_SAMPLES = 0.6  # the half that the horizon lies ahead, and a tenth by whic
 
 
 class StatusPlan:
-    """Plans each object once per its period, and at once when its state changes. Times are monotonic seconds."""
+    """Plans each object once per its period, and at once when its state changes. Times are monotonic seconds.
 
-    def __init__(self, sample_seconds: float) -> None:
+    Args:
+        sample_seconds: between two samples.
+        live: knows which objects a person watches.
+    """
+
+    def __init__(self, sample_seconds: float, live: LiveObjects) -> None:
         self.sample_seconds = sample_seconds
         self.figures = Figures()
         self._layout: BoundLayout | None = None
         self._reports: dict[str, ObjectReport] = {}
         self._schedule = WriteSchedule()
         self._stretches = Stretches()
+        self._live = live
         self._stretch_again_at = 0.0
         self._lacking: set[str] = set()  # objects whose last report lacks a figure
         self._horizon = -math.inf
@@ -33,20 +42,30 @@ class StatusPlan:
         """Of the objects that are reported."""
         return {report.namespace for report in self._reports.values()}
 
-    def take_in(self, layout: BoundLayout, figures: Figures, now: float) -> bool:
+    def take_in(self, layout: BoundLayout, figures: Figures, now: float, live: Mapping[str, str]) -> bool:
         """Plan by a new sample: it serves for all that is due until half the time to the next one.
 
         Examines no object that is as it was in the last sample, unless VMs were judged anew.
-        Returns whether the layout is another one.
+
+        Args:
+            layout: the objects.
+            figures: the sample.
+            now: monotonic seconds.
+            live: the annotations by which persons ask for fresh figures, by UID.
+
+        Returns:
+            Whether the layout is another one.
         """
         are_judged_anew = figures.minute_verdicts is not self.figures.minute_verdicts
         self.figures = figures
         self._horizon = now + self.sample_seconds / 2
         is_new = layout is not self._layout
         changed = self._take_in_layout(layout) if is_new else ()
-        if is_new or now >= self._stretch_again_at:
+        news = self._live.values.take_in(live, now)
+        if is_new or news or now >= self._stretch_again_at:
             self._renew_periods(now)
         self._layout = layout
+        self._plan_live(news, now)
         lacking = {key.object_uid for key in figures.lacking}
         for uid in self._reports if are_judged_anew else dict.fromkeys((*changed, *self._lacking, *lacking)):
             if report := self._reports.get(uid):
@@ -67,8 +86,13 @@ class StatusPlan:
         return report
 
     def period_of(self, report: ObjectReport) -> int:
-        """The period in force of an object, in seconds."""
+        """The period in force of an object when nobody watches it, in seconds."""
         return self._stretches.period_of(report)
+
+    def live_field(self, report: ObjectReport, now: float) -> dict[str, Any]:
+        """What a status says of fresh figures; empty when nobody has asked for them."""
+        period = self._live.period_of(report, self._stretches.period_of(report), now)
+        return self._live.values.field(report.uid, period, now)
 
     def written(self, report: ObjectReport, mark: Signature, now: float, seconds: float) -> float:
         """Note a write that took this long; returns when the object is due again."""
@@ -111,6 +135,19 @@ class StatusPlan:
         for report in self._reports.values() if shorter else ():
             if report.namespace in shorter and report.signature and not report.is_backing_off:
                 self._put(report, min(report.due, self._next(report, now)))
+        live = [report for uid, report in self._reports.items() if self._live.values.is_live(uid, now)]
+        self._live.renew(live, self._stretches.for_live, self._stretches.period_of)
+
+    def _plan_live(self, uids: Iterable[str], now: float) -> None:
+        """Plan objects soon that have become live, or whose annotation is not valid."""
+        for uid in uids:
+            report = self._reports.get(uid)
+            if report is None or report.signature is None or report.is_backing_off:
+                continue
+            soon = next_write_time(uid, LIVE_PERIOD_SECONDS, now)
+            self._put(
+                report, min(report.due, self._next(report, now) if self._live.values.is_live(uid, now) else soon)
+            )
 
     def _examine(self, report: ObjectReport, now: float) -> None:
         """Plan the object at once when its status has news that can't wait for its period."""
@@ -138,7 +175,7 @@ class StatusPlan:
         Samples never come exactly on time: where the period is about that of the samples, the next periodic time may
         lie just behind a sample. The one after it would come after more than one and a half periods.
         """
-        period = self._stretches.period_of(report)
+        period = self._live.period_of(report, self._stretches.period_of(report), now)
         written_for = report.due if now < report.due <= self._horizon else now
         latest = now + _OLDEST_PERIODS * period - _LATE_SAMPLES * self.sample_seconds
         return min(next_write_time(report.uid, period, written_for), latest)

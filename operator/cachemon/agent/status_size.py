@@ -39,6 +39,7 @@ class StatusSizeLimit:
 
     most_bytes: int = MOST_STATUS_BYTES  # as JSON
     larger_again_at: float = 0.0  # when a larger status is tried again, in monotonic seconds
+    last_bytes: int = 0  # of the last status as JSON, if a person watches the object
 
     def shrink(self, now: float) -> bool:
         """Halve the limit after the server found a status too large; False when nothing is left to leave out."""

@@ -1,13 +1,15 @@
 """Writes the statuses of this node's groups, and that of the node itself."""
 
 import asyncio
+import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cachemon.agent.api_pause import ApiPause
+from cachemon.agent.live_objects import LiveObjects
 from cachemon.agent.object_reports import WRITES_PER_SECOND, ObjectReport
 from cachemon.agent.status_fields import group_status, node_status, signature
 from cachemon.agent.status_plan import StatusPlan
@@ -39,13 +41,14 @@ from cachemon.model.times import format_time
 log = logging.getLogger(__name__)
 
 _LONGEST_QUOTE = 300
+_NOBODY_WATCHES: Mapping[str, str] = {}
 
 
 class GroupStatusWriter:
     """Writes the statuses of this node's CacheMonitorGroups, fairly by namespace.
 
     Shares `run`, the failures of single objects in a row, with the heartbeat. The clocks give monotonic seconds and
-    seconds since the epoch.
+    seconds since the epoch: `wall_clock` by this machine, `server_time` by the API server.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class GroupStatusWriter:
         sample_seconds: float,
         run: FailureRun,
         writes: Counter[str],
+        server_time: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,16 +67,19 @@ class GroupStatusWriter:
         self._clock = clock
         self._wall_clock = wall_clock
         self._bucket = TokenBucket(WRITES_PER_SECOND, WRITES_PER_SECOND, clock)
-        self._plan = StatusPlan(sample_seconds)
+        self._plan = StatusPlan(sample_seconds, LiveObjects(server_time))
         self._slots = WriteSlots()
         self._pause = ApiPause(run, clock)
         self._wake = asyncio.Event()
 
-    def take_in(self, layout: BoundLayout, figures: Figures) -> None:
-        """Take a new sample; every write from now on has its figures."""
+    def take_in(self, layout: BoundLayout, figures: Figures, live: Mapping[str, str] = _NOBODY_WATCHES) -> None:
+        """Take a new sample; every write from now on has its figures.
+
+        `live` has the annotations by which persons ask for fresh figures, by UID of the object.
+        """
         if not figures.wall_time:
             return
-        if self._plan.take_in(layout, figures, self._clock()):
+        if self._plan.take_in(layout, figures, self._clock(), live):
             self._slots.retain(self._plan.namespaces)
         self._wake.set()
 
@@ -113,11 +120,12 @@ class GroupStatusWriter:
         mark = signature(layout, figures)
         period = self._plan.period_of(report)
         status = group_status(layout, figures, format_time(self._wall_clock()), period_seconds=period)
+        live = self._plan.live_field(report, began)
+        status = fitted(status | live, report.size.most_bytes)
+        report.size.last_bytes = len(json.dumps(status)) if live else 0
         report.signature = mark
         try:
-            await self._client.send_status(
-                GROUPS, report.name, fitted(status, report.size.most_bytes), field_manager=AGENT_FIELD_MANAGER
-            )
+            await self._client.send_status(GROUPS, report.name, status, field_manager=AGENT_FIELD_MANAGER)
         except KubeError as err:
             report.signature = before
             return self._judge(err, report, began)
@@ -205,8 +213,11 @@ class NodeStatusWriter:
         self._wall_clock = wall_clock
         self._conditions: list[dict[str, Any]] | None = None  # None until they were read
 
-    async def write(self, layout: BoundLayout, figures: Figures) -> bool:
-        """Write it; returns False when the server refuses it, and raises KubeError when that can't be done now."""
+    async def write(self, layout: BoundLayout, figures: Figures, live: Mapping[str, Any]) -> bool:
+        """Write it; returns False when the server refuses it, and raises KubeError when that can't be done now.
+
+        `live` has the field `live` of the status, if a person has asked for fresh figures.
+        """
         if self._conditions is None:
             self._conditions = await self._conditions_before()
         status = node_status(
@@ -215,7 +226,7 @@ class NodeStatusWriter:
             period_seconds=self.period_seconds,
             before=self._conditions,
             now=format_time(self._wall_clock()),
-        )
+        ) | dict(live)
         written = await self._send(status)
         if written is None:
             await self._create()

@@ -18,6 +18,7 @@ from cachemon.model.api import (
 )
 from cachemon.model.conditions import known_transitions
 from cachemon.model.group_limit import GroupDemand, groups_allowed
+from cachemon.model.live_figures import live_value
 from cachemon.model.resource_versions import version_number
 
 BoundTarget = Target[CacheMonitorGroup]
@@ -32,13 +33,18 @@ BoundLayout = Layout[CacheMonitorGroup]
 def parse_bound_group(obj: Mapping[str, Any]) -> CacheMonitorGroup:
     """Parse a CacheMonitorGroup; of its status, keep what the agent's next write continues.
 
-    That is when the conditions of agents last changed, and what was usual for the VMI on its nodes.
+    That is when the conditions of agents last changed, and what was usual for the VMI on its nodes. Of its
+    annotations, keep the one by which a person asks for fresh figures.
     """
     group = parse_cache_monitor_group(obj)
     ours = tuple(item for item in known_transitions(group.raw_conditions) if item["type"] in (MONITORED, UNDISTURBED))
     typical = obj.get("status", {}).get("typical")
     return replace(
-        group, conditions={}, raw_conditions=ours, raw_typical=tuple(typical) if isinstance(typical, list) else ()
+        group,
+        conditions={},
+        raw_conditions=ours,
+        raw_typical=tuple(typical) if isinstance(typical, list) else (),
+        live_value=live_value(obj),
     )
 
 

@@ -53,15 +53,18 @@ class _Frame:
         self._problem = problem
         self._title = f"{title}   {datetime.now().astimezone():%H:%M:%S}   Ctrl-C ends"
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """As rich asks for it."""
         head = [Text(line, style=_DIM, no_wrap=True, overflow="ellipsis") for line in self._head if line]
-        foot = [Text(f"kept from before: {printable(self._problem)}", style=_FAILURE)] if self._problem else []
+        foot = [Text(printable(remark), style=_WARNING) for remark in self._table.remarks]
+        if self._problem:
+            foot.append(Text(f"kept from before: {printable(self._problem)}", style=_FAILURE))
         yield from head
         if not self._table.rows:
             yield Text(NOTHING)
         else:
-            room = options.size.height - len(head) - len(foot) - 1
+            lines = sum(len(text.wrap(console, options.max_width)) for text in foot)
+            room = options.size.height - len(head) - lines - 1
             layout = lay_out(self._table, options.max_width, max(_FEWEST_ROWS, room))
             yield _drawn(self._table, layout)
             if hidden := len(self._table.rows) - layout.rows:

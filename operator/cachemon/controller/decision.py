@@ -19,7 +19,9 @@ from cachemon.model.times import format_time
 
 _OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
-_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted", "interference", "typical")
+_AGENT_FIELDS = (
+    "observedTime", "statusPeriodSeconds", "live", "summary", "groups", "omitted", "interference", "typical",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from cachemon.kube.answers import answer_of, date_of, decode, hang_up
 from cachemon.kube.credentials import Credentials
 from cachemon.kube.http_failures import failure, message_of
 from cachemon.kube.queries import Listing, Selector, WatchEvent, path_of, query_of
+from cachemon.kube.server_clock import ServerClock
 from cachemon.model.api import ObjectName, Resource, name_of
 from cachemon.model.errors import KubeUnreachableError
 
@@ -50,6 +51,11 @@ class KubeClient:
         )
         self._limit = aiohttp.ClientTimeout(total=request_seconds, connect=10)
         self._watch_limit = aiohttp.ClientTimeout(total=None, connect=10, sock_read=silence_seconds)
+        self._server_clock = ServerClock()
+
+    def server_time(self) -> float:
+        """Seconds since the epoch by the API server's clock, as far as its answers say; else by ours."""
+        return self._server_clock.now()
 
     async def __aenter__(self) -> Self:
         return self
@@ -91,11 +97,19 @@ class KubeClient:
             query["continue"] = metadata["continue"]
 
     async def watch(
-        self, resource: Resource, selector: Selector, resource_version: str, *, seconds: int, namespace: str = ""
+        self,
+        resource: Resource,
+        selector: Selector,
+        resource_version: str,
+        *,
+        seconds: int,
+        namespace: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[WatchEvent]:
         """Events after a resourceVersion, of a list or of the last event, until the server ends the watch.
 
-        It does so after about `seconds`. Without a namespace, those of all namespaces.
+        It does so after about `seconds`. Without a namespace, those of all namespaces. With `metadata_only` each
+        object has its `metadata` alone.
         """
         query = {
             "watch": "true",
@@ -105,7 +119,8 @@ class KubeClient:
             **query_of(selector),
         }
         path = path_of(resource, ObjectName(namespace, ""))
-        response = await self._request("GET", path, query, limit=self._watch_limit)
+        headers = {"Accept": _METADATA if metadata_only else _JSON}
+        response = await self._request("GET", path, query, headers=headers, limit=self._watch_limit)
         try:
             while line := await answer_of(response.content.readline()):
                 event = decode(line)
@@ -197,6 +212,7 @@ class KubeClient:
                 allow_redirects=False,
             )
         )
+        self._server_clock.note(date_of(response))
         if response.status == 401:
             self._credentials.renew()
         if response.status >= 400:

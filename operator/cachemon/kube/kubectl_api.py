@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +27,11 @@ _ATTEMPTS = 10
 _WATCH_SECONDS = 240
 _CHUNK_BYTES = 1 << 16
 _JSON = "application/json"
+_JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
+_PATCH_OF_METADATA: Mapping[str, str] = {
+    "Accept": f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{_JSON}",
+    "Content-Type": "application/merge-patch+json",
+}
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -127,6 +133,14 @@ class KubectlApi:
         query = {"fieldManager": field_manager, **dry(run=dry_run)}
         return await self._request("PUT", path_of(resource, name_of(body)), query, body)
 
+    async def annotate(
+        self, resource: Resource, name: ObjectName, annotations: Mapping[str, str], *, field_manager: str
+    ) -> None:
+        """Set annotations of an object; all else of it stays as it is."""
+        query = {"fieldManager": field_manager}
+        body = {"metadata": {"annotations": annotations}}
+        await self._request("PATCH", path_of(resource, name), query, body, headers=_PATCH_OF_METADATA)
+
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         """Delete this very object: KubeConflictError when another one has the name now."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
@@ -138,20 +152,31 @@ class KubectlApi:
         path: str,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] = _JSON_BOTH_WAYS,
     ) -> dict[str, Any]:
         url = path + ("?" + urlencode(query) if query else "")
         text = None if body is None else json.dumps(body).encode()
+        send = partial(self._send, method, url, text, headers=headers)
         for _ in range(_ATTEMPTS - 1):
             try:
-                return await asyncio.to_thread(self._send, method, url, text)
+                return await asyncio.to_thread(send)
             except KubeThrottledError as err:
                 await self._sleep(err.retry_after_seconds)
-        return await asyncio.to_thread(self._send, method, url, text)
+        return await asyncio.to_thread(send)
 
-    def _send(self, method: str, url: str, content: bytes | None, *, is_watch: bool = False) -> dict[str, Any]:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        *,
+        headers: Mapping[str, str] = _JSON_BOTH_WAYS,
+        is_watch: bool = False,
+    ) -> dict[str, Any]:
         connection = _UnixConnection(self._path, 2 * _WATCH_SECONDS if is_watch else self._request_seconds)
         self._open.add(connection)
-        headers = {"Accept": _JSON, "Content-Type": _JSON, "User-Agent": f"kubectl-cachemon/{__version__}"}
+        headers = {**headers, "User-Agent": f"kubectl-cachemon/{__version__}"}
         try:
             connection.request(method, url, content, headers)
             with connection.getresponse() as response:

@@ -139,6 +139,7 @@ class CacheMonitorGroup:
         conditions: status.conditions by type.
         raw_conditions: the same as the API has them.
         raw_typical: status.typical as the API has it, for the agent alone; see `cachemon.interference.stay_fields`.
+        live_value: what asks for fresh figures, for the agent alone; see `cachemon.model.live_figures`.
     """
 
     name: ObjectName
@@ -161,6 +162,7 @@ class CacheMonitorGroup:
     conditions: Mapping[str, Condition]
     raw_conditions: tuple[Mapping[str, Any], ...]
     raw_typical: tuple[Any, ...] = ()
+    live_value: str = ""
 
     @property
     def namespace(self) -> str:
@@ -195,6 +197,7 @@ class CacheMonitorGroup:
             conditions={},
             raw_conditions=(),
             raw_typical=(),
+            live_value="",
         )
 
 

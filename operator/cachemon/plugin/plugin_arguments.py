@@ -189,6 +189,11 @@ def _top(plugin: FrontEnd, commands: Commands) -> None:
     )
     _everywhere(parser)
     _watched(parser)
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="have the agents renew what is shown every 2 s, for 15 minutes; needs the role cachemon-edit",
+    )
 
 
 def _why(plugin: FrontEnd, commands: Commands) -> None:

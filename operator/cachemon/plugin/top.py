@@ -16,13 +16,15 @@ from cachemon.commands.top_columns import (
     number_column,
     text_column,
 )
-from cachemon.commands.top_command import TopProgram, check_times, show_top, shown_columns
+from cachemon.commands.top_command import WIDE, TopProgram, check_times, show_top, shown_columns
 from cachemon.commands.top_output import DataForm
 from cachemon.commands.top_table import Column, Heading, TopTable, ahead_remarks, build_table, freshest_of
 from cachemon.commands.usage_rows import GroupRow, GuestRow, UsageRow, guest_rows
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.fitted_text import LONGEST_COLUMN, fit_text
+from cachemon.model.live_figures import LIVE_PERIOD_SECONDS
 from cachemon.model.units import format_bytes
+from cachemon.plugin.live_reader import LiveReader
 from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import group_rows
@@ -89,15 +91,28 @@ async def run(args: Namespace, session: Session) -> int:
         names = ", ".join(map(repr, args.vmi))
         raise InvalidInputError(f"--by {args.by} shows nodes, which belong to no VMI: leave {names} out")
 
+    live = _live_reader(args, session) if args.live else None
+
     async def read() -> TopTable:
-        return _table(await _read_rows(args, session), args, session)
+        return _table(await _read_rows(args, live or session), args, session)
 
     form = DataForm(VIEWS[args.by].kind, _NAMES_OF_DATA)
     hint = "" if session.everywhere else f"only namespace {session.namespace} is shown; -A shows all"
-    return await show_top(read, args, session, TopProgram(f"cachemon top, by {args.by}", form, hint))
+    return await show_top(
+        live.asking(read) if live else read, args, session, TopProgram(f"cachemon top, by {args.by}", form, hint)
+    )
 
 
-async def _read_rows(args: Namespace, session: Session) -> Sequence[UsageRow]:
+def _live_reader(args: Namespace, session: Session) -> LiveReader:
+    if args.once or args.watch or args.output not in ("", WIDE) or not session.out.isatty():
+        raise InvalidInputError(
+            "--live draws the table again and again: leave out --once, -w, -o but wide, and pipes"
+        )
+    args.interval = min(args.interval, LIVE_PERIOD_SECONDS)
+    return LiveReader(session)
+
+
+async def _read_rows(args: Namespace, session: Session | LiveReader) -> Sequence[UsageRow]:
     if args.by == "block":
         return block_rows(await session.nodes(), session.clock())
     if args.by == "node":

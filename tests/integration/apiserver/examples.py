@@ -72,6 +72,7 @@ OPERATOR_STATUS: dict[str, Any] = {
 AGENT_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
     "statusPeriodSeconds": 75,
+    "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 14, "message": "renewed every 14 s instead of 2 s"},
     "omitted": "left out, as the status would be larger than 128 KiB: all about 1 of 3 groups (io)",
     "summary": {
         "occupancy": "61Mi",
@@ -179,6 +180,7 @@ AGENT_STATUS: dict[str, Any] = {
 NODE_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
     "statusPeriodSeconds": 60,
+    "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 2},
     "agentVersion": "0.1.0",
     "monitoringEvents": ["llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"],
     "counterAssignMode": "default",

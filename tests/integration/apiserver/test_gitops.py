@@ -12,12 +12,14 @@ import helm_python
 import pytest
 import yaml
 
+from cachemon.model.live_figures import LIVE_ANNOTATION
+from cachemon.plugin.live_requests import LIVE_FIELD_MANAGER
 from lab.kubernetes.binaries import find
 from lab.kubernetes.control_plane import ControlPlane
 from lab.repository import REPOSITORY
 from lab.vms import kubevirt
 from lab.wait import until
-from tests.integration.apiserver.examples import POLICY_SPEC, SPEC, groups_path
+from tests.integration.apiserver.examples import MERGE, POLICY_SPEC, SPEC, groups_path
 from tests.integration.apiserver.gitops import FLUX, HOOK, TOOLS, Object, Tool, unlike
 from tests.integration.apiserver.operated import Operator, now
 from tests.integration.chart.cases import EVERYTHING
@@ -27,6 +29,9 @@ from tools.manifests import CHART, NAMESPACE, RELEASE
 
 LARGEST_ANNOTATIONS_BYTES = 262_144
 """Of one object (k8s.io/apimachinery pkg/api/validation, TotalAnnotationSizeLimitB)."""
+
+NEVER = "2026-01-01T00:00:00Z"
+"""A time for the annotation that has no effect any longer."""
 
 GROUP: Object = {
     "apiVersion": "cachemon.dev/v1alpha1",
@@ -126,12 +131,25 @@ def test_groups_and_policies_stay_in_sync_while_the_operator_writes_and_its_grou
         until("the policy's group", lambda: named(groups(cluster), "db"), seconds=60)
         until("a word on the group", lambda: conditions(named(groups(cluster), "vm3")), seconds=60)
         until("a word on the policy", lambda: conditions(policy(cluster)), seconds=60)
+        for name in ("vm3", "db.all"):
+            watched_live(cluster, name)
+        cluster.request("POST", vmis, kubevirt.vmi("later", "default", now=now()))
+        until("the operator to have seen that", lambda: named(groups(cluster), "later"), seconds=60)
     finally:
         operator.stop()
     assert tool.differences(cluster, [GROUP, POLICY]) == []
+    tool.apply(cluster, [GROUP, POLICY])
+    assert LIVE_ANNOTATION in named(groups(cluster), "vm3")["metadata"]["annotations"], "neither tool removes it"
     stamped = named(groups(cluster), "db")
+    assert stamped["metadata"]["annotations"] == {LIVE_ANNOTATION: NEVER}, "the operator leaves it there"
     metadata = {**stamped["metadata"].get("labels", {}), **stamped["metadata"].get("annotations", {})}
     assert not set(tool.marks) & metadata.keys(), "the program would prune it"
+
+
+def watched_live(cluster: ControlPlane, name: str) -> None:
+    """As `top --live` has it."""
+    where = f"{groups_path('default', name)}?fieldManager={LIVE_FIELD_MANAGER}"
+    cluster.request("PATCH", where, {"metadata": {"annotations": {LIVE_ANNOTATION: NEVER}}}, content_type=MERGE)
 
 
 def groups(cluster: ControlPlane) -> list[Object]:

@@ -1,6 +1,7 @@
 """An agent in this process, its API server, and a resctrl tree of plain files."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,10 @@ class Server:
         self.events: asyncio.Queue[WatchEvent] = asyncio.Queue()
         self.statuses: dict[str, list[Mapping[str, Any]]] = {}
 
+    @staticmethod
+    def server_time() -> float:
+        return time.time()
+
     async def get(self, _resource: Resource, name: ObjectName) -> dict[str, Any]:
         raise KubeNotFoundError(str(name))
 
@@ -42,9 +47,10 @@ class Server:
         return Listing([keep(obj) for obj in objects], "100")
 
     async def watch(
-        self, _resource: Resource, selector: Selector, _version: str, *, seconds: int
+        self, _resource: Resource, selector: Selector, _version: str, *, seconds: int, metadata_only: bool = False
     ) -> AsyncIterator[WatchEvent]:
         assert seconds > 0
+        assert not metadata_only
         silent: asyncio.Queue[WatchEvent] = asyncio.Queue()
         while True:
             yield await (self.events if selector.fields.startswith("status.nodeName") else silent).get()

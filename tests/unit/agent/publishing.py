@@ -85,12 +85,21 @@ class Server:
 
 
 class Scene:
-    """A group writer that runs in virtual time, with a sample a second."""
+    """A group writer that runs in virtual time, with a sample a second.
+
+    Attributes:
+        server: where it writes.
+        wall_seconds, server_seconds: the time of this machine and that of the API server when virtual time is 0.
+        live: annotations by which persons ask for fresh figures, by UID.
+        writes, failure_run: of the writer.
+    """
 
     def __init__(self) -> None:
         self._loop = VirtualLoop(now=1000.0)
         self.server = Server(self._loop.time)
         self.wall_seconds = 1.8e9
+        self.server_seconds = 1.8e9
+        self.live: dict[str, str] = {}
         self.writes = Counter[str]()
         self.failure_run = FailureRun()
         self.writer = GroupStatusWriter(
@@ -98,6 +107,7 @@ class Scene:
             sample_seconds=1.0,
             run=self.failure_run,
             writes=self.writes,
+            server_time=lambda: self.server_seconds + self._loop.time(),
             clock=self._loop.time,
             wall_clock=lambda: self.wall_seconds + self._loop.time(),
         )
@@ -107,9 +117,13 @@ class Scene:
     def now(self) -> float:
         return self._loop.time()
 
+    @property
+    def server_time(self) -> float:
+        return self.server_seconds + self.now
+
     def sample(self, layout: BoundLayout, figures: Figures = NOTHING_READ, seconds: float = 1.0) -> None:
         """A sample, and the time to the next one."""
-        self.writer.take_in(layout, figures)
+        self.writer.take_in(layout, figures, self.live)
         self._loop.run_until_complete(asyncio.sleep(seconds))
         assert not self._running.done()
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cachemon.agent.heartbeat import Heartbeat
+from cachemon.agent.live_values import LiveValues
 from cachemon.agent.status_writer import NodeStatusWriter
 from cachemon.agent.targets import BoundLayout
 from cachemon.engine.figures import Figures
@@ -24,6 +25,7 @@ from cachemon.model.errors import (
     KubeThrottledError,
     KubeUnreachableError,
 )
+from cachemon.model.times import format_time
 from tests.unit.agent.builders import FACTS, NODE, NOTHING_READ, make_layout
 from tests.unit.agent.publishing import Server
 from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
@@ -45,7 +47,14 @@ class Setting:
             writes=self.writes,
             wall_clock=lambda: 1.8e9 + self.now,
         )
-        self.heartbeat = Heartbeat(writer, run=self.failure_run, clock=lambda: self.now)
+        self.live_value = ""
+        self.heartbeat = Heartbeat(
+            writer,
+            run=self.failure_run,
+            live=LiveValues(lambda: 1.8e9 + self.now),
+            live_value=lambda: self.live_value,
+            clock=lambda: self.now,
+        )
 
     def beat(self, layout: BoundLayout | None = None, figures: Figures = NOTHING_READ) -> float:
         return asyncio.run(self.heartbeat.beat(layout or make_layout(), figures))
@@ -66,6 +75,36 @@ def test_the_node_is_written_at_once_and_then_once_a_period() -> None:
     assert times[0] == 1000
     assert 15 <= len(times) <= 16
     assert {later - earlier for earlier, later in pairwise(times[1:])} == {10}
+
+
+def test_a_node_that_somebody_watches_is_written_every_two_seconds_until_its_time_has_come() -> None:
+    setting = Setting(period=60)
+    setting.beat()
+    setting.now += 90
+    setting.server.applied.clear()
+    setting.live_value = format_time(1.8e9 + setting.now + 60)
+    for _ in range(200):
+        setting.beat()
+        setting.now += 1
+    live = [applied for applied in setting.server.applied if "live" in applied.status]
+    assert live[0].status["live"] == {"until": setting.live_value, "periodSeconds": 2}
+    assert live[0].at == 1090
+    assert {later.at - earlier.at for earlier, later in pairwise(live[1:])} == {2}
+    assert 30 <= len(live) <= 31
+    assert len(setting.server.applied) - len(live) in (2, 3, 4)
+    assert {applied.status["statusPeriodSeconds"] for applied in setting.server.applied} == {60}
+
+
+def test_a_value_that_is_not_valid_is_in_the_nodes_status_at_once() -> None:
+    setting = Setting(period=60)
+    setting.beat()
+    setting.now += 1
+    setting.live_value = "soon"
+    setting.beat()
+    assert [*setting.server.applied[-1].status["live"]] == ["message"]
+    setting.now += 10
+    setting.beat()
+    assert len(setting.server.applied) == 2
 
 
 def test_a_verdict_that_opens_is_raised_or_ends_is_written_at_once_and_other_slowdowns_with_the_period() -> None:

@@ -14,6 +14,7 @@ from cachemon.kube.queries import Listing, Selector
 from cachemon.model.api import GROUPS, NODES, VMIS, ObjectName, Resource, name_of
 from cachemon.model.errors import CachemonError, KubeConflictError, KubeError, KubeNotFoundError
 from cachemon.plugin.advice import AdvisedCommands
+from cachemon.plugin.live_requests import LIVE_FIELD_MANAGER
 from cachemon.plugin.main import COMMANDS, load
 from cachemon.plugin.plugin_arguments import build_parser, kubectl_flags, repeated_flags
 from cachemon.plugin.session import FIELD_MANAGER, Session
@@ -28,12 +29,16 @@ class FakeApi(KubectlApi):
 
     Attributes:
         errors: raised by the next call that touches the kind, first one first.
+        refusals: raised whenever an object of the name, or any of the namespace, is to be annotated.
+        annotated: names of the objects that were annotated.
         writes: (verb, name, dry run) of every write.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[ObjectName, dict[str, Any]]] = defaultdict(dict)
         self.errors: dict[str, list[KubeError]] = defaultdict(list)
+        self.refusals: dict[str, KubeError] = {}
+        self.annotated: list[str] = []
         self.writes: list[tuple[str, str, bool]] = []
         self.before_write: list[Any] = []
         self._version = 0
@@ -97,6 +102,20 @@ class FakeApi(KubectlApi):
             raise KubeConflictError("the object has been modified")
         kept = {"status": before["status"]} if "status" in before else {}
         return self.put(resource, {**body, **kept}) if not dry_run else dict(body)
+
+    async def annotate(
+        self, resource: Resource, name: ObjectName, annotations: Mapping[str, str], *, field_manager: str
+    ) -> None:
+        assert field_manager == LIVE_FIELD_MANAGER
+        self._fail(resource)
+        if refusal := self.refusals.get(str(name), self.refusals.get(name.namespace)):
+            raise refusal
+        before = self.objects[resource.kind].get(name)
+        if before is None:
+            raise KubeNotFoundError(f'{resource.plural} "{name.name}" not found')
+        self.annotated.append(str(name))
+        kept = before["metadata"].get("annotations", {})
+        self.put(resource, {**before, "metadata": {**before["metadata"], "annotations": {**kept, **annotations}}})
 
     async def delete(self, resource: Resource, name: ObjectName, *, uid: str) -> None:
         obj = self.objects[resource.kind][name]

@@ -1,0 +1,144 @@
+"""A person watches: agents renew those figures every two seconds, and nobody else notices."""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cachemon.model.live_figures import LIVE_ANNOTATION, LIVE_PERIOD_SECONDS
+from cachemon.model.times import format_time
+from lab.cluster import Cluster, Node
+from lab.kubernetes.binaries import find
+from lab.speed import allowance, period
+from lab.vms.vm import Hardware
+from lab.vms.vmi import Vmi
+from lab.wait import until
+from tests.e2e.view import View, agent_flags
+
+if TYPE_CHECKING:
+    from tests.e2e.view import Start, Watch
+
+FLOOD = 150
+"""Live objects of one tenant: four times what the agent writes at that rate."""
+PERIOD_SECONDS = 15
+CALM_SECONDS = 4
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    folder = Path(tempfile.mkdtemp(prefix="cachemon-live-"))
+    with Cluster(folder, find(), faulty=True) as running:
+        running.start_operator()
+        running.add_node("node01", agent_flags=agent_flags()).start_agent()
+        yield running
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def calm(cluster: Cluster, namespace: str) -> Iterator[View]:
+    """Another tenant's namespace, with one group of one VM."""
+    name = f"{namespace}-calm"
+    cluster.add_namespace(name)
+    with Vmi(cluster, name, "vm", Hardware(vcpus=2, busy_percent=(20, 5))) as vmi:
+        vmi.start("node01")
+        make_group(cluster, name, "calm", "vm", period(CALM_SECONDS))
+        view = View(cluster, name)
+        view.until_ready("calm")
+        yield view
+        cluster.control_plane.request("DELETE", groups_path(name), {"kind": "DeleteOptions"})
+        vmi.delete()
+
+
+def groups_path(namespace: str) -> str:
+    return f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups"
+
+
+def make_group(cluster: Cluster, namespace: str, name: str, vmi: str, seconds: int, **metadata: Any) -> None:
+    body: dict[str, Any] = {
+        "apiVersion": "cachemon.dev/v1alpha1",
+        "kind": "CacheMonitorGroup",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"vmiName": vmi, "statusPeriodSeconds": seconds},
+    }
+    cluster.control_plane.request("POST", groups_path(namespace), body)
+
+
+def writes(node: Node, name: str, since: float) -> list[float]:
+    """When the agent asked to write an object's status."""
+    assert node.proxy
+    wanted = re.compile(rf"^PATCH .*/{name}/status")
+    return [when for when, line in [*node.proxy.requests] if when >= since and wanted.search(line)]
+
+
+def longest_gap(times: list[float]) -> float:
+    return max(later - earlier for earlier, later in pairwise(times))
+
+
+@pytest.mark.timeout(300)
+def test_a_live_group_is_renewed_every_two_seconds_until_its_time_has_come_and_is_ready_all_the_while(
+    cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: View
+) -> None:
+    start("vm1", "node01")
+    watch("vm1", statusPeriodSeconds=PERIOD_SECONDS)
+    view.until_ready("vm1")
+    node, lease = cluster.nodes["node01"], int(allowance(20))
+    began, value = time.monotonic(), format_time(time.time() + lease)
+    view.ask_live("vm1", value)
+    until("the status to say that it is live", lambda: view.status("vm1").get("live"))
+    until("some reports", lambda: len(writes(node, "vm1", began)) >= 6)
+    assert view.status("vm1")["live"] == {"until": value, "periodSeconds": LIVE_PERIOD_SECONDS}
+    assert view.status("vm1")["statusPeriodSeconds"] == PERIOD_SECONDS
+    assert longest_gap(writes(node, "vm1", began)[:6]) <= allowance(1.7 * LIVE_PERIOD_SECONDS)
+    until("the end of it", lambda: "live" not in view.status("vm1"), seconds=lease + 2 * PERIOD_SECONDS)
+    ended = time.monotonic()
+    until("usual reports", lambda: len(writes(node, "vm1", ended)) >= 3, seconds=4 * PERIOD_SECONDS)
+    assert min(later - earlier for earlier, later in pairwise(writes(node, "vm1", ended))) > PERIOD_SECONDS / 2
+    since = view.writes_since_ready("vm1")
+    assert {write.ready for write in since} == {"True"}
+    assert [write.writer for write in since].count("") <= 1, "the operator writes nothing because of fresh figures"
+    metadata = cluster.group(namespace, "vm1")["metadata"]
+    assert metadata["annotations"][LIVE_ANNOTATION] == value
+
+
+@pytest.mark.timeout(300)
+def test_a_flood_of_live_objects_delays_neither_another_tenants_group_nor_another_viewers(
+    cluster: Cluster, namespace: str, start: "Start", view: View, calm: View
+) -> None:
+    start("vm1", "node01")
+    node, value = cluster.nodes["node01"], format_time(time.time() + 600)
+    for number in range(FLOOD):
+        make_group(cluster, namespace, f"flood{number}", "vm1", 60, annotations={LIVE_ANNOTATION: value})
+    last = f"flood{FLOOD - 1}"
+    until("the flood to be live", lambda: view.status(last).get("live"), seconds=60)
+    make_group(cluster, calm._namespace, "seen", "vm", 60, annotations={LIVE_ANNOTATION: value})
+    until("the other viewer's group to be live", lambda: calm.status("seen").get("live"), seconds=60)
+    began, every = time.monotonic(), period(CALM_SECONDS)
+    until("six more periods", lambda: len(writes(node, "calm", began)) >= 6, seconds=12 * every)
+    assert longest_gap(writes(node, "calm", began)) <= 1.5 * every
+    assert longest_gap(writes(node, "seen", began)) <= allowance(1.7 * LIVE_PERIOD_SECONDS)
+    assert calm.status("calm")["statusPeriodSeconds"] == every
+    assert calm.condition("calm", "Ready")["status"] == "True"
+    live = view.status(last)["live"]
+    assert live["periodSeconds"] > LIVE_PERIOD_SECONDS
+    assert f"renewed every {live['periodSeconds']} s instead of 2 s" in live["message"]
+    assert view.status(last)["statusPeriodSeconds"] >= 60
+
+
+@pytest.mark.parametrize("value", ["2099-01-01T00:00:00Z", "tomorrow"])
+def test_a_value_that_is_not_valid_is_named_in_the_status_and_changes_nothing_else(
+    start: "Start", watch: "Watch", view: View, value: str
+) -> None:
+    start("vm1", "node01")
+    watch("vm1", statusPeriodSeconds=PERIOD_SECONDS)
+    view.until_ready("vm1")
+    view.ask_live("vm1", value)
+    live = until("a message", lambda: view.status("vm1").get("live"))
+    assert [*live] == ["message"]
+    assert live["message"].startswith(f"the annotation {LIVE_ANNOTATION} `{value}` has no effect: it ")
+    assert view.condition("vm1", "Ready")["status"] == "True"
