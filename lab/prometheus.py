@@ -89,6 +89,11 @@ class Prometheus:
         """The same over time: `metric` and `values` of each series."""
         return self._result("query_range", query=expression, start=start, end=end, step=step)
 
+    def metadata(self, metric: str) -> set[str]:
+        """The types that targets give a metric; empty when none names it so."""
+        result = self._data("targets/metadata", metric=metric)
+        return {item["type"] for item in result}
+
     def targets_up(self, job: str) -> int:
         """How many targets of a job were scraped at the last try."""
         return len(self.query(f'up{{job="{job}"}} == 1'))
@@ -103,10 +108,13 @@ class Prometheus:
             return False
 
     def _result(self, what: str, **arguments: object) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = self._data(what, **arguments)["result"]
+        return result
+
+    def _data(self, what: str, **arguments: object) -> Any:
         url = f"{self._base}/api/v1/{what}?{urllib.parse.urlencode(arguments)}"
         with urllib.request.urlopen(url, timeout=allowance(30)) as answer:
-            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        return result
+            return json.load(answer)["data"]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from cachemon.agent.metrics_page import FAMILIES
 from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
+from cachemon.telemetry.process_families import process_families
 from lab.repository import REPOSITORY
 from tools.markdown_pages import MADE, table
 
@@ -27,6 +28,9 @@ def metrics_page() -> str:
         "takes about 700 bytes more for each CPU package. With gzip it",
         "takes about a tenth of that. While somebody scrapes, the agent renders the page once a sample, at most a",
         "fifth of the time. A scrape gets the newest page at once.\n",
+        "A client gets the text format of Prometheus, or OpenMetrics 1.0 when it prefers that (`Accept`), as",
+        "Prometheus does. Each of the two is rendered only while somebody asks for it. There are no exemplars and",
+        "no `_created` series.\n",
         "## Of each agent\n",
         *table(("metric", "type", "labels", "meaning"), map(_agent_metric, FAMILIES)),
         "\n## Of the operator\n",
@@ -34,6 +38,9 @@ def metrics_page() -> str:
         "\n## Of the agent of a plain libvirt host\n",
         "Served only with `--metrics-address`. `domain` is libvirt's name of the domain.\n",
         *table(("metric", "type", "labels", "meaning"), map(_agent_metric, HOST_FAMILIES)),
+        "\n## Of the process of each program\n",
+        "Names and meanings are those of every client of Prometheus.\n",
+        *table(("metric", "type", "labels", "meaning"), map(_agent_metric, process_families())),
         "\n## Recording rules\n",
         "[recording-rules.yaml](../../charts/cachemon/files/recording-rules.yaml) has sums for dashboards and",
         "long-term storage, by the labels before the first colon. A sum over cache blocks is absent while one has",

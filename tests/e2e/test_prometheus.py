@@ -67,6 +67,16 @@ def test_every_query_of_the_docs_the_dashboards_and_the_alerts_has_an_answer(
         "rates of traffic", lambda: prometheus.query(f"rate(cachemon_vmi_memory_traffic_bytes_total[{duration}]) > 0")
     )
 
+    with_totals = prometheus.metadata("cachemon_agent_samples_total")
+    assert (prometheus.metadata("cachemon_agent_samples"), with_totals) == (
+        {"counter"},
+        set(),
+    )  # OpenMetrics names it so
+    assert not prometheus.query('{__name__=~".+_created"}')
+    assert len(prometheus.query("cachemon_build_info")) == 2
+    assert len(prometheus.query("cachemon_operator_build_info")) == 1
+    assert len(prometheus.query('process_cpu_seconds_total{job=~"cachemon-.+"}')) == 3
+
     block = prometheus.query('cachemon_cache_capacity_bytes{node="node01"}')[0]["metric"]["cache_id"]
     values = {
         "node": "node01",

@@ -14,7 +14,7 @@ from cachemon.agent.own_node import OwnNode
 from cachemon.agent.status_writer import GroupStatusWriter, NodeStatusWriter
 from cachemon.agent.targets import judged_guests
 from cachemon.daemon.authorization import Authorizer
-from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.scraped_page import ScrapedPage
 from cachemon.daemon.serving import serve_program
 from cachemon.engine.cycle import Cycle, Periods
 from cachemon.engine.foreign_watch import ForeignWatch
@@ -41,9 +41,14 @@ class Agent:
         self._client = client
         self._wake_heartbeat = asyncio.Event()
         writes, failure_run = Counter[str](), FailureRun()
-        self._page = RenderedPage(
-            lambda: prepare_page(
-                config.node_name, *self._cycle.sampled, pulse=self._cycle.pulse, gaps=self._cycle.gaps, writes=writes
+        self._page = ScrapedPage(
+            lambda wanted: prepare_page(
+                config.node_name,
+                *self._cycle.sampled,
+                pulse=self._cycle.pulse,
+                gaps=self._cycle.gaps,
+                writes=writes,
+                wanted=wanted,
             )
         )
         self._groups = BoundGroups(client, config.node_name, lambda: self._cycle.targets_changed())  # noqa: PLW0108

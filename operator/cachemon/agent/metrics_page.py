@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
+from cachemon import __version__
 from cachemon.agent.targets import BoundLayout, vmis_of
+from cachemon.daemon.metrics_formats import MetricsFormat
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import Figures
 from cachemon.model.counter_totals import Gap
@@ -14,6 +17,7 @@ from cachemon.telemetry.interference_families import InterferenceFamilies
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
+from cachemon.telemetry.process_families import process_metrics
 
 _LABELS = LabelSet(
     prefix="cachemon",
@@ -42,6 +46,7 @@ _WRITES = _LABELS.counter(
     "Writes to the API: `written`, `refused`, `failed`, `gone`, `throttled`, `unreachable`.",
     "result",
 )
+_BUILD = _LABELS.gauge("build_info", "Always 1; the label has the version.", "version")
 _OBJECTS = _LABELS.gauge("agent_objects", "CacheMonitorGroups that this node has a part in.")
 
 FAMILIES = (
@@ -56,6 +61,7 @@ FAMILIES = (
     *_OF_AGENTS.process,
     _WRITES,
     _OBJECTS,
+    _BUILD,
     *_OF_VERDICTS,
 )
 
@@ -68,10 +74,11 @@ def prepare_page(
     pulse: Pulse,
     gaps: Mapping[Gap, int],
     writes: Mapping[str, int],
+    wanted: MetricsFormat = MetricsFormat.TEXT,
 ) -> Callable[[], bytes]:
     """Copy what changes of the values of now. Returns what renders them, once, in any thread and later."""
     metrics = metrics_of((node_name,), layout, figures, pulse=replace(pulse), gaps=dict(gaps), writes=dict(writes))
-    return lambda: render(metrics)
+    return lambda: render(chain(metrics, process_metrics()), wanted)
 
 
 def metrics_of(
@@ -105,6 +112,7 @@ def metrics_of(
     yield from _OF_AGENTS.process.filled(place, pulse, gaps)
     yield _WRITES.filled(((*place, result), count) for result, count in sorted(writes.items()))
     yield _OBJECTS.filled([(place, len(layout.targets))])
+    yield _BUILD.filled([((*place, __version__), 1)])
     if figures.verdicts is not None:
         yield from _OF_VERDICTS.filled(place, figures.verdicts, _labels_of_vmi)
 

@@ -32,7 +32,7 @@ from cachemon.controller.writer import Writer, WriterLimits
 from cachemon.daemon.authorization import Authorizer
 from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
 from cachemon.daemon.process import EXIT_FAILED, on_end_signal, run_program
-from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.scraped_page import ScrapedPage
 from cachemon.daemon.serving import Serving, add_serving_flags, serve_program, serving_of
 from cachemon.daemon.settings import Flags, file
 from cachemon.kube.client import KubeClient
@@ -127,7 +127,7 @@ async def _serve(
         )
         return health_problem() or (unanswered if seconds > _UNANSWERED_SECONDS else "")
 
-    page = RenderedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
+    page = ScrapedPage(metrics.prepare, fresh_seconds=_PAGE_SECONDS)
     judge = Authorizer(ApiReviews(client, OPERATOR_FIELD_MANAGER).may_get).judge
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -1,4 +1,4 @@
-"""The page of /metrics: rendered in a thread, once for all clients, and only while there are some."""
+"""The page of /metrics in one format: rendered in a thread, once for all clients, and only while there are some."""
 
 import asyncio
 import gzip
@@ -20,7 +20,7 @@ _FASTEST = 1  # gzip: a tenth of the size all the same
 class Page(NamedTuple):
     """What a scrape gets."""
 
-    text: bytes  # the format of Prometheus, version 0.0.4
+    text: bytes  # as it was rendered
     compressed: bytes  # the same, with gzip
     made_at: float  # monotonic seconds
 

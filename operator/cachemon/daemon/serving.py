@@ -10,14 +10,14 @@ from pathlib import Path
 from aiohttp import hdrs, web
 
 from cachemon.daemon.http_server import HttpServer, listen, peer_name
-from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.metrics_formats import wanted_format
+from cachemon.daemon.scraped_page import ScrapedPage
 from cachemon.daemon.settings import Address, Flags, address, directory, switch
 from cachemon.daemon.tls import Certificate, FileCertificate, OwnCertificate
 from cachemon.model.access import Access
 
 log = logging.getLogger(__name__)
 
-_TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 _ASK_AGAIN_SECONDS = "10"
 _PART_BYTES = 64 * 1024
 
@@ -64,7 +64,7 @@ def serving_of(args: argparse.Namespace) -> Serving:
 
 def serve_program(
     settings: Serving,
-    page: RenderedPage,
+    page: ScrapedPage,
     health_problem: Callable[[], str],
     judge: Judge,
     tasks: asyncio.TaskGroup,
@@ -120,7 +120,7 @@ def _probe_route(path: str, what: str, failed: str, problem: Callable[[], str]) 
 
 def serve_metrics(
     place: Address,
-    page: RenderedPage,
+    page: ScrapedPage,
     tasks: asyncio.TaskGroup,
     *,
     judge: Judge | None,
@@ -158,14 +158,18 @@ def certificate_of(folder: Path | None) -> Certificate:
     return FileCertificate(folder) if folder else OwnCertificate()
 
 
-def _metrics_route(page: RenderedPage, judge: Judge | None) -> web.RouteDef:
+def _metrics_route(page: ScrapedPage, judge: Judge | None) -> web.RouteDef:
     async def show(request: web.Request) -> web.StreamResponse:
         if judge is not None:
             access = await judge(_bearer_token(request), peer_name(request))
             if access is not Access.ALLOWED:
                 return _refusal(access)
-        newest = await page.newest()
-        headers: dict[str, str] = {hdrs.CONTENT_TYPE: _TEXT_FORMAT, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+        wanted = wanted_format(",".join(request.headers.getall(hdrs.ACCEPT, ())))
+        newest = await page.newest(wanted)
+        headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: wanted.value,
+            hdrs.VARY: f"{hdrs.ACCEPT}, {hdrs.ACCEPT_ENCODING}",
+        }
         if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
             headers[hdrs.CONTENT_ENCODING] = "gzip"
             return await _send(request, newest.compressed, headers)

@@ -3,9 +3,14 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from cachemon import __version__
+from cachemon.daemon.metrics_formats import MetricsFormat
+from cachemon.telemetry.exposition import render
+from cachemon.telemetry.process_families import process_metrics
 
 _RESULTS = ("ok", "not_found", "throttled", "unreachable", "conflict", "refused", "failed")
 _RELIST_RESULTS = ("ok", "failed")
@@ -43,6 +48,10 @@ class Metrics:
             "How long the API server has not answered a request of the watches; 0 when it has answered all",
             registry=self.registry,
         )
+        build = Gauge(
+            "cachemon_operator_build_info", "Always 1; the label has the version", ["version"], registry=self.registry
+        )
+        build.labels(__version__).set(1)
         for result in _RESULTS:
             self._writes.labels(result)
         for result in _RELIST_RESULTS:
@@ -70,10 +79,15 @@ class Metrics:
         """Show how long a request of the watches has been without an answer, asked for each page."""
         self._unanswered.set_function(seconds)
 
-    def prepare(self) -> Callable[[], bytes]:
-        """Render the page of now. It is small, and is rendered here: this thread changes the groups."""
-        page = generate_latest(self.registry)
-        return lambda: page
+    def prepare(self, wanted: MetricsFormat = MetricsFormat.TEXT) -> Callable[[], bytes]:
+        """Collect the metrics of now, here: this thread changes the groups. Returns what renders the page."""
+        own = [_without_created(metric) for metric in self.registry.collect()]
+        return lambda: render((*own, *process_metrics()), wanted)
+
+
+def _without_created(metric: Metric) -> Metric:
+    metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+    return metric
 
 
 class _Groups(Collector):

@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from cachemon import __version__
 from cachemon.agent.metrics_page import FAMILIES, metrics_of, prepare_page
 from cachemon.agent.targets import BoundLayout
+from cachemon.daemon.metrics_formats import MetricsFormat
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import (
     LOCAL_TRAFFIC,
@@ -34,8 +36,10 @@ from cachemon.model.groups import GroupKey
 from cachemon.model.readings import BlockShare, CacheBlock, Missing, Reading
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import CORE_ENERGY, ENERGY_EVENTS, PERF_EVENTS, UOPS_RETIRED, Package
+from cachemon.telemetry.process_families import process_families
 from tests.unit.agent.builders import BLOCKS, NODE, make_group, make_layout, make_object, make_target, mon_group
 from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
+from tests.unit.telemetry.open_metrics import families_of
 
 GAPS = {Gap.RESTARTED: 2, Gap.OFFLINE: 0}
 PULSE = Pulse(0, 0, samples=7, sample_seconds=0.5, overruns=1, reconciles=3)
@@ -53,8 +57,8 @@ def figures_of(layout: BoundLayout, occupancy: Reading) -> Figures:
 WRITES = {"written": 4, "refused": 1}
 
 
-def page_of(layout: BoundLayout, figures: Figures) -> bytes:
-    return prepare_page(NODE, layout, figures, pulse=PULSE, gaps=GAPS, writes=WRITES)()
+def page_of(layout: BoundLayout, figures: Figures, wanted: MetricsFormat = MetricsFormat.TEXT) -> bytes:
+    return prepare_page(NODE, layout, figures, pulse=PULSE, gaps=GAPS, writes=WRITES, wanted=wanted)()
 
 
 def scrape(layout: BoundLayout, figures: Figures) -> list[Sample]:
@@ -126,9 +130,34 @@ def test_the_page_is_what_prometheus_clients_own_renderer_makes_of_small_numbers
 
     theirs = CollectorRegistry(auto_describe=False)
     theirs.register(Page())
-    ours = {family.name: family for family in text_string_to_metric_families(page_of(LAYOUT, figures).decode())}
+    ours = {
+        family.name: family
+        for family in text_string_to_metric_families(page_of(LAYOUT, figures).decode())
+        if not family.name.startswith("process_")
+    }
     expected = {f.name: f for f in text_string_to_metric_families(generate_latest(theirs).decode()) if f.samples}
     assert ours == expected
+
+
+def test_the_page_in_openmetrics_has_the_same_samples() -> None:
+    layout = make_layout((make_target(make_object('we"ird\\')), [make_group('gr"oup\n', [mon_group(0)])]))
+    figures = replace(figures_of(layout, 4096), verdicts=VERDICTS)
+    page = page_of(layout, figures, MetricsFormat.OPEN_METRICS)
+    assert page.endswith(b"\n# EOF\n")
+    families = [it for it in families_of(page) if not it.name.startswith("process_")]
+    assert [sample for family in families for sample in family.samples] == [
+        sample for sample in scrape(layout, figures) if not sample.name.startswith("process_")
+    ]
+    counters = {family.name for family in FAMILIES if family.kind == "counter"}
+    assert {f"{it.name}_total" for it in families if it.type == "counter"} <= counters
+    assert b"_created" not in page
+
+
+def test_the_page_has_the_version_and_what_the_process_takes() -> None:
+    samples = scrape(LAYOUT, Figures())
+    (build,) = [sample for sample in samples if sample.name == "cachemon_build_info"]
+    assert (build.labels, build.value) == ({"node": NODE, "version": __version__}, 1)
+    assert values(samples, "process_resident_memory_bytes")
 
 
 def test_numa_nodes_of_a_cache_block_have_series_of_their_own_and_add_nothing_to_the_whole() -> None:
@@ -301,4 +330,5 @@ def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
             verdicts=VERDICTS,
         ),
     )
+    documented |= {family.name: () for family in process_families()}
     assert {sample.name: tuple(sample.labels) for sample in samples} == documented

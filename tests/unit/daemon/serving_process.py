@@ -4,7 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.metrics_formats import MetricsFormat
+from cachemon.daemon.scraped_page import ScrapedPage
 from cachemon.daemon.serving import Serving, serve_program
 from cachemon.daemon.settings import Address
 from cachemon.model.access import Access
@@ -20,7 +21,7 @@ async def judge(token: str, peer: str) -> Access | None:
 async def main(port: str, health_port: str, folder: str = "") -> None:
     tls = Path(folder) if folder else None
     serving = Serving(Address("0.0.0.0", int(port)), Address("127.0.0.1", int(health_port)), tls)
-    page = RenderedPage(lambda: lambda: PAGE)
+    page = ScrapedPage(lambda wanted: lambda: PAGE + (b"# EOF\n" if wanted is MetricsFormat.OPEN_METRICS else b""))
     async with asyncio.TaskGroup() as tasks:
         serve_program(serving, page, lambda: "", judge, tasks)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from cachemon import __version__
-from cachemon.daemon.rendered_page import RenderedPage
+from cachemon.daemon.scraped_page import ScrapedPage
 from cachemon.daemon.secret_token import SecretToken
 from cachemon.daemon.serving import health_route, serve_metrics
 from cachemon.daemon.tls import FileCertificate
@@ -55,9 +55,13 @@ class HostAgent:
         self._has_sampled = asyncio.Event()
         tree, self._claim = ResctrlTree(machine.resctrl), AgentLock(machine.resctrl)
         self._sampling = HostSampling(config, tree)
-        self._page = RenderedPage(
-            lambda: prepare_page(
-                self._snapshot, self._cycle.pulse, self._cycle.gaps, is_connected=not self._feed.problem
+        self._page = ScrapedPage(
+            lambda wanted: prepare_page(
+                self._snapshot,
+                self._cycle.pulse,
+                self._cycle.gaps,
+                is_connected=not self._feed.problem,
+                wanted=wanted,
             )
         )
         self._cycle = Cycle(

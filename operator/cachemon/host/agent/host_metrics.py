@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
+from cachemon import __version__
+from cachemon.daemon.metrics_formats import MetricsFormat
 from cachemon.engine.cycle import Pulse
 from cachemon.host.agent.report import HostSample
 from cachemon.model.counter_totals import Gap
@@ -12,6 +15,7 @@ from cachemon.telemetry.interference_families import InterferenceFamilies
 from cachemon.telemetry.label_set import HelpTexts, LabelSet, Metric
 from cachemon.telemetry.numa_families import NumaFamilies
 from cachemon.telemetry.package_families import PackageFamilies
+from cachemon.telemetry.process_families import process_metrics
 
 _LABELS = LabelSet(
     prefix="cachemon_host",
@@ -32,6 +36,7 @@ _OF_AGENTS = AgentFamilies.of(_LABELS)
 _OF_NUMA_NODES = NumaFamilies.of(_LABELS)
 _OF_PACKAGES = PackageFamilies.of(_LABELS)
 _OF_VERDICTS = InterferenceFamilies.of(_LABELS, ratio="interference_ratio")
+_BUILD = _LABELS.gauge("build_info", "Always 1; the label has the version.", "version")
 _LIBVIRT = _LABELS.gauge("libvirt_connected", "1 while libvirt answers, else 0.")
 
 FAMILIES = (
@@ -44,16 +49,23 @@ FAMILIES = (
     *_OF_AGENTS.monitoring,
     _LIBVIRT,
     *_OF_AGENTS.process,
+    _BUILD,
     *_OF_VERDICTS,
 )
 
 
 def prepare_page(
-    snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool
+    snapshot: HostSample,
+    pulse: Pulse,
+    gaps: Mapping[Gap, int],
+    *,
+    is_connected: bool,
+    wanted: MetricsFormat = MetricsFormat.TEXT,
 ) -> Callable[[], bytes]:
     """Copy what changes of the values of now. Returns what renders them, in any thread and later."""
     pulse, gaps = replace(pulse), dict(gaps)
-    return lambda: render(_metrics(snapshot, pulse, gaps, is_connected=is_connected))
+    metrics = _metrics(snapshot, pulse, gaps, is_connected=is_connected)
+    return lambda: render(chain(metrics, process_metrics()), wanted)
 
 
 def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_connected: bool) -> Iterator[Metric]:
@@ -75,5 +87,6 @@ def _metrics(snapshot: HostSample, pulse: Pulse, gaps: Mapping[Gap, int], *, is_
     yield from _OF_AGENTS.monitoring.filled((), snapshot.layout.node)
     yield _LIBVIRT.filled([((), is_connected)])
     yield from _OF_AGENTS.process.filled((), pulse, gaps)
+    yield _BUILD.filled([((__version__,), 1)])
     if snapshot.figures.verdicts is not None:
         yield from _OF_VERDICTS.filled((), snapshot.figures.verdicts, lambda domain: (domain,))

@@ -3,6 +3,8 @@ from dataclasses import replace
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from cachemon import __version__
+from cachemon.daemon.metrics_formats import MetricsFormat
 from cachemon.engine.cycle import Pulse
 from cachemon.engine.figures import BlockFigure, Count, Figures, NodeBlockFigure, PackageFigure, ShareFigure, Traffic
 from cachemon.engine.layout import GroupLayout, GroupState
@@ -17,8 +19,10 @@ from cachemon.model.mon_groups import ROOT, MonGroupName
 from cachemon.model.readings import BlockShare, Missing
 from cachemon.model.reasons import Reason
 from cachemon.model.telemetry import ENERGY_EVENTS, PERF_EVENTS, Package
+from cachemon.telemetry.process_families import process_families
 from tests.unit.host.builders import BLOCKS, IO, UUID, WEB, layout_of, mon_group, own_monitor, running, well
 from tests.unit.interference.made_verdicts import make_logged, make_node_verdicts, make_verdict
+from tests.unit.telemetry.open_metrics import families_of
 
 MOVED = {"mbm_total_bytes": Traffic(2**63 + 1, 5), "mbm_local_bytes": Traffic(7, 5)}
 READ = (BlockFigure(BLOCKS[0], 4096, MOVED), BlockFigure(BLOCKS[1], Missing.ERROR, MOVED))
@@ -55,9 +59,11 @@ def snapshot() -> HostSample:
     )
 
 
+PULSE = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
+
+
 def scrape(what: HostSample, *, is_connected: bool = True) -> list[Sample]:
-    pulse = Pulse(0, 0, reconciles=3, samples=4, sample_seconds=0.5, overruns=1)
-    page = prepare_page(what, pulse, {Gap.REGROUPED: 2}, is_connected=is_connected)().decode()
+    page = prepare_page(what, PULSE, {Gap.REGROUPED: 2}, is_connected=is_connected)().decode()
     return [it for family in text_string_to_metric_families(page) for it in family.samples]
 
 
@@ -107,6 +113,23 @@ def test_libvirts_absence_is_a_metric() -> None:
     assert values(scrape(HostSample(), is_connected=False), "cachemon_host_libvirt_connected") == {(): 0}
 
 
+def test_the_page_in_openmetrics_has_the_same_samples() -> None:
+    wanted = MetricsFormat.OPEN_METRICS
+    page = prepare_page(snapshot(), PULSE, {Gap.REGROUPED: 2}, is_connected=True, wanted=wanted)()
+    samples = [it for family in families_of(page) for it in family.samples]
+
+    def own(them: list[Sample]) -> list[Sample]:
+        return [it for it in them if it.name.startswith("cachemon_")]
+
+    assert own(samples) == own(scrape(snapshot()))
+
+
+def test_the_page_has_the_version_and_what_the_process_takes() -> None:
+    samples = scrape(HostSample())
+    assert values(samples, "cachemon_host_build_info") == {(__version__,): 1}
+    assert values(samples, "process_resident_memory_bytes")
+
+
 def test_every_metric_is_one_of_the_documented_with_its_labels() -> None:
-    documented = {family.name: family.labels for family in FAMILIES}
+    documented = {family.name: family.labels for family in (*FAMILIES, *process_families())}
     assert {it.name: tuple(it.labels) for it in scrape(snapshot())} == documented
