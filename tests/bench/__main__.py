@@ -16,6 +16,7 @@ from tests.bench import (
     bench_tenants,
     bench_traced,
     bench_verdict,
+    bench_web,
 )
 from tests.bench.measure import CannotRunError
 
@@ -32,6 +33,7 @@ MODULES = (
     bench_emulator,
     bench_verdict,
     bench_traced,
+    bench_web,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

@@ -5,8 +5,9 @@ import pytest
 
 from lab.kubernetes.binaries import find
 from tests.bench.__main__ import BENCHES, main
+from tests.web.browser import chromium
 
-FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|ms|%|MiB)")
+FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|ms|%|MiB|KiB)")
 ELSEWHERE = ("tenants", "verdict", "verdict.traced")
 MOUNTS = ("sampler", "agent")
 HAVE_A_CLUSTER = ("agent", "operator", "plugin")
@@ -22,6 +23,8 @@ def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
         pytest.skip("mounting needs root and /dev/fuse")
     if name in HAVE_A_CLUSTER and (os.geteuid() != 0 or find() is None):
         pytest.skip("a cluster needs root and kube-apiserver")
+    if name == "web" and chromium() is None:
+        pytest.skip("a page needs chromium")
     assert main([name], divisor=50) == 0
     about, *figures = capsys.readouterr().out.splitlines()
     assert about == f"# {BENCHES[name].about}"

@@ -3,33 +3,35 @@
 import { element } from "./dom.js";
 import { formatBytes, formatShare } from "./format.js";
 import { shortName } from "./fleet_model.js";
-import { blockSentence, heldWords, othersOf, whyMissing } from "./fleet_words.js";
+import { blockSentence, heldWords, othersOf, sumOf, whyMissing } from "./fleet_words.js";
 import { vmHash } from "./router.js";
 
 /** Smaller parts of a block are one segment together. */
 const SMALLEST_PART = 0.003;
 /** A segment that is as long has room for a name, and for the word of the unattributed part; in rem. */
 const NAME_REMS = 2.6;
+const FIGURE_REMS = 9;
 const UNATTRIBUTED_REMS = 5.5;
 
 /**
  * @typedef {import("./state.js").Block} Block
  * @typedef {import("./fleet_model.js").Entry} Entry
- * @typedef {{palette: import("./palette.js").Palette, tip: import("./tip.js").Tip,
- *   matches: ((vm: string) => boolean) | null}} Drawing `matches` is true for VMs that the reader looks for
+ *
+ * `matches` is true for VMs that the reader looks for; `length` is that of the bar in rem, about.
+ * @typedef {{palette: import("./palette.js").Palette, tip: import("./tip.js").Tip, length: number,
+ *   matches: ((vm: string) => boolean) | null}} Drawing
  */
 
 /**
  * @param {Block} block
  * @param {Entry} entry
  * @param {Drawing} drawing
- * @param {number} length of the bar in rem, about
  * @returns {HTMLElement}
  */
-export function cacheBar(block, entry, drawing, length) {
+export function cacheBar(block, entry, drawing) {
   const track = element("div", { class: "track" });
   if (block.occupancy === null) track.classList.add("missing");
-  track.append(...segmentsOf(block, drawing, length));
+  track.append(...segmentsOf(block, drawing));
   if (block.occupancy === null && !block.holders.length) {
     track.append(element("div", { class: "why" }, element("span", { text: whyMissing(block, entry) })));
   }
@@ -42,39 +44,37 @@ export function cacheBar(block, entry, drawing, length) {
   );
 }
 
-/** @param {Block} block */
-function figureOf({ occupancy, capacity }) {
+/**
+ * What is held, of how much; `>` where only a part of it is known.
+ * @param {Block} block
+ */
+function figureOf({ occupancy, capacity, holders }) {
   const figure = element("span", { class: "block-figure", "aria-hidden": "true" });
-  if (occupancy === null) {
-    figure.append(element("span", { class: "of", text: capacity ? `- /${formatBytes(capacity)}` : "-" }));
-  } else {
-    figure.append(formatBytes(occupancy));
-    if (capacity) figure.append(element("span", { class: "of", text: `/${formatBytes(capacity)}` }));
-  }
+  figure.append(occupancy === null && holders.length ? `>${formatBytes(sumOf(holders))}` : formatBytes(occupancy));
+  if (capacity) figure.append(element("span", { class: "of", text: `/${formatBytes(capacity)}` }));
   const share = occupancy !== null && capacity ? formatShare(occupancy / capacity) : "";
-  figure.append(element("span", { class: "share", text: share }));
+  figure.append(" ", element("span", { class: "share", text: share }));
   return figure;
 }
 
 /**
  * @param {Block} block
  * @param {Drawing} drawing
- * @param {number} length
  */
-function segmentsOf(block, drawing, length) {
+function segmentsOf(block, drawing) {
   const others = othersOf(block);
-  const all = block.holders.reduce((sum, [, bytes]) => sum + bytes, others);
+  const all = sumOf(block.holders) + others;
   const whole = Math.max(block.capacity ?? 0, block.occupancy ?? 0, all);
   if (!whole) return [];
   const small = block.holders.filter(([, bytes]) => bytes / whole < SMALLEST_PART);
   const segments = block.holders
     .filter(([, bytes]) => bytes / whole >= SMALLEST_PART)
-    .map(([vm, bytes]) => vmSegment(vm, bytes, whole, block, drawing, length));
-  const rest = small.reduce((sum, [, bytes]) => sum + bytes, 0);
+    .map(([vm, bytes]) => vmSegment(vm, bytes, whole, block, drawing));
+  const rest = sumOf(small);
   if (rest) segments.push(plainSegment("rest", "", rest, whole, [`${small.length} small VMs`, heldWords(rest, block)], drawing));
   if (others) {
     const lines = /** @type {[string, string]} */ (["Unattributed", `${heldWords(others, block)}: the host, and VMs that nobody watches`]);
-    segments.push(plainSegment("others", (length * others) / whole > UNATTRIBUTED_REMS ? "unattributed" : "", others, whole, lines, drawing));
+    segments.push(plainSegment("others", (drawing.length * others) / whole > UNATTRIBUTED_REMS ? "unattributed" : "", others, whole, lines, drawing));
   }
   return segments;
 }
@@ -85,9 +85,8 @@ function segmentsOf(block, drawing, length) {
  * @param {number} whole
  * @param {Block} block
  * @param {Drawing} drawing
- * @param {number} length
  */
-function vmSegment(vm, bytes, whole, block, { palette, tip, matches }, length) {
+function vmSegment(vm, bytes, whole, block, { palette, tip, matches, length }) {
   const words = heldWords(bytes, block);
   const classes = ["segment", palette.of(vm).className];
   const isNamed = (length * bytes) / whole >= NAME_REMS;
@@ -97,6 +96,7 @@ function vmSegment(vm, bytes, whole, block, { palette, tip, matches }, length) {
     "a",
     { class: classes.join(" "), href: vmHash(vm), tabindex: -1, "aria-label": `${vm}: ${words}` },
     ...(isNamed ? [element("bdi", { text: shortName(vm) })] : []),
+    ...(length * bytes >= whole * FIGURE_REMS ? [element("span", { class: "bytes", text: formatBytes(bytes) })] : []),
   );
   segment.style.width = `${(100 * bytes) / whole}%`;
   tip.describe(segment, () => [vm, words]);

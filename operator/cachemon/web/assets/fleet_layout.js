@@ -4,7 +4,9 @@
 
 /** Heights in rem. */
 const PADDING = 1;
+const AIRY_PADDING = 1.75;
 const LINE = 1.5;
+const AIRY_BAR = 2.25;
 const SMALL_LINE = 1.25;
 
 /** Verdicts that a row shows; a last line counts the others. */
@@ -14,23 +16,25 @@ export const MOST_MATCHES = 3;
 
 /** From this width on, blocks stand beside the name of their node, in rem. */
 const WIDE = 48;
-/** From this width on, two rows stand side by side. */
+/** From this width on, two rows stand side by side, unless there are few. */
 const TWO_COLUMNS = 100;
+const FEW = 8;
 
 /**
- * `isWide`: the blocks stand beside the name. `isRoomy`: a verdict fits into one line.
- * @typedef {{width: number, rem: number, isWide: boolean, isRoomy: boolean, columns: number}} Layout
+ * `isWide`: the blocks stand beside the name. `isRoomy`: a verdict fits into one line. `isAiry`: bars are high.
+ * @typedef {{width: number, rem: number, isWide: boolean, isRoomy: boolean, isAiry: boolean, columns: number}} Layout
  */
 
 /**
  * @param {number} width of the list in pixels
  * @param {number} rem pixels of a rem
+ * @param {number} rows that there are
  * @returns {Layout}
  */
-export function layoutOf(width, rem) {
-  const columns = width >= TWO_COLUMNS * rem ? 2 : 1;
+export function layoutOf(width, rem, rows) {
+  const columns = width >= TWO_COLUMNS * rem && rows > FEW ? 2 : 1;
   const isWide = width >= WIDE * rem;
-  return { width, rem, isWide, isRoomy: isWide && columns === 1, columns };
+  return { width, rem, isWide, isRoomy: isWide && columns === 1, isAiry: isWide && rows <= FEW, columns };
 }
 
 /**
@@ -74,6 +78,15 @@ function verdictLines(verdicts, { isRoomy }) {
 }
 
 /**
+ * What the agent says of a node whose figures do not hold; empty where there is nothing to say.
+ * @param {Entry} entry
+ * @param {boolean} hasProblem
+ */
+export function messageOf({ node }, hasProblem) {
+  return hasProblem ? node.message : "";
+}
+
+/**
  * @param {Entry} entry
  * @param {number} matches VMs that the reader looks for
  * @param {boolean} hasProblem whether a line says why figures do not hold
@@ -84,7 +97,8 @@ export function rowHeight(entry, matches, hasProblem, layout) {
   const { blocks } = entry.node;
   const name = LINE + SMALL_LINE * (hasProblem ? 2 : 1);
   const bars = Math.max(1, Math.ceil(blocks.length / blockColumns(blocks.length, layout)));
-  const main = LINE * (bars + verdictLines(entry.verdicts.length, layout) + linesOf(matches, MOST_MATCHES));
+  const message = messageOf(entry, hasProblem) ? 1 : 0;
+  const main = bars * (layout.isAiry ? AIRY_BAR : LINE) + LINE * (message + verdictLines(entry.verdicts.length, layout) + linesOf(matches, MOST_MATCHES));
   const content = layout.isWide ? Math.max(name, main) : name + main;
-  return Math.ceil((PADDING + content) * layout.rem) + 1;
+  return Math.ceil(((layout.isAiry ? AIRY_PADDING : PADDING) + content) * layout.rem) + 1;
 }

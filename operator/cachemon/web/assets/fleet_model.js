@@ -203,15 +203,17 @@ export function wantedEntries(entries, wanted, now) {
  * @param {number} now
  */
 export function fleetSums(entries, now) {
-  const sums = { nodes: entries.length, silent: 0, vms: 0, without: 0, blocks: 0, counted: 0, held: 0, capacity: 0 };
+  const sums = { nodes: entries.length, silent: 0, vms: 0, without: 0, blocks: 0, counted: 0, held: 0, capacity: 0, named: 0, byVms: 0 };
   const levels = [...LEVELS, "another"].map(() => 0);
   for (const entry of entries) {
     sums.vms += entry.vms.length;
     sums.without += entry.without;
     if (!holdsNow(entry, now)) sums.silent += 1;
     for (const { level } of entry.verdicts) levels[levelRank(level)] += 1;
-    for (const { capacity, occupancy } of entry.node.blocks) {
+    if (entry.isNamed) sums.named += 1;
+    for (const { capacity, occupancy, holders } of entry.node.blocks) {
       sums.blocks += 1;
+      for (const [, bytes] of holders) sums.byVms += bytes;
       if (capacity === null || occupancy === null) continue;
       sums.counted += 1;
       sums.held += occupancy;

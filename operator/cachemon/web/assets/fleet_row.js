@@ -2,18 +2,21 @@
 
 import { cacheBar } from "./cache_bar.js";
 import { element, setAttribute, setText } from "./dom.js";
-import { blockColumns, MOST_MATCHES, MOST_VERDICTS, trackRems } from "./fleet_layout.js";
+import { blockColumns, messageOf, MOST_MATCHES, MOST_VERDICTS, trackRems } from "./fleet_layout.js";
 import { isOld, namespaceOf, shortName } from "./fleet_model.js";
-import { ageWords, problemOf, rowSentence, vmsWords } from "./fleet_words.js";
+import { ageWords, metaWords, rowSentence, whyNone } from "./fleet_words.js";
 import { counted, formatBytes, NO_VALUE } from "./format.js";
 import { nodeHash, vmHash } from "./router.js";
 import { heldFor, levelWords, slowdown, takes, verdictSentence } from "./verdicts.js";
 
 /**
  * @typedef {import("./fleet_model.js").Entry} Entry
- * @typedef {{entry: Entry, found: string[], problem: string}} RowItem `found` are the VMs that the reader looks for
- * @typedef {import("./cache_bar.js").Drawing & {now: number, layout: import("./fleet_layout.js").Layout,
- *   searched: string, vms: Map<string, import("./state.js").VmState>, memory: {active: string}}} RowDrawing
+ *
+ * A row: `found` are the VMs to name because the reader looks for them, `problem` says why figures do not hold.
+ * @typedef {{entry: Entry, found: string[], matches: ((vm: string) => boolean) | null, problem: string}} RowItem
+ * @typedef {{palette: import("./palette.js").Palette, tip: import("./tip.js").Tip, now: number, searched: string,
+ *   layout: import("./fleet_layout.js").Layout, vms: Map<string, import("./state.js").VmState>,
+ *   memory: {active: string}}} RowDrawing
  */
 
 /** @type {WeakMap<HTMLElement, {node: object, searched: string}>} */
@@ -52,11 +55,12 @@ export function updateRow(row, item, drawing) {
   const { entry } = item;
   updateTexts(row, item, drawing);
   const before = drawn.get(row);
-  const isSame = before && before.node === entry.node && before.searched === drawing.searched;
+  const searched = `${drawing.searched} ${item.problem} ${item.found.length}`;
+  const isSame = before && before.node === entry.node && before.searched === searched;
   if (!isSame) {
-    drawBlocks(part(row, ".blocks"), entry, drawing);
+    drawBlocks(part(row, ".blocks"), item, drawing);
     drawNotes(part(row, ".row-notes"), item, drawing);
-    drawn.set(row, { node: entry.node, searched: drawing.searched });
+    drawn.set(row, { node: entry.node, searched });
   }
   setText(part(row, "p"), rowSentence(entry, drawing.now));
   setAttribute(part(row, ".row-name"), "tabindex", entry.name === drawing.memory.active ? "0" : "-1");
@@ -80,7 +84,7 @@ function updateTexts(row, { entry, problem }, { now }) {
   problemLine.hidden = !problem;
   setText(problemLine, problem);
   if (problem) setAttribute(problemLine, "title", entry.node.message || problem);
-  setText(part(row, ".row-id .row-meta"), vmsWords(entry));
+  setText(part(row, ".row-id .row-meta"), metaWords(entry));
   showRmids(part(row, ".row-rmids"), entry);
   const age = part(row, ".age");
   const isShown = entry.isNamed && (isOld(entry, now) || entry.node.observed === null);
@@ -103,20 +107,22 @@ function showRmids(target, { node: { rmids }, isNamed }) {
 
 /**
  * @param {HTMLElement} target
- * @param {Entry} entry
+ * @param {RowItem} item
  * @param {RowDrawing} drawing
  */
-function drawBlocks(target, entry, drawing) {
+function drawBlocks(target, { entry, matches }, drawing) {
   const columns = blockColumns(entry.node.blocks.length, drawing.layout);
   target.className = `blocks columns-${columns}`;
   target.style.setProperty("--columns", String(columns));
-  target.replaceChildren(...entry.node.blocks.map((block) => cacheBar(block, entry, drawing, trackRems(columns, drawing.layout))));
+  const barDrawing = { ...drawing, matches, length: trackRems(columns, drawing.layout) };
+  const bars = entry.node.blocks.map((block) => cacheBar(block, entry, barDrawing));
+  target.replaceChildren(...bars);
   if (!entry.node.blocks.length) target.append(emptyBar(entry));
 }
 
 /** @param {Entry} entry */
 function emptyBar(entry) {
-  const text = entry.isNamed ? "no cache block is known" : "no figures of its VMs yet";
+  const text = entry.isNamed ? whyNone(entry) : "no figure of your VMs yet";
   const why = element("div", { class: "why" }, element("span", { text }));
   return element("div", { class: "block" }, element("span"), element("div", { class: "track missing" }, why));
 }
@@ -126,8 +132,10 @@ function emptyBar(entry) {
  * @param {RowItem} item
  * @param {RowDrawing} drawing
  */
-function drawNotes(target, { entry, found }, drawing) {
-  const lines = entry.verdicts.slice(0, MOST_VERDICTS).map((verdict) => verdictLine(verdict, drawing));
+function drawNotes(target, { entry, found, problem }, drawing) {
+  const message = messageOf(entry, Boolean(problem));
+  const lines = message ? [element("div", { class: "row-message", text: message, title: message })] : [];
+  lines.push(...entry.verdicts.slice(0, MOST_VERDICTS).map((verdict) => verdictLine(verdict, drawing)));
   if (entry.verdicts.length > MOST_VERDICTS) lines.push(moreLine(entry.verdicts.length - MOST_VERDICTS, "verdict"));
   lines.push(...found.slice(0, MOST_MATCHES).map((vm) => matchLine(vm, drawing)));
   if (found.length > MOST_MATCHES) lines.push(moreLine(found.length - MOST_MATCHES, "VM"));
@@ -188,11 +196,11 @@ function vmName(vm, instead, palette) {
  */
 function matchLine(vm, { palette, vms }) {
   const known = vms.get(vm);
-  const held = known?.occupancy == null ? "no figure" : `${known.atLeast ? ">" : ""}${formatBytes(known.occupancy)}`;
+  const words = known?.occupancy == null ? "no figure" : `holds ${known.atLeast ? ">" : ""}${formatBytes(known.occupancy)}`;
   return element(
     "a",
     { class: "match", href: vmHash(vm), tabindex: -1 },
     ...vmName(vm, "", palette),
-    element("span", { class: "words", text: `holds ${held}` }),
+    element("span", { class: "words", text: words }),
   );
 }

@@ -1,7 +1,7 @@
 /** All nodes in a few figures. */
 
 import { element } from "./dom.js";
-import { counted, formatBytes, formatCount, formatShare } from "./format.js";
+import { counted, formatBytes, formatCount, formatShare, NO_VALUE } from "./format.js";
 import { LEVELS, levelWords } from "./verdicts.js";
 
 /**
@@ -25,7 +25,7 @@ export function fleetSummary() {
       root.replaceChildren(
         tile("Nodes", formatCount(sums.nodes), sums.silent ? `${formatCount(sums.silent)} not ready` : ""),
         tile("VMs watched", formatCount(vms), asideOfVms(sums, unplaced)),
-        tile("Cache held", heldOf(sums), asideOfCache(sums)),
+        cacheTile(sums),
         verdictTile(sums.levels),
       );
     },
@@ -39,7 +39,7 @@ export function fleetSummary() {
  */
 function tile(name, value, aside) {
   const figure = element("dd", { text: value });
-  if (aside) figure.append(element("span", { class: "aside", text: aside }));
+  if (aside) figure.append(" ", element("span", { class: "aside", text: aside }));
   return element("div", {}, element("dt", { text: name }), figure);
 }
 
@@ -54,9 +54,13 @@ function asideOfVms({ without }, unplaced) {
   return parts.join(", ");
 }
 
-/** @param {Sums} sums */
-function heldOf({ counted: known, held }) {
-  return known ? formatBytes(held) : "-";
+/**
+ * Where no node is known but by its VMs, what these hold.
+ * @param {Sums} sums
+ */
+function cacheTile(sums) {
+  if (sums.nodes && !sums.named) return tile("Cache held by VMs", formatBytes(sums.byVms), "");
+  return tile("Cache held", sums.counted ? formatBytes(sums.held) : NO_VALUE, asideOfCache(sums));
 }
 
 /** @param {Sums} sums */

@@ -82,7 +82,7 @@ export function onlyFound(wanted, vms) {
  * @param {() => void} changed
  */
 function toggle(text, wanted, field, changed) {
-  const button = element("button", { class: "button", type: "button", "aria-pressed": String(wanted[field]) }, text, element("span", { class: "count" }));
+  const button = element("button", { class: "button", type: "button", "aria-pressed": String(wanted[field]) }, `${text} `, element("span", { class: "count" }));
   button.addEventListener("click", () => {
     wanted[field] = !wanted[field];
     setAttribute(button, "aria-pressed", String(wanted[field]));

@@ -45,11 +45,10 @@ export function fleetView(root, app) {
 
   const render = () => {
     const now = app.now();
-    const layout = layoutOf(root.clientWidth, rootFontPixels());
-    const key = JSON.stringify([app.state.revision, memory.wanted, layout, Math.floor(now / RANK_SECONDS)]);
+    const key = JSON.stringify([app.state.revision, memory.wanted, root.clientWidth, rootFontPixels(), Math.floor(now / RANK_SECONDS)]);
     parts.drawing.now = now;
     if (key === rendered) parts.list.draw();
-    else drawAll(app, memory, parts, layout);
+    else drawAll(app, memory, parts, root.clientWidth);
     rendered = key;
     if (isFirst) scrollTo({ top: memory.scroll, behavior: "instant" });
     isFirst = false;
@@ -84,8 +83,8 @@ function pageOf(root, app, memory, render) {
   );
   const tip = new Tip(root);
   const drawing = {
-    palette: app.palette, tip, matches: /** @type {((vm: string) => boolean) | null} */ (null), now: 0,
-    layout: layoutOf(0, 16), searched: "", vms: app.state.vms, memory,
+    palette: app.palette, tip, now: 0,
+    layout: layoutOf(0, 16, 0), searched: "", vms: app.state.vms, memory,
   };
   /** @type {VirtualList<RowItem>} */
   const list = new VirtualList(rows, {
@@ -103,15 +102,15 @@ function pageOf(root, app, memory, render) {
  * @param {App} app
  * @param {Memory} memory
  * @param {ReturnType<typeof pageOf>} parts
- * @param {import("./fleet_layout.js").Layout} layout
+ * @param {number} width of the view in pixels
  */
-function drawAll(app, memory, parts, layout) {
+function drawAll(app, memory, parts, width) {
   const { drawing, list } = parts;
   const { entries, unplaced } = fleetEntries(app.state);
   const matches = vmMatcher(memory.wanted);
   const shown = wantedEntries(worstFirst(entries, drawing.now), memory.wanted, drawing.now);
+  const layout = layoutOf(width, rootFontPixels(), entries.length);
   drawing.layout = layout;
-  drawing.matches = matches;
   drawing.searched = JSON.stringify([memory.wanted.query, memory.wanted.namespace, layout]);
   const items = shown.map((entry) => itemOf(entry, memory.wanted, matches, drawing.now));
   if (!shown.some(({ name }) => name === memory.active)) memory.active = shown[0]?.name ?? "";
@@ -120,7 +119,7 @@ function drawAll(app, memory, parts, layout) {
   parts.tools.update(app.state, entries, shown, sums.silent);
   showUnplaced(parts.unplaced, unplaced, app, matches);
   showEmpty(parts.empty, app.state, entries.length + unplaced.length, shown.length);
-  parts.rows.className = `rows${layout.isWide ? "" : " narrow"}${layout.isRoomy ? "" : " tight"}`;
+  parts.rows.className = `rows${layout.isWide ? "" : " narrow"}${layout.isRoomy ? "" : " tight"}${layout.isAiry ? " airy" : ""}`;
   list.keep = memory.active;
   list.show(items, layout.columns);
 }
@@ -133,8 +132,9 @@ function drawAll(app, memory, parts, layout) {
  * @returns {RowItem}
  */
 function itemOf(entry, wanted, matches, now) {
-  const found = matches && wanted.query.trim() ? entry.vms.filter(matches) : [];
-  return { entry, found, problem: problemOf(entry, now) };
+  const found = matches ? entry.vms.filter(matches) : [];
+  const isNamed = wanted.query.trim() !== "";
+  return { entry, found: isNamed ? found : [], matches: found.length ? matches : null, problem: problemOf(entry, now) };
 }
 
 function rootFontPixels() {

@@ -1,6 +1,6 @@
 /** What the fleet says in words: sentences for screen readers, lines for tips. Pure. */
 
-import { ageLabel, counted, formatAge, formatBytes, formatShare, reasonInWords } from "./format.js";
+import { ageLabel, counted, formatAge, formatBytes, formatCount, formatShare, reasonInWords } from "./format.js";
 import { ageOf, holdsNow } from "./fleet_model.js";
 import { verdictSentence } from "./verdicts.js";
 
@@ -8,6 +8,17 @@ import { verdictSentence } from "./verdicts.js";
  * @typedef {import("./fleet_model.js").Entry} Entry
  * @typedef {import("./state.js").Block} Block
  */
+
+/**
+ * Readings that are no number: cachemon/model/readings.py.
+ * @type {Record<string, string>}
+ */
+const READINGS = {
+  Unavailable: "the hardware holds no value now",
+  Error: "the hardware answers with an error",
+  Unassigned: "no counter is assigned",
+  Offline: "the cache block is offline",
+};
 
 /**
  * Why the figures of a node do not hold now; empty when they do.
@@ -18,7 +29,7 @@ export function problemOf(entry, now) {
   if (holdsNow(entry, now)) return "";
   const { ready, reason } = entry.node;
   if (ready === "True") return "agent not reporting";
-  return (ready === "False" ? "not ready" : "unknown") + (reason ? `: ${reasonInWords(reason)}` : "");
+  return reason ? reasonInWords(reason) : ready === "False" ? "not ready" : "state unknown";
 }
 
 /**
@@ -27,9 +38,18 @@ export function problemOf(entry, now) {
  * @param {Entry} entry
  */
 export function whyMissing(block, entry) {
-  if (!entry.isNamed) return "only your VMs are known here";
+  if (!entry.isNamed) return "no figure of your VMs here";
   const reason = block.reason || (block.reading === "Valid" ? entry.node.reason : block.reading);
-  return reason ? `no figure: ${reasonInWords(reason)}` : "no figure";
+  if (!reason) return "no figure";
+  return `no figure: ${READINGS[reason] ?? reasonInWords(reason)}`;
+}
+
+/**
+ * Why a node has no cache block at all, in words.
+ * @param {Entry} entry
+ */
+export function whyNone({ node }) {
+  return node.ready !== "True" && node.reason ? `no figure: ${reasonInWords(node.reason)}` : "no cache block is known";
 }
 
 /**
@@ -39,6 +59,7 @@ export function whyMissing(block, entry) {
  */
 export function blockSentence(block, entry) {
   const name = `cache block ${block.id}`;
+  if (block.occupancy === null && block.holders.length) return `${name}: your VMs hold ${formatBytes(sumOf(block.holders))}`;
   if (block.occupancy === null) return `${name}: ${whyMissing(block, entry)}`;
   const of = block.capacity ? ` of ${formatBytes(block.capacity)}` : "";
   const others = othersOf(block);
@@ -53,7 +74,12 @@ export function blockSentence(block, entry) {
 export function othersOf(block) {
   if (block.unattributed !== null) return block.unattributed;
   if (block.occupancy === null) return 0;
-  return Math.max(0, block.occupancy - block.holders.reduce((sum, [, bytes]) => sum + bytes, 0));
+  return Math.max(0, block.occupancy - sumOf(block.holders));
+}
+
+/** @param {[string, number][]} holders VMs and their bytes */
+export function sumOf(holders) {
+  return holders.reduce((sum, [, bytes]) => sum + bytes, 0);
 }
 
 /**
@@ -69,6 +95,7 @@ export function rowSentence(entry, now) {
   parts.push(...verdicts.map(verdictSentence));
   parts.push(...node.blocks.map((block) => upperFirst(blockSentence(block, entry))));
   parts.push(vmsWords(entry));
+  if (node.interferenceRatio) parts.push(`Interference ${formatShare(node.interferenceRatio)}`);
   if (node.rmids) parts.push(`RMIDs ${node.rmids.ours + node.rmids.others} of ${node.rmids.total} in use`);
   const age = ageOf(entry, now);
   if (age !== null) parts.push(`Read ${formatAge(Math.max(0, age))} ago`);
@@ -76,8 +103,17 @@ export function rowSentence(entry, now) {
 }
 
 /** @param {Entry} entry */
-export function vmsWords({ vms, without }) {
-  return counted(vms.length, "VM") + (without ? `, ${without} without figures` : "");
+function vmsWords({ vms, without }) {
+  return counted(vms.length, "VM") + (without ? `, ${formatCount(without)} without figures` : "");
+}
+
+/**
+ * What stands under the name of a node.
+ * @param {Entry} entry
+ */
+export function metaWords(entry) {
+  const ratio = entry.node.interferenceRatio;
+  return vmsWords(entry) + (ratio ? `, interference ${formatShare(ratio)}` : "");
 }
 
 /** @param {string} text */

@@ -54,9 +54,9 @@ export class Palette {
    * @param {Pick<import("./state.js").State, "nodes" | "vms">} state
    */
   learn(state) {
+    if (!this.#hasUnknown(state)) return;
     const places = placesOf(state);
     const fresh = [...places.keys()].filter((vm) => !this.#slots.has(vm)).sort();
-    if (!fresh.length) return;
     const taken = this.#takenByNode(places);
     for (const vm of fresh) {
       const node = /** @type {string} */ (places.get(vm));
@@ -107,6 +107,17 @@ export class Palette {
   /** Forget the resolved colours: the theme changed. */
   themeChanged() {
     this.#resolved.clear();
+  }
+
+  /** @param {Pick<import("./state.js").State, "nodes" | "vms">} state */
+  #hasUnknown(state) {
+    for (const vm of state.vms.keys()) if (!this.#slots.has(vm)) return true;
+    for (const { blocks } of state.nodes.values()) {
+      for (const { holders } of blocks) {
+        for (const [vm] of holders) if (!this.#slots.has(vm)) return true;
+      }
+    }
+    return false;
   }
 
   /** @param {Map<string, string>} places */

@@ -89,7 +89,7 @@ export class VirtualList {
     const top = scrollY - this.#offset();
     const first = this.#lineAt(top - READY_PIXELS) * this.#columns;
     const last = (this.#lineAt(top + innerHeight + READY_PIXELS) + 1) * this.#columns;
-    const wanted = this.#items.slice(first, last).map((item, index) => first + index);
+    const wanted = this.#items.slice(first, last).map((_, index) => first + index);
     const kept = this.#places.get(this.keep);
     if (kept !== undefined && kept < first) wanted.unshift(kept);
     if (kept !== undefined && kept >= last) wanted.push(kept);
