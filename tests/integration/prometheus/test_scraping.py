@@ -1,22 +1,18 @@
 """A real Prometheus scrapes as the chart's monitors say: by HTTPS, with a token, and without believing the page."""
 
-import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab.ports import LOOPBACK, free_ports
+from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, find_tools, running
-from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.integration.chart.cases import ALL_OF_PROMETHEUS
 from tests.integration.chart.rendering import one
+from tests.integration.prometheus.monitors import scrape_config
+from tests.integration.prometheus.served_page import TOKEN, served
 
-TOKEN = "good"  # what the serving process takes
 HONEST = "cachemon_vmi_cache_occupancy_bytes"
 FORGED = f"""\
 {HONEST}{{node="broken",namespace="tenant-a",name="vm1",cache_id="0"}} 1
@@ -28,60 +24,12 @@ up{{job="cachemon-operator"}} 1
 node_load1 99
 """
 
-SERVE = """
-import asyncio, sys
-from tests.unit.daemon import serving_process
-serving_process.PAGE = sys.argv.pop().encode()
-asyncio.run(serving_process.main(*sys.argv[1:]))
-"""
-
-
-def snake(value: Any) -> Any:
-    """A monitor's `sourceLabels` as Prometheus' own `source_labels`."""
-    if isinstance(value, list):
-        return [snake(item) for item in value]
-    if isinstance(value, dict):
-        return {re.sub("[A-Z]", lambda it: f"_{it[0].lower()}", key): snake(item) for key, item in value.items()}
-    return value
-
-
-def scrape_config(endpoint: Mapping[str, Any], target: str, token: Path, meta: Mapping[str, str]) -> dict[str, Any]:
-    """What Prometheus' operator makes of an endpoint (pkg/prometheus/promcfg.go), for one target."""
-    assert endpoint["authorization"]["credentials"]
-    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True}
-    of_the_operator = [
-        {"source_labels": [f"__meta_kubernetes_{source}"], "target_label": label}
-        for label, source in (("namespace", "namespace"), ("pod", "pod_name"), ("container", "pod_container_name"))
-    ]
-    return {
-        "job_name": target,
-        "scheme": endpoint["scheme"],
-        "honor_labels": endpoint["honorLabels"],
-        "authorization": {"credentials_file": str(token)},
-        "tls_config": {"insecure_skip_verify": True},
-        "relabel_configs": [
-            *of_the_operator,
-            {"target_label": "endpoint", "replacement": endpoint["port"]},
-            *snake(endpoint["relabelings"]),
-        ],
-        "metric_relabel_configs": snake(endpoint["metricRelabelings"]),
-        "static_configs": [{"targets": [target], "labels": {f"__meta_kubernetes_{k}": v for k, v in meta.items()}}],
-    }
-
 
 @pytest.fixture
-def pages() -> Iterator[list[int]]:
+def pages(tmp_path: Path) -> Iterator[list[int]]:
     """The ports of two programs of which each serves what it likes."""
-    ports = free_ports(4)
-    environment = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/operator", "PATH": "/usr/bin:/bin"}
-    servers = [
-        subprocess.Popen([sys.executable, "-c", SERVE, *map(str, pair), FORGED], cwd=REPOSITORY, env=environment)
-        for pair in (ports[:2], ports[2:])
-    ]
-    yield [ports[0], ports[2]]
-    for server in servers:
-        server.terminate()
-        server.wait()
+    with served(FORGED, tmp_path / "agent.log") as agent, served(FORGED, tmp_path / "operator.log") as operator:
+        yield [agent, operator]
 
 
 @pytest.fixture
