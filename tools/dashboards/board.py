@@ -7,7 +7,6 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog import builder as cog
 from grafana_foundation_sdk.models import dashboard as model
 
-from tools.dashboards import links
 from tools.dashboards.panels import SOURCE
 
 Panels = Sequence[cog.Builder[model.Panel]]
@@ -23,22 +22,24 @@ class Board:
         uid: its id, and the name of its file.
         title: what a person searches for.
         description: one sentence.
-        platform: its second tag. The dashboards of one platform have links to each other.
+        platform: its second tag.
+        beside: links to other dashboards.
     """
 
     uid: str
     title: str
     description: str
     platform: str
+    beside: Sequence[build.DashboardLink] = ()
 
     def built(
         self, variables: Sequence[cog.Builder[model.VariableModel]], rows: Mapping[str, Panels]
     ) -> model.Dashboard:
         """The dashboard as Grafana reads it; `rows` are panels by the title of their row."""
-        tags = ["cachemon", self.platform]
-        board = build.Dashboard(self.title).uid(self.uid).description(self.description).tags(tags)
+        board = build.Dashboard(self.title).uid(self.uid).description(self.description)
+        board = board.tags(["cachemon", self.platform]).links(list(self.beside))
         board = board.time("now-1h", "now").refresh("30s").tooltip(model.DashboardCursorSync.CROSSHAIR)
-        board = board.timezone("browser").link(links.among(*tags)).annotations([])
+        board = board.timezone("browser").annotations([])
         source = build.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
         board = board.variables([source, *variables])
         for title, panels in rows.items():

@@ -22,6 +22,10 @@ def dashboard() -> model.Dashboard:
         title="cachemon / Fleet",
         description="Which nodes and VMs need a look: last-level cache and memory bandwidth of KubeVirt nodes.",
         platform="kubevirt",
+        beside=[
+            links.of_page("Node", links.NODE, same_cluster=False),
+            links.of_page("VM", links.VM, same_cluster=False),
+        ],
     ).built(
         [some_of("cluster", "Cluster", "label_values(cachemon_monitoring_available, cluster)")],
         {"Now": _now(), "Nodes": _nodes(), "VMs": _vms(), "Operator": _operator()},

@@ -31,10 +31,17 @@ def of_series(title: str, uid: str, variables: Mapping[str, str]) -> build.Dashb
     return _link(title, uid, {name: f"${{__field.labels.{label}}}" for name, label in variables.items()})
 
 
-def among(*tags: str) -> build.DashboardLink:
-    """At the top of a dashboard, to all that have these tags."""
-    link = build.DashboardLink("Dashboards").type(model.DashboardLinkType.DASHBOARDS).icon("external link")
-    return link.tags(list(tags)).keep_time(keep_time=True).include_vars(include_vars=True)
+def of_page(title: str, uid: str, *, same_cluster: bool) -> build.DashboardLink:
+    """At the top of a dashboard.
+
+    Args:
+        title: what a person reads.
+        uid: of the dashboard.
+        same_cluster: keep the cluster. A page of one cluster takes no choice of several, as the fleet has.
+    """
+    kept = ["${datasource:queryparam}", *(["${cluster:queryparam}"] if same_cluster else [])]
+    link = build.DashboardLink(title).type(model.DashboardLinkType.LINK).icon("dashboard")
+    return link.url(f"/d/{uid}?{'&'.join(kept)}").keep_time(keep_time=True)
 
 
 def _link(title: str, uid: str, values: Mapping[str, str]) -> build.DashboardLink:

@@ -21,6 +21,10 @@ def dashboard() -> model.Dashboard:
         title="cachemon / Node",
         description="Who holds the cache blocks of a KubeVirt node, who uses its memory bandwidth, and its agent.",
         platform="kubevirt",
+        beside=[
+            links.of_page("Fleet", links.FLEET, same_cluster=True),
+            links.of_page("VM", links.VM, same_cluster=True),
+        ],
     ).built(
         [
             one_of("cluster", "Cluster", "label_values(cachemon_monitoring_available, cluster)"),

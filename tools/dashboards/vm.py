@@ -37,6 +37,10 @@ def dashboard() -> model.Dashboard:
         title="cachemon / VM",
         description="The cache and memory bandwidth of one VM, its monitoring groups, and who disturbs it.",
         platform="kubevirt",
+        beside=[
+            links.of_page("Fleet", links.FLEET, same_cluster=True),
+            links.of_page("Node", links.NODE, same_cluster=True),
+        ],
     ).built(
         [
             one_of("cluster", "Cluster", "label_values(cachemon_group_monitored, cluster)"),

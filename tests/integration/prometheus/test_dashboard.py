@@ -119,9 +119,21 @@ def test_links_lead_from_fleet_to_node_to_vm_and_back() -> None:
         "cachemon-vm": {"cachemon-node", "cachemon-vm"},
         "cachemon-hosts": {"cachemon-hosts"},
     }
-    for uid in DASHBOARDS:
-        (link,) = dashboard(uid)["links"]
-        assert (link["tags"], link["keepTime"], link["includeVars"]) == (dashboard(uid)["tags"], True, True)
+
+
+def test_the_pages_of_a_platform_lead_to_each_other_and_a_choice_of_clusters_to_no_page_of_one() -> None:
+    found = {uid: {link["url"] for link in dashboard(uid)["links"] if link["keepTime"]} for uid in DASHBOARDS}
+    assert found == {
+        "cachemon-fleet": {f"/d/{it}?${{datasource:queryparam}}" for it in ("cachemon-node", "cachemon-vm")},
+        "cachemon-node": {
+            f"/d/{it}?${{datasource:queryparam}}&${{cluster:queryparam}}" for it in ("cachemon-fleet", "cachemon-vm")
+        },
+        "cachemon-vm": {
+            f"/d/{it}?${{datasource:queryparam}}&${{cluster:queryparam}}"
+            for it in ("cachemon-fleet", "cachemon-node")
+        },
+        "cachemon-hosts": set(),
+    }
 
 
 @a_dashboard
