@@ -94,12 +94,15 @@ async function show({ panel, frames }) {
   );
 }
 
+/** JSON has no NaN, which Prometheus answers where nothing is divided by nothing. */
+const withNaN = (_, value) => (value === "NaN" ? NaN : value);
+
 async function main() {
   const chunks = [];
   for await (const chunk of process.stdin) {
     chunks.push(chunk);
   }
-  const results = await Promise.all(JSON.parse(Buffer.concat(chunks).toString()).map(show));
+  const results = await Promise.all(JSON.parse(Buffer.concat(chunks).toString(), withNaN).map(show));
   process.stdout.write(JSON.stringify(results));
 }
 

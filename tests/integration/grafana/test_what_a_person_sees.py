@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 
 from lab.grafana_data import GrafanaData, GrafanaDataMissingError, find_or_fetch
-from tests.integration.grafana.frames import Value, rows, series
+from lab.prometheus import PrometheusMissingError, find_tools
+from tests.integration.grafana.frames import Value, of_answers, rows, series
+from tests.integration.prometheus.dashboard_desk import ONE_CLUSTER, scraped, values_for
 from tests.integration.prometheus.rule_files import DASHBOARDS, every_panel, one_panel
+
+pytestmark = pytest.mark.timeout(480)  # npm may have to fetch first
 
 FLEET, NODE, VM, HOSTS = "cachemon-fleet", "cachemon-node", "cachemon-vm", "cachemon-hosts"
 NEUTRAL = "text"
@@ -160,6 +164,40 @@ def test_a_link_leads_from_a_series_to_its_vm(grafana: GrafanaData) -> None:
     kept = "${datasource:queryparam}&${__url_time_range}"
     assert web["links"] == [f"/d/cachemon-vm?{kept}&var-cluster=north&var-namespace=a&var-name=web"]
     assert (web["text"], rest["text"], rest["links"]) == ("1 GiB", "1 MiB", [])
+
+
+def test_a_person_sees_the_trouble_of_a_node_that_is_scraped(grafana: GrafanaData, tmp_path: Path) -> None:
+    try:
+        find_tools()
+    except PrometheusMissingError as err:
+        pytest.skip(str(err))
+    wanted = {
+        (FLEET, "Nodes monitored"): ("2", NEUTRAL),
+        (FLEET, "Agents silent"): ("0", "green"),
+        (FLEET, "Groups without figures"): ("7", "orange"),
+        (FLEET, "RMIDs free"): ("0", "red"),
+        (FLEET, "VMs disturbed"): ("1", "red"),
+        (FLEET, "VMs that lose cache"): ("1", "orange"),
+        (NODE, "Monitoring"): ("available", "green"),
+        (NODE, "Groups without figures"): ("7", "orange"),
+        (NODE, "RMIDs free"): ("0", "red"),
+        (NODE, "VMs disturbed"): ("1", "red"),
+        (NODE, "Mean slowdown"): ("12.5%", "red"),
+        (NODE, "Samples too late"): MISSING,  # the pages stand still, and no sample was taken meanwhile
+        (VM, "Verdict"): ("Confirmed", "red"),
+        (VM, "Slowdown"): ("25%", "red"),
+        (VM, "Groups not monitored"): ("1", "orange"),
+        (VM, "Cache"): ("300 B", NEUTRAL),
+    }
+    table = one_panel(FLEET, "Nodes, worst first")
+    with scraped(ONE_CLUSTER, tmp_path) as desk:
+        panels = [(one_panel(*where), desk.answers(*where, values_for(where[0]))) for where in wanted]
+        panels.append((table, desk.answers(FLEET, table["title"], values_for(FLEET))))
+    *stats, nodes_seen = grafana.show([(panel, of_answers(panel, answers)) for panel, answers in panels])
+    found = {where: seen(shown) for where, [shown] in zip(wanted, stats, strict=True)}
+    assert found == wanted
+    problems = {row["node"]["text"]: seen(row["Problems"]) for row in nodes_seen}
+    assert problems == {"node01": ("3", "red"), "node02": ("0", "green")}
 
 
 def test_every_dashboard_is_looked_at() -> None:

@@ -1,114 +1,48 @@
 """What the dashboards' queries answer, by a real Prometheus that scrapes pages of known values."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab.prometheus import Prometheus, Tools, running
+from lab.prometheus import Tools
 from lab.wait import until
-from tests.integration.prometheus.metrics_pages import AGENT, OPERATOR, host_page, served
-from tests.integration.prometheus.rule_files import HOSTS, OF_KUBEVIRT, one_panel, queries
+from tests.integration.prometheus.dashboard_desk import (
+    EVERY_CLUSTER,
+    NO_CLUSTER,
+    ONE_CLUSTER,
+    Desk,
+    Page,
+    agent,
+    healthy,
+    scraped,
+    values_for,
+)
+from tests.integration.prometheus.metrics_pages import AGENT, host_page
+from tests.integration.prometheus.rule_files import HOSTS, OF_KUBEVIRT, queries
 
-NO_CLUSTER = {
-    "cluster": "",
-    "node": "node01",
-    "namespace": "a",
-    "name": "quiet",
-    "cache_id": "0",
-    "__rate_interval": "15s",
-    "__range": "1h",
-}
-EVERY_CLUSTER = {**NO_CLUSTER, "cluster": ".*"}
-Page = tuple[str, str, str]
-"""Name of a job, value of the label `cluster`, text."""
+pytestmark = pytest.mark.timeout(240)
+scraping = pytest.mark.parametrize
 
-
-def values_for(uid: str, cluster: str = "") -> Mapping[str, str]:
-    return {**NO_CLUSTER, "cluster": cluster or (".*" if uid == "cachemon-fleet" else "")}
-
-
-class Desk:
-    """Prometheus with pages that it scrapes."""
-
-    def __init__(self, prometheus: Prometheus, stacks: list[ExitStack]) -> None:
-        self.prometheus = prometheus
-        self._stacks = stacks
-
-    def stop_page(self, number: int) -> None:
-        """Stop serving one of the pages."""
-        self._stacks[number].close()
-
-    def answers(self, uid: str, title: str, values: Mapping[str, str]) -> list[list[dict[str, Any]]]:
-        """The answers to a panel's queries."""
-        asked = [query for name, query in queries(uid, values) if name == title]
-        assert asked
-        return [self.prometheus.query(query) for query in asked]
-
-    def one(self, uid: str, title: str, values: Mapping[str, str]) -> float:
-        """The value of a panel that shows one."""
-        [[found]] = self.answers(uid, title, values)
-        return float(found["value"][1])
-
-    def column(self, title: str, column: str, values: Mapping[str, str]) -> dict[tuple[str, ...], float]:
-        """One column of a table of the fleet, by the other columns."""
-        panel = one_panel("cachemon-fleet", title)
-        renamed = panel["transformations"][1]["options"]["renameByName"]
-        letters = [target["refId"] for target in panel["targets"]]
-        number = letters.index(next(name for name in letters if renamed[f"Value #{name}"] == column))
-        found = self.answers("cachemon-fleet", title, values)[number]
-        return {tuple(it["metric"].values()): float(it["value"][1]) for it in found}
+TWO_CLUSTERS: Sequence[Page] = (("x", "north", agent("node01")), ("x", "south", healthy("node01")))
+SCRAPED_TWICE: Sequence[Page] = (*ONE_CLUSTER, ("again", "", agent("node01")))
+NOTHING: Sequence[Page] = (("else", "", "another_program 1\n"),)
+A_BLOCK_WITHOUT_FIGURE: Sequence[Page] = (
+    (
+        "x",
+        "",
+        "".join(it for it in agent("node01").splitlines(keepends=True) if 'name="quiet",cache_id="1"} 0' not in it),
+    ),
+)
+A_HOST: Sequence[Page] = (("x", "", host_page(AGENT)),)
 
 
 @pytest.fixture
 def desk(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path) -> Iterator[Desk]:
     """The pages that the test names as parameter, scraped three times."""
     assert tools.prometheus.exists()
-    pages: list[Page] = request.param
-    with ExitStack() as stack:
-        stacks = [stack.enter_context(ExitStack()) for _ in pages]
-        scrapes = []
-        for number, (own, (job, cluster, text)) in enumerate(zip(stacks, pages, strict=True)):
-            target = {
-                "targets": [own.enter_context(served(text))],
-                "labels": {"cluster": cluster} if cluster else {},
-            }
-            scrapes.append({"job_name": f"{job}-{number}", "static_configs": [target]})
-        prometheus = stack.enter_context(running(tmp_path, {}, scrapes=scrapes))
-        counted = f"count(count_over_time(up[1m]) >= 3) == {len(pages)}"
-        until("three scrapes of each page", lambda: prometheus.query(counted), seconds=60)
-        yield Desk(prometheus, stacks)
-
-
-def agent(node: str) -> str:
-    return AGENT.replace("NODE", node)
-
-
-def healthy(node: str) -> str:
-    return (
-        f'cachemon_monitoring_available{{node="{node}"}} 1\n'
-        f'cachemon_rmids{{node="{node}",use="total"}} 32\n'
-        f'cachemon_rmids{{node="{node}",use="ours"}} 2\n'
-        f'cachemon_rmids{{node="{node}",use="others"}} 0\n'
-    )
-
-
-ONE_CLUSTER: list[Page] = [("x", "", agent("node01")), ("y", "", healthy("node02")), ("z", "", OPERATOR)]
-TWO_CLUSTERS: list[Page] = [("x", "north", agent("node01")), ("x", "south", healthy("node01"))]
-SCRAPED_TWICE: list[Page] = [*ONE_CLUSTER, ("again", "", agent("node01"))]
-NOTHING: list[Page] = [("else", "", "another_program 1\n")]
-
-A_BLOCK_WITHOUT_FIGURE: list[Page] = [
-    (
-        "x",
-        "",
-        "".join(it for it in agent("node01").splitlines(keepends=True) if 'name="quiet",cache_id="1"} 0' not in it),
-    )
-]
-
-scraping = pytest.mark.parametrize
+    with scraped(request.param, tmp_path) as made:
+        yield made
 
 
 @scraping("desk", [ONE_CLUSTER, SCRAPED_TWICE], indirect=True, ids=["once", "twice"])
@@ -177,7 +111,7 @@ def test_where_nothing_is_scraped_no_panel_has_a_figure(desk: Desk) -> None:
         assert [it for it in queries(uid, values_for(uid)) if desk.prometheus.query(it[1])] == []
 
 
-@scraping("desk", [[("x", "", host_page(AGENT))]], indirect=True)
+@scraping("desk", [A_HOST], indirect=True)
 def test_every_panel_of_libvirt_hosts_has_a_figure(desk: Desk) -> None:
     [up] = desk.prometheus.query("up")
     values = {**NO_CLUSTER, "instance": up["metric"]["instance"], "domain": "quiet"}
