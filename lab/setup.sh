@@ -36,6 +36,7 @@ cluster_packages() {
   [ -x /usr/lib/cni/bridge ] || echo containernetworking-plugins
   command -v ip >/dev/null || echo iproute2
   command -v buildah >/dev/null || echo buildah
+  command -v rpm >/dev/null || echo rpm # reads the rpm of a release
   command -v debootstrap >/dev/null || echo debootstrap
   [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }

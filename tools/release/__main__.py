@@ -6,6 +6,7 @@
 | `charts/cachemon-VERSION.tgz` | Helm |
 | `cachemon-VERSION.yaml` | `kubectl apply`, in place of Helm |
 | `kubectl-cachemon-VERSION.tar.gz`, `cachemon.yaml` | krew |
+| `cachemon-host_VERSION-1_all.deb`, `cachemon-host-VERSION-1.noarch.rpm` | plain libvirt hosts |
 | `SHA256SUMS` | all of them |
 """
 
@@ -18,6 +19,7 @@ from lab.repository import REPOSITORY
 from tools.release.chart_archive import make_chart_archive
 from tools.release.checksums import write_checksums
 from tools.release.cluster_manifest import make_cluster_manifest
+from tools.release.host_packages import make_host_packages
 from tools.release.plugin_archive import make_plugin_archive
 from tools.release.python_packages import make_python_packages
 from tools.release.versions import check
@@ -27,6 +29,7 @@ STEPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("the chart", make_chart_archive),
     ("the manifest for kubectl", make_cluster_manifest),
     ("the plugin for krew", make_plugin_archive),
+    ("packages of plain hosts", make_host_packages),
 )
 
 

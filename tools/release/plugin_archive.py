@@ -5,31 +5,23 @@ compiled part. lxml is none, so `import` and `export` ask for it.
 """
 
 import io
-import re
-import subprocess
-import sys
 import tempfile
 import zipapp
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
 from cachemon import __version__
 from lab.repository import REPOSITORY
+from tools.release.bundle import bundle
 from tools.release.checksums import digest
 from tools.release.reproducible import Entry, tar_gz
 
 PROGRAM = "kubectl-cachemon"
 _BUNDLED = ("argcomplete", "jsonpath-ng", "markdown-it-py", "mdurl", "pygments", "pyyaml", "rich")
-_PIP_INSTALL = (
-    sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore",
-    "--require-hashes", "--no-deps", "--no-compile",
-)  # fmt: skip
 _INTERPRETER = "/usr/bin/env python3"
 _MAIN = "import sys\n\nfrom cachemon.plugin.main import main\n\nsys.exit(main())\n"
-_LEFT_OUT = {".so", ".pyc", ".pyi"}
 _PLATFORMS = [{"key": "os", "operator": "In", "values": ["linux", "darwin"]}]
 _URL = "https://cachemon.dev/releases/v{version}/{name}"
 
@@ -45,18 +37,6 @@ def make_plugin_archive(folder: Path) -> None:
     archive.write_bytes(tar_gz({PROGRAM: Entry(_zipapp(), 0o755), "LICENSE": licence}))
     manifest = krew_manifest(__version__, archive.name, digest(archive))
     (folder / "cachemon.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
-
-
-def locked(text: str, names: tuple[str, ...]) -> str:
-    """The lines of a lock file for some packages, hashes included.
-
-    Raises:
-        KeyError: the lock lacks one.
-    """
-    blocks = {
-        match[1]: match[0] for match in re.finditer(r"^([\w.-]+)==.*\n(?:    --hash=.*\n)*", text, re.MULTILINE)
-    }
-    return "".join(blocks[name] for name in names)
 
 
 def krew_manifest(version: str, name: str, sha256: str) -> dict[str, object]:
@@ -92,32 +72,16 @@ def krew_manifest(version: str, name: str, sha256: str) -> dict[str, object]:
 
 
 def _zipapp() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted({"__main__.py": _MAIN.encode(), **bundle(_BUNDLED)}.items()):
+            archive.writestr(_about(name), content)
+    with_interpreter = io.BytesIO()
     with tempfile.TemporaryDirectory() as work:
-        tree = Path(work)
-        wanted = tree / "requirements.txt"
-        wanted.write_text(locked((REPOSITORY / "requirements/dev.txt").read_text(encoding="utf-8"), _BUNDLED))
-        subprocess.run(
-            [*_PIP_INSTALL, f"--target={tree / 'site'}", "-r", wanted],
-            check=True,
-        )
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in sorted(_files(tree / "site")):
-                archive.writestr(_about(name), content)
-        bundle = tree / "bundle.zip"
-        bundle.write_bytes(packed.getvalue())
-        zipapp.create_archive(bundle, tree / PROGRAM, _INTERPRETER)
-        return (tree / PROGRAM).read_bytes()
-
-
-def _files(site: Path) -> Iterator[tuple[str, bytes]]:
-    """What goes into the zipapp: licences of what is bundled stay with it."""
-    yield "__main__.py", _MAIN.encode()
-    for root in (site, REPOSITORY / "operator"):
-        for path in sorted(root.rglob("*")):
-            name = path.relative_to(root)
-            if path.is_file() and path.suffix not in _LEFT_OUT and name.parts[0] != "bin":
-                yield str(name), path.read_bytes()
+        plain = Path(work, "plain.zip")
+        plain.write_bytes(packed.getvalue())
+        zipapp.create_archive(plain, with_interpreter, _INTERPRETER)
+    return with_interpreter.getvalue()
 
 
 def _about(name: str) -> zipfile.ZipInfo:

@@ -22,7 +22,7 @@ from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
 
-_UNIT, _ALERTS = "cachemon-host.service", "host-alerts.yaml"
+UNIT, _ALERTS = "cachemon-host.service", "host-alerts.yaml"
 _PROGRAM = "/usr/local/bin/cachemon"
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def unit(program: str, interpreter: str) -> str:
     """The unit for systemd that starts this very program, as it was called, with this interpreter."""
-    text = _text_of(_UNIT)
+    text = _text_of(UNIT)
     is_script = Path(program).is_file() and os.access(program, os.X_OK) and not program.endswith(".py")
     command = str(Path(program).absolute()) if is_script else f"{interpreter} -m cachemon.host.commands.main"
     return text.replace(f"={_PROGRAM} ", f"={command} ")

@@ -1,0 +1,156 @@
+"""The deb and the rpm of a plain libvirt host, made by nfpm of one description.
+
+Both hold the same files. libvirt's bindings, lxml and PyYAML come from the distribution, as they have compiled parts;
+the rest is pure Python in /usr/lib/cachemon. So one package serves every architecture and every Python from 3.11 on.
+"""
+
+import gzip
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cachemon import __version__
+from cachemon.commands.completion import script
+from cachemon.host.agent.main import UNIT
+from lab.kubernetes.go_build import Program, build_all
+from lab.program_cache import ProgramCache, user_cache
+from lab.progress import say_on_stderr
+from lab.repository import REPOSITORY
+from tools.release.bundle import bundle
+from tools.release.man_pages import host_man_page
+from tools.release.reproducible import TIME
+
+NAME = "cachemon-host"
+
+_HERE = Path(__file__).parent
+_FILES = _HERE / "host_files"
+_MODULE = "github.com/goreleaser/nfpm/v2"
+_NFPM = Program("nfpm", _HERE / "nfpm", f"{_MODULE}/cmd/nfpm", _MODULE, "about 2 minutes")
+_BUNDLED = (
+    "aiohappyeyeballs", "aiohttp", "aiosignal", "argcomplete", "attrs", "frozenlist", "idna", "jsonpath-ng",
+    "multidict", "prometheus-client", "propcache", "typing-extensions", "yarl",
+)  # fmt: skip
+_CONFFILE = "/etc/default/cachemon-host"
+_DOCUMENTATION = "Documentation=man:cachemon(1) https://cachemon.dev/docs\n"
+_SOCKET_GROUP = "SupplementaryGroups=cachemon\n"
+
+
+def make_host_packages(folder: Path) -> None:
+    """Make `cachemon-host_VERSION-1_all.deb` and `cachemon-host-VERSION-1.noarch.rpm`.
+
+    Args:
+        folder: where they go.
+
+    Raises:
+        BinariesError: nfpm could not be built.
+    """
+    nfpm = _nfpm()
+    with tempfile.TemporaryDirectory() as work:
+        tree = Path(work)
+        for name, content in tree_files().items():
+            path = tree / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        description = tree / "nfpm.yaml"
+        description.write_text(json.dumps(nfpm_description(tree)), encoding="utf-8")  # JSON is YAML
+        for kind in ("deb", "rpm"):
+            subprocess.run(
+                [nfpm, "package", "--packager", kind, "--config", description, "--target", folder.absolute()],
+                env={**os.environ, "SOURCE_DATE_EPOCH": str(TIME)},
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
+
+
+def tree_files() -> Mapping[str, bytes]:
+    """Every installed file, by path without the first slash."""
+    library = {f"usr/lib/cachemon/{name}": content for name, content in bundle(_BUNDLED).items()}
+    return {
+        **library,
+        "usr/bin/cachemon": (_FILES / "cachemon").read_bytes(),
+        "usr/lib/systemd/system/cachemon-host.service": packaged_unit().encode(),
+        "usr/lib/sysusers.d/cachemon-host.conf": (_FILES / "sysusers.conf").read_bytes(),
+        _CONFFILE.removeprefix("/"): (_FILES / "cachemon-host.default").read_bytes(),
+        "usr/share/bash-completion/completions/cachemon": script("bash", "cachemon").encode(),
+        "usr/share/zsh/site-functions/_cachemon": script("zsh", "cachemon").encode(),
+        "usr/share/fish/vendor_completions.d/cachemon.fish": script("fish", "cachemon").encode(),
+        "usr/share/man/man1/cachemon.1.gz": host_man_page(),
+        f"usr/share/doc/{NAME}/copyright": (REPOSITORY / "LICENSE").read_bytes(),
+        f"usr/share/doc/{NAME}/changelog.gz": gzip.compress((REPOSITORY / "CHANGELOG.md").read_bytes(), mtime=0),
+    }
+
+
+def packaged_unit() -> str:
+    """The unit of the project with the paths, the settings and the pages of the package."""
+    text = files("cachemon.host.agent").joinpath(UNIT).read_text(encoding="utf-8")
+    text = text.replace("/usr/local/bin/cachemon ", "/usr/bin/cachemon ").replace(
+        "\n[Unit]\n", f"\n[Unit]\n{_DOCUMENTATION}"
+    )
+    return text.replace("\n[Service]\n", f"\n[Service]\nEnvironmentFile=-{_CONFFILE}\n{_SOCKET_GROUP}")
+
+
+def nfpm_description(tree: Path) -> dict[str, Any]:
+    """What nfpm reads.
+
+    Args:
+        tree: the folder with the installed files.
+    """
+    time = datetime.fromtimestamp(TIME, tz=UTC).isoformat()
+    programs = {"usr/bin/cachemon"}
+    contents = [
+        {
+            "src": str(path),
+            "dst": f"/{name}",
+            "file_info": {
+                "mode": 0o755 if name in programs else 0o644,
+                "owner": "root",
+                "group": "root",
+                "mtime": time,
+            },
+            **({"type": "config|noreplace"} if f"/{name}" == _CONFFILE else {}),
+        }
+        for path in sorted(tree.rglob("*"))
+        if path.is_file()
+        for name in [str(path.relative_to(tree))]
+    ]
+    return {
+        "name": NAME,
+        "version": __version__,
+        "release": "1",
+        "arch": "all",
+        "mtime": time,
+        "disable_globbing": True,
+        "maintainer": "cachemon <security@cachemon.dev>",
+        "description": "Cache and memory bandwidth of libvirt's domains\n"
+        "A service and commands that show which domain holds the last-level cache of\n"
+        "a host, by Linux's resctrl.",
+        "homepage": "https://cachemon.dev",
+        "license": "Apache-2.0",
+        "section": "admin",
+        "priority": "optional",
+        "contents": contents,
+        "scripts": {name: str(_FILES / f"{name}.sh") for name in ("postinstall", "preremove", "postremove")},
+        "overrides": {
+            "deb": {
+                "depends": ["python3 (>= 3.11)", "python3-libvirt", "python3-lxml", "python3-yaml", "systemd"],
+                "recommends": ["libvirt-daemon-system"],
+            },
+            "rpm": {"depends": ["python3 >= 3.11", "python3-libvirt", "python3-lxml", "python3-pyyaml", "systemd"]},
+        },
+    }
+
+
+def _nfpm() -> Path:
+    cache = user_cache()
+
+    def make(target: Path) -> None:
+        build_all(target, cache / "go", say_on_stderr, [_NFPM])
+
+    folder = cache / "nfpm" / f"nfpm-{_NFPM.version}"
+    return ProgramCache("nfpm", ["nfpm"], folder, make, say_on_stderr).find_or_make() / "nfpm"
