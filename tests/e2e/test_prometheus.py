@@ -97,6 +97,8 @@ def test_every_query_of_the_docs_the_dashboards_and_the_alerts_has_an_answer(
         prometheus.query(rule["expr"])  # an expression that can't be evaluated is answered by 4xx
     records = [rule["record"] for rule in rules_of(RECORDING_RULES)]
     until("every recording rule has figures", lambda: all(map(prometheus.query, records)))
+    unmonitored = 'ALERTS{alertname="CachemonGroupsUnmonitored", node="node01", reason="VCPUsNotInVM"}'
+    until("an alert for the group", lambda: prometheus.query(unmonitored))
     [lacking] = prometheus.query('cachemon_groups{node="node01", reason="VCPUsNotInVM"}')
     assert lacking["value"][1] == "1"
 

@@ -1,5 +1,6 @@
-"""A real Prometheus scrapes the agent of a libvirt host: the queries of its dashboard have an answer."""
+"""A real Prometheus scrapes the agent of a libvirt host: dashboard and alerts see what is wrong there."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from lab.ports import LOOPBACK, free_port
 from lab.prometheus import PrometheusMissingError, find_tools, running
 from lab.wait import until
 from tests.integration.host.scene import Scene, metadata
-from tests.integration.prometheus.rule_files import HOSTS, queries
+from tests.integration.prometheus.rule_files import HOST_ALERTS, HOSTS, queries, rules_of
 
 
-def test_every_query_of_the_dashboard_has_an_answer(host: LibvirtHost, resctrl: Emulator, tmp_path: Path) -> None:
+def test_every_query_of_the_dashboard_has_an_answer_and_alerts_become_active(
+    host: LibvirtHost, resctrl: Emulator, tmp_path: Path
+) -> None:
     try:
         find_tools()
     except PrometheusMissingError as missing:
@@ -23,7 +26,7 @@ def test_every_query_of_the_dashboard_has_an_answer(host: LibvirtHost, resctrl: 
     address = f"{LOOPBACK}:{free_port()}"
     with (
         AgentProcess(host, resctrl, f"--metrics-address={address}") as agent,
-        running(tmp_path, {"hosts": [address]}) as prometheus,
+        running(tmp_path, {"machines": [address]}, rules=[HOST_ALERTS]) as prometheus,
     ):
         agent.start()
         scene = Scene(host, resctrl, agent)
@@ -43,4 +46,12 @@ def test_every_query_of_the_dashboard_has_an_answer(host: LibvirtHost, resctrl: 
         assert [it for it in empty if "interference" not in it] == []
         [lacking] = prometheus.query('cachemon_host_groups{reason="VCPUsNotInVM"}')
         assert lacking["value"][1] == "1"
+        for rule in rules_of(HOST_ALERTS):
+            prometheus.query(rule["expr"])  # an expression that can't be evaluated is answered by 4xx
+        unmonitored = 'ALERTS{alertname="CachemonHostGroupsUnmonitored", reason="VCPUsNotInVM"}'
+        until("an alert for the group", lambda: prometheus.query(unmonitored))
+        assert {it["metric"]["alertname"] for it in prometheus.query("ALERTS")} == {"CachemonHostGroupsUnmonitored"}
+        agent.stop()
+        for alert in ("CachemonHostAgentDown", "CachemonHostAllAgentsDown"):
+            until(alert, partial(prometheus.query, f'ALERTS{{alertname="{alert}"}}'))
         host.clear()
