@@ -28,7 +28,7 @@ def dashboard() -> model.Dashboard:
         ],
     ).built(
         [some_of("cluster", "Cluster", "label_values(cachemon_monitoring_available, cluster)")],
-        {"Now": _now(), "Nodes": _nodes(), "VMs": _vms(), "Operator": _operator()},
+        {"Now": _now(), "Nodes": _nodes(), "VMs": _vms(), "Operator and agents": _programs()},
     )
 
 
@@ -92,7 +92,7 @@ def _nodes() -> Panels:
             ),
             ["cluster", "node"],
             [
-                Column("Problems", _NODES.problems(), looks.PROBLEMS),
+                Column("Problems", _NODES.problems(), looks.WAITING),
                 Column("Agent", _NODES.reporting(), looks.REPORTING),
                 Column("Monitoring", _NODES.available(), looks.AVAILABLE),
                 Column("Groups without figures", _NODES.without_figures(), looks.WAITING),
@@ -169,10 +169,11 @@ def _vms() -> Panels:
     ]
 
 
-def _operator() -> Panels:
+def _programs() -> Panels:
     ready = largest("cachemon_operator_groups", _CLUSTERS, "cluster", "ready")
     unreadable = largest("cachemon_operator_unreadable_objects", _CLUSTERS, "cluster", "kind")
     unanswered = f"max(cachemon_operator_watch_unanswered_seconds{{{_CLUSTERS}}})"
+    versions = largest("cachemon_build_info", _CLUSTERS, "cluster", "node", "version")
     return [
         stat_panel(
             Text(
@@ -181,7 +182,7 @@ def _operator() -> Panels:
             ),
             unanswered,
             looks.UNANSWERED,
-            span=6,
+            span=4,
         ),
         stat_panel(
             Text(
@@ -190,7 +191,7 @@ def _operator() -> Panels:
             ),
             f"sum({unreadable}) or (0 * {unanswered})",
             looks.PROBLEMS,
-            span=6,
+            span=4,
         ),
         stat_panel(
             Text(
@@ -199,9 +200,16 @@ def _operator() -> Panels:
             ),
             f"sum by (ready) ({ready})",
             looks.COUNT,
-            span=12,
+            span=8,
             series="{{ready}}",
         )
-        .override_by_name("False", looks.WAITING.properties()[:4])
-        .override_by_name("Unknown", looks.PROBLEMS.properties()[:4]),
+        .override_by_name("False", looks.WAITING.properties())
+        .override_by_name("Unknown", looks.PROBLEMS.properties()),
+        stat_panel(
+            Text("Agents by version", "How many nodes have an agent of each version."),
+            f"count by (version) ({versions})",
+            looks.COUNT,
+            span=8,
+            series="{{version}}",
+        ),
     ]

@@ -65,7 +65,7 @@ def _hosts() -> Panels:
             ),
             ["instance"],
             [
-                Column("Problems", _ALL.problems(), looks.PROBLEMS),
+                Column("Problems", _ALL.problems(), looks.WAITING),
                 Column("Agent", _ALL.reporting(), looks.REPORTING),
                 Column(
                     "libvirt", largest("cachemon_host_libvirt_connected", _ALL.where, "instance"), looks.CONNECTED

@@ -1,7 +1,8 @@
 """How a value looks: its unit, its colour, and the word for it.
 
-Red is for what is bad, orange for what deserves a look, green for what can be good or bad and is good. A figure that
-is neither has the colour of the text. A figure that is missing is "no figure" in the colour of the text, never 0.
+Red is for what is bad, orange for what deserves a look, green for what can be good or bad and is good. What raises an
+alert of severity info is orange at the most. A figure that is neither has the colour of the text. A figure that is
+missing is "no figure" in the colour of the text, never 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,14 +52,12 @@ class Look:
         return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(steps)
 
     def properties(self) -> list[model.DynamicConfigValue]:
-        """The same for one column of a table."""
+        """The same for one series or one column of a table."""
         properties: dict[str, object] = {
             "unit": self.unit,
             "mappings": self.mappings(),
             "thresholds": self.thresholds().build(),
             "color": model.FieldColor(mode=model.FieldColorModeId.THRESHOLDS),
-            "custom.cellOptions": {"type": "color-text"},
-            "custom.align": "right",
         }
         return [model.DynamicConfigValue(id_val=name, value=value) for name, value in properties.items()]
 
@@ -79,7 +78,7 @@ OVERRUNS = Look(units.PercentUnit, ((None, GOOD), (0.1, BAD)), most=1)
 UNANSWERED = Look(units.Seconds, ((None, GOOD), (60, BAD)))
 
 MONITORED = Look(units.Short, words={1: ("monitored", GOOD), 0: ("not monitored", BAD)})
-AVAILABLE = Look(units.Short, words={1: ("available", GOOD), 0: ("not available", BAD)})
+AVAILABLE = Look(units.Short, words={1: ("available", GOOD), 0: ("not available", ATTENTION)})
 REPORTING = Look(units.Short, words={1: ("reports", GOOD), 0: ("silent", BAD)})
 CONNECTED = Look(units.Short, words={1: ("connected", GOOD), 0: ("not connected", BAD)})
 VERDICT = Look(

@@ -18,6 +18,12 @@ SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 _STAT_HEIGHT, _CHART_HEIGHT = 4, 9
 
+_CELL = (
+    model.DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+    model.DynamicConfigValue("custom.align", "right"),
+)
+"""A cell of a table has its colour in the text."""
+
 
 class _Panel(Protocol):
     """What the builders of all kinds of panels have."""
@@ -134,7 +140,7 @@ def table_panel(
     renamed = {"Value": columns[0].title}
     for letter, column in zip(ascii_uppercase, columns, strict=False):
         query = _query(letter, column.expression, "").instant().format(PromQueryFormat.TABLE)
-        panel = panel.with_target(query).override_by_name(column.title, column.look.properties())
+        panel = panel.with_target(query).override_by_name(column.title, [*column.look.properties(), *_CELL])
         renamed[f"Value #{letter}"] = column.title
     for label, link in (links or {}).items():
         panel = panel.override_by_name(label, [model.DynamicConfigValue("links", [link.build()])])

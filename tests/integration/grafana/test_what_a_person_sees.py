@@ -28,7 +28,7 @@ SEEN: Mapping[tuple[str, str], Mapping[Value, tuple[str, str]]] = {
     (FLEET, "Fullest cache blocks"): {1: ("100%", "blue"), 0.25: ("25%", "blue")},
     (FLEET, "API server silent"): {0: ("0 s", "green"), 59: ("59 s", "green"), 120: ("2 mins", "red")},
     (FLEET, "Objects left out"): {0: ("0", "green"), 1: ("1", "red")},
-    (NODE, "Monitoring"): {1: ("available", "green"), 0: ("not available", "red")},
+    (NODE, "Monitoring"): {1: ("available", "green"), 0: ("not available", "orange")},
     (NODE, "Groups without figures"): {0: ("0", "green"), 7: ("7", "orange")},
     (NODE, "RMIDs free"): {0: ("0", "red"), 1: ("1", "green")},
     (NODE, "Mean slowdown"): {0: ("0%", "green"), 0.09: ("9%", "green"), 0.1: ("10%", "red")},
@@ -114,7 +114,7 @@ def test_the_fleets_table_names_what_is_wrong_with_each_node(grafana: GrafanaDat
     by_node = {row["node"]["text"]: {it: seen(cell) for it, cell in row.items() if it != "node"} for row in shown}
     assert by_node == {
         "bad": {
-            "Problems": ("3", "red"),
+            "Problems": ("3", "orange"),
             "Agent": ("reports", "green"),
             "Monitoring": ("available", "green"),
             "Groups without figures": ("7", "orange"),
@@ -134,7 +134,7 @@ def test_the_fleets_table_names_what_is_wrong_with_each_node(grafana: GrafanaDat
             "Samples too late": ("0%", "green"),
         },
         "silent": {
-            "Problems": ("1", "red"),
+            "Problems": ("1", "orange"),
             "Agent": ("silent", "red"),
             "Monitoring": MISSING,
             "Groups without figures": MISSING,
@@ -197,7 +197,7 @@ def test_a_person_sees_the_trouble_of_a_node_that_is_scraped(grafana: GrafanaDat
     found = {where: seen(shown) for where, [shown] in zip(wanted, stats, strict=True)}
     assert found == wanted
     problems = {row["node"]["text"]: seen(row["Problems"]) for row in nodes_seen}
-    assert problems == {"node01": ("3", "red"), "node02": ("0", "green")}
+    assert problems == {"node01": ("3", "orange"), "node02": ("0", "green")}
 
 
 def test_every_dashboard_is_looked_at() -> None:

@@ -34,6 +34,7 @@ def served(page: str) -> Iterator[str]:
 
 
 AGENT = """\
+cachemon_build_info{node="NODE",version="0.1.0"} 1
 cachemon_monitoring_available{node="NODE"} 1
 cachemon_rmids{node="NODE",use="total"} 32
 cachemon_rmids{node="NODE",use="ours"} 20

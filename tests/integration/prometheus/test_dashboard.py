@@ -11,13 +11,16 @@ from cachemon.agent.metrics_page import FAMILIES
 from cachemon.host.agent.host_metrics import FAMILIES as HOST_FAMILIES
 from cachemon.telemetry.operator_metrics import Metrics
 from tests.integration.prometheus.rule_files import (
+    ALERTS,
     DASHBOARDS,
     OF_KUBEVIRT,
     dashboard,
     every_panel,
     metrics_of,
     panels,
+    rules_of,
 )
+from tools.dashboards import looks
 from tools.dashboards.__main__ import FOLDER, made_files
 
 
@@ -134,6 +137,28 @@ def test_the_pages_of_a_platform_lead_to_each_other_and_a_choice_of_clusters_to_
         },
         "cachemon-hosts": set(),
     }
+
+
+@pytest.mark.parametrize(
+    ("alert", "look"),
+    [
+        ("CachemonNodeDisturbed", looks.SLOWDOWN),
+        ("CachemonSamplesOverrunning", looks.OVERRUNS),
+        ("CachemonOperatorBlind", looks.UNANSWERED),
+        ("CachemonRMIDsExhausted", looks.WAITING),
+        ("CachemonVMIDisturbed", looks.VERDICT),
+    ],
+)
+def test_a_value_is_not_green_from_where_its_alert_fires(alert: str, look: looks.Look) -> None:
+    (rule,) = (it for it in rules_of(ALERTS) if it["alert"] == alert)
+    sign, number = re.search(r"(>=?) ([\d.]+)$", rule["expr"]).groups()  # type: ignore[union-attr]
+    if look.words:
+        bad = {value for value, (_, color) in look.words.items() if color == looks.BAD}
+        assert (sign, float(number)) == (">=", min(bad))
+        assert {value for value, (_, color) in look.words.items() if color == looks.GOOD} == {0}
+    else:
+        starts = [start for start, color in look.steps if color != looks.GOOD]
+        assert starts == [float(number) or 1]
 
 
 @a_dashboard
