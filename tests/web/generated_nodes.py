@@ -90,6 +90,7 @@ def _block(shape: NodeShape, id_: int, held: Mapping[str, Mapping[int, int | Non
         id=id_,
         capacity=CAPACITY,
         occupancy=None if is_missing else monitored + others,
+        monitored=None if is_missing else monitored,
         unattributed=None if is_missing else others,
         reading="Unavailable" if is_unread else "Valid",
         reason=shape.reason or ("Unavailable" if is_unread else ""),

@@ -10,9 +10,13 @@ HistoryPart = TypedDict(
 
 
 class HistorySeries(TypedDict):
-    """Points of a VM, or of one of its groups (`OBJECT/NAME`); one for each of `times`, None is a gap."""
+    """Points of a VM, or of one of its groups (`OBJECT/NAME`), on one node.
+
+    Each of `times` has one: the figure that held then. None is a gap.
+    """
 
     vm: str
+    node: str
     group: str
     block: int
     occupancy: Sequence[int | None]

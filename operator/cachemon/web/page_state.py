@@ -17,6 +17,7 @@ class BlockState(TypedDict):
     Attributes:
         id: the cache id of the kernel.
         capacity, occupancy: bytes.
+        monitored: bytes that all monitored VMs hold; more than those of `holders` where these are only the largest.
         unattributed: bytes that no monitored VM holds.
         reading: Valid, or why figures are missing.
         reason: why figures do not hold now; empty when they do.
@@ -26,6 +27,7 @@ class BlockState(TypedDict):
     id: int
     capacity: int | None
     occupancy: int | None
+    monitored: int | None
     unattributed: int | None
     reading: str
     reason: str

@@ -35,7 +35,14 @@ def source_state() -> SourceState:
 
 def block_state(*, occupancy: int | None = 1 << 20) -> BlockState:
     return BlockState(
-        id=0, capacity=1 << 24, occupancy=occupancy, unattributed=0, reading="Valid", reason="", holders=()
+        id=0,
+        capacity=1 << 24,
+        occupancy=occupancy,
+        monitored=0,
+        unattributed=0,
+        reading="Valid",
+        reason="",
+        holders=(),
     )
 
 

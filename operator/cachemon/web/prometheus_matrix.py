@@ -1,0 +1,148 @@
+"""The queries for a history in a Prometheus, and what it answers. Pure.
+
+The names of the metrics are those of the agents (docs/reference/metrics.md). Prometheus's API is documented at
+prometheus.io/docs/prometheus/latest/querying/api, `query_range`.
+"""
+
+import json
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from cachemon.web.page_source import Subject
+from cachemon.web.points import GAP, Column, Figure, Points, Track
+
+_SHORTEST_WINDOW_SECONDS = 240
+"""Of a rate: it needs two samples, and many scrape once a minute."""
+
+
+class MatrixError(ValueError):
+    """An answer is not what Prometheus documents, or says that the query failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeQuery:
+    """A query, and what its answer is.
+
+    Attributes:
+        text: in PromQL.
+        figure: that it answers.
+        track: of a series, by its labels.
+        group: of a series, by its labels.
+    """
+
+    text: str
+    figure: Figure
+    track: Callable[[Mapping[str, str]], Track]
+    group: Callable[[Mapping[str, str]], str]
+
+
+def queries_for(subject: Subject, namespace: str, step_seconds: int) -> list[RangeQuery]:
+    """What to ask for.
+
+    Args:
+        subject: a node or a VM.
+        namespace: the only one whose VMs are wanted; empty for all.
+        step_seconds: between two points.
+    """
+    window = f"[{max(2 * step_seconds, _SHORTEST_WINDOW_SECONDS)}s]"
+    if subject.node:
+        node = _label("node", subject.node)
+        of_vms = f"{{{node},{_label('namespace', namespace)}}}" if namespace else f"{{{node}}}"
+        blocks = RangeQuery(f"cachemon_node_cache_occupancy_bytes{{{node}}}", "occupancy", _of_node, _whole)
+        return [blocks, *_VMS.queries(of_vms, window)]
+    space, _, name = subject.vm.partition("/")
+    vm = f"{{{_label('namespace', space)},{_label('name', name)}}}"
+    return [*_VMS.queries(vm, window), *_GROUPS.queries(vm, window)]
+
+
+def _label(name: str, value: str) -> str:
+    """A matcher. PromQL writes strings as Go does, and JSON's escapes are a part of that."""
+    return f"{name}={json.dumps(value, ensure_ascii=False)}"
+
+
+def _of_node(labels: Mapping[str, str]) -> Track:
+    return Track(labels["node"])
+
+
+def _of_vm(labels: Mapping[str, str]) -> Track:
+    return Track(labels["node"], f"{labels['namespace']}/{labels['name']}")
+
+
+def _of_object(labels: Mapping[str, str]) -> Track:
+    return Track(labels["node"], f"{labels['namespace']}/{labels['name']}", labels["object"])
+
+
+def _whole(labels: Mapping[str, str]) -> str:
+    del labels
+    return ""
+
+
+def _group(labels: Mapping[str, str]) -> str:
+    return labels["group"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Metrics with the same labels."""
+
+    occupancy: str
+    traffic: str
+    track: Callable[[Mapping[str, str]], Track]
+    group: Callable[[Mapping[str, str]], str]
+
+    def queries(self, selector: str, window: str) -> Iterator[RangeQuery]:
+        yield RangeQuery(f"{self.occupancy}{selector}", "occupancy", self.track, self.group)
+        yield RangeQuery(f"rate({self.traffic}{selector}{window})", "bandwidth", self.track, self.group)
+
+
+_VMS = _Family("cachemon_vmi_cache_occupancy_bytes", "cachemon_vmi_memory_traffic_bytes_total", _of_vm, _whole)
+_GROUPS = _Family("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total", _of_object, _group)
+
+
+def read_matrices(
+    answers: Mapping[RangeQuery, Any], start: float, step_seconds: int, count: int
+) -> dict[Track, Points]:
+    """The points of some answers. All are at `start` and whole steps after it.
+
+    Args:
+        answers: JSON by query.
+        start: time of the first point.
+        step_seconds: between two points.
+        count: of points.
+
+    Raises:
+        MatrixError: an answer is not valid, or is an error.
+    """
+    times = array("d", (start + place * step_seconds for place in range(count)))
+    columns: dict[Track, dict[Column, array[float]]] = defaultdict(dict)
+    for query, answer in answers.items():
+        for labels, values in _series(answer):
+            try:
+                track, column = (
+                    query.track(labels),
+                    Column(int(labels["cache_id"]), query.figure, query.group(labels)),
+                )
+            except (KeyError, ValueError) as err:
+                raise MatrixError(f"a series lacks the label {err}: is honorLabels set?") from err
+            kept = columns[track].setdefault(column, array("d", [GAP]) * count)
+            for time, value in values:
+                place = round((time - start) / step_seconds)
+                if 0 <= place < count and isfinite(value):
+                    kept[place] = value
+    return {track: Points(times, found) for track, found in columns.items()}
+
+
+def _series(answer: Any) -> Iterator[tuple[Mapping[str, str], list[tuple[float, float]]]]:
+    try:
+        if answer["status"] != "success":
+            raise MatrixError(f"it says: {answer['error']}")
+        for item in answer["data"]["result"]:
+            yield item["metric"], [(float(time), float(value)) for time, value in item["values"]]
+    except (KeyError, TypeError, ValueError) as err:
+        if isinstance(err, MatrixError):
+            raise
+        raise MatrixError("its answer is not that of a Prometheus") from err
