@@ -42,6 +42,7 @@ def block(
         id=id_,
         capacity=capacity,
         occupancy=None if missing or others is None else sum(size for _, size in holders) + others,
+        monitored=None if missing else sum(size for _, size in holders),
         unattributed=None if missing else others,
         reading=missing if missing in ("Unavailable", "Error", "Unassigned", "Offline") else "Valid",
         reason=missing,

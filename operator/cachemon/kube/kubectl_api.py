@@ -6,8 +6,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,15 @@ from urllib.parse import urlencode
 
 from cachemon import __version__
 from cachemon.kube.http_failures import failure, message_of
-from cachemon.kube.queries import Listing, Selector, dry, path_of, query_of
+from cachemon.kube.queries import Listing, Selector, WatchEvent, dry, path_of, query_of
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import KubeNotFoundError, KubeThrottledError, KubeTimeoutError, KubeUnreachableError
+from cachemon.model.errors import (
+    KubeGoneError,
+    KubeNotFoundError,
+    KubeThrottledError,
+    KubeTimeoutError,
+    KubeUnreachableError,
+)
 
 _EVERYTHING = Selector()
 _PAGE_OBJECTS = 500
@@ -27,6 +33,8 @@ _ATTEMPTS = 10
 _WATCH_SECONDS = 240
 _CHUNK_BYTES = 1 << 16
 _JSON = "application/json"
+_AGENT = f"kubectl-cachemon/{__version__}"
+_LONGEST_REFUSAL_BYTES = 1 << 20
 _JSON_BOTH_WAYS: Mapping[str, str] = {"Accept": _JSON, "Content-Type": _JSON}
 _PATCH_OF_METADATA: Mapping[str, str] = {
     "Accept": f"{_JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,{_JSON}",
@@ -106,14 +114,49 @@ class KubectlApi:
             namespace: where; empty for everywhere.
             since: resourceVersion of the list.
         """
+        with suppress(KubeGoneError):
+            async with aclosing(self.watch(resource, selector, namespace, since=since)) as events:
+                async for event in events:
+                    if event.type != "BOOKMARK":
+                        return
+
+    async def watch(
+        self, resource: Resource, selector: Selector, namespace: str, *, since: str
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Events after a resourceVersion, of a list or of the last event, until the server ends the watch.
+
+        It does so after some minutes.
+
+        Args:
+            resource: of which kind.
+            selector: which of them.
+            namespace: where; empty for everywhere.
+            since: the resourceVersion.
+
+        Raises:
+            KubeGoneError: the server has forgotten the resourceVersion.
+        """
         query = {
             "watch": "true",
+            "allowWatchBookmarks": "true",
             "resourceVersion": since,
             "timeoutSeconds": str(_WATCH_SECONDS),
             **query_of(selector),
         }
         url = f"{path_of(resource, ObjectName(namespace, ''))}?{urlencode(query)}"
-        await asyncio.to_thread(self._send, "GET", url, None, is_watch=True)
+        connection = _UnixConnection(self._path, 2 * _WATCH_SECONDS)
+        self._open.add(connection)
+        try:
+            response = await asyncio.to_thread(self._begin_watch, connection, url)
+            while line := await asyncio.to_thread(_read_line, response):
+                event = _decode(line)
+                if event["type"] == "ERROR":
+                    raise failure(event["object"].get("code", 500), event["object"].get("message", ""), {})
+                yield WatchEvent(event["type"], event["object"])
+        finally:
+            self._open.discard(connection)
+            _hang_up(connection)  # a thread may still read
+            connection.close()
 
     async def create(
         self, resource: Resource, body: Mapping[str, Any], *, field_manager: str, dry_run: bool = False
@@ -165,35 +208,33 @@ class KubectlApi:
                 await self._sleep(err.retry_after_seconds)
         return await asyncio.to_thread(send)
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        content: bytes | None,
-        *,
-        headers: Mapping[str, str] = _JSON_BOTH_WAYS,
-        is_watch: bool = False,
-    ) -> dict[str, Any]:
-        connection = _UnixConnection(self._path, 2 * _WATCH_SECONDS if is_watch else self._request_seconds)
+    def _send(self, method: str, url: str, content: bytes | None, *, headers: Mapping[str, str]) -> dict[str, Any]:
+        connection = _UnixConnection(self._path, self._request_seconds)
         self._open.add(connection)
-        headers = {**headers, "User-Agent": f"kubectl-cachemon/{__version__}"}
         try:
-            connection.request(method, url, content, headers)
+            connection.request(method, url, content, {**headers, "User-Agent": _AGENT})
             with connection.getresponse() as response:
-                if is_watch and response.status < 400:
-                    response.readline()
-                    return {}
                 body = self._read(response, time.monotonic() + self._request_seconds)
         except TimeoutError as err:
             raise KubeTimeoutError(
                 f"the API server does not answer within {self._request_seconds:g} s (--request-timeout)"
             ) from err
         except (OSError, http.client.HTTPException) as err:
-            raise KubeUnreachableError(f"kubectl proxy does not answer: {err or type(err).__name__}") from err
+            raise _no_answer(err) from err
         finally:
             self._open.discard(connection)
             connection.close()
         return self._answer(response, body)
+
+    def _begin_watch(self, connection: _UnixConnection, url: str) -> http.client.HTTPResponse:
+        try:
+            connection.request("GET", url, headers={"Accept": _JSON, "User-Agent": _AGENT})
+            response = connection.getresponse()
+            if response.status >= 400:
+                self._answer(response, response.read(_LONGEST_REFUSAL_BYTES))
+        except (OSError, http.client.HTTPException) as err:
+            raise _no_answer(err) from err
+        return response
 
     @staticmethod
     def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
@@ -225,6 +266,33 @@ class KubectlApi:
     def close(self) -> None:
         """Have requests that are under way fail at once."""
         for connection in tuple(self._open):
-            if connection.sock is not None:
-                with suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+            _hang_up(connection)
+
+
+def _hang_up(connection: _UnixConnection) -> None:
+    """Have whoever reads from a connection see its end at once."""
+    if connection.sock is not None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _no_answer(err: Exception) -> KubeUnreachableError:
+    return KubeUnreachableError(f"kubectl proxy does not answer: {err or type(err).__name__}")
+
+
+def _read_line(response: http.client.HTTPResponse) -> bytes:
+    """The next line of a watch; empty at its end."""
+    try:
+        return response.readline()
+    except (OSError, http.client.HTTPException) as err:
+        raise _no_answer(err) from err
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+        raise KubeUnreachableError(f"an event of the API server was cut on the way: {line[:100]!r}")
+    return event

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from cachemon.kube.kubectl_api import KubectlApi
 from cachemon.kube.private_folder import private_folder
@@ -128,8 +129,20 @@ def _plain(output: bytes) -> str:
     return lines[-1].removeprefix("error: ") if lines else ""
 
 
-async def namespace_of_context(flags: Sequence[str], environment: Mapping[str, str] = os.environ) -> str:
-    """The namespace that kubectl would take without -n: that of the context, else of the pod, else `default`.
+class Context(NamedTuple):
+    """What kubectl would take without flags.
+
+    Attributes:
+        namespace: that of the context, else of the pod, else `default`.
+        name: of the context; empty where there is none.
+    """
+
+    namespace: str
+    name: str = ""
+
+
+async def current_context(flags: Sequence[str], environment: Mapping[str, str] = os.environ) -> Context:
+    """The context and the namespace that kubectl would take without -n.
 
     Raises:
         InvalidInputError: there is no context, so kubectl would ask localhost:8080.
@@ -141,11 +154,12 @@ async def namespace_of_context(flags: Sequence[str], environment: Mapping[str, s
     out, err = await process.communicate()
     if process.returncode == 0:
         contexts = json.loads(out).get("contexts") or [{}]
-        return contexts[0].get("context", {}).get("namespace") or _namespace_of_pod(environment) or "default"
+        namespace = contexts[0].get("context", {}).get("namespace") or _namespace_of_pod(environment) or "default"
+        return Context(namespace, contexts[0].get("name", ""))
     if namespace := _namespace_of_pod(environment):
-        return namespace
+        return Context(namespace)
     if b"current-context must exist" in err and any(flag.startswith("--server=") for flag in flags):
-        return "default"
+        return Context("default")
     if b"current-context must exist" in err:
         raise InvalidInputError(
             "no context is chosen: set KUBECONFIG, or choose one with --context (kubectl config get-contexts)"

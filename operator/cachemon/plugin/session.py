@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from cachemon.commands.trends import Trends
 from cachemon.kube.kubeconfig_pipes import kept_kubeconfigs
 from cachemon.kube.kubectl_api import KubectlApi
-from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
+from cachemon.kube.kubectl_proxy import current_context, proxied_api
 from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, NODES
 from cachemon.model.errors import InvalidInputError
@@ -98,19 +98,19 @@ async def open_session(args: Namespace, commands: AdvisedCommands) -> AsyncItera
     request_seconds = parse_timeout(getattr(args, "request_timeout", "30s"))
     with kept_kubeconfigs(kubectl_flags(args), os.environ) as (flags, environment):
         # kubectl starts twice at the same time
-        namespace = asyncio.create_task(namespace_of_context(flags, environment))
+        context = asyncio.create_task(current_context(flags, environment))
         try:
             async with proxied_api(flags, request_seconds=request_seconds, environment=environment) as api:
-                yield _session(args, api, await namespace, commands)
+                yield _session(args, api, (await context).namespace, commands)
         finally:
-            await asyncio.gather(namespace, return_exceptions=True)
+            await asyncio.gather(context, return_exceptions=True)
 
 
 async def open_offline_session(args: Namespace, commands: AdvisedCommands) -> Session:
     """The same for a command that asks no API server: it works without a kubeconfig, too."""
     namespace = "default"
     with suppress(InvalidInputError), kept_kubeconfigs(kubectl_flags(args), os.environ) as (flags, environment):
-        namespace = await namespace_of_context(flags, environment)
+        namespace = (await current_context(flags, environment)).namespace
     return _session(args, KubectlApi(Path(os.devnull), request_seconds=0), namespace, commands)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cachemon.kube.kubectl_api import KubectlApi
-from cachemon.kube.kubectl_proxy import namespace_of_context, proxied_api
+from cachemon.kube.kubectl_proxy import Context, current_context, proxied_api
 from cachemon.kube.queries import Selector
 from cachemon.model.api import GROUPS, ObjectName
 from cachemon.model.errors import (
@@ -297,11 +297,11 @@ def test_what_a_login_asks_is_shown_and_what_kubectl_logs_is_not(
 )
 def test_the_namespace_is_that_of_the_context(view: Any, namespace: str, tmp_path: Path) -> None:
     environment = script(tmp_path, f"echo '{json.dumps(view)}'")
-    assert asyncio.run(namespace_of_context((), environment)) == namespace
+    assert asyncio.run(current_context((), environment)).namespace == namespace
 
 
 def test_without_a_context_the_error_says_how_to_choose_one(tmp_path: Path) -> None:
     environment = script(tmp_path, "echo 'error: current-context must exist in order to minify' >&2; exit 1")
     with pytest.raises(InvalidInputError, match="no context is chosen: set KUBECONFIG, or choose one with --context"):
-        asyncio.run(namespace_of_context((), environment))
-    assert asyncio.run(namespace_of_context(("--server=https://x",), environment)) == "default"
+        asyncio.run(current_context((), environment))
+    assert asyncio.run(current_context(("--server=https://x",), environment)) == Context("default")
