@@ -112,7 +112,7 @@ def guest_rows(groups: Iterable[GroupRow]) -> list[GuestRow]:
 
 
 def _guest_row(members: Sequence[GroupRow]) -> GuestRow:
-    counted = _disjoint(members)
+    counted = disjoint_rows(members)
     everything = frozenset().union(*(row.threads for row in members))
     covered = frozenset().union(*(row.threads for row in counted))
     ages = [row.age for row in members if row.age is not None]
@@ -130,7 +130,8 @@ def _guest_row(members: Sequence[GroupRow]) -> GuestRow:
     )
 
 
-def _disjoint(members: Sequence[GroupRow]) -> list[GroupRow]:
+def disjoint_rows(members: Sequence[GroupRow]) -> list[GroupRow]:
+    """Groups with figures, the largest first, that share no thread: their sum counts nothing twice."""
     counted: list[GroupRow] = []
     taken: frozenset[str] = frozenset()
     with_figures = [row for row in members if row.occupancy is not None]

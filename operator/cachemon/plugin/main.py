@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "why": ("why", "run"),
     "verdicts": ("verdict_list", "run"),
     "nodes": ("nodes", "run"),
+    "web": ("web", "run"),
     "diagnose": ("diagnose", "run"),
     "import": ("kubevirt_files", "import_domains"),
     "export": ("kubevirt_files", "export_domain"),

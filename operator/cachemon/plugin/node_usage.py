@@ -59,7 +59,7 @@ class NodeRow(UsageRow):
 def block_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[BlockRow]:
     """Every cache block of some CacheMonitorNodes; `now` as in `node_rows`."""
     return [
-        _block_row(node, block, silent=_why_silent(node, now), age=node_age(node, now))
+        _block_row(node, block, silent=why_silent(node, now), age=node_age(node, now))
         for node in nodes
         for block in _blocks(node)
     ]
@@ -102,7 +102,7 @@ def node_rows(nodes: Iterable[Mapping[str, Any]], now: float) -> list[NodeRow]:
 
 def _node_row(node: Mapping[str, Any], now: float) -> NodeRow:
     ready = condition_of(node)
-    silent = _why_silent(node, now)
+    silent = why_silent(node, now)
     blocks = [] if silent else _blocks(node)
     rmids = node.get("status", {}).get("rmids")
     status = "Unknown" if silent else ready.get("status", "Unknown")
@@ -131,7 +131,7 @@ def _observed(node: Mapping[str, Any]) -> float | None:
     return read_time(node.get("status", {}).get("observedTime"))
 
 
-def _why_silent(node: Mapping[str, Any], now: float) -> str:
+def why_silent(node: Mapping[str, Any], now: float) -> str:
     """Why the last status of a node's agent does not hold now; empty when it does."""
     age = node_age(node, now)
     return Reason.AGENT_NOT_REPORTING if age is None else why_stale(condition_of(node), age)

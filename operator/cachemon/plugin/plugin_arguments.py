@@ -10,6 +10,7 @@ from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Pars
 from cachemon.commands.completers import AskNames, complete_files, complete_names, no_names, set_completer
 from cachemon.kube.kubeconfig_pipes import has_pipe
 from cachemon.plugin.typed_names import read_node_name, read_vmi_name
+from cachemon.plugin.web_arguments import add_web
 
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
@@ -35,6 +36,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
         _why,
         _verdicts,
         _nodes,
+        add_web,
         _diagnose,
         _import,
         _export,

@@ -47,6 +47,13 @@ def group_age(obj: Mapping[str, Any], now: float) -> Age | None:
     return age_of(status.get("observedTime", ""), period, now, taken=written_at(obj))
 
 
+def figures_time(obj: Mapping[str, Any]) -> float | None:
+    """When the figures of a group or node are from, as `group_age` measures it; None where there are none."""
+    observed_time = obj.get("status", {}).get("observedTime", "")
+    taken = written_at(obj) if observed_time else None
+    return read_time(observed_time) if taken is None else taken
+
+
 def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRow]:
     """Every monitoring group of some CacheMonitorGroups; one row for an object that has no figures at all.
 
@@ -75,11 +82,22 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
     return rows
 
 
+def valid_occupancy(block: Mapping[str, Any]) -> int | None:
+    """Bytes of a cache block of a status; None where its reading is not Valid."""
+    return block.get("occupancyBytes") if block["reading"] == VALID else None
+
+
 def why_stale(ready: Mapping[str, Any], age: Age | None) -> str:
     """Why figures do not hold now; empty when they do. `Ready` may be as old as they are."""
     if ready.get("status") == "Unknown":
         return str(ready["reason"])
     return Reason.AGENT_NOT_REPORTING if age is not None and age.is_stale else ""
+
+
+def current_objects(objects: Iterable[Mapping[str, Any]], now: float) -> list[Mapping[str, Any]]:
+    """The CacheMonitorGroups whose figures hold now."""
+    ages = ((obj, group_age(obj, now)) for obj in objects)
+    return [obj for obj, age in ages if age is not None and not why_stale(condition_of(obj), age)]
 
 
 def _group_row(
@@ -98,7 +116,7 @@ def _group_row(
         source=obj["metadata"]["name"],
         group=named["name"],
         node=obj.get("status", {}).get("nodeName", ""),
-        occupancy=sum_known(block.get("occupancyBytes") if block["reading"] == VALID else None for block in blocks),
+        occupancy=sum_known(map(valid_occupancy, blocks)),
         bandwidth=sum_known(block.get("memoryBandwidth", {}).get("totalBytesPerSecond") for block in blocks),
         capacity=sum_known(block.get("capacityBytes") for block in blocks),
         reason=reason,

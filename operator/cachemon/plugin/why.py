@@ -18,7 +18,7 @@ from cachemon.model.reasons import Reason
 from cachemon.model.units import format_bytes, format_rate
 from cachemon.plugin.node_usage import node_age
 from cachemon.plugin.session import Session
-from cachemon.plugin.usage import condition_of, group_age, group_rows, why_stale
+from cachemon.plugin.usage import condition_of, current_objects, group_age, group_rows, why_stale
 from cachemon.plugin.verdict_list import NOT_INSTALLED
 from cachemon.plugin.verdict_objects import group_verdicts, node_verdicts
 from cachemon.plugin.why_comparisons import read_peers, weak_evidence
@@ -54,16 +54,24 @@ async def run(args: Namespace, session: Session) -> int:
     Raises:
         InvalidInputError: there is no such VMI, or cachemon is not installed.
     """
-    known = await _collect(ObjectName(session.namespace, args.vmi), session)
-    page = page_of(known)
-    page = replace(page, steps=[Step(step.text, session.advise(step.command)) for step in page.steps])
-    session.say(render_page(page, known.now, ASCII if args.ascii else steps_for(os.environ)))
+    page = await explain(ObjectName(session.namespace, args.vmi), session)
+    session.say(render_page(page, session.clock(), ASCII if args.ascii else steps_for(os.environ)))
     return 0
+
+
+async def explain(name: ObjectName, session: Session) -> WhyPage:
+    """The page about a VMI. Its commands ask the same server as the same user.
+
+    Raises:
+        InvalidInputError: there is no such VMI, or cachemon is not installed.
+    """
+    page = page_of(await _collect(name, session))
+    return replace(page, steps=[Step(step.text, session.advise(step.command)) for step in page.steps])
 
 
 async def _collect(name: ObjectName, session: Session) -> Known:
     try:
-        groups = await session.groups(vmi=name.name)
+        groups = await replace(session, namespace=name.namespace, everywhere=False).groups(vmi=name.name)
     except KubeNotFoundError as err:
         raise InvalidInputError(NOT_INSTALLED) from err
     vmi = await _read(VMIS, name, session)
@@ -92,7 +100,7 @@ def page_of(known: Known) -> WhyPage:
     """The page about what is known."""
     if reason := _why_unjudged(known):
         return not_judged_page(known.name, *reason, node=_node_name(known))
-    current = _current(known)
+    current = current_objects(known.groups, known.now)
     return replace(_judged_page(known, current), weak=weak_evidence(current, known.peers))
 
 
@@ -121,16 +129,10 @@ def _why_unjudged(known: Known) -> tuple[str, str] | None:
         return NOT_RUNNING, message
     if not any("observedTime" in obj.get("status", {}) for obj in known.groups):
         return NO_FIGURES, message
-    if not _current(known):
+    if not current_objects(known.groups, known.now):
         age = group_age(first, known.now)
         return Reason.AGENT_NOT_REPORTING, age.problem if age is not None and age.is_stale else message
     return None
-
-
-def _current(known: Known) -> list[Mapping[str, Any]]:
-    """The groups whose figures hold now."""
-    ages = ((obj, group_age(obj, known.now)) for obj in known.groups)
-    return [obj for obj, age in ages if age is not None and not why_stale(condition_of(obj), age)]
 
 
 def _node_name(known: Known) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.libvirt_uri import host_of_uri
+from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import REPOSITORY
 
@@ -53,6 +54,21 @@ def _names_the_socket_that_ssh_forwards(command: str) -> str:
     args = build_parser().parse_args(arguments[1:])
     socket = getattr(args, "socket", "")
     return "" if socket in host_of_uri(args.connect).advice(OWN) else "this socket is another host's"
+
+
+def _parses_as_the_plugins(command: str) -> str:
+    """Options and arguments are known."""
+    try:
+        plugin_parser().parse_args(shlex.split(command)[2:])
+    except SystemExit:
+        return "the plugin does not know this"
+    return ""
+
+
+def _forwards_a_port_to_itself(command: str) -> str:
+    """The page answers under the number of its own port only."""
+    found = re.search(r"-L (\d+):127\.0\.0\.1:(\d+) ", command)
+    return "" if found and found[1] == found[2] else "the page would refuse this port"
 
 
 def _is_bash(command: str) -> str:
@@ -114,6 +130,16 @@ NOT_RUN = (
         "there is no second host that takes ssh; tests/unit/host/agent/test_socket_server.py runs commands over a "
         "socket as ssh forwards one",
         _names_the_socket_that_ssh_forwards,
+    ),
+    NotRun(
+        r"kubectl cachemon web( .*)?",
+        "it serves until Ctrl-C; tests/integration/apiserver/test_web.py runs it",
+        _parses_as_the_plugins,
+    ),
+    NotRun(
+        r"ssh -N -L \d+:127\.0\.0\.1:\d+ \S+",
+        "there is no second machine that takes ssh",
+        _forwards_a_port_to_itself,
     ),
     NotRun(r"export KUBECONFIG=.*", "`make demo` prints it with the paths of that run", _is_bash),
     NotRun(

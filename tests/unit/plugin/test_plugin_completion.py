@@ -18,6 +18,7 @@ COMMANDS = (
     "why",
     "verdicts",
     "nodes",
+    "web",
     "diagnose",
     "import",
     "export",
