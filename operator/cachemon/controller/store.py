@@ -7,8 +7,9 @@ from cachemon.controller.cluster_objects import ClusterObjects, owners_of
 from cachemon.controller.collection import Change, Entry
 from cachemon.controller.decision import Decision, Delete, StoredGroup, decide
 from cachemon.controller.node_agent import NodeAgent
-from cachemon.controller.report_times import LatestReports, Moment
+from cachemon.controller.report_times import LatestReport, LatestReports, Moment
 from cachemon.controller.stamping import StampState, StoredPolicy, decide_policy, stamp_of, stamp_state
+from cachemon.controller.usual_reports import is_usual_heartbeat, is_usual_report
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.controller.wanted_groups import WantedGroups
 from cachemon.controller.work_queue import WorkQueue
@@ -115,17 +116,19 @@ class Store:
         """Keep the indices, and queue the names that the change concerns."""
         if change.before == change.after:
             return
+        latest = self._reports.get(resource, change.name)
         if resource in (GROUPS, NODES):
             self._reports.update(resource, change, listed=listed, served_at=served_at)
         self.objects.index(resource, change)
         if resource == GROUPS:
-            self._follow_group(change)
+            self._follow_group(change, latest)
         elif resource == VMIS:
             self._follow_vmi(change)
         elif resource == PODS:
             self._follow_pod(change)
         elif resource == NODES:
-            self._add(self.objects.groups_on_node[change.name.name])
+            if not is_usual_heartbeat(change, latest, self._reports.get(NODES, change.name), self._clock().monotonic):
+                self._add(self.objects.groups_on_node[change.name.name])
             self.on_node(change)
         elif resource == NAMESPACES:
             self._restamp(self._wanted.follow_namespace(change.name))
@@ -136,12 +139,13 @@ class Store:
         for name in names:
             self.queue.add(name)
 
-    def _follow_group(self, change: Change[StoredGroup]) -> None:
+    def _follow_group(self, change: Change[StoredGroup], latest: LatestReport | None) -> None:
+        """`latest` is the latest report before the change."""
         before, after = change.before, change.after
         policy = self._wanted.policy_of(change.name)
         if after is None:
             self.queue.discard(change.name)
-        else:
+        elif not is_usual_report(change, latest, self._reports.get(GROUPS, change.name), self._clock().monotonic):
             self.queue.add(change.name)
         if policy and (before and before.stamp_facts) != (after and after.stamp_facts):
             self._restamp({change.name: policy})
