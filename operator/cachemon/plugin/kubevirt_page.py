@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from cachemon import __version__
 from cachemon.commands.why_page import render_page
@@ -10,6 +10,7 @@ from cachemon.model.api import GROUPS, NODES, ObjectName
 from cachemon.model.errors import InvalidInputError, KubeForbiddenError, KubeNotFoundError
 from cachemon.plugin.advice import role_for
 from cachemon.plugin.page_fleet import FleetStates
+from cachemon.plugin.page_live import RENEW_SECONDS, PageLive
 from cachemon.plugin.page_points import add_node, add_vm
 from cachemon.plugin.session import Session
 from cachemon.plugin.verdict_list import NOT_INSTALLED
@@ -25,6 +26,14 @@ from cachemon.web.prometheus_history import PastPoints, PrometheusHistory
 
 _PAUSE_SECONDS = 1.0
 """Between two looks at what the watches brought."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The history of this page."""
+
+    points: KeptPoints = field(default_factory=KeptPoints)
+    markers: KeptMarkers = field(default_factory=KeptMarkers)
 
 
 class KubevirtPage:
@@ -43,8 +52,8 @@ class KubevirtPage:
         self._groups = WatchedObjects(session.api, GROUPS, session.scope)
         self._nodes = WatchedObjects(session.api, NODES, "")
         self._fleet = FleetStates(session.scope)
-        self._points = KeptPoints()
-        self._markers = KeptMarkers()
+        self._kept = _Kept()
+        self._live = PageLive(session)
         self._since = session.clock()
         self._last: PageState | None = None
 
@@ -57,9 +66,15 @@ class KubevirtPage:
         async with asyncio.TaskGroup() as tasks:
             for watched in (self._groups, self._nodes):
                 tasks.create_task(watched.run())
+            tasks.create_task(self._keep_live(sleep))
             while True:
                 await sleep(_PAUSE_SECONDS)
                 self.refresh()
+
+    async def _keep_live(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        while True:
+            await sleep(RENEW_SECONDS)
+            await self._live.renew(self._groups.objects.values(), list(self._nodes.objects.values()))
 
     async def wait_until_known(self) -> None:
         """Return once there is something to show.
@@ -86,20 +101,22 @@ class KubevirtPage:
             self._groups.objects.values(), self._nodes.objects.values(), now, sees_nodes=not self._nodes_refused
         )
         for name, objects in different.items():
-            add_vm(self._points, name, (vms.get(name), self._fleet.vms[name]), objects, now)
+            add_vm(self._kept.points, name, (vms.get(name), self._fleet.vms[name]), objects, now)
         for name in vms.keys() - self._fleet.vms.keys():
-            add_vm(self._points, name, (vms[name], None), (), now)
+            add_vm(self._kept.points, name, (vms[name], None), (), now)
         for name in nodes.keys() | self._fleet.nodes.keys():
             state = self._fleet.nodes.get(name)
             if state is None or nodes.get(name) is not state:
-                add_node(self._points, name, state, now)
+                add_node(self._kept.points, name, state, now)
         self._last = self._state(now)
-        self._markers.add(markers_between(before, self._last))
+        self._kept.markers.add(markers_between(before, self._last))
 
     def state(self) -> PageState:
         """As of the last look at the watches, with the time of now."""
         assert self._last is not None, "wait_until_known comes first"
-        return {**self._last, "now": self._session.clock()}
+        self._live.seen_at = self._session.clock()
+        source: SourceState = {**self._last["source"], "live": self._live.state}
+        return {**self._last, "source": source, "now": self._live.seen_at}
 
     def _state(self, now: float) -> PageState:
         return PageState(
@@ -111,7 +128,7 @@ class KubevirtPage:
                 version=__version__,
                 since=self._since,
                 prometheus=self._prometheus is not None,
-                live=_NOT_LIVE,
+                live=self._live.state,
                 problem=self._problem,
             ),
             remarks=list(self._remarks()),
@@ -143,14 +160,15 @@ class KubevirtPage:
     async def history(self, subject: Subject, seconds: float) -> PageHistory | None:
         """What came since the page was opened, and before that what Prometheus knows."""
         now = self._session.clock()
-        seen = self._points.of_node(subject.node) if subject.node else self._points.of_vm(subject.vm)
+        self._live.looked_at = subject
+        seen = self._kept.points.of_node(subject.node) if subject.node else self._kept.points.of_vm(subject.vm)
         node = self._fleet.nodes.get(subject.node)
         if not seen and node is None and subject.vm not in self._fleet.vms:
             return None
         past = PastPoints({})
         if self._prometheus is not None and now - seconds < self._since:
             past = await self._prometheus.points(subject, seconds, self._since)
-        of_subject = self._markers.of_node if subject.node else self._markers.of_vm
+        of_subject = self._kept.markers.of_node if subject.node else self._kept.markers.of_vm
         begin = max(now - seconds, self._since)
         before: list[HistoryPart] = [{"from": now - seconds, "until": begin, "origin": "prometheus"}]
         return history_answer(
@@ -173,8 +191,7 @@ class KubevirtPage:
         return WhyAnswer(text=render_page(page, session.clock()), commands=commands)
 
     async def ask_live(self) -> LiveState:
-        """The agents report as often as they do."""
-        return _NOT_LIVE
-
-
-_NOT_LIVE = LiveState(offered=False, until=None, reason="")
+        """Ask the agents for fresh figures of what this page shows."""
+        self._live.seen_at = self._session.clock()
+        await self._live.start(self._groups.objects.values(), list(self._nodes.objects.values()))
+        return self._live.state

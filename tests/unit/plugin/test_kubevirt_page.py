@@ -284,6 +284,33 @@ def test_why_is_the_page_of_the_command_for_any_namespace() -> None:
     visit(look)
 
 
+def test_live_asks_for_what_the_page_shows() -> None:
+    async def look(desk: Desk) -> None:
+        desk.report()
+        desk.api.put(NODES, cmn("node01", block(0, 9)))
+        await desk.see("both", lambda: desk.vm() and desk.page.state()["nodes"])
+        assert desk.page.state()["source"]["live"] == {"offered": True, "until": None, "reason": ""}
+        live = await desk.page.ask_live()
+        assert live["until"] == NOW + 900
+        assert "every 2 s" in live["reason"]
+        assert desk.api.annotated == ["ns/vm3", "node01"]
+        assert desk.page.state()["source"]["live"] == live
+
+    visit(look)
+
+
+def test_live_that_is_refused_says_what_to_ask_for() -> None:
+    async def look(desk: Desk) -> None:
+        desk.report()
+        await desk.see("the VM", desk.vm)
+        desk.api.refusals["ns"] = KubeForbiddenError('cmg "vm3" is forbidden: User "jane" cannot patch resource')
+        live = await desk.page.ask_live()
+        assert (live["offered"], live["until"], desk.api.annotated) == (True, None, [])
+        assert "ClusterRole cachemon-edit" in live["reason"]
+
+    visit(look)
+
+
 class OldTimes(PrometheusHistory):
     """Knows a VM from before."""
 
