@@ -266,6 +266,7 @@ def _invitation(host: PlainHost) -> str:
     return (
         f"  sudo nsenter --target {host.agent.pid} --mount --uts env PATH={programs}:$PATH bash\n"
         "is a shell on that host: virsh list --all; virsh start vm1; cachemon host domstats; ls /sys/fs/resctrl\n"
+        "cachemon host web --no-open there prints the address of a page, for the browser of this machine\n"
     )
 
 

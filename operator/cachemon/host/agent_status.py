@@ -1,7 +1,7 @@
 """The answer of the agent's socket about itself, as a value and as JSON. Pure.
 
-    {"version": "0.1.0", "libvirt": "qemu:///system", "resctrl": "/sys/fs/resctrl", "problem": "", "domains": 2,
-     "rmids": {"total": 64, "ours": 2, "others": 1}, "samples": 17, "reconciles": 9,
+    {"version": "0.1.0", "host": "kvm1", "libvirt": "qemu:///system", "resctrl": "/sys/fs/resctrl", "problem": "",
+     "domains": 2, "rmids": {"total": 64, "ours": 2, "others": 1}, "samples": 17, "reconciles": 9,
      "unavailable": null, "events": ["llc_occupancy"], "assignMode": null, "unreadResources": [], "telemetry": null,
      "interference": {"isJudging": true, "perf": false, "perfProblem": ""}}
 
@@ -39,6 +39,7 @@ class AgentStatus:
 
     Attributes:
         version: of the agent.
+        host: its name; empty where an older agent does not say.
         libvirt: the URI that it is connected to.
         resctrl: the mount point that it reads.
         problem: what keeps it from its work, or empty.
@@ -50,6 +51,7 @@ class AgentStatus:
     """
 
     version: str
+    host: str
     libvirt: str
     resctrl: str
     problem: str
@@ -65,6 +67,7 @@ def render_status(status: AgentStatus) -> dict[str, Any]:
     node, judging = status.node, status.judging
     return {
         "version": status.version,
+        "host": status.host,
         "libvirt": status.libvirt,
         "resctrl": status.resctrl,
         "problem": status.problem,
@@ -101,6 +104,7 @@ def parse_status(answer: Mapping[str, Any]) -> AgentStatus:
         judging = answer.get("interference", {})
         return AgentStatus(
             version=str(answer["version"]),
+            host=str(answer.get("host", "")),
             libvirt=str(answer["libvirt"]),
             resctrl=str(answer["resctrl"]),
             problem=str(answer["problem"]),

@@ -65,6 +65,15 @@ def _parses_as_the_plugins(command: str) -> str:
     return ""
 
 
+def _parses_as_the_hosts(command: str) -> str:
+    """Options and arguments are known."""
+    try:
+        build_parser().parse_args(shlex.split(command)[1:])
+    except SystemExit:
+        return "the program does not know this"
+    return ""
+
+
 def _forwards_a_port_to_itself(command: str) -> str:
     """The page answers under the number of its own port only."""
     found = re.search(r"-L (\d+):127\.0\.0\.1:(\d+) ", command)
@@ -135,6 +144,11 @@ NOT_RUN = (
         r"kubectl cachemon web( .*)?",
         "it serves until Ctrl-C; tests/integration/apiserver/test_web.py runs it",
         _parses_as_the_plugins,
+    ),
+    NotRun(
+        r"cachemon host web( .*)?",
+        "it serves until Ctrl-C; tests/integration/host/test_page.py runs it",
+        _parses_as_the_hosts,
     ),
     NotRun(
         r"ssh -N -L \d+:127\.0\.0\.1:\d+ \S+",

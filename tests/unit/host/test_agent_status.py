@@ -21,7 +21,17 @@ nodes = st.builds(
     unread_resources=words,
 )
 statuses = st.builds(
-    AgentStatus, st.text(), st.text(), st.text(), st.text(), counts, nodes, st.builds(JudgingStatus), counts, counts
+    AgentStatus,
+    st.text(),
+    st.text(),
+    st.text(),
+    st.text(),
+    st.text(),
+    counts,
+    nodes,
+    st.builds(JudgingStatus),
+    counts,
+    counts,
 )
 
 
@@ -33,7 +43,7 @@ def test_what_the_agent_says_of_itself_arrives(status: AgentStatus) -> None:
 def test_packages_and_why_nothing_is_monitored_arrive() -> None:
     error = MonitoringUnavailableError(Reason.RESCTRL_NOT_MOUNTED, "not mounted; mount it")
     node = NodeFacts(unavailable=error, telemetry=Telemetry(8, ("activity",)), packages=(Package(0), Package(1)))
-    found = parse_status(render_status(AgentStatus("1", "", "", "", 0, node))).node
+    found = parse_status(render_status(AgentStatus("1", "", "", "", "", 0, node))).node
     assert found.packages == node.packages
     assert found.unavailable
     assert (found.unavailable.reason, str(found.unavailable)) == (error.reason, str(error))
@@ -51,7 +61,7 @@ def test_an_agent_of_an_older_version_says_less() -> None:
         "samples": 4,
     }
     found = parse_status(older)
-    assert found.judging == JudgingStatus()
+    assert (found.judging, found.host) == (JudgingStatus(), "")
     assert (found.node.num_rmids, found.node.events) == (64, ())
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -135,6 +136,7 @@ class HostAgent:
         node, pulse = self._snapshot.layout.node, self._cycle.pulse
         return AgentStatus(
             version=__version__,
+            host=socket.gethostname(),
             libvirt=self._config.connect,
             resctrl=str(self._config.machine.resctrl),
             problem=self._waiting or self._feed.problem or self._health_problem() or str(node.unavailable or ""),

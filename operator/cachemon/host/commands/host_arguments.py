@@ -10,6 +10,7 @@ from cachemon.commands import replay
 from cachemon.commands.arguments import COMMON_OPTIONS, Commands, FrontEnd, Parser, add_option
 from cachemon.commands.completers import AskNames, complete_files, no_names, set_completer
 from cachemon.host.libvirt_uri import DEFAULT_SOCKET, DEFAULT_URI
+from cachemon.web.page_options import add_page_options
 
 
 def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
@@ -35,7 +36,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _why, _diagnose, _import, _export, _agent, _replay, _completion):
+    for add in (_domstats, _cpu_resource, _why, _web, _diagnose, _import, _export, _agent, _replay, _completion):
         add(_front_end(ask), commands)
     return parser
 
@@ -84,6 +85,16 @@ def _cpu_resource(host: FrontEnd, commands: Commands) -> None:
 
 def _why(host: FrontEnd, commands: Commands) -> None:
     host.why(commands, "The agent judges with --interference=true (CACHEMON_HOST_INTERFERENCE of its unit).")
+
+
+def _web(host: FrontEnd, commands: Commands) -> None:
+    parser = host.command(
+        commands,
+        "web",
+        "a page in the browser: cache blocks, domains, verdicts, and their history",
+        details="It is served on 127.0.0.1, to who has the address. History goes back an hour: the agent keeps it.",
+    )
+    add_page_options(parser)
 
 
 def _diagnose(host: FrontEnd, commands: Commands) -> None:

@@ -23,6 +23,7 @@ async def run(args: Namespace, session: HostSession, probes: Probes | None = Non
     """
     resctrl = Path(args.resctrl) if args.resctrl else None
     evidence = await collect(session, resctrl, probes or Probes())
-    name = socket.gethostname() if evidence.host.is_here else evidence.host.host
+    known = evidence.agent.status.host if evidence.agent.status else ""
+    name = known or (socket.gethostname() if evidence.host.is_here else evidence.host.host)
     findings = examine(evidence, session.program, session.clock())
     return print_findings(session, ("host", name), findings, args.output)

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cpu-resource": ("host_groups", "run"),
     "why": ("host_why", "run"),
     "diagnose": ("host_diagnose", "run"),
+    "web": ("host_web", "run"),
     "import": ("host_files", "import_domain"),
     "export": ("host_files", "export_domain"),
 }

@@ -14,8 +14,9 @@ from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_session import Connect, HostDomain, HostSession
 from cachemon.host.commands.main import COMMANDS, load
+from cachemon.host.history_wire import HostHistory
 from cachemon.host.libvirt_uri import DEFAULT_URI, host_of_uri
-from cachemon.host.wire import DomainReport, HostReport
+from cachemon.host.wire import BlockUse, DomainReport, HostBlock, HostReport
 from cachemon.libvirt.domain_xml import read_domain
 from cachemon.libvirt.metadata import NAMESPACE, read_metadata, render_metadata
 from cachemon.model.errors import (
@@ -177,6 +178,9 @@ class FakeAgent(AgentClient):
         status_of_itself: its answer about itself.
         denied: whether this user may not use its socket.
         listens_at: its socket.
+        uses: what domains have of the cache blocks, by name.
+        host_blocks: the cache blocks.
+        kept: the hour that it has kept.
     """
 
     def __init__(self, libvirt: Callable[[], Iterable[HostDomain]]) -> None:
@@ -193,6 +197,7 @@ class FakeAgent(AgentClient):
         self.judged: Mapping[str, Any] = {"isJudging": False}
         self.status_of_itself = AgentStatus(
             __version__,
+            "kvm1",
             DEFAULT_URI,
             "/sys/fs/resctrl",
             "",
@@ -206,6 +211,9 @@ class FakeAgent(AgentClient):
         )
         self.denied = False
         self.listens_at = Path("/run/cachemon/host.sock")
+        self.uses: dict[str, tuple[BlockUse, ...]] = {}
+        self.host_blocks: tuple[HostBlock, ...] = ()
+        self.kept = HostHistory()
 
     @property
     def socket(self) -> Path:
@@ -225,7 +233,13 @@ class FakeAgent(AgentClient):
     async def domains(self) -> HostReport:
         self._answers()
         found = [self._domain(domain) for domain in self._domains() if domain.runs and self.knows]
-        return HostReport(tuple(found), self.observed_time, self.problem)
+        return HostReport(tuple(found), self.observed_time, self.problem, self.host_blocks)
+
+    async def history(self, domain: str = "", seconds: float = 3600.0) -> HostHistory:
+        del seconds  # what it has kept is short
+        self._answers()
+        wanted = (it for it in self.kept.series if (it.key.domain == domain if domain else not it.key.group))
+        return replace(self.kept, series=tuple(wanted))
 
     def _domain(self, domain: HostDomain) -> DomainReport:
         assert domain.live_xml is not None
@@ -234,7 +248,9 @@ class FakeAgent(AgentClient):
         kept += [(group, Keeper.LIVE) for group in self.live.get(domain.uuid, ())]
         kept += [(own.group, Keeper.LIBVIRT) for own in read_domain(domain.live_xml).own_monitors]
         groups = (self._group(group, keeper) for group, keeper in kept)
-        return DomainReport(domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains)
+        return DomainReport(
+            domain.name, domain.uuid, 4000, tuple(groups), self.problem_of_domains, self.uses.get(domain.name, ())
+        )
 
     def _group(self, group: MonitoringGroup, kept: Keeper) -> GroupReport:
         vcpus = (0, 1, 2, 3) if group.all_vcpus else None if group.vcpus is None else tuple(group.vcpus)

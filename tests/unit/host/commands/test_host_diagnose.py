@@ -79,7 +79,8 @@ def test_a_host_where_everything_works(diagnosis: Diagnosis) -> None:
     status = diagnosis.host.agent.status_of_itself
     judging = JudgingStatus(is_judging=True, perf=True)
     diagnosis.host.agent.status_of_itself = replace(status, judging=judging)
-    assert diagnosis.run(0).splitlines()[1:] == [
+    assert diagnosis.run(0).splitlines() == [
+        "Host kvm1",
         "  ok    libvirt: it answers: 1 of 1 domains run",
         "  ok    agent: version 0.1.0, figures read 2s ago",
         "  ok    resctrl: mounted at /sys/fs/resctrl, events llc_occupancy, mbm_total_bytes, mbm_local_bytes",
