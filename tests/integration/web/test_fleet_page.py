@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cachemon.web.page_source import PageSource
+from cachemon.web.page_state import BlockState
 from tests.unit.web.fixed_source import FixedSource
 from tests.web import page_cases
 from tests.web.browser import Tab, open_tab
@@ -51,6 +52,24 @@ def test_a_bar_has_the_vms_the_unattributed_part_and_the_free_part_by_their_size
         assert texts(tab.page, "node01", ".block-figure") == ["31Mi/32Mi 97%"]
         assert texts(tab.page, "node01", ".row-rmids") == ["RMIDs 7/64"]
         assert texts(tab.page, "node01", ".row-meta")[0] == "2 VMs"
+
+
+def test_vms_that_the_node_does_not_name_have_their_part_of_the_bar(browser: Browser) -> None:
+    source = page_cases.two_nodes()
+    busy = source.current["nodes"]["node01"]
+    named = busy["blocks"][0]
+    fuller: BlockState = {
+        **named,
+        "occupancy": (named["occupancy"] or 0) + MIB // 2,
+        "monitored": (named["monitored"] or 0) + MIB // 2,
+    }
+    busy["blocks"] = [fuller]
+    with shown(browser, source) as tab:
+        parts = tab.page.locator(f"{row('node01')} .track .segment").evaluate_all(
+            "(all) => all.map((it) => it.offsetWidth / it.parentElement.offsetWidth)"
+        )
+        assert sum(parts) == pytest.approx(31.5 / 32, abs=0.02)
+        assert texts(tab.page, "node01", ".block-figure")[0].startswith("32Mi/32Mi")
 
 
 def test_every_bar_has_its_figures_as_names(browser: Browser) -> None:

@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { formatBytes, formatShare } from "./format.js";
 import { shortName } from "./fleet_model.js";
-import { blockSentence, heldWords, othersOf, sumOf, whyMissing } from "./fleet_words.js";
+import { blockSentence, heldWords, othersOf, sumOf, unnamedOf, whyMissing } from "./fleet_words.js";
 import { vmHash } from "./router.js";
 
 /** Smaller parts of a block are one segment together. */
@@ -63,15 +63,17 @@ function figureOf({ occupancy, capacity, holders }) {
  */
 function segmentsOf(block, drawing) {
   const others = othersOf(block);
-  const all = sumOf(block.holders) + others;
+  const unnamed = unnamedOf(block);
+  const all = sumOf(block.holders) + unnamed + others;
   const whole = Math.max(block.capacity ?? 0, block.occupancy ?? 0, all);
   if (!whole) return [];
   const small = block.holders.filter(([, bytes]) => bytes / whole < SMALLEST_PART);
   const segments = block.holders
     .filter(([, bytes]) => bytes / whole >= SMALLEST_PART)
     .map(([vm, bytes]) => vmSegment(vm, bytes, whole, block, drawing));
-  const rest = sumOf(small);
-  if (rest) segments.push(plainSegment("rest", "", rest, whole, [`${small.length} small VMs`, heldWords(rest, block)], drawing));
+  const rest = sumOf(small) + unnamed;
+  const called = unnamed ? "Other VMs" : `${small.length} small VMs`;
+  if (rest) segments.push(plainSegment("rest", "", rest, whole, [called, heldWords(rest, block)], drawing));
   if (others) {
     const lines = /** @type {[string, string]} */ (["Unattributed", `${heldWords(others, block)}: the host, and VMs that nobody watches`]);
     segments.push(plainSegment("others", (drawing.length * others) / whole > UNATTRIBUTED_REMS ? "unattributed" : "", others, whole, lines, drawing));

@@ -1,5 +1,6 @@
 /** The rows of the fleet: what each node has, which come first, and which a reader looks for. Pure. */
 
+import { sumOf, unnamedOf } from "./fleet_words.js";
 import { isOlder, staleAfter } from "./format.js";
 import { compareVerdicts, isOpen, LEVELS, levelRank } from "./verdicts.js";
 
@@ -83,7 +84,7 @@ function nodeOfVms(state, vms) {
     verdicts.push(...(known?.verdicts ?? []));
     for (const { id, capacity, occupancy } of known?.blocks ?? []) {
       const block = blocks.get(id) ?? {
-        id, capacity, occupancy: null, unattributed: null, reading: "Valid", reason: "", holders: [],
+        id, capacity, occupancy: null, monitored: null, unattributed: null, reading: "Valid", reason: "", holders: [],
       };
       block.capacity ??= capacity;
       if (occupancy !== null) block.holders.push([vm, occupancy]);
@@ -211,9 +212,10 @@ export function fleetSums(entries, now) {
     if (!holdsNow(entry, now)) sums.silent += 1;
     for (const { level } of entry.verdicts) levels[levelRank(level)] += 1;
     if (entry.isNamed) sums.named += 1;
-    for (const { capacity, occupancy, holders } of entry.node.blocks) {
+    for (const block of entry.node.blocks) {
+      const { capacity, occupancy } = block;
       sums.blocks += 1;
-      for (const [, bytes] of holders) sums.byVms += bytes;
+      sums.byVms += sumOf(block.holders) + unnamedOf(block);
       if (capacity === null || occupancy === null) continue;
       sums.counted += 1;
       sums.held += occupancy;

@@ -74,7 +74,15 @@ export function blockSentence(block, entry) {
 export function othersOf(block) {
   if (block.unattributed !== null) return block.unattributed;
   if (block.occupancy === null) return 0;
-  return Math.max(0, block.occupancy - sumOf(block.holders));
+  return Math.max(0, block.occupancy - sumOf(block.holders) - unnamedOf(block));
+}
+
+/**
+ * Bytes of monitored VMs that have no name here: a node names the largest only.
+ * @param {Block} block
+ */
+export function unnamedOf(block) {
+  return Math.max(0, (block.monitored ?? 0) - sumOf(block.holders));
 }
 
 /** @param {[string, number][]} holders VMs and their bytes */

@@ -4,8 +4,8 @@
  * @typedef {{node: string, block: number | null, victim: string, suspect: string, neighbour: string, level: string,
  *   resource: string, outcome: string, since: number | null, until: number | null, slowdownPercent: number | null,
  *   sharePercent: number | null, bytesLost: number | null, evidence: string, series: object | null}} Verdict
- * @typedef {{id: number, capacity: number | null, occupancy: number | null, unattributed: number | null,
- *   reading: string, reason: string, holders: [string, number][]}} Block
+ * @typedef {{id: number, capacity: number | null, occupancy: number | null, monitored: number | null,
+ *   unattributed: number | null, reading: string, reason: string, holders: [string, number][]}} Block
  * @typedef {{ready: string, reason: string, message: string, observed: number | null, period: number, agent: string,
  *   rmids: {ours: number, others: number, total: number} | null, interferenceRatio: number | null, blocks: Block[],
  *   verdicts: Verdict[]}} NodeState
