@@ -58,13 +58,21 @@ class GrafanaData:
         return shown
 
 
-def find_or_fetch(source: Path, cache: Path | None = None, say: Say = say_on_stderr) -> GrafanaData:
+def find_or_fetch(
+    source: Path, cache: Path | None = None, say: Say = say_on_stderr, *, path: str | None = None
+) -> GrafanaData:
     """The code that the lock file in `source` names, from the cache or by npm; that takes half a minute.
+
+    Args:
+        source: has the script, and what npm reads.
+        cache: the project's folder in the user's cache by default.
+        say: reports that this process waits for another one.
+        path: where node and npm are looked for, as in PATH.
 
     Raises:
         GrafanaDataMissingError: there is no Node or no npm, or npm could not fetch it.
     """
-    node, npm = shutil.which("node"), shutil.which("npm")
+    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
     if node is None or npm is None:
         raise GrafanaDataMissingError("Grafana's code needs node and npm on PATH")
     content = b"".join((source / name).read_bytes() for name in _INPUTS)
