@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from cachemon.web.page_source import PageSource
-from cachemon.web.page_state import BlockState
 from tests.unit.web.fixed_source import FixedSource
 from tests.web import page_cases
 from tests.web.browser import Tab, open_tab
@@ -58,12 +57,10 @@ def test_vms_that_the_node_does_not_name_have_their_part_of_the_bar(browser: Bro
     source = page_cases.two_nodes()
     busy = source.current["nodes"]["node01"]
     named = busy["blocks"][0]
-    fuller: BlockState = {
-        **named,
-        "occupancy": (named["occupancy"] or 0) + MIB // 2,
-        "monitored": (named["monitored"] or 0) + MIB // 2,
-    }
-    busy["blocks"] = [fuller]
+    more = MIB // 2
+    busy["blocks"] = [
+        {**named, "occupancy": (named["occupancy"] or 0) + more, "monitored": (named["monitored"] or 0) + more}
+    ]
     with shown(browser, source) as tab:
         parts = tab.page.locator(f"{row('node01')} .track .segment").evaluate_all(
             "(all) => all.map((it) => it.offsetWidth / it.parentElement.offsetWidth)"
