@@ -1,4 +1,5 @@
-"""Stories of rules for promtool, and the variations in which each is played: other jobs, and two clusters.
+"""Stories of rules for promtool, and the variations in which each is played: other jobs, two
+clusters, and two jobs at once.
 
 A story is a test of promtool's unit tests of rules. What each rule adds to every alert (its labels without templates,
 `runbook_url`) is added here to what a story expects.
@@ -50,8 +51,13 @@ def in_two_clusters(story: Story) -> Story:
     return _changed(story, lambda labels: [{**labels, "cluster": cluster} for cluster in _CLUSTERS])
 
 
+def by_two_jobs(story: Story) -> Story:
+    """As if a second job scraped the same targets: what names no job is expected once."""
+    return _changed(story, lambda labels: [labels, {**labels, "job": "again"}] if "job" in labels else [labels])
+
+
 Variation = Callable[[Story], Story]
-VARIATIONS: tuple[Variation, ...] = (as_written, in_another_job, in_two_clusters)
+VARIATIONS: tuple[Variation, ...] = (as_written, in_another_job, in_two_clusters, by_two_jobs)
 
 
 def _changed(story: Story, change: Callable[[Labels], list[Labels]]) -> Story:
