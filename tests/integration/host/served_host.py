@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,16 @@ _KEY = re.compile(r"  cpu\.cacheoccupancy\.(.+)\.(\d+)\.value=(\d+)")
 
 
 @contextmanager
-def host_page(scene: Scene, folder: Path) -> Iterator[str]:
-    """The address of the page, which is served while the block runs."""
+def host_page(scene: Scene, folder: Path, before: Sequence[str] = ()) -> Iterator[str]:
+    """The address of the page, which is served while the block runs.
+
+    Args:
+        scene: the host.
+        folder: for its log.
+        before: what runs the program, as setpriv with its options.
+    """
     place = f"--connect={scene.host.uri}", f"--socket={scene.agent.socket}"
-    command = [sys.executable, "-m", "cachemon.host.commands.main", "host", *place, "web", "--no-open"]
+    command = [*before, sys.executable, "-m", "cachemon.host.commands.main", "host", *place, "web", "--no-open"]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": "1"}
     served = ServerProcess(command, folder / "page.log", environment)
     try:

@@ -1,5 +1,6 @@
 """The page of a host, before a real libvirtd and a real agent: its numbers are those of `domstats`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lab.wait import until
 from tests.integration.host.scene import Scene, metadata
 from tests.integration.host.served_host import ask, host_page, printed_occupancy
 
+NOBODY = 65534
 GROUPS = 'id="web" vcpus="0"', 'id="all" vcpus="all"'
 
 
@@ -57,6 +59,21 @@ def test_the_page_follows_the_end_of_a_domain_and_of_the_agent(scene: Scene, tmp
             scene.agent.start()
         assert "no agent of cachemon answers" in problem
         until("the agent to answer again", lambda: not ask(address, "state.json")["source"]["problem"])
+
+
+def test_an_ordinary_user_of_the_sockets_group_has_the_page(scene: Scene, tmp_path: Path) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata(*GROUPS)))
+    scene.until_monitored("vm1", "all")
+    owner = scene.agent.socket.stat()
+    scene.agent.folder.chmod(0o755)
+    os.chown(scene.agent.socket, -1, NOBODY)  # as --socket-group has it
+    try:
+        with host_page(
+            scene, tmp_path, ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        ) as page:
+            assert list(ask(page, "state.json")["vms"]) == ["vm1"]
+    finally:
+        os.chown(scene.agent.socket, -1, owner.st_gid)
 
 
 def test_there_is_no_page_without_an_agent(scene: Scene) -> None:

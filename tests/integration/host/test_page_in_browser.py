@@ -20,7 +20,7 @@ GROUPS = 'id="web" vcpus="0"', 'id="all" vcpus="all"'
 
 
 @pytest.mark.skipif(chromium() is None, reason="there is no chromium: apt-get install chromium")
-def test_the_cache_blocks_and_who_holds_them_are_those_of_domstats(scene: Scene, tmp_path: Path) -> None:
+def test_cache_blocks_domains_and_groups_have_the_numbers_of_domstats(scene: Scene, tmp_path: Path) -> None:
     scene.start(GuestDomain(NAME, metadata=metadata(*GROUPS)))
     scene.until_monitored(NAME, "all")
     until("caches to fill", lambda: any(reported.occupancy for reported, _ in scene.compare().values()))
@@ -42,5 +42,11 @@ def test_the_cache_blocks_and_who_holds_them_are_those_of_domstats(scene: Scene,
             if group == "all" and amount:
                 name = re.compile(f"^{re.escape(NAME)}: {re.escape(shown(amount))}")
                 expect(tab.page.get_by_role("link", name=name).first).to_be_visible()
+        tab.page.get_by_role("link", name=re.compile(f"^{re.escape(NAME)}: ")).first.click()
+        expect(tab.page.get_by_role("heading", name=NAME)).to_be_visible()
+        for (group, id_), amount in held.items():
+            card = tab.page.locator("section, article").filter(has_text=re.compile(rf"Cache block {id_}: "))
+            row = card.get_by_role("row").filter(has_text=re.compile(rf"^{group}"))
+            expect(row.first).to_contain_text(shown(amount))
         assert tab.problems == []
         assert tab.hosts == {address.split("/")[2]}
