@@ -9,10 +9,10 @@ from shlex import quote
 from cachemon import __version__
 from cachemon.commands.why_page import render_page
 from cachemon.host.agent_status import parse_status
+from cachemon.host.commands.host_page_points import add_domain, add_host, end_domain, past_tracks
+from cachemon.host.commands.host_page_states import HostAnswers, domain_state, host_state, vm_key
 from cachemon.host.commands.host_session import HostSession
 from cachemon.host.commands.host_why import page_of
-from cachemon.host.commands.page_points import add_domain, add_host, end_domain, past_tracks
-from cachemon.host.commands.page_states import HostAnswers, domain_state, host_state, vm_key
 from cachemon.host.history_wire import LONGEST_SECONDS, HostHistory
 from cachemon.host.wire import DomainReport
 from cachemon.model.errors import AgentError, InvalidInputError

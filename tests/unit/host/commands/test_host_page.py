@@ -6,8 +6,8 @@ from typing import TypeVar
 import pytest
 
 from cachemon.host.commands.host_page import HostPage
+from cachemon.host.commands.host_page_states import vm_key
 from cachemon.host.commands.host_session import HostSession
-from cachemon.host.commands.page_states import vm_key
 from cachemon.host.history_wire import HostHistory, HostSeries, SeriesKey
 from cachemon.host.wire import BlockUse, HostBlock
 from cachemon.interference.verdicts import Judgement

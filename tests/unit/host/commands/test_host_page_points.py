@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.host.commands.page_points import past_tracks
+from cachemon.host.commands.host_page_points import past_tracks
 from cachemon.host.history_wire import HostHistory, HostSeries, SeriesKey
 from cachemon.web.points import Column, Track, series_of, times_of
 

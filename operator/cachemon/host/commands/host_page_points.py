@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from cachemon.host.commands.page_states import PERIOD_SECONDS, vm_key
+from cachemon.host.commands.host_page_states import PERIOD_SECONDS, vm_key
 from cachemon.host.history_wire import HostHistory, HostSeries
 from cachemon.model.age import stale_after
 from cachemon.web.kept_points import KeptPoints
