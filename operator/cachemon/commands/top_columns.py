@@ -8,6 +8,7 @@ from cachemon.commands.top_table import Column, Heading
 from cachemon.commands.trends import Trends, change, trend_text
 from cachemon.commands.usage_rows import UsageRow
 from cachemon.model.age import Age
+from cachemon.model.fitted_text import LONGEST_COLUMN, fit_text
 from cachemon.model.units import format_bytes, format_rate
 
 _LEAVES_FIRST, _LEAVES_SECOND, _LEAVES_LAST = 3, 2, 1
@@ -48,8 +49,26 @@ HELD = Column(Heading("HELD", is_number=True), "occupancy", _held, lambda row: r
 OF = number_column("OF", "capacity", lambda row: row.capacity)
 WIDE_OF = number_column("OF", "capacity", lambda row: row.capacity, is_wide=True)
 BANDWIDTH = number_column("BANDWIDTH", "bandwidth", lambda row: row.bandwidth, format_rate, leaves=_LEAVES_LAST)
+LOCAL = number_column("LOCAL", "local", lambda row: row.local, format_rate, is_wide=True)
 NAMESPACE = text_column("NAMESPACE", "namespace", lambda row: row.namespace)
 NODE = text_column("NODE", "node", lambda row: row.node, leaves=_LEAVES_SECOND)
+
+
+def _most(row: Any) -> str:
+    return fit_text(row.largest[0], LONGEST_COLUMN) if row.largest else NO_VALUE
+
+
+def _most_with_bytes(row: Any) -> str:
+    return f"{_most(row)} {format_bytes(row.largest[1])}" if row.largest else NO_VALUE
+
+
+def _most_bytes(row: Any) -> int | None:
+    return row.largest[1] if row.largest else None
+
+
+BLOCK = Column(Heading("BLOCK", is_number=True), "block", lambda row: str(row.id), lambda row: -row.id)
+MOST = Column(Heading("MOST"), "most", _most_with_bytes, _most_bytes)
+MOST_NAME = Column(Heading("MOST"), "most", _most, _most_bytes)
 
 
 def age_column(freshest: float) -> Column:

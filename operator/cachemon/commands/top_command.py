@@ -24,10 +24,6 @@ class TopTerminal(Protocol):
     """Where `top` prints."""
 
     @property
-    def trends(self) -> Trends:
-        """What this run of the program has seen."""
-
-    @property
     def out(self) -> TextIO:
         """Where the table goes."""
 
@@ -84,19 +80,22 @@ async def show_top(read: ReadTable, args: Namespace, terminal: TopTerminal, prog
     return 0
 
 
-def shown_columns(columns: Sequence[Column], args: Namespace, terminal: TopTerminal, freshest: float) -> list[Column]:
+def shown_columns(
+    columns: Sequence[Column], args: Namespace, terminal: TopTerminal, trends: Trends, freshest: float
+) -> list[Column]:
     """The columns of a table, with those that every table has.
 
     Args:
         columns: of what a row is.
         args: as of `show_top`.
         terminal: where the table is shown.
+        trends: what this run of the program has seen.
         freshest: age in seconds of the freshest figures of the table.
     """
     shown = [column for column in columns if args.output == WIDE or not column.is_wide]
     shown.append(age_column(freshest))
     if args.output == WIDE or _is_live(args, terminal):
-        shown.append(trend_column(terminal.trends, steps_for(os.environ)))
+        shown.append(trend_column(trends, steps_for(os.environ)))
     return shown
 
 

@@ -20,11 +20,13 @@ _NAMES = {
     "largest": "heaviest",
     "monitored": "monitoredBytes",
     "bandwidth": "totalBytesPerSecond",
+    "local": "localBytesPerSecond",
     "node": "nodeName",
     "at_least": "atLeast",
     "age": "ageSeconds",
 }
 _LEFT_OUT = frozenset({"threads", "observed"})
+_FIRST = ("namespace", "guest", "source", "group", "node", "id")
 _PAIRS = frozenset({"largest", "rmids"})
 
 
@@ -43,12 +45,11 @@ class DataForm:
 
     @property
     def _fields(self) -> Iterator[tuple[str, str]]:
-        """Field and name."""
+        """Field and name, first what a row is about."""
         known = {**_NAMES, **self.names}
-        for field in fields(self.kind):
-            name = known.get(field.name, field.name)
-            if name and field.name not in _LEFT_OUT:
-                yield field.name, name
+        there = [field.name for field in fields(self.kind) if field.name not in _LEFT_OUT]
+        ordered = [*(field for field in _FIRST if field in there), *(field for field in there if field not in _FIRST)]
+        yield from ((field, name) for field in ordered if (name := known.get(field, field)))
 
     def objects(self, rows: Sequence[UsageRow]) -> list[dict[str, Any]]:
         """For JSON and YAML; what has no value is left out."""

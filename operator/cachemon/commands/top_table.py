@@ -86,7 +86,13 @@ class TopTable:
 
 
 def build_table(
-    rows: Iterable[UsageRow], columns: Sequence[Column], sort_by: str, freshest: float, remarks: Iterable[str] = ()
+    rows: Iterable[UsageRow],
+    columns: Sequence[Column],
+    sort_by: str,
+    freshest: float,
+    *,
+    remarks: Iterable[str] = (),
+    renewal: str = "",
 ) -> TopTable:
     """The table of some rows.
 
@@ -96,6 +102,7 @@ def build_table(
         sort_by: a key of theirs, or one of SHARE, NAME and REASON.
         freshest: age in seconds of the freshest figures (`freshest_of`).
         remarks: what else is wrong.
+        renewal: how often the figures are renewed, for people.
 
     Raises:
         InvalidInputError: there is no such column.
@@ -114,7 +121,7 @@ def build_table(
         ),
         tuple(ordered),
         tuple(remarks),
-        renewal_of(row.age for row in ordered),
+        renewal,
     )
 
 

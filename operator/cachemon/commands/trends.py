@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cachemon.commands.sparklines import sparkline
 from cachemon.commands.usage_rows import Identity, UsageRow
+from cachemon.model.age import ALLOWANCE_SECONDS
 from cachemon.model.units import format_bytes
 
 POINTS = 12
@@ -21,7 +22,7 @@ class Point(NamedTuple):
 
     Attributes:
         observed: when, in seconds since the epoch.
-        period_seconds: how often they are to be renewed.
+        period_seconds: until the next ones are to be seen.
         occupancy: bytes, or None where there was no number.
     """
 
@@ -36,8 +37,14 @@ class Trends:
     def __init__(self) -> None:
         self._seen: dict[Identity, deque[Point]] = {}
 
-    def add(self, rows: Iterable[UsageRow]) -> None:
-        """Note the figures of a table. Rows that are gone are forgotten."""
+    def add(self, rows: Iterable[UsageRow], look_seconds: float, period_seconds: float | None = None) -> None:
+        """Note the figures of a table. Rows that are gone are forgotten.
+
+        Args:
+            rows: of the table.
+            look_seconds: between two tables: renewals in between are not seen, and nothing is missing.
+            period_seconds: how often the figures are renewed; None for the period of each row's age.
+        """
         seen: dict[Identity, deque[Point]] = {}
         for row in rows:
             points = seen[row.identity] = self._seen.get(row.identity, deque(maxlen=POINTS))
@@ -49,14 +56,16 @@ class Trends:
             if points and row.observed == points[-1].observed:
                 before = points.pop().occupancy
                 known = before if known is None else known  # stale figures are shown no longer, and held then
-            points.append(Point(row.observed, row.age.period_seconds, known))
+            period = row.age.period_seconds if period_seconds is None else period_seconds
+            points.append(Point(row.observed, max(period, look_seconds), known))
         self._seen = seen
 
     def chart(self, row: UsageRow) -> list[int | None]:
         """The newest occupancies of a row, oldest first; None where figures were not renewed or had no number."""
-        values = with_gaps(self._seen.get(row.identity, ()))
-        if values:
-            values += [None] * (1 if row.age is None else _missed(row.age.seconds, row.age.period_seconds))
+        points = self._seen.get(row.identity, ())
+        values = with_gaps(points)
+        if points:
+            values += [None] * (1 if row.age is None else _missed(row.age.seconds, points[-1].period_seconds))
         return values[-POINTS:]
 
 
@@ -72,8 +81,8 @@ def with_gaps(points: Sequence[Point]) -> list[int | None]:
 
 def _missed(seconds: float, period_seconds: float) -> int:
     """Renewals that are missing in a time; no more than a chart has room for."""
-    periods = round(min(seconds / period_seconds, POINTS + 1)) if period_seconds > 0 else 1
-    return max(0, periods - 1)
+    periods = min((seconds - ALLOWANCE_SECONDS) / period_seconds, POINTS + 1) if period_seconds > 0 else 1
+    return max(0, round(periods) - 1)
 
 
 def change(values: Sequence[int | None]) -> int | None:

@@ -55,6 +55,7 @@ class GroupRow(UsageRow):
         source: the CacheMonitorGroup that asks for it, or who keeps it on a libvirt host.
         group: its name.
         bandwidth: bytes per second, None where there is no number that holds now.
+        local: its part with the memory of the cache's own NUMA node.
         threads: its vCPUs and thread classes, to find groups that overlap.
     """
 
@@ -64,6 +65,7 @@ class GroupRow(UsageRow):
     group: str
     node: str = ""
     bandwidth: int | None
+    local: int | None
     threads: frozenset[str]
 
     @property
@@ -77,7 +79,7 @@ class GuestRow(UsageRow):
     """One VMI or domain: groups that share no thread, summed up.
 
     Attributes:
-        namespace, guest, node, bandwidth: as in GroupRow.
+        namespace, guest, node, bandwidth, local: as in GroupRow.
         at_least: whether overlapping groups leave some threads out of the sum.
     """
 
@@ -85,6 +87,7 @@ class GuestRow(UsageRow):
     guest: str
     node: str = ""
     bandwidth: int | None
+    local: int | None
     at_least: bool
 
     @property
@@ -122,6 +125,7 @@ def _guest_row(members: Sequence[GroupRow]) -> GuestRow:
         node=next((row.node for row in members if row.node), ""),
         occupancy=sum_known(row.occupancy for row in counted),
         bandwidth=sum_known(row.bandwidth for row in counted),
+        local=sum_known(row.local for row in counted),
         capacity=max((row.capacity for row in members if row.capacity is not None), default=None),
         reason=next((row.reason for row in members if row.reason), ""),
         age=max(ages, key=lambda age: (bool(age.problem), age.seconds), default=None),

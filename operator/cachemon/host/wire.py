@@ -90,12 +90,14 @@ class HostReport:
         observed_time: RFC 3339, when the figures were read; empty when none were.
         problem: what keeps the agent from its work, or empty.
         blocks: the cache blocks of the host, in the order of their ids.
+        period_seconds: how often the figures are read, while the agent keeps up.
     """
 
     domains: tuple[DomainReport, ...] = ()
     observed_time: str = ""
     problem: str = ""
     blocks: tuple[HostBlock, ...] = ()
+    period_seconds: float = 1.0
 
 
 def render_report(report: HostReport) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def render_report(report: HostReport) -> dict[str, Any]:
         ],
         "observedTime": report.observed_time,
         "problem": report.problem,
+        "periodSeconds": report.period_seconds,
     }
 
 
@@ -151,6 +154,7 @@ def parse_report(answer: Any) -> HostReport:
             ),
             observed_time=str(answer["observedTime"]),
             problem=str(answer["problem"]),
+            period_seconds=float(answer["periodSeconds"]),
         )
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as err:
         raise InvalidInputError(

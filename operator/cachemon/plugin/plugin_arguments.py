@@ -164,6 +164,7 @@ SORT_KEYS = (
     "occupancy",
     "share",
     "bandwidth",
+    "local",
     "name",
     "namespace",
     "vmi",

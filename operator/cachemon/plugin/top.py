@@ -8,7 +8,11 @@ from typing import Any
 from cachemon.commands.output import NO_VALUE
 from cachemon.commands.top_columns import (
     BANDWIDTH,
+    BLOCK,
     HELD,
+    LOCAL,
+    MOST,
+    MOST_NAME,
     NAMESPACE,
     NODE,
     OF,
@@ -18,28 +22,14 @@ from cachemon.commands.top_columns import (
 )
 from cachemon.commands.top_command import WIDE, TopProgram, check_times, show_top, shown_columns
 from cachemon.commands.top_output import DataForm
-from cachemon.commands.top_table import Column, Heading, TopTable, ahead_remarks, build_table, freshest_of
+from cachemon.commands.top_table import Column, Heading, TopTable, ahead_remarks, build_table, freshest_of, renewal_of
 from cachemon.commands.usage_rows import GroupRow, GuestRow, UsageRow, guest_rows
 from cachemon.model.errors import InvalidInputError
-from cachemon.model.fitted_text import LONGEST_COLUMN, fit_text
 from cachemon.model.live_figures import LIVE_PERIOD_SECONDS
-from cachemon.model.units import format_bytes
 from cachemon.plugin.live_reader import LiveReader
 from cachemon.plugin.node_usage import BlockRow, NodeRow, block_rows, node_rows
 from cachemon.plugin.session import Session
 from cachemon.plugin.usage import group_rows
-
-
-def _most(row: BlockRow | NodeRow) -> str:
-    return fit_text(row.largest[0], LONGEST_COLUMN) if row.largest else NO_VALUE
-
-
-def _most_with_bytes(row: BlockRow) -> str:
-    return f"{_most(row)} {format_bytes(row.largest[1])}" if row.largest else NO_VALUE
-
-
-def _most_bytes(row: BlockRow | NodeRow) -> int | None:
-    return row.largest[1] if row.largest else None
 
 
 def _rmids(row: NodeRow) -> str:
@@ -50,7 +40,6 @@ _VMI = text_column("VMI", "vmi", lambda row: row.guest)
 _GROUP = text_column("GROUP", "group", lambda row: row.group)
 _OBJECT = text_column("OBJECT", "object", lambda row: row.source, is_wide=True)
 _OF_NODES = text_column("NODE", "node", lambda row: row.node)
-_BLOCK = Column(Heading("BLOCK", is_number=True), "block", lambda row: str(row.id), lambda row: -row.id)
 _WATCHED = number_column("WATCHED", "watched", lambda row: row.monitored, leaves=1)
 _RMIDS = Column(Heading("RMIDS", is_number=True, leaves=1), "rmids", _rmids, lambda row: row.rmids and row.rmids[0])
 
@@ -69,13 +58,13 @@ class _View:
 
 
 VIEWS: Mapping[str, _View] = {
-    "vmi": _View(GuestRow, (NAMESPACE, _VMI, NODE, HELD, WIDE_OF, BANDWIDTH)),
-    "group": _View(GroupRow, (NAMESPACE, _VMI, _GROUP, _OBJECT, NODE, HELD, WIDE_OF, BANDWIDTH)),
+    "vmi": _View(GuestRow, (NAMESPACE, _VMI, NODE, HELD, WIDE_OF, BANDWIDTH, LOCAL)),
+    "group": _View(GroupRow, (NAMESPACE, _VMI, _GROUP, _OBJECT, NODE, HELD, WIDE_OF, BANDWIDTH, LOCAL)),
     "block": _View(
         BlockRow,
-        (_OF_NODES, _BLOCK, HELD, OF, _WATCHED, Column(Heading("MOST"), "most", _most_with_bytes, _most_bytes)),
+        (_OF_NODES, BLOCK, HELD, OF, _WATCHED, MOST),
     ),
-    "node": _View(NodeRow, (_OF_NODES, HELD, OF, _RMIDS, Column(Heading("MOST"), "most", _most, _most_bytes))),
+    "node": _View(NodeRow, (_OF_NODES, HELD, OF, _RMIDS, MOST_NAME)),
 }
 _NAMES_OF_DATA = {"guest": "vmiName", "source": "object"}
 
@@ -125,10 +114,17 @@ async def _read_rows(args: Namespace, session: Session | LiveReader) -> Sequence
 
 
 def _table(rows: Sequence[UsageRow], args: Namespace, session: Session) -> TopTable:
-    session.trends.add(rows)
+    session.trends.add(rows, args.interval)
     freshest = freshest_of(rows)
-    columns = shown_columns(VIEWS[args.by].columns, args, session, freshest)
-    return build_table(rows, columns, args.sort_by, freshest, ahead_remarks(rows, _name))
+    columns = shown_columns(VIEWS[args.by].columns, args, session, session.trends, freshest)
+    return build_table(
+        rows,
+        columns,
+        args.sort_by,
+        freshest,
+        remarks=ahead_remarks(rows, _name),
+        renewal=renewal_of(row.age for row in rows),
+    )
 
 
 def _name(row: Any) -> str:

@@ -118,6 +118,7 @@ def _group_row(
         node=obj.get("status", {}).get("nodeName", ""),
         occupancy=sum_known(map(valid_occupancy, blocks)),
         bandwidth=sum_known(block.get("memoryBandwidth", {}).get("totalBytesPerSecond") for block in blocks),
+        local=sum_known(block.get("memoryBandwidth", {}).get("localBytesPerSecond") for block in blocks),
         capacity=sum_known(block.get("capacityBytes") for block in blocks),
         reason=reason,
         age=age,

@@ -10,6 +10,7 @@ ANYTHING = "..."
 _FREE = (
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UID"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\[[#.]+\]"), "[BAR]"),
     (re.compile(r"\|[ 0-9▁-█]+\|"), "CHART"),
     (re.compile(r"(?<![\w.,/-])(?:\d+[smhd])+(?:\(late\))?(?![\w])"), "AGE"),

@@ -14,6 +14,7 @@ TABLE = ("NAME   NODE     HELD    READY   AGE", "vm3    node02   27Mi    True   
         ("  cpu.cacheoccupancy.vcpus_0,3.1.value=2865216", "cpu.cacheoccupancy.vcpus_0,3.1.value=N"),
         ("vm3  0=59Mi,1=2Mi", "vm3 N=N,N=N"),
         ("vm3  80s(late)", "vm3 AGE"),
+        ("2026-11-30 05:21:13,vm1,26868.0,,0.0", "TIME,vm1,N,,N"),
         ("vm3  3m(old)", "vm3 AGE(old)"),
         ("observedTime: 2026-11-23T01:10:23Z", "observedTime: TIME"),
     ],

@@ -1,5 +1,6 @@
 """`cachemon host` as a person types it, before a real libvirtd and a real agent."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -111,6 +112,42 @@ def test_domstats_has_the_figures_of_the_books(scene: Scene) -> None:
         total = sum(int(group.blocks[id_]["llc_occupancy"]) for group in groups)
         assert pairs[f"cpu.cacheoccupancy.web.{id_}.value"] == str(first.blocks[id_]["llc_occupancy"])
         assert pairs[f"cpu.cacheoccupancy.all.{id_}.value"] == str(total)
+
+
+def test_top_has_the_figures_of_the_books_as_table_json_and_csv(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata('id="web" vcpus="0"', 'id="all" vcpus="all"')))
+    scene.start(GuestDomain("vm2"))
+    scene.until_monitored("vm1", "all")
+    until("caches to fill", lambda: any(reported.occupancy for reported, _ in scene.compare().values()))
+    with scene.still() as (_, books):
+        table = well(scene, "top", "--no-headers").splitlines()
+        (exact,) = json.loads(well(scene, "top", "vm1", "--output=json"))
+        groups = list(csv.DictReader(well(scene, "top", "--by=group", "--output=csv").splitlines()))
+        lines = list(csv.DictReader(well(scene, "top", "--csv", "--once").splitlines()))
+    booked = [group for path, group in books.groups.items() if path != "/"]
+    total = sum(int(block["llc_occupancy"]) for group in booked for block in group.blocks.values())
+    first = next(group for group in booked if set(group.tids) == scene.tids("vm1", 0))
+    web = sum(int(block["llc_occupancy"]) for block in first.blocks.values())
+    assert [line.split()[0] for line in table] == ["vm1", "vm2"]
+    assert table[1].split()[-1] == "NoGroup"
+    assert (exact["domain"], exact["occupancyBytes"]) == ("vm1", total)
+    assert {row["group"]: int(row["occupancyBytes"]) for row in groups} == {"web": web, "all": total}
+    assert [(row["Domain"], row["LLC[KB]"]) for row in lines] == [("vm1", f"{total / 1024:.1f}")]
+
+
+def test_csv_over_time_has_a_line_for_each_sample_and_ends_in_time(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata('id="all" vcpus="all"')))
+    scene.until_monitored("vm1", "all")
+    until("a rate", lambda: csv_rows(scene, "--once")[0]["MBT[MB/s]"])
+    rows = csv_rows(scene, "--interval=1", "--duration=4")
+    assert [row["Domain"] for row in rows] == ["vm1"] * len(rows)
+    seen = [row["Time"] for row in rows]
+    assert seen == sorted(set(seen)), "a sample is printed once"
+    assert all(float(row["MBT[MB/s]"]) >= float(row["MBL[MB/s]"]) for row in rows)
+
+
+def csv_rows(scene: Scene, *arguments: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(well(scene, "top", "--csv", *arguments).splitlines()))
 
 
 @pytest.mark.usefixtures("kvm")

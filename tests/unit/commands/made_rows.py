@@ -19,6 +19,7 @@ def guest(
     period: float = 60,
     reason: str = "",
     bandwidth: int | None = 10**6,
+    local: int | None = 10**5,
     at_least: bool = False,
 ) -> GuestRow:
     return GuestRow(
@@ -28,6 +29,7 @@ def guest(
         occupancy=occupancy,
         capacity=32 * MIB,
         bandwidth=bandwidth,
+        local=local,
         age=None if seconds is None else Age(seconds, period),
         observed=observed,
         reason=reason,

@@ -21,7 +21,7 @@ def chart_of(*rows: tuple[float, float, int | None]) -> list[int | None]:
     trends, newest = Trends(), guest()
     for observed, seconds, occupancy in rows:
         newest = guest(occupancy=occupancy, seconds=seconds, observed=observed)
-        trends.add([newest])
+        trends.add([newest], 1)
     return trends.chart(newest)
 
 
@@ -49,8 +49,23 @@ def test_a_sum_that_changes_between_renewals_has_its_newest_value() -> None:
 def test_a_period_that_gets_shorter_or_longer_makes_no_gap() -> None:
     trends = Trends()
     for observed, period in ((100, 60), (160, 60), (162, 2), (164, 2), (224, 60)):
-        trends.add([guest(occupancy=1, seconds=0, observed=observed, period=period)])
+        trends.add([guest(occupancy=1, seconds=0, observed=observed, period=period)], 1)
     assert trends.chart(guest(seconds=0)) == [1] * 5
+
+
+def test_what_nobody_looked_at_is_no_gap() -> None:
+    trends = Trends()
+    for observed in (100, 105, 110):
+        trends.add([guest(occupancy=1, seconds=0, observed=observed, period=1)], 5)
+    assert trends.chart(guest(seconds=4)) == [1, 1, 1]
+
+
+def test_times_of_whole_seconds_make_no_gap_of_figures_that_are_renewed_each_second() -> None:
+    trends = Trends()
+    for observed in (100, 101, 103, 104):
+        trends.add([guest(occupancy=1, seconds=1.9, observed=observed, period=10)], 1, 1)
+    assert trends.chart(guest(seconds=1.9)) == [1] * 4
+    assert trends.chart(guest(seconds=6)) == [1, 1, 1, 1, None, None, None]
 
 
 def test_a_clock_that_is_set_back_begins_the_chart_anew() -> None:
@@ -59,15 +74,15 @@ def test_a_clock_that_is_set_back_begins_the_chart_anew() -> None:
 
 def test_a_vm_that_has_gone_is_forgotten() -> None:
     trends = Trends()
-    trends.add([guest("a"), guest("b")])
-    trends.add([guest("b")])
+    trends.add([guest("a"), guest("b")], 1)
+    trends.add([guest("b")], 1)
     assert trends.chart(guest("a")) == []
     assert trends.chart(guest("b")) == [MIB]
 
 
 def test_a_vm_without_figures_has_no_chart() -> None:
     trends = Trends()
-    trends.add([guest(occupancy=None, seconds=None, observed=None)])
+    trends.add([guest(occupancy=None, seconds=None, observed=None)], 1)
     assert trends.chart(guest()) == []
 
 
@@ -82,7 +97,7 @@ def test_every_point_keeps_its_value_and_its_distance(points: list[Point]) -> No
     values = with_gaps(points)
     place = 0
     for before, after in pairwise(points):
-        missed = min(round((after.observed - before.observed) / 60), POINTS + 1) - 1
+        missed = min(round((after.observed - before.observed - 2) / 60), POINTS + 1) - 1
         assert values[place] == before.occupancy
         place += 1 + max(0, missed)
     assert values[place:] == [points[-1].occupancy]

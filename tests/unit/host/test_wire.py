@@ -57,7 +57,12 @@ DOMAINS = st.builds(
     st.lists(USES).map(tuple),
 )
 REPORTS = st.builds(
-    HostReport, st.lists(DOMAINS, max_size=3).map(tuple), st.text(), st.text(), st.lists(HOST_BLOCKS).map(tuple)
+    HostReport,
+    st.lists(DOMAINS, max_size=3).map(tuple),
+    st.text(),
+    st.text(),
+    st.lists(HOST_BLOCKS).map(tuple),
+    st.floats(0.1, 60),
 )
 
 

@@ -227,22 +227,22 @@ def test_wide_has_more_columns_and_cuts_nothing() -> None:
     plugin.api.put(GROUPS, cmg("object", "v" * 60, status=status, node="w" * 60))
     head, row = plugin.run("top", "--by", "group", "-o", "wide").out.splitlines()
     assert head.split() == [
-        *("NAMESPACE", "VMI", "GROUP", "OBJECT", "NODE", "HELD", "OF", "BANDWIDTH", "AGE", "TREND", "CACHE"),
+        *("NAMESPACE", "VMI", "GROUP", "OBJECT", "NODE", "HELD", "OF", "BANDWIDTH", "LOCAL", "AGE", "TREND", "CACHE"),
     ]
     assert row.split() == [
-        *("ns", "v" * 60, "g" * 60, "object", "w" * 60, "1.0Mi", "32Mi", "1", "2s", "-", "[.....]", "3%"),
+        *("ns", "v" * 60, "g" * 60, "object", "w" * 60, "1.0Mi", "32Mi", "1", "-", "2s", "-", "[.....]", "3%"),
     ]
 
 
 def test_csv_has_the_names_of_json_exact_bytes_and_a_cell_for_what_is_missing() -> None:
     plugin = fleet()
     plugin.api.put(GROUPS, cmg("off", "off", condition=ready("False", "VMINotRunning", "off"), node=""))
-    done = plugin.run("top", "-o", "csv")
+    done, names = plugin.run("top", "-o", "csv"), "namespace,vmiName,nodeName"
     assert done.out.splitlines() == [
-        "occupancyBytes,capacityBytes,ageSeconds,reason,namespace,vmiName,nodeName,totalBytesPerSecond,atLeast",
-        f"{13 * MIB},{64 * MIB},2,,ns,vm3,node02,1010000000,false",
-        f"{4 * MIB},{64 * MIB},2,,ns,vm1,node01,101000000,false",
-        ",,,VMINotRunning,ns,off,,,false",
+        f"{names},occupancyBytes,capacityBytes,ageSeconds,reason,totalBytesPerSecond,localBytesPerSecond,atLeast",
+        f"ns,vm3,node02,{13 * MIB},{64 * MIB},2,,1010000000,,false",
+        f"ns,vm1,node01,{4 * MIB},{64 * MIB},2,,101000000,,false",
+        "ns,off,,,,,VMINotRunning,,,false",
     ]
     assert plugin.run("top", "-o", "csv", "--no-headers").out.count("\r\n") == 3
 

@@ -73,8 +73,8 @@ def test_the_trend_goes_on_from_one_answer_to_the_next(capsys: pytest.CaptureFix
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(repeat(top.run, args, session, no_pause))
     first, second = [line.split() for line in capsys.readouterr().out.splitlines() if line]
-    assert first[7] == "-"
-    assert second[8] == "+1.0Mi"
+    assert first[-3] == "-"
+    assert second[-3] == "+1.0Mi"
 
 
 def test_csv_is_printed_again_with_its_line_ends(capsys: pytest.CaptureFixture[str]) -> None:

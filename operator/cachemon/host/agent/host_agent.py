@@ -117,7 +117,8 @@ class HostAgent:
         runs = self._domains.runs_of({domain.uuid: domain.name for domain in self._feed.listing.domains})
         live = self._live.by_domain()
         domains = [watch(domain, live.get(domain.uuid, ())) for domain in self._feed.listing.domains]
-        return report_of(domains, self._snapshot, runs, self._waiting or self._feed.problem)
+        problem = self._waiting or self._feed.problem
+        return report_of(domains, self._snapshot, runs, problem, self._config.machine.sample_seconds)
 
     def verdicts(self) -> Mapping[str, Any]:
         """Which domain disturbs which."""

@@ -67,11 +67,20 @@ class HostGroup(NamedTuple):
 
 
 def report_of(
-    domains: Iterable[WatchedDomain], sample: HostSample, runs: Mapping[str, Run], problem: str
+    domains: Iterable[WatchedDomain],
+    sample: HostSample,
+    runs: Mapping[str, Run],
+    problem: str,
+    period_seconds: float = 1.0,
 ) -> HostReport:
     """The report about the running domains, which may be newer than the sample.
 
-    `runs` has the QEMUs that are found, by UUID; `problem` says what keeps the agent from its work, or is empty.
+    Args:
+        domains: those that run.
+        sample: the newest one.
+        runs: the QEMUs that are found, by UUID.
+        problem: what keeps the agent from its work, or empty.
+        period_seconds: between two samples.
     """
     found: dict[tuple[str, MonitoringGroup, Keeper], GroupReport] = {}
     for each in sample.groups:
@@ -92,6 +101,7 @@ def report_of(
         observed_time=format_time(wall_time) if wall_time else "",
         problem=problem or (str(sample.layout.node.unavailable) if sample.layout.node.unavailable else ""),
         blocks=tuple(map(_host_block, sample.figures.node)),
+        period_seconds=period_seconds,
     )
 
 

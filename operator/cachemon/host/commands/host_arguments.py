@@ -36,7 +36,7 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _why, _web, _diagnose, _import, _export, _agent, _replay, _completion):
+    for add in (_domstats, _cpu_resource, _top, _why, _web, _diagnose, _import, _export, _agent, _replay, _completion):
         add(_front_end(ask), commands)
     return parser
 
@@ -81,6 +81,42 @@ def _domstats(host: FrontEnd, commands: Commands) -> None:
 
 def _cpu_resource(host: FrontEnd, commands: Commands) -> None:
     host.cpu_resource(commands)
+
+
+SORT_KEYS = (
+    "occupancy",
+    "share",
+    "bandwidth",
+    "local",
+    "name",
+    "domain",
+    "group",
+    "kept",
+    "block",
+    "capacity",
+    "most",
+    "age",
+    "trend",
+    "reason",
+)
+"""Of `top`, as in `cachemon.plugin.plugin_arguments`."""
+
+
+def _top(host: FrontEnd, commands: Commands) -> None:
+    parser = host.top(
+        commands,
+        interval=1.0,
+        by=("domain", "group", "block"),
+        sort_keys=SORT_KEYS,
+        details="`NoSum`: groups of ours and libvirt's monitors overlap, so that no sum is right.\n"
+        "`NoGroup`: nothing watches the domain; `cachemon host cpu-resource DOMAIN --create` changes that.\n"
+        "--csv has the columns and units of `pqos -u csv`, with domains for cores: KB of 1024 bytes, MB of 1024 KB,\n"
+        "MBL local, MBR other, MBT all traffic with memory. Rates are means over the ten seconds before.\n"
+        "  cachemon host top --csv --interval 1 --duration 60 > usage.csv",
+    )
+    parser.add_argument(
+        "--csv", action="store_true", help="a line for each row and interval, as `pqos -u csv`; --duration is its -t"
+    )
 
 
 def _why(host: FrontEnd, commands: Commands) -> None:

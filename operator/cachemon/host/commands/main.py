@@ -11,11 +11,12 @@ from cachemon.commands.program import answer_shell, print_script, run_command
 from cachemon.host.commands.host_arguments import build_parser
 from cachemon.host.commands.host_completion import ask_host
 
-_EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "libvirt", "lxml"})
+_EXTRAS = frozenset({"argcomplete", "jsonpath_ng", "libvirt", "lxml", "rich"})
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "domstats": ("host_figures", "run"),
     "cpu-resource": ("host_groups", "run"),
+    "top": ("host_top", "run"),
     "why": ("host_why", "run"),
     "diagnose": ("host_diagnose", "run"),
     "web": ("host_web", "run"),

@@ -44,8 +44,8 @@ def test_a_group_has_its_keeper_state_and_figures() -> None:
     domain = watch(running(WEB), [])
     figures = figures_of(WEB, mbm_total_bytes=2**60, mbm_local_bytes=5)
     snapshot = HostSample(layout_of(domain, well(WEB, mon_group(1))), figures)
-    report = report_of([domain], snapshot, RUNS, "")
-    assert (report.observed_time, report.problem) == ("2027-01-15T08:00:00Z", "")
+    report = report_of([domain], snapshot, RUNS, "", 0.5)
+    assert (report.observed_time, report.problem, report.period_seconds) == ("2027-01-15T08:00:00Z", "", 0.5)
     (domain_report,) = report.domains
     assert (domain_report.name, domain_report.uuid, domain_report.pid) == ("vm1", UUID, 60)
     blocks = tuple(BlockReport(block.id, 4096, 5, 2**60, "Valid") for block in BLOCKS)
