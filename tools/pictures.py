@@ -5,9 +5,7 @@ Two emulated nodes run real virtual machines. The pictures show what `kubectl ca
 
 import io
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import sys
@@ -21,6 +19,7 @@ from rich.text import Text
 
 from lab.cluster import Cluster, program
 from lab.repository import REPOSITORY
+from lab.terminal import LiveProgram
 from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
@@ -29,9 +28,8 @@ _PICTURES = REPOSITORY / "docs/pictures"
 _COMMANDS = {"top.svg": ("top", "-A"), "top-by-block.svg": ("top", "--by", "block")}
 _INTERVAL = "--interval=2"
 _AGENT_FLAGS = ("--node-period=2", "--rate-window=5")
-_TERMINAL = {"COLUMNS": "96", "LINES": "14", "TERM": "xterm-256color"}
+_COLUMNS, _LINES = 104, 14
 
-_HOME = b"\x1b[H"
 _WARM_UP_FRAMES = 30
 """About a minute: by then the occupancies of the virtual machines change little."""
 
@@ -86,33 +84,18 @@ def record_live(kubeconfig: Path, arguments: Sequence[str]) -> str:
     Returns:
         The text of the last whole frame, with its colours.
     """
-    child, terminal = pty.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and their children do
-        environment = {**os.environ, **_TERMINAL, "KUBECONFIG": str(kubeconfig)}
-        os.execve(program("kubectl-cachemon"), ["kubectl-cachemon", *arguments, _INTERVAL], environment)
-    shown = bytearray()
-
-    def frames() -> list[bytes]:
-        """Whole frames: another one follows them. The first two open the screen."""
-        if select.select([terminal], [], [], 0)[0]:
-            shown.extend(os.read(terminal, 65536))
-        return bytes(shown).split(_HOME)[2:-1]
-
-    try:
+    command = [str(program("kubectl-cachemon")), *arguments, _INTERVAL]
+    environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    with LiveProgram(command, environment, columns=_COLUMNS, lines=_LINES) as top:
         enough = f"{_WARM_UP_FRAMES} frames of {' '.join(arguments)}"
-        until(enough, lambda: len(frames()) >= _WARM_UP_FRAMES, seconds=180)
-        frame = frames()[-1].decode()
-    finally:
-        os.kill(child, signal.SIGINT)
-        os.waitpid(child, 0)
-        os.close(terminal)
+        until(enough, lambda: len(top.frames) >= _WARM_UP_FRAMES, seconds=180)
+        frame = top.frames[-1]
     return "\n".join(line.rstrip() for line in frame.splitlines()).strip("\n")
 
 
 def save_terminal(command: str, text: str, path: Path) -> None:
     """Save a picture of a terminal that shows a command and its output."""
-    console = Console(record=True, width=int(_TERMINAL["COLUMNS"]), file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
     console.print(Text.from_ansi(text))
     svg = console.export_svg(title="", unique_id="cachemon")

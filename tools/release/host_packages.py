@@ -34,7 +34,8 @@ _MODULE = "github.com/goreleaser/nfpm/v2"
 _NFPM = Program("nfpm", _HERE / "nfpm", f"{_MODULE}/cmd/nfpm", _MODULE, "about 2 minutes")
 _BUNDLED = (
     "aiohappyeyeballs", "aiohttp", "aiosignal", "argcomplete", "attrs", "frozenlist", "idna", "jsonpath-ng",
-    "multidict", "prometheus-client", "propcache", "typing-extensions", "yarl",
+    "markdown-it-py", "mdurl", "multidict", "prometheus-client", "propcache", "pygments", "rich", "typing-extensions",
+    "yarl",
 )  # fmt: skip
 _CONFFILE = "/etc/default/cachemon-host"
 _DOCUMENTATION = "Documentation=man:cachemon(1) https://cachemon.dev/docs\n"

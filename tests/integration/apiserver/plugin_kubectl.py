@@ -10,6 +10,7 @@ from typing import Any
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.kubernetes.control_plane import ControlPlane
 from lab.repository import SOURCES
+from lab.terminal import LiveProgram
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
@@ -21,20 +22,24 @@ class Kubectl:
         self._control_plane = control_plane
         self._namespace = namespace
 
-    def run(self, *arguments: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of kubectl."""
+        return {
             "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
             "PYTHONPATH": SOURCES,
             "HOME": str(self._control_plane.work),
             "KUBECONFIG": str(self._control_plane.admin_kubeconfig),
         }
+
+    def run(self, *arguments: str, input: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:  # noqa: A002
         done = subprocess.run(
             [str(kubectl_program()), *arguments],
             input=input,
             capture_output=True,
             text=True,
             check=False,
-            env=environment,
+            env=self.environment,
         )
         assert done.returncode == code, done
         return done
@@ -42,6 +47,11 @@ class Kubectl:
     def cachemon(self, *arguments: str, input: str = "", code: int = 0) -> str:  # noqa: A002
         done = self.run("cachemon", *arguments, "-n", self._namespace, input=input, code=code)
         return done.stderr if code else done.stdout
+
+    def live(self, *arguments: str, columns: int, lines: int) -> LiveProgram:
+        """The plugin on a terminal."""
+        command = [str(kubectl_program()), "cachemon", *arguments, "-n", self._namespace]
+        return LiveProgram(command, self.environment, columns=columns, lines=lines)
 
     def groups(self) -> dict[str, Any]:
         items = json.loads(self.run("get", "cmg", "-n", self._namespace, "-o", "json").stdout)["items"]

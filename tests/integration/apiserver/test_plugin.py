@@ -12,6 +12,7 @@ import yaml
 from cachemon.model.times import format_time
 from lab.kubernetes.control_plane import ControlPlane
 from lab.vms import kubevirt
+from lab.wait import until
 from tests.integration.apiserver.plugin_kubectl import Kubectl
 
 NOW = "2026-11-23T01:10:23Z"
@@ -105,6 +106,34 @@ def test_figures_are_printed_and_ranked(kubectl: Kubectl, control_plane: Control
     shown = kubectl.run("cachemon", "diagnose", "node01", code=1).stdout
     assert "FAIL  node: Kubernetes has no node of this name" in shown
     assert f"FAIL  group {namespace}/vm3: " in shown
+
+
+def test_a_terminal_shows_how_the_figures_went_and_how_often_they_are_renewed(
+    kubectl: Kubectl, control_plane: ControlPlane, namespace: str
+) -> None:
+    kubectl.cachemon("cpu-resource", "vm3", "--create", "--vcpulist", "0-1", "--config")
+    began = time.time() - 65
+
+    def reports(mebibytes: int, seconds: int) -> None:
+        block = {"level": 3, "id": 8, "reading": "Valid", "occupancyBytes": mebibytes << 20, "capacityBytes": 8 << 20}
+        group = {"name": "vcpus_0-1", "state": "Monitored", "threads": 2, "vcpus": [0, 1], "cacheBlocks": [block]}
+        figures = {"nodeName": "node01", "groups": [group], "observedTime": format_time(began + seconds)}
+        report(control_plane, namespace, "vm3", figures)
+
+    def shown(*words: str) -> bool:
+        return any(set(words) <= set(line.split()) for line in top.screen)
+
+    reports(1, 0)
+    with kubectl.live("top", "--interval=0.2", columns=110, lines=8) as top:
+        until("the first figure", lambda: shown("vm3", "1.0Mi", "12%"))
+        assert not shown("+1.0Mi"), "nothing is known of the time before"
+        reports(2, 60)
+        until("the second one and the change", lambda: shown("vm3", "2.0Mi", "+1.0Mi", "25%"))
+        head, renewal, *_ = top.screen
+        assert head.startswith("cachemon top, by vmi   drawn every 0.2s")
+        assert renewal.startswith("figures are renewed every 60s, the newest ")
+        assert len(top.screen) <= 8
+        assert max(map(len, top.screen)) <= 110
 
 
 def test_kubectl_completes_by_the_plugin(kubectl: Kubectl) -> None:

@@ -1,5 +1,6 @@
 """A plain libvirt host with its agent, and what must be true of both: all real but the caches, which are emulated."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from lab.emulator import Emulator
 from lab.libvirt.agent_process import AgentProcess
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
+from lab.terminal import LiveProgram
 from lab.wait import run, until
 from resctrl_emulator.client import Books
 
@@ -76,6 +78,12 @@ class Scene:
         command = [sys.executable, "-m", "cachemon.host.commands.main", "host", f"--connect={self.host.uri}"]
         done = run([*command, f"--socket={self.agent.socket}", *arguments], seconds=_COMMAND_SECONDS, input=stdin)
         return Done(done.stdout, done.stderr, done.returncode)
+
+    def live(self, *arguments: str, columns: int, lines: int) -> LiveProgram:
+        """`cachemon host ARGUMENTS` on a terminal."""
+        command = [sys.executable, "-m", "cachemon.host.commands.main", "host", f"--connect={self.host.uri}"]
+        command += [f"--socket={self.agent.socket}", *arguments]
+        return LiveProgram(command, os.environ, columns=columns, lines=lines)
 
     def tids(self, domain: str, *vcpus: int) -> frozenset[int]:
         """The threads of these vCPUs, by their names."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -144,6 +145,16 @@ def test_csv_over_time_has_a_line_for_each_sample_and_ends_in_time(scene: Scene)
     seen = [row["Time"] for row in rows]
     assert seen == sorted(set(seen)), "a sample is printed once"
     assert all(float(row["MBT[MB/s]"]) >= float(row["MBL[MB/s]"]) for row in rows)
+
+
+def test_a_terminal_shows_what_domains_hold_again_and_again(scene: Scene) -> None:
+    scene.start(GuestDomain("vm1", metadata=metadata('id="all" vcpus="all"')))
+    scene.until_monitored("vm1", "all")
+    with scene.live("top", columns=100, lines=8) as top:
+        until("a change", lambda: any(re.search(r"^vm1 .*  \S+ [+-]\d\S*  ", line) for line in top.screen))
+        assert top.screen[0].startswith("cachemon host top, by domain   drawn every 1s")
+        assert re.match(r"figures are renewed every [\d.]+s, the newest \d+s ago", top.screen[1])
+        assert top.screen[2].split() == ["DOMAIN", "HELD", "BANDWIDTH", "AGE", "TREND", "CACHE"]
 
 
 def csv_rows(scene: Scene, *arguments: str) -> list[dict[str, str]]:

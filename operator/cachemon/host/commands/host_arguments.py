@@ -36,7 +36,19 @@ def build_parser(ask: AskNames = no_names) -> argparse.ArgumentParser:
     )
     _add_common(host)
     commands = host.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
-    for add in (_domstats, _cpu_resource, _top, _why, _web, _diagnose, _import, _export, _agent, _replay, _completion):
+    for add in (
+        _domstats,
+        _cpu_resource,
+        _top,
+        _why,
+        _web,
+        _diagnose,
+        _import,
+        _export,
+        _agent,
+        _replay,
+        _completion,
+    ):
         add(_front_end(ask), commands)
     return parser
 

@@ -99,7 +99,7 @@ def _moves(record: VerdictRecord, session: HostSession) -> list[Step]:
 
 
 def _figures(session: HostSession) -> Step:
-    return Step("See who holds the caches", f"{session.program} domstats")
+    return Step("See who holds the caches", f"{session.program} top")
 
 
 def _again(name: str, session: HostSession) -> Step:
