@@ -4,11 +4,12 @@ import re
 
 import yaml
 
-from cachemon.agent.object_reports import WRITES_PER_SECOND
+from cachemon.agent.object_reports import FOR_LIVE, WRITES_PER_SECOND
 from cachemon.agent.status_size import MOST_STATUS_BYTES
 from cachemon.agent.write_schedule import IN_FLIGHT, IN_FLIGHT_OF_ONE_NAMESPACE
 from cachemon.daemon.connection_limits import ServerLimits
 from cachemon.model.group_limit import MOST_GROUPS
+from cachemon.model.live_figures import LONGEST_LIVE_SECONDS
 from cachemon.model.threads import MOST_QEMUS
 from cachemon.qemu.command_lines import WAIT_SECONDS
 from cachemon.qemu.discovery import MOST_PROCESSES, MOST_THREADS
@@ -30,6 +31,8 @@ def test_what_a_tenant_can_cost_the_others_is_bounded_as_the_code_has_it() -> No
     for bound in (
         f"{MOST_GROUPS} groups of a VMI are monitored",
         f"a node writes {WRITES_PER_SECOND} statuses a second",
+        f"at least {WRITES_PER_SECOND * FOR_LIVE:g} a second, shared by namespace",
+        f"It ends after {LONGEST_LIVE_SECONDS / 60:g} minutes",
         f"{IN_FLIGHT} writes at a time, at most {IN_FLIGHT_OF_ONE_NAMESPACE} of one namespace",
         f"a status is cut to {MOST_STATUS_BYTES // 1024} KiB",
         f"one scan is {WAIT_SECONDS:g} s late",

@@ -17,7 +17,7 @@ WRITES_PER_SECOND = 20  # of groups, by one node
 
 _FOR_PERIODS = 0.8
 """The part of the budget that periods may use; the rest is for changes that should be known at once."""
-_FOR_LIVE = 0.1
+FOR_LIVE = 0.1
 """The part that live objects have at least: who asks for short periods, or has many objects, leaves nothing else."""
 _LACKING_CALM_SECONDS = 5.0
 """Figures that come and go with every sample are reported no more often than this before their report is due."""
@@ -89,7 +89,7 @@ class Stretches:
 
     def __init__(self) -> None:
         self._factors: dict[str, float] = {}
-        self.for_live = _FOR_LIVE  # the part of the writer's time that live objects may use beyond their periods
+        self.for_live = FOR_LIVE  # the part of the writer's time that live objects may use beyond their periods
 
     def renew(self, reports: Iterable[ObjectReport]) -> set[str]:
         """Divide the budget anew; returns the namespaces whose periods have become much shorter."""
@@ -99,7 +99,7 @@ class Stretches:
         demands = {namespace: _demand(theirs) for namespace, theirs in by_namespace.items()}
         before, self._factors = self._factors, stretches(demands, _FOR_PERIODS)
         used = sum(demands[namespace] / factor for namespace, factor in self._factors.items())
-        self.for_live = max(_FOR_LIVE, _FOR_PERIODS - used)
+        self.for_live = max(FOR_LIVE, _FOR_PERIODS - used)
         return {
             namespace
             for namespace, factor in self._factors.items()
