@@ -46,6 +46,7 @@ class Story:
         time: of now.
         extra: VMs that a test adds, by name.
         lost: VMs whose figure does not hold now, with the reason.
+        gone: VMs that are no longer there.
         has_history: whether anybody kept figures from before.
         verdicts: whether there is one.
         asked: what was asked for.
@@ -54,6 +55,7 @@ class Story:
     time: float = START + (ROWS - 1) * PERIOD
     extra: dict[str, VmState] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     has_history: bool = True
     verdicts: bool = True
     asked: list[Any] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Story:
             ),
             remarks=(),
             nodes={name: self._node(name) for name in ("node01", "node02")},
-            vms={vm: self._vm(vm) for vm in VMS if node_of(vm, self.time)} | self.extra,
+            vms={vm: self._vm(vm) for vm in VMS if node_of(vm, self.time) and vm not in self.gone} | self.extra,
         )
 
     async def history(self, subject: Subject, seconds: float) -> PageHistory | None:
@@ -108,6 +110,7 @@ class Story:
         return [
             HistorySeries(
                 vm=vm,
+                node=node,
                 group="",
                 block=0,
                 occupancy=[occupancy(vm, at) if known(vm, node, at) else None for at in times],
@@ -118,22 +121,20 @@ class Story:
         ]
 
     def _vm_series(self, vm: str, times: list[float]) -> list[HistorySeries]:
-        held = [occupancy(vm, at) for at in times]
-        rates = [bandwidth(vm, at) for at in times]
         name = vm.partition("/")[2]
-        halves = [(f"{name}/vcpus_0-1", 3), (f"{name}/vcpus_2-3", 1)]
+        parts = [("", 4, 4), (f"{name}/vcpus_0-1", 3, 4), (f"{name}/vcpus_2-3", 1, 4)]
         return [
-            HistorySeries(vm=vm, group="", block=0, occupancy=held, bandwidth=rates),
-            *(
-                HistorySeries(
-                    vm=vm,
-                    group=group,
-                    block=0,
-                    occupancy=[None if it is None else it * parts // 4 for it in held],
-                    bandwidth=[None if it is None else it * parts // 4 for it in rates],
-                )
-                for group, parts in halves
-            ),
+            HistorySeries(
+                vm=vm,
+                node=node,
+                group=group,
+                block=0,
+                occupancy=[(occupancy(vm, at) or 0) * part // whole if known(vm, node, at) else None for at in times],
+                bandwidth=[(bandwidth(vm, at) or 0) * part // whole if known(vm, node, at) else None for at in times],
+            )
+            for node in ("node02", "node01")
+            if any(known(vm, node, at) for at in times)
+            for group, part, whole in parts
         ]
 
     def _node(self, name: str) -> NodeState:

@@ -64,6 +64,8 @@ def test_a_migrated_vm_goes_on_in_one_chart_with_its_places_and_its_gap(browser:
         assert "whole VM no figure" not in (slider.get_attribute("aria-valuetext") or "")
         slider.focus()
         page.keyboard.press("Home")
+        held = occupancy(GUEST, START) or 0
+        assert f"whole VM {format_bytes(held)}" in (slider.get_attribute("aria-valuetext") or "")
         for _step in range(GAP_ROWS.start // 10 + 1):
             page.keyboard.press("PageUp")
         at = int(slider.get_attribute("aria-valuenow") or 0)
@@ -95,6 +97,26 @@ def test_a_verdict_shows_what_both_sides_did(browser: Browser) -> None:
                     mebibytes = (last or 0) << 20
                     words = format_bytes(mebibytes) if field.startswith("occ") else f"{format_rate(mebibytes)}B/s"
                     assert f"last {words}" in label
+
+
+def test_a_vm_that_stops_keeps_its_past_on_the_page(browser: Browser) -> None:
+    story = Story()
+    with opened(browser, story, f"#/vm/{VICTIM}") as (page, served):
+        last = story.time
+
+        def stop() -> None:
+            story.gone.add(VICTIM)
+            story.time += PERIOD
+
+        served.call(stop)
+        expect(page.get_by_text("nothing is known of this VM")).to_be_visible()
+        slider = page.get_by_role("slider").first
+        slider.focus()
+        page.keyboard.press("End")
+        assert "whole VM was not there" in (slider.get_attribute("aria-valuetext") or "")
+        page.keyboard.press("ArrowLeft")
+        held = occupancy(VICTIM, last) or 0
+        assert f"whole VM {format_bytes(held)}" in (slider.get_attribute("aria-valuetext") or "")
 
 
 def test_a_command_is_copied_by_its_button(browser: Browser) -> None:

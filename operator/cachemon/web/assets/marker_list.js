@@ -34,6 +34,7 @@ export class MarkerList {
   show(markers) {
     if (markers !== this.markers) {
       this.markers = markers;
+      this.group.chosen = -1;
       this.none.hidden = markers.length > 0;
       this.list.replaceChildren(...markers.map((marker, index) => this.#item(marker, index)).reverse());
     }

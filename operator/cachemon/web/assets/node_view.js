@@ -119,11 +119,11 @@ function nodeFacts(app, node) {
   const open = node.verdicts.filter(isOpen).length;
   const used = rmids ? `${rmids.ours + rmids.others} of ${rmids.total}` : NO_VALUE;
   return [
-    { name: "RMIDs in use", text: used, aside: rmids ? `${rmids.ours} here, ${rmids.others} others'` : "" },
+    { name: "RMIDs in use", text: used, aside: rmids ? `${rmids.ours} of cachemon, ${rmids.others} of others` : "" },
     { name: "Agent", text: node.agent || NO_VALUE },
     { name: "Figures", ...ageFact(app, node) },
     {
-      name: "Slowed down by neighbours",
+      name: "Slowdown by neighbours",
       text: node.interferenceRatio == null ? NO_VALUE : formatShare(node.interferenceRatio),
       aside: node.interferenceRatio == null ? "not judged" : "",
     },

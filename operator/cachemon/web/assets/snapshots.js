@@ -6,8 +6,8 @@
  * @typedef {import("./timeline.js").Column} Column
  * @typedef {import("./timeline.js").Timeline} Timeline
  * @typedef {import("./marker_paint.js").Marker} Marker
- * @typedef {{times: number[], series: {vm: string, group: string, block: number, occupancy: (number | null)[],
- *   bandwidth: (number | null)[]}[], blocks: {id: number, capacity: number | null, occupancy: (number | null)[],
+ * @typedef {{times: number[], series: {vm: string, node: string, group: string, block: number,
+ *   occupancy: (number | null)[], bandwidth: (number | null)[]}[], blocks: {id: number, capacity: number | null, occupancy: (number | null)[],
  *   unattributed?: (number | null)[]}[], markers: Marker[], remarks?: string[]}} History
  * @typedef {{id: number, reading: string, occupancy: number | null, capacity: number | null,
  *   bandwidth: number | null, localBandwidth: number | null}} GroupBlock
@@ -126,14 +126,41 @@ export function loadHistory(timeline, history, leaves, isHere) {
     columns.set(columnName("total", block.id), [...block.occupancy]);
     if (block.unattributed) columns.set(columnName("unattributed", block.id), [...block.unattributed]);
   }
-  for (const one of history.series) {
-    const left = history.markers.filter((it) => it.vm === one.vm && leaves.includes(it.kind)).map((it) => it.time);
-    const name = one.group || one.vm;
-    const stay = { isHere: isHere(one.vm), left };
-    columns.set(columnName("occupancy", one.block, name), absences(history.times, one.occupancy, stay));
-    columns.set(columnName("bandwidth", one.block, name), absences(history.times, one.bandwidth, stay));
+  const series = [...history.series].sort((a, b) => firstOf(a) - firstOf(b));
+  for (const vm of new Set(series.map((one) => one.vm))) {
+    const left = history.markers.filter((it) => it.vm === vm && leaves.includes(it.kind)).map((it) => it.time);
+    for (const [name, values] of wholeColumns(series.filter((one) => one.vm === vm))) {
+      columns.set(name, absences(history.times, values, { isHere: isHere(vm), left }));
+    }
   }
   timeline.load(history.times, columns);
+}
+
+/**
+ * Joins what a VM had on one node after the other: it goes on in one column.
+ * @param {History["series"]} series of one VM, in the order in which they begin
+ * @returns {Map<string, (number | null)[]>}
+ */
+function wholeColumns(series) {
+  /** @type {Map<string, (number | null)[]>} */
+  const found = new Map();
+  for (const one of series) {
+    for (const what of /** @type {const} */ (["occupancy", "bandwidth"])) {
+      const name = columnName(what, one.block, one.group || one.vm);
+      const before = found.get(name);
+      found.set(name, before ? one[what].map((value, row) => value ?? before[row]) : one[what]);
+    }
+  }
+  return found;
+}
+
+/**
+ * @param {{occupancy: (number | null)[]}} one
+ * @returns {number} its first row with a figure
+ */
+function firstOf({ occupancy }) {
+  const first = occupancy.findIndex((value) => value !== null);
+  return first < 0 ? occupancy.length : first;
 }
 
 /**

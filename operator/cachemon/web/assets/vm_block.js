@@ -59,8 +59,13 @@ export class VmBlock {
     this.panel = new TimePanel(charts, group, this.#plan());
   }
 
-  /** @param {VmState} vm */
+  /** @param {VmState | undefined} vm undefined when it is gone: then only its past shows */
   render(vm) {
+    if (!vm) {
+      setText(this.heading, `Cache block ${this.id}`);
+      this.table.show([]);
+      return;
+    }
     const block = vm.blocks.find((it) => it.id === this.id);
     const share =
       block?.occupancy != null && block.capacity ? `, ${formatShare(block.occupancy / block.capacity)}` : "";

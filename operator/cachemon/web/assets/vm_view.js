@@ -82,7 +82,7 @@ class VmView {
 
   /** @param {VmState | undefined} vm */
   #renderBlocks(vm) {
-    const ids = blockIds(vm);
+    const ids = blockIds(vm, this.history.timeline.columns.keys());
     for (const id of ids) {
       let shown = this.blocks.get(id);
       if (!shown) {
@@ -92,7 +92,7 @@ class VmView {
         if (this.blocks.size === 1) shown.charts.prepend(this.strip.root); // above the axis of time that it shares
         this.drawn = "";
       }
-      shown.render(/** @type {VmState} */ (vm));
+      shown.render(vm);
     }
   }
 
@@ -132,9 +132,14 @@ function verdictsOf({ state }, name) {
   );
 }
 
-/** @param {VmState | undefined} vm */
-function blockIds(vm) {
-  const ids = new Set((vm?.blocks ?? []).map((block) => block.id));
+/**
+ * The cache blocks that it has figures of, now or before.
+ * @param {VmState | undefined} vm
+ * @param {Iterable<string>} columns names of columns
+ */
+function blockIds(vm, columns) {
+  const ids = new Set([...columns].map((column) => Number(column.split(" ")[1])));
+  for (const block of vm?.blocks ?? []) ids.add(block.id);
   for (const group of /** @type {Group[]} */ (vm?.groups ?? [])) for (const block of group.blocks) ids.add(block.id);
   return [...ids].sort((a, b) => a - b);
 }
