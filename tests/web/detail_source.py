@@ -143,7 +143,7 @@ class Story:
             id=0,
             capacity=CAPACITY,
             occupancy=total(name, self.time),
-            monitored=None if self.lost else total(name, self.time) - unattributed(self.time),
+            monitored=None if self.lost else sum(here.values()),
             unattributed=None if self.lost else unattributed(self.time),
             reading="Valid",
             reason="",

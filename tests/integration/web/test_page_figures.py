@@ -115,6 +115,29 @@ def test_what_the_node_counts_and_nobody_shows_is_a_layer_of_others(tab: Tab) ->
     ]
 
 
+SNAPSHOT = """
+const state = { nodes: new Map([["n", given.node]]), vms: new Map(Object.entries(given.vms)) };
+return Object.fromEntries(snapshots.nodeSnapshot(state, "n").figures);
+"""
+
+
+def test_a_vm_that_waits_for_rmids_is_not_missing_and_a_stale_one_is(tab: Tab) -> None:
+    blocks = [{"id": 0, "occupancy": None, "capacity": 100, "bandwidth": None}]
+    vm = {"node": "n", "observed": 1, "period": 60, "reason": "AgentNotReporting", "blocks": blocks}
+    block = {"id": 0, "occupancy": 90, "unattributed": 30, "reason": "", "holders": [["a/held", 60]]}
+    vms = {
+        "a/waits": {**vm, "groups": [{"state": "Waiting"}]},
+        "a/stale": {**vm, "groups": [{"state": "Monitored"}]},
+        "a/held": {**vm, "groups": [{"state": "Monitored"}]},
+    }
+    node = {"observed": 1, "period": 60, "reason": "", "blocks": [block]}
+    found = run(tab, SNAPSHOT, {"node": node, "vms": vms})
+    assert {name: figure["value"] for name, figure in found.items() if name.startswith("occ")} == {
+        "occupancy 0 a/held": 60,
+        "occupancy 0 a/stale": None,
+    }
+
+
 def test_a_layer_keeps_its_place_when_another_vm_holds_more(tab: Tab) -> None:
     rows = [
         [

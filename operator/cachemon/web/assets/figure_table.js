@@ -132,7 +132,7 @@ export function rowsOfBlock(app, block, node) {
   const rows = names.map((name) => {
     const vm = state.vms.get(name);
     const its = vm?.blocks.find((it) => it.id === block.id);
-    const bytes = held.get(name) ?? its?.occupancy;
+    const bytes = its?.occupancy ?? held.get(name);
     const age = vm
       ? ageWords({ ...vm, reason: whyMissing(vm) }, app.now())
       : { text: "not shown to you", isLate: true };

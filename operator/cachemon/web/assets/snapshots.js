@@ -21,7 +21,8 @@ import { staleAfter } from "./format.js";
 import { absences, columnName } from "./timeline.js";
 
 /**
- * The figures of a node that hold now.
+ * The figures of a node that hold now. A VM's own figures come first, as everywhere on the page; what the node says
+ * of it stands in for those that are missing. A VM that waits for RMIDs is not counted: its bytes are unattributed.
  * @param {State} state
  * @param {string} name
  * @returns {Snapshot}
@@ -31,20 +32,26 @@ export function nodeSnapshot(state, name) {
   const vms = [...state.vms].filter(([, vm]) => vm.node === name);
   /** @type {Map<string, Figure>} */
   const figures = new Map();
-  for (const [vm, { blocks, reason }] of vms) {
-    for (const block of blocks) {
-      figures.set(columnName("occupancy", block.id, vm), { value: block.occupancy, reason });
-      figures.set(columnName("bandwidth", block.id, vm), { value: block.bandwidth, reason });
-    }
-  }
   for (const block of node?.blocks ?? []) {
     const reason = block.reason || (node?.reason ?? "");
     figures.set(columnName("total", block.id), { value: block.occupancy, reason });
     figures.set(columnName("unattributed", block.id), { value: block.unattributed, reason });
     for (const [vm, bytes] of block.holders) figures.set(columnName("occupancy", block.id, vm), { value: bytes });
   }
+  for (const [vm, { blocks, reason }] of vms.filter(([, it]) => isCounted(it))) {
+    for (const block of blocks) {
+      const column = columnName("occupancy", block.id, vm);
+      figures.set(column, { value: block.occupancy ?? figures.get(column)?.value ?? null, reason });
+      figures.set(columnName("bandwidth", block.id, vm), { value: block.bandwidth, reason });
+    }
+  }
   const parts = [...(node ? [node] : []), ...vms.map(([, vm]) => vm)];
   return { figures, ...timesOf(parts), sources: parts };
+}
+
+/** @param {import("./state.js").VmState} vm */
+function isCounted({ groups }) {
+  return !groups.length || /** @type {Group[]} */ (groups).some((group) => group.state !== "Waiting");
 }
 
 /**

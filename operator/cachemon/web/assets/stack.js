@@ -17,7 +17,9 @@ import { columnName } from "./timeline.js";
 
 export const OTHERS = "others";
 export const UNATTRIBUTED = "unattributed";
+/** Parts of the total: figures that agree, and a difference that is more than figures of unequal age. */
 const SAME = 0.005;
+const UNSEEN = 0.1;
 
 /**
  * Builds the stack of a block.
@@ -78,7 +80,7 @@ function rowOf(columns, row, total, unattributed) {
     missed,
     isEmpty: !known && total == null,
     unattributed: rest,
-    unseen: counted !== null && counted - sum > allowed ? counted - sum : 0,
+    unseen: counted !== null && counted - sum > UNSEEN * (total ?? 0) ? counted - sum : 0,
   };
 }
 
