@@ -1,6 +1,6 @@
 /** The row of a node. What costs much is drawn again only when its figures changed. */
 
-import { cacheBar } from "./cache_bar.js";
+import { createBar, emptyBar, updateBar } from "./cache_bar.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { blockColumns, messageOf, MOST_MATCHES, MOST_VERDICTS, trackRems } from "./fleet_layout.js";
 import { isOld, namespaceOf, shortName } from "./fleet_model.js";
@@ -111,20 +111,17 @@ function showRmids(target, { node: { rmids }, isNamed }) {
  * @param {RowDrawing} drawing
  */
 function drawBlocks(target, { entry, matches }, drawing) {
-  const columns = blockColumns(entry.node.blocks.length, drawing.layout);
-  target.className = `blocks columns-${columns}`;
+  const { blocks } = entry.node;
+  const columns = blockColumns(blocks.length, drawing.layout);
+  setAttribute(target, "class", `blocks columns-${columns}`);
   target.style.setProperty("--columns", String(columns));
+  const ids = blocks.length ? blocks.map(({ id }) => id).join() : `none: ${whyNone(entry)}`;
+  if (target.dataset.ids !== ids) {
+    target.dataset.ids = ids;
+    target.replaceChildren(...(blocks.length ? blocks.map(createBar) : [emptyBar(whyNone(entry))]));
+  }
   const barDrawing = { ...drawing, matches, length: trackRems(columns, drawing.layout) };
-  const bars = entry.node.blocks.map((block) => cacheBar(block, entry, barDrawing));
-  target.replaceChildren(...bars);
-  if (!entry.node.blocks.length) target.append(emptyBar(entry));
-}
-
-/** @param {Entry} entry */
-function emptyBar(entry) {
-  const text = entry.isNamed ? whyNone(entry) : "no figure of your VMs yet";
-  const why = element("div", { class: "why" }, element("span", { text }));
-  return element("div", { class: "block" }, element("span"), element("div", { class: "track missing" }, why));
+  blocks.forEach((block, place) => updateBar(/** @type {HTMLElement} */ (target.children[place]), block, entry, barDrawing));
 }
 
 /**
@@ -139,7 +136,10 @@ function drawNotes(target, { entry, found, problem }, drawing) {
   if (entry.verdicts.length > MOST_VERDICTS) lines.push(moreLine(entry.verdicts.length - MOST_VERDICTS, "verdict"));
   lines.push(...found.slice(0, MOST_MATCHES).map((vm) => matchLine(vm, drawing)));
   if (found.length > MOST_MATCHES) lines.push(moreLine(found.length - MOST_MATCHES, "VM"));
+  const focused = document.activeElement;
+  const address = focused && target.contains(focused) ? focused.getAttribute("href") : null;
   target.replaceChildren(...lines);
+  lines.find((line) => address && line.getAttribute("href") === address)?.focus({ preventScroll: true });
 }
 
 /**

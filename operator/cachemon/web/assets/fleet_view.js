@@ -74,7 +74,10 @@ export function fleetView(root, app) {
 function pageOf(root, app, memory, render) {
   const rows = element("ul", { class: "rows", role: "list", "aria-label": "Nodes, worst first", "aria-describedby": "fleet-help" });
   const summary = fleetSummary();
-  const tools = fleetTools(memory.wanted, app, render);
+  const tools = fleetTools(memory.wanted, app, () => {
+    list.toStart();
+    render();
+  });
   const empty = element("div", { class: "empty", hidden: true });
   const unplaced = element("section", { class: "unplaced", hidden: true });
   root.append(

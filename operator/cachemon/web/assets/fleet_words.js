@@ -48,7 +48,8 @@ export function whyMissing(block, entry) {
  * Why a node has no cache block at all, in words.
  * @param {Entry} entry
  */
-export function whyNone({ node }) {
+export function whyNone({ node, isNamed }) {
+  if (!isNamed) return "no figure of your VMs yet";
   return node.ready !== "True" && node.reason ? `no figure: ${reasonInWords(node.reason)}` : "no cache block is known";
 }
 

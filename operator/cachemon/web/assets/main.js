@@ -104,7 +104,9 @@ function render() {
   showConnection(app, problem);
   showLive(app);
   showNotices(app, problem);
-  if (state.source) view?.render();
+  if (!state.source) return;
+  document.querySelector(".waiting")?.remove();
+  view?.render();
 }
 
 /** Replace the view by that of the address. */
@@ -115,7 +117,7 @@ async function route() {
   view = null;
   scrollTo({ top: 0, behavior: "instant" });
   const root = element("div", { class: `view ${wanted.view}-view` });
-  byId("main").replaceChildren(root);
+  byId("main").replaceChildren(root, ...(state.source ? [] : [element("p", { class: "empty waiting", text: "Reading the figures." })]));
   showCrumbs(app);
   try {
     const make = await VIEWS[wanted.view]();

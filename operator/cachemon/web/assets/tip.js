@@ -34,6 +34,13 @@ export class Tip {
   describe(owner, lines) {
     owner.setAttribute("data-tip", "");
     this.#texts.set(owner, lines);
+    if (owner === this.#owner) this.#fill(lines());
+  }
+
+  /** @param {[string, ...string[]]} lines */
+  #fill([headline, ...more]) {
+    const head = element("b", {}, element("bdi", { text: headline }));
+    this.#box.replaceChildren(head, ...more.map((text) => element("div", { text })));
   }
 
   /** @param {Element | null} owner */
@@ -43,9 +50,7 @@ export class Tip {
     const lines = owner && this.#texts.get(owner)?.();
     this.#box.hidden = !lines;
     if (!owner || !lines) return;
-    const [headline, ...more] = lines;
-    const head = element("b", {}, element("bdi", { text: headline }));
-    this.#box.replaceChildren(head, ...more.map((text) => element("div", { text })));
+    this.#fill(lines);
     const place = owner.getBoundingClientRect();
     const own = this.#box.getBoundingClientRect();
     const left = Math.min(Math.max(8, place.left), innerWidth - own.width - 8);

@@ -51,6 +51,7 @@ export class VirtualList {
    * @param {number} columns rows side by side
    */
   show(items, columns) {
+    const before = this.#visibleTops();
     this.#items = items;
     this.#columns = columns;
     this.#places = new Map(items.map((item, place) => [this.#rows.keyOf(item), place]));
@@ -59,7 +60,40 @@ export class VirtualList {
       const heights = items.slice(first, first + columns).map((item) => this.#rows.heightOf(item));
       this.#tops.push(this.#tops[this.#tops.length - 1] + Math.max(...heights));
     }
+    this.#holdStill(before);
     this.draw();
+  }
+
+  /** Where the rows are that the reader sees, once the beginning of the list is out of the window. */
+  #visibleTops() {
+    const top = scrollY - this.#offset();
+    if (top <= 0) return [];
+    const first = this.#lineAt(top) * this.#columns;
+    const last = (this.#lineAt(top + innerHeight) + 1) * this.#columns;
+    return this.#items.slice(first, last).map((item) => {
+      const key = this.#rows.keyOf(item);
+      return { key, top: this.#topOf(key) };
+    });
+  }
+
+  /** @param {string} key */
+  #topOf(key) {
+    return this.#tops[Math.floor((this.#places.get(key) ?? 0) / this.#columns)];
+  }
+
+  /**
+   * Scroll so that most of what the reader sees stays where it is: rows above came, went or moved.
+   * @param {{key: string, top: number}[]} before
+   */
+  #holdStill(before) {
+    const moved = before
+      .filter(({ key }) => this.#places.has(key))
+      .map(({ key, top }) => this.#topOf(key) - top)
+      .sort((one, other) => one - other);
+    const by = moved[Math.floor(moved.length / 2)] ?? 0;
+    if (!by) return;
+    this.#root.style.height = `${this.#tops[this.#tops.length - 1]}px`;
+    scrollBy({ top: by, behavior: "instant" });
   }
 
   /** @param {string} key */
@@ -81,6 +115,12 @@ export class VirtualList {
     else if (end > scrollY + innerHeight) scrollTo({ top: end - innerHeight, behavior: "instant" });
     this.draw();
     return this.#shown.get(this.#rows.keyOf(this.#items[place]));
+  }
+
+  /** Scroll to the first row, if it is out of the window: what the list shows is chosen anew. */
+  toStart() {
+    const start = this.#offset() - this.#covered();
+    if (scrollY > start) scrollTo({ top: start, behavior: "instant" });
   }
 
   /** Put the rows in place that show now. */
