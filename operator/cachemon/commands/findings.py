@@ -8,7 +8,7 @@ from cachemon.commands.backend import Terminal
 from cachemon.commands.output import is_data, render_data
 
 
-class Verdict(StrEnum):
+class CheckResult(StrEnum):
     """The result of one check."""
 
     WORKS = "ok"
@@ -27,7 +27,7 @@ class Finding:
         next: what to do, a command where there is one; empty when there is nothing to do.
     """
 
-    verdict: Verdict
+    verdict: CheckResult
     what: str
     message: str
     next: str = ""
@@ -67,7 +67,7 @@ def print_findings(terminal: Terminal, machine: tuple[str, str], findings: Seque
             terminal.say(f"  {finding.verdict:<4}  {finding.what}: {finding.message}")
             if finding.next:
                 terminal.say(f"        -> {finding.next}")
-    return int(any(finding.verdict is Verdict.FAILS for finding in findings))
+    return int(any(finding.verdict is CheckResult.FAILS for finding in findings))
 
 
 def _as_data(finding: Finding) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from cachemon.commands.findings import Finding, Verdict
+from cachemon.commands.findings import CheckResult, Finding
 from cachemon.commands.telemetry_needs import Platform, no_telemetry
 from cachemon.engine.layout import NodeFacts
 from cachemon.model.mbm_counters import ASSIGNING_MODE
@@ -26,28 +26,28 @@ def machine_findings(facts: NodeFacts, platform: Platform) -> list[Finding]:
 
 def _events(facts: NodeFacts) -> Iterable[Finding]:
     if "llc_occupancy" not in facts.events:
-        yield Finding(Verdict.NOTE, "occupancy", "this CPU does not count it: there is memory bandwidth only")
+        yield Finding(CheckResult.NOTE, "occupancy", "this CPU does not count it: there is memory bandwidth only")
     missing = [event for event in _TRAFFIC_EVENTS if event not in facts.events]
     if missing and _MEMORY_RESOURCE in facts.unread_resources:
         message = (
             f"it is not read here: this kernel has it in info/{_MEMORY_RESOURCE}, by memory and not by cache block"
         )
-        yield Finding(Verdict.NOTE, "bandwidth", message)
+        yield Finding(CheckResult.NOTE, "bandwidth", message)
     elif missing:
-        yield Finding(Verdict.NOTE, "bandwidth", f"this CPU does not count {' and '.join(missing)}")
+        yield Finding(CheckResult.NOTE, "bandwidth", f"this CPU does not count {' and '.join(missing)}")
     if facts.assign_mode == ASSIGNING_MODE:
         message = "this CPU counts traffic for a limited number of groups; the others say NoBandwidthCounter"
-        yield Finding(Verdict.NOTE, "bandwidth", message)
+        yield Finding(CheckResult.NOTE, "bandwidth", message)
 
 
 def _telemetry(facts: NodeFacts, platform: Platform) -> Iterable[Finding]:
     events = facts.telemetry.events if facts.telemetry else ()
     message = f"{', '.join(events) or 'no event'} of {len(facts.packages)} CPU packages"
-    yield Finding(Verdict.WORKS if events else Verdict.NOTE, "telemetry", message)
+    yield Finding(CheckResult.WORKS if events else CheckResult.NOTE, "telemetry", message)
     for group, of_group in (("energy", ENERGY_EVENTS), ("perf", PERF_EVENTS)):
         if not any(event in events for event in of_group):
             yield Finding(
-                Verdict.NOTE,
+                CheckResult.NOTE,
                 "telemetry",
                 f"{', '.join(of_group)} are off: the kernel leaves a group of events out with fewer RMIDs "
                 "than the CPU has",
@@ -66,4 +66,4 @@ def _rmids(facts: NodeFacts, platform: Platform) -> Iterable[Finding]:
     few = free <= facts.num_rmids * _FEW_RMIDS
     command = "ls -d /sys/fs/resctrl/mon_groups/* /sys/fs/resctrl/*/mon_groups/*"
     advice = f"on the node: {command}" if platform.kind == "node" else command
-    yield Finding(Verdict.NOTE if few else Verdict.WORKS, "RMIDs", message, advice if few else "")
+    yield Finding(CheckResult.NOTE if few else CheckResult.WORKS, "RMIDs", message, advice if few else "")

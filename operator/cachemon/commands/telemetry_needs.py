@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cachemon.commands.findings import Finding, Verdict
+from cachemon.commands.findings import CheckResult, Finding
 
 _FIRST_KERNEL = (7, 0)
 _CPUS = "Intel Xeon 6+ (Clearwater Forest) and newer"
@@ -36,10 +36,10 @@ def no_telemetry(platform: Platform) -> Iterable[Finding]:
         return
     if (int(version[1]), int(version[2])) < _FIRST_KERNEL:
         message = f"none: it needs Linux 7.0, and this is {version[0]}; {_CPUS} count energy and work of their cores"
-        yield Finding(Verdict.NOTE, "telemetry", message)
+        yield Finding(CheckResult.NOTE, "telemetry", message)
     else:
         yield Finding(
-            Verdict.NOTE,
+            CheckResult.NOTE,
             "telemetry",
             f"none: this kernel has no info/PERF_PKG_MON; it needs CONFIG_X86_CPU_RESCTRL_INTEL_AET and {_CPUS}, and "
             "is off where the CPU counts it for fewer RMIDs than the cache",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 from typing import Any
 
-from cachemon.commands.findings import Finding, Verdict, limited, print_findings
+from cachemon.commands.findings import CheckResult, Finding, limited, print_findings
 from cachemon.kube.queries import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, PROGRAM_LABEL, ObjectName, Resource
@@ -90,14 +90,14 @@ def examine(evidence: Evidence, now: float) -> list[Finding]:
         now: seconds since the epoch.
     """
     findings = [*_existence(evidence), *_agent(evidence, now)]
-    if evidence.node is not None and not any(finding.verdict is Verdict.FAILS for finding in findings):
+    if evidence.node is not None and not any(finding.verdict is CheckResult.FAILS for finding in findings):
         findings += node_findings(evidence.node, evidence.machine)
     return [*findings, *_groups(evidence, now)]
 
 
 def _existence(evidence: Evidence) -> Iterable[Finding]:
     if evidence.exists is False:
-        yield Finding(Verdict.FAILS, "node", "Kubernetes has no node of this name", "kubectl get nodes")
+        yield Finding(CheckResult.FAILS, "node", "Kubernetes has no node of this name", "kubectl get nodes")
 
 
 def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
@@ -107,17 +107,17 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
     if evidence.node is None:
         if pods:
             message = f"its pod is {_phase(pods[0])}, and it has never reported"
-            yield Finding(Verdict.FAILS, "agent", message, command)
+            yield Finding(CheckResult.FAILS, "agent", message, command)
         else:
             where = "node selector and tolerations of the DaemonSet must let a pod run here: "
-            yield Finding(Verdict.FAILS, "agent", "it has never reported from this node", where + command)
+            yield Finding(CheckResult.FAILS, "agent", "it has never reported from this node", where + command)
         return
     row: NodeRow = node_rows([evidence.node], now)[0]
     age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
     version = evidence.node.get("status", {}).get("agentVersion", "unknown")
     if row.reason == Reason.UNINSTALLED:
         message = f"{condition_of(evidence.node)['message']}; it reported {age}"
-        yield Finding(Verdict.FAILS, "agent", message, ADVICE[Reason.UNINSTALLED])
+        yield Finding(CheckResult.FAILS, "agent", message, ADVICE[Reason.UNINSTALLED])
         return
     if row.ready == "Unknown":
         state = (
@@ -125,17 +125,19 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             if pods is None or running
             else f", and {'no pod of it is here' if not pods else 'its pod is ' + _phase(pods[0])}"
         )
-        yield Finding(Verdict.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", command)
+        yield Finding(
+            CheckResult.FAILS, "agent", f"silent: it reported {age}{state}; figures are as of then", command
+        )
         yield from _clock(evidence, row)
         return
-    yield Finding(Verdict.WORKS, "agent", f"version {version}, reported {age}")
+    yield Finding(CheckResult.WORKS, "agent", f"version {version}, reported {age}")
     yield from _clock(evidence, row)
     ready = condition_of(evidence.node)
     if row.ready != "True":
         message = f"{ready.get('reason', '')}: {ready.get('message', '')}"
-        yield Finding(Verdict.FAILS, "resctrl", message, ADVICE.get(row.reason, command))
+        yield Finding(CheckResult.FAILS, "resctrl", message, ADVICE.get(row.reason, command))
     else:
-        yield Finding(Verdict.WORKS, "resctrl", str(ready.get("message", "mounted")))
+        yield Finding(CheckResult.WORKS, "resctrl", str(ready.get("message", "mounted")))
 
 
 def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
@@ -144,14 +146,14 @@ def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
     observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
     if observed_time is None or taken is None:
         if row.age is not None and row.age.is_ahead:
-            yield Finding(Verdict.FAILS, "clock", row.age.problem, "on the node: timedatectl")
+            yield Finding(CheckResult.FAILS, "clock", row.age.problem, "on the node: timedatectl")
         return
     observed = read_time(observed_time)
     problem = clock_problem(evidence.name, None if observed is None else observed - taken)
     if problem:
         message, _, advice = problem.partition("; ")
         slow = ", or its agent takes long to write" if observed is not None and observed < taken else ""
-        yield Finding(Verdict.NOTE, "clock", f"{message}{slow}; figures are right, times are not", advice)
+        yield Finding(CheckResult.NOTE, "clock", f"{message}{slow}; figures are right, times are not", advice)
 
 
 def _pod_command(evidence: Evidence) -> str:
@@ -184,7 +186,7 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
     lacking = [obj for obj in evidence.groups if condition_of(obj).get("status") != "True" or _wrong_age(obj, now)[0]]
     if not evidence.groups:
         yield Finding(
-            Verdict.NOTE,
+            CheckResult.NOTE,
             "groups",
             "no VMI here has groups",
             "kubectl cachemon cpu-resource VMI -n NAMESPACE --create --vcpulist all --config",
@@ -192,11 +194,11 @@ def _groups(evidence: Evidence, now: float) -> Iterable[Finding]:
     elif not lacking:
         ages = [age for obj in evidence.groups if (age := group_age(obj, now)) is not None]
         oldest = f", figures at most {max(ages).label} old" if ages else ""
-        yield Finding(Verdict.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
+        yield Finding(CheckResult.WORKS, "groups", f"{len(evidence.groups)} objects bound here, all Ready{oldest}")
     selected = quote(f"status.nodeName={evidence.name}")
     command = f"kubectl get cmg -A --field-selector {selected}"
     problems = [_problem(obj, now) for obj in lacking]
-    yield from limited(problems, _PROBLEMS_SHOWN, Finding(Verdict.FAILS, "groups", "more are not Ready", command))
+    yield from limited(problems, _PROBLEMS_SHOWN, Finding(CheckResult.FAILS, "groups", "more are not Ready", command))
 
 
 def _problem(obj: Mapping[str, Any], now: float) -> Finding:
@@ -208,4 +210,6 @@ def _problem(obj: Mapping[str, Any], now: float) -> Finding:
     if wrong:
         message, advice = wrong, remedy
     command = f"kubectl -n {quote(namespace)} describe cmg {quote(name)}"
-    return Finding(Verdict.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command))))
+    return Finding(
+        CheckResult.FAILS, f"group {namespace}/{name}", message, "; ".join(filter(None, (advice, command)))
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cachemon.commands.findings import Finding, Verdict
+from cachemon.commands.findings import CheckResult, Finding
 from cachemon.commands.machine_findings import machine_findings
 from cachemon.commands.telemetry_needs import Platform
 from cachemon.engine.layout import NodeFacts
@@ -49,7 +49,10 @@ def _blocks(node: Mapping[str, Any]) -> Iterable[Finding]:
     bad = [block for block in blocks if block["reading"] != VALID]
     for block in bad:
         yield Finding(
-            Verdict.NOTE, f"cache block {block['id']}", f"reads {block['reading']}", "docs/conditions.md, Readings"
+            CheckResult.NOTE,
+            f"cache block {block['id']}",
+            f"reads {block['reading']}",
+            "docs/conditions.md, Readings",
         )
     if blocks and not bad:
-        yield Finding(Verdict.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")
+        yield Finding(CheckResult.WORKS, "cache blocks", f"{len(blocks)} read: {node['status']['summary']['blocks']}")

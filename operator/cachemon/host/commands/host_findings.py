@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from shlex import quote
 
 from cachemon import __version__
-from cachemon.commands.findings import Finding, Verdict, limited
+from cachemon.commands.findings import CheckResult, Finding, limited
 from cachemon.commands.machine_findings import machine_findings
 from cachemon.commands.telemetry_needs import Platform
 from cachemon.host.commands.domain_findings import domain_findings
@@ -50,11 +50,11 @@ def examine(evidence: HostEvidence, program: str, now: float) -> list[Finding]:
 def _libvirt(evidence: HostEvidence) -> Iterator[Finding]:
     if evidence.domains is None:
         problem, _, advice = evidence.libvirt_problem.partition("; ")
-        yield Finding(Verdict.FAILS, "libvirt", problem, advice)
+        yield Finding(CheckResult.FAILS, "libvirt", problem, advice)
         return
     run = sum(domain.runs for domain in evidence.domains)
     message = f"it answers: {run} of {len(evidence.domains)} domains run"
-    yield Finding(Verdict.WORKS, "libvirt", message)
+    yield Finding(CheckResult.WORKS, "libvirt", message)
 
 
 def _agent(evidence: HostEvidence, program: str, now: float) -> Iterator[Finding]:
@@ -62,22 +62,22 @@ def _agent(evidence: HostEvidence, program: str, now: float) -> Iterator[Finding
     if agent.status is None:
         problem, _, advice = agent.problem.partition("; ")
         if agent.socket_group:
-            yield Finding(Verdict.FAILS, "agent", problem, _rights(agent.socket_group, program))
+            yield Finding(CheckResult.FAILS, "agent", problem, _rights(agent.socket_group, program))
         else:
             yield agent.unit.finding(problem, advice)
         return
     if agent.status.version != __version__:
         message = f"it is version {agent.status.version}, and this program is {__version__}"
-        yield Finding(Verdict.NOTE, "agent", message, "sudo systemctl restart cachemon-host")
+        yield Finding(CheckResult.NOTE, "agent", message, "sudo systemctl restart cachemon-host")
     age = age_of(agent.report.observed_time, _FIGURES_SECONDS, now)
     read = "no figures yet" if age is None else f"figures read {age.label} ago"
     if agent.status.problem and not agent.status.node.unavailable:
         problem, _, advice = agent.status.problem.partition("; ")
-        yield Finding(Verdict.FAILS, "agent", problem, advice or "journalctl -u cachemon-host -n 50")
+        yield Finding(CheckResult.FAILS, "agent", problem, advice or "journalctl -u cachemon-host -n 50")
     elif age is not None and age.problem:
-        yield Finding(Verdict.FAILS, "agent", age.problem, "journalctl -u cachemon-host -n 50")
+        yield Finding(CheckResult.FAILS, "agent", age.problem, "journalctl -u cachemon-host -n 50")
     else:
-        yield Finding(Verdict.WORKS, "agent", f"version {agent.status.version}, {read}")
+        yield Finding(CheckResult.WORKS, "agent", f"version {agent.status.version}, {read}")
 
 
 def _rights(group: str, program: str) -> str:
@@ -98,7 +98,7 @@ def _kernel(evidence: HostEvidence) -> Iterable[Finding]:
         yield _unavailable(node.unavailable, evidence)
         return
     message = f"mounted at {evidence.resctrl}, events {', '.join(node.events) or 'none'}"
-    yield Finding(Verdict.WORKS, "resctrl", message)
+    yield Finding(CheckResult.WORKS, "resctrl", message)
     yield from machine_findings(node, platform)
 
 
@@ -109,8 +109,8 @@ def _unavailable(error: MonitoringUnavailableError, evidence: HostEvidence) -> F
             f"{problem}, and can't be: /proc/filesystems does not list it, so the CPU or the hypervisor "
             "offers no monitoring, or the kernel lacks CONFIG_X86_CPU_RESCTRL or its like"
         )
-        return Finding(Verdict.FAILS, "resctrl", message, _ADVICE[Reason.MONITORING_UNSUPPORTED])
-    return Finding(Verdict.FAILS, "resctrl", problem, _ADVICE.get(error.reason, ""))
+        return Finding(CheckResult.FAILS, "resctrl", message, _ADVICE[Reason.MONITORING_UNSUPPORTED])
+    return Finding(CheckResult.FAILS, "resctrl", problem, _ADVICE.get(error.reason, ""))
 
 
 def _others(evidence: HostEvidence) -> Iterable[Finding]:
@@ -121,7 +121,7 @@ def _others(evidence: HostEvidence) -> Iterable[Finding]:
     libvirts = len(evidence.kernel.others) - len(others)
     findings = [
         Finding(
-            Verdict.NOTE,
+            CheckResult.NOTE,
             "others",
             f"{path} is a group of another program; cachemon leaves its threads there",
             f"cat {quote(f'{evidence.resctrl}{path}/tasks')}",
@@ -130,6 +130,8 @@ def _others(evidence: HostEvidence) -> Iterable[Finding]:
     ]
     if libvirts:
         monitors = f"{libvirts} mon_group{'' if libvirts == 1 else 's'} of libvirt's own monitors"
-        findings.insert(0, Finding(Verdict.WORKS, "others", f"{monitors}; domstats shows their figures"))
-    rest = Finding(Verdict.NOTE, "others", "more groups are of other programs", f"ls {evidence.resctrl}/mon_groups")
+        findings.insert(0, Finding(CheckResult.WORKS, "others", f"{monitors}; domstats shows their figures"))
+    rest = Finding(
+        CheckResult.NOTE, "others", "more groups are of other programs", f"ls {evidence.resctrl}/mon_groups"
+    )
     return limited(findings, _OTHERS_SHOWN, rest)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from shlex import quote
 
-from cachemon.commands.findings import Finding, Verdict, limited
+from cachemon.commands.findings import CheckResult, Finding, limited
 from cachemon.host.commands.host_evidence import AgentEvidence
 from cachemon.model.telemetry import PERF_EVENTS
 
@@ -27,17 +27,17 @@ def judging_findings(agent: AgentEvidence, program: str) -> Iterator[Finding]:
     judging = agent.status.judging
     if not judging.is_judging:
         message = "off: the agent does not judge which domain disturbs which"
-        yield Finding(Verdict.NOTE, "interference", message, _SWITCH_ON)
+        yield Finding(CheckResult.NOTE, "interference", message, _SWITCH_ON)
         return
     verdicts = [item for block in agent.verdicts.get("cacheBlocks", ()) for item in block["verdicts"]]
     victims = sorted({str(item["victim"]) for item in verdicts if not item.get("until")})
     if not victims:
-        yield Finding(Verdict.WORKS, "interference", "on, and no domain is disturbed now")
+        yield Finding(CheckResult.WORKS, "interference", "on, and no domain is disturbed now")
     disturbed = [
-        Finding(Verdict.NOTE, "interference", f"{name} is disturbed", f"{program} why {quote(name)}")
+        Finding(CheckResult.NOTE, "interference", f"{name} is disturbed", f"{program} why {quote(name)}")
         for name in victims
     ]
-    yield from limited(disturbed, _SHOWN, Finding(Verdict.NOTE, "interference", "more domains are disturbed"))
+    yield from limited(disturbed, _SHOWN, Finding(CheckResult.NOTE, "interference", "more domains are disturbed"))
     yield _work(agent)
 
 
@@ -46,10 +46,10 @@ def _work(agent: AgentEvidence) -> Finding:
     assert agent.status
     telemetry, judging = agent.status.node.telemetry, agent.status.judging
     if telemetry and any(event in telemetry.events for event in PERF_EVENTS):
-        return Finding(Verdict.WORKS, "work", "telemetry of the CPU packages measures it")
+        return Finding(CheckResult.WORKS, "work", "telemetry of the CPU packages measures it")
     if not judging.perf:
         message = "nothing measures it, so no verdict says that a domain is slower; perf is off"
-        return Finding(Verdict.NOTE, "work", message, _PERF)
+        return Finding(CheckResult.NOTE, "work", message, _PERF)
     if judging.perf_problem:
-        return Finding(Verdict.NOTE, "work", f"perf does not measure it: {judging.perf_problem}", _PERF)
-    return Finding(Verdict.WORKS, "work", "perf measures it, 10 s of each minute")
+        return Finding(CheckResult.NOTE, "work", f"perf does not measure it: {judging.perf_problem}", _PERF)
+    return Finding(CheckResult.WORKS, "work", "perf measures it, 10 s of each minute")

@@ -4,7 +4,7 @@ import asyncio
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 
-from cachemon.commands.findings import Finding, Verdict
+from cachemon.commands.findings import CheckResult, Finding
 
 UNIT = "cachemon-host"
 _SECONDS = 5.0
@@ -41,14 +41,14 @@ class ServiceUnit:
             advice: what to do where systemd does not know more.
         """
         if not self.active:
-            return Finding(Verdict.FAILS, "agent", problem, advice)
+            return Finding(CheckResult.FAILS, "agent", problem, advice)
         if self.load == "not-found":
-            return Finding(Verdict.FAILS, "agent", f"{problem}; {UNIT}.service is not installed", _INSTALL)
+            return Finding(CheckResult.FAILS, "agent", f"{problem}; {UNIT}.service is not installed", _INSTALL)
         state = f"{problem}; {UNIT}.service is {self.active} ({self.sub})"
         if self.active == "inactive":
-            return Finding(Verdict.FAILS, "agent", state, _START)
+            return Finding(CheckResult.FAILS, "agent", state, _START)
         result = f", its last run ended with {self.result}" if self.result not in ("", "success") else ""
-        return Finding(Verdict.FAILS, "agent", f"{state}{result}", _LOG)
+        return Finding(CheckResult.FAILS, "agent", f"{state}{result}", _LOG)
 
 
 def parse_unit(text: str) -> ServiceUnit:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.commands.findings import Finding, Verdict
+from cachemon.commands.findings import CheckResult, Finding
 from cachemon.commands.telemetry_needs import Platform
 from cachemon.engine.layout import NodeFacts
 from cachemon.host.agent_status import JudgingStatus
@@ -192,7 +192,7 @@ def test_what_a_user_without_rights_can_do_depends_on_the_group(group_name: str,
     agent = AgentEvidence(problem="no right to connect to /run/s; run this as root", socket_group=group_name)
     evidence = HostEvidence(host_of_uri(DEFAULT_URI), (), "", agent, None, Path("/sys/fs/resctrl"))
     found = examine(evidence, "cachemon host", NOW)
-    assert Finding(Verdict.FAILS, "agent", "no right to connect to /run/s", advice) in found
+    assert Finding(CheckResult.FAILS, "agent", "no right to connect to /run/s", advice) in found
 
 
 def test_figures_that_are_old_and_an_agent_of_another_version(diagnosis: Diagnosis) -> None:
