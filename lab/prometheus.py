@@ -74,12 +74,13 @@ class Prometheus:
     """One that runs.
 
     Attributes:
+        address: of its root.
         interval_seconds: between two scrapes.
     """
 
     def __init__(self, port: int, interval_seconds: int = 1) -> None:
         self.interval_seconds = interval_seconds
-        self._base = f"http://{LOOPBACK}:{port}"
+        self.address = f"http://{LOOPBACK}:{port}"
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The instant vector of an expression: `metric` and `value` of each series."""
@@ -102,7 +103,7 @@ class Prometheus:
     def is_ready(self) -> bool:
         """Whether it answers queries."""
         try:
-            with urllib.request.urlopen(f"{self._base}/-/ready", timeout=allowance(5)) as answer:
+            with urllib.request.urlopen(f"{self.address}/-/ready", timeout=allowance(5)) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -112,7 +113,7 @@ class Prometheus:
         return result
 
     def _data(self, what: str, **arguments: object) -> Any:
-        url = f"{self._base}/api/v1/{what}?{urllib.parse.urlencode(arguments)}"
+        url = f"{self.address}/api/v1/{what}?{urllib.parse.urlencode(arguments)}"
         with urllib.request.urlopen(url, timeout=allowance(30)) as answer:
             return json.load(answer)["data"]
 

@@ -13,6 +13,7 @@ from cachemon.plugin.plugin_arguments import kubectl_flags
 from cachemon.plugin.session import Session
 from cachemon.web.page_command import serve_page
 from cachemon.web.prometheus_history import PrometheusHistory, read_server
+from cachemon.web.prometheus_matrix import Scope
 
 
 async def run(args: Namespace, session: Session) -> int:
@@ -43,7 +44,8 @@ async def _title(args: Namespace) -> str:
 def _prometheus(args: Namespace, session: Session) -> PrometheusHistory | None:
     files = [None if path is None else Path(path) for path in (args.prometheus_token_file, args.prometheus_ca_file)]
     if args.prometheus is not None:
-        return PrometheusHistory(read_server(args.prometheus, *files), session.scope)
-    if any(files):
-        raise InvalidInputError("--prometheus-token-file and --prometheus-ca-file need --prometheus URL")
+        scope = Scope(session.scope, args.prometheus_cluster or "")
+        return PrometheusHistory(read_server(args.prometheus, *files), scope)
+    if any(files) or args.prometheus_cluster:
+        raise InvalidInputError("the other options of Prometheus need --prometheus URL")
     return None

@@ -20,6 +20,9 @@ def add_web(plugin: FrontEnd, commands: Commands) -> None:
     parser.add_argument(
         "--prometheus", metavar="URL", help="a Prometheus that scrapes the agents: history from before"
     )
+    parser.add_argument(
+        "--prometheus-cluster", metavar="NAME", help="label `cluster` of this cluster, where it has several"
+    )
     for name, says in (
         ("token", "bearer token for it, read again for each request; sent by https or to loopback only"),
         ("ca", "certificate that signed its own"),

@@ -16,7 +16,7 @@ from cachemon import __version__
 from cachemon.model.errors import InvalidInputError
 from cachemon.web.page_source import Subject
 from cachemon.web.points import Points, Track
-from cachemon.web.prometheus_matrix import MatrixError, RangeQuery, queries_for, read_matrices
+from cachemon.web.prometheus_matrix import MatrixError, RangeQuery, Scope, queries_for, read_matrices
 
 _SHORTEST_STEP_SECONDS = 15
 _POINTS = 240
@@ -130,13 +130,13 @@ class PrometheusHistory:
 
     Args:
         server: to ask.
-        namespace: the only one whose VMs are wanted; empty for all.
+        scope: which series are wanted.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, server: PrometheusServer, namespace: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, server: PrometheusServer, scope: Scope, clock: Callable[[], float] = time.monotonic) -> None:
         self._server = server
-        self._namespace = namespace
+        self._scope = scope
         self._clock = clock
         self._kept: dict[tuple[Subject, float], tuple[float, PastPoints]] = {}
 
@@ -162,7 +162,7 @@ class PrometheusHistory:
         step = max(_SHORTEST_STEP_SECONDS, round(seconds / _POINTS))
         count = int(seconds / step) + 1
         start = round(until) - (count - 1) * step
-        queries = queries_for(subject, self._namespace, step)
+        queries = queries_for(subject, self._scope, step)
         span = {"start": str(start), "end": str(start + (count - 1) * step), "step": str(step)}
         try:
             answers = await asyncio.gather(*(asyncio.to_thread(self._query, query, span) for query in queries))

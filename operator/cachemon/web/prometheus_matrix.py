@@ -40,22 +40,38 @@ class RangeQuery:
     group: Callable[[Mapping[str, str]], str]
 
 
-def queries_for(subject: Subject, namespace: str, step_seconds: int) -> list[RangeQuery]:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which series are wanted.
+
+    Attributes:
+        namespace: the only one whose VMs are wanted; empty for all.
+        cluster: value of the label `cluster`; empty where the server has one cluster only.
+    """
+
+    namespace: str = ""
+    cluster: str = ""
+
+    def selector(self, **labels: str) -> str:
+        """The matchers of these labels; empty values match anything."""
+        wanted = {**labels, "cluster": self.cluster}
+        return "{" + ",".join(_label(name, value) for name, value in wanted.items() if value) + "}"
+
+
+def queries_for(subject: Subject, scope: Scope, step_seconds: int) -> list[RangeQuery]:
     """What to ask for.
 
     Args:
         subject: a node or a VM.
-        namespace: the only one whose VMs are wanted; empty for all.
+        scope: which series are wanted.
         step_seconds: between two points.
     """
     window = f"[{max(2 * step_seconds, _SHORTEST_WINDOW_SECONDS)}s]"
     if subject.node:
-        node = _label("node", subject.node)
-        of_vms = f"{{{node},{_label('namespace', namespace)}}}" if namespace else f"{{{node}}}"
-        blocks = RangeQuery(f"cachemon_node_cache_occupancy_bytes{{{node}}}", "occupancy", _of_node, _whole)
-        return [blocks, *_VMS.queries(of_vms, window)]
-    space, _, name = subject.vm.partition("/")
-    vm = f"{{{_label('namespace', space)},{_label('name', name)}}}"
+        blocks = _NODES.occupancy_query(scope.selector(node=subject.node))
+        return [blocks, *_VMS.queries(scope.selector(node=subject.node, namespace=scope.namespace), window)]
+    namespace, _, name = subject.vm.partition("/")
+    vm = scope.selector(namespace=namespace, name=name)
     return [*_VMS.queries(vm, window), *_GROUPS.queries(vm, window)]
 
 
@@ -87,20 +103,45 @@ def _group(labels: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Metrics with the same labels."""
+    """Metrics with the same labels.
+
+    A restarted agent has another `instance`, and its old series has a rate for some minutes more. Two servers may
+    scrape the same agent. So the largest of the series that differ in such labels counts.
+    """
 
     occupancy: str
     traffic: str
+    labels: str
     track: Callable[[Mapping[str, str]], Track]
     group: Callable[[Mapping[str, str]], str]
 
     def queries(self, selector: str, window: str) -> Iterator[RangeQuery]:
-        yield RangeQuery(f"{self.occupancy}{selector}", "occupancy", self.track, self.group)
-        yield RangeQuery(f"rate({self.traffic}{selector}{window})", "bandwidth", self.track, self.group)
+        yield self.occupancy_query(selector)
+        rate = f"rate({self.traffic}{selector}{window})"
+        yield RangeQuery(self._largest(rate), "bandwidth", self.track, self.group)
+
+    def occupancy_query(self, selector: str) -> RangeQuery:
+        return RangeQuery(self._largest(self.occupancy + selector), "occupancy", self.track, self.group)
+
+    def _largest(self, expression: str) -> str:
+        return f"max by (cluster, cache_id, {self.labels}) ({expression})"
 
 
-_VMS = _Family("cachemon_vmi_cache_occupancy_bytes", "cachemon_vmi_memory_traffic_bytes_total", _of_vm, _whole)
-_GROUPS = _Family("cachemon_cache_occupancy_bytes", "cachemon_memory_traffic_bytes_total", _of_object, _group)
+_NODES = _Family("cachemon_node_cache_occupancy_bytes", "", "node", _of_node, _whole)
+_VMS = _Family(
+    "cachemon_vmi_cache_occupancy_bytes",
+    "cachemon_vmi_memory_traffic_bytes_total",
+    "node, namespace, name",
+    _of_vm,
+    _whole,
+)
+_GROUPS = _Family(
+    "cachemon_cache_occupancy_bytes",
+    "cachemon_memory_traffic_bytes_total",
+    "node, namespace, name, object, group",
+    _of_object,
+    _group,
+)
 
 
 def read_matrices(
@@ -119,6 +160,7 @@ def read_matrices(
     """
     times = array("d", (start + place * step_seconds for place in range(count)))
     columns: dict[Track, dict[Column, array[float]]] = defaultdict(dict)
+    clusters = set()
     for query, answer in answers.items():
         for labels, values in _series(answer):
             try:
@@ -128,11 +170,15 @@ def read_matrices(
                 )
             except (KeyError, ValueError) as err:
                 raise MatrixError(f"a series lacks the label {err}: is honorLabels set?") from err
+            clusters.add(labels.get("cluster", ""))
             kept = columns[track].setdefault(column, array("d", [GAP]) * count)
             for time, value in values:
                 place = round((time - start) / step_seconds)
                 if 0 <= place < count and isfinite(value):
                     kept[place] = value
+    if len(clusters) > 1:
+        named = ", ".join(sorted(clusters))
+        raise MatrixError(f"it has several clusters ({named}): name yours with --prometheus-cluster")
     return {track: Points(times, found) for track, found in columns.items()}
 
 

@@ -15,6 +15,7 @@ from cachemon.plugin.session import Session
 from cachemon.web.page_source import Subject
 from cachemon.web.points import Column, Points, Track
 from cachemon.web.prometheus_history import PastPoints, PrometheusHistory, read_server
+from cachemon.web.prometheus_matrix import Scope
 from tests.unit.eventually import eventually
 from tests.unit.plugin.disturbed import interference, slowed
 from tests.unit.plugin.fake_api import NOW, block, cmg, cmn, group_status, ready
@@ -315,7 +316,7 @@ class OldTimes(PrometheusHistory):
     """Knows a VM from before."""
 
     def __init__(self, problem: str = "") -> None:
-        super().__init__(read_server("http://127.0.0.1:9"), "")
+        super().__init__(read_server("http://127.0.0.1:9"), Scope())
         self._problem = problem
 
     async def points(self, subject: Subject, seconds: float, until: float) -> PastPoints:

@@ -15,6 +15,7 @@ from cachemon.model.errors import InvalidInputError
 from cachemon.web.page_source import Subject
 from cachemon.web.points import Track
 from cachemon.web.prometheus_history import PastPoints, PrometheusHistory, PrometheusServer, read_server
+from cachemon.web.prometheus_matrix import Scope
 from tests.integration.kubectl.certificates import Certificates, make_certificates
 
 NODE = Subject(node="node01")
@@ -85,7 +86,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def ask(server: PrometheusServer, *, seconds: float = 3600.0, until: float = 1000.4) -> PastPoints:
-    return asyncio.run(PrometheusHistory(server, "").points(NODE, seconds, until))
+    return asyncio.run(PrometheusHistory(server, Scope()).points(NODE, seconds, until))
 
 
 def test_the_span_until_the_page_was_opened_is_asked_for() -> None:
@@ -94,9 +95,9 @@ def test_the_span_until_the_page_was_opened_is_asked_for() -> None:
     assert found.problem == ""
     assert {(path, authorization) for path, _, authorization in server.asked} == {("/prefix/api/v1/query_range", "")}
     assert sorted(parameters["query"][0].partition("{")[0] for _, parameters, _ in server.asked) == [
-        "cachemon_node_cache_occupancy_bytes",
-        "cachemon_vmi_cache_occupancy_bytes",
-        "rate(cachemon_vmi_memory_traffic_bytes_total",
+        "max by (cluster, cache_id, node) (cachemon_node_cache_occupancy_bytes",
+        "max by (cluster, cache_id, node, namespace, name) (cachemon_vmi_cache_occupancy_bytes",
+        "max by (cluster, cache_id, node, namespace, name) (rate(cachemon_vmi_memory_traffic_bytes_total",
     ]
     assert all((it["start"], it["end"], it["step"]) == (["-2600"], ["1000"], ["15"]) for _, it, _ in server.asked)
     points = found.tracks[Track("node01", "a/vm1")]
@@ -119,7 +120,7 @@ def test_an_answer_is_asked_for_once_and_again_after_some_minutes() -> None:
             assert (await history.points(NODE, 3600, 1000)).problem == ""
 
     with prometheus() as server:
-        asyncio.run(run(PrometheusHistory(read_server(server.url), "", lambda: now[0])))
+        asyncio.run(run(PrometheusHistory(read_server(server.url), Scope(), lambda: now[0])))
     assert len(server.asked) == 6
 
 
@@ -133,7 +134,7 @@ def test_a_failure_is_asked_about_soon_again() -> None:
         assert (await history.points(NODE, 3600, 1000)).problem == ""
 
     with prometheus(500) as server:
-        asyncio.run(run(PrometheusHistory(read_server(server.url), "", lambda: now[0]), server))
+        asyncio.run(run(PrometheusHistory(read_server(server.url), Scope(), lambda: now[0]), server))
 
 
 def test_the_token_of_now_is_sent_to_loopback(tmp_path: Path) -> None:
