@@ -4,13 +4,31 @@ every namespace, and two agents on a node would take each other's mon_groups. He
 */}}
 
 {{- define "cachemon.labels" -}}
+{{ include "cachemon.lastingLabels" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* Labels that an upgrade leaves as they are: pods have them too, and another label would start pods anew. */}}
+{{- define "cachemon.lastingLabels" -}}
 app.kubernetes.io/name: cachemon
+app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/part-of: cachemon
 {{- end }}
 
 {{/* Labels of the objects of one program: (dict "program" "agent" "root" $). */}}
 {{- define "cachemon.programLabels" -}}
 {{ include "cachemon.labels" .root }}
+{{ include "cachemon.ofProgram" . }}
+{{- end }}
+
+{{/* The same of its pods. */}}
+{{- define "cachemon.podLabels" -}}
+{{ include "cachemon.lastingLabels" .root }}
+{{ include "cachemon.ofProgram" . }}
+{{- end }}
+
+{{- define "cachemon.ofProgram" -}}
 app.kubernetes.io/component: {{ .program }}
 cachemon.dev/program: {{ .program }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}

@@ -54,6 +54,12 @@ OTHERWISE: Mapping[str, list[Any]] = {
     "operator.resources": [{"limits": {"memory": "2Gi"}}],
     "operator.podLabels": [LABELS],
     "operator.podAnnotations": [LABELS],
+    **{f"{program}.serviceAccountAnnotations": [{"owner": "virtualization"}] for program in ("agent", "operator")},
+    **{
+        f"{program}.extraEnv": [[{"name": "HTTPS_PROXY", "value": "192.0.2.1:3128"}]]
+        for program in ("agent", "operator")
+    },
+    "extraObjects": [[{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}]],
     "networkPolicy.apiServerPorts": [[16443]],
     "networkPolicy.metricsFrom": [[{"podSelector": {"matchLabels": LABELS}}], []],
     "networkPolicy.healthFrom": [[{"ipBlock": {"cidr": "192.0.2.0/24"}}]],

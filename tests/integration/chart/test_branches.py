@@ -42,4 +42,4 @@ def test_helm_lint_warns_of_nothing_whatever_is_set() -> None:
     for values in [{}, EVERYTHING, *(case.after for case in CASES)]:
         report = helm_python.lint(CHART, nested(values), strict=True, kube_version="v1.32.0")
         assert report["errors"] == [], values
-        assert [message["error"] for message in report["messages"]] == ["icon is recommended"]
+        assert report.get("messages", []) == []

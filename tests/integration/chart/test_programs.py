@@ -102,7 +102,7 @@ def test_the_agent_has_its_own_defaults_but_for_where_things_are() -> None:
 
 def test_both_programs_take_every_setting_of_the_chart() -> None:
     for case in CASES:
-        if "extraArgs" not in case.path and "tls.secretName" not in case.path and case.after != EVERYTHING:
+        if "extra" not in case.path and "tls.secretName" not in case.path and case.after != EVERYTHING:
             assert agent_settings(case.after).node_name == "node01"
             assert operator_config(container("operator", case.after)["args"], {}).serving.metrics
 
