@@ -124,16 +124,20 @@ def test_after_a_refusal_it_rests_and_says_why_once(
     assert advice in record.getMessage()
     assert os.strerror(code) in record.getMessage()
     assert perf.opens == 2, "of the guest before, and none after the refusal"
+    assert advice in work.problem, "it rests, and that stays the reason"
 
 
 def test_a_shortage_costs_what_is_left_of_the_minute(
     work: WorkCounts, perf: FakePerf, caplog: pytest.LogCaptureFixture
 ) -> None:
     perf.errors[VM1[1].tid] = errno.EMFILE
+    assert work.problem == ""
     work.advance(GUESTS, 0)
     assert work.advance(GUESTS, 10) == {"vm2": Work(3_000, 1_000)}
+    assert os.strerror(errno.EMFILE) in work.problem
     perf.errors.clear()
     work.advance(GUESTS, 60)
+    assert work.problem == "", "all are counted again"
     assert work.advance(GUESTS, 70).keys() == {"vm1", "vm2"}
     assert os.strerror(errno.EMFILE) in caplog.text
 

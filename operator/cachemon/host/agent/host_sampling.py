@@ -61,8 +61,14 @@ class HostSampling:
     def keep(self, sample: HostSample) -> None:
         """Keep the figures if it is time for a point, in the event loop."""
         read_at = sample.figures.moment.time
-        if self._hour.is_due(read_at):
-            self._hour.keep(read_at, hour_points(sample))
+        if not self._hour.is_due(read_at):
+            return
+        try:
+            points = list(hour_points(sample))  # before anything is written: a point is kept whole or not at all
+        except Exception:
+            log.exception("the history lacks a point")
+        else:
+            self._hour.keep(read_at, points)
 
     def prepare_history(self, domain: str, seconds: float) -> Callable[[], HostHistory]:
         """Copy the last figures, in the event loop. Returns what makes their history, in any thread.

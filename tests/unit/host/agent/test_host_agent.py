@@ -13,6 +13,7 @@ from cachemon.daemon.settings import Address, MachineSettings
 from cachemon.host.agent.config import HostAgentConfig, MetricsSettings
 from cachemon.host.agent.host_agent import HostAgent
 from cachemon.host.agent.systemd_notify import Notifier
+from cachemon.host.agent_status import JudgingStatus, parse_status
 from cachemon.host.commands.agent_client import AgentClient
 from cachemon.host.wire import DomainReport
 from cachemon.model.errors import AgentRefusedError, InvalidInputError
@@ -142,6 +143,10 @@ def test_it_is_ready_when_all_that_was_wanted_has_been_tried(world: World) -> No
             assert (domain.name, domain.uuid, domain.pid) == ("vm1", UUID, 60)
             assert kept(domain) == {"web": "config", "vcpus_0": "libvirt"}
             assert domain.groups[0].reason == "ResctrlNotMounted"
+            status = parse_status(await client.status())
+            assert str(status.node.unavailable) == report.problem
+            assert (status.host, status.judging) == (socket.gethostname(), JudgingStatus())
+            assert (await client.history()).series == ()
             await eventually("the watchdog's word", lambda: world.received().count("WATCHDOG=1") >= 2)
         assert world.received()[-1] == "STOPPING=1"
         assert not (world.folder / "host.sock").exists()
