@@ -178,6 +178,21 @@ def test_a_thousand_live_objects_of_one_namespace_delay_no_report_of_another(sce
     assert f"renewed every {field['periodSeconds']} s instead of 2 s" in str(field["message"])
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6])
+def test_where_the_server_is_slow_live_objects_wait_and_the_others_do_not(scene: Scene, seconds: float) -> None:
+    layout = namespaces(200)
+    scene.server.seconds = lambda _name: seconds
+    scene.samples(200, layout)
+    scene.server.names()
+    watch(scene, LONGEST_LIVE_SECONDS, *(f"uid-of-tenant-a-x{number}" for number in range(200)))
+    watch(scene, LONGEST_LIVE_SECONDS, "uid-of-tenant-c-seen")
+    scene.samples(300, layout)
+    assert longest_gap(scene.server.times("calm")) <= 1.5 * 5
+    field = live_fields(scene, "seen")[-1]
+    assert field
+    assert longest_gap(scene.server.times("seen")) <= 1.5 * int(str(field["periodSeconds"])) + 2
+
+
 def test_reports_of_those_who_do_not_watch_have_the_same_times_beside_live_ones(scene: Scene) -> None:
     layout = together(
         layout_of(*(f"slow{number}" for number in range(900)), namespace="tenant-b"),
