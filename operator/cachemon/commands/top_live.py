@@ -11,14 +11,14 @@ from rich.text import Text
 
 from cachemon.commands.top_layout import GAP, TopLayout, lay_out
 from cachemon.commands.top_output import NOTHING
-from cachemon.commands.top_table import TopRow, TopTable
+from cachemon.commands.top_table import Heading, TopRow, TopTable
 from cachemon.model.fitted_text import printable
 
 Read = Callable[[], Awaitable[tuple[TopTable, str]]]
 """A table, and why it could not be renewed."""
 
-_DIM, _WARNING, _FAILURE = "dim", "yellow", "red"
-_AGE = "AGE"
+_DIM, _WARNING, _FAILURE, _CHART = "dim", "yellow", "red", "cyan"
+_AGE, _TREND = "AGE", "TREND"
 _FEWEST_ROWS = 2
 
 
@@ -84,12 +84,18 @@ def _drawn(table: TopTable, layout: TopLayout) -> Table:
         drawing.add_column(heading.text, width=width, justify=justify, no_wrap=True, overflow="ellipsis")
     drawing.add_column("CACHE", width=layout.last, no_wrap=True, overflow="ellipsis")
     for row in table.rows[: layout.rows]:
-        late = [_WARNING if row.is_behind and heading.text == _AGE else "" for heading in headings]
+        styles = [_style(row, heading) for heading in headings]
         cells = [printable(row.cells[place]) for place, _ in layout.columns]
         drawing.add_row(
-            *(Text(cell, style=style) for cell, style in zip(cells, late, strict=True)), _last(row, layout)
+            *(Text(cell, style=style) for cell, style in zip(cells, styles, strict=True)), _last(row, layout)
         )
     return drawing
+
+
+def _style(row: TopRow, heading: Heading) -> str:
+    if heading.text == _AGE and row.is_behind:
+        return _WARNING
+    return _CHART if heading.text == _TREND else ""
 
 
 def _last(row: TopRow, layout: TopLayout) -> RenderableType:
@@ -102,5 +108,6 @@ def _last(row: TopRow, layout: TopLayout) -> RenderableType:
     if not layout.bar:
         return text
     grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_row(ProgressBar(total=1.0, completed=row.share, width=layout.bar), text)
+    bar = ProgressBar(total=1.0, completed=row.share, width=layout.bar, complete_style=_CHART, finished_style=_CHART)
+    grid.add_row(bar, text)
     return grid

@@ -16,6 +16,8 @@ from cachemon.model.units import format_bytes
 POINTS = 12
 """Of one chart."""
 
+_FULL_BLOCK = "█"
+
 
 class Point(NamedTuple):
     """Figures that were read at one time.
@@ -92,9 +94,12 @@ def change(values: Sequence[int | None]) -> int | None:
 
 
 def trend_text(values: Sequence[int | None], steps: str) -> str:
-    """A chart and the change in bytes: `▁▃▆█ +12Mi`; empty where only one point is known."""
+    """A chart and the change in bytes: `▁▃▆▇ +12Mi`; empty where only one point is known.
+
+    It has no full blocks: these would join with the chart of the row above.
+    """
     by = change(values)
-    chart = sparkline(values, steps)
+    chart = sparkline(values, steps.removesuffix(_FULL_BLOCK))
     if by is None:
         return chart.rstrip() if len(values) > 1 else ""
     return f"{chart} {'-' if by < 0 else '+'}{format_bytes(abs(by))}"

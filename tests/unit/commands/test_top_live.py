@@ -1,6 +1,8 @@
 import asyncio
 import io
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -59,6 +61,22 @@ def test_rows_that_do_not_fit_are_counted() -> None:
 
 def test_control_characters_of_a_name_reach_no_terminal() -> None:
     assert "vm?[2J" in drawn([(table(row("vm\x1b[2J")), "")])
+
+
+def test_a_table_is_drawn_without_what_rich_needs_for_source_code_alone() -> None:
+    """The packages of a host leave it out."""
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(('pygments', 'markdown_it', 'mdurl'));"
+        "import asyncio, io; from rich.console import Console; from cachemon.commands import top_live, top_table;"
+        "from cachemon.commands.ticks import ticks\n"
+        "row = top_table.TopRow(('vm3',), 0.2, '')\n"
+        "async def read(): return top_table.TopTable((top_table.Heading('VMI'),), (row,)), ''\n"
+        "console = Console(file=io.StringIO(), force_terminal=True)\n"
+        "asyncio.run(top_live.show_live(read, title='top', times=ticks(0.01, 0.01), console=console))\n"
+        "print('vm3' in console.file.getvalue())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 def test_an_error_of_the_first_read_ends_it_and_one_later_keeps_the_table() -> None:

@@ -104,9 +104,9 @@ def test_every_point_keeps_its_value_and_its_distance(points: list[Point]) -> No
 
 
 def test_a_trend_says_by_how_much_the_occupancy_has_changed() -> None:
-    assert trend_text([0, 5 * MIB, 10 * MIB], UNICODE) == "▁▅█ +10Mi"
+    assert trend_text([0, 5 * MIB, 10 * MIB], UNICODE) == "▁▄▇ +10Mi"
     assert trend_text([10 * MIB, None, 7 * MIB], ASCII) == "9 6 -3.0Mi"
-    assert trend_text([4, 4], UNICODE) == "██ +0"
+    assert trend_text([4, 4], UNICODE) == "▇▇ +0"
 
 
 def test_a_trend_says_nothing_of_one_point_and_no_change_up_to_a_gap() -> None:
