@@ -105,8 +105,25 @@ def test_a_vm_that_the_node_does_not_count_either_leaves_no_hole(tab: Tab) -> No
     assert [layer["top"][1] for layer in found["layers"]] == [0, 30, 100]
 
 
+def test_figures_of_unequal_age_never_lift_the_stack_over_the_total(tab: Tab) -> None:
+    rows = [
+        [10, {"occupancy 0 a/x": 50, "total 0 ": 100, "unattributed 0 ": 50}],
+        [12, {"occupancy 0 a/x": 80, "total 0 ": 100, "unattributed 0 ": 50}],
+    ]
+    found = run(tab, STACK, {"rows": rows, "layers": 3})
+    assert [layer["top"] for layer in found["layers"]] == [[50, 80], [100, 100]]
+
+
+def test_before_any_vm_has_a_figure_nothing_is_called_unattributed(tab: Tab) -> None:
+    rows = [[10, {"total 0 ": 100}], [20, {"occupancy 0 a/x": 50, "total 0 ": 100}]]
+    found = run(tab, STACK, {"rows": rows, "layers": 3})
+    assert [layer["raw"] for layer in found["layers"]] == [[None, 50], [None, 50]]
+    assert found["holes"] == [{"from": 0, "until": 0, "why": "no VM has a figure"}]
+    assert found["total"] == [100, 100]
+
+
 def test_what_the_node_counts_and_nobody_shows_is_a_layer_of_others(tab: Tab) -> None:
-    rows = [[10, {"occupancy 0 a/x": 50, "total 0 ": 100, "unattributed 0 ": 20}]]
+    rows = [[10, {"occupancy 0 a/x": 50, "total 0 ": 100, "unattributed 0 ": 20, "unseen 0 ": 30}]]
     found = run(tab, STACK, {"rows": rows, "layers": 3})
     assert [(layer["key"], layer["raw"]) for layer in found["layers"]] == [
         ("a/x", [50]),
@@ -124,7 +141,7 @@ return Object.fromEntries(snapshots.nodeSnapshot(state, "n").figures);
 def test_a_vm_that_waits_for_rmids_is_not_missing_and_a_stale_one_is(tab: Tab) -> None:
     blocks = [{"id": 0, "occupancy": None, "capacity": 100, "bandwidth": None}]
     vm = {"node": "n", "observed": 1, "period": 60, "reason": "AgentNotReporting", "blocks": blocks}
-    block = {"id": 0, "occupancy": 90, "unattributed": 30, "reason": "", "holders": [["a/held", 60]]}
+    block = {"id": 0, "occupancy": 90, "monitored": 60, "unattributed": 30, "reason": "", "holders": [["a/held", 60]]}
     vms = {
         "a/waits": {**vm, "groups": [{"state": "Waiting"}]},
         "a/stale": {**vm, "groups": [{"state": "Monitored"}]},
@@ -136,6 +153,22 @@ def test_a_vm_that_waits_for_rmids_is_not_missing_and_a_stale_one_is(tab: Tab) -
         "occupancy 0 a/held": 60,
         "occupancy 0 a/stale": None,
     }
+
+
+def test_vms_that_may_not_be_seen_are_counted_as_others(tab: Tab) -> None:
+    block = {
+        "id": 0,
+        "occupancy": 90,
+        "monitored": 75,
+        "unattributed": 15,
+        "reason": "",
+        "holders": [["b/x", 40], ["b/y", 20]],
+    }
+    node = {"observed": 1, "period": 60, "reason": "", "blocks": [block]}
+    vm = {"node": "n", "observed": 1, "period": 60, "reason": "", "blocks": [], "groups": []}
+    shown = run(tab, SNAPSHOT, {"node": node, "vms": {"b/x": vm, "b/y": vm}})
+    hidden = run(tab, SNAPSHOT, {"node": node, "vms": {"b/x": vm}})
+    assert (shown["unseen 0 "]["value"], hidden["unseen 0 "]["value"]) == (0, 15)
 
 
 def test_a_layer_keeps_its_place_when_another_vm_holds_more(tab: Tab) -> None:

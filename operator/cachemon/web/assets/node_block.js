@@ -184,7 +184,8 @@ export class NodeBlock {
    */
   #sayLayers(timeline, row) {
     const said = [...this.drawn.names].filter((vm) => this.#isThere(timeline, vm, row)).slice(0, MOST_SAID);
-    const unattributed = this.stack.layers.find((it) => it.key === UNATTRIBUTED)?.raw[row];
+    const rest = this.stack.layers.find((it) => it.key === UNATTRIBUTED)?.raw[row];
+    const unattributed = timeline.cell(columnName("unattributed", this.block.id), row) ?? rest;
     const others = this.stack.layers.find((it) => it.key === OTHERS);
     return [
       { label: "unattributed", text: formatBytes(unattributed), swatch: "unattributed" },

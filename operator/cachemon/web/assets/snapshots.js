@@ -36,6 +36,7 @@ export function nodeSnapshot(state, name) {
     const reason = block.reason || (node?.reason ?? "");
     figures.set(columnName("total", block.id), { value: block.occupancy, reason });
     figures.set(columnName("unattributed", block.id), { value: block.unattributed, reason });
+    figures.set(columnName("unseen", block.id), { value: unseenOf(block, state) });
     for (const [vm, bytes] of block.holders) figures.set(columnName("occupancy", block.id, vm), { value: bytes });
   }
   for (const [vm, { blocks, reason }] of vms.filter(([, it]) => isCounted(it))) {
@@ -47,6 +48,16 @@ export function nodeSnapshot(state, name) {
   }
   const parts = [...(node ? [node] : []), ...vms.map(([, vm]) => vm)];
   return { figures, ...timesOf(parts), sources: parts };
+}
+
+/**
+ * What VMs hold that nobody here may see: the node names the largest, and counts all.
+ * @param {import("./state.js").Block} block
+ * @param {State} state
+ */
+function unseenOf({ holders, monitored }, state) {
+  if (holders.every(([vm]) => state.vms.has(vm))) return 0;
+  return Math.max(0, (monitored ?? 0) - holders.reduce((sum, [, bytes]) => sum + bytes, 0));
 }
 
 /** @param {import("./state.js").VmState} vm */

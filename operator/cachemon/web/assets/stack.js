@@ -3,8 +3,11 @@
  *
  * Where the figure of one VM is missing, the layers above it would fall and look as if those VMs lost cache. The whole
  * stack is left out at such a time: a hole, with the words why. The node's own total goes on where it is known.
- * There is no hole where total - unattributed equals the figures that are known: the node did not count that VM then
- * (it waits for an RMID, for example), and its bytes are in the unattributed layer.
+ * There is no hole where total - unattributed equals the figures that are known: the node did not count that VM then,
+ * and its bytes are in the unattributed layer.
+ *
+ * Reports of VMs and of their node are not of the same moment. The unattributed layer is what is left of the node's
+ * total, so the stack reaches the total and no further, unless the VMs alone hold more than the older total says.
  *
  * @typedef {import("./timeline.js").Timeline} Timeline
  * @typedef {import("./timeline.js").Column} Column
@@ -17,9 +20,8 @@ import { columnName } from "./timeline.js";
 
 export const OTHERS = "others";
 export const UNATTRIBUTED = "unattributed";
-/** Parts of the total: figures that agree, and a difference that is more than figures of unequal age. */
+/** Part of the total by which figures that agree may differ. */
 const SAME = 0.005;
-const UNSEEN = 0.1;
 
 /**
  * Builds the stack of a block.
@@ -33,10 +35,14 @@ export function stackOf(timeline, block, vms) {
     timeline.column(columnName(what, block, name));
   const names = [...vms.shown, ...vms.others];
   const columns = names.map((vm) => read("occupancy", vm));
-  const [total, unattributed] = [read("total", ""), read("unattributed", "")];
+  const [total, unattributed, unseen] = ["total", "unattributed", "unseen"].map((what) => read(what, ""));
   const layers = [...vms.shown.map((vm) => layer(vm, vm)), layer(OTHERS, ""), layer(UNATTRIBUTED, "")];
   const whys = timeline.times.map((_, row) => {
-    const counts = rowOf(columns, row, total[row], unattributed[row]);
+    const counts = rowOf(columns, row, {
+      total: total[row],
+      unattributed: unattributed[row],
+      unseen: unseen[row] ?? 0,
+    });
     const why = whyHole(timeline, block, names, counts, row);
     if (why) for (const it of layers) push(it, null, 0);
     else pile(layers, columns, vms.shown.length, row, counts);
@@ -54,11 +60,10 @@ function layer(key, vm) {
 /**
  * @param {Column[]} columns of the VMs
  * @param {number} row
- * @param {number | null | undefined} total
- * @param {number | null | undefined} unattributed
+ * @param {{total: number | null | undefined, unattributed: number | null | undefined, unseen: number}} node
  */
-function rowOf(columns, row, total, unattributed) {
-  let sum = 0;
+function rowOf(columns, row, { total, unattributed, unseen }) {
+  let sum = unseen;
   let known = 0;
   let missing = -1;
   let missed = 0;
@@ -72,15 +77,14 @@ function rowOf(columns, row, total, unattributed) {
       missed += 1;
     }
   });
-  const counted = total == null || unattributed == null ? null : total - unattributed;
-  const allowed = SAME * (total ?? 0);
-  const rest = total == null ? null : (unattributed ?? Math.max(0, total - sum));
+  const isWhole = total != null && unattributed != null && Math.abs(total - unattributed - sum) <= SAME * total;
   return {
-    missing: counted !== null && Math.abs(counted - sum) <= allowed ? -1 : missing,
+    missing: isWhole ? -1 : missing,
     missed,
     isEmpty: !known && total == null,
-    unattributed: rest,
-    unseen: counted !== null && counted - sum > UNSEEN * (total ?? 0) ? counted - sum : 0,
+    isUnread: !known && columns.length > 0 && unattributed == null,
+    unattributed: total == null ? null : Math.max(0, total - sum),
+    unseen,
   };
 }
 
@@ -124,7 +128,7 @@ function push(it, value, base) {
  */
 function whyHole(timeline, block, names, counts, row) {
   if (counts.isEmpty) return timeline.reason(columnName("total", block), row) || "nothing was measured";
-  if (counts.missing < 0) return "";
+  if (counts.missing < 0) return counts.isUnread ? "no VM has a figure" : "";
   const vm = names[counts.missing];
   const more = counts.missed > 1 ? ` and ${counts.missed - 1} more` : "";
   const reason = timeline.reason(columnName("occupancy", block, vm), row);
