@@ -69,6 +69,23 @@ def test_vms_that_the_node_does_not_name_have_their_part_of_the_bar(browser: Bro
         assert texts(tab.page, "node01", ".block-figure")[0].startswith("32Mi/32Mi")
 
 
+def test_vms_that_the_node_does_not_name_show_by_their_own_figures_as_far_as_the_node_counts_them(
+    browser: Browser,
+) -> None:
+    whole = block(0, held={"a/x": 8 * MIB}, others=4 * MIB)
+    vms = {"a/x": 7, "a/y": 5, "a/newer": 4, "a/z": 2}
+    source = page_cases.page(
+        {"node01": node({**whole, "occupancy": 20 * MIB, "monitored": 16 * MIB})},
+        {name: vm("node01", (0, size * MIB)) for name, size in vms.items()},
+    )
+    with shown(browser, source) as tab:
+        parts = tab.page.locator(".track .segment").evaluate_all(
+            "(all) => all.map((it) => [it.getAttribute('aria-label') ?? it.innerText, it.offsetWidth])"
+        )
+        assert [name.split(":")[0] for name, _ in parts] == ["a/x", "a/y", "a/z", "", ""]
+        assert [width / parts[2][1] for _, width in parts] == pytest.approx([4, 2.5, 1, 0.5, 2], rel=0.1)
+
+
 def test_every_bar_has_its_figures_as_names(browser: Browser) -> None:
     with shown(browser, page_cases.two_nodes()) as tab:
         bar = tab.page.get_by_role("group", name="cache block 0: 31Mi of 32Mi held, 6.0Mi of it unattributed")

@@ -99,6 +99,38 @@ function nodeOfVms(state, vms) {
 }
 
 /**
+ * A block with VMs that its node does not name, by their own figures. The node counts them in `monitored`; what is
+ * more than that, as figures of VMs may be newer, stays unnamed.
+ * @param {import("./state.js").Block} block
+ * @param {Entry} entry
+ * @param {State["vms"]} vms
+ * @returns {import("./state.js").Block}
+ */
+export function withOwnFigures(block, entry, vms) {
+  let room = block.occupancy === null ? 0 : unnamedOf(block);
+  if (!room) return block;
+  const named = new Set(block.holders.map(([vm]) => vm));
+  const own = entry.vms
+    .filter((vm) => !named.has(vm))
+    .map((vm) => /** @type {[string, number]} */ ([vm, ownFigure(vms.get(vm), block.id)]))
+    .sort((one, other) => other[1] - one[1]);
+  const fitting = own.filter(([, bytes]) => {
+    const fits = bytes > 0 && bytes <= room;
+    if (fits) room -= bytes;
+    return fits;
+  });
+  return { ...block, holders: [...block.holders, ...fitting].sort((one, other) => other[1] - one[1]) };
+}
+
+/**
+ * @param {import("./state.js").VmState | undefined} vm
+ * @param {number} id of a block
+ */
+function ownFigure(vm, id) {
+  return vm?.blocks.find((block) => block.id === id)?.occupancy ?? 0;
+}
+
+/**
  * Age of a node's figures in seconds; null where there are none.
  * @param {Entry} entry
  * @param {number} now

@@ -3,7 +3,7 @@
 import { createBar, emptyBar, updateBar } from "./cache_bar.js";
 import { element, setAttribute, setText } from "./dom.js";
 import { blockColumns, messageOf, MOST_MATCHES, MOST_VERDICTS, trackRems } from "./fleet_layout.js";
-import { isOld, namespaceOf, shortName } from "./fleet_model.js";
+import { isOld, namespaceOf, shortName, withOwnFigures } from "./fleet_model.js";
 import { ageWords, metaWords, rowSentence, whyNone } from "./fleet_words.js";
 import { counted, formatBytes, NO_VALUE } from "./format.js";
 import { nodeHash, vmHash } from "./router.js";
@@ -19,7 +19,7 @@ import { heldFor, levelWords, slowdown, takes, verdictSentence } from "./verdict
  *   memory: {active: string}}} RowDrawing
  */
 
-/** @type {WeakMap<HTMLElement, {node: object, searched: string}>} */
+/** @type {WeakMap<HTMLElement, {sources: unknown[], searched: string}>} */
 const drawn = new WeakMap();
 /** From this part on, RMIDs run short. */
 const TIGHT_PART = 0.9;
@@ -56,14 +56,23 @@ export function updateRow(row, item, drawing) {
   updateTexts(row, item, drawing);
   const before = drawn.get(row);
   const searched = `${drawing.searched} ${item.problem} ${item.found.length}`;
-  const isSame = before && before.node === entry.node && before.searched === searched;
+  const sources = [entry.node, ...entry.vms.map((vm) => drawing.vms.get(vm))];
+  const isSame = before && before.searched === searched && isEqual(before.sources, sources);
   if (!isSame) {
     drawBlocks(part(row, ".blocks"), item, drawing);
     drawNotes(part(row, ".row-notes"), item, drawing);
-    drawn.set(row, { node: entry.node, searched });
+    drawn.set(row, { sources, searched });
   }
   setText(part(row, "p"), rowSentence(entry, drawing.now));
   setAttribute(part(row, ".row-name"), "tabindex", entry.name === drawing.memory.active ? "0" : "-1");
+}
+
+/**
+ * @param {unknown[]} one
+ * @param {unknown[]} other
+ */
+function isEqual(one, other) {
+  return one.length === other.length && one.every((it, place) => it === other[place]);
 }
 
 /**
@@ -121,7 +130,10 @@ function drawBlocks(target, { entry, matches }, drawing) {
     target.replaceChildren(...(blocks.length ? blocks.map(createBar) : [emptyBar(whyNone(entry))]));
   }
   const barDrawing = { ...drawing, matches, length: trackRems(columns, drawing.layout) };
-  blocks.forEach((block, place) => updateBar(/** @type {HTMLElement} */ (target.children[place]), block, entry, barDrawing));
+  blocks.forEach((block, place) => {
+    const bar = /** @type {HTMLElement} */ (target.children[place]);
+    updateBar(bar, withOwnFigures(block, entry, drawing.vms), entry, barDrawing);
+  });
 }
 
 /**
