@@ -26,7 +26,7 @@ _NAMES = {
     "age": "ageSeconds",
 }
 _LEFT_OUT = frozenset({"threads", "observed"})
-_FIRST = ("namespace", "guest", "source", "group", "node", "id")
+_FIRST = ("namespace", "guest", "group", "source", "node", "id")
 _PAIRS = frozenset({"largest", "rmids"})
 
 

@@ -154,9 +154,9 @@ def test_json_and_csv_have_the_words_of_libvirt_and_exact_bytes(host: Host) -> N
         }
     ]
     assert host.run("top", "vm1", "--by", "group", "-o", "csv").out.splitlines() == [
-        "domain,kept,group,occupancyBytes,capacityBytes,ageSeconds,reason,totalBytesPerSecond,localBytesPerSecond",
-        f"vm1,config,first,{5 * MIB},{64 * MIB},2,,300000000,100000000",
-        f"vm1,config,rest,{MIB},{64 * MIB},2,,1000000,1000000",
+        "domain,group,kept,occupancyBytes,capacityBytes,ageSeconds,reason,totalBytesPerSecond,localBytesPerSecond",
+        f"vm1,first,config,{5 * MIB},{64 * MIB},2,,300000000,100000000",
+        f"vm1,rest,config,{MIB},{64 * MIB},2,,1000000,1000000",
     ]
 
 
