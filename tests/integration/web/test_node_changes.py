@@ -81,9 +81,10 @@ def test_another_theme_draws_the_charts_in_its_colours(browser: Browser) -> None
         assert lines > 200  # the total, the capacity and the names are light now
 
 
-@pytest.mark.parametrize("width", [320, 390, 1920])
-def test_the_view_is_never_wider_than_the_window(browser: Browser, width: int) -> None:
-    with opened(browser, Story(), width=width, dark=True) as (page, _):
+@pytest.mark.parametrize("address", ["#/node/node01", f"#/vm/{VICTIM}"])
+@pytest.mark.parametrize("width", [320, 640, 1920])  # 640 is a window of 1280 at 200 % zoom
+def test_the_view_is_never_wider_than_the_window(browser: Browser, width: int, address: str) -> None:
+    with opened(browser, Story(), address, width=width, dark=True) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
