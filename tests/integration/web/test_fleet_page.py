@@ -129,15 +129,18 @@ def test_the_worst_nodes_come_first(browser: Browser) -> None:
 
 def test_a_missing_figure_is_hatched_and_has_its_reason_in_words(browser: Browser) -> None:
     with shown(browser, page_cases.unhealthy()) as tab:
-        assert texts(tab.page, "silent", ".why") == ["no figure: agent not reporting"]
-        assert texts(tab.page, "unready", ".why") == ["no figure: resctrl not mounted"]
+        assert texts(tab.page, "silent", ".no-figure") == ["no figure: agent not reporting"]
+        assert texts(tab.page, "unready", ".no-figure") == ["no figure: resctrl not mounted"]
         assert texts(tab.page, "unready", ".row-message") == ["mount it"]
-        assert texts(tab.page, "unread", ".why") == ["no figure: the hardware holds no value now"]
+        assert texts(tab.page, "unread", ".no-figure") == ["no figure: the hardware holds no value now"]
         assert texts(tab.page, "unread", ".block-figure") == ["-/32Mi", "9.0Mi/32Mi 28%"]
         hatched = tab.page.locator(".track.missing")
         expect(hatched).to_have_count(3)
         for background in hatched.evaluate_all("(all) => all.map((it) => getComputedStyle(it).backgroundImage)"):
             assert "repeating-linear-gradient" in background
+        words = tab.page.locator(".track.missing .no-figure span")
+        widths = words.evaluate_all("(all) => all.map((it) => it.offsetWidth / it.closest('.track').offsetWidth)")
+        assert max(widths) < 0.5  # the hatching shows beside the words
 
 
 def test_a_row_has_its_age_only_where_it_is_older_than_the_others(browser: Browser) -> None:
@@ -170,7 +173,7 @@ def test_a_tenant_sees_nodes_as_far_as_vms_name_them_and_why(browser: Browser) -
         expect(tab.page.locator(".notice")).to_contain_text("you may not read CacheMonitorNodes")
         assert names(tab.page) == ["node01", "node02"]
         assert texts(tab.page, "node01", ".block-figure") == [">5.0Mi/32Mi"]
-        assert texts(tab.page, "node02", ".why") == ["no figure of your VMs here"]
+        assert texts(tab.page, "node02", ".no-figure") == ["no figure of your VMs here"]
         line = " ".join(tab.page.locator(".verdict .parties").inner_text().split())
         assert line == "another VM of this node takes cache of tenant-a/vm1"
         expect(tab.page.locator(".unplaced")).to_contain_text("tenant-a/stopped VMI not running")

@@ -64,7 +64,7 @@ export function updateBar(bar, block, entry, drawing) {
  * @param {string} why
  */
 export function emptyBar(why) {
-  const text = element("div", { class: "why" }, element("span", { text: why }));
+  const text = element("div", { class: "no-figure" }, element("span", { text: why }));
   return element("div", { class: "block" }, element("span"), element("div", { class: "track missing" }, text));
 }
 
@@ -101,7 +101,7 @@ function fillTrack(track, block, drawing, why) {
   }
   segmentsOfTrack.set(track, shown);
   const children = [...shown.values()];
-  if (why) children.push(element("div", { class: "why" }, element("span", { text: why })));
+  if (why) children.push(element("div", { class: "no-figure" }, element("span", { text: why })));
   if (!why && isSame(children, track.children)) return;
   const focused = document.activeElement;
   track.replaceChildren(...children);
