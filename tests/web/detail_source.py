@@ -1,7 +1,7 @@
 """The source of the page that knows the story of detail_story.py."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from cachemon.web.page_history import BlockHistory, HistoryPart, HistorySeries, PageHistory
 from cachemon.web.page_source import Subject
@@ -48,6 +48,7 @@ class Story:
         lost: VMs whose figure does not hold now, with the reason.
         gone: VMs that are no longer there.
         has_history: whether anybody kept figures from before.
+        origin: of that history.
         verdicts: whether there is one.
         asked: what was asked for.
     """
@@ -57,6 +58,7 @@ class Story:
     lost: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     has_history: bool = True
+    origin: Literal["page", "prometheus", "agent"] = "page"
     verdicts: bool = True
     asked: list[Any] = field(default_factory=list)
 
@@ -86,7 +88,7 @@ class Story:
         series = self._node_series(subject.node, times) if subject.node else self._vm_series(subject.vm, times)
         blocks = [BlockHistory(id=0, capacity=CAPACITY, occupancy=[total(subject.node, at) for at in times])]
         its = [it for it in markers() if subject.node in ("node01", "") and subject.vm in (it["vm"], "", SUSPECT)]
-        parts: list[HistoryPart] = [{"from": times[0], "until": times[-1], "origin": "page"}]
+        parts: list[HistoryPart] = [{"from": times[0], "until": times[-1], "origin": self.origin}]
         return PageHistory(
             times=times, series=series, blocks=blocks if subject.node else [], markers=its, parts=parts, remarks=()
         )

@@ -8,7 +8,7 @@ from tests.web.browser import open_tab
 from tests.web.chart_reading import expected_figures, figures_said, pixel, said, time_of
 from tests.web.detail_page import opened
 from tests.web.detail_source import Story
-from tests.web.detail_story import PERIOD, ROWS, VICTIM, total
+from tests.web.detail_story import PERIOD, ROWS, START, SUSPECT, VERDICT, VICTIM, occupancy, total
 from tests.web.served_page import serve_page
 
 
@@ -45,6 +45,28 @@ def test_a_figure_that_no_longer_holds_becomes_a_gap_with_its_reason(browser: Br
         assert f"no figure of {VICTIM}: AgentNotReporting" in said(page)
         assert VICTIM not in figures_said(said(page)) or "no figure" in figures_said(said(page))[VICTIM]
         assert f"total {format_bytes(total('node01', story.time))}" in said(page)
+
+
+def test_a_row_of_the_table_keeps_its_place_while_it_has_the_focus(browser: Browser) -> None:
+    story = Story(time=START + 30 * 60)  # before the verdict: the suspect holds less than the victim
+    with opened(browser, story) as (page, served):
+        links = page.locator(".figures tbody a")
+        before = links.all_inner_texts()
+        link = page.locator(".figures").get_by_text(SUSPECT, exact=True)
+        link.focus()
+        served.call(lambda: setattr(story, "time", VERDICT + 600))
+        row = page.locator(".figures tbody tr", has=page.get_by_text(SUSPECT, exact=True))
+        expect(row.locator("td").first).to_have_text(format_bytes(occupancy(SUSPECT, VERDICT + 600) or 0))
+        expect(link).to_be_focused()
+        kept = [vm for vm in links.all_inner_texts() if vm in before]
+        assert kept == [vm for vm in before if vm in kept]
+        page.get_by_role("slider").first.focus()
+        expect(links.first).to_have_text(SUSPECT)
+
+
+def test_the_view_says_where_older_figures_are_from(browser: Browser) -> None:
+    with opened(browser, Story(origin="prometheus")) as (page, _):
+        expect(page.locator(".view-head")).to_contain_text("the history is that of Prometheus")
 
 
 def test_nothing_is_drawn_while_nothing_is_new(browser: Browser) -> None:

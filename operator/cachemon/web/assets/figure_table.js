@@ -45,9 +45,13 @@ export class FigureTable {
       row.remove();
       this.rows.delete(key);
     }
+    const isHeld = this.body.contains(document.activeElement) || this.body.matches(":hover");
     rows.forEach((row, place) => {
-      const shown = this.rows.get(row.key) ?? this.#addRow(row);
-      if (this.body.children[place] !== shown) this.body.insertBefore(shown, this.body.children[place] ?? null);
+      const known = this.rows.get(row.key);
+      const shown = known ?? this.#addRow(row);
+      const mayMove = !known || !isHeld; // a row that moves loses the focus, and the pointer its link
+      if (mayMove && this.body.children[place] !== shown)
+        this.body.insertBefore(shown, this.body.children[place] ?? null);
       row.cells.forEach((cell, index) => fillCell(shown.children[index], cell));
     });
   }

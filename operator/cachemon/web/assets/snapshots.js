@@ -8,7 +8,8 @@
  * @typedef {import("./marker_paint.js").Marker} Marker
  * @typedef {{times: number[], series: {vm: string, node: string, group: string, block: number,
  *   occupancy: (number | null)[], bandwidth: (number | null)[]}[], blocks: {id: number, capacity: number | null, occupancy: (number | null)[],
- *   unattributed?: (number | null)[]}[], markers: Marker[], remarks?: string[]}} History
+ *   unattributed?: (number | null)[]}[], markers: Marker[],
+ *   parts?: {from: number, until: number, origin: string}[], remarks?: string[]}} History
  * @typedef {{id: number, reading: string, occupancy: number | null, capacity: number | null,
  *   bandwidth: number | null, localBandwidth: number | null}} GroupBlock
  * @typedef {{object: string, name: string, vcpus: string, state: string, reason: string, message: string,

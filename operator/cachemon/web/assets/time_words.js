@@ -48,6 +48,20 @@ export function ageWords({ observed, period, reason }, now) {
   return { text: why ? `${why}, ${age}` : age, isLate: Boolean(why) || isOlder(seconds, period) };
 }
 
+/** @type {Record<string, string>} */
+const ORIGINS = { prometheus: "Prometheus", agent: "the host's agent" };
+
+/**
+ * Where the history from before the page is from.
+ * @param {{until: number, origin: string}[]} parts
+ * @returns {string[]} a sentence each
+ */
+export function originWords(parts) {
+  return parts
+    .filter(({ origin }) => origin in ORIGINS)
+    .map(({ until, origin }) => `Until ${clockTime(until)} the history is that of ${ORIGINS[origin]}.`);
+}
+
 /**
  * Rows in which no line has a figure.
  * @param {(number | null)[][]} data times first, then a column for each line

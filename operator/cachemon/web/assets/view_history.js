@@ -8,6 +8,7 @@
  */
 
 import { extend, loadHistory, mergeMarkers } from "./snapshots.js";
+import { originWords } from "./time_words.js";
 import { Timeline } from "./timeline.js";
 
 /** Seconds of history that a view asks for at first, and again when something happened that may have a marker. */
@@ -77,7 +78,7 @@ export class ViewHistory {
       if (this.isClosed) return;
       if (seconds === WHOLE_SECONDS) this.#load(history);
       this.markers = mergeMarkers(this.markers, history.markers);
-      this.remark = (history.remarks ?? []).join(" ");
+      this.remark = [...originWords(history.parts ?? []), ...(history.remarks ?? [])].join(" ");
     } catch (error) {
       const why = error instanceof Error ? error.message : error;
       this.remark = `There is no history from before this view was opened: ${why}`;
