@@ -183,7 +183,7 @@ function firstOf({ occupancy }) {
 }
 
 /**
- * Adds markers that are not there yet, in the order of time.
+ * Adds markers that are not there yet, in the order of time; the same list where there is nothing new.
  * @param {Marker[]} known
  * @param {Marker[]} fresh
  * @returns {Marker[]}
@@ -191,6 +191,7 @@ function firstOf({ occupancy }) {
 export function mergeMarkers(known, fresh) {
   const nameOf = (/** @type {Marker} */ it) => JSON.stringify([it.time, it.kind, it.vm, it.text]);
   const merged = new Map([...known, ...fresh].map((it) => [nameOf(it), it]));
+  if (merged.size === known.length) return known;
   return [...merged.values()].sort((a, b) => a.time - b.time).slice(-MOST_MARKERS);
 }
 
