@@ -98,8 +98,12 @@ def test_a_wheel_holds_its_package_and_nothing_else(
     ).stdout.split()[-1]
     with zipfile.ZipFile(tmp_path / name) as wheel:
         tops = {path.split("/")[0] for path in wheel.namelist()}
+        assets = {path for path in wheel.namelist() if path.startswith("cachemon/web/assets/")}
         assert f"{package}/{module}" in wheel.namelist()
     assert tops == {package, name.split("-py3")[0] + ".dist-info"}
+    if package == "cachemon":
+        files = (REPOSITORY / "operator/cachemon/web/assets").rglob("*")
+        assert assets == {str(path.relative_to(REPOSITORY / "operator")) for path in files if path.is_file()}
 
 
 def test_no_module_is_too_long_to_read() -> None:

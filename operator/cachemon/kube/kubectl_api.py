@@ -48,11 +48,13 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, seconds: float) -> None:
         super().__init__("localhost", timeout=seconds)
         self._path = path
+        self.channel: socket.socket | None = None  # `sock` is None once an answer without a length has begun
 
     def connect(self) -> None:
         """As the class above, to a path."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
+        self.channel = self.sock
         self.sock.connect(os.fspath(self._path))
 
 
@@ -125,13 +127,7 @@ class KubectlApi:
     ) -> AsyncGenerator[WatchEvent, None]:
         """Events after a resourceVersion, of a list or of the last event, until the server ends the watch.
 
-        It does so after some minutes.
-
-        Args:
-            resource: of which kind.
-            selector: which of them.
-            namespace: where; empty for everywhere.
-            since: the resourceVersion.
+        It does so after some minutes. The arguments are those of `wait_for_change`.
 
         Raises:
             KubeGoneError: the server has forgotten the resourceVersion.
@@ -146,6 +142,7 @@ class KubectlApi:
         url = f"{path_of(resource, ObjectName(namespace, ''))}?{urlencode(query)}"
         connection = _UnixConnection(self._path, 2 * _WATCH_SECONDS)
         self._open.add(connection)
+        response = None
         try:
             response = await asyncio.to_thread(self._begin_watch, connection, url)
             while line := await asyncio.to_thread(_read_line, response):
@@ -156,6 +153,8 @@ class KubectlApi:
         finally:
             self._open.discard(connection)
             _hang_up(connection)  # a thread may still read
+            if response is not None:
+                response.close()
             connection.close()
 
     async def create(
@@ -231,7 +230,8 @@ class KubectlApi:
             connection.request("GET", url, headers={"Accept": _JSON, "User-Agent": _AGENT})
             response = connection.getresponse()
             if response.status >= 400:
-                self._answer(response, response.read(_LONGEST_REFUSAL_BYTES))
+                with response:
+                    self._answer(response, response.read(_LONGEST_REFUSAL_BYTES))
         except (OSError, http.client.HTTPException) as err:
             raise _no_answer(err) from err
         return response
@@ -271,9 +271,9 @@ class KubectlApi:
 
 def _hang_up(connection: _UnixConnection) -> None:
     """Have whoever reads from a connection see its end at once."""
-    if connection.sock is not None:
+    if connection.channel is not None:
         with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+            connection.channel.shutdown(socket.SHUT_RDWR)
 
 
 def _no_answer(err: Exception) -> KubeUnreachableError:
