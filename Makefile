@@ -62,8 +62,9 @@ manifests: setup ## manifests/ from the chart, and the chart's copies of crds/
 dashboards: setup ## charts/cachemon/files/dashboards/ from tools/dashboards/
 	$(PYTHON) -m tools.dashboards
 
-pictures: setup ## docs/pictures/: what `kubectl cachemon top` shows of virtual machines, 3 minutes
+pictures: setup ## docs/pictures/: `top` on a terminal and the page in a browser, of virtual machines; 10 minutes
 	$(PYTHON) -m tools.pictures
+	$(PYTHON) -m tools.page_pictures
 
 release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
 	$(PYTHON) -m tools.release.versions $(TAG)

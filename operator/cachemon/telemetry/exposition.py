@@ -39,8 +39,9 @@ def _lines(family: Metric, *, is_open: bool) -> Iterator[str]:
     yield f"# HELP {described} {family.documentation.translate(escapes)}\n"
     yield f"# TYPE {described} {family.type}\n"
     for sample in family.samples:
-        labels, value = sample.labels, sample.value
-        yield f"{name}{{{','.join(map(_pair, labels, labels.values()))}}} {_number(value)}\n"
+        labels = sample.labels
+        shown = f"{{{','.join(map(_pair, labels, labels.values()))}}}" if labels else ""
+        yield f"{name}{shown} {_number(sample.value)}\n"
 
 
 def _number(value: object) -> str:

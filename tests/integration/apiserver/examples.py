@@ -180,7 +180,7 @@ AGENT_STATUS: dict[str, Any] = {
 NODE_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
     "statusPeriodSeconds": 60,
-    "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 2},
+    "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 2, "message": "`tomorrow` is no time"},
     "agentVersion": "0.1.0",
     "monitoringEvents": ["llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"],
     "counterAssignMode": "default",

@@ -264,5 +264,5 @@ def test_the_metrics_say_how_many_groups_are_ready(tenant: Tenant, operator: Ope
             text: str = answer.read().decode()
         return text
 
-    until("the count", lambda: 'cachemon_operator_groups{ready="False"} 1.0' in page())
+    until("the count", lambda: 'cachemon_operator_groups{ready="False"} 1\n' in page())
     assert 'cachemon_operator_writes_total{result="ok"}' in page()

@@ -33,6 +33,7 @@ OTHER_PACKAGES = {
     "daemon": "HTTP answers, and certificates",
     "kube": "the socket of kubectl proxy: its requests, and its folder",
     "plugin": "stdout",
+    "web": "stdout, HTTP answers, and a folder of its own for the browser's first address",
     "host": "the host agent's socket, directory and file of live groups",
 }
 """Packages that change something which is not below resctrl."""
