@@ -18,14 +18,14 @@ export class WhyCard {
     this.path = `why.json?vm=${vm.split("/").map(encodeURIComponent).join("/")}`;
     this.text = element("pre", { class: "why-text", tabindex: 0, "aria-label": "Why" });
     this.commands = element("ul", { class: "commands", "aria-label": "Commands to type next" });
-    this.said = element("span", { class: "visually-hidden", role: "status" });
+    this.copied = element("span", { class: "visually-hidden", role: "status" });
     this.root = element(
       "section",
       { class: "card why", "aria-label": "Why" },
       element("h2", { text: "Why, and what to do" }),
       this.text,
       this.commands,
-      this.said,
+      this.copied,
     );
     this.about = "";
     this.isClosed = false;
@@ -76,10 +76,10 @@ export class WhyCard {
     try {
       await navigator.clipboard.writeText(command);
       setText(button, "Copied");
-      setText(this.said, "Copied.");
+      setText(this.copied, "Copied.");
     } catch {
       setText(button, "Select it by hand");
-      setText(this.said, "The browser does not let this page copy.");
+      setText(this.copied, "The browser does not let this page copy.");
     }
     setTimeout(() => setText(button, "Copy"), COPIED_MILLISECONDS);
   }
