@@ -73,3 +73,8 @@ def open_tab(
         yield tab
     finally:
         context.close()
+
+
+def wait_until_drawn(page: Page) -> None:
+    """The head shows before the rows do: wait for a row, or for what stands where there is none."""
+    page.locator(".row, main h2").first.wait_for(state="attached")

@@ -55,7 +55,7 @@ def test_a_prometheus_answers_what_the_page_asks(tmp_path: Path) -> None:
         with running(tmp_path, {}, scrapes=scrapes) as server:
             until("both targets", lambda: all(server.targets_up(job) for job in ("prod", "test")), seconds=90)
             vm, node = Subject(vm="tenant-a/vm1"), Subject(node="node01")
-            assert "several clusters (prod, test)" in ask(server, vm).problem
+            until("both clusters", lambda: "several clusters (prod, test)" in ask(server, vm).problem, seconds=60)
             until("figures", lambda: ask(server, vm, Scope(cluster="prod")).tracks)
             found = ask(server, vm, Scope(cluster="prod"))
             assert found.problem == ""

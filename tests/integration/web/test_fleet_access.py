@@ -2,7 +2,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.web import page_cases
-from tests.web.browser import open_tab
+from tests.web.browser import open_tab, wait_until_drawn
 from tests.web.generated_fleet import GeneratedFleet
 from tests.web.readability import shown_texts
 from tests.web.served_page import serve_page
@@ -25,7 +25,7 @@ def test_every_text_has_contrast_in_both_themes(browser: Browser, *, dark: bool)
         for source in (GeneratedFleet(40, 500), page_cases.unhealthy(), page_cases.as_tenant(), page_cases.page()):
             with serve_page(source) as served:
                 tab.page.goto(served.address)
-                expect(tab.page.locator(".scope")).to_be_visible()
+                wait_until_drawn(tab.page)
                 if isinstance(source, GeneratedFleet):
                     tab.page.get_by_role("searchbox").fill("e")
                     expect(tab.page.locator(".match").first).to_be_visible()

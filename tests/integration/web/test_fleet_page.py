@@ -8,9 +8,12 @@ from playwright.sync_api import Browser, Page, expect
 from cachemon.web.page_source import PageSource
 from tests.unit.web.fixed_source import FixedSource
 from tests.web import page_cases
-from tests.web.browser import Tab, open_tab
+from tests.web.browser import Tab, open_tab, wait_until_drawn
 from tests.web.page_cases import MIB, NOW, block, node, verdict, vm
 from tests.web.served_page import serve_page
+
+NAMES = ".row-name"
+"""The nodes in the order in which rows show."""
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def shown(browser: Browser, source: PageSource, *, width: int = 1280, dark: bool
     """A tab that shows the fleet of a source."""
     with serve_page(source) as served, open_tab(browser, width=width, dark=dark) as tab:
         tab.page.goto(served.address)
-        expect(tab.page.locator(".scope")).to_be_visible()
+        wait_until_drawn(tab.page)
         yield tab
         assert tab.problems == []
         assert tab.hosts == {served.address.split("/")[2]}
@@ -27,12 +30,6 @@ def shown(browser: Browser, source: PageSource, *, width: int = 1280, dark: bool
 def row(name: str) -> str:
     """The selector of a node's row."""
     return f'.row[data-key="{name}"]'
-
-
-def names(page: Page) -> list[str]:
-    """The nodes in the order in which rows show."""
-    found: list[str] = page.locator(".row-name").all_inner_texts()
-    return found
 
 
 def texts(page: Page, name: str, selector: str) -> list[str]:
@@ -124,7 +121,9 @@ def test_the_worst_nodes_come_first(browser: Browser) -> None:
     nodes |= {"node10": node(calm), "node9": node(calm), "full": node(full)}
     nodes |= {"silent": node(block(0, missing="AgentNotReporting"), ready="Unknown", age=900)}
     with shown(browser, page_cases.page(nodes)) as tab:
-        assert names(tab.page) == ["confirmed", "likely", "taking", "silent", "full", "node9", "node10"]
+        expect(tab.page.locator(NAMES)).to_have_text(
+            ["confirmed", "likely", "taking", "silent", "full", "node9", "node10"]
+        )
 
 
 def test_a_missing_figure_is_hatched_and_has_its_reason_in_words(browser: Browser) -> None:
@@ -171,7 +170,7 @@ def test_sums_say_how_much_of_the_fleet_they_are_about(browser: Browser) -> None
 def test_a_tenant_sees_nodes_as_far_as_vms_name_them_and_why(browser: Browser) -> None:
     with shown(browser, page_cases.as_tenant(), width=390) as tab:
         expect(tab.page.locator(".notice")).to_contain_text("you may not read CacheMonitorNodes")
-        assert names(tab.page) == ["node01", "node02"]
+        expect(tab.page.locator(NAMES)).to_have_text(["node01", "node02"])
         assert texts(tab.page, "node01", ".block-figure") == [">5.0Mi/32Mi"]
         assert texts(tab.page, "node02", ".no-figure") == ["no figure of your VMs here"]
         line = " ".join(tab.page.locator(".verdict .parties").inner_text().split())
@@ -205,7 +204,7 @@ def test_search_finds_nodes_and_vms_and_names_the_vms(browser: Browser) -> None:
         expect(tab.page.locator(".segment.dimmed")).to_have_count(2)
         expect(tab.page.locator(".shown")).to_have_text("1 of 2 nodes")
         search.fill("node01")
-        assert names(tab.page) == ["node01"]
+        expect(tab.page.locator(NAMES)).to_have_text(["node01"])
         expect(tab.page.locator(".segment.dimmed")).to_have_count(0)
         search.fill("nothing")
         expect(tab.page.get_by_role("heading", name="No node matches")).to_be_visible()
@@ -215,14 +214,14 @@ def test_filters_leave_nodes_with_verdicts_those_not_ready_or_those_of_a_namespa
     with shown(browser, page_cases.two_nodes()) as tab:
         button = tab.page.get_by_role("button", name="With verdicts 1")
         button.click()
-        assert names(tab.page) == ["node01"]
+        expect(tab.page.locator(NAMES)).to_have_text(["node01"])
         expect(button).to_have_attribute("aria-pressed", "true")
         button.click()
         tab.page.get_by_role("button", name="Not ready 0").click()
         expect(tab.page.locator(".row")).to_have_count(0)
         tab.page.get_by_role("button", name="Not ready 0").click()
         tab.page.get_by_role("combobox", name="Namespace").select_option("tenant-b")
-        assert names(tab.page) == ["node02"]
+        expect(tab.page.locator(NAMES)).to_have_text(["node02"])
 
 
 def test_the_page_follows_the_server_and_says_only_what_is_new(browser: Browser) -> None:
