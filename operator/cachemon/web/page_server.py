@@ -83,7 +83,7 @@ async def open_page(
         yield PageAddresses(guard.address, f"http://{_HOST}:{guard.port}{server.entry.path}")
     finally:
         listener.close()
-        server.close()
+        await server.close()
 
 
 class _PageServer:
@@ -97,10 +97,13 @@ class _PageServer:
         self.entry = BrowserEntry()
         self.guard = PageGuard(0, make_token())
 
-    def close(self) -> None:
-        """End all connections."""
-        for writer in (*self._strangers, *self._known):
+    async def close(self) -> None:
+        """End all connections, and wait until their sockets are closed."""
+        writers = (*self._strangers, *self._known)
+        for writer in writers:
             writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
+        await asyncio.sleep(0)  # asyncio closes the sockets of connections that ended just now in its next turn
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
