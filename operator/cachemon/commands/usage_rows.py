@@ -3,6 +3,7 @@
 A sum is shown only if no part of it is missing or counted twice; else there is a reason, or `at_least`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +18,7 @@ Identity = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
+class UsageRow(ABC):
     """What every row has.
 
     Attributes:
@@ -40,9 +41,9 @@ class UsageRow:
         return self.occupancy / self.capacity if self.occupancy is not None and self.capacity else None
 
     @property
+    @abstractmethod
     def identity(self) -> Identity:
         """What no other row of the table has."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
