@@ -16,8 +16,8 @@ from cachemon.plugin.session import Session
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.integration.apiserver.examples import group_object, groups_path, node_object, nodes_path
+from tests.integration.apiserver.role_bindings import bind
 
-RBAC_GROUP = "rbac.authorization.k8s.io"
 FLUX_TAKES_OVER = "kubectl"
 """What begins with it, of managers that updated: kustomize-controller's own list, compared by prefix."""
 
@@ -36,17 +36,9 @@ def may(control_plane: ControlPlane, person: str, verb: str, resource: Resource,
     return bool(review["status"]["allowed"])
 
 
-def bind(control_plane: ControlPlane, namespace: str, role: str) -> str:
-    """A person with a role in a namespace."""
-    person = f"{role}-of-{namespace}@example.org"
-    binding = {
-        "apiVersion": f"{RBAC_GROUP}/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": role},
-        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC_GROUP, "kind": "User", "name": person}],
-    }
-    control_plane.request("POST", f"/apis/{RBAC_GROUP}/v1/namespaces/{namespace}/rolebindings", binding)
+def person_with(control_plane: ControlPlane, namespace: str, role: str) -> str:
+    """A person with a role in a namespace, once the API server knows."""
+    person = bind(control_plane, namespace, role, f"{role}-of-{namespace}@example.org")
     until("the right to read", lambda: may(control_plane, person, "list", GROUPS, namespace))
     return person
 
@@ -73,7 +65,7 @@ def test_who_may_edit_groups_makes_them_live_and_changes_nothing_else(
     control_plane: ControlPlane, namespace: str
 ) -> None:
     before = control_plane.request("POST", groups_path(namespace), group_object("vm3"))
-    state = renew(control_plane, namespace, GROUPS, f"--as={bind(control_plane, namespace, 'cachemon-edit')}")
+    state = renew(control_plane, namespace, GROUPS, f"--as={person_with(control_plane, namespace, 'cachemon-edit')}")
     assert state.until is not None
     assert state.remarks == ()
     after = metadata(control_plane, groups_path(namespace, "vm3"))
@@ -90,7 +82,7 @@ def test_who_may_only_view_groups_reads_which_right_lacks_and_the_command_that_g
     control_plane: ControlPlane, namespace: str
 ) -> None:
     control_plane.request("POST", groups_path(namespace), group_object("vm3"))
-    viewer = bind(control_plane, namespace, "cachemon-view")
+    viewer = person_with(control_plane, namespace, "cachemon-view")
     state = renew(control_plane, namespace, GROUPS, f"--as={viewer}")
     assert state.until is None
     (remark,) = state.remarks

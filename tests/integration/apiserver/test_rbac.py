@@ -6,6 +6,7 @@ from kubernetes.client import ApiException
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.integration.apiserver.examples import APPLY, group_object, groups_path, list_when_served
+from tests.integration.apiserver.role_bindings import RBAC_GROUP, bind
 
 SYSTEM = "cachemon-system"
 OPERATOR = "cachemon-operator"
@@ -13,7 +14,6 @@ AGENT = "cachemon-agent"
 
 CACHEMON = "cachemon.dev"
 KUBEVIRT = "kubevirt.io"
-RBAC_GROUP = "rbac.authorization.k8s.io"
 RBAC = f"/apis/{RBAC_GROUP}/v1"
 
 READ = {"get", "list", "watch"}
@@ -233,15 +233,7 @@ def test_kubernetes_adds_a_role_for_people_to_its_own(control_plane: ControlPlan
 def test_a_person_with_a_role_in_a_namespace_has_its_rights_there_and_nowhere_else(
     control_plane: ControlPlane, namespace: str, role: str
 ) -> None:
-    person = f"{role}-of-{namespace}"
-    binding = {
-        "apiVersion": f"{RBAC_GROUP}/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": role},
-        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": RBAC_GROUP, "kind": "User", "name": person}],
-    }
-    control_plane.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+    person = bind(control_plane, namespace, role, f"{role}-of-{namespace}")
 
     def verbs(resource: str, where: str) -> set[str]:
         return {v for v in VERBS if allowed(control_plane, Who(person), v, (CACHEMON, resource), where)}

@@ -6,10 +6,10 @@ from cachemon.model.times import format_time
 from lab.kubernetes.control_plane import ControlPlane
 from lab.wait import until
 from tests.integration.apiserver.plugin_kubectl import Kubectl
+from tests.integration.apiserver.role_bindings import bind
 from tests.integration.apiserver.web_process import WebClient, web
 
 CACHEMON = "/apis/cachemon.dev/v1alpha1"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 MERGE = "application/merge-patch+json"
 MIB = 1 << 20
 
@@ -98,15 +98,7 @@ def test_a_new_vm_and_a_new_node_come_without_another_list(control_plane: Contro
 
 
 def test_a_tenant_sees_its_namespace_only(control_plane: ControlPlane, namespace: str) -> None:
-    user = f"tenant-of-{namespace}"
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "tenant"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cachemon-view"},
-        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-    }
-    control_plane.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+    user = bind(control_plane, namespace, "cachemon-view", f"tenant-of-{namespace}")
     create_group(control_plane, namespace)
     report(control_plane, namespace, occupancy=MIB)
     with web(control_plane, "-n", namespace, f"--as={user}") as client:

@@ -9,11 +9,11 @@ from cachemon.model.times import format_time
 from lab.kubernetes.control_plane import ControlPlane
 from lab.vms import kubevirt
 from tests.integration.apiserver.plugin_kubectl import Kubectl
+from tests.integration.apiserver.role_bindings import bind
 from tests.unit.plugin.disturbed import EVIDENCE, interference, series, slowed, undisturbed
 
 NODE = "node-with-verdicts"
 CACHEMON = "/apis/cachemon.dev/v1alpha1"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 MERGE = "application/merge-patch+json"
 
 
@@ -54,16 +54,7 @@ def put_node(control_plane: ControlPlane, verdict: dict[str, Any], now: str) -> 
 @pytest.fixture
 def tenant(control_plane: ControlPlane, namespace: str) -> str:
     """A user who may see the objects of the namespace."""
-    user = f"tenant-of-{namespace}"
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "tenant"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cachemon-view"},
-        "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}],
-    }
-    control_plane.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
-    return user
+    return bind(control_plane, namespace, "cachemon-view", f"tenant-of-{namespace}")
 
 
 def test_an_administrator_sees_both_names_and_charts(control_plane: ControlPlane, disturbed: str) -> None:
