@@ -25,9 +25,8 @@ from lab.kubernetes.binaries import find
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.repository import SOURCES
 from lab.speed import allowance, period
-from lab.vms.vm import Hardware
-from lab.vms.vmi import Vmi
 from lab.wait import until
+from tests.e2e.other_tenant import asked_period, calm_tenant, make_group
 from tests.e2e.view import View, agent_flags
 
 if TYPE_CHECKING:
@@ -52,30 +51,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def calm(cluster: Cluster, namespace: str) -> Iterator[View]:
     """Another tenant's namespace, with one group of one VM."""
-    name = f"{namespace}-calm"
-    cluster.add_namespace(name)
-    with Vmi(cluster, name, "vm", Hardware(vcpus=2, busy_percent=(20, 5))) as vmi:
-        vmi.start("node01")
-        make_group(cluster, name, "calm", "vm", period(CALM_SECONDS))
-        view = View(cluster, name)
-        view.until_ready("calm")
+    with calm_tenant(cluster, namespace, period(CALM_SECONDS)) as view:
         yield view
-        cluster.control_plane.request("DELETE", groups_path(name), {"kind": "DeleteOptions"})
-        vmi.delete()
-
-
-def groups_path(namespace: str) -> str:
-    return f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups"
-
-
-def make_group(cluster: Cluster, namespace: str, name: str, vmi: str, seconds: int, **metadata: Any) -> None:
-    body: dict[str, Any] = {
-        "apiVersion": "cachemon.dev/v1alpha1",
-        "kind": "CacheMonitorGroup",
-        "metadata": {"name": name, "namespace": namespace, **metadata},
-        "spec": {"vmiName": vmi, "statusPeriodSeconds": seconds},
-    }
-    cluster.control_plane.request("POST", groups_path(namespace), body)
 
 
 def writes(node: Node, name: str, since: float) -> list[float]:
@@ -149,7 +126,7 @@ def test_a_flood_of_live_objects_delays_neither_another_tenants_group_nor_anothe
     until("the flood to be live", lambda: view.status(last).get("live"), seconds=60)
     make_group(cluster, calm._namespace, "seen", "vm", 60, annotations={LIVE_ANNOTATION: value})
     until("the other viewer's group to be live", lambda: calm.status("seen").get("live"), seconds=60)
-    began, every = time.monotonic(), period(CALM_SECONDS)
+    began, every = time.monotonic(), asked_period(cluster, calm)
     until("six more periods", lambda: len(writes(node, "calm", began)) >= 6, seconds=12 * every)
     assert longest_gap(writes(node, "calm", began)) <= 1.5 * every
     assert longest_gap(writes(node, "seen", began)) <= allowance(1.7 * LIVE_PERIOD_SECONDS)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +16,8 @@ from lab.cluster import MIB, Cluster, Node
 from lab.kubernetes.binaries import find
 from lab.kubernetes.fault_proxy import FaultProxy
 from lab.speed import period
-from lab.vms.vm import Hardware
-from lab.vms.vmi import Vmi
 from lab.wait import until
+from tests.e2e.other_tenant import asked_period, calm_tenant, make_group
 from tests.e2e.view import View, agent_flags
 
 if TYPE_CHECKING:
@@ -56,16 +55,8 @@ def healed(cluster: Cluster) -> Iterator[None]:
 @pytest.fixture
 def calm(cluster: Cluster, namespace: str) -> Iterator[View]:
     """Another tenant's namespace, with one group of one VM on node01."""
-    name = f"{namespace}-calm"
-    cluster.add_namespace(name)
-    with Vmi(cluster, name, "vm", Hardware(vcpus=2, busy_percent=(20, 5))) as vmi:
-        vmi.start("node01")
-        make_group(cluster, name, "calm", "vm", period(PERIOD_SECONDS))
-        view = View(cluster, name)
-        view.until_ready("calm")
+    with calm_tenant(cluster, namespace, period(PERIOD_SECONDS)) as view:
         yield view
-        cluster.control_plane.request("DELETE", groups_path(name), {"kind": "DeleteOptions"})
-        vmi.delete()
 
 
 def proxy_of(node: Node) -> FaultProxy:
@@ -73,28 +64,10 @@ def proxy_of(node: Node) -> FaultProxy:
     return node.proxy
 
 
-def groups_path(namespace: str) -> str:
-    return f"/apis/cachemon.dev/v1alpha1/namespaces/{namespace}/cachemonitorgroups"
-
-
-def make_group(cluster: Cluster, namespace: str, name: str, vmi: str, period: int) -> None:
-    body: dict[str, Any] = {
-        "apiVersion": "cachemon.dev/v1alpha1",
-        "kind": "CacheMonitorGroup",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"vmiName": vmi, "statusPeriodSeconds": period},
-    }
-    cluster.control_plane.request("POST", groups_path(namespace), body)
-
-
 def writes(node: Node, name: str, since: float) -> list[float]:
     """When the agent asked to write an object's status."""
     wanted = re.compile(rf"^PATCH .*/{name}/status")
     return [when for when, line in [*proxy_of(node).requests] if when >= since and wanted.search(line)]
-
-
-def asked_period(cluster: Cluster, calm: View) -> int:
-    return int(cluster.group(calm._namespace, "calm")["spec"]["statusPeriodSeconds"])
 
 
 def node_period(cluster: Cluster) -> int:
