@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from lab.ports import LOOPBACK, free_port
-from lab.program_cache import user_cache
+from lab.program_cache import locked, user_cache
+from lab.progress import say_on_stderr
 from lab.server_process import ServerProcess
 from lab.speed import allowance
 from lab.wait import until
@@ -48,7 +49,10 @@ def find_tools(cache: Path | None = None) -> Tools:
     folder = (cache or user_cache()) / "prometheus"
     tools = Tools(folder / "usr/bin/prometheus", folder / "usr/bin/promtool")
     if not tools.promtool.exists():
-        _unpack(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.parent / "prometheus.lock", "Prometheus", say_on_stderr):
+            if not tools.promtool.exists():  # after waiting for the lock, the other process has it
+                _unpack(folder)
     return tools
 
 
@@ -56,7 +60,6 @@ def _unpack(folder: Path) -> None:
     """Debian's package, whole or not at all."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise PrometheusMissingError("there is no Prometheus on PATH, and no apt-get to download one with")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         try:
             subprocess.run(
