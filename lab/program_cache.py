@@ -115,3 +115,16 @@ def locked(path: Path, what: str, say: Say) -> Iterator[None]:
             say(f"another process is making {what}: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def keep_newest(folder: Path, pattern: str, count: int) -> None:
+    """Drop all but the files that were used last; other working copies may be using theirs.
+
+    Args:
+        folder: of the files.
+        pattern: of their names, as for `Path.glob`.
+        count: of the files that stay. Users set a file's time when they take it.
+    """
+    by_age = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)
+    for oldest in by_age[:-count]:
+        oldest.unlink()

