@@ -18,20 +18,16 @@ from typing import Any
 from cachemon import __version__
 from cachemon.commands.completion import script
 from cachemon.host.agent.main import UNIT
-from lab.kubernetes.go_build import Program, build_all
-from lab.program_cache import ProgramCache, user_cache
-from lab.progress import say_on_stderr
 from lab.repository import REPOSITORY
 from tools.release.bundle import bundle
+from tools.release.go_tools import go_tool
 from tools.release.man_pages import host_man_page
 from tools.release.reproducible import TIME
 
 NAME = "cachemon-host"
 
-_HERE = Path(__file__).parent
-_FILES = _HERE / "host_files"
+_FILES = Path(__file__).parent / "host_files"
 _MODULE = "github.com/goreleaser/nfpm/v2"
-_NFPM = Program("nfpm", _HERE / "nfpm", f"{_MODULE}/cmd/nfpm", _MODULE, "about 2 minutes")
 _BUNDLED = (
     "aiohappyeyeballs", "aiohttp", "aiosignal", "argcomplete", "attrs", "frozenlist", "idna", "jsonpath-ng",
     "multidict", "prometheus-client", "propcache", "rich", "typing-extensions", "yarl",
@@ -52,7 +48,7 @@ def make_host_packages(folder: Path) -> None:
     Raises:
         BinariesError: nfpm could not be built.
     """
-    nfpm = _nfpm()
+    nfpm = go_tool("nfpm", f"{_MODULE}/cmd/nfpm", _MODULE, "about 2 minutes")
     with tempfile.TemporaryDirectory() as work:
         tree = Path(work)
         for name, content in tree_files().items():
@@ -146,13 +142,3 @@ def nfpm_description(tree: Path) -> dict[str, Any]:
             "rpm": {"depends": ["python3 >= 3.11", "python3-libvirt", "python3-lxml", "python3-pyyaml", "systemd"]},
         },
     }
-
-
-def _nfpm() -> Path:
-    cache = user_cache()
-
-    def make(target: Path) -> None:
-        build_all(target, cache / "go", say_on_stderr, [_NFPM])
-
-    folder = cache / "nfpm" / f"nfpm-{_NFPM.version}"
-    return ProgramCache("nfpm", ["nfpm"], folder, make, say_on_stderr).find_or_make() / "nfpm"

@@ -68,7 +68,8 @@ def run_command(
     except ModuleNotFoundError as err:
         if err.name not in packages:
             raise
-        print(f"error: {name} needs the package {err.name}: pip install 'cachemon[{extra}]'", file=sys.stderr)
+        ways = f"pip install 'cachemon[{extra}]', or {err.name} for {sys.executable}"
+        print(f"error: {name} needs the package {err.name}: {ways}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -8,29 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.kubernetes.go_build import Program, build_all
-from lab.program_cache import BinariesError, ProgramCache, user_cache
-from lab.progress import say_on_stderr
+from lab.program_cache import BinariesError
 from lab.repository import REPOSITORY
+from tools.release.go_tools import go_tool
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _MODULE = "github.com/rhysd/actionlint"
-ACTIONLINT = Program(
-    "actionlint", REPOSITORY / "tools/release/actionlint", f"{_MODULE}/cmd/actionlint", _MODULE, "half a minute"
-)
 
 
 @pytest.fixture(scope="module")
 def actionlint() -> Path:
-    cache = user_cache()
-
-    def make(folder: Path) -> None:
-        build_all(folder, cache / "go", say_on_stderr, [ACTIONLINT])
-
-    folder = cache / "actionlint" / f"actionlint-{ACTIONLINT.version}"
     try:
-        return ProgramCache("actionlint", ["actionlint"], folder, make, say_on_stderr).find_or_make() / "actionlint"
+        return go_tool("actionlint", f"{_MODULE}/cmd/actionlint", _MODULE, "half a minute")
     except BinariesError as missing:
         pytest.skip(str(missing))
 

@@ -118,7 +118,8 @@ sys.meta_path.insert(0, Lacking())
 from cachemon.plugin.main import main
 sys.exit(main({arguments}))
 """)
-    message = f"error: {arguments[0]} needs the package {package}: pip install 'cachemon[plugin]'\n"
+    ways = f"pip install 'cachemon[plugin]', or {package} for {sys.executable}"
+    message = f"error: {arguments[0]} needs the package {package}: {ways}\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 
