@@ -23,7 +23,7 @@ _PASS = (
     "Pass a value with `--set agent.logLevel=DEBUG`, or in a file with `-f`. Upgrade with\n"
     "`--reset-then-reuse-values`."
 )
-_NOT_MANIFESTS = ("crds.yaml", "NOTES.txt", "retire.yaml")
+_NOT_MANIFESTS = ("crds.yaml", "NOTES.txt", "retire.yaml", "verify.yaml")
 """The kustomization takes crds/ itself, and kubectl has no hooks."""
 
 

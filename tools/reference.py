@@ -18,6 +18,7 @@ from cachemon.commands.arguments import COMMON_OPTIONS
 from cachemon.commands.replay import build_parser as replay_parser
 from cachemon.controller.main import argument_parser as operator_flags
 from cachemon.controller.retire import argument_parser as retire_flags
+from cachemon.controller.verify import argument_parser as verify_flags
 from cachemon.host.commands.host_arguments import build_parser as host_parser
 from cachemon.plugin.plugin_arguments import build_parser as plugin_parser
 from lab.repository import REPOSITORY
@@ -75,7 +76,7 @@ def flags_page() -> str:
     """The flags of the programs of a cluster."""
     environment = "Each can be an environment variable instead: `--log-level` is `CACHEMON_LOG_LEVEL`.\n"
     lines = ["# Flags\n", MADE, environment]
-    for parser in (operator_flags({}), agent_flags({}), retire_flags({})):
+    for parser in (operator_flags({}), agent_flags({}), retire_flags({}), verify_flags({})):
         rows = (
             (
                 f"`{action.option_strings[-1]}`",

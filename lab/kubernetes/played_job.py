@@ -1,4 +1,4 @@
-"""A Job of the chart where nobody runs pods: its command as a process, with a token of its own service account."""
+"""A hook of the chart where nobody runs pods: its command as a process, with a token of its own service account."""
 
 import subprocess
 import threading
@@ -20,10 +20,16 @@ def run_job(
     control_plane: ControlPlane, job: Mapping[str, Any], *more_flags: str
 ) -> subprocess.CompletedProcess[str]:
     """Run what the Job's container would, in the image of the operator, and return when it has ended."""
-    pod, namespace = job["spec"]["template"]["spec"], job["metadata"]["namespace"]
-    (container,) = pod["containers"]
-    token = control_plane.service_account_token(namespace, pod["serviceAccountName"])
-    kubeconfig = control_plane.kubeconfig(job["metadata"]["name"], token)
+    return run_pod(control_plane, job["spec"]["template"]["spec"], job["metadata"], *more_flags)
+
+
+def run_pod(
+    control_plane: ControlPlane, spec: Mapping[str, Any], metadata: Mapping[str, Any], *more_flags: str
+) -> subprocess.CompletedProcess[str]:
+    """The same of a pod's spec, and the metadata of what was made."""
+    (container,) = spec["containers"]
+    token = control_plane.service_account_token(metadata["namespace"], spec["serviceAccountName"])
+    kubeconfig = control_plane.kubeconfig(metadata["name"], token)
     command = [program("cachemon-operator"), *container["args"], f"--kubeconfig={kubeconfig}", *more_flags]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_RUN_SECONDS)
 

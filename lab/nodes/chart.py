@@ -46,6 +46,15 @@ class Chart:
         with self._helm() as helm:
             helm.upgrade(_CHART, RELEASE, dict(values), wait="watcher", timeout=_limit())
 
+    def test(self) -> None:
+        """As `helm test`.
+
+        Raises:
+            HelmError: it failed.
+        """
+        with self._helm() as helm:
+            helm.test(RELEASE, timeout=_limit())
+
     def uninstall(self) -> str:
         """As `helm uninstall --wait`; returns what it says of objects that were kept."""
         with self._helm() as helm:

@@ -112,6 +112,13 @@ helm.sh/hook-weight: {{ . | quote }}
 helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end }}
 
+{{/* Annotations of what `helm test` makes. A pod that failed stays, with its log, until the next test. */}}
+{{- define "cachemon.verifyHook" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
 {{/* Conditions by which policies know an agent: see admission.yaml. */}}
 {{- define "cachemon.byAnAgent" -}}
 - name: by-a-service-account

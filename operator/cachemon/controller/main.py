@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from cachemon.controller.relist import Relister
 from cachemon.controller.retire import NAME as RETIRE
 from cachemon.controller.retire import main as retire
 from cachemon.controller.store import Store
+from cachemon.controller.verify import NAME as VERIFY
+from cachemon.controller.verify import main as verify
 from cachemon.controller.work_queue import WorkQueue
 from cachemon.controller.writer import Writer, WriterLimits
 from cachemon.daemon.authorization import Authorizer
@@ -48,6 +50,7 @@ _REQUEST_SECONDS = 40.0
 """Longer than the API server works on a write: 34 s (k8s.io/apiserver pkg/endpoints/handlers/rest.go,
 requestTimeoutUpperBound), and 30 s for a webhook. So its answer arrives, and names the webhook that failed."""
 
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {RETIRE: retire, VERIFY: verify}
 _PAGE_SECONDS = 1.0
 _NOT_YET = "the first lists are not complete, or kopf does not watch yet"
 _UNANSWERED_SECONDS = 20.0
@@ -70,10 +73,10 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> Op
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the operator until SIGTERM or SIGINT, or the command `retire` to its end; see `run_program`."""
+    """Run the operator until SIGTERM or SIGINT, or one of `_COMMANDS` to its end; see `run_program`."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments[:1] == [RETIRE]:
-        return retire(arguments[1:])
+    if arguments and (command := _COMMANDS.get(arguments[0])):
+        return command(arguments[1:])
     return run_program("cachemon-operator", lambda: _run(parse_config(arguments, os.environ)))
 
 
@@ -209,7 +212,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
         "and stamps groups for policies.",
         epilog="Every flag can be given as an environment variable: --kubeconfig as CACHEMON_KUBECONFIG. "
-        f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled.",
+        f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled. "
+        f"`cachemon-operator {VERIFY} --help`: what `helm test` runs.",
         allow_abbrev=False,
     )
     flags = Flags(parser, "CACHEMON_", environment)

@@ -13,7 +13,7 @@ from cachemon.kube.http_failures import failure, message_of
 from cachemon.kube.queries import Listing, Selector, WatchEvent, path_of, query_of
 from cachemon.kube.server_clock import ServerClock
 from cachemon.model.api import ObjectName, Resource, name_of
-from cachemon.model.errors import KubeUnreachableError
+from cachemon.model.errors import KubeNotFoundError, KubeUnreachableError
 
 __all__ = ["KubeClient", "Listing", "Selector", "WatchEvent"]
 
@@ -66,6 +66,17 @@ class KubeClient:
     async def get(self, resource: Resource, name: ObjectName) -> dict[str, Any]:
         """One object."""
         return await self._json("GET", path_of(resource, name))
+
+    async def served(self, api_version: str) -> frozenset[str]:
+        """Plural names of the kinds that the server has in one version of an API group, such as `apps/v1`.
+
+        Empty where it has no such version. Every account may ask (ClusterRole system:discovery).
+        """
+        try:
+            answer = await self._json("GET", f"/apis/{api_version}")
+        except KubeNotFoundError:
+            return frozenset()
+        return frozenset(item["name"] for item in answer["resources"] if "/" not in item["name"])
 
     async def list(
         self,

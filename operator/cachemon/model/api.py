@@ -63,6 +63,8 @@ POLICIES = Resource(API_GROUP, "v1alpha1", "cachemonitorpolicies", "CacheMonitor
 NODES = Resource(API_GROUP, "v1alpha1", "cachemonitornodes", "CacheMonitorNode", namespaced=False)
 VMIS = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance", namespaced=True)
 PODS = Resource("", "v1", "pods", "Pod", namespaced=True)
+DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", namespaced=True)
+DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet", namespaced=True)
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount", namespaced=True)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 EVENTS = Resource("events.k8s.io", "v1", "events", "Event", namespaced=True)

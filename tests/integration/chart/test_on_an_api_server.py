@@ -17,19 +17,26 @@ from kubernetes.client import ApiException
 from lab.kubernetes.binaries import find
 from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
-from lab.kubernetes.played_job import when_made
+from lab.kubernetes.played_job import run_pod, when_made
 from lab.kubernetes.prepare import make_namespace, wait_until_served
 from lab.program_cache import BinariesError
 from lab.repository import REPOSITORY
 from lab.wait import until
-from tests.integration.apiserver.examples import group_object, groups_path
+from tests.integration.apiserver.examples import (
+    MERGE,
+    condition,
+    group_object,
+    groups_path,
+    node_object,
+    nodes_path,
+)
 from tests.integration.chart.cases import CASES, EVERYTHING
 from tests.integration.chart.foreign_kinds import GROUPS, crd_files
 from tests.integration.chart.rendering import documents, nested, objects, one, render
 from tools.documented_values import VALUES, values_of
 from tools.manifests import CHART, NAMESPACE, RELEASE
 
-RETIRE = "cachemon-retire"
+RETIRE, VERIFY = "cachemon-retire", "cachemon-verify"
 _GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -123,7 +130,9 @@ def test_install_upgrade_and_uninstall(empty: ControlPlane, helm: helm_python.Co
     helm.install(REPOSITORY / chart, release, create_namespace=True)
     installed = kinds_there(empty)
     assert set(installed) == {
-        f"{item['kind']} {item['metadata']['name']}" for item in objects() if item["metadata"]["name"] != RETIRE
+        f"{item['kind']} {item['metadata']['name']}"
+        for item in objects()
+        if item["metadata"]["name"] not in (RETIRE, VERIFY)
     }
     wait_until_served(empty)
     empty.request("POST", groups_path("default"), group_object("vm3"))
@@ -176,6 +185,52 @@ def test_a_retirement_that_fails_or_never_ends_does_not_keep_the_release(
     helm.install(CHART, RELEASE)
     uninstall(empty, helm)
     until("all of the hook to go", lambda: not any(RETIRE in name for name in kinds_there(empty)))
+
+
+def test_helm_test_names_what_is_missing_and_succeeds_once_all_is_there(
+    empty: ControlPlane, helm: helm_python.Config
+) -> None:
+    """Nobody runs pods here, so the test is run as a process, with the account and the rights of the hook."""
+    helm.install(CHART, RELEASE, create_namespace=True)
+    wait_until_served(empty)
+    *access, pod = (yaml.safe_load(text) for text in documents() if f"\n  name: {VERIFY}\n" in text)
+    empty.apply(access)
+    missing = run_pod(empty, pod["spec"], pod["metadata"], "--deadline=3")
+    assert missing.returncode == 1
+    assert "operator: Kubernetes has not acted on the Deployment yet" in missing.stderr
+    assert "agents: Kubernetes has not acted on the DaemonSet yet" in missing.stderr
+
+    for kind, name, status in (
+        ("deployments", "operator", {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}),
+        ("daemonsets", "agent", {
+            "currentNumberScheduled": 1, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberReady": 1,
+            "numberMisscheduled": 0,
+        }),
+    ):  # fmt: skip
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind}/cachemon-{name}/status"
+        empty.request("PATCH", path, {"status": {"observedGeneration": 1, **status}}, content_type=MERGE)
+    labels = one("DaemonSet")["spec"]["template"]["metadata"]["labels"]
+    empty.add_node("node01")
+    agent = {"nodeName": "node01", "containers": [{"name": "agent", "image": "x"}]}
+    empty.request(
+        "POST",
+        f"/api/v1/namespaces/{NAMESPACE}/pods",
+        {"metadata": {"name": "agent", "labels": labels}, "spec": agent},
+    )
+    silent = run_pod(empty, pod["spec"], pod["metadata"], "--deadline=0")
+    assert silent.returncode == 1
+    assert "node node01: its agent has not reported yet" in silent.stderr
+
+    empty.request("POST", nodes_path(), node_object("node01"))
+    ready = {"agentVersion": "1.2.3", "observedTime": "2026-01-01T00:00:00Z", "conditions": [condition("Ready")]}
+    empty.request("PATCH", f"{nodes_path('node01')}/status", {"status": ready}, content_type=MERGE)
+    done = run_pod(empty, pod["spec"], pod["metadata"], "--deadline=30")
+    assert done.returncode == 0, done.stderr
+    assert "node node01: agent 1.2.3 reports" in done.stderr
+    empty.request("DELETE", nodes_path("node01"))
+    empty.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/agent?gracePeriodSeconds=0")
+    empty.kubectl("delete", "-f", "-", input=yaml.safe_dump_all(access))
+    uninstall(empty, helm)
 
 
 def test_with_keep_off_the_crds_and_all_groups_go_too(empty: ControlPlane, helm: helm_python.Config) -> None:

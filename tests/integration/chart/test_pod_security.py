@@ -41,7 +41,7 @@ def restricted(control_plane: ControlPlane) -> Iterator[str]:
 
 def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, Any]) -> dict[str, str]:
     """From each control of Pod Security that the workload's pod would break to its message."""
-    template = workload["spec"]["template"]
+    template = workload if workload["kind"] == "Pod" else workload["spec"]["template"]
     spec = {key: value for key, value in template["spec"].items() if key != "priorityClassName"}
     pod = {"metadata": {"name": "tried", "labels": template["metadata"]["labels"]}, "spec": spec}
     try:
@@ -54,8 +54,8 @@ def complaints(control_plane: ControlPlane, namespace: str, workload: dict[str, 
     return {}
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "Job"])
-def test_the_operator_and_its_retirement_need_nothing_beyond_restricted(
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "Pod"])
+def test_the_operator_and_the_hooks_need_nothing_beyond_restricted(
     control_plane: ControlPlane, restricted: str, kind: str
 ) -> None:
     assert complaints(control_plane, restricted, one(kind)) == {}

@@ -15,6 +15,7 @@ from cachemon.agent.config import ENVIRONMENT_PREFIX, AgentConfig
 from cachemon.agent.config import parse_config as agent_config
 from cachemon.controller.main import parse_config as operator_config
 from cachemon.controller.retire import parse_config as retire_config
+from cachemon.controller.verify import parse_config as verify_config
 from cachemon.daemon.interference_settings import InterferenceSettings
 from cachemon.daemon.serving import Serving
 from cachemon.daemon.settings import Address
@@ -154,6 +155,31 @@ def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> N
 @pytest.mark.parametrize("path", ["retire.enabled", "rbac.create", "crds.keep"])
 def test_there_is_no_retirement_where_it_could_do_nothing_or_is_switched_off(path: str) -> None:
     assert not render({path: False})["retire.yaml"].strip()
+
+
+def test_helm_test_makes_a_pod_that_ends_before_helm_gives_up_and_rights_to_read() -> None:
+    made = [item for item in objects() if item["metadata"]["name"] == "cachemon-verify"]
+    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Pod"]
+    assert sorted(item["kind"] for item in made) == sorted(kinds)
+    for item in made:
+        hook = item["metadata"]["annotations"]
+        assert hook["helm.sh/hook"] == "test"
+        assert hook["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Pod" else "-1")
+    rules = [rule for item in made if "Role" in item["kind"] for rule in item.get("rules", ())]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
+    spec = one("Pod")["spec"]
+    (started,) = spec["containers"]
+    verify = verify_config(started["args"][1:], {})
+    assert (started["args"][0], verify.namespace) == ("verify", NAMESPACE)
+    assert verify.limits.deadline_seconds < spec["activeDeadlineSeconds"] < 300, "Helm waits five minutes"
+    assert spec["serviceAccountName"] == "cachemon-verify"
+    assert started["image"] == container("operator")["image"]
+
+
+@pytest.mark.parametrize("path", ["verify.enabled", "rbac.create"])
+def test_there_is_no_test_where_it_could_read_nothing_or_is_switched_off(path: str) -> None:
+    assert not render({path: False})["verify.yaml"].strip()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "[::]"])

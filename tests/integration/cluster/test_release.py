@@ -59,6 +59,14 @@ def test_an_upgrade_keeps_figures_and_mon_groups(installed: Installation, start:
     assert {path for path in view.mon_groups(node) if vmi.pod_uid not in path} == set()
 
 
+def test_helm_test_succeeds_and_leaves_nothing(installed: Installation) -> None:
+    there = left_behind(installed)
+    installed.chart.test()
+    events = installed.kubectl.items("events", f"--namespace={NAMESPACE}")
+    assert "Started" in {item["reason"] for item in events if item["involvedObject"]["name"] == "cachemon-verify"}
+    until("the pod and its rights to be gone", lambda: left_behind(installed) == there, seconds=60)
+
+
 def test_what_is_kept_after_an_uninstall_is_what_people_wrote(
     installed: Installation, start: "Start", view: View
 ) -> None:

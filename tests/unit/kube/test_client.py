@@ -48,6 +48,18 @@ def test_an_object_is_got_with_the_token_and_our_name() -> None:
     play(story())
 
 
+def test_kinds_of_a_group_are_found_by_discovery_without_their_subresources() -> None:
+    async def story() -> None:
+        async with serving() as (server, client):
+            server.answers += [answer(200, {"resources": [{"name": "as"}, {"name": "as/status"}, {"name": "bs"}]})]
+            server.answers += [failure(404, "the server could not find the requested resource")]
+            assert await client.served("a.example/v1") == {"as", "bs"}
+            assert await client.served("a.example/v2") == set()
+            assert [path for _, path, *_ in server.requests] == ["/apis/a.example/v1", "/apis/a.example/v2"]
+
+    play(story())
+
+
 @pytest.mark.parametrize(
     ("resource", "namespace", "path"),
     [
