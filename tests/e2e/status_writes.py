@@ -8,7 +8,7 @@ from typing import Any
 
 Object = dict[str, Any]
 
-_AGENT_FIELDS = ("observedTime", "statusPeriodSeconds", "summary", "groups", "omitted")
+_AGENT_FIELDS = ("observedTime", "figuresAgeSeconds", "statusPeriodSeconds", "summary", "groups", "omitted")
 _AGENT_CONDITION = "Monitored"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cachemon.agent.status_fields import LONGEST_CPUS
+from cachemon.agent.node_fields import LONGEST_CPUS
 from cachemon.model.errors import ProcUnreadableError, ResctrlUnavailableError
 from cachemon.model.mbm_counters import ASSIGNING_MODE
 from cachemon.model.mon_groups import ROOT, MonGroupName

@@ -44,7 +44,7 @@ class Agent:
         self._page = ScrapedPage(
             lambda wanted: prepare_page(
                 config.node_name,
-                *self._cycle.sampled,
+                *self._cycle.newest,
                 pulse=self._cycle.pulse,
                 gaps=self._cycle.gaps,
                 writes=writes,
@@ -65,6 +65,7 @@ class Agent:
             self._groups.targets,
             Periods(machine.sample_seconds, machine.scan_seconds),
             on_figures=self._sampled,
+            on_layout=self._states_changed,
             on_sample=self._page.changed,
             targets_end_in=self._groups.targets_end_in,
             judge=make_watch(config.interference, machine, tree, judged_guests).judge
@@ -102,14 +103,21 @@ class Agent:
             )
             for loop in loops:
                 tasks.create_task(loop())
-            tasks.create_task(self._heartbeat.run(lambda: self._cycle.sampled, self._wake_heartbeat))
+            tasks.create_task(self._heartbeat.run(lambda: self._cycle.newest, self._wake_heartbeat))
 
     def _sampled(self) -> None:
+        self._plan_writes(is_sample=True)
+
+    def _states_changed(self) -> None:
+        self._page.changed()
+        self._plan_writes(is_sample=False)
+
+    def _plan_writes(self, *, is_sample: bool) -> None:
         self._wake_heartbeat.set()
         try:
-            self._group_writer.take_in(*self._cycle.sampled, self._groups.live_values())
+            self._group_writer.take_in(*self._cycle.newest, self._groups.live_values(), is_sample=is_sample)
         except Exception:
-            log.exception("planning the writes of a sample failed; trying again with the next one")
+            log.exception("planning the writes of statuses failed; trying again with the next sample")
 
     async def _reconcile(self) -> None:
         """Never before both lists are in: what is not yet known to be wanted would be removed."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from cachemon.agent.api_pause import ApiPause
 from cachemon.agent.live_values import LiveValues
-from cachemon.agent.status_fields import node_condition
+from cachemon.agent.node_fields import node_condition
 from cachemon.agent.status_writer import NodeStatusWriter
 from cachemon.agent.targets import BoundLayout
 from cachemon.agent.write_schedule import next_write_time
@@ -69,7 +69,7 @@ class Heartbeat:
         if not figures.wall_time:
             return self._writer.period_seconds
         period = self._period_of(now)
-        mark = (node_condition(layout), layout.node.own_mon_groups, layout.node.other_rmids, _open_verdicts(figures))
+        mark = _mark(layout, figures)
         if now < self._not_before or (mark == self._mark and now < self._due):
             return max(self._not_before, self._due if mark == self._mark else 0.0) - now
         try:
@@ -103,6 +103,13 @@ class Heartbeat:
         self._not_before = self._clock() + wait
         log.warning("%s %s: %s; next try in %.1f s", NODES.kind, self._node_name, err, wait)
         return wait
+
+
+def _mark(layout: BoundLayout, figures: Figures) -> object:
+    """A change of it is worth a report at once: the node's state, and that it has figures of all groups again."""
+    node = layout.node
+    of_node = node_condition(layout), node.own_mon_groups, node.other_rmids
+    return *of_node, _open_verdicts(figures), bool(figures.unread)
 
 
 def _open_verdicts(figures: Figures) -> object:

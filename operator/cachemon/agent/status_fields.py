@@ -4,38 +4,33 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from cachemon import __version__
-from cachemon.agent.block_fields import block_figures, block_identity
+from cachemon.agent.block_fields import block_figures
 from cachemon.agent.foreign_fields import foreign_lacking, foreign_state, foreign_status
 from cachemon.agent.interference_fields import (
     interference_report,
     interference_summary,
     judged_at,
-    names_of_vmi,
     typical_field,
     undisturbed_condition,
 )
-from cachemon.agent.targets import BoundLayout, BoundTargetLayout
-from cachemon.agent.telemetry_fields import node_telemetry, package_fields, unread
-from cachemon.agent.top_vmis import largest_groups, largest_vmis, largest_vmis_of_block
+from cachemon.agent.targets import BoundTargetLayout
+from cachemon.agent.telemetry_fields import package_fields
 from cachemon.engine.figures import Figures
 from cachemon.engine.layout import GroupLayout, GroupState
-from cachemon.interference.verdict_fields import ratio_field, verdict_fields
-from cachemon.model.api import MONITORED, READY
+from cachemon.model.api import MONITORED
 from cachemon.model.conditions import Condition, render_condition
 from cachemon.model.fitted_text import LONGEST_COLUMN, fit_items, fit_text, printable
 from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import GroupKey, MonitoringGroup
-from cachemon.model.numbers import exact
-from cachemon.model.readings import VALID, Missing, Reading, total
+from cachemon.model.readings import Missing, Reading, total
 from cachemon.model.reasons import Reason
 from cachemon.model.times import format_time
 from cachemon.model.units import format_bytes, format_rate
 
 LONGEST_MESSAGE = 1024
 LONGEST_CONDITION = 4096
-MOST_EVENTS = 16
-LONGEST_CPUS = 1024  # a cut list would be wrong
+NOTABLE_AGE_SECONDS = 3.0
+HIGHEST_AGE_SECONDS = 86_400  # of the schema
 
 
 def monitored_condition(layout: BoundTargetLayout, period_seconds: int = 0) -> Condition:
@@ -104,7 +99,8 @@ def signature(layout: BoundTargetLayout, figures: Figures) -> Signature:
     )
     refused = tuple(group.name for group in layout.target.refused)
     whole = (layout.object.generation, refused, _judged(layout, figures), *state)
-    return Signature(whole, (*_lacking(layout, figures), *foreign_lacking(layout.groups, figures)))
+    lacking = (*_lacking(layout, figures), *_unread(layout, figures), *foreign_lacking(layout.groups, figures))
+    return Signature(whole, lacking)
 
 
 def _judged(layout: BoundTargetLayout, figures: Figures) -> object:
@@ -127,8 +123,29 @@ def _lacking(layout: BoundTargetLayout, figures: Figures) -> Iterable[object]:
                     yield group.group.name, block.block.id, event
 
 
+def _unread(layout: BoundTargetLayout, figures: Figures) -> Iterable[str]:
+    """Groups that have mon_groups, and no figures of them yet."""
+    keys = (GroupKey(layout.uid, group.group.name) for group in layout.groups)
+    return (key.group for key in keys if key in figures.unread)
+
+
+def read_fields(figures: Figures, age_seconds: float) -> dict[str, Any]:
+    """When figures were read; the age is absent while what the API server notes of the write serves as well."""
+    age = (
+        {"figuresAgeSeconds": min(HIGHEST_AGE_SECONDS, int(age_seconds))}
+        if age_seconds >= NOTABLE_AGE_SECONDS
+        else {}
+    )
+    return {"observedTime": format_time(figures.wall_time)} | age
+
+
 def group_status(
-    layout: BoundTargetLayout, figures: Figures, now: str, *, period_seconds: int | None = None
+    layout: BoundTargetLayout,
+    figures: Figures,
+    now: str,
+    *,
+    period_seconds: int | None = None,
+    age_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """The agent's complete part of a CacheMonitorGroup's status: the apply removes fields that it lacks.
 
@@ -137,6 +154,7 @@ def group_status(
         figures: the newest sample.
         now: RFC 3339, the time of a condition that changes.
         period_seconds: time between two writes; None for the period in the spec.
+        age_seconds: of the sample.
     """
     obj = layout.object
     period_seconds = period_seconds or obj.status_period_seconds
@@ -144,8 +162,9 @@ def group_status(
     if (verdicts := figures.minute_verdicts) is not None:
         report = interference_report(verdicts, obj.vmi)
         conditions.append((undisturbed_condition(verdicts, obj.vmi), judged_at(verdicts, figures.wall_time)))
-    status = {
-        "observedTime": format_time(figures.wall_time),
+    unread = frozenset(_unread(layout, figures))
+    has_no_figures = unread and all(group.group.name in unread for group in layout.groups if group.mon_groups)
+    status = ({} if has_no_figures else read_fields(figures, age_seconds)) | {
         "statusPeriodSeconds": period_seconds,
         "summary": _summary(layout, figures) | ({"interference": interference_summary(report)} if report else {}),
         "groups": [
@@ -200,100 +219,6 @@ def _group(layout: GroupLayout, key: GroupKey, figures: Figures) -> dict[str, An
 def _refused_group(group: MonitoringGroup) -> dict[str, Any]:
     """The shortest form: a tenant may have any number of them, and the condition has the message."""
     return {"name": group.name, "state": str(GroupState.REFUSED), "reason": str(Reason.TOO_MANY_GROUPS)}
-
-
-def node_condition(layout: BoundLayout) -> Condition:
-    """Whether the node's cache can be monitored."""
-    if layout.node.unavailable:
-        return Condition(READY, "False", layout.node.unavailable.reason, _printable(str(layout.node.unavailable)))
-    message = f"{len(layout.node.blocks)} cache blocks, events {', '.join(layout.node.events)}{unread(layout.node)}"
-    return Condition(READY, "True", Reason.MONITORING_AVAILABLE, message)
-
-
-def node_status(
-    layout: BoundLayout,
-    figures: Figures,
-    *,
-    period_seconds: int,
-    before: Iterable[Mapping[str, Any]],
-    now: str,
-) -> dict[str, Any]:
-    """The complete status of the node's CacheMonitorNode.
-
-    Args:
-        layout: groups with their states, and what the kernel offers.
-        figures: the newest sample.
-        period_seconds: time between two writes.
-        before: conditions of the last write.
-        now: RFC 3339, the time of a condition that changes.
-    """
-    node = layout.node
-    status: dict[str, Any] = {
-        "observedTime": format_time(figures.wall_time),
-        "statusPeriodSeconds": period_seconds,
-        "agentVersion": __version__,
-        "conditions": [render_condition(node_condition(layout), before=before, generation=None, now=now)],
-    }
-    if node.unavailable:
-        return status
-    taken = node.own_mon_groups + node.other_rmids
-    status |= {
-        "monitoringEvents": list(node.events[:MOST_EVENTS]),
-        "rmids": {"total": node.num_rmids, "ours": node.own_mon_groups, "others": node.other_rmids},
-        "cacheBlocks": _node_blocks(layout, figures),
-        "summary": {
-            "rmids": f"{taken}/{node.num_rmids}",
-            "events": fit_items(node.events, LONGEST_COLUMN),
-            "blocks": _node_summary(figures),
-        },
-    }
-    if vmis := largest_vmis(layout, figures):
-        status["heaviestVMIs"] = vmis
-        status["summary"]["heaviestVMI"] = _most(vmis[0])
-    if figures.verdicts is not None:
-        status |= ratio_field(figures.verdicts)
-    if node.assign_mode:
-        status["counterAssignMode"] = node.assign_mode
-    return status | node_telemetry(node)
-
-
-def _most(vmi: Mapping[str, Any]) -> str:
-    held = f"={format_bytes(vmi['occupancyBytes'])}"
-    return fit_text(f"{vmi['namespace']}/{vmi['name']}", LONGEST_COLUMN - len(held)) + held
-
-
-def _node_summary(figures: Figures) -> str:
-    shown = [
-        f"{figure.block.id}="
-        + (str(figure.occupancy) if isinstance(figure.occupancy, Missing) else format_bytes(figure.occupancy))
-        + (f"/{format_bytes(figure.block.capacity_bytes)}" if figure.block.capacity_bytes else "")
-        for figure in figures.node
-    ]
-    return fit_items(shown, LONGEST_COLUMN)
-
-
-def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
-    blocks = []
-    verdicts = verdict_fields(figures.verdicts, names_of_vmi) if figures.verdicts is not None else {}
-    for figure in figures.node:
-        worst = total((figure.occupancy, figure.monitored))
-        status = block_identity(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
-        if 0 < len(figure.block.cpus) <= LONGEST_CPUS:
-            status["cpus"] = figure.block.cpus
-        if not isinstance(figure.occupancy, Missing):
-            status["occupancyBytes"] = exact(figure.occupancy)
-        if not isinstance(figure.monitored, Missing):
-            status["monitoredBytes"] = exact(figure.monitored)
-            if not isinstance(figure.occupancy, Missing):
-                status["unattributedBytes"] = exact(figure.occupancy - figure.monitored)
-        if vmis := largest_vmis_of_block(layout, figures, figure.block.id):
-            status["heaviestVMIs"] = vmis
-        if groups := largest_groups(layout, figures, figure.block.id):
-            status["heaviestGroups"] = groups
-        if its := verdicts.get(figure.block.id):
-            status["verdicts"] = its
-        blocks.append(status)
-    return blocks
 
 
 def _count(groups: Iterable[object]) -> str:

@@ -42,8 +42,12 @@ class StatusPlan:
         """Of the objects that are reported."""
         return {report.namespace for report in self._reports.values()}
 
-    def take_in(self, layout: BoundLayout, figures: Figures, now: float, live: Mapping[str, str]) -> bool:
+    def take_in(
+        self, layout: BoundLayout, figures: Figures, now: float, live: Mapping[str, str], *, is_sample: bool = True
+    ) -> bool:
         """Plan by a new sample: it serves for all that is due until half the time to the next one.
+
+        States that are newer than the last sample plan changes alone: what is due by its period waits for figures.
 
         Examines no object that is as it was in the last sample, unless VMs were judged anew.
 
@@ -52,13 +56,15 @@ class StatusPlan:
             figures: the sample.
             now: monotonic seconds.
             live: the annotations by which persons ask for fresh figures, by UID.
+            is_sample: whether the figures are new.
 
         Returns:
             Whether the layout is another one.
         """
         are_judged_anew = figures.minute_verdicts is not self.figures.minute_verdicts
         self.figures = figures
-        self._horizon = now + self.sample_seconds / 2
+        if is_sample:
+            self._horizon = now + self.sample_seconds / 2
         is_new = layout is not self._layout
         changed = self._take_in_layout(layout) if is_new else ()
         news = self._live.values.take_in(live, now)
@@ -66,7 +72,7 @@ class StatusPlan:
             self._renew_periods(now)
         self._layout = layout
         self._plan_live(news, now)
-        lacking = {key.object_uid for key in figures.lacking}
+        lacking = {key.object_uid for key in (*figures.lacking, *figures.unread)}
         for uid in self._reports if are_judged_anew else dict.fromkeys((*changed, *self._lacking, *lacking)):
             if report := self._reports.get(uid):
                 self._examine(report, now)
@@ -161,7 +167,7 @@ class StatusPlan:
             or self._schedule.is_planned_as_change(report.uid)
             or not report.is_urgent(signature(report.layout, self.figures), now)
         ):
-            self._schedule.put(report.uid, report.namespace, now, is_change=True)
+            self._schedule.put_change(report.uid, report.namespace)
 
     def _put(self, report: ObjectReport, due: float) -> None:
         """Plan the next write by the period, unless the object waits to report a change."""
@@ -175,6 +181,8 @@ class StatusPlan:
         Samples never come exactly on time: where the period is about that of the samples, the next periodic time may
         lie just behind a sample. The one after it would come after more than one and a half periods.
         """
+        if self._horizon < report.due <= now:  # the write was for a change, and its sample has not ended
+            return report.due
         period = self._live.period_of(report, self._stretches.period_of(report), now)
         written_for = report.due if now < report.due <= self._horizon else now
         latest = now + _OLDEST_PERIODS * period - _LATE_SAMPLES * self.sample_seconds

@@ -10,8 +10,9 @@ from typing import Any
 
 from cachemon.agent.api_pause import ApiPause
 from cachemon.agent.live_objects import LiveObjects
+from cachemon.agent.node_fields import node_status
 from cachemon.agent.object_reports import WRITES_PER_SECOND, ObjectReport
-from cachemon.agent.status_fields import group_status, node_status, signature
+from cachemon.agent.status_fields import group_status, signature
 from cachemon.agent.status_plan import StatusPlan
 from cachemon.agent.status_size import fitted
 from cachemon.agent.targets import BoundLayout
@@ -72,14 +73,21 @@ class GroupStatusWriter:
         self._pause = ApiPause(run, clock)
         self._wake = asyncio.Event()
 
-    def take_in(self, layout: BoundLayout, figures: Figures, live: Mapping[str, str] = _NOBODY_WATCHES) -> None:
-        """Take a new sample; every write from now on has its figures.
+    def take_in(
+        self,
+        layout: BoundLayout,
+        figures: Figures,
+        live: Mapping[str, str] = _NOBODY_WATCHES,
+        *,
+        is_sample: bool = True,
+    ) -> None:
+        """Take a new sample, or states that are newer than the last one; every write from now on has them.
 
         `live` has the annotations by which persons ask for fresh figures, by UID of the object.
         """
         if not figures.wall_time:
             return
-        if self._plan.take_in(layout, figures, self._clock(), live):
+        if self._plan.take_in(layout, figures, self._clock(), live, is_sample=is_sample):
             self._slots.retain(self._plan.namespaces)
         self._wake.set()
 
@@ -119,7 +127,13 @@ class GroupStatusWriter:
         layout, figures, before = report.layout, self._plan.figures, report.signature
         mark = signature(layout, figures)
         period = self._plan.period_of(report)
-        status = group_status(layout, figures, format_time(self._wall_clock()), period_seconds=period)
+        status = group_status(
+            layout,
+            figures,
+            format_time(self._wall_clock()),
+            period_seconds=period,
+            age_seconds=figures.moment.age_seconds(began),
+        )
         live = self._plan.live_field(report, began)
         status = fitted(status | live, report.size.most_bytes)
         report.size.last_bytes = len(json.dumps(status)) if live else 0
@@ -203,8 +217,10 @@ class NodeStatusWriter:
         *,
         writes: Counter[str],
         wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._clock = clock
         self.node_name = node_name
         self._name = ObjectName("", node_name)
         self._claim = claim
@@ -226,6 +242,7 @@ class NodeStatusWriter:
             period_seconds=self.period_seconds,
             before=self._conditions,
             now=format_time(self._wall_clock()),
+            age_seconds=figures.moment.age_seconds(self._clock()),
         ) | dict(live)
         written = await self._send(status)
         if written is None:

@@ -43,6 +43,8 @@ def largest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int) 
 
 def largest_vmis(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     """The VMIs that hold most of all cache blocks together; none while a figure of one VMI is missing."""
+    if figures.unread:
+        return []
     sums: list[tuple[Reading, dict[str, Any]]] = [
         (
             total(figure.occupancy for figure in found if figure.occupancy is not None),

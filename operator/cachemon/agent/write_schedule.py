@@ -131,10 +131,16 @@ class WriteSchedule:
         self._places: dict[str, tuple[_Lane, str]] = {}
         self._taken = 0
 
-    def put(self, uid: str, namespace: str, due: float, *, is_change: bool = False) -> None:
-        """Plan an object; what was planned for it before is void."""
+    def put(self, uid: str, namespace: str, due: float) -> None:
+        """Plan an object by its period; what was planned for it before is void."""
+        self._put(self._by_period, uid, namespace, due)
+
+    def put_change(self, uid: str, namespace: str) -> None:
+        """Plan an object that changed: it is due whatever the time; what was planned for it before is void."""
+        self._put(self._changes, uid, namespace, -math.inf)
+
+    def _put(self, lane: _Lane, uid: str, namespace: str, due: float) -> None:
         self.remove(uid)
-        lane = self._changes if is_change else self._by_period
         lane.put(uid, namespace, due)
         self._places[uid] = (lane, namespace)
 

@@ -11,7 +11,7 @@ from cachemon.controller.readiness import judge
 from cachemon.controller.report_times import AgentReport, LatestReport, Moment
 from cachemon.controller.vmi import LauncherPod, Vmi
 from cachemon.model.api import BOUND, GROUPS, MONITORED, READY, CacheMonitorGroup, Resource, parse_cache_monitor_group
-from cachemon.model.clocks import written_at
+from cachemon.model.clocks import read_at
 from cachemon.model.conditions import Condition, render_condition, whole_conditions
 from cachemon.model.groups import digest_of
 from cachemon.model.stamps import policy_of
@@ -20,7 +20,8 @@ from cachemon.model.times import format_time
 _OWN_FIELDS = ("observedGeneration", "nodeName", "migrationTargetNodeName", "vmiUID", "vcpuCount", "placements")
 _OWN_CONDITIONS = (BOUND, READY)
 _AGENT_FIELDS = (
-    "observedTime", "statusPeriodSeconds", "live", "summary", "groups", "omitted", "interference", "typical",
+    "observedTime", "figuresAgeSeconds", "statusPeriodSeconds", "live", "summary", "groups", "omitted",
+    "interference", "typical",
 )  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def parse_stored_group(obj: Mapping[str, Any]) -> StoredGroup:
 
 
 def _report(group: CacheMonitorGroup, obj: Mapping[str, Any]) -> AgentReport:
-    return AgentReport(group.observed_time, written_at(obj), group.node_name)
+    return AgentReport(group.observed_time, read_at(obj), group.node_name)
 
 
 def decide(

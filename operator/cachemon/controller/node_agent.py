@@ -11,7 +11,7 @@ from typing import Any, Self
 from cachemon.controller.node_interference import NodeVerdict, parse_node_verdicts
 from cachemon.controller.report_times import AgentReport, LatestReport
 from cachemon.model.api import READY, name_of, text_of, whole_period
-from cachemon.model.clocks import written_at
+from cachemon.model.clocks import read_at
 from cachemon.model.conditions import Condition, parse_conditions
 
 
@@ -41,7 +41,7 @@ def parse_node_agent(obj: Mapping[str, Any]) -> NodeAgent:
     status = obj.get("status")
     status = status if isinstance(status, Mapping) else {}
     return NodeAgent(
-        report=AgentReport(text_of(status.get("observedTime")), written_at(obj), name_of(obj).name),
+        report=AgentReport(text_of(status.get("observedTime")), read_at(obj), name_of(obj).name),
         period_seconds=whole_period(status.get("statusPeriodSeconds")),
         ready=parse_conditions(status.get("conditions")).get(READY),
         uid=text_of(obj["metadata"].get("uid")),

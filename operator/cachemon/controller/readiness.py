@@ -62,6 +62,12 @@ def judge(
         return Readiness(Condition(READY, "Unknown", Reason.AGENT_NOT_REPORTING, _with(message, clock_problem)))
     if not monitored.is_true:
         return Readiness(_copy(monitored), silent_at)
+    if latest is None:
+        message = (
+            f"monitored on node `{binding.node_name}`, and its counters are being read for the first time; if it "
+            "stays so, look at that node's `cachemon_agent_sample_seconds_total`"
+        )
+        return Readiness(Condition(READY, "False", Reason.WAITING_FOR_FIGURES, message))
     message = (
         f"the agent renewed the figures every {period_seconds} s when this was written; "
         "status.observedTime says when it last did"

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic
 
 from cachemon.daemon.waiting import wait_for
 from cachemon.engine.figures import Figures
 from cachemon.engine.foreign_watch import Passes
-from cachemon.engine.layout import Layout, Target, W, Wanted
+from cachemon.engine.layout import Layout, Target, W
+from cachemon.engine.newest_state import NewestState, readings_of
 from cachemon.engine.sampler import Sampler
 from cachemon.engine.scan_pause import scan_pause
 from cachemon.model.counter_totals import Gap
@@ -65,6 +66,7 @@ class _ReconcileLoop(Generic[W]):
     """Runs the reconciler in a thread of its own; see Cycle.
 
     Attributes:
+        on_layout: called with every layout, and with whether it has other counters to read than the one before.
         layout: the newest; an empty one before the first pass.
         new_readings: set when a layout has other counters to read.
     """
@@ -75,6 +77,7 @@ class _ReconcileLoop(Generic[W]):
     targets_end_in: Callable[[], float]
     scan_seconds: float
     pulse: Pulse
+    on_layout: Callable[[Layout[W], bool], None]
     layout: Layout[W] = field(default_factory=Layout)
     new_readings: asyncio.Event = field(default_factory=asyncio.Event)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,9 +124,11 @@ class _ReconcileLoop(Generic[W]):
     def _take(self, layout: Layout[W]) -> None:
         self.pulse.reconciled_at = time.monotonic()
         self.pulse.reconciles += 1
-        if _readings_of(layout) != _readings_of(self.layout):
+        has_other_readings = layout is not self.layout and readings_of(layout) != readings_of(self.layout)
+        if has_other_readings:
             self.new_readings.set()
         self.layout = layout
+        self.on_layout(layout, has_other_readings)
 
 
 @dataclass(slots=True)
@@ -134,11 +139,10 @@ class _SampleLoop(Generic[W]):
     reconcile: _ReconcileLoop[W]
     sample_seconds: float
     pulse: Pulse
-    on_figures: Callable[[], None]
+    state: NewestState[W]
     on_sample: Callable[[], None]
     also_sample: Callable[[Layout[W]], None]
     judge: Callable[[Layout[W], Figures], Figures] | None
-    sampled: tuple[Layout[W], Figures] = field(default_factory=lambda: (Layout(), Figures()))
     gone_since: tuple[int, float] | None = None  # after which pass, and when, a counter was found gone
 
     async def run(self) -> None:
@@ -151,8 +155,7 @@ class _SampleLoop(Generic[W]):
                     self._note(began)
                     self.on_sample()
                     if has_layout and self._is_explained(layout, figures):
-                        self.sampled = (layout, figures)
-                        self.on_figures()
+                        self.state.take_sample(layout, figures)
                     if figures.offline or figures.lost_counter:
                         self.reconcile.mon_groups_changed()
                 except Exception:
@@ -199,6 +202,7 @@ class Cycle(Generic[W]):
         targets: the targets of now; called before every pass, and never before the tree is ours.
         periods: of the loops.
         on_figures: called after every sample whose figures go with a layout.
+        on_layout: called when states have changed and their sample has not ended: a state does not wait for it.
         on_sample: called after every sample.
         targets_end_in: seconds until the result of `targets` changes by itself.
         also_sample: called in the sampler's thread after our sample.
@@ -217,21 +221,31 @@ class Cycle(Generic[W]):
         periods: Periods,
         *,
         on_figures: Callable[[], None],
+        on_layout: Callable[[], None] = lambda: None,
         on_sample: Callable[[], None] = lambda: None,
         targets_end_in: Callable[[], float] = lambda: math.inf,
         also_sample: Callable[[Layout[W]], None] = lambda _: None,
         judge: Callable[[Layout[W], Figures], Figures] | None = None,
     ) -> None:
         self.pulse = Pulse(time.monotonic(), time.monotonic())
-        self._reconcile = _ReconcileLoop(reconciler, claim, targets, targets_end_in, periods.scan_seconds, self.pulse)
+        self._state = NewestState[W](on_figures, on_layout)
+        self._reconcile = _ReconcileLoop(
+            reconciler,
+            claim,
+            targets,
+            targets_end_in,
+            periods.scan_seconds,
+            self.pulse,
+            lambda layout, is_other: self._state.take_layout(layout, has_other_readings=is_other),
+        )
         self._sample = _SampleLoop(
-            sampler, self._reconcile, periods.sample_seconds, self.pulse, on_figures, on_sample, also_sample, judge
+            sampler, self._reconcile, periods.sample_seconds, self.pulse, self._state, on_sample, also_sample, judge
         )
 
     @property
-    def sampled(self) -> tuple[Layout[W], Figures]:
-        """The newest layout with figures, and these; an empty layout before the first pass."""
-        return self._sample.sampled
+    def newest(self) -> tuple[Layout[W], Figures]:
+        """The newest layout, and the figures that hold for it; empty ones before the first sample of a layout."""
+        return self._state.given
 
     @property
     def gaps(self) -> Mapping[Gap, int]:
@@ -262,10 +276,3 @@ class Cycle(Generic[W]):
         if now - self.pulse.sampled_at > _HEALTHY_WITHIN_SECONDS:
             return f"no sample for {now - self.pulse.sampled_at:.0f} s"
         return ""
-
-
-def _readings_of(layout: Layout[Wanted]) -> object:
-    """What makes a sample urgent when it changes; news of an object, or of other programs' mon_groups, does not."""
-    groups = ((target.uid, group) for target in layout.targets for group in target.groups)
-    ours = tuple((uid, replace(group, foreign=()) if group.foreign else group) for uid, group in groups)
-    return str(layout.node.unavailable), layout.node.blocks, ours

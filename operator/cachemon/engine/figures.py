@@ -136,6 +136,7 @@ class Figures:
         foreign: of mon_groups of other programs, those of `GroupLayout.foreign` that are still the same.
         verdicts: who disturbs whom, after the newest window; None where nobody judges.
         minute_verdicts: the same as of the last full minute, for tenants.
+        unread: groups whose mon_groups or vCPUs have changed since the sample: they have no figures yet.
         offline: whether a counter was gone: another program has changed the mon_groups, or a cache block is offline.
         lost_counter: whether traffic that was counted at the sample before has no MBM counter now.
     """
@@ -156,5 +157,6 @@ class Figures:
     foreign: Mapping[MonGroupName, tuple[BlockFigure, ...]] = field(default_factory=dict)
     verdicts: NodeVerdicts | None = None
     minute_verdicts: NodeVerdicts | None = None
+    unread: AbstractSet[GroupKey] = frozenset()
     offline: bool = False
     lost_counter: bool = False

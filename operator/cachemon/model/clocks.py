@@ -28,8 +28,18 @@ def is_agents_entry(entry: object) -> bool:
     )
 
 
-def written_at(obj: Mapping[str, Any]) -> float | None:
-    """When an agent last changed the status, by the API server's clock; None when it is not recorded."""
+def read_at(obj: Mapping[str, Any]) -> float | None:
+    """When the figures of a status were read, by the API server's clock; None when it is not recorded.
+
+    The server notes when an agent last changed the status, and the status says how old its figures were then.
+    """
+    status = obj.get("status")
+    age = status.get("figuresAgeSeconds", 0) if isinstance(status, Mapping) else 0
+    written = _written_at(obj)
+    return written if written is None or type(age) is not int else written - max(0, age)
+
+
+def _written_at(obj: Mapping[str, Any]) -> float | None:
     metadata = obj.get("metadata")
     entries = metadata.get("managedFields") if isinstance(metadata, Mapping) else None
     if not isinstance(entries, list):

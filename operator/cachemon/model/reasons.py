@@ -16,6 +16,7 @@ class Reason(StrEnum):
     # Whether its figures are valid now: by the operator, in `Ready` of a group.
     FIGURES_FRESH = "FiguresFresh"
     WAITING_FOR_AGENT = "WaitingForAgent"
+    WAITING_FOR_FIGURES = "WaitingForFigures"
     AGENT_NOT_REPORTING = "AgentNotReporting"
 
     # No program renews the status: by `cachemon-operator retire`, in `Ready` of every object.

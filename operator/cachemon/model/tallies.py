@@ -19,6 +19,10 @@ class Moment(NamedTuple):
     time: float = 0.0
     is_known: bool = False
 
+    def age_seconds(self, now: float) -> float:
+        """Seconds since the sample; 0 where there was none."""
+        return now - self.time if self.number else 0.0
+
 
 class Tally(NamedTuple):
     """Some counters together after a sample.

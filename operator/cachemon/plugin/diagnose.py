@@ -10,7 +10,7 @@ from cachemon.commands.findings import CheckResult, Finding, limited, print_find
 from cachemon.kube.queries import Selector
 from cachemon.model.age import format_age
 from cachemon.model.api import NODES, PODS, PROGRAM_LABEL, ObjectName, Resource
-from cachemon.model.clocks import clock_problem, written_at
+from cachemon.model.clocks import clock_problem, read_at
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
 from cachemon.model.times import read_time
@@ -143,7 +143,7 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
 def _clock(evidence: Evidence, row: NodeRow) -> Iterable[Finding]:
     """The node's clock against the API server's: the time in a status, and when the server took it."""
     node = evidence.node or {}
-    observed_time, taken = node.get("status", {}).get("observedTime"), written_at(node)
+    observed_time, taken = node.get("status", {}).get("observedTime"), read_at(node)
     if observed_time is None or taken is None:
         if row.age is not None and row.age.is_ahead:
             yield Finding(CheckResult.FAILS, "clock", row.age.problem, "on the node: timedatectl")

@@ -7,7 +7,7 @@ from typing import Any
 from cachemon.commands.usage_rows import Identity, UsageRow, sum_known
 from cachemon.model.age import Age, age_of
 from cachemon.model.api import DEFAULT_STATUS_PERIOD_SECONDS
-from cachemon.model.clocks import written_at
+from cachemon.model.clocks import read_at
 from cachemon.model.reasons import Reason
 from cachemon.model.times import read_time
 from cachemon.plugin.usage import condition_of, missing_reading, why_stale
@@ -124,7 +124,7 @@ def node_age(node: Mapping[str, Any], now: float) -> Age | None:
     """How old the figures of a CacheMonitorNode are; None where there are none."""
     status = node.get("status", {})
     period = status.get("statusPeriodSeconds", DEFAULT_STATUS_PERIOD_SECONDS)
-    return age_of(status.get("observedTime", ""), period, now, taken=written_at(node))
+    return age_of(status.get("observedTime", ""), period, now, taken=read_at(node))
 
 
 def _observed(node: Mapping[str, Any]) -> float | None:

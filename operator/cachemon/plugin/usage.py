@@ -6,7 +6,7 @@ from typing import Any
 from cachemon.commands.usage_rows import OMITTED, GroupRow, sum_known
 from cachemon.model.age import Age, age_of
 from cachemon.model.api import READY, VMIS, whole_period
-from cachemon.model.clocks import written_at
+from cachemon.model.clocks import read_at
 from cachemon.model.errors import InvalidInputError
 from cachemon.model.groups import parse_groups
 from cachemon.model.kept_groups import Keeper
@@ -14,6 +14,8 @@ from cachemon.model.readings import VALID
 from cachemon.model.reasons import Reason
 from cachemon.model.stamps import POLICY_LABEL
 from cachemon.model.times import read_time
+
+_NOT_READ = "NoFiguresYet"
 
 
 def condition_of(obj: Mapping[str, Any], kind: str = READY) -> Mapping[str, Any]:
@@ -44,13 +46,13 @@ def group_age(obj: Mapping[str, Any], now: float) -> Age | None:
     """
     status = obj.get("status", {})
     period = max(whole_period(obj["spec"].get("statusPeriodSeconds")), status.get("statusPeriodSeconds", 0))
-    return age_of(status.get("observedTime", ""), period, now, taken=written_at(obj))
+    return age_of(status.get("observedTime", ""), period, now, taken=read_at(obj))
 
 
 def figures_time(obj: Mapping[str, Any]) -> float | None:
     """When the figures of a group or node are from, as `group_age` measures it; None where there are none."""
     observed_time = obj.get("status", {}).get("observedTime", "")
-    taken = written_at(obj) if observed_time else None
+    taken = read_at(obj) if observed_time else None
     return read_time(observed_time) if taken is None else taken
 
 
@@ -68,11 +70,11 @@ def group_rows(objects: Iterable[Mapping[str, Any]], now: float) -> list[GroupRo
         groups = obj.get("status", {}).get("groups", [])
         without = OMITTED if obj.get("status", {}).get("omitted") else ""
         if not groups:
-            reason = ready.get("reason", "NoFiguresYet")
+            reason = ready.get("reason", _NOT_READ)
             rows.append(_group_row(obj, {"name": "", "state": ""}, reason=reason, age=None))
         for item in groups:
             blocks = item.get("cacheBlocks", ())
-            problem = item.get("reason", "") or (missing_reading(blocks) if blocks else without)
+            problem = item.get("reason", "") or (missing_reading(blocks) if blocks else without or _NOT_READ)
             shown: Mapping[str, Any] = {} if distrusted else item
             rows.append(_group_row(obj, shown, reason=distrusted or problem, age=age, named=item))
         if without:

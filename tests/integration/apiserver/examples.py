@@ -71,6 +71,7 @@ OPERATOR_STATUS: dict[str, Any] = {
 
 AGENT_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
+    "figuresAgeSeconds": 4,
     "statusPeriodSeconds": 75,
     "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 14, "message": "renewed every 14 s instead of 2 s"},
     "omitted": "left out, as the status would be larger than 128 KiB: all about 1 of 3 groups (io)",
@@ -179,6 +180,7 @@ AGENT_STATUS: dict[str, Any] = {
 
 NODE_STATUS: dict[str, Any] = {
     "observedTime": "2026-11-22T08:00:00Z",
+    "figuresAgeSeconds": 3,
     "statusPeriodSeconds": 60,
     "live": {"until": "2026-11-22T08:12:00Z", "periodSeconds": 2, "message": "`tomorrow` is no time"},
     "agentVersion": "0.1.0",

@@ -32,8 +32,8 @@ OPERATOR = "cachemon-operator"
 
 UNBOUND = "an agent's token must be bound to its pod"
 MAY_WRITE = (
-    "an agent may write observedTime, statusPeriodSeconds, live, summary, groups, omitted, interference, typical and "
-    "the conditions Monitored and Undisturbed of "
+    "an agent may write observedTime, figuresAgeSeconds, statusPeriodSeconds, live, summary, groups, omitted, "
+    "interference, typical and the conditions Monitored and Undisturbed of "
     "the status; not "
 )
 

@@ -121,9 +121,11 @@ class Scene:
     def server_time(self) -> float:
         return self.server_seconds + self.now
 
-    def sample(self, layout: BoundLayout, figures: Figures = NOTHING_READ, seconds: float = 1.0) -> None:
+    def sample(
+        self, layout: BoundLayout, figures: Figures = NOTHING_READ, seconds: float = 1.0, *, is_sample: bool = True
+    ) -> None:
         """A sample, and the time to the next one."""
-        self.writer.take_in(layout, figures, self.live)
+        self.writer.take_in(layout, figures, self.live, is_sample=is_sample)
         self._loop.run_until_complete(asyncio.sleep(seconds))
         assert not self._running.done()
 

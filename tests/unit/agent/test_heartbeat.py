@@ -25,6 +25,7 @@ from cachemon.model.errors import (
     KubeThrottledError,
     KubeUnreachableError,
 )
+from cachemon.model.groups import GroupKey
 from cachemon.model.times import format_time
 from tests.unit.agent.builders import FACTS, NODE, NOTHING_READ, make_layout
 from tests.unit.agent.publishing import Server
@@ -153,6 +154,21 @@ def test_a_server_that_is_away_or_busy_is_left_alone_for_a_while(error: KubeErro
     setting.now += pause
     setting.beat()
     assert setting.server.names() == [NODE]
+
+
+def test_a_node_that_changes_before_its_counters_are_read_is_written_then_and_again_with_its_figures() -> None:
+    setting = Setting()
+    setting.beat()
+    more = make_layout(node=replace(FACTS, own_mon_groups=3))
+    for figures in (replace(NOTHING_READ, unread=frozenset([GroupKey("uid", "a")])), NOTHING_READ):
+        setting.now += 1
+        setting.server.applied.clear()
+        setting.beat(more, figures)
+        assert len(setting.server.applied) == 1
+    setting.server.applied.clear()
+    setting.now += 1
+    setting.beat(more)
+    assert setting.server.applied == []
 
 
 def test_a_server_that_stays_away_is_asked_more_and_more_rarely() -> None:

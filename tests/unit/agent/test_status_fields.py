@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.agent.status_fields import group_status, monitored_condition, node_status, signature
+from cachemon.agent.node_fields import node_status
+from cachemon.agent.status_fields import group_status, monitored_condition, signature
 from cachemon.agent.status_size import MOST_STATUS_BYTES, fitted
 from cachemon.agent.targets import BoundLayout, BoundTargetLayout
 from cachemon.engine.figures import (

@@ -31,6 +31,7 @@ from cachemon.model.errors import (
 from cachemon.model.groups import GroupKey
 from cachemon.model.readings import Missing, Reading
 from cachemon.model.reasons import Reason
+from cachemon.model.tallies import Moment
 from tests.unit.agent.builders import (
     BLOCKS,
     NODE,
@@ -466,6 +467,69 @@ def test_a_state_that_changes_during_a_write_is_written_after_it(scene: Scene) -
     scene.sample(layout_of("vm1"))
     scene.samples(5, layout_of("vm1", state=GroupState.DEGRADED))
     assert [applied.status["groups"][0]["state"] for applied in scene.server.applied] == ["Monitored", "Degraded"]
+
+
+def states(scene: Scene, layout: BoundLayout, figures: Figures, seconds: float = 1.0) -> None:
+    """States whose sample has not ended, and time."""
+    scene.sample(layout, figures, seconds, is_sample=False)
+
+
+def read(layout: BoundLayout, reading: Reading = 5) -> Figures:
+    """A sample of a second ago, by the clock of the writer."""
+    return replace(occupancy(layout, reading), moment=Moment(1, 999.0))
+
+
+def unread(layout: BoundLayout) -> Figures:
+    """No group of the layout was read."""
+    return replace(NOTHING_READ, unread=frozenset(occupancy(layout, 5).groups))
+
+
+def test_a_state_is_written_before_its_counters_are_read_and_its_figures_once_they_are(scene: Scene) -> None:
+    waiting, well = layout_of("vm1", state=GroupState.WAITING, period=3600), layout_of("vm1", period=3600)
+    scene.sample(waiting)
+    scene.server.applied.clear()
+    states(scene, well, unread(well), 60)
+    (first,) = scene.server.applied
+    assert first.status["groups"][0]["state"] == "Monitored"
+    assert "cacheBlocks" not in first.status["groups"][0]
+    assert "observedTime" not in first.status
+    scene.sample(well, read(well))
+    assert [it.status["groups"][0]["cacheBlocks"][0]["occupancyBytes"] for it in scene.server.applied[1:]] == [5]
+    assert "observedTime" in scene.server.applied[-1].status
+
+
+def test_what_is_due_by_its_period_waits_for_its_sample_while_a_state_does_not(scene: Scene) -> None:
+    layout = together(layout_of("vm1", period=5), layout_of("vm2", period=5))
+    scene.samples(10, layout, read(layout))
+    scene.server.applied.clear()
+    for number in range(20):
+        state = GroupState.DEGRADED if number % 2 else GroupState.WAITING
+        states(scene, together(layout_of("vm1", state=state, period=5), layout_of("vm2", period=5)), read(layout))
+    assert set(scene.server.names()) == {"vm1"}
+    scene.sample(layout, read(layout))
+    assert set(scene.server.names()) == {"vm1", "vm2"}
+
+
+def test_a_state_leaves_the_figures_due_that_had_to_wait_for_their_sample(scene: Scene) -> None:
+    well, degraded = layout_of("vm1", period=5), layout_of("vm1", state=GroupState.DEGRADED, period=5)
+    scene.samples(10, well, read(well))
+    states(scene, well, read(well), 20)
+    scene.server.applied.clear()
+    states(scene, degraded, read(degraded))
+    assert scene.server.names() == ["vm1"]
+    scene.sample(degraded, read(degraded))
+    assert scene.server.names() == ["vm1"], "the period is over, and these figures are the first since"
+
+
+def test_a_status_says_how_old_its_figures_are_once_they_are_old(scene: Scene) -> None:
+    well, degraded = layout_of("vm1", period=3600), layout_of("vm1", state=GroupState.DEGRADED, period=3600)
+    scene.sample(well, read(well))
+    assert "figuresAgeSeconds" not in scene.server.applied[-1].status
+    age = scene.now + 40 - 999.0
+    states(scene, well, read(well), 40)
+    states(scene, degraded, read(well))
+    assert scene.server.applied[-1].status["figuresAgeSeconds"] == int(age)
+    assert scene.server.applied[-1].status["observedTime"] == scene.server.applied[0].status["observedTime"]
 
 
 def by_time_and_name(applied: Applied) -> tuple[float, ObjectName]:

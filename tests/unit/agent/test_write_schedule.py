@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -50,9 +51,9 @@ def test_an_object_that_is_planned_anew_is_due_at_its_new_time_only() -> None:
     schedule.put("a", "ns", 1)
     schedule.put("a", "ns", 5)
     assert drained(schedule, 4) == []
-    schedule.put("a", "ns", 3, is_change=True)
+    schedule.put_change("a", "ns")
     assert schedule.is_planned_as_change("a")
-    assert drained(schedule, 9) == ["a"]
+    assert drained(schedule, -1) == ["a"]
     schedule.put("a", "ns", 1)
     schedule.remove("a")
     assert drained(schedule, 9) == []
@@ -62,7 +63,7 @@ def test_one_write_in_five_is_for_changes_while_both_have_something_due() -> Non
     schedule = WriteSchedule()
     for number in range(200):
         schedule.put(f"period{number}", "a", 0)
-        schedule.put(f"change{number}", "b", 0, is_change=True)
+        schedule.put_change(f"change{number}", "b")
     kinds = Counter((schedule.take(1, free) or "")[:6] for _ in range(100))
     assert kinds == {"period": 100 - 100 // CHANGES_ONE_IN, "change": 100 // CHANGES_ONE_IN}
 
@@ -80,7 +81,10 @@ def test_plans_that_are_changed_all_the_time_take_no_memory() -> None:
     schedule = WriteSchedule()
     for number in range(10_000):
         for uid in ("a", "b"):
-            schedule.put(uid, "ns", 10_000 + number, is_change=bool(number % 2))
+            if number % 2:
+                schedule.put_change(uid, "ns")
+            else:
+                schedule.put(uid, "ns", 10_000 + number)
     assert len(schedule._places) == 2
     lanes = (schedule._by_period, schedule._changes)
     assert sum(len(heap) for lane in lanes for heap in lane._heaps.values()) < 100
@@ -106,10 +110,15 @@ class Machine(RuleBasedStateMachine):
         self.planned: dict[str, float] = {}
         self.now = 0.0
 
-    @rule(uid=st.integers(0, 5), wait=st.floats(0, 5), is_change=st.booleans())
-    def put(self, uid: int, wait: float, *, is_change: bool) -> None:
+    @rule(uid=st.integers(0, 5), wait=st.floats(0, 5))
+    def put(self, uid: int, wait: float) -> None:
         self.planned[str(uid)] = self.now + wait
-        self.schedule.put(str(uid), f"ns{uid % 3}", self.now + wait, is_change=is_change)
+        self.schedule.put(str(uid), f"ns{uid % 3}", self.now + wait)
+
+    @rule(uid=st.integers(0, 5))
+    def put_change(self, uid: int) -> None:
+        self.planned[str(uid)] = -math.inf
+        self.schedule.put_change(str(uid), f"ns{uid % 3}")
 
     @rule(uid=st.integers(0, 5))
     def remove(self, uid: int) -> None:

@@ -39,6 +39,11 @@ def test_a_group_that_is_bound_and_has_no_figures_waits_for_its_agent() -> None:
     assert judge(group(figures()), binding(), NOW, latest=SEEN, figures_count=False).ready.reason == "WaitingForAgent"
 
 
+def test_a_monitored_group_is_not_ready_before_its_counters_were_read() -> None:
+    assert judged(figures(), seen=None) == ("False", "WaitingForFigures")
+    assert judged(figures(status="False", reason="OutOfRMIDs"), seen=None) == ("False", "OutOfRMIDs")
+
+
 def test_why_it_is_not_monitored_is_why_it_is_not_ready() -> None:
     assert judged(figures(status="False", reason="RMIDsExhausted")) == ("False", "RMIDsExhausted")
     assert judged(figures(status="Unknown", reason="Starting")) == ("Unknown", "Starting")

@@ -75,7 +75,7 @@ async def play(sampler: Sampler) -> list[tuple[bool, int]]:
     published: list[tuple[bool, int]] = []
 
     def note() -> None:
-        layout, figures = cycle.sampled
+        layout, figures = cycle.newest
         published.append((figures.offline, layout.node.own_mon_groups))
 
     reconciler, reads, claim = (cast("Any", part) for part in (sampler.reconciler, sampler, Claim()))
@@ -181,6 +181,57 @@ def test_a_group_with_other_mon_groups_is_sampled_at_once_and_a_change_of_other_
     sampled = asyncio.run(sampled_at_once(first, second, last))
     assert first in sampled
     assert second not in sampled
+
+
+class SticksAfterTheFirst:
+    """Reads the counters once, and never ends to read them again until it may."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.samples = 0
+
+    def sample(self, _layout: Layout[Any]) -> Figures:
+        self.samples += 1
+        if self.samples > 2:
+            self.may_end.wait()
+        return Figures(wall_time=1.0)
+
+
+async def states_beside_a_stuck_sample(*layouts: Layout[Any]) -> list[Layout[Any]]:
+    """The layouts that are given out before their samples, when one pass follows the other."""
+    sampler, given = SticksAfterTheFirst(), list[Layout[Any]]()
+    passes, reads, claim = (cast("Any", part) for part in (PassesInTurn(*layouts), sampler, Claim()))
+    cycle: Cycle[Any] = Cycle(
+        passes,
+        reads,
+        claim,
+        lambda: (),
+        Periods(0.01, 600),
+        on_figures=lambda: None,
+        on_layout=lambda: given.append(cycle.newest[0]),
+    )
+    async with asyncio.TaskGroup() as tasks:
+        loops = [tasks.create_task(cycle.reconcile())]
+        await eventually("the first pass", partial(has_passed, cycle, 0))
+        loops.append(tasks.create_task(cycle.sample()))
+        await eventually("a sample that sticks", lambda: sampler.samples > 2)
+        for layout in layouts[1:]:
+            cycle.targets_changed()
+            await eventually("the state", partial(is_last, given, layout))
+        for loop in loops:
+            loop.cancel()
+        sampler.may_end.set()
+    return given
+
+
+def is_last(given: list[Layout[Any]], layout: Layout[Any]) -> bool:
+    return given[-1:] == [layout]
+
+
+def test_states_do_not_wait_for_a_kernel_that_does_not_answer() -> None:
+    first, second = (make_layout((make_target(), [make_group("a", [MonGroupName(ROOT, name)])])) for name in "xy")
+    waiting = make_layout((make_target(), [make_group("a", (), GroupState.WAITING)]))
+    assert asyncio.run(states_beside_a_stuck_sample(first, second, waiting, second)) == [second, waiting, second]
 
 
 async def samples_of_a_second_agent() -> tuple[int, int]:

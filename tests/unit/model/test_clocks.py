@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.clocks import clock_problem, format_span, written_at
+from cachemon.model.clocks import clock_problem, format_span, read_at
 from cachemon.model.times import parse_time, read_time
 
 
@@ -15,7 +15,7 @@ def entry(time: object, manager: str = "cachemon-agent", subresource: str = "sta
 
 
 def test_the_agents_last_write_is_the_latest_entry_of_its_status() -> None:
-    written = written_at(
+    written = read_at(
         obj(
             entry("2026-11-22T08:00:00Z"),
             entry("2026-11-22T08:00:05Z"),
@@ -26,9 +26,15 @@ def test_the_agents_last_write_is_the_latest_entry_of_its_status() -> None:
     assert written == parse_time("2026-11-22T08:00:05Z")
 
 
+@pytest.mark.parametrize(("age", "counted"), [(9, 9), (0, 0), (-5, 0), (True, 0), ("9", 0), (None, 0)])
+def test_figures_that_were_old_when_they_were_written_are_older_than_the_write(age: object, counted: int) -> None:
+    read = read_at(obj(entry("2026-11-22T08:00:05Z")) | {"status": {"figuresAgeSeconds": age}})
+    assert read == parse_time("2026-11-22T08:00:05Z") - counted
+
+
 @pytest.mark.parametrize("odd", [{}, {"metadata": None}, {"metadata": {}}, obj(), obj(None, 1, entry("x"))])
 def test_an_object_that_does_not_say_says_nothing(odd: dict[str, object]) -> None:
-    assert written_at(odd) is None
+    assert read_at(odd) is None
 
 
 @pytest.mark.parametrize(("ahead", "problem_part"), [

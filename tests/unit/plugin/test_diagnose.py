@@ -228,6 +228,7 @@ def test_every_reason_of_the_node_and_of_its_groups_has_advice_or_passes_by_itse
         Reason.VMI_NOT_FOUND,
         Reason.VMI_NOT_RUNNING,
         Reason.WAITING_FOR_AGENT,
+        Reason.WAITING_FOR_FIGURES,
         Reason.VCPU_THREAD_MISSING,
         Reason.NO_SUCH_THREAD,
     }

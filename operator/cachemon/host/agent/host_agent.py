@@ -74,6 +74,7 @@ class HostAgent:
             self._targets,
             Periods(machine.sample_seconds, machine.scan_seconds),
             on_figures=self._sampled,
+            on_layout=self._states_changed,
             on_sample=self._page.changed,
             also_sample=self._sampling.sample_monitors,
             judge=self._sampling.judge,
@@ -196,7 +197,7 @@ class HostAgent:
 
     @property
     def _snapshot(self) -> HostSample:
-        return HostSample(*self._cycle.sampled, *self._sampling.monitors)
+        return HostSample(*self._cycle.newest, *self._sampling.monitors)
 
     def _listed(self) -> None:
         """There is a new listing of domains."""
@@ -217,7 +218,14 @@ class HostAgent:
     def _sampled(self) -> None:
         self._has_sampled.set()
         self._sampling.keep(self._snapshot)
-        if self._cycle.sampled[0].incomplete:
+        self._relist_if_incomplete()
+
+    def _states_changed(self) -> None:
+        self._page.changed()
+        self._relist_if_incomplete()
+
+    def _relist_if_incomplete(self) -> None:
+        if self._cycle.newest[0].incomplete:
             self._feed.watcher.relist()  # a vCPU may have been unplugged, for which libvirt sends no event
 
     def _health_problem(self) -> str:
