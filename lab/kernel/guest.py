@@ -84,7 +84,7 @@ class Guest:
         program: module with a function `main(orders, report)`; it is called in the guest.
         folder: an existing folder for logs and images.
         orders: for the program, JSON.
-        packages: whether the program needs the third-party packages of agent and plugin.
+        packages: whether the program needs the third-party packages of the agent.
         network: whether the guest reaches the host's loopback address, as HOST_ADDRESS.
         module: a kernel module to load first.
     """
@@ -202,7 +202,7 @@ def cached_parts(*, packages: bool) -> list[Path]:
     """Archives that stay the same from run to run: Python, and the packages that the project needs."""
     parts = [_cached("python", [], python_files.add_interpreter)]
     if packages:
-        names = [name for name in python_files.with_needs(["cachemon[agent,kubeconfig]"]) if name != "cachemon"]
+        names = [name for name in python_files.with_needs(["cachemon[agent]"]) if name != "cachemon"]
         versions = [f"{name} {python_files.version(name)}" for name in names]
         parts.append(_cached("packages", versions, lambda a: python_files.add_distributions(a, _SITE, names)))
     return parts

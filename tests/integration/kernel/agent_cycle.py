@@ -1,14 +1,11 @@
 """The host's side of one agent cycle: a Kubernetes API, the operator, a VMI's records, and a guest as their node."""
 
-import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from lab.cluster import NAMESPACE, Cluster
 from lab.kernel.guest import HOST_ADDRESS, MONITORING, Guest
@@ -85,7 +82,7 @@ def agent_node(kernel: Kernel, folder: Path, module: Path | None) -> Iterator[Ag
             "pod_uid": pod_uid,
             "vcpus": VCPUS,
             "node": NODE,
-            "kubeconfig": yaml.safe_dump(_kubeconfig(cluster)),
+            "service_account": _service_account(cluster),
         }
         guest = Guest(
             kernel,
@@ -121,16 +118,17 @@ def _record_vmi(cluster: Cluster) -> str:
     return str(pod["metadata"]["uid"])
 
 
-def _kubeconfig(cluster: Cluster) -> Mapping[str, Any]:
-    """The agent's, for a machine that has none of the host's files and another way to the host."""
+def _service_account(cluster: Cluster) -> Mapping[str, Any]:
+    """What a kubelet gives the agent's pod, with the guest's way to the host: `environment`, and `files` by name."""
     control_plane = cluster.control_plane
     pod = control_plane.add_agent_pod(NODE)
-    token = control_plane.service_account_token(NAMESPACE, "cachemon-agent", bound_pod=pod)
-    path = control_plane.kubeconfig("agent-in-guest", token)
-    config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    port = control_plane.url.rpartition(":")[2]
-    config["clusters"][0]["cluster"] = {
-        "server": f"https://{HOST_ADDRESS}:{port}",
-        "certificate-authority-data": base64.b64encode(control_plane.ca_file.read_bytes()).decode(),
+    return {
+        "environment": {
+            "KUBERNETES_SERVICE_HOST": HOST_ADDRESS,
+            "KUBERNETES_SERVICE_PORT": control_plane.url.rpartition(":")[2],
+        },
+        "files": {
+            "token": control_plane.service_account_token(NAMESPACE, "cachemon-agent", bound_pod=pod),
+            "ca.crt": control_plane.ca_file.read_text(encoding="ascii"),
+        },
     }
-    return config

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cachemon.kube.login import SERVICE_ACCOUNT
 from cachemon.resctrl.tree_writer import ResctrlTree
 from lab.kernel.init import RESCTRL, Report
 from lab.speed import allowance
@@ -17,7 +18,6 @@ from tests.integration.kernel.machine import home_by_proc
 
 _QEMU = Path("/usr/bin/qemu-system-x86_64")
 _STAND_IN = Path(__file__).with_name("stand_in_qemu.py")
-_KUBECONFIG = Path("/tmp/kubeconfig")
 _AGENT = "from cachemon.agent.main import main; raise SystemExit(main())"
 _MOST_SECONDS = 300
 
@@ -27,7 +27,7 @@ def main(orders: Mapping[str, Any], report: Report) -> None:
     qemu = start_qemu(orders["guest_name"], orders["pod_uid"], orders["vcpus"])
     try:
         tids = until("QEMU's threads", lambda: vcpu_threads(qemu.pid, orders["vcpus"]))
-        agent = start_agent(orders["kubeconfig"], orders["node"])
+        agent = start_agent(orders["service_account"], orders["node"])
         try:
             report({"tids": tids})
             homes = until("a mon_group for each vCPU", lambda: own_homes(agent, tids), seconds=_MOST_SECONDS)
@@ -67,12 +67,14 @@ def vcpu_threads(pid: int, vcpus: int) -> dict[str, int] | None:
     return found if len(found) == vcpus else None
 
 
-def start_agent(kubeconfig: str, node: str) -> "subprocess.Popen[bytes]":
-    """The program cachemon-agent; what it logs is on the guest's console."""
-    _KUBECONFIG.write_text(kubeconfig)
-    flags = [f"--node-name={node}", f"--kubeconfig={_KUBECONFIG}", "--node-period=1", "--scan-period=0.5"]
-    flags += ["--rate-window=2", "--metrics-address="]
-    return subprocess.Popen([sys.executable, "-c", _AGENT, *flags])
+def start_agent(service_account: Mapping[str, Mapping[str, str]], node: str) -> "subprocess.Popen[bytes]":
+    """The program cachemon-agent with the credentials of its pod; what it logs is on the guest's console."""
+    SERVICE_ACCOUNT.mkdir(parents=True)
+    for name, content in service_account["files"].items():
+        (SERVICE_ACCOUNT / name).write_text(content)
+    flags = [f"--node-name={node}", "--node-period=1", "--scan-period=0.5", "--rate-window=2", "--metrics-address="]
+    environment = {**os.environ, **service_account["environment"]}
+    return subprocess.Popen([sys.executable, "-c", _AGENT, *flags], env=environment)
 
 
 def works(agent: "subprocess.Popen[bytes]") -> bool:
