@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures dashboards manifests release-check release format lock clean
 
+# Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # One for each processor: with more, the programs that tests start pause for long. A cluster alone fills a processor.
