@@ -1,7 +1,7 @@
 """`python -m tools.release.versions`: whether everything that names the version of a release names the same one.
 
 The source is `cachemon.__version__`, and wheels take it from there. `PLACES` has the files that can't: chart,
-manifests, and pages that show it. The changelog has a section for it.
+manifests, and pages that show it. The changelog has a section for it, of which the chart's annotations are made.
 """
 
 import re
@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from lab.repository import REPOSITORY
+from tools.release.changelog import entries
+from tools.release.chart_annotations import annotation_problems
 
 SOURCE = "operator/cachemon/__init__.py"
 
@@ -114,9 +118,12 @@ def check(repository: Path, tag: str = "") -> list[str]:
 
     version = source_version((repository / SOURCE).read_text(encoding="utf-8"))
     changelog = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    (chart,) = texts("charts/cachemon/Chart.yaml").values()
+    crds = [yaml.safe_load(text) for text in texts("crds/*.yaml").values()]
     return [
         *differences(version, texts),
         *changelog_problems(version, changelog, is_dated=bool(tag)),
+        *annotation_problems(yaml.safe_load(chart), crds, entries(changelog, version)),
         *tag_problems(version, tag),
     ]
 

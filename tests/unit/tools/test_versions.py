@@ -9,7 +9,7 @@ from lab.repository import REPOSITORY
 from tools.release.versions import PLACES, changelog_problems, check, differences, source_version, tag_problems
 
 FILES = ("operator/cachemon/__init__.py", "emulator/resctrl_emulator/__init__.py", "CHANGELOG.md", "pyproject.toml")
-FOLDERS = ("charts/cachemon", "manifests", "docs")
+FOLDERS = ("charts/cachemon", "crds", "manifests", "docs")
 
 
 @pytest.fixture
@@ -53,6 +53,27 @@ def test_every_place_is_named_when_only_the_source_went_on(checkout: Path) -> No
     found = "\n".join(check(checkout))
     needed = {place.pattern for place in PLACES if place.needed}
     assert all(name in found for name in (*needed, "CHANGELOG.md", "docs/tour.md"))
+
+
+def test_a_kind_that_the_charts_annotations_lack_or_have_too_much_is_named(checkout: Path) -> None:
+    path = checkout / "charts/cachemon/Chart.yaml"
+    replace(path, "{kind: CacheMonitorNode, version: v1alpha1,", "{kind: CacheMonitorNode, version: v1,")
+    found = check(checkout)
+    assert len(found) == 2
+    assert "CacheMonitorNode v1 cachemonitornodes.cachemon.dev is in Chart.yaml alone" in found[0]
+    assert "CacheMonitorNode v1alpha1 cachemonitornodes.cachemon.dev is in crds/ alone" in found[1]
+
+
+def test_a_changelog_that_artifact_hub_could_not_show_is_a_problem(checkout: Path) -> None:
+    path = checkout / "CHANGELOG.md"
+    replace(path, "### Added", "### New")
+    assert check(checkout) == [
+        "CHANGELOG.md: heading 'New'; Artifact Hub knows Added, Changed, Deprecated, Fixed, Removed, Security"
+    ]
+    path.write_text(f"# Changelog\n\n## [{__version__}]\n\nNothing.\n", encoding="utf-8")
+    assert check(checkout) == [
+        "CHANGELOG.md: the section of the version has no entries; write `### Added` and `- ...`"
+    ]
 
 
 def test_a_file_that_is_gone_or_names_no_version_is_a_problem(checkout: Path) -> None:
