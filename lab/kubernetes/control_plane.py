@@ -125,6 +125,14 @@ class ControlPlane(ClusterApi):
         self._etcd_request("kv/compaction", {"revision": revision, "physical": True})
         return revision
 
+    def etcd_counter(self, name: str) -> float:
+        """A metric of etcd that has no labels, such as `etcd_disk_wal_write_bytes_total`."""
+        with urllib.request.urlopen(
+            f"http://{LOOPBACK}:{self._etcd_port}/metrics", timeout=allowance(_START_SECONDS)
+        ) as answer:
+            page: str = answer.read().decode()
+        return next(float(line.split()[1]) for line in page.splitlines() if line.startswith(f"{name} "))
+
     def _etcd_request(self, call: str, body: dict[str, Any]) -> dict[str, Any]:
         """One call of etcd's API, by its JSON gateway."""
         request = urllib.request.Request(

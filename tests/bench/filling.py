@@ -54,12 +54,12 @@ def make_vm(api: ClusterApi, vm: Vm) -> Object:
     return create(api, PODS, pod)
 
 
-def make_group(api: ClusterApi, vm: Vm, period_seconds: int) -> None:
-    """Create a CacheMonitorGroup that watches all vCPUs of the VM."""
+def make_group(api: ClusterApi, vm: Vm, period_seconds: int, name: str = "") -> None:
+    """Create a CacheMonitorGroup that watches all vCPUs of the VM; it has the VM's name by default."""
     body = {
         "apiVersion": API_VERSION,
         "kind": GROUPS.kind,
-        "metadata": {"namespace": vm.namespace, "name": vm.name},
+        "metadata": {"namespace": vm.namespace, "name": name or vm.name},
         "spec": {"vmiName": vm.name, "statusPeriodSeconds": period_seconds},
     }
     create(api, GROUPS, body)
