@@ -19,6 +19,7 @@ from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.fault_proxy import FaultProxy
 from lab.kubernetes.prepare import make_namespace, prepare
 from lab.ports import LOOPBACK, free_port, free_ports
+from lab.repository import REPOSITORY
 from lab.server_process import ServerProcess
 from lab.speed import allowance
 from lab.vms.cgroups import writable_home
@@ -178,13 +179,22 @@ class Cluster:
         folder: an existing folder for all that it writes; the caller removes it.
         binaries: etcd and kube-apiserver; found or made when absent.
         faulty: operator and agents reach the API server through a `FaultProxy` each.
+        repository: whose CRDs and rights are applied.
 
     Attributes:
         proxy: the operator's, when faulty.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries | None = None, *, faulty: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: Binaries | None = None,
+        *,
+        faulty: bool = False,
+        repository: Path = REPOSITORY,
+    ) -> None:
         self.folder = folder
+        self._repository = repository
         self._faulty = faulty
         self.proxy: FaultProxy | None = None
         self.control_plane = ControlPlane(folder / "control-plane", binaries)
@@ -196,7 +206,7 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             self.control_plane.start()
-            prepare(self.control_plane)
+            prepare(self.control_plane, self._repository)
             self.proxy = self.make_proxy()
         except BaseException:
             self.stop()
