@@ -71,6 +71,7 @@ pictures: setup ## docs/pictures/: `top` on a terminal and the page in a browser
 
 release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
 	$(PYTHON) -m tools.release.versions $(TAG)
+	$(PYTHON) -m tools.release.olm_check
 
 release: setup ## every artefact of a release into dist/release; FOLDER=... elsewhere
 	@$(PYTHON) -m tools.release $(FOLDER)
