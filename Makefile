@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures dashboards manifests release-check release format lock clean
+.PHONY: help setup check test mutants bench soak demo demo-host cluster kind setup-cluster setup-host docs pictures dashboards manifests release-check release format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -38,6 +38,9 @@ check: setup ## format, lint, types, layers
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+mutants: setup ## changes of model/ and engine/ that no unit test notices, for hours; NAME=model/cells tries one module
+	@$(PYTHON) -m tools.mutants $(NAME)
 
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
