@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and what demo and tests stand on; with the argument `host` also what a plain libvirt host needs, with
-# `cluster` also that and what a real cluster runs on. Quick when all is there; safe to run again at any time.
+# `cluster` also that and what a real cluster runs on, with `release` all of it and what builds images for another
+# architecture. Quick when all is there; safe to run again at any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-}
@@ -23,7 +24,8 @@ missing_packages() {
   [ "$(id -u)" != 0 ] || compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
   # The browser in which tests look at the page of `web` (360 MB); likewise.
   [ "$(id -u)" != 0 ] || command -v chromium >/dev/null || echo chromium
-  [ "$what" != cluster ] || [ "$(id -u)" != 0 ] || cluster_packages
+  [ "$what" != cluster ] && [ "$what" != release ] || [ "$(id -u)" != 0 ] || cluster_packages
+  [ "$what" != release ] || [ "$(id -u)" != 0 ] || release_packages
   [ -z "$what" ] || [ "$(id -u)" != 0 ] || host_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
@@ -39,6 +41,11 @@ cluster_packages() {
   command -v rpm >/dev/null || echo rpm # reads the rpm of a release
   command -v debootstrap >/dev/null || echo debootstrap
   [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+}
+
+release_packages() {
+  command -v mmdebstrap >/dev/null || echo mmdebstrap arch-test # the base of the images, the same bytes each time
+  [ -f /usr/lib/binfmt.d/qemu-aarch64.conf ] || echo qemu-user-static
 }
 
 # libvirt's Python bindings are built against the libvirt of this machine. libvirtd itself is not installed: lab.libvirt

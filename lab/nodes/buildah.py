@@ -32,6 +32,7 @@ class Recipe:
         sources: files and folders of it that count: another content is another image.
         target: the stage; the last where empty.
         arguments: its build arguments.
+        options: more of `buildah build`; `--pull` among them replaces the default, which pulls nothing.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Recipe:
     sources: Sequence[Path]
     target: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
 
     def digest(self) -> str:
         """Of everything that goes in, 16 hexadecimal digits."""
@@ -96,6 +98,7 @@ class Buildah:
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             *volumes,
             *([f"--target={recipe.target}"] if recipe.target else []),
+            *recipe.options,
             f"--file={recipe.containerfile}",
             recipe.context,
         )
