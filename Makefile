@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench soak demo demo-host cluster kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release format lock clean
+.PHONY: help setup check test mutants bench soak demo demo-host cluster kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -8,7 +8,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # One for each processor: with more, the programs that tests start pause for long. A cluster alone fills a processor.
-IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile
+# By path: the many short files of unit tests come last, so that all workers end together.
+IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile --no-loadscope-reorder
 CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 
 help: ## show this list
@@ -37,6 +38,9 @@ check: setup ## format, lint, types, layers
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+mutants: setup ## changes of model/ and engine/ that no unit test notices, for hours; NAME=model/cells tries one module
+	@$(PYTHON) -m tools.mutants $(NAME)
 
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
@@ -74,6 +78,7 @@ pictures: setup ## docs/pictures/: `top` on a terminal and the page in a browser
 
 release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
 	$(PYTHON) -m tools.release.versions $(TAG)
+	$(PYTHON) -m tools.release.olm_check
 
 release: setup-release ## every artefact of a release into dist/release, images for root; FOLDER=..., BASE=debian:13-slim
 	@$(PYTHON) -m tools.release $(FOLDER) $(if $(BASE),--base $(BASE)) $(if $(WITHOUT_IMAGES),--without-images)

@@ -1,4 +1,4 @@
-"""One Kubernetes API for all of these tests, also for those of several folders: each costs processor time all along."""
+"""One Kubernetes API for all of these tests, also for those of several folders: each takes processor time."""
 
 from lab.kubernetes.pytest_fixtures import control_plane, namespace
 

@@ -7,6 +7,7 @@
 | `cachemon-VERSION.yaml` | `kubectl apply`, in place of Helm |
 | `kubectl-cachemon-VERSION.tar.gz`, `cachemon.yaml` | krew |
 | `cachemon-host_VERSION-1_all.deb`, `cachemon-host-VERSION-1.noarch.rpm` | plain libvirt hosts |
+| `olm/bundle`, `olm/installer` | OLM |
 | `images/` with archives of both programs, bills of materials and provenance | registries |
 | `SHA256SUMS` | all of them |
 """
@@ -24,6 +25,8 @@ from tools.release.checksums import write_checksums
 from tools.release.cluster_manifest import make_cluster_manifest
 from tools.release.host_packages import make_host_packages
 from tools.release.images.make import make_images, why_not
+from tools.release.olm_bundle import make_olm_bundle
+from tools.release.olm_check import check_bundle
 from tools.release.plugin_archive import make_plugin_archive
 from tools.release.python_packages import make_python_packages
 from tools.release.versions import check
@@ -35,6 +38,7 @@ STEPS: tuple[Step, ...] = (
     ("the manifest for kubectl", make_cluster_manifest),
     ("the plugin for krew", make_plugin_archive),
     ("packages of plain hosts", make_host_packages),
+    ("the bundle for OLM", make_olm_bundle),
 )
 
 
@@ -50,7 +54,7 @@ def make_release(folder: Path, steps: Sequence[Step] = STEPS) -> None:
     """
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"error: {folder} has files; give an empty folder, or remove it")
-    if problems := check(REPOSITORY):
+    if problems := [*check(REPOSITORY), *check_bundle()]:
         sys.exit("\n".join(["error: the version differs; see `make release-check`:", *problems]))
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in steps:

@@ -78,6 +78,11 @@ def differences(
             yield from (f"{name}: {other}, not {version}" for other in sorted({*named} - {version}))
 
 
+def dated_sections(changelog: str) -> dict[str, str]:
+    """The versions of a changelog with their dates, the newest first; an empty date before the release."""
+    return {name: date for name, date in _SECTION.findall(changelog) if name != _UNRELEASED}
+
+
 def changelog_problems(version: str, text: str, *, is_dated: bool) -> Iterator[str]:
     """What the changelog lacks for a release.
 
@@ -86,14 +91,13 @@ def changelog_problems(version: str, text: str, *, is_dated: bool) -> Iterator[s
         text: of the changelog.
         is_dated: whether the section must have its date: on the day of the release.
     """
-    sections = dict(_SECTION.findall(text))
+    sections = dated_sections(text)
     if version not in sections:
         yield f"CHANGELOG.md: no section `## [{version}] - DATE`"
     elif is_dated and not sections[version]:
         yield f"CHANGELOG.md: section [{version}] has no date; write `## [{version}] - YYYY-MM-DD`"
-    released = [name for name in sections if name != _UNRELEASED]
-    if version in sections and released[0] != version:
-        yield f"CHANGELOG.md: section [{released[0]}] stands above [{version}], the version of {SOURCE}"
+    if version in sections and (newest := next(iter(sections))) != version:
+        yield f"CHANGELOG.md: section [{newest}] stands above [{version}], the version of {SOURCE}"
 
 
 def tag_problems(version: str, tag: str) -> Iterator[str]:

@@ -47,6 +47,13 @@ app.kubernetes.io/component: {{ .program }}
 {{- if $own.digest }}@{{ $own.digest }}{{ else }}:{{ $common.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* `true` where pods need a SecurityContextConstraints, else nothing. */}}
+{{- define "cachemon.onOpenShift" -}}
+{{- $enabled := .Values.openshift.enabled }}
+{{- $served := .Capabilities.APIVersions.Has "security.openshift.io/v1" }}
+{{- ternary $served $enabled (kindIs "invalid" $enabled) | ternary "true" "" }}
+{{- end }}
+
 {{/* Rights to ask whose the token of a scrape is, and whether its owner may read /metrics. */}}
 {{- define "cachemon.reviewRules" -}}
 {{- if not .Values.metrics.insecure }}

@@ -28,7 +28,7 @@ tolerations:
 # Pod Security "restricted", without exceptions.
 securityContext:
   runAsNonRoot: true
-  {{- if not .root.Values.openshift.enabled }}
+  {{- if not (include "cachemon.onOpenShift" .root) }}
   runAsUser: 65532
   runAsGroup: 65532
   {{- end }}
@@ -70,7 +70,7 @@ volumes:
 
 {{- define "cachemon.hookPodAnnotations" -}}
 kubectl.kubernetes.io/default-container: {{ .program }}
-{{- if .root.Values.openshift.enabled }}
+{{- if include "cachemon.onOpenShift" .root }}
 openshift.io/required-scc: restricted-v2
 {{- end }}
 {{- with .root.Values.operator.podAnnotations }}

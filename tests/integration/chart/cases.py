@@ -59,6 +59,7 @@ OTHERWISE: Mapping[str, list[Any]] = {
         f"{program}.extraEnv": [[{"name": "HTTPS_PROXY", "value": "192.0.2.1:3128"}]]
         for program in ("agent", "operator")
     },
+    "openshift.enabled": [True],
     "extraObjects": [[{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}]],
     "networkPolicy.apiServerPorts": [[16443]],
     "networkPolicy.metricsFrom": [[{"podSelector": {"matchLabels": LABELS}}], []],
