@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from cachemon.kube.trust import trusting
+
 
 class ClientCertificate(NamedTuple):
     """Files in PEM; the key may be in the certificate's file."""
@@ -28,7 +30,7 @@ class Credentials:
 
     def tls(self) -> ssl.SSLContext:
         """How the server is known, and how we are known to it where a certificate says who we are."""
-        context = ssl.create_default_context(cafile=self.ca_file)
+        context = trusting(self.ca_file)
         if self.client_certificate:
             context.load_cert_chain(*self.client_certificate)
         if not self.verifies:

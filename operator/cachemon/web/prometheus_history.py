@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from cachemon import __version__
+from cachemon.kube.trust import trusting
 from cachemon.model.errors import InvalidInputError
 from cachemon.web.page_source import Subject
 from cachemon.web.points import Points, Track
@@ -75,9 +75,8 @@ class PrometheusServer:
         if self.url.scheme == "http":
             return http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=_REQUEST_SECONDS)
         cafile = None if self.certificate_file is None else str(self.certificate_file)
-        context = ssl.create_default_context(cafile=cafile)
         return http.client.HTTPSConnection(
-            self.url.hostname, self.url.port, timeout=_REQUEST_SECONDS, context=context
+            self.url.hostname, self.url.port, timeout=_REQUEST_SECONDS, context=trusting(cafile)
         )
 
 
