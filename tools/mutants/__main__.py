@@ -3,13 +3,13 @@
 import argparse
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.repository import REPOSITORY
 from lab.speed import slowness
 from tools.mutants.operators import mutants_of
-from tools.mutants.trial import Outcome, Replaced, register_profile, run
+from tools.mutants.trial import Effort, Outcome, Replaced, register_profiles, run
 
 _SOURCES = REPOSITORY / "operator"
 _TESTS = REPOSITORY / "tests" / "unit"
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         path for part in _PARTS for path in sorted((_SOURCES / "cachemon" / part).glob("[a-z]*.py"))
     ]
     slowness()  # measured once for all forks
-    register_profile()
+    register_profiles()
     are_well = [_try_mutants_of(path) for path in paths]
     return int(not all(are_well))
 
@@ -35,24 +35,29 @@ def _try_mutants_of(path: Path) -> bool:
     """Print the mutants of a module that live; False if a test fails without any change."""
     name = ".".join(path.relative_to(_SOURCES).with_suffix("").parts)
     source, title = path.read_text(encoding="utf-8"), "/".join(path.with_suffix("").parts[-2:])
-    tests = tests_of(name)
-    seconds = []
-    for file in tests:
-        outcome, took = run(Replaced(name, path, ast.parse(source)), [file], _FIRST_RUN_SECONDS)
+    tests = {}
+    for file in tests_of(name):
+        outcome, took = run(Replaced(name, path, ast.parse(source)), [file], _FIRST_RUN_SECONDS, Effort.ALL_EXAMPLES)
         if outcome is not Outcome.PASSED:
             print(f"{title}: {file.name}: {outcome.value}, and nothing is changed yet")
             return False
-        seconds.append(int(5 * took) + 5)
+        tests[file] = int(5 * took) + 5
     survivors = count = 0
     for mutant in mutants_of(source):
         count += 1
-        replaced = Replaced(name, path, mutant.tree)
-        # most die by the module's own file, so the others are seldom run
-        if all(run(replaced, [file], most)[0] is Outcome.PASSED for file, most in zip(tests, seconds, strict=True)):
+        if _lives(Replaced(name, path, mutant.tree), tests):
             survivors += 1
             print(f"{title}:{mutant}", flush=True)
     print(f"{title}: {count} mutants, {survivors} live, by {len(tests)} files of tests", flush=True)
     return True
+
+
+def _lives(mutant: Replaced, tests: Mapping[Path, int]) -> bool:
+    """Whether a mutant passes all files of tests; each has its processor time in seconds."""
+    # most mutants die by the module's own file, so the others are seldom run
+    return all(
+        run(mutant, [file], most, effort)[0] is Outcome.PASSED for file, most in tests.items() for effort in Effort
+    )
 
 
 def tests_of(module: str) -> list[Path]:

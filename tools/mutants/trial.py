@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 from hypothesis import Phase, settings
 
-_PROFILE = "mutants"
+_FEW_EXAMPLES = 15
 _OPTIONS = (
     *("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=20"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # hypothesis is imported before the fork
@@ -28,6 +28,13 @@ class Outcome(Enum):
     PASSED = "passed"
     FAILED = "failed, or did not end"
     NONE = "no tests"
+
+
+class Effort(Enum):
+    """How many examples hypothesis makes: few kill most mutants in a third of the time."""
+
+    FEW_EXAMPLES = "mutants-few"
+    ALL_EXAMPLES = "mutants-all"
 
 
 class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -50,19 +57,22 @@ class Replaced(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self._tree, str(self._path), "exec"), module.__dict__)
 
 
-def register_profile() -> None:
+def register_profiles() -> None:
     """Let hypothesis make the same examples for every mutant, and report the first that fails."""
     phases = (Phase.explicit, Phase.generate)
-    settings.register_profile(_PROFILE, settings(), phases=phases, database=None, derandomize=True, deadline=None)
+    thorough = settings(phases=phases, database=None, derandomize=True, deadline=None)
+    settings.register_profile(Effort.ALL_EXAMPLES.value, thorough)
+    settings.register_profile(Effort.FEW_EXAMPLES.value, thorough, max_examples=_FEW_EXAMPLES)
 
 
-def run(module: Replaced, tests: Sequence[Path], cpu_seconds: int) -> tuple[Outcome, float]:
+def run(module: Replaced, tests: Sequence[Path], cpu_seconds: int, effort: Effort) -> tuple[Outcome, float]:
     """Run tests until the first fails.
 
     Args:
         module: what is replaced.
         tests: files of tests.
         cpu_seconds: processor time after which the run is ended: some mutants never end by themselves.
+        effort: of hypothesis.
 
     Returns:
         How it ended, and the processor time in seconds that it took.
@@ -71,7 +81,7 @@ def run(module: Replaced, tests: Sequence[Path], cpu_seconds: int) -> tuple[Outc
     if child == 0:
         code = 1
         try:
-            code = _in_child(module, tests, cpu_seconds)
+            code = _in_child(module, tests, cpu_seconds, effort)
         finally:
             os._exit(code)
     _, status, used = os.wait4(child, 0)
@@ -80,10 +90,10 @@ def run(module: Replaced, tests: Sequence[Path], cpu_seconds: int) -> tuple[Outc
     return ended, seconds
 
 
-def _in_child(module: Replaced, tests: Sequence[Path], cpu_seconds: int) -> int:
+def _in_child(module: Replaced, tests: Sequence[Path], cpu_seconds: int, effort: Effort) -> int:
     quiet = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(quiet, stream)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     sys.meta_path.insert(0, module)
-    return int(pytest.main([*_OPTIONS, f"--hypothesis-profile={_PROFILE}", *map(str, tests)]))
+    return int(pytest.main([*_OPTIONS, f"--hypothesis-profile={effort.value}", *map(str, tests)]))

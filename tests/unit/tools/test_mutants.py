@@ -5,7 +5,7 @@ import pytest
 
 from tools.mutants.__main__ import tests_of as files_of
 from tools.mutants.operators import mutants_of
-from tools.mutants.trial import Outcome, Replaced, register_profile, run
+from tools.mutants.trial import Effort, Outcome, Replaced, register_profiles, run
 
 
 def changed(source: str) -> set[str]:
@@ -65,9 +65,9 @@ def tests(tmp_path: Path) -> Path:
     ],
 )
 def test_a_mutant_dies_by_a_test_that_fails_or_never_ends(tests: Path, body: str, outcome: Outcome) -> None:
-    register_profile()
+    register_profiles()
     module = Replaced("mutated_example", tests.with_name("mutated_example.py"), ast.parse(f"def double(a): {body}"))
-    assert run(module, [tests], cpu_seconds=2)[0] is outcome
+    assert run(module, [tests], cpu_seconds=2, effort=Effort.FEW_EXAMPLES)[0] is outcome
 
 
 def test_the_file_of_a_modules_name_is_the_first_that_is_run() -> None:
