@@ -7,6 +7,7 @@ what the chart makes when an administrator creates a CachemonInstallation, whose
 
 import argparse
 import json
+import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ import yaml
 from cachemon import __version__
 from lab.repository import REPOSITORY
 from tools.manifests import CHART, NAMESPACE, RELEASE
+from tools.release.chart_archive import UNPUBLISHED
 from tools.release.olm_csv import ACCOUNT, Content, Images, Object, Release, csv
 from tools.release.olm_rights import GROUP, Rights, rights_for
 from tools.release.olm_schema import KIND, NAME, VERSION, installation_crd
@@ -26,12 +28,10 @@ from tools.release.reproducible import untar_gz
 from tools.release.versions import dated_sections
 
 CHANNEL = "alpha"
-UNPUBLISHED = "localhost"
-"""The registry in the chart, from which nothing can be pulled."""
 
 _HERE = Path(__file__).parent
+_NO_DIGESTS: Mapping[str, str] = {}
 _SAMPLES = ("vm3.yaml", "policy.yaml")
-_OLDEST_OPENSHIFT = "v4.19"  # Kubernetes 1.32
 _ALL_OPTIONAL: Mapping[str, Any] = {
     "dashboard": {"enabled": True, "hosts": True},
     "interference": {"enabled": True, "perf": True},
@@ -43,14 +43,17 @@ _ALL_OPTIONAL: Mapping[str, Any] = {
 """Values with which the chart makes every object that it can make in its own namespace."""
 
 
-def make_olm_bundle(folder: Path, images: Images | None = None) -> None:
+def make_olm_bundle(
+    folder: Path, environment: Mapping[str, str] = os.environ, digests: Mapping[str, str] = _NO_DIGESTS
+) -> None:
     """Make `olm/bundle` and `olm/installer`.
 
     Args:
         folder: of the release.
-        images: of it; those of the chart when absent.
+        environment: `IMAGES` names the registry and path of the images; without it they are those of the chart.
+        digests: `sha256:...` of images that are named by it, by their names.
     """
-    files = bundle_files(images or Images(UNPUBLISHED, __version__))
+    files = bundle_files(Images(environment.get("IMAGES") or UNPUBLISHED, __version__, digests))
     for name, text in files.items():
         path = folder / "olm" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +177,6 @@ def _bundle_annotations() -> dict[str, str]:
         f"{prefix}.package.v1": NAME,
         f"{prefix}.channels.v1": CHANNEL,
         f"{prefix}.channel.default.v1": CHANNEL,
-        "com.redhat.openshift.versions": _OLDEST_OPENSHIFT,
     }
 
 
@@ -218,12 +220,10 @@ def _yaml(item: object) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.release.olm_bundle", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--registry", default=UNPUBLISHED, help="registry and path of the images")
     parser.add_argument("--digest", action="append", default=[], metavar="IMAGE@sha256:...")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     given = _arguments()
-    digests = dict(text.split("@", 1) for text in given.digest)
-    make_olm_bundle(given.folder, Images(given.registry, __version__, digests))
+    make_olm_bundle(given.folder, digests=dict(text.split("@", 1) for text in given.digest))

@@ -7,7 +7,8 @@ import yaml
 
 from cachemon import __version__
 from lab.repository import REPOSITORY
-from tools.release.olm_bundle import UNPUBLISHED, bundle_files
+from tools.release.chart_archive import UNPUBLISHED
+from tools.release.olm_bundle import bundle_files
 from tools.release.olm_csv import Images, Object, csv_name
 from tools.release.versions import dated_sections
 

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cachemon import __version__
 from lab.kubernetes.binaries import find
 from lab.kubernetes.control_plane import ControlPlane
 from tools.release.olm_bundle import make_olm_bundle
-from tools.release.olm_csv import Images
 
 REGISTRY = "registry.example.com/cachemon"
 
@@ -18,7 +16,7 @@ REGISTRY = "registry.example.com/cachemon"
 def olm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with bundle and installer, for images in a registry."""
     folder = tmp_path_factory.mktemp("olm")
-    make_olm_bundle(folder, Images(REGISTRY, __version__))
+    make_olm_bundle(folder, {"IMAGES": REGISTRY})
     return folder / "olm"
 
 

@@ -1,6 +1,7 @@
 """The bundle for OLM: as an API server takes it, and whether its rights suffice for whatever the chart makes."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import wait_until_served
 from lab.program_cache import BinariesError
+from lab.repository import REPOSITORY
 from tests.integration.chart.cases import CASES, EVERYTHING
 from tests.integration.chart.foreign_kinds import crd_files
 from tests.integration.chart.rendering import nested, objects
@@ -26,6 +28,8 @@ INSTALLATIONS = f"/apis/cachemon.dev/v1alpha1/namespaces/{NAMESPACE}/cachemonins
 NOT_OF_AN_INSTALLATION = {"crds", "enabled", "global"}
 NOT_ALLOWED = {"dashboard.namespace", "extraObjects"}
 """Values that make objects in another namespace, or any objects. The installer has no rights to these."""
+
+GUIDE = (REPOSITORY / "docs/guides/openshift.md").read_text(encoding="utf-8")
 
 Rules = list[dict[str, list[str]]]
 
@@ -141,6 +145,16 @@ def test_a_wrong_value_is_refused_at_once(
     item = json.dumps({**bundle.sample, "spec": spec})
     with pytest.raises(ControlPlaneError, match=says):
         installed.kubectl("create", "-n", NAMESPACE, "--dry-run=server", "--validate=strict", "-f", "-", input=item)
+
+
+def test_the_objects_of_the_guide_are_those_that_the_bundle_asks_for(installed: ControlPlane, bundle: Bundle) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    shown = {item["kind"]: item for block in blocks for item in yaml.safe_load_all(block)}
+    proposed = json.loads(bundle.csv["metadata"]["annotations"]["operatorframework.io/suggested-namespace-template"])
+    assert shown["Namespace"] == proposed
+    shown["CachemonInstallation"]["metadata"]["namespace"] = NAMESPACE
+    item = json.dumps(shown["CachemonInstallation"])
+    installed.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", input=item)
 
 
 def test_the_chart_of_the_installer_has_the_images_of_the_release() -> None:
