@@ -1,13 +1,13 @@
 """Run the soak: `python -m tests.soak [--seconds N] [--seed N]`."""
 
 import argparse
-import random
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.soak.chance import new_seed
 from tests.soak.soak import SoakFailedError, run
 
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=900.0, help="how long there are faults (%(default)g)")
     parser.add_argument("--seed", type=int, help="repeats the actions of another soak; any where absent")
     given = parser.parse_args(argv)
-    seed = random.randrange(1 << 32) if given.seed is None else given.seed
+    seed = new_seed() if given.seed is None else given.seed
     folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))
     print(f"{given.seconds:g} s of faults with seed {seed}; logs in {folder}", flush=True)
     try:

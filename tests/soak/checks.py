@@ -1,9 +1,8 @@
 """What must be true: at any frozen moment of the figures, in the end of everything."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from lab.books import booked_occupancy, reported_occupancy, wanted_tids
@@ -152,34 +151,3 @@ def sweep_up(world: World) -> None:
             lambda node=node: not _own(node.emulator.mountpoint),  # type: ignore[misc]
             seconds=_SETTLE_SECONDS,
         )
-
-
-class Memory:
-    """Resident memory of the programs while they live, in MiB."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._samples: dict[tuple[str, int], list[float]] = {}
-
-    def sample(self) -> None:
-        """Take one sample of each."""
-        pids = {"operator": self._world.cluster.operator_pid} | {n.name: n.agent_pid for n in self._world.nodes}
-        for name, pid in pids.items():
-            if pid is not None and (rss := _rss_mib(pid)):
-                self._samples.setdefault((name, pid), []).append(rss)
-
-    def growth(self) -> Iterator[tuple[str, float, float]]:
-        """Of each process that lives now: its name, and medians of the second and of the last quarter, in MiB."""
-        pids = {self._world.cluster.operator_pid, *(node.agent_pid for node in self._world.nodes)}
-        for (name, pid), samples in self._samples.items():
-            if pid in pids and len(samples) >= 8:
-                quarter = len(samples) // 4
-                yield name, median(samples[quarter : 2 * quarter]), median(samples[-quarter:])
-
-
-def _rss_mib(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)

@@ -5,7 +5,6 @@ of something else. Now and then all is repaired; then everything must be as it s
 """
 
 import argparse
-import random
 import re
 import sys
 import tempfile
@@ -30,8 +29,12 @@ from lab.libvirt.libvirt_host import LibvirtHost, VirshError
 from lab.libvirt.programs import Programs, find_or_fetch
 from lab.wait import GaveUpError, until
 from tests.integration.host.scene import Scene
+from tests.soak.chance import chance_of, new_seed
+from tests.soak.usage import Program, UsageWatch
 
 _MEND_EVERY = 8
+_AGENT_ENDS_UNTIL = 0.4
+"""Share of the time; after that the agent lives on, so that what it takes can be judged."""
 _LONGEST_DELAY_SECONDS = 0.5
 _SETTLE_SECONDS = 100
 """After some failures in a row the agent waits half a minute for an RMID."""
@@ -104,12 +107,14 @@ class World:
 
     Args:
         scene: the host.
-        chance: the only source of it.
+        seed: the only source of chance.
     """
 
-    def __init__(self, scene: Scene, chance: random.Random) -> None:
+    def __init__(self, scene: Scene, seed: int) -> None:
         self.scene = scene
-        self.chance = chance
+        self._seed = seed
+        self.chance = chance_of(seed, 0)
+        self._may_end_agent = True
         self.machines = [Machine(f"vm{number}") for number in range(3)]
         self._agent_runs = self._daemon_runs = True
         self._made = 0
@@ -123,8 +128,14 @@ class World:
         self._foreign = scene.resctrl.mountpoint / "mon_groups" / _FOREIGN
         self._foreign.mkdir()
 
-    def draw(self) -> Act:
-        """The next action."""
+    def draw(self, number: int, *, may_end_agent: bool) -> Act:
+        """The next action.
+
+        Args:
+            number: of the action; the chance is that of the seed and of this number.
+            may_end_agent: whether the agent may be ended.
+        """
+        self.chance, self._may_end_agent = chance_of(self._seed, number), may_end_agent
         machine = self.chance.choice(self.machines)
         self._look_up(machine)
         kinds = [self._life, self._life, self._configuration, self._live, self._live, self._end, self._fault]
@@ -170,7 +181,8 @@ class World:
             "kill libvirtd": partial(self._end_daemon, self.scene.host.kill_daemon),
             "stop libvirtd": partial(self._end_daemon, self.scene.host.stop_daemon),
         }
-        word = self.chance.choice(list(ends))
+        words = list(ends) if self._may_end_agent else [word for word in ends if "agent" not in word]
+        word = self.chance.choice(words)
         if self.chance.random() < 0.3:
             return word, ends[word]
         name, do = self.chance.choice([self._life, self._configuration, self._live])(machine)
@@ -402,7 +414,13 @@ def _amid(do: Callable[[], object], end: Callable[[], object], delay: float) -> 
         timer.join()
 
 
-def run(scene: Scene, goes_on: Callable[[int], bool], seed: int, say: Callable[[str], object]) -> HostReport:
+def run(
+    scene: Scene,
+    goes_on: Callable[[int], bool],
+    seed: int,
+    say: Callable[[str], object],
+    may_end_agent: Callable[[], bool] = lambda: True,
+) -> HostReport:
     """Do it on a host without domains, whose agent runs.
 
     Args:
@@ -410,6 +428,7 @@ def run(scene: Scene, goes_on: Callable[[int], bool], seed: int, say: Callable[[
         goes_on: whether there is to be another action after this number.
         seed: of all chance.
         say: gets a line about each action.
+        may_end_agent: whether the agent may be ended now; its process is judged that lives on until the end.
 
     Raises:
         HostSoakFailedError: with the seed and the actions.
@@ -421,23 +440,30 @@ def run(scene: Scene, goes_on: Callable[[int], bool], seed: int, say: Callable[[
         say(line)
 
     try:
-        return _soak(World(scene, random.Random(seed)), goes_on, report)
+        return _soak(World(scene, seed), goes_on, report, may_end_agent)
     except Exception as error:
         where = "".join(traceback.format_exception(error))
         raise HostSoakFailedError("\n".join([where, f"seed {seed}:", *lines])) from error
 
 
-def _soak(world: World, goes_on: Callable[[int], bool], report: Callable[[str], None]) -> HostReport:
+def _soak(
+    world: World, goes_on: Callable[[int], bool], report: Callable[[str], None], may_end_agent: Callable[[], bool]
+) -> HostReport:
     began, actions, quiet_points, figures = time.monotonic(), 0, 0, 0
+    usage = UsageWatch({"agent": Program(lambda: world.scene.agent.pid)})
     while goes_on(actions):
-        name, do = world.draw()
+        name, do = world.draw(actions, may_end_agent=may_end_agent())
         report(f"{time.monotonic() - began:6.1f} s  {name}")
         do()
+        usage.sample()
         actions += 1
         if actions % _MEND_EVERY == 0:
             figures += world.settle()
             quiet_points += 1
     figures += world.settle()
+    for line in usage.summary():
+        report(line)
+    assert not usage.problems(), "; ".join(usage.problems())
     world.sweep_up()
     report(f"{time.monotonic() - began:6.1f} s  all is right")
     return HostReport(actions, quiet_points + 1, figures)
@@ -451,8 +477,14 @@ def _soak_a_host(programs: Programs, seconds: float, seed: int) -> HostReport:
         AgentProcess(host, resctrl) as agent,
     ):
         agent.start()
-        end = time.monotonic() + seconds
-        return run(Scene(host, resctrl, agent), lambda _: time.monotonic() < end, seed, partial(print, flush=True))
+        began = time.monotonic()
+        return run(
+            Scene(host, resctrl, agent),
+            lambda _: time.monotonic() < began + seconds,
+            seed,
+            partial(print, flush=True),
+            lambda: time.monotonic() < began + _AGENT_ENDS_UNTIL * seconds,
+        )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -465,7 +497,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="how long there are faults (%(default)g)")
     parser.add_argument("--seed", type=int, help="of another soak, to do the like; any where absent")
     given = parser.parse_args(argv)
-    seed = random.randrange(1 << 32) if given.seed is None else given.seed
+    seed = new_seed() if given.seed is None else given.seed
     print(f"{given.seconds:g} s of faults with seed {seed}", flush=True)
     try:
         print(_soak_a_host(find_or_fetch(), given.seconds, seed))

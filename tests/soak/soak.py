@@ -1,6 +1,5 @@
 """Random lifecycles, killed programs and faults for a while; then everything must come right."""
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from pathlib import Path
 
 from tests.soak import checks, world
 from tests.soak.actions import draw
+from tests.soak.chance import chance_of
+from tests.soak.usage import Program, UsageWatch
 
 _KILLS_END_AT = 0.6
 """Share of the time; after that programs live on, so that their memory can be judged."""
@@ -17,7 +18,6 @@ _STALLS_LAST_SECONDS = 80
 
 _COMPARE_EVERY = 6
 _LONGEST_PAUSE_SECONDS = 1.5
-_GROWTH_MIB = 6.0
 
 
 class SoakFailedError(AssertionError):
@@ -32,13 +32,13 @@ class Report:
         actions: how many.
         compared: groups whose figures were compared with the books.
         struck: requests that a fault struck.
-        memory: by program, median resident MiB early and late in the part without kills.
+        usage: a line for each program, with what it had early and late in the part without kills.
     """
 
     actions: int
     compared: int
     struck: int
-    memory: dict[str, tuple[float, float]]
+    usage: list[str]
 
 
 def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -> Report:
@@ -61,18 +61,23 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -
 
     try:
         with world.made(folder) as made:
-            return _soak(made, seconds, random.Random(seed), report)
+            return _soak(made, seconds, seed, report)
     except Exception as error:
         raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(lines)) from error
 
 
-def _soak(made: world.World, seconds: float, chance: random.Random, report: Callable[[str], None]) -> Report:
-    began, number, compared = time.monotonic(), 0, 0
-    memory = checks.Memory(made)
+def _soak(made: world.World, seconds: float, seed: int, report: Callable[[str], None]) -> Report:
+    began, drawn, number, compared = time.monotonic(), 0, 0, 0
+    usage = UsageWatch(
+        {"operator": Program(lambda: made.cluster.operator_pid)}
+        | {f"agent of {node.name}": Program(lambda node=node: node.agent_pid) for node in made.nodes}  # type: ignore[misc]
+    )
     for name in made.machines:
         made.start(name, world.NODES[0])
         made.put_group(name, name, ("0", "0-1", "1"))
     while (elapsed := time.monotonic() - began) < seconds:
+        chance = chance_of(seed, drawn)
+        drawn += 1
         action = draw(chance, made)
         if elapsed > seconds * _KILLS_END_AT and action.ends:
             continue
@@ -84,16 +89,16 @@ def _soak(made: world.World, seconds: float, chance: random.Random, report: Call
         number += 1
         if number % _COMPARE_EVERY == 0:
             compared += checks.compare_figures(made)
-        memory.sample()
+        usage.sample()
         time.sleep(chance.uniform(0, _LONGEST_PAUSE_SECONDS))
     made.heal()
     report(f"{time.monotonic() - began:6.1f} s  no more faults")
     checks.settle(made)
     compared += checks.compare_figures(made, all_of_them=True)
     struck = sum(proxy.struck for proxy in made.proxies.values())
-    growth = {name: (early, late) for name, early, late in memory.growth()}
-    for name, (early, late) in growth.items():
-        assert late - early < _GROWTH_MIB, f"{name} grew from {early:.1f} to {late:.1f} MiB"
+    for line in usage.summary():
+        report(line)
+    assert not usage.problems(), "; ".join(usage.problems())
     checks.sweep_up(made)
     report(f"{time.monotonic() - began:6.1f} s  all is right")
-    return Report(number, compared, struck, growth)
+    return Report(number, compared, struck, usage.summary())

@@ -1,7 +1,6 @@
 """One namespace does all it can to the others: `python -m tests.soak.tenants [--seconds N] [--seed N]`."""
 
 import argparse
-import random
 import shutil
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from lab.speed import measure
 from tests.soak.attacks import Attacker, Numbers
+from tests.soak.chance import chance_of, new_seed
 from tests.soak.soak import SoakFailedError
 from tests.soak.tenants_guard import EndedError, Guard
 from tests.soak.tenants_world import made
@@ -47,7 +47,7 @@ def run(
     """
     with made(folder, measure() if slowness is None else slowness) as world:
         say(f"three victims are monitored, with periods of {world.period_seconds} s; the attack begins")
-        with Guard(world, say) as guard, Attacker(world, Numbers(divisor), random.Random(seed)) as attacker:
+        with Guard(world, say) as guard, Attacker(world, Numbers(divisor), chance_of(seed, 0)) as attacker:
             try:
                 _watch(guard, attacker, seconds, say)
             except EndedError as error:
@@ -56,6 +56,7 @@ def run(
         if attacker.failure:
             guard.wrong.append(f"the attack broke off: {attacker.failure!r}")
         guard.wrong += [f"the attacker got {number} x {what}" for what, number in attacker.gains.items() if number]
+        guard.wrong += guard.usage.problems()
         if not guard.compared:
             guard.wrong.append("no figure could be compared")
         if guard.wrong:
@@ -69,6 +70,8 @@ def _watch(guard: Guard, attacker: Attacker, seconds: float, say: Callable[[str]
     began, number = time.monotonic(), 0
     while (elapsed := time.monotonic() - began) < seconds and not attacker.failure:
         guard.check()
+        if attacker.ready.is_set():  # until then there is more to know of with every second
+            guard.usage.sample()
         if number % _SCRAPE_EVERY == 0:
             guard.scrape()
         if number % _COMPARE_EVERY == 0:
@@ -101,7 +104,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--divisor", type=int, default=1, help="makes the attack so much smaller (%(default)d)")
     given = parser.parse_args(argv)
-    seed = random.randrange(1 << 32) if given.seed is None else given.seed
+    seed = new_seed() if given.seed is None else given.seed
     folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))
     print(f"{given.seconds:g} s of attacks with seed {seed}; logs in {folder}", flush=True)
     try:

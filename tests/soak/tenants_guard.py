@@ -16,9 +16,11 @@ from tests.bench.memory import MemoryWatch, pod_limit_mib
 from tests.bench.strangers import scrape
 from tests.bench.tenancy import SCRAPE_SECONDS
 from tests.soak.tenants_world import Victim, World
+from tests.soak.usage import BOUNDS, Program, Usage, UsageWatch
 
 MOST_PERIODS = 1.5
 _GRACE_PERIODS = 2
+_GROWTH_OF_LIMIT = 0.1
 _POLL_SECONDS = 0.5
 
 
@@ -36,6 +38,7 @@ class Guard:
     Attributes:
         compared: figures of groups that were compared with the books.
         wrong: what is wrong, in order.
+        usage: what the programs take.
     """
 
     def __init__(self, world: World, say: Callable[[str], object]) -> None:
@@ -54,6 +57,11 @@ class Guard:
             f"agent of {name}": MemoryWatch(_pid_of(node), pod_limit_mib("agent"))
             for name, node in cluster.nodes.items()
         }
+
+        self.usage = UsageWatch(
+            {"operator": Program(lambda: cluster.operator_pid, _bounds("operator"))}
+            | {f"agent of {name}": Program(_pid_of(node), _bounds("agent")) for name, node in cluster.nodes.items()}
+        )
 
     def __enter__(self) -> Self:
         for memory in self._memory.values():
@@ -119,6 +127,7 @@ class Guard:
             yield f"{name}: renewed {age.renewals} times, worst age {age.worst_periods:.2f} periods"
         for name, memory in self._memory.items():
             yield f"{name}: at most {memory.peak_mib:.0f} MiB"
+        yield from self.usage.summary()
         if self._page_seconds:
             yield f"page of metrics: p99 {percentile(self._page_seconds, 0.99) * 1000:.0f} ms"
         yield f"{self.compared} figures compared with the books"
@@ -160,6 +169,11 @@ class Guard:
             self._noted.add(what)
             self.wrong.append(what)
             self._say(what)
+
+
+def _bounds(program: str) -> Usage:
+    """The attacker's objects become larger while it attacks."""
+    return BOUNDS._replace(memory_mib=pod_limit_mib(program) * _GROWTH_OF_LIMIT)
 
 
 def _pid_of(node: Node) -> Callable[[], int | None]:
