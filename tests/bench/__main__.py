@@ -8,6 +8,7 @@ from tests.bench import (
     bench_emulator,
     bench_finder,
     bench_host,
+    bench_images,
     bench_monitored,
     bench_operator,
     bench_plan,
@@ -36,6 +37,7 @@ MODULES = (
     bench_verdict,
     bench_traced,
     bench_web,
+    bench_images,
 )
 BENCHES = {module.BENCH.name: module.BENCH for module in MODULES}
 

@@ -10,7 +10,7 @@ from tests.web.browser import chromium
 FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|ms|%|MiB|KiB)")
 OF_ANOTHER = {"plugin": "kubectl", "scale": "operator"}
 SLOW = ("scale",)
-ELSEWHERE = ("tenants", "verdict", "verdict.traced")
+ELSEWHERE = ("images", "tenants", "verdict", "verdict.traced")
 MOUNTS = ("sampler", "agent")
 HAVE_A_CLUSTER = ("agent", "operator", "plugin", "scale")
 
@@ -22,7 +22,7 @@ HAVE_A_CLUSTER = ("agent", "operator", "plugin", "scale")
         for name in BENCHES
         if name not in ELSEWHERE and not name.endswith(".monitored")
     ],
-)  # tests/e2e, tests/integration/libvirt and tests/integration/interference run those
+)  # tests/e2e, tests/integration/libvirt, .../interference and .../release run those
 def test_every_bench_runs_and_prints_what_its_figures_are_and_then_the_figures(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

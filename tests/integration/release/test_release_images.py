@@ -1,7 +1,10 @@
 """The images of a release, built twice for both architectures, and looked at as they run."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from cachemon import __version__
 from lab.nodes.buildah import Buildah, ImageError
 from lab.progress import say_on_stderr
+from lab.repository import REPOSITORY
 from tools.release.images.about import PROGRAMS
 from tools.release.images.foreign import ARCHITECTURES
 from tools.release.images.layout import Layout, unpack
@@ -136,6 +140,16 @@ def test_both_programs_share_all_layers_but_what_names_them(images: Path, tmp_pa
         sizes.append({it["digest"]: it["size"] for it in manifest["layers"]})
     shared = sizes[0].keys() & sizes[1].keys()
     assert sum(sizes[0][digest] for digest in shared) > 0.99 * sum(sizes[0].values())
+
+
+def test_the_bench_shows_sizes_that_are_within_limits(images: Path, program: str, architecture: str) -> None:
+    environment = {**os.environ, "CACHEMON_RELEASE": str(images.parent)}
+    command = [sys.executable, "-m", "tests.bench", "images"]
+    done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    figures = {line.split()[1]: float(line.split()[2]) for line in done.stdout.splitlines()[1:]}
+    pulled, unpacked = (figures[f"images.{program}_{architecture}_{what}_mib"] for what in ("pulled", "unpacked"))
+    assert 10 < pulled < 70
+    assert pulled < unpacked < 160
 
 
 def test_an_archive_is_a_plain_tar_of_the_layout(images: Path, program: str) -> None:
