@@ -49,7 +49,7 @@ def parse_readings(texts: Sequence[bytes | Missing]) -> tuple[Sequence[Reading],
     """
     try:
         are_numbers = not b"".join(texts).translate(None, b"0123456789\n")  # type: ignore[arg-type]
-        if are_numbers and max(map(len, texts), default=0) <= LONGEST_COUNT + 1:
+        if are_numbers and max(map(len, texts), default=0) <= LONGEST_COUNT:
             return list(map(int, texts)), frozenset()
     except (TypeError, ValueError):  # a reason among them; an empty text
         pass

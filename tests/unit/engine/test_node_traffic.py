@@ -117,3 +117,28 @@ def test_a_slow_kernel_changes_no_rate(tmp_path: Path) -> None:
     assert first.keys() == {0, 8}
     assert first[0] == pytest.approx(100, rel=0.5)
     assert first[8] == pytest.approx(2 * first[0], rel=0.05)
+
+
+def test_more_than_a_cache_block_can_move_is_no_traffic(node: Node) -> None:
+    possible = 43 * 10**12  # in the 10 s and the second that a sweep may take; block 8 has twice as much
+    assert node.read(1000 + possible, 1000) == {0: possible / 10}
+
+
+def test_without_time_between_two_reads_there_is_no_rate(node: Node) -> None:
+    assert node.traffic.per_second(node.layout) == {}
+
+
+def test_a_sweep_whose_times_are_not_known_leaves_no_rate_and_none_after_it(tmp_path: Path) -> None:
+    node, pause = Node(tmp_path), [0.0]
+
+    def clock() -> float:
+        node.now += pause[0]
+        return node.now
+
+    node.traffic = NodeTraffic(ResctrlTree(tmp_path), CounterReader(clock=clock))
+    assert node.read(1000) == {}
+    assert node.read(2000) == {0: 100, 8: 200}
+    pause[0] = 0.5
+    assert node.read(3000) == {}, "slow after a quick one"
+    assert node.read(4000) == {}, "nothing to compare with"
+    assert node.read(5000).keys() == {0, 8}

@@ -14,6 +14,7 @@ from cachemon.model.group_limit import MOST_GROUPS
 from cachemon.model.groups import ALL_VCPUS, LONGEST_NAME, MOST_LISTED
 from cachemon.model.threads import ThreadClass
 from cachemon.model.vcpus import LONGEST_LIST, MAX_VCPU_ID, MOST_ITEMS
+from cachemon.model.write_budget import LONGEST_PERIOD_SECONDS
 from lab.repository import REPOSITORY
 
 CRDS = REPOSITORY / "crds"
@@ -117,6 +118,10 @@ def test_defaults() -> None:
     default = field(api.GROUPS, "spec.statusPeriodSeconds")["default"]
     assert default == api.DEFAULT_STATUS_PERIOD_SECONDS
     assert field(api.GROUPS, "spec.priority")["default"] == 0
+
+
+def test_a_period_in_force_may_be_as_long_as_a_short_budget_makes_it() -> None:
+    assert field(api.GROUPS, "status.statusPeriodSeconds")["maximum"] == LONGEST_PERIOD_SECONDS
 
 
 def test_names_of_groups_fit_the_status_and_the_nodes() -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cachemon.model.numbers import LONGEST_COUNT, parse_count
+from cachemon.model.numbers import LARGEST_INTEGER, LONGEST_COUNT, exact, parse_count
 
 
 @given(st.integers(0, 2**64 - 1), st.sampled_from(["", " ", "\n", " \t\n"]))
@@ -27,3 +27,13 @@ def test_a_number_of_more_digits_than_any_counter_has_is_none() -> None:
     assert parse_count("9" * (LONGEST_COUNT + 1)) is None
     assert parse_count("9" * 5000) is None
     assert parse_count("1234", most_digits=3) is None
+
+
+def test_the_longest_count_is_that_of_64_bits() -> None:
+    assert len(str(2**64 - 1)) == LONGEST_COUNT
+
+
+def test_json_carries_an_integer_exactly_or_the_largest_that_it_can() -> None:
+    assert [exact(number) for number in (0, LARGEST_INTEGER - 1, 2**64)] == [0, LARGEST_INTEGER - 1, LARGEST_INTEGER]
+    assert float(LARGEST_INTEGER) == LARGEST_INTEGER
+    assert float(LARGEST_INTEGER + 2) != LARGEST_INTEGER + 2, "the first that a float has not"

@@ -40,6 +40,7 @@ TEXTS = st.one_of(
         [b"Unavailable\n", b"Error\n", b"Unassigned\n", b"", b"\n", b"1_0\n", b"+5\n", b"-5\n", b"1\n2\n"]
     ),
     st.binary(max_size=24),
+    st.from_regex(rb"[0-9]{19,23}\n?", fullmatch=True),
 )
 
 
@@ -49,6 +50,12 @@ def test_many_texts_are_read_as_each_would_be_alone(texts: list[bytes | Missing]
     readings, missing = parse_readings(texts)
     assert readings == [text if isinstance(text, Missing) else parse_reading(text) for text in texts]
     assert missing == {reading for reading in readings if isinstance(reading, Missing)}
+
+
+@pytest.mark.parametrize("text", [b"9" * 21, b"9" * 21 + b"\n", b"9" * 300])
+def test_more_digits_than_any_counter_has_are_an_error_among_many_too(text: bytes) -> None:
+    assert parse_reading(text) is Missing.ERROR
+    assert parse_readings([b"1\n", text]) == ([1, Missing.ERROR], {Missing.ERROR})
 
 
 @given(st.lists(READINGS, max_size=8))

@@ -1,6 +1,6 @@
 from cachemon.model.counter_totals import Counters
 from cachemon.model.readings import Missing, Reading
-from cachemon.model.tallies import Tally, tally_of
+from cachemon.model.tallies import Moment, Tally, tally_of
 
 
 def tally(counters: Counters, readings: list[Reading], now: float, late: tuple[float, ...] = ()) -> Tally:
@@ -53,3 +53,9 @@ def test_nothing_that_counts_has_no_rate() -> None:
     progress = two_counters().advance([1, 1], 1.0)
     empty = tally_of(progress, (), 0, 0)
     assert empty.per_second(empty._replace(number=0, time=0.0)) is None
+
+
+def test_a_sample_has_an_age_and_none_has_not() -> None:
+    assert Moment(3, 10.0, is_known=True).age_seconds(14.5) == 4.5
+    assert Moment().age_seconds(14.5) == 0
+    assert not Moment().is_known

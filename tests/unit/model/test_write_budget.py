@@ -67,3 +67,8 @@ def test_a_period_that_is_not_stretched_is_the_specs() -> None:
 
 def test_a_long_period_in_force_has_two_digits() -> None:
     assert [stretched_period(1, factor) for factor in (1.2, 93.75, 101, 1234)] == [2, 94, 110, 1300]
+
+
+def test_what_floating_point_adds_to_a_period_does_not_lengthen_it() -> None:
+    assert 100 * 1.1 > 110
+    assert stretched_period(100, 1.1) == 110
