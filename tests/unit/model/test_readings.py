@@ -55,7 +55,9 @@ def test_many_texts_are_read_as_each_would_be_alone(texts: list[bytes | Missing]
 @pytest.mark.parametrize("text", [b"9" * 21, b"9" * 21 + b"\n", b"9" * 300])
 def test_more_digits_than_any_counter_has_are_an_error_among_many_too(text: bytes) -> None:
     assert parse_reading(text) is Missing.ERROR
-    assert parse_readings([b"1\n", text]) == ([1, Missing.ERROR], {Missing.ERROR})
+    readings, missing = parse_readings([b"1\n", text])
+    assert readings == [1, Missing.ERROR]
+    assert missing == {Missing.ERROR}
 
 
 @given(st.lists(READINGS, max_size=8))
