@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test mutants bench soak demo demo-host cluster kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release format lock clean
+.PHONY: help setup check test mutants bench soak demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -24,8 +24,11 @@ demo-host: setup-host ## the same on a plain libvirt host: real libvirtd, real d
 cluster: setup-cluster ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
 	@$(PYTHON) -m lab.nodes
 
-kind: setup ## the same with kind, where there is a container engine
-	@$(PYTHON) -m lab.nodes.kind
+kind: setup ## the same with kind, where there is a container engine or root can start a dockerd
+	@$(PYTHON) -m lab.kind
+
+test-kind: setup ## the test of `make kind`; minutes, and more the first time
+	$(PYTEST) tests/integration/kind -m slow
 
 test: setup-cluster check ## all checks and all tests
 	@$(PYTHON) -m lab.nodes prepare

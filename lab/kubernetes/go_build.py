@@ -6,6 +6,7 @@ those go.mod files and nowhere else.
 """
 
 import collections
+import json
 import os
 import platform
 import re
@@ -84,6 +85,7 @@ NODE_PROGRAMS = (
     _of_kubernetes("kube-controller-manager", "about 8 minutes"),
     _of_kubernetes("kube-scheduler", "about 7 minutes"),
 )
+KIND_NODE_PROGRAMS = (_of_kubernetes("kubeadm", "about 3 minutes"), _of_kubernetes("kube-proxy", "about 4 minutes"))
 
 KIND = Program("kind", _MODULES / "kind", "sigs.k8s.io/kind", "sigs.k8s.io/kind", "less than a minute")
 
@@ -141,6 +143,25 @@ def build(program: Program, go: Path, folder: Path) -> None:
             raise
     if process.returncode != 0:
         raise BinariesError(f"building {program.name} failed:\n" + "\n".join(output.tail))
+
+
+def module_folder(program: Program, go: Path) -> Path:
+    """Where Go keeps the files of a program's pinned module; downloaded where it is missing.
+
+    Raises:
+        BinariesError: it could not be downloaded.
+    """
+    done = subprocess.run(
+        [go, "mod", "download", "-json", program.pinned],
+        cwd=program.module,
+        env=build_environment(os.environ) | {"GOFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BinariesError(f"{program.pinned} can't be downloaded: {done.stdout}{done.stderr}")
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def build_environment(inherited: Mapping[str, str]) -> dict[str, str]:

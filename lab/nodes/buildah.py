@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,12 +64,16 @@ class Buildah:
         self._folder = folder
         self._say = say
 
-    def archive(self, recipe: Recipe, base_digest: str = "") -> Path:
-        """The image as an OCI archive, built if there is none yet.
+    def archive(
+        self, recipe: Recipe, base_digest: str = "", form: str = "oci", prepare: Callable[[], None] = lambda: None
+    ) -> Path:
+        """The image as an archive, built if there is none yet.
 
         Args:
             recipe: of the image.
             base_digest: identifies the version of the base image.
+            form: of the archive, `oci` or `docker`: Docker before version 25 loads only its own.
+            prepare: fills the recipe's context, where the image is to be built.
 
         Raises:
             ImageError: with the end of buildah's output.
@@ -80,8 +84,9 @@ class Buildah:
             kept.touch()  # used now: others are dropped first
             return kept
         self._say(f"building image {recipe.name}")
+        prepare()
         self.build(recipe)
-        self.push(recipe.name, kept)
+        self.push(recipe.name, kept, form)
         keep_newest(self._folder, f"{title}-*.tar", _KEPT_ARCHIVES)
         return kept
 
@@ -103,11 +108,11 @@ class Buildah:
             recipe.context,
         )
 
-    def push(self, name: str, archive: Path) -> None:
-        """Write an image of the store to an archive."""
+    def push(self, name: str, archive: Path, form: str = "oci") -> None:
+        """Write an image of the store to an archive, `oci` or `docker`."""
         part = archive.with_suffix(".part")
         part.unlink(missing_ok=True)
-        self.run("push", "--quiet", name, f"oci-archive:{part}:{name}")
+        self.run("push", "--quiet", name, f"{form}-archive:{part}:{name}")
         part.rename(archive)
 
     def import_tree(self, tree: Path, name: str) -> None:

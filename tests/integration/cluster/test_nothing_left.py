@@ -2,11 +2,9 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,11 +13,11 @@ import pytest
 
 from lab.nodes.cgroups import remove_left_behind
 from lab.nodes.cluster import remove_old_folders
-from lab.nodes.kubectl import Kubectl
 from lab.nodes.machine import why_not
 from lab.repository import REPOSITORY
 from lab.speed import allowance
-from lab.wait import run, until
+from lab.wait import until
+from tests.integration.cluster.guided import DEMO_GROUPS, read_guide, ready_groups, run_as_shown
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -93,7 +91,7 @@ def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str
     assert images
     lab = start_lab("-m", "lab.nodes")
     try:
-        guide = read_guide(lab)
+        guide = read_guide(lab, ("Ctrl-C",))
         (kubeconfig,) = re.findall(r"export KUBECONFIG=(.+)", guide)
         work = Path(kubeconfig).parent
         its_own = own_namespaces(work)
@@ -103,7 +101,7 @@ def test_make_cluster_gives_what_it_promises_and_leaves_nothing(images: dict[str
             command: run_as_shown(command, kubeconfig)
             for command in re.findall(r"^  (kubectl .+)", guide, re.MULTILINE)
         }
-        until("figures of all", lambda: ready_groups(kubeconfig) == {"vm1", "vm2", "vm3", "vm3-overlap"}, seconds=60)
+        until("figures of all", lambda: ready_groups(kubeconfig) == DEMO_GROUPS, seconds=60)
         assert len(shown) >= 5
         assert "virt-launcher-vm3-" in shown["kubectl get nodes,pods -A"]
         lab.send_signal(signal.SIGINT)
@@ -129,35 +127,6 @@ def test_a_lab_that_is_killed_takes_its_cluster_along_and_the_next_one_sweeps() 
     assert mounts(work) == []
     until("what could not be removed to be removed later", lambda: swept(lab.pid), seconds=30)
     assert not work.exists()
-
-
-def read_guide(lab: "subprocess.Popen[str]") -> str:
-    assert lab.stdout
-    lines: list[str] = []
-    while not lines or not lines[-1].startswith("Ctrl-C"):
-        lines.append(lab.stdout.readline())
-        assert lines[-1], "make cluster ended"
-    return "".join(lines)
-
-
-def run_as_shown(command: str, kubeconfig: str) -> str:
-    programs = sysconfig.get_path("scripts")
-    environment = {**os.environ, "KUBECONFIG": kubeconfig, "PATH": f"{programs}:{os.environ['PATH']}"}
-    # top is live on a terminal; into a pipe it prints once
-    done = run(shlex.split(command), seconds=60, env=environment)
-    assert done.returncode == 0, (command, done.stderr)
-    assert done.stdout, command
-    return done.stdout
-
-
-def ready_groups(kubeconfig: str) -> set[str]:
-    items = Kubectl(Path(kubeconfig)).items("cachemonitorgroups", "--all-namespaces")
-    return {
-        item["metadata"]["name"]
-        for item in items
-        for condition in item.get("status", {}).get("conditions", ())
-        if (condition["type"], condition["status"]) == ("Ready", "True")
-    }
 
 
 def swept(pid: int) -> bool:

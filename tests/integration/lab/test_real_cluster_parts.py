@@ -7,16 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from lab.kubernetes import go_build
 from lab.nodes.buildah import Recipe
 from lab.nodes.cgroups import NodeCgroups, remove_left_behind
 from lab.nodes.guide import guide
 from lab.nodes.images import AGENT, EMULATOR, OPERATOR, PAUSE, VIRT_LAUNCHER, launcher_context, recipes
-from lab.nodes.kind import build_command, engine_of, kind_program
 from lab.nodes.machine import why_not
-from lab.repository import REPOSITORY, SOURCES
+from lab.repository import REPOSITORY
 
 
 def a_hierarchy(folder: Path, *files: str) -> Path:
@@ -105,53 +102,11 @@ def test_the_context_of_the_images_has_what_they_copy_and_little_else() -> None:
     assert {name.split("/")[0] for names in copied for name in names.split()} == let_in
 
 
-@pytest.mark.parametrize(
-    ("there", "answers", "engine"),
-    [
-        ({"docker", "podman"}, {"docker", "podman"}, "docker"),
-        ({"docker", "podman"}, {"podman"}, "podman"),
-        ({"docker"}, set(), None),
-        (set(), set(), None),
-    ],
-)
-def test_kind_takes_the_engine_that_answers(there: set[str], answers: set[str], engine: str | None) -> None:
-    found = engine_of(
-        lambda name: f"/usr/bin/{name}" if name in there else None, lambda command: 0 if command[0] in answers else 1
-    )
-    assert found == engine
-
-
-def test_without_an_engine_make_kind_says_so_in_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "lab.nodes.kind"],
-        env={"PATH": str(tmp_path), "PYTHONPATH": SOURCES},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert done.stderr.splitlines() == [
-        "no kind cluster: neither docker nor podman answers here; `make cluster` needs neither"
-    ]
-
-
-def test_an_engine_builds_by_the_same_recipe(tmp_path: Path) -> None:
-    agent = next(recipe for recipe in recipes("debian:13-slim", tmp_path) if recipe.name == AGENT)
-    assert build_command("docker", agent) == [
-        *("docker", "build", f"--tag={AGENT}", f"--file={REPOSITORY / 'Containerfile'}", "--target=agent"),
-        *("--build-arg=BASE=debian:13-slim", REPOSITORY),
-    ]
-
-
-def test_kind_on_path_is_taken() -> None:
-    assert kind_program(print, lambda _: "/usr/local/bin/kind") == Path("/usr/local/bin/kind")
-
-
 def test_every_program_of_a_node_has_its_checksums_committed() -> None:
-    for program in (*go_build.NODE_PROGRAMS, go_build.KIND):
+    for program in (*go_build.NODE_PROGRAMS, *go_build.KIND_NODE_PROGRAMS, go_build.KIND):
         sums = (program.module / "go.sum").read_text(encoding="utf-8")
         assert f"{program.pinned} {program.version} h1:" in sums
-    versions = {program.version for program in go_build.NODE_PROGRAMS}
+    versions = {program.version for program in (*go_build.NODE_PROGRAMS, *go_build.KIND_NODE_PROGRAMS)}
     assert versions == {go_build.KUBE_APISERVER.version}
 
 
