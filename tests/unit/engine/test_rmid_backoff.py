@@ -24,6 +24,10 @@ def refused(*where: MonGroupName, in_limbo: bool = False) -> Applied:
     return Applied(without_rmid=set(where), refused_outright=set() if in_limbo else set(where))
 
 
+def test_nothing_is_put_off_before_a_mkdir_was_refused() -> None:
+    assert RmidMemory(lambda: 0.0).may_create
+
+
 @pytest.mark.pitfall(1)
 def test_after_refused_mkdirs_the_next_is_put_off_longer_each_time() -> None:
     clock = Clock()

@@ -52,3 +52,10 @@ def test_without_sub_numa_clusters_a_sweep_stays_as_it_is() -> None:
     check, sums = SumCheck(), sweep(*CONTROL, *ZERO)
     for _ in range(3):
         assert check.checked(PLAN, sums, replace(SHARES, mon_groups=(), blocks=(), events=()), sweep()) is sums
+
+
+def test_one_part_of_one_byte_contradicts_a_sum_of_0() -> None:
+    check, sums = SumCheck(), [0, *RIGHT[0][1:]]
+    for _ in range(2):
+        found = tops(check, sums, [0, 1, 1, *RIGHT[1][3:]])
+    assert found.values == [*CONTROL, Missing.ERROR, *RIGHT[0][1:]]

@@ -52,3 +52,24 @@ def test_every_age_is_fresh_or_stale_or_ahead_and_its_words_have_no_blank(second
     assert not (age.is_stale and age.is_ahead)
     assert " " not in age.label
     assert ("(" in age.label) == bool(age.problem) == (age.is_stale or age.is_ahead)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(7199, "119m"), (3600 * 48 - 1, "47h"), (3600 * 48, "2d"), (86400 * 3 - 1, "2d")]
+)
+def test_the_unit_changes_where_kubectl_changes_it(seconds: float, text: str) -> None:
+    assert format_age(seconds) == text
+
+
+def test_clocks_that_differ_by_less_than_ntp_keeps_are_not_ahead() -> None:
+    assert [Age(seconds, 60).is_ahead for seconds in (-4.9, -5, -5.1)] == [False, False, True]
+
+
+def test_figures_are_behind_when_others_were_renewed_a_period_and_two_seconds_later() -> None:
+    assert [Age(seconds, 60).is_behind(100) for seconds in (100, 162, 162.1)] == [False, False, True]
+
+
+def test_the_servers_clock_counts_where_it_says_when_it_took_the_figures() -> None:
+    by_a_wrong_clock = format_time(NOW - 5000)
+    assert age_of(by_a_wrong_clock, 60, NOW, taken=NOW - 7) == Age(7, 60)
+    assert age_of(by_a_wrong_clock, 60, NOW, taken=NOW + 1) == Age(0, 60)

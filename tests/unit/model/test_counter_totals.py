@@ -5,7 +5,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cachemon.model.counter_totals import HIGHEST_BYTES_PER_SECOND_PER_BLOCK, Counters, Gap, Progress, difference
+from cachemon.model.counter_totals import (
+    HIGHEST_BYTES_PER_SECOND_PER_BLOCK,
+    Counters,
+    CounterSnapshot,
+    Gap,
+    Progress,
+    difference,
+)
 from cachemon.model.readings import Missing, Reading
 
 MOST = float(10**13)
@@ -322,3 +329,25 @@ def test_another_directory_of_the_same_name_counts_nothing_though_its_value_is_h
 def test_no_counters_have_no_rate() -> None:
     counters = Counters(window_seconds=10)
     assert counters.advance([], 1.0).per_second([]) is None
+
+
+def test_as_much_as_is_possible_is_counted() -> None:
+    assert difference(0, int(MOST), MOST) == MOST
+    assert difference(10**15, 10**15 + 600, MOST) == 600, "however much was counted before"
+    assert difference(0, int(MOST) + 1, MOST) is Gap.IMPLAUSIBLE
+
+
+def test_a_snapshot_counts_from_bases_and_knows_when_each_counter_was_read() -> None:
+    snapshot = CounterSnapshot(3, 10.0, [150, 70], [100, 50], [0.5, 2.0])
+    assert snapshot.totals == [50, 20]
+    assert snapshot.total((0, 1)) == 70
+    assert [snapshot.read_at(counter) for counter in (0, 1)] == [10.5, 12.0]
+    assert snapshot._replace(late=()).read_at(1) == 10.0
+
+
+def test_a_counter_has_a_rate_that_counts_from_the_sample_before_the_last() -> None:
+    counters = Counters(10)
+    counters.keep(["a"], [1])
+    first, second, third = (counters.advance([number], float(number)) for number in range(3))
+    assert first.rates_from == -1
+    assert [it.rates_from for it in (second, third)] == [first.now.number, second.now.number]

@@ -26,9 +26,15 @@ def test_an_integer_of_the_kernel_keeps_every_digit(value: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n", "1.", ".5", "-1.5", "1.5.5", "1e5", "1. 5", "1 .5", "1.2345678901", "x"])
 def test_what_is_no_number_is_an_error(text: str) -> None:
-    readings, missing = parse_telemetry([text.encode()])
-    assert [*readings] == [Missing.ERROR]
-    assert missing == {Missing.ERROR}
+    for ended in (text, f"{text}\n"):
+        readings, missing = parse_telemetry([ended.encode()])
+        assert [*readings] == [Missing.ERROR]
+        assert missing == {Missing.ERROR}
+
+
+def test_more_digits_than_any_counter_has_are_an_error_beside_a_number() -> None:
+    readings, _ = parse_telemetry([b"9" * 21 + b"\n", b"1\n"])
+    assert [*readings] == [Missing.ERROR, 1_000_000_000]
 
 
 def test_text_of_the_kernel_and_failed_reads_are_reasons() -> None:
