@@ -351,3 +351,30 @@ def test_a_counter_has_a_rate_that_counts_from_the_sample_before_the_last() -> N
     first, second, third = (counters.advance([number], float(number)) for number in range(3))
     assert first.rates_from == -1
     assert [it.rates_from for it in (second, third)] == [first.now.number, second.now.number]
+
+
+@pytest.mark.parametrize(
+    ("first_late", "late", "rate"),
+    [
+        ((0.0, 2.0), (0.0, 7.0), 17),  # 100 in 10 s and 100 in 15 s
+        ((), (0.0, 10.0), 15),  # 100 in 10 s and 100 in 20 s
+        ((0.0, 5.0), (), 30),  # 100 in 10 s and 100 in 5 s
+        ((0.0, 10.0), (), None),  # no time between the two reads of the second
+        ((0.0, 11.0), (), None),
+    ],
+)
+def test_each_counter_has_the_rate_of_the_time_between_its_own_reads(
+    first_late: tuple[float, ...], late: tuple[float, ...], rate: int | None
+) -> None:
+    counters = Counters(30)
+    counters.keep(["a", "b"], [1, 2])
+    counters.advance([0, 0], 100.0, first_late)
+    assert counters.advance([100, 100], 110.0, late).per_second((0, 1)) == rate
+
+
+def test_nothing_has_no_rate() -> None:
+    counters = Counters(30)
+    counters.keep(["a"], [1])
+    assert counters.progress.per_second((0,)) is None
+    counters.advance([0], 100.0)
+    assert counters.advance([100], 110.0).per_second(()) is None
