@@ -1,18 +1,20 @@
 """Where a process of the lab may make a cgroup that looks like a pod's."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+COUNT_NOTHING = ("", "name=systemd", "pids", "freezer", "perf_event")
+"""Version 2, which has the empty name, and version 1 hierarchies that count nothing."""
 
-def writable_home(proc_self: Path = Path("/proc/self")) -> Path | None:
+
+def writable_home(proc_self: Path = Path("/proc/self"), hierarchies: Sequence[str] = COUNT_NOTHING) -> Path | None:
     """The directory of this process's own cgroup in a hierarchy where it may make others; None without one.
 
-    A child of the own cgroup keeps every limit of it. Version 2 is preferred, then version 1 hierarchies
-    that count nothing.
+    A child of the own cgroup keeps every limit of it. The first of the hierarchies is preferred.
     """
-    for home in _homes((proc_self / "mountinfo").read_text(), (proc_self / "cgroup").read_text()):
+    for home in _homes((proc_self / "mountinfo").read_text(), (proc_self / "cgroup").read_text(), hierarchies):
         probe = home / f"cachemon-probe-{os.getpid()}"
         try:
             probe.mkdir()
@@ -41,12 +43,12 @@ def remove_pod_cgroup(home: Path, group: Path) -> None:
                 group.rmdir()
 
 
-def _homes(mountinfo: str, cgroup: str) -> Iterator[Path]:
+def _homes(mountinfo: str, cgroup: str, hierarchies: Sequence[str]) -> Iterator[Path]:
     own: dict[str, str] = {}  # path of this process by controller; version 2 has the empty name
     for line in cgroup.splitlines():
         _, controllers, path = line.split(":", 2)
         own |= dict.fromkeys(controllers.split(","), path)
-    for wanted in ("", "name=systemd", "pids", "freezer", "perf_event"):
+    for wanted in hierarchies:
         for line in mountinfo.splitlines():
             mount, _, kind_source_options = line.partition(" - ")
             root, target = mount.split(" ")[3:5]

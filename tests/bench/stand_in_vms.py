@@ -31,11 +31,12 @@ _WORK_SECONDS, _PAUSE_SECONDS = 0.001, 1.0
 
 
 class Guest(NamedTuple):
-    """One VM: `name` is `<namespace>_<vmi>`."""
+    """One VM: `name` is `<namespace>_<vmi>`; vCPU 0 of a busy one works all the time."""
 
     name: str
     pod_uid: str
     vcpus: int
+    is_busy: bool = False
 
 
 class StandInVms:
@@ -73,6 +74,10 @@ class StandInVms:
             self.__exit__()
             raise CannotRunError("the stand-ins for VMs did not start")
         return self
+
+    def pids(self, guest: Guest) -> list[int]:
+        """Of a guest's QEMU."""
+        return [int(pid) for pid in (self.cgroups[guest] / "cgroup.procs").read_text().split()]
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
@@ -119,19 +124,20 @@ def _become_qemu(guest: Guest, cgroup: Path) -> None:
     (cgroup / "cgroup.procs").write_text("0")
     born = threading.Barrier(guest.vcpus + 2)
     names = [*(f"CPU {number}/KVM" for number in range(guest.vcpus)), "IO mon_iothread"]
+    pause_seconds = 0.0 if guest.is_busy else _PAUSE_SECONDS
     for name in names:
-        threading.Thread(target=_live, args=(name, born), daemon=True).start()
+        threading.Thread(target=_live, args=(name, born, pause_seconds), daemon=True).start()
     born.wait()
 
 
-def _live(name: str, born: threading.Barrier) -> None:
+def _live(name: str, born: threading.Barrier, pause_seconds: float) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())
     born.wait()
     while name.startswith("CPU 0/"):
         end = time.thread_time() + _WORK_SECONDS
         while time.thread_time() < end:
             pass
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause_seconds)
     threading.Event().wait()
 
 

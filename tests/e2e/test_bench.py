@@ -1,6 +1,7 @@
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.bench_saturated import REQUESTS
 from tests.bench.bench_tenants import GOALS
 
 
@@ -22,3 +23,22 @@ def test_the_bench_of_tenants_shows_what_one_can_cost_the_others(capsys: pytest.
     assert GOALS.keys() <= found.keys()
     assert all(value >= 0 for value in found.values())
     assert found["tenants.pages_without_others"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_bench_of_a_saturated_node_has_every_figure_of_every_request(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["saturated"], divisor=8) == 0
+    _, *figures = capsys.readouterr().out.splitlines()
+    found = {figure.split()[1]: float(figure.split()[2]) for figure in figures}
+    kinds = (
+        "monitored_after_ms_p50",
+        "monitored_after_ms_p99",
+        "state_age_s",
+        "figures_age_s",
+        "agent_cpu",
+    )
+    assert {f"saturated.{kind}{suffix}" for kind in kinds for suffix in ("", *(f"_{it}" for it in REQUESTS))} == {
+        *found
+    }
+    assert all(value >= 0 for value in found.values())

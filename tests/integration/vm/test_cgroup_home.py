@@ -1,6 +1,6 @@
 import pytest
 
-from lab.vms.cgroups import _homes
+from lab.vms.cgroups import COUNT_NOTHING, _homes
 
 V2 = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 HYBRID = """\
@@ -33,4 +33,9 @@ IN_CONTAINER = "50 40 0:30 /docker/1f /sys/fs/cgroup rw - cgroup2 cgroup rw"
 def test_pods_are_made_below_the_labs_own_cgroup_and_never_where_limits_count(
     mountinfo: str, cgroup: str, homes: list[str]
 ) -> None:
-    assert [str(home) for home in _homes(mountinfo, cgroup)] == homes
+    assert [str(home) for home in _homes(mountinfo, cgroup, COUNT_NOTHING)] == homes
+
+
+def test_a_cgroup_that_counts_something_is_found_by_its_name() -> None:
+    assert [str(home) for home in _homes(HYBRID, OWN, ("cpu",))] == ["/sys/fs/cgroup/cpu"]
+    assert list(_homes(V2, "0::/", ("cpu",))) == []
