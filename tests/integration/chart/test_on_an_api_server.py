@@ -5,7 +5,6 @@ import re
 import ssl
 import textwrap
 from collections.abc import Iterator
-from contextlib import suppress
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -30,36 +29,14 @@ from tests.integration.apiserver.examples import (
     node_object,
     nodes_path,
 )
-from tests.integration.chart.cases import CASES, EVERYTHING
-from tests.integration.chart.foreign_kinds import GROUPS, crd_files
+from tests.integration.chart.cases import EVERYTHING
+from tests.integration.chart.every_object import texts_of_all_cases
+from tests.integration.chart.foreign_kinds import crd_files
 from tests.integration.chart.rendering import documents, nested, objects, one, render
-from tools.documented_values import VALUES, values_of
 from tools.manifests import CHART, NAMESPACE, RELEASE
 
 RETIRE, VERIFY = "cachemon-retire", "cachemon-verify"
-_GROUP = re.compile(r"^apiVersion: ([\w.-]+)", re.MULTILINE)
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-
-
-def group_of(text: str) -> str:
-    found = _GROUP.search(text)
-    assert found
-    return found[1]
-
-
-def values_that_lack_one() -> Iterator[dict[str, None]]:
-    """Each value on its own set to null, which removes it, where the schema allows that."""
-    for value in values_of(VALUES.read_text(encoding="utf-8")):
-        with suppress(helm_python.HelmValuesError):
-            render({value.path: None})
-            yield {value.path: None}
-
-
-def texts_of_all_cases(*, foreign: bool) -> list[str]:
-    """The text of every object that some values give, each once."""
-    cases = [{}, EVERYTHING, *(case.after for case in CASES)]
-    texts = dict.fromkeys(text for values in [*cases, *values_that_lack_one()] for text in documents(values))
-    return [text for text in texts if (group_of(text) in GROUPS) == foreign]
 
 
 def dry_run(control_plane: ControlPlane, texts: list[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_kind_that_the_charts_annotations_lack_or_have_too_much_is_named(check
 
 def test_a_changelog_that_artifact_hub_could_not_show_is_a_problem(checkout: Path) -> None:
     path = checkout / "CHANGELOG.md"
-    replace(path, "### Added", "### New")
+    replace(path, f"[{__version__}]\n\n### Added", f"[{__version__}]\n\n### New")
     assert check(checkout) == [
         "CHANGELOG.md: heading 'New'; Artifact Hub knows Added, Changed, Deprecated, Fixed, Removed, Security"
     ]
