@@ -47,9 +47,8 @@ def registry(tmp_path: Path) -> Iterator[str]:
     command: list[str | Path] = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", blobs]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        match = re.search(r"serving on port (\d+)", process.stderr.readline())
-        assert match
-        yield f"127.0.0.1:{match[1]}/cachemon"
+        lines = (re.search(r"serving on port (\d+)", line) for line in process.stderr)
+        yield next(f"127.0.0.1:{match[1]}/cachemon" for match in lines if match)
         process.terminate()
 
 
@@ -161,15 +160,18 @@ def test_a_signature_by_another_key_is_refused(cosign: Path, registry: str, key:
 def test_bytes_that_were_changed_in_the_registry_are_refused(registry: str, key: Path, tmp_path: Path) -> None:
     made = small_release(tmp_path / "release", b"1")["agent"]
     publish(tmp_path / "release", registry, str(key), ["agent"])
-    (tampered,) = made.json(made.images()["arm64"].digest)["layers"]
-    value = tampered["digest"].removeprefix("sha256:")
-    blobs = [path for path in (tmp_path / "registry").rglob("*") if path.is_file() and value in str(path)]
-    assert blobs
-    for path in blobs:
-        path.write_bytes(layer({"program": b"agent2"}))
-    image = f"{registry}/cachemon-agent@{made.images()['arm64'].digest}"
-    pull: list[str | Path] = [find_or_build(CRANE), "pull", image, tmp_path / "pulled.tar"]
-    assert subprocess.run(pull, check=False, capture_output=True).returncode != 0
+    arm64 = made.images()["arm64"]
+
+    def pulled(name: str) -> bool:
+        image = f"{registry}/cachemon-agent@{arm64.digest}"
+        pull: list[str | Path] = [find_or_build(CRANE), "pull", "--format=oci", image, tmp_path / name]
+        return subprocess.run(pull, check=False, capture_output=True).returncode == 0
+
+    assert pulled("intact")
+    (file,) = made.json(arm64.digest)["layers"]
+    (blob,) = (tmp_path / "registry").rglob(f"*{file['digest'].removeprefix('sha256:')}")
+    blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    assert not pulled("tampered")
 
 
 def test_a_release_is_published_again_but_never_changed(registry: str, key: Path, tmp_path: Path) -> None:
