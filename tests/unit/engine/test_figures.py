@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cachemon.agent.targets import BoundLayout
-from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, Figures
+from cachemon.engine.figures import OCCUPANCY, TOTAL_TRAFFIC, BlockFigure, Figures, ShareFigure, Traffic
 from cachemon.engine.layout import GroupState, NodeFacts
 from cachemon.engine.rates import Accumulator
 from cachemon.engine.reading_plan import compile_plan
 from cachemon.model.counter_totals import Gap
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.model.readings import Missing, Reading
+from cachemon.model.readings import BlockShare, Missing, Reading
 from cachemon.resctrl.mon_data import Sweep
 from tests.unit.agent.builders import BLOCKS, FACTS, make_group, make_layout, make_object, make_target, mon_group
 
@@ -111,6 +111,13 @@ def test_totals_never_fall_whatever_is_read_and_however_groups_change(
             assert traffic.total_bytes >= before.get(key, 0)
             assert traffic.bytes_per_second is None or traffic.bytes_per_second >= 0
         before |= {key: traffic.total_bytes for key, traffic in totals.items() if key[0].group in ("a", "b")}
+
+
+def test_totals_are_those_of_the_events_that_have_a_counter() -> None:
+    traffic = {"counted": Traffic(5, None), "uncounted": Traffic(7, None)}
+    of_block = BlockFigure(BLOCKS[0], None, traffic, uncounted={"uncounted"})
+    of_share = ShareFigure(BlockShare(0, 1), None, traffic, uncounted={"uncounted"})
+    assert [*of_block.totals] == [*of_share.totals] == [("counted", 5)]
 
 
 def gaps_of(steady: Machine) -> Mapping[Gap, int]:

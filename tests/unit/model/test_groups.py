@@ -13,6 +13,7 @@ from cachemon.model.groups import (
     default_name,
     parse_group,
     parse_groups,
+    parse_unchecked_group,
     render_group,
 )
 from cachemon.model.threads import ThreadClass
@@ -73,6 +74,19 @@ def test_a_group_wants_its_vcpus_and_thread_classes_and_nothing_else() -> None:
     qemu = make_qemu(1, vcpus=range(3), classes=(ThreadClass.IO_THREAD, ThreadClass.VHOST))
     wanted = [(t.thread_class, t.vcpu) for t in qemu.threads if group.wants(t)]
     assert wanted == [(ThreadClass.VCPU, 1), (ThreadClass.IO_THREAD, None)]
+
+
+def test_all_vcpus_are_wanted_whatever_their_number_and_nothing_else() -> None:
+    qemu = make_qemu(1, vcpus=range(3), classes=(ThreadClass.IO_THREAD,))
+    wanted = [thread.vcpu for thread in qemu.threads if parse_group({"vcpus": "all"}).wants(thread)]
+    assert wanted == [0, 1, 2]
+
+
+def test_an_unchecked_item_names_the_classes_of_threads_that_there_are() -> None:
+    every = ["IOThread", "Emulator", "Vhost"]
+    assert parse_unchecked_group({"name": "x", "threads": every}).threads == {*ThreadClass} - {ThreadClass.VCPU}
+    with pytest.raises(InvalidInputError, match=r"up to 3 of IOThread, Emulator, Vhost$"):
+        parse_unchecked_group({"name": "x", "threads": [*every, "Vhost"]})
 
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,20}[A-Za-z0-9])?\Z")

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from cachemon.model.cells import by_rank
 from cachemon.model.groups import GroupKey
 from cachemon.model.mon_groups import ROOT, MonGroupName, Observed
-from cachemon.model.plan import Create, Move, Plan, Release, Remove
+from cachemon.model.plan import Create, Move, Plan, Release, Remove, make_plan
 from cachemon.model.rmids import Shortage
 from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.model.worlds import (
@@ -322,6 +323,19 @@ def test_a_group_that_waits_for_rmids_costs_a_better_one_nothing() -> None:
     (part,) = plan.placed
     assert part.cell.members == {better.key}
     assert len(part.threads) == 4
+
+
+def test_threads_that_an_unreadable_mon_group_of_others_may_hold_stay_where_they_are() -> None:
+    sure, unsure = make_ranked_group("sure", "g", (1,)), make_ranked_group("unsure", "g", (0, 1))
+    world = World((make_qemu(1, vcpus=range(2)),), {100: (sure, unsure)})
+    theirs, ours = MonGroupName(ROOT, "theirs"), MonGroupName(ROOT, "cachemon-old")
+    kernel = SimulatedKernel(mon_groups={theirs: set(), ours: set()})
+    (first,) = (thread.tid for thread in world.threads if thread.vcpu == 0)
+    observed = replace(kernel.observed(), unreadable=frozenset({theirs, ours}), unsure=frozenset({first}))
+    plan = make_plan(world.cells, world.groups, observed, known_threads=world.threads, held_for={}, budget=None)
+    assert plan.unsure == {unsure.key: (theirs,)}
+    assert first not in moved(plan)
+    assert [part.cell.members for part in plan.placed] == [{sure.key}]
 
 
 @given(worlds_and_kernels(), st.data())
