@@ -120,6 +120,15 @@ def test_totals_are_those_of_the_events_that_have_a_counter() -> None:
     assert [*of_block.totals] == [*of_share.totals] == [("counted", 5)]
 
 
+def test_an_occupancy_that_is_missing_is_lacked_by_the_groups_of_its_mon_group_alone() -> None:
+    steady, numbers = machine(), dict.fromkeys(range(4), 1000)
+    for _ in range(3):
+        figures = steady.sample(layout_of(OF_GROUPS), numbers)
+    assert figures.lacking == frozenset()
+    figures = steady.sample(layout_of(OF_GROUPS), {**numbers, 1: Missing.UNAVAILABLE}, traffic={1: 1000})
+    assert figures.lacking == {GroupKey("uid-of-vm3", name) for name in ("a", "b")}
+
+
 def gaps_of(steady: Machine) -> Mapping[Gap, int]:
     return {gap: number for gap, number in steady.accumulator.gaps.items() if number}
 

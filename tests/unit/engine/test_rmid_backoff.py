@@ -52,6 +52,17 @@ def test_a_mkdir_that_was_not_tried_prolongs_nothing() -> None:
     assert memory.may_create
 
 
+def test_after_a_mkdir_that_worked_the_first_wait_is_short_again() -> None:
+    clock = Clock()
+    memory = RmidMemory(clock)
+    for _ in range(4):
+        memory.note(refused(A, in_limbo=True), observed(), tried=True)
+    memory.note(Applied(created={A}), observed(), tried=True)
+    memory.note(refused(B, in_limbo=True), observed(A), tried=True)
+    clock.now += 1
+    assert memory.may_create
+
+
 def test_our_own_removals_end_the_waiting() -> None:
     memory = RmidMemory(Clock())
     memory.note(refused(A, in_limbo=True), observed(), tried=True)

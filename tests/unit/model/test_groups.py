@@ -89,6 +89,11 @@ def test_an_unchecked_item_names_the_classes_of_threads_that_there_are() -> None
         parse_unchecked_group({"name": "x", "threads": [*every, "Vhost"]})
 
 
+def test_an_unchecked_list_is_no_longer_than_the_api_server_takes() -> None:
+    with pytest.raises(InvalidInputError, match="has 1199 characters, and at most 1024 are valid"):
+        parse_unchecked_group({"name": "x", "vcpus": ",".join("0" * 600)})
+
+
 NAMES = st.from_regex(r"\A[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,20}[A-Za-z0-9])?\Z")
 CLASSES = st.frozensets(st.sampled_from([ThreadClass.IO_THREAD, ThreadClass.EMULATOR, ThreadClass.VHOST]))
 

@@ -325,6 +325,23 @@ def test_a_group_that_waits_for_rmids_costs_a_better_one_nothing() -> None:
     assert len(part.threads) == 4
 
 
+def test_every_mon_group_of_others_that_holds_threads_of_a_group_is_named() -> None:
+    both, one = make_ranked_group("both", "g", (0, 1)), make_ranked_group("one", "g", (1,))
+    world = World((make_qemu(1, vcpus=range(3)),), {100: (both, one)})
+    tids = {thread.vcpu: thread.tid for thread in world.threads}
+    first, second = MonGroupName(ROOT, "first"), MonGroupName(ROOT, "second")
+    plan = world.plan(SimulatedKernel(mon_groups={first: {tids[0]}, second: {tids[1]}}))
+    assert plan.foreign == {both.key: (first, second), one.key: (second,)}
+
+
+def test_what_the_best_group_needs_comes_first() -> None:
+    best = make_ranked_group("best", "g", (0, 1), priority=5)
+    middle, worst = make_ranked_group("middle", "g", (3,), priority=3), make_ranked_group("worst", "g", (1, 2))
+    world = World((make_qemu(1, vcpus=range(4)),), {100: (worst, middle, best)})
+    placed = [part.cell.members for part in world.plan(SimulatedKernel()).placed]
+    assert placed == [{best.key}, {best.key, worst.key}, {middle.key}, {worst.key}]
+
+
 def test_threads_that_an_unreadable_mon_group_of_others_may_hold_stay_where_they_are() -> None:
     sure, unsure = make_ranked_group("sure", "g", (1,)), make_ranked_group("unsure", "g", (0, 1))
     world = World((make_qemu(1, vcpus=range(2)),), {100: (sure, unsure)})
