@@ -1,6 +1,7 @@
 """The version before this one, as files: tests upgrade from it, and run its programs beside those of today."""
 
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Sequence
@@ -75,7 +76,7 @@ def _git(repository: Path, *arguments: str) -> bytes:
     # Root may test a checkout of somebody else's, as `sudo make test` does. Git refuses that unless it is named safe.
     command: list[str | Path] = ["git", "-C", repository, "-c", f"safe.directory={repository}", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError as error:
         raise NoEarlierVersionError("git is not installed") from error
     if done.returncode != 0:

@@ -66,7 +66,8 @@ def test_a_kind_that_the_charts_annotations_lack_or_have_too_much_is_named(check
 
 def test_a_changelog_that_artifact_hub_could_not_show_is_a_problem(checkout: Path) -> None:
     path = checkout / "CHANGELOG.md"
-    replace(path, f"[{__version__}]\n\n### Added", f"[{__version__}]\n\n### New")
+    section = path.read_text(encoding="utf-8").partition(f"## [{__version__}]")[2]
+    replace(path, section, section.replace("### Added", "### New", 1))
     assert check(checkout) == [
         "CHANGELOG.md: heading 'New'; Artifact Hub knows Added, Changed, Deprecated, Fixed, Removed, Security"
     ]
