@@ -378,3 +378,23 @@ def test_nothing_has_no_rate() -> None:
     assert counters.progress.per_second((0,)) is None
     counters.advance([0], 100.0)
     assert counters.advance([100], 110.0).per_second(()) is None
+
+
+def test_what_is_possible_follows_from_the_time_since_the_last_sample_however_long_the_machine_runs() -> None:
+    counters = Counters(30, highest_per_second=1000)
+    counters.keep(["a"], [1])
+    counters.advance([0], 1e6)
+    possible = 1000 * (10 + 1)  # and a second for a slow sweep
+    assert counters.advance([possible], 1e6 + 10).now.totals == [possible]
+    assert counters.advance([2 * possible + 1], 1e6 + 20).now.totals == [possible]
+    assert counters.gaps[Gap.IMPLAUSIBLE] == 1
+
+
+def test_a_counter_that_has_just_come_has_no_rate_and_takes_none_from_another() -> None:
+    counters = Counters(30)
+    counters.keep(["a"], [1])
+    counters.advance([0], 100.0)
+    counters.advance([100], 110.0)
+    counters.keep(["b", "a"], [2, 1])
+    rates = [counters.progress.per_second(which) for which in ((0,), (1,), (0, 1))]
+    assert rates == [None, 10, None]

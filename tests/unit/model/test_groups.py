@@ -11,6 +11,7 @@ from cachemon.model.groups import (
     check_groups,
     check_name,
     default_name,
+    digest_of,
     parse_group,
     parse_groups,
     parse_unchecked_group,
@@ -92,6 +93,16 @@ def test_an_unchecked_item_names_the_classes_of_threads_that_there_are() -> None
 def test_an_unchecked_list_is_no_longer_than_the_api_server_takes() -> None:
     with pytest.raises(InvalidInputError, match="has 1199 characters, and at most 1024 are valid"):
         parse_unchecked_group({"name": "x", "vcpus": ",".join("0" * 600)})
+
+
+def test_groups_that_differ_in_anything_have_another_digest() -> None:
+    items: list[dict[str, Any]] = [{"vcpus": "0"}, {"vcpus": "1"}, {"vcpus": "all"}, {"vcpus": "0", "name": "x"}]
+    items += [{"vcpus": "0", "name": "x", "threads": ["Vhost"]}, {"name": "x", "threads": ["Vhost"]}]
+    lists = [[], items[:2], *([item] for item in items)]
+    assert len({digest_of(map(parse_group, groups)) for groups in lists}) == len(lists)
+    assert digest_of([parse_group({"vcpus": "0,1"})]) == digest_of(
+        [parse_group({"vcpus": "0-1", "name": "vcpus_0,1"})]
+    )
 
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9]([-A-Za-z0-9_.,^]{0,20}[A-Za-z0-9])?\Z")
