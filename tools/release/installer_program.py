@@ -16,7 +16,7 @@ from lab.program_cache import ProgramCache, user_cache
 from lab.progress import say_on_stderr
 
 _MODULE = "github.com/operator-framework/helm-operator-plugins"
-HELM_OPERATOR = Program("helm-operator", Path(__file__).parent / "helm_operator", _MODULE, _MODULE, "about 6 minutes")
+HELM_OPERATOR = Program("helm-operator", Path(__file__).parent / "helm-operator", _MODULE, _MODULE, "about 6 minutes")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
