@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test mutants bench soak demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release format lock clean
+.PHONY: help setup check test mutants bench soak demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release test-olm format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -88,6 +88,9 @@ release: setup-release ## every artefact of a release into dist/release, images 
 
 test-release: setup-release ## build, sign and verify the images of a release, and build them again: an hour on 2 cores
 	$(PYTEST) tests/integration/release -m slow
+
+test-olm: setup-cluster ## the bundle for OLM with the real helm-operator, which is built once: 10 minutes on 2 cores
+	$(PYTEST) tests/integration/olm -m "slow or not slow"
 
 format: setup ## format, and correct what ruff can correct
 	.venv/bin/ruff format .

@@ -26,6 +26,7 @@ _OWN_WORK: tuple[Rule, ...] = (
         "verbs": ["create", "delete", "get", "list", "patch", "update", "watch"],
     },
     {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},  # a Role gives it for its own namespace
 )
 _BY_NAME = ["delete", "get", "patch", "update"]
 _WAITED_FOR = {"Job": ["list", "watch"]}
