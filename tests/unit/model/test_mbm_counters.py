@@ -53,6 +53,17 @@ def test_what_nobody_better_needs_stays_where_it_is() -> None:
     assert share_counters({}, EVENTS, CounterPool({0: 0}, held, {0: 1})) == CounterPlan((), ())
 
 
+def test_free_counters_are_taken_before_one_is_released() -> None:
+    held = frozenset({MbmCounter(B, TOTAL, 0)})
+    plan = share_counters({key("a"): [A]}, (TOTAL,), CounterPool({0: 1}, held, {0: 2}))
+    assert plan == CounterPlan((), (MbmCounter(A, TOTAL, 0),))
+
+
+def test_a_group_lacks_an_event_when_one_of_its_mon_groups_has_no_counter() -> None:
+    pool = CounterPool({0: 0}, frozenset({MbmCounter(A, TOTAL, 0)}), {0: 1})
+    assert lacking({key("ab"): [A, B], key("a"): [A]}, (TOTAL,), pool) == {key("ab"): {TOTAL: [0]}}
+
+
 def test_overlapping_groups_need_a_counter_once() -> None:
     pool = CounterPool({0: 2}, frozenset(), {0: 2})
     mon_groups = {key("all"): [A, B], key("low"): [A]}
