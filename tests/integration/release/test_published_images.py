@@ -1,6 +1,7 @@
 """Images of a few bytes in a real registry on loopback: pushed, signed, attested, verified by cosign, and refused."""
 
 import json
+import os
 import re
 import subprocess
 from base64 import b64decode
@@ -60,10 +61,8 @@ def key(cosign: Path, tmp_path: Path) -> Path:
 
 def new_key(cosign: Path, folder: Path) -> Path:
     folder.mkdir()
-    # Its password is what cosign reads here: nothing. pytest gives the same to what it starts.
-    subprocess.run(
-        [cosign, "generate-key-pair"], cwd=folder, stdin=subprocess.DEVNULL, check=True, capture_output=True
-    )
+    environment = {**os.environ, "COSIGN_PASSWORD": ""}
+    subprocess.run([cosign, "generate-key-pair"], cwd=folder, env=environment, check=True, capture_output=True)
     return folder / "cosign.key"
 
 

@@ -1,5 +1,6 @@
 """crane brings images to a registry, and cosign signs them there: both built from pinned Go modules."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def run_crane(*arguments: str | Path, is_quiet: bool = False) -> str:
 
 
 def run_cosign(*arguments: str | Path) -> str:
-    """What cosign prints on standard output.
+    """What cosign prints on standard output. It never asks: a key's password is in $COSIGN_PASSWORD, or is empty.
 
     Raises:
         CalledProcessError: it failed; it has printed why.
@@ -52,5 +53,8 @@ def run_cosign(*arguments: str | Path) -> str:
 
 def _run(program: Program, arguments: tuple[str | Path, ...], *, is_quiet: bool = False) -> str:
     command = [find_or_build(program), *arguments]
+    environment = {"COSIGN_PASSWORD": "", **os.environ}
     errors = subprocess.DEVNULL if is_quiet else None
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True, check=True).stdout
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, check=True, env=environment
+    ).stdout

@@ -47,7 +47,7 @@ def provenance(
                 *({"uri": purl} for purl in sorted(set(purls))),
             ],
         },
-        "runDetails": {"builder": {"id": builder(environment)}},
+        "runDetails": {"builder": {"id": builder(environment)}, "metadata": {}},  # cosign would add it
     }
     return {
         "_type": STATEMENT_TYPE,
