@@ -8,8 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 # One for each processor: with more, the programs that tests start pause for long. A cluster alone fills a processor.
-# By path: the many short files of unit tests come last, so that all workers end together.
-IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile --no-loadscope-reorder
+IN_PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? n : 8))) --dist loadfile
 CLUSTERS := -n $(shell n=$$(nproc); echo $$((n < 2 ? n : 2))) --dist loadfile
 
 help: ## show this list
