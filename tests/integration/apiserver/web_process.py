@@ -66,7 +66,8 @@ def web(control_plane: ControlPlane, *arguments: str) -> Iterator[WebClient]:
         "KUBECONFIG": str(control_plane.admin_kubeconfig),
     }
     process = subprocess.Popen(
-        [str(kubectl_program()), "cachemon", "web", "--no-open", *arguments],
+        # a shell lets what it starts in the background ignore Ctrl-C, and so these tests
+        ["env", "--default-signal=INT", str(kubectl_program()), "cachemon", "web", "--no-open", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
