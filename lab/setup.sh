@@ -38,7 +38,11 @@ cluster_packages() {
   [ -x /usr/lib/cni/bridge ] || echo containernetworking-plugins
   command -v ip >/dev/null || echo iproute2
   command -v buildah >/dev/null || echo buildah
-  command -v rpm >/dev/null || echo rpm # reads the rpm of a release
+  command -v rpm >/dev/null || echo rpm # reads and installs the rpm of a release
+  command -v lintian >/dev/null || echo lintian # the next check packages of a release (15 MB), and scripts of workflows
+  command -v rpmlint >/dev/null || echo rpmlint
+  command -v mandoc >/dev/null || echo mandoc
+  command -v shellcheck >/dev/null || echo shellcheck
   command -v debootstrap >/dev/null || echo debootstrap
   [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }

@@ -125,8 +125,8 @@ NOT_RUN = (
     ),
     NotRun(r"kubectl get .* (-w|--watch)", "it never ends", _kubectl_knows_it),
     NotRun(
-        r"((/opt/cachemon/bin/)?pip|pipx) install '(cachemon|\.)\[\w+\]'",
-        "it would change the Python that runs this test",
+        r"((/opt/cachemon/bin/)?pip|pipx|uv tool) install '(cachemon|\.)\[\w+\]'",
+        "it would change this machine; tests/integration/release/test_python_packages.py runs pipx and uv on a wheel",
         _is_an_extra,
     ),
     NotRun(

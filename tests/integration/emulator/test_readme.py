@@ -19,7 +19,7 @@ from tests.integration.docs.shape import mismatch
 
 TEXT = (REPOSITORY / "emulator/README.md").read_text()
 COMMANDS = [step for step in steps(TEXT) if isinstance(step, Command)]
-NOT_RUN = ["apt-get install fuse3", "pip install resctrl-emulator"]
+NOT_RUN = ["apt-get install fuse3 pipx", "pipx install resctrl-emulator"]
 PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 END = "--- end "
 

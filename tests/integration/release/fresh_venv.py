@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.repository import REPOSITORY
 
-_UV = Path(sysconfig.get_path("scripts")) / "uv"
+UV = Path(sysconfig.get_path("scripts")) / "uv"
 
 
 class FreshVenv:
@@ -32,7 +32,7 @@ class FreshVenv:
         wanted = f"{wheel}[{extra}]" if extra else str(wheel)
         system = {"UV_SYSTEM_CERTS": "1"} if Path("/etc/ssl/certs/ca-certificates.crt").exists() else {}
         subprocess.run(
-            [_UV, "pip", "install", "--quiet", "--python", self._scripts / "python", "-c", constraints, wanted],
+            [UV, "pip", "install", "--quiet", "--python", self._scripts / "python", "-c", constraints, wanted],
             env={**os.environ, **system},
             check=True,
         )

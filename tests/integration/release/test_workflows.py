@@ -1,6 +1,7 @@
 """The workflows: valid for actionlint, pinned, without secrets, with the least rights."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,22 @@ def actionlint() -> Path:
         pytest.skip(str(missing))
 
 
+@pytest.fixture(scope="module")
+def shellcheck() -> str:
+    found = shutil.which("shellcheck")
+    if found is None:
+        pytest.skip("shellcheck is not installed; make setup-cluster installs it for root")
+    return f"-shellcheck={found}"
+
+
 def jobs(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     return found
 
 
 @pytest.mark.timeout(600)
-def test_actionlint_finds_nothing(actionlint: Path) -> None:
-    done = subprocess.run([actionlint, *WORKFLOWS], capture_output=True, text=True, check=False)
+def test_actionlint_and_shellcheck_find_nothing(actionlint: Path, shellcheck: str) -> None:
+    done = subprocess.run([actionlint, shellcheck, *WORKFLOWS], capture_output=True, text=True, check=False)
     assert done.stdout == ""
     assert done.returncode == 0
 
@@ -41,6 +50,14 @@ def test_actionlint_finds_what_is_wrong(actionlint: Path, tmp_path: Path) -> Non
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(WORKFLOWS[0].read_text(encoding="utf-8").replace("runs-on:", "runs-at:"))
     assert subprocess.run([actionlint, wrong], capture_output=True, check=False).returncode == 1
+
+
+def test_shellcheck_finds_what_is_wrong_in_a_step(actionlint: Path, shellcheck: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    text = WORKFLOWS[0].read_text(encoding="utf-8")
+    wrong.write_text(re.sub(r"^( +)- run: .*$", r"\1- run: rm $HOME/*.txt", text, count=1, flags=re.MULTILINE))
+    done = subprocess.run([actionlint, shellcheck, wrong], capture_output=True, text=True, check=False)
+    assert "SC2086" in done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
