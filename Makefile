@@ -88,7 +88,7 @@ release: setup-release ## every artefact of a release into dist/release, images 
 test-release: setup-release ## build, sign and verify the images of a release, and build them again: an hour on 2 cores
 	$(PYTEST) tests/integration/release -m slow
 
-test-olm: setup-cluster ## the bundle for OLM with the real helm-operator, which is built once: 10 minutes on 2 cores
+test-olm: setup-cluster ## the bundle for OLM with programs of Operator Framework, which are built once: 15 minutes on 2 cores
 	$(PYTEST) tests/integration/olm -m "slow or not slow"
 
 format: setup ## format, and correct what ruff can correct

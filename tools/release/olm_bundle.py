@@ -65,7 +65,11 @@ def bundle_files(images: Images) -> dict[str, str]:
     chart = chart_files(images)
     rights = rights_for([*rendered(chart), *rendered(chart, _ALL_OPTIONAL)])
     crds = [installation_crd(), *map(_load, sorted((REPOSITORY / "crds").glob("*.yaml")))]
-    samples = [_sample(), *(_load(REPOSITORY / "examples" / name) for name in _SAMPLES)]
+    samples = [
+        _sample(KIND, NAME) | {"spec": {}},
+        _sample("CacheMonitorNode", "node01"),
+        *(_load(REPOSITORY / "examples" / name) for name in _SAMPLES),
+    ]
     for sample in samples:
         sample["metadata"].pop("namespace", None)
     content = Content(used_images(chart), crds, samples, rights.cluster)
@@ -164,8 +168,8 @@ def _watches() -> list[Object]:
     ]
 
 
-def _sample() -> Object:
-    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": {"name": NAME}, "spec": {}}
+def _sample(kind: str, name: str) -> Object:
+    return {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "metadata": {"name": name}}
 
 
 def _bundle_annotations() -> dict[str, str]:
