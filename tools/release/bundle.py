@@ -53,5 +53,5 @@ def locked(text: str, names: tuple[str, ...]) -> str:
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root)
-        if path.is_file() and path.suffix not in _LEFT_OUT and name.parts[0] != "bin":
+        if path.is_file() and path.suffix not in _LEFT_OUT and "bin" not in name.parts:
             yield str(name), path.read_bytes()

@@ -7,13 +7,13 @@ import gzip
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 
 from argparse_manpage.manpage import Manpage
 
 from cachemon import __version__
 from cachemon.host.commands.host_arguments import build_parser
-from tools.release.reproducible import TIME
+from lab.repository import REPOSITORY
+from tools.release.versions import release_day
 
 
 def host_man_page() -> bytes:
@@ -25,11 +25,13 @@ def host_man_page() -> bytes:
 
 def _text() -> str:
     page = Manpage(build_parser())
-    page.date = datetime.fromtimestamp(TIME, tz=UTC).strftime("%Y-%m-%d")
+    page.date = ""
     page.source = f"cachemon {__version__}"
     page.manual = "cachemon"
     page.description = "who holds the last-level cache of a libvirt host"
-    return str(page)
+    day = release_day(__version__, (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"))
+    # argparse-manpage would escape the hyphens, and then mandoc reads no date.
+    return str(page).replace('"1" ""', f'"1" "{day}"', 1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TIME = 1577836800
-"""The mtime of every file: 2020-01-01, as hatchling's own archives have it, and zip can't go below 1980."""
+"""The mtime of every file, as hatchling's own archives have it; zip can't go below 1980."""
+
+DAY = "2020-01-01"
+"""That of TIME."""
 
 
 @dataclass(frozen=True, slots=True)

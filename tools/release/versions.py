@@ -15,6 +15,7 @@ import yaml
 from lab.repository import REPOSITORY
 from tools.release.changelog import entries
 from tools.release.chart_annotations import annotation_problems
+from tools.release.reproducible import DAY
 
 SOURCE = "operator/cachemon/__init__.py"
 
@@ -98,6 +99,16 @@ def changelog_problems(version: str, text: str, *, is_dated: bool) -> Iterator[s
         yield f"CHANGELOG.md: section [{version}] has no date; write `## [{version}] - YYYY-MM-DD`"
     if version in sections and (newest := next(iter(sections))) != version:
         yield f"CHANGELOG.md: section [{newest}] stands above [{version}], the version of {SOURCE}"
+
+
+def release_day(version: str, text: str) -> str:
+    """The day of a version's section in the changelog, as YYYY-MM-DD; that of all files before it has one.
+
+    Args:
+        version: of the release.
+        text: of the changelog.
+    """
+    return dict(_SECTION.findall(text)).get(version) or DAY
 
 
 def tag_problems(version: str, tag: str) -> Iterator[str]:

@@ -1,9 +1,13 @@
 #!/bin/sh
-# Before a removal, not before an upgrade: the next version's agent adopts the mon_groups.
+# Before a removal or an upgrade. On an upgrade the mon_groups stay: the next version's agent adopts them.
 set -e
-find /usr/lib/cachemon -name __pycache__ -exec rm -r {} +
 case "${1:-}" in
-upgrade | 1) exit 0 ;; # dpkg's word, and rpm's number of versions that stay
+1) exit 0 ;; # rpm's number of versions that stay: the other one is in place already, and compiled
+esac
+find /usr/lib/cachemon -name __pycache__ -prune -exec rm -r {} +
+case "${1:-}" in
+remove | 0) ;;
+*) exit 0 ;;
 esac
 if [ -d /run/systemd/system ]; then
   systemctl --no-reload disable --now cachemon-host.service
