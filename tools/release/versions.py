@@ -46,7 +46,11 @@ PLACES = (
     Place("charts/cachemon/Chart.yaml", re.compile(r"^appVersion: \"?([^\"\s]+)", re.MULTILINE)),
     Place("manifests/agent.yaml", re.compile(r"(?:cachemon-\w+:|app\.kubernetes\.io/version: \")([^\"\s]+)")),
     Place("manifests/operator.yaml", re.compile(r"(?:cachemon-\w+:|app\.kubernetes\.io/version: \")([^\"\s]+)")),
-    Place("docs/**/*.md", re.compile(r"(?:agent: version |cachemon-(?:agent|operator):)(\d[^\s,`]*)"), needed=False),
+    Place(
+        "docs/**/*.md",
+        re.compile(r"(?:agent: version |cachemon-(?:agent|operator)[:-])(\d+\.\d+\.\d+(?:-(?:alpha|beta|rc)\.\d+)?)"),
+        needed=False,
+    ),
 )
 
 

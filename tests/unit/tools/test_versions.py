@@ -48,6 +48,20 @@ def test_a_place_that_was_forgotten_is_named(checkout: Path, name: str) -> None:
     assert check(checkout) == [f"{name}: 0.0.9, not {__version__}"]
 
 
+def test_each_single_place_that_was_forgotten_is_named(checkout: Path) -> None:
+    pages = {*checkout.rglob("*.md"), *checkout.glob("manifests/*.yaml"), checkout / "charts/cachemon/Chart.yaml"}
+    of_history = {checkout / "CHANGELOG.md", checkout / "docs/stability.md"}  # these name versions of then
+    found = 0
+    for path in sorted(pages - of_history):
+        text = path.read_text(encoding="utf-8")
+        for match in re.finditer(rf"(?<![\w.]){re.escape(__version__)}(?![\w]|\.\d)", text):
+            path.write_text(f"{text[: match.start()]}0.0.9{text[match.end() :]}", encoding="utf-8")
+            assert [it for it in check(checkout) if "0.0.9" in it], (path, text[match.start() - 40 : match.end()])
+            found += 1
+        path.write_text(text, encoding="utf-8")
+    assert found > len(PLACES)
+
+
 def test_every_place_is_named_when_only_the_source_went_on(checkout: Path) -> None:
     replace(checkout / FILES[0], __version__, "7.8.9")
     found = "\n".join(check(checkout))
