@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test mutants bench soak demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release test-olm format lock clean
+.PHONY: help setup check test mutants bench soak debian-host demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release test-olm format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,6 +46,9 @@ mutants: setup ## changes of model/ and engine/ that no unit test notices, for h
 
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
+
+debian-host: setup-cluster ## a whole Debian 13 host in a virtual machine: systemd, libvirt, a real resctrl; for root, slow
+	$(PYTEST) tests/integration/debian_host -m slow
 
 soak: setup-host ## random lifecycles, kills, faults and hostile tenants for an hour; repeat with make soak SECONDS=60 SEED=1
 	@$(PYTHON) -m tests.soak --seconds $(or $(SECONDS),900) $(if $(SEED),--seed $(SEED))

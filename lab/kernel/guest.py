@@ -53,17 +53,17 @@ class Mode:
     machine: tuple[str, ...] = ()
 
 
-_COUNTERS = ("cqm_llc", "cqm_occup_llc", "cqm_mbm_total", "cqm_mbm_local")
-MONITORING = Mode("monitoring", _COUNTERS)
+COUNTERS = ("cqm_llc", "cqm_occup_llc", "cqm_mbm_total", "cqm_mbm_local")
+MONITORING = Mode("monitoring", COUNTERS)
 """514 RMIDs. Leaf 0xF is answered with leaf 0xB: ECX 0x201 is the highest RMID."""
-ALLOCATION = Mode("allocation", ("rdt_a", "cat_l3", *_COUNTERS), more=("isolcpus=0-2",))
+ALLOCATION = Mode("allocation", ("rdt_a", "cat_l3", *COUNTERS), more=("isolcpus=0-2",))
 """Control groups as well: 4 CLOSIDs. Leaf 0x10 is answered with leaf 0xB, whose EDX is the number of the CPU that
 asks: `isolcpus=` lets CPU 3 ask. Never take a CPU offline in this one (an oops in 7.3.4)."""
-STARVED = Mode("starved", _COUNTERS, cpu="Westmere,level=4")
+STARVED = Mode("starved", COUNTERS, cpu="Westmere,level=4")
 """64 RMIDs, and none that was freed comes back: the occupancy threshold is 0."""
 CLUSTERED = Mode(
     "clustered",
-    _COUNTERS,
+    COUNTERS,
     cpu="Westmere,model=106",  # Ice Lake, which can be split
     machine=(
         *(w for n in range(4) for w in ("-object", f"memory-backend-ram,id=ram{n},size=256M")),
@@ -71,7 +71,7 @@ CLUSTERED = Mode(
     ),
 )
 """Sub-NUMA clusters: two nodes share a cache (Linux 6.11)."""
-ASSIGNED = Mode("assigned", (*_COUNTERS, "687"))
+ASSIGNED = Mode("assigned", (*COUNTERS, "687"))
 """AMD's assignable counters (X86_FEATURE_ABMC, word 21 bit 15; Linux 6.18); there are fewer than groups."""
 
 

@@ -135,11 +135,20 @@ def _forbid_trying_again_soon(store: Path) -> None:
         raise KernelUnavailableError(f"{reason} ({age / 60:.0f} min ago; remove {store / 'failed'} to try again now)")
 
 
-def _fetch(store: Path, say: Say) -> Kernel:
+def fetch_from(mirror: str) -> Callable[[Path, Say], Kernel]:
+    """For `find_or_fetch`: Debian's packages from a mirror, where this machine's apt may know none.
+
+    Args:
+        mirror: the address of a Debian mirror.
+    """
+    return lambda store, say: _fetch(store, say, mirror)
+
+
+def _fetch(store: Path, say: Say, mirror: str = "") -> Kernel:
     say(f"fetching {IMAGE} of {SUITE} for the tests on a real kernel (about 60 MB, once)")
     with tempfile.TemporaryDirectory(dir=store, prefix="making-") as temporary:
         work = Path(temporary)
-        apt = _Apt(work, _mirror())
+        apt = _Apt(work, mirror or _mirror())
         apt.run("apt-get", "update")
         image = apt.dependencies(IMAGE, r"linux-image-\d.*")[0]
         release = image.removeprefix("linux-image-")

@@ -20,7 +20,7 @@ FOLDERS = {
         "plugin agent controller host/agent host/commands"
     ),
     "emulator": "resctrl_emulator",
-    "lab": "kubernetes nodes vms libvirt kernel traces",
+    "lab": "kubernetes nodes vms libvirt kernel traces debian_host",
     "tests": "unit integration e2e soak bench interference",
     ".": "demo tools crds manifests charts docs requirements",
 }

@@ -15,8 +15,8 @@ INSTALL = "\n".join((REPOSITORY / name).read_text() for name in ("README.md", "d
 
 @pytest.mark.pitfall(31)
 def test_every_make_command_is_a_target() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", TEXT))
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z-]+)", TEXT))
     assert {"demo", "test", "check", "bench"} <= named <= targets
 
 

@@ -13,7 +13,8 @@
  *
  * Traffic is the CPU time that an RMID has been charged for in this package,
  * times `rate`; half of it is local. Occupancy is fed by the traffic since the
- * last look, up to `most_kib`, and fades within milliseconds of idleness.
+ * last look, up to `most_kib`, and fades within milliseconds of idleness. While
+ * `still` is set no time goes by for any of it: counters keep what they have.
  *
  * Intel SDM volume 3, "Intel Resource Director Technology (Intel RDT)
  * Monitoring Features". AMD's assigned counters are not made up: they stay 0.
@@ -52,6 +53,9 @@ MODULE_PARM_DESC(unavailable_rmid, "an RMID whose counters say that they hold no
 static int error_rmid = -1;
 module_param(error_rmid, int, 0644);
 MODULE_PARM_DESC(error_rmid, "an RMID whose counters say that there is an error");
+static bool still;
+module_param(still, bool, 0644);
+MODULE_PARM_DESC(still, "whether all counters keep what they have");
 
 struct account {
 	raw_spinlock_t lock;
@@ -70,6 +74,24 @@ struct lines {
 static struct account accounts[MOST_CPUS];
 static struct lines cache[MOST_PACKAGES][MOST_RMIDS];
 static DEFINE_RAW_SPINLOCK(cache_lock);
+static DEFINE_RAW_SPINLOCK(clock_lock);
+
+/* Nanoseconds; between two calls all of the time counts, or none of it if `still` is set at the second. */
+static u64 clock(void)
+{
+	static u64 looked, counted;
+	unsigned long flags;
+	u64 now, answer;
+
+	raw_spin_lock_irqsave(&clock_lock, flags);
+	now = ktime_get_mono_fast_ns();
+	if (now > looked && !still)
+		counted += now - looked;
+	looked = max(now, looked);
+	answer = counted;
+	raw_spin_unlock_irqrestore(&clock_lock, flags);
+	return answer;
+}
 
 static void charge(struct account *account, u64 now)
 {
@@ -116,7 +138,7 @@ static u64 occupancy_of(u32 package, u32 rmid, u64 now)
 static u64 counter(u64 selected)
 {
 	u32 event = selected & 0xff, rmid = selected >> 32, package = cpu_data(smp_processor_id()).topo.pkg_id;
-	u64 now = ktime_get_mono_fast_ns(), bytes;
+	u64 now = clock(), bytes;
 
 	if (rmid >= MOST_RMIDS || package >= MOST_PACKAGES || (int)rmid == error_rmid)
 		return ERROR_BIT;
@@ -145,7 +167,7 @@ static int on_write(struct kprobe *probe, struct pt_regs *regs)
 	if (msr == MSR_IA32_QM_EVTSEL) {
 		account->selected = regs->si;
 	} else {
-		charge(account, ktime_get_mono_fast_ns());
+		charge(account, clock());
 		account->rmid = min_t(u32, regs->si & 0x3ff, MOST_RMIDS - 1);
 	}
 	raw_spin_unlock_irqrestore(&account->lock, flags);

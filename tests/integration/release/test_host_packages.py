@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cachemon import __version__
-from tests.integration.release.debian_root import DebianMissingError, DebianRoot
+from lab.debian_archive import DebianMissingError
+from tests.integration.release.debian_root import DebianRoot
 from tools.release.host_packages import make_host_packages, packaged_unit
 
 WINDOW = (

@@ -1,0 +1,124 @@
+"""What a host's admin types, and what the tests compare it with."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.debian_host.machine import LUGGAGE, DebianHost
+from lab.libvirt.guest_domain import GuestDomain
+from lab.wait import until
+
+BUSY = (10, 5)
+"""Percent of the time; the host has one CPU."""
+
+DOMAINS = (GuestDomain("vm1", kvm=True, most_vcpus=2, busy_percent=BUSY),)
+MON_GROUPS = "/sys/fs/resctrl/mon_groups"
+
+_IMAGES = "/var/lib/libvirt/images"
+_EMULATED_SECONDS = 240
+"""For what takes an idle machine's emulated host up to half a minute."""
+
+Figures = Mapping[str, str]
+"""Keys and values as domstats prints them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A host with what its admin does.
+
+    Attributes:
+        host: booted.
+    """
+
+    host: DebianHost
+
+    @staticmethod
+    def luggage(folder: Path, package: Path) -> Sequence[Path]:
+        """What the guest gets: the package and the domains' firmware and XML.
+
+        Args:
+            folder: for the files.
+            package: the deb.
+        """
+        files = [package]
+        for domain in DOMAINS:
+            files.append(domain.write_firmware(folder))
+            xml = folder / f"{domain.name}.xml"
+            xml.write_text(domain.xml(Path(_IMAGES, f"{domain.name}.bin")), encoding="utf-8")
+            files.append(xml)
+        return files
+
+    def sh(self, script: str) -> str:
+        """What a shell script prints that must go well."""
+        return self.host.run(script, seconds=_EMULATED_SECONDS)
+
+    def define(self, name: str) -> None:
+        """Define one of DOMAINS."""
+        self.sh(f"cp {LUGGAGE}/{name}.bin {_IMAGES}/ && virsh define {LUGGAGE}/{name}.xml")
+
+    def groups(self, prefix: str = "cachemon-") -> dict[str, frozenset[int]]:
+        """TIDs by name of the kernel's mon_groups."""
+        found = self.sh(f"cd {MON_GROUPS} && for g in {prefix}*; do [ ! -d $g ] || echo $g $(cat $g/tasks); done")
+        return {name: frozenset(map(int, tids)) for name, *tids in map(str.split, found.splitlines())}
+
+    def vcpu_tids(self, name: str) -> frozenset[int]:
+        """The vCPU threads of a running domain, by QEMU's names of them."""
+        found = self.sh(
+            f"cd /proc/$(cat /run/libvirt/qemu/{name}.pid)/task && grep -l '^CPU [0-9]*/KVM' */comm | cut -d/ -f1"
+        )
+        return frozenset(map(int, found.split()))
+
+    def ask(self, path: str) -> Any:
+        """What the agent answers on its socket."""
+        return json.loads(self.sh(f"curl -sS --unix-socket /run/cachemon/host.sock http://host{path}"))
+
+    def until_monitored(self, name: str, group: str) -> None:
+        """Wait until the agent has figures of a group of a domain."""
+
+        def monitored() -> bool:
+            return any(
+                reported["state"] == "Monitored" and reported["blocks"]
+                for domain in self.ask("/v1/domains")["domains"]
+                if domain["name"] == name
+                for reported in domain["groups"]
+                if reported["name"] == group
+            )
+
+        until(f"group {group} of {name} to be monitored", monitored, seconds=_EMULATED_SECONDS, poll_seconds=1)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """All counters stand still meanwhile, and the agent has read them since."""
+        self._set_still("Y")
+        try:
+            enough = self.ask("/v1/status")["samples"] + 2  # the first of them may have begun before
+            until(
+                "the agent to read what stands still",
+                lambda: self.ask("/v1/status")["samples"] >= enough,
+                seconds=_EMULATED_SECONDS,
+                poll_seconds=1,
+            )
+            yield
+        finally:
+            self._set_still("N")
+
+    def cachemon_figures(self, name: str, *options: str) -> Figures:
+        """What `cachemon host domstats` prints of a domain."""
+        return _pairs(self.sh(f"cachemon host domstats {name} {' '.join(options)}"))
+
+    def kernel_figures(self, mon_group: str) -> Mapping[str, int]:
+        """Value of every counter of a mon_group, by `BLOCK/EVENT`."""
+        found = self.sh(f"cd {MON_GROUPS}/{mon_group}/mon_data && grep -H . */*")
+        pairs = (line.removeprefix("mon_L3_").split(":") for line in found.splitlines())
+        return {name: int(value) for name, value in pairs}
+
+    def _set_still(self, value: str) -> None:
+        self.sh(f"echo {value} > /sys/module/rdtmove/parameters/still")
+
+
+def _pairs(output: str) -> dict[str, str]:
+    lines = (line.strip().partition("=") for line in output.splitlines())
+    return {key: value for key, equals, value in lines if equals}
