@@ -13,7 +13,11 @@ sign of its purpose. QEMU names its threads with `debug-threads=on`, which libvi
 | `IO mon_iothread` | Emulator: it serves QMP | QEMU monitor/monitor.c, monitor_iothread_init |
 | `IO VFIO user` | Emulator: it receives for vfio-user devices | QEMU hw/vfio-user/proxy.c |
 | `vhost-<pid>` | Vhost; before Linux 6.4 a kernel thread outside of QEMU | kernel/vhost_task.c |
+| `kvm-nx-lpage-re` | Emulator, made by KVM | Linux arch/x86/kvm/mmu/mmu.c, kvm_mmu_start_lpage_recovery |
 | any other, and the main thread under any name | Emulator | |
+
+A new thread is in the groups of the thread that made it. Newer kernels let the vCPU that runs first make KVM's thread
+inside of QEMU. It was seen on Linux 7.3, in the mon_group that libvirt had put vCPU 0 into before the domain ran.
 
 The kernel cuts a name at 15 characters. A user's IOThread with an id that begins with `mon_iothread` looks like the
 one of QMP, and counts as Emulator.
@@ -35,6 +39,7 @@ _VCPU = re.compile(r"CPU (0|[1-9][0-9]{0,4})/(?:KVM|TCG|MSHV)")
 _ALL_VCPUS = "ALL CPUs/TCG"
 _IO_THREAD = re.compile(r"IO .+")
 _IO_THREADS_OF_QEMU = frozenset({"IO mon_iothread", "IO VFIO user"})
+_MADE_BY_KVM = "kvm-nx-lpage-re"
 _VHOST = re.compile(r"vhost-[0-9]+")
 _LONGEST_NAME = 64  # bytes; the kernel cuts names of user threads at 15 and of kernel threads at 63
 
@@ -59,12 +64,14 @@ class Thread:
         thread_class: its purpose.
         vcpu: number of the vCPU that the thread runs. None for other classes, and for the one thread that
             runs every vCPU (`stands_for_all_vcpus`).
+        is_made_by_kvm: whether KVM made it for a vCPU. It may be in that vCPU's groups, though nobody put it there.
     """
 
     tid: int
     start_time: int
     thread_class: ThreadClass
     vcpu: int | None
+    is_made_by_kvm: bool = False
 
     @property
     def stands_for_all_vcpus(self) -> bool:
@@ -123,6 +130,11 @@ def classify(name: str) -> tuple[ThreadClass, int | None]:
     if _VHOST.fullmatch(name):
         return ThreadClass.VHOST, None
     return ThreadClass.EMULATOR, None
+
+
+def is_made_by_kvm(name: str) -> bool:
+    """Whether KVM gives its own thread this name."""
+    return name == _MADE_BY_KVM
 
 
 def distinguish(threads: Iterable[Thread]) -> tuple[Thread, ...]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cachemon.model.threads import Thread, ThreadClass, classify
+from cachemon.model.threads import Thread, ThreadClass, classify, is_made_by_kvm
 from cachemon.qemu.proc_files import ProcFiles
 from cachemon.qemu.scan_times import NEVER_SCANNED, ScanTimes, scan_times
 
@@ -46,5 +46,6 @@ def _read(files: ProcFiles, pid: int, tid: int) -> Thread | None:
     if stat is None or stat.dead:
         return None
     # `-name process=` names the main thread, whose TID is the PID: it runs QEMU's main loop under any name.
-    thread_class, vcpu = (ThreadClass.EMULATOR, None) if tid == pid else classify(stat.name)
-    return Thread(tid, stat.start_time, thread_class, vcpu)
+    if tid == pid:
+        return Thread(tid, stat.start_time, ThreadClass.EMULATOR, None)
+    return Thread(tid, stat.start_time, *classify(stat.name), is_made_by_kvm(stat.name))

@@ -98,6 +98,12 @@ def test_a_qemu_is_found_by_the_pod_in_its_cgroup_with_its_threads_classed(
     }
 
 
+def test_the_thread_that_kvm_makes_inside_of_qemu_is_known(fake: FakeProc, finder: QemuFinder) -> None:
+    fake.qemu(60, POD)
+    fake.thread(60, 71, "kvm-nx-lpage-re")
+    assert [thread.tid for thread in only(finder.find(WANTED)).threads if thread.is_made_by_kvm] == [71]
+
+
 def test_where_the_cgroup_says_nothing_only_a_lab_takes_the_pod_from_the_mounts(
     fake: FakeProc, finder: QemuFinder
 ) -> None:

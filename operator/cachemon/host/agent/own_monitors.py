@@ -2,8 +2,9 @@
 
 libvirt makes a mon_group when a domain starts. Its name is `<machine>-<monitor>`, with libvirt's name for the machine
 (`qemu-1-vm1-vcpus_0-2`). libvirt puts each vCPU's thread into one and never checks again, so the name proves nothing:
-a mon_group is a monitor's when its threads are exactly the monitor's vCPUs. A monitor of all vCPUs of an allocation
-has no mon_group: libvirt reads the control group.
+a mon_group is a monitor's when its threads are exactly the monitor's vCPUs. The thread that KVM makes for a vCPU
+may be there too: libvirt counts it as well. A monitor of all vCPUs of an allocation has no mon_group: libvirt reads
+the control group.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,7 +67,8 @@ def _of_monitor(
         return stands(GroupState.WAITING, Reason.NO_SUCH_THREAD, "none of its vCPUs is plugged in now")
     kind = "mon_group" if own.has_mon_group else "control group"
     likely = {group: found for group, found in held.items() if bool(group.name) == own.has_mon_group}
-    exact = sorted(group for group, found in likely.items() if found == threads.keys())
+    of_kvm = {thread.tid for qemu in layout.qemus for thread in qemu.threads if thread.is_made_by_kvm}
+    exact = sorted(group for group, found in likely.items() if found - of_kvm == threads.keys())
     if exact:
         return stands(GroupState.MONITORED, None, "", exact[0])
     called = [group for group in likely if (group.name or group.control_group).endswith(f"-{own.group.name}")]
@@ -77,7 +79,7 @@ def _of_monitor(
             f"libvirt has no {kind} for it: it was removed, or resctrl was mounted after the domain's start; restart "
             "the domain, and libvirt makes it again",
         )
-    odd = sorted(likely[called[0]] ^ threads.keys())[:_LONGEST_LIST]
+    odd = sorted((likely[called[0]] - of_kvm) ^ threads.keys())[:_LONGEST_LIST]
     return stands(
         GroupState.DEGRADED,
         Reason.LIBVIRT_GROUP_DIFFERS,

@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,7 @@ from cachemon.engine.layout import GroupState
 from cachemon.host.agent.own_monitors import layout_of_monitors
 from cachemon.libvirt.domain_xml import OwnMonitor
 from cachemon.model.mon_groups import ROOT, MonGroupName
-from cachemon.model.threads import Qemu
+from cachemon.model.threads import Qemu, Thread, ThreadClass
 from tests.unit.host.builders import WEB, layout_of, mon_group, own_monitor, qemu, running, well
 
 ZERO = MonGroupName(ROOT, "qemu-3-vm1-vcpus_0")
@@ -43,6 +44,17 @@ def test_a_mon_group_that_holds_exactly_the_threads_of_the_vcpus_is_the_monitors
     own: OwnMonitor, held: Held, mon_groups: tuple[MonGroupName, ...]
 ) -> None:
     assert stand(own, held) == (GroupState.MONITORED, None, mon_groups)
+
+
+def test_the_thread_that_kvm_made_for_a_vcpu_may_be_in_the_monitors_mon_group() -> None:
+    whole = qemu()
+    with_kvms = replace(whole, threads=(*whole.threads, Thread(110, 2, ThreadClass.EMULATOR, None, True)))  # noqa: FBT003
+    held = {ZERO: [101, 110]}
+    assert stand(own_monitor("0"), held, [with_kvms]) == (GroupState.MONITORED, None, (ZERO,))
+    state, reason, _ = stand(own_monitor("0"), held, [whole])
+    assert (state, reason) == (GroupState.DEGRADED, "LibvirtGroupDiffers")
+    state, reason, _ = stand(own_monitor("0-1"), {BOTH: [101, 110]}, [with_kvms])
+    assert (state, reason) == (GroupState.DEGRADED, "LibvirtGroupDiffers")
 
 
 @pytest.mark.parametrize(
