@@ -8,6 +8,9 @@ import yaml
 from lab.kubernetes.control_plane import ControlPlane
 from tools.release.olm_csv import ACCOUNT
 
+REGISTRY = "registry.example.com/cachemon"
+"""Of the images that the bundle names; nothing is there."""
+
 _RBAC = "rbac.authorization.k8s.io"
 
 

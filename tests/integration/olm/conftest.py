@@ -7,9 +7,8 @@ import pytest
 
 from lab.kubernetes.binaries import find
 from lab.kubernetes.control_plane import ControlPlane
+from tests.integration.olm.bundle import REGISTRY
 from tools.release.olm_bundle import make_olm_bundle
-
-REGISTRY = "registry.example.com/cachemon"
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,7 @@ from tests.integration.apiserver.examples import MERGE, group_object, groups_pat
 from tests.integration.chart.cases import EVERYTHING
 from tests.integration.chart.foreign_kinds import crd_files
 from tests.integration.chart.rendering import nested, objects
-from tests.integration.olm.bundle import Bundle
-from tests.integration.olm.conftest import REGISTRY
+from tests.integration.olm.bundle import REGISTRY, Bundle
 from tests.integration.olm.installer import Installer
 from tools.release.installer_program import helm_operator
 from tools.release.olm_csv import ACCOUNT
