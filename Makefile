@@ -1,6 +1,6 @@
 # The commands of a developer. `make demo` and `make test` install what they need.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test mutants bench soak debian-host demo demo-host cluster kind test-kind setup-cluster setup-release setup-host docs pictures dashboards manifests release-check release test-release test-olm format lock clean
+.PHONY: help setup check test mutants bench soak debian-host demo demo-host cluster kind test-kind setup-cluster setup-release setup-kind setup-host docs pictures dashboards manifests release-check release test-release test-olm format lock clean
 
 # Containers often set it. Without bytecode each of a thousand programs that tests start compiles its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,10 +23,10 @@ demo-host: setup-host ## the same on a plain libvirt host: real libvirtd, real d
 cluster: setup-cluster ## a real cluster on this machine with cachemon on it, up until Ctrl-C; for root
 	@$(PYTHON) -m lab.nodes
 
-kind: setup ## the same with kind, where there is a container engine or root can start a dockerd
+kind: setup-kind ## the same with kind, where there is a container engine or root can start a dockerd
 	@$(PYTHON) -m lab.kind
 
-test-kind: setup ## the test of `make kind`; minutes, and more the first time
+test-kind: setup-kind ## the test of `make kind`; minutes, and more the first time
 	$(PYTEST) tests/integration/kind -m slow
 
 test: setup-cluster check ## all checks and all tests
@@ -64,6 +64,9 @@ setup-cluster:
 
 setup-release:
 	@lab/setup.sh release
+
+setup-kind:
+	@lab/setup.sh kind
 
 setup-host:
 	@lab/setup.sh host

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv and what demo and tests stand on; with the argument `host` also what a plain libvirt host needs, with
 # `cluster` also that and what a real cluster runs on, with `release` all of it and what builds images for another
-# architecture. Quick when all is there; safe to run again at any time.
+# architecture, with `kind` all that a cluster needs and a container engine. Quick when all is there; safe to run again at
+# any time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-}
@@ -24,8 +25,9 @@ missing_packages() {
   [ "$(id -u)" != 0 ] || compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime
   # The browser in which tests look at the page of `web` (360 MB); likewise.
   [ "$(id -u)" != 0 ] || command -v chromium >/dev/null || echo chromium
-  [ "$what" != cluster ] && [ "$what" != release ] || [ "$(id -u)" != 0 ] || cluster_packages
+  case $what in cluster | release | kind) [ "$(id -u)" != 0 ] || cluster_packages ;; esac
   [ "$what" != release ] || [ "$(id -u)" != 0 ] || release_packages
+  [ "$what" != kind ] || [ "$(id -u)" != 0 ] || kind_packages
   [ -z "$what" ] || [ "$(id -u)" != 0 ] || host_packages
   [ -n "$python" ] && "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
@@ -50,6 +52,10 @@ cluster_packages() {
 release_packages() {
   command -v mmdebstrap >/dev/null || echo mmdebstrap arch-test # the base of the images, the same bytes each time
   [ -f /usr/lib/binfmt.d/qemu-aarch64.conf ] || echo qemu-user-static
+}
+
+kind_packages() {
+  command -v docker >/dev/null || command -v podman >/dev/null || echo docker.io
 }
 
 # libvirt's Python bindings are built against the libvirt of this machine. libvirtd itself is not installed: lab.libvirt
