@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,6 +59,20 @@ def test_checksums_are_those_of_all_files(release: Path) -> None:
     )
     files = {str(path.relative_to(release)) for path in release.rglob("*") if path.is_file()}
     assert {line.removesuffix(": OK") for line in done.stdout.splitlines()} == files - {"SHA256SUMS"}
+
+
+def test_the_table_for_maintainers_says_where_each_artefact_goes(release: Path) -> None:
+    table = re.findall(r"^\| (`.+?) \|", (REPOSITORY / "RELEASING.md").read_text(), re.MULTILINE)
+    places = [place for row in table for place in re.findall(r"`([^`]*[./*][^`]*|[A-Z0-9]+)`", row)]
+    patterns = {place: place.replace("VERSION", __version__).replace("PROGRAM", "*") for place in places}
+    made = [path.relative_to(release) for path in release.rglob("*") if path.is_file()]
+
+    def goes_by(path: Path, pattern: str) -> bool:
+        return any(part.match(pattern) for part in (path, *path.parents) if part.parts)
+
+    assert [path for path in made if not any(goes_by(path, pattern) for pattern in patterns.values())] == []
+    unmade = {place for place, pattern in patterns.items() if not any(goes_by(path, pattern) for path in made)}
+    assert {Path(place).parts[0] for place in unmade} <= {"images"}  # root builds those
 
 
 def test_the_packed_chart_renders_what_the_chart_renders(release: Path) -> None:
