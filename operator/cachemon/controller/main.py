@@ -212,8 +212,8 @@ def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         description="Binds CacheMonitorGroups to the nodes and pods of their VMs, judges their figures, "
         "and stamps groups for policies.",
         epilog="Every flag can be given as an environment variable: --kubeconfig as CACHEMON_KUBECONFIG. "
-        f"`cachemon-operator {RETIRE} --help`: what the chart runs after it was uninstalled. "
-        f"`cachemon-operator {VERIFY} --help`: what `helm test` runs.",
+        f"Commands with a --help of their own: `{RETIRE}`, for after the chart was uninstalled, and `{VERIFY}`, for "
+        "`helm test`.",
         allow_abbrev=False,
     )
     flags = Flags(parser, "CACHEMON_", environment)

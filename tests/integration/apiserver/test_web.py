@@ -134,4 +134,4 @@ def test_the_page_outlives_the_api_server(control_plane: ControlPlane, namespace
             control_plane.start_api_server()
         report(control_plane, namespace, occupancy=6 * MIB)
         until("the figures of now", lambda: holds(client, vm, 6 * MIB))
-        assert client.renew()["source"]["problem"] == ""
+        until("the young server to take every request", lambda: not client.renew()["source"]["problem"])
