@@ -96,7 +96,7 @@ class GuestAgent:
         Raises:
             GuestAgentError: it refused, or the connection ended.
         """
-        self._send(command, arguments)
+        self.send(command, arguments)
         answer = json.loads(self._line())
         if "error" in answer:
             raise GuestAgentError(f"{command}: {answer['error'].get('desc')}")
@@ -108,7 +108,8 @@ class GuestAgent:
             self._connection.close()
         self._connection, self._unread = None, b""
 
-    def _send(self, command: str, arguments: Mapping[str, Any] | None) -> None:
+    def send(self, command: str, arguments: Mapping[str, Any] | None = None) -> None:
+        """Send a command that has no answer."""
         if self._connection is None:
             raise GuestAgentError("not connected")
         question = {"execute": command, "arguments": dict(arguments or {})}

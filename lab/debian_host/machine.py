@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab.debian_host.guest_agent import PORT, Done, GuestAgent
+from lab.debian_host.guest_agent import PORT, Done, GuestAgent, GuestAgentError
 from lab.kernel.guest import COUNTERS, find_qemu
 from lab.kernel.packages import Kernel
 from lab.program_logs import LOGS
@@ -104,6 +104,13 @@ class DebianHost:
         """Run a shell script as root, whatever its exit code."""
         return self._agent.run("/bin/sh", "-c", script, seconds=seconds)
 
+    def reboot(self) -> None:
+        """Reboot the guest as its admin does, and wait until it is up."""
+        before = self._boot_id()
+        self._agent.send("guest-shutdown", {"mode": "reboot"})
+        until("a Debian host to reboot", lambda: self._rebooted(before), seconds=2 * _BOOT_SECONDS, poll_seconds=1)
+        self.until_booted()
+
     def stop(self) -> None:
         """Pull the plug. Does nothing the second time."""
         self._agent.close()
@@ -123,6 +130,15 @@ class DebianHost:
         if "Kernel panic" in self._console.read_text(errors="replace"):
             raise RuntimeError("the guest's kernel panicked")
         return self._agent.answers()
+
+    def _rebooted(self, before: str) -> bool:
+        try:
+            return self._answers() and self._boot_id() != before
+        except (OSError, GuestAgentError):  # it went down in between
+            return False
+
+    def _boot_id(self) -> str:
+        return self.run("cat /proc/sys/kernel/random/boot_id").strip()
 
 
 def _pack(files: Sequence[Path], archive: Path) -> None:

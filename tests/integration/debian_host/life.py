@@ -11,10 +11,22 @@ from lab.debian_host.machine import LUGGAGE, DebianHost
 from lab.libvirt.guest_domain import GuestDomain
 from lab.wait import until
 
+MONITORS = (
+    "<cachetune vcpus='0-1'><monitor level='3' vcpus='0'/><monitor level='3' vcpus='1'/></cachetune>"
+    "<memorytune vcpus='0-1'><monitor vcpus='0'/><monitor vcpus='1'/></memorytune>"
+)
+ALL_VCPUS = (
+    '<cachemon:groups xmlns:cachemon="https://cachemon.dev/xmlns/libvirt/1.0">'
+    '<cachemon:resmongroup id="all" vcpus="all"/></cachemon:groups>'
+)
 BUSY = (10, 5)
 """Percent of the time; the host has one CPU."""
 
-DOMAINS = (GuestDomain("vm1", kvm=True, most_vcpus=2, busy_percent=BUSY),)
+DOMAINS = (
+    GuestDomain("vm1", kvm=True, most_vcpus=2, busy_percent=BUSY),
+    GuestDomain("configured", kvm=True, most_vcpus=2, busy_percent=BUSY, metadata=ALL_VCPUS),
+    GuestDomain("libvirts", kvm=True, most_vcpus=2, busy_percent=BUSY, cputune=MONITORS),
+)
 MON_GROUPS = "/sys/fs/resctrl/mon_groups"
 
 _IMAGES = "/var/lib/libvirt/images"
@@ -71,6 +83,14 @@ class Life:
         )
         return frozenset(map(int, found.split()))
 
+    def is_active(self) -> bool:
+        """Whether the service runs, and has said that it is ready."""
+        return self.sh("systemctl show -P ActiveState cachemon-host") == "active\n"
+
+    def agent_pid(self) -> int:
+        """PID of the service; 0 while there is none."""
+        return int(self.sh("systemctl show -P MainPID cachemon-host"))
+
     def ask(self, path: str) -> Any:
         """What the agent answers on its socket."""
         return json.loads(self.sh(f"curl -sS --unix-socket /run/cachemon/host.sock http://host{path}"))
@@ -108,6 +128,15 @@ class Life:
     def cachemon_figures(self, name: str, *options: str) -> Figures:
         """What `cachemon host domstats` prints of a domain."""
         return _pairs(self.sh(f"cachemon host domstats {name} {' '.join(options)}"))
+
+    def libvirt_figures(self, name: str) -> Figures:
+        """What `cachemon host domstats` prints of a domain by libvirt's keys."""
+        return self.cachemon_figures(name, "--format=libvirt")
+
+    def virsh_figures(self, name: str) -> Figures:
+        """What `virsh domstats` prints of a domain's monitors."""
+        pairs = _pairs(self.sh(f"virsh domstats --cpu-total --memory {name}"))
+        return {key: value for key, value in pairs.items() if key.startswith(("cpu.cache.", "memory.bandwidth."))}
 
     def kernel_figures(self, mon_group: str) -> Mapping[str, int]:
         """Value of every counter of a mon_group, by `BLOCK/EVENT`."""

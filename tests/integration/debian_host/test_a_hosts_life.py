@@ -7,6 +7,7 @@ import pytest
 
 from cachemon import __version__
 from lab.debian_host.machine import LUGGAGE
+from lab.wait import until
 from tests.integration.debian_host.life import Life
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 def test_the_package_installs_and_its_service_starts_under_systemd(life: Life) -> None:
     life.sh(f"dpkg -i {LUGGAGE}/cachemon-host_*.deb")
     life.sh("systemctl enable --now cachemon-host")
-    assert life.sh("systemctl is-active cachemon-host") == "active\n"
+    assert life.is_active()
     status = life.ask("/v1/status")
     assert (status["version"], status["problem"]) == (__version__, "")
     assert set(status["events"]) == {"llc_occupancy", "mbm_total_bytes", "mbm_local_bytes"}
@@ -34,6 +35,27 @@ def test_a_group_of_a_domain_that_runs_holds_its_vcpus_and_shows_the_kernels_fig
     assert int(shown["cpu.cacheoccupancy.web.0.value"]) == kernel["00/llc_occupancy"] > 0
 
 
+def test_libvirts_own_monitors_have_the_same_figures_to_the_byte(life: Life) -> None:
+    life.define("libvirts")
+    life.sh("virsh start libvirts")
+    for monitor in ("vcpus_0", "vcpus_1"):
+        life.until_monitored("libvirts", monitor)
+    assert len(life.groups("qemu-")) == 2
+    with life.still():
+        ours, virsh = life.libvirt_figures("libvirts"), life.virsh_figures("libvirts")
+    assert ours.keys() == virsh.keys()
+    # Bytes of traffic count from the monitor's start at libvirt, and from the agent's first look at the agent.
+    traffic = {key for key in ours if ".bytes." in key}
+    assert {key: ours[key] for key in ours.keys() - traffic} == {key: virsh[key] for key in virsh.keys() - traffic}
+    with life.still():
+        later, virsh_later = life.libvirt_figures("libvirts"), life.virsh_figures("libvirts")
+    grown = {key: int(later[key]) - int(ours[key]) for key in traffic}
+    assert grown == {key: int(virsh_later[key]) - int(virsh[key]) for key in traffic}
+    assert all(bytes_ > 0 for bytes_ in grown.values())
+    life.sh("virsh destroy libvirts && virsh undefine libvirts")
+    until("libvirt to remove its mon_groups", lambda: not life.groups("qemu-"), poll_seconds=1)
+
+
 def test_the_journal_says_what_happened_and_no_traceback(life: Life) -> None:
     journal = life.sh("journalctl -b --no-pager -o cat -u cachemon-host")
     assert "Started cachemon-host.service" in journal
@@ -45,3 +67,38 @@ def test_a_restart_of_the_unit_keeps_mon_groups_and_live_groups(life: Life) -> N
     life.sh("systemctl restart cachemon-host")
     life.until_monitored("vm1", "web")
     assert life.groups() == before
+
+
+def test_the_watchdog_ends_an_agent_that_hangs_and_the_next_one_adopts_the_groups(life: Life) -> None:
+    before, pid = life.groups(), life.agent_pid()
+    life.sh(f"kill -STOP {pid}")
+    until(
+        "systemd to end the agent and to start it again",
+        lambda: life.is_active() and life.agent_pid() != pid,
+        seconds=400,
+        poll_seconds=5,
+    )
+    life.until_monitored("vm1", "web")
+    assert life.groups() == before
+    assert "Watchdog timeout" in life.sh("journalctl -b --no-pager -o cat -u cachemon-host")
+    life.sh("virsh destroy vm1")
+    until("the mon_group of a domain that ended to go", lambda: not life.groups(), poll_seconds=1)
+
+
+def test_a_restored_domain_has_the_groups_of_its_metadata(life: Life) -> None:
+    life.define("configured")
+    life.sh("virsh start configured")
+    life.until_monitored("configured", "all")
+    life.sh("virsh save configured /root/saved")
+    until("the mon_group of a saved domain to go", lambda: not life.groups(), poll_seconds=1)
+    life.sh("virsh restore /root/saved")
+    life.until_monitored("configured", "all")
+    assert [*life.groups().values()] == [life.vcpu_tids("configured")]
+
+
+def test_after_a_reboot_of_the_host_the_groups_of_an_autostarted_domain_are_in_force_again(life: Life) -> None:
+    life.sh("virsh autostart configured && virsh destroy configured")
+    life.host.reboot()
+    assert life.is_active()
+    life.until_monitored("configured", "all")
+    assert [*life.groups().values()] == [life.vcpu_tids("configured")]
