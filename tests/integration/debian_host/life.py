@@ -91,6 +91,11 @@ class Life:
         """PID of the service; 0 while there is none."""
         return int(self.sh("systemctl show -P MainPID cachemon-host"))
 
+    def writable(self, folders: Sequence[str], pid: int = 1) -> set[str]:
+        """Those of the folders whose file system a process may write to, by its mounts."""
+        script = f"nsenter -t {pid} -m sh -c 'for d; do [ ! -w $d ] || echo $d; done' sh {' '.join(folders)}"
+        return set(self.sh(script).split())
+
     def ask(self, path: str) -> Any:
         """What the agent answers on its socket."""
         return json.loads(self.sh(f"curl -sS --unix-socket /run/cachemon/host.sock http://host{path}"))

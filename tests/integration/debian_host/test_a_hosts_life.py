@@ -3,12 +3,33 @@
 The tests are the life of one host, in order: each begins with what the ones before have left.
 """
 
+import re
+
 import pytest
 
 from cachemon import __version__
 from lab.debian_host.machine import LUGGAGE
 from lab.wait import until
 from tests.integration.debian_host.life import Life
+
+CAP_DAC_OVERRIDE = 1  # linux/capability.h
+SECCOMP_MODE_FILTER = "2"  # linux/seccomp.h
+PLACES = (
+    *("/", "/dev/hugepages", "/dev/mqueue", "/dev/shm", "/etc", "/home", "/proc/sys", "/root", "/run", "/run/lock"),
+    *(
+        "/sys/bus",
+        "/sys/class",
+        "/sys/devices",
+        "/sys/fs",
+        "/sys/fs/cgroup",
+        "/sys/kernel",
+        "/sys/module",
+        "/sys/power",
+    ),
+    *("/usr", "/var/lib", "/var/tmp", "/tmp", "/sys/fs/resctrl", "/run/cachemon"),
+)
+OF_THE_AGENT = {"/sys/fs/resctrl", "/run/cachemon", "/tmp", "/var/tmp"}
+"""Where it may write; the last two are empty ones of its own."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -33,6 +54,16 @@ def test_a_group_of_a_domain_that_runs_holds_its_vcpus_and_shows_the_kernels_fig
     with life.still():
         shown, kernel = life.cachemon_figures("vm1"), life.kernel_figures(mon_group)
     assert int(shown["cpu.cacheoccupancy.web.0.value"]) == kernel["00/llc_occupancy"] > 0
+
+
+def test_the_hardening_of_the_unit_is_in_force(life: Life) -> None:
+    status = life.sh(f"cat /proc/{life.agent_pid()}/status")
+    fields = dict(re.findall(r"^(\w+):\s*(\S+)$", status, re.MULTILINE))
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 1 << CAP_DAC_OVERRIDE
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", SECCOMP_MODE_FILTER)
+    assert life.writable(PLACES) > OF_THE_AGENT
+    assert life.writable(PLACES, life.agent_pid()) == OF_THE_AGENT
+    life.sh("systemd-analyze security --no-pager --threshold=25 cachemon-host")  # tenths of an exposure of 2.5
 
 
 def test_libvirts_own_monitors_have_the_same_figures_to_the_byte(life: Life) -> None:
