@@ -70,8 +70,13 @@ def shown_groups(page: Page, names: set[str]) -> Cells:
 
 
 def of_node(node: dict[str, Any]) -> Cells:
-    """The same of a CacheMonitorNode: what VMs hold of each block, what nobody's VM holds, and all of it."""
+    """The same of a CacheMonitorNode: what VMs hold of each block, what nobody's VM holds, and all of it.
+
+    Empty while a block has no figures of VMs.
+    """
     found: Cells = {}
+    if not all("heaviestVMIs" in block for block in node["status"]["cacheBlocks"]):
+        return found  # states are written before the first figures
     for block in node["status"]["cacheBlocks"]:
         caption = f"Figures of cache block {block['id']} now"
         for vm in block["heaviestVMIs"]:
