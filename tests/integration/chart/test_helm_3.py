@@ -25,7 +25,7 @@ from tools.release.chart_archive import make_chart_archive
 
 _KUBERNETES = "--kube-version=1.36.0"  # without a cluster, Helm takes an older one than the chart wants
 
-pytestmark = pytest.mark.timeout(900)  # with nothing cached, Helm is built here
+pytestmark = pytest.mark.timeout(1800)  # with nothing cached, Helm is built here
 
 
 @pytest.fixture(scope="module")

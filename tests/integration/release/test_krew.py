@@ -93,7 +93,7 @@ def index_of(folder: Path, manifest: str) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_krew_downloads_the_plugin_of_the_index_and_kubectl_runs_it(
     krew: Path, release: Path, page: str, tmp_path: Path
 ) -> None:
@@ -115,7 +115,7 @@ def test_krew_downloads_the_plugin_of_the_index_and_kubectl_runs_it(
     assert "unknown command" in kubectl.run("cachemon", "--version", code=1)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_krew_installs_the_files_of_a_release_without_a_network(krew: Path, release: Path, tmp_path: Path) -> None:
     kubectl = Kubectl(tmp_path / "home", krew, tmp_path / "none")
     kubectl.run("krew", "install", f"--manifest={release / 'cachemon.yaml'}", f"--archive={release / ARCHIVE}")
