@@ -26,6 +26,13 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         shutil.rmtree(work / "etcd", ignore_errors=True)  # over 100 MB; the logs stay as long as pytest keeps them
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A Kubernetes API that nothing of the project has been applied to, for the tests of a module."""
+    with ControlPlane(tmp_path_factory.mktemp("empty"), find()) as running:
+        yield running
+
+
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> Iterator[str]:
     """The name of a fresh namespace, emptied after the test."""

@@ -9,6 +9,7 @@ from lab.emulator import Emulator
 from lab.libvirt.guest_domain import has_kvm
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import LibvirtMissingError, Programs, find_or_fetch
+from lab.pytest_skips import found_or_skip
 
 
 @pytest.fixture(scope="session")
@@ -16,10 +17,7 @@ def programs() -> Programs:
     """A libvirtd; skips where none can be had."""
     if os.geteuid():
         pytest.skip("only root can have a libvirtd start domains in a mount namespace")
-    try:
-        return find_or_fetch()
-    except LibvirtMissingError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(find_or_fetch, LibvirtMissingError)
 
 
 @pytest.fixture(scope="module")

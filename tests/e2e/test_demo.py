@@ -12,6 +12,7 @@ from lab.libvirt.guest_domain import has_kvm
 from lab.libvirt.keeper import processes_of
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.program_logs import LOGS
+from lab.pytest_skips import found_or_skip
 from lab.repository import REPOSITORY
 
 DEMO = (sys.executable, "-m", "demo.kubevirt")
@@ -94,10 +95,7 @@ def libvirt_host() -> None:
     pytest.importorskip("libvirt", reason="libvirt-python is not installed; make setup-host installs it")
     if os.geteuid() != 0:
         pytest.skip("libvirtd sets the groups of its QEMUs, which root alone may")
-    try:
-        find_or_fetch()
-    except LibvirtMissingError as missing:
-        pytest.skip(str(missing))
+    found_or_skip(find_or_fetch, LibvirtMissingError)
 
 
 @pytest.mark.timeout(300)

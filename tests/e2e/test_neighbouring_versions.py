@@ -13,6 +13,7 @@ from lab.cluster import Cluster
 from lab.earlier_version import EarlierVersion, NoEarlierVersionError, unpack_earlier
 from lab.kubernetes.binaries import find
 from lab.kubernetes.prepare import prepare
+from lab.pytest_skips import found_or_skip
 from lab.speed import period
 from tests.e2e.blinks import check_ready
 from tests.e2e.view import agent_flags
@@ -29,10 +30,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> EarlierVersion:
-    try:
-        return unpack_earlier(tmp_path_factory.mktemp("earlier"))
-    except NoEarlierVersionError as error:
-        pytest.skip(str(error))
+    return found_or_skip(lambda: unpack_earlier(tmp_path_factory.mktemp("earlier")), NoEarlierVersionError)
 
 
 @pytest.fixture(scope="module")

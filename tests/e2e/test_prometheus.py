@@ -10,6 +10,7 @@ import pytest
 
 from lab.cluster import Cluster
 from lab.prometheus import Prometheus, PrometheusMissingError, Tools, find_tools, running
+from lab.pytest_skips import found_or_skip
 from lab.speed import allowance, period
 from lab.wait import until
 from tests.e2e.view import Start, View, Watch
@@ -23,10 +24,7 @@ SCRAPES = 10
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    try:
-        return find_tools()
-    except PrometheusMissingError as err:
-        pytest.skip(str(err))
+    return found_or_skip(find_tools, PrometheusMissingError)
 
 
 @pytest.fixture

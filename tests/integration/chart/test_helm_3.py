@@ -15,6 +15,7 @@ import yaml
 
 from cachemon import __version__
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from lab.registry import Registry, registry_program
 from lab.repository import REPOSITORY
 from tests.integration.chart.cases import EVERYTHING
@@ -30,18 +31,12 @@ pytestmark = pytest.mark.timeout(1800)  # with nothing cached, Helm is built her
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
-    try:
-        return chart_testing()
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(chart_testing, BinariesError)
 
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    try:
-        program = registry_program()
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    program = found_or_skip(registry_program, BinariesError)
     with Registry(program, tmp_path_factory.mktemp("registry")) as running:
         yield running
 

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from kubernetes.client import ApiException
 
-from lab.kubernetes.binaries import find
 from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.played_job import run_pod, when_made
 from lab.kubernetes.prepare import make_namespace, wait_until_served
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.integration.apiserver.examples import (
@@ -61,13 +61,6 @@ def test_a_misspelt_field_would_be_refused(control_plane: ControlPlane) -> None:
     item["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     with pytest.raises(ControlPlaneError, match="livenesProbe: field not declared in schema"):
         dry_run(control_plane, [yaml.safe_dump(item)])
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A Kubernetes API that nothing of the project has been applied to."""
-    with ControlPlane(tmp_path_factory.mktemp("empty"), find()) as running:
-        yield running
 
 
 @pytest.fixture
@@ -265,11 +258,7 @@ def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.C
 @pytest.fixture(scope="module")
 def knows_all_kinds(empty: ControlPlane) -> ControlPlane:
     """With the kinds of Prometheus' operator, Node Feature Discovery and OpenShift."""
-    try:
-        files = crd_files()
-    except BinariesError as err:
-        pytest.skip(str(err))
-    for path in files:
+    for path in found_or_skip(crd_files, BinariesError):
         empty.apply(path)
     wait_until_served(empty)
     return empty

@@ -26,6 +26,7 @@ from lab.nodes.programs import node_programs
 from lab.nodes.vmi import RealVmi
 from lab.program_cache import BinariesError
 from lab.program_logs import LOGS
+from lab.pytest_skips import found_or_skip
 from tests.integration.cluster.view import Start, View
 
 KUBECONFIG_VARIABLE = "CACHEMON_CLUSTER_KUBECONFIG"
@@ -59,10 +60,9 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[Installation]:
             installation = a_given_cluster(Path(given))
         else:
             images: dict[str, Path] = request.getfixturevalue("images")
-            try:
-                cluster = stack.enter_context(RealCluster(find(), node_programs(), images))
-            except BinariesError as error:
-                pytest.skip(str(error))
+            cluster = found_or_skip(
+                lambda: stack.enter_context(RealCluster(find(), node_programs(), images)), BinariesError
+            )
             installation = Installation(cluster.kubeconfig, LAB_VALUES, EMULATOR)
         LOGS.asked["the pods of cachemon"] = installation.logs
         stack.callback(LOGS.asked.pop, "the pods of cachemon")

@@ -16,6 +16,7 @@ from lab.kubernetes.binaries import find
 from lab.libvirt.guest_domain import GuestDomain, has_kvm
 from lab.libvirt.plain_host import PlainHost
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
+from lab.pytest_skips import found_or_skip
 from lab.speed import period
 from lab.vms.vmi import Vmi
 from lab.wait import until
@@ -101,10 +102,7 @@ def host_desk(tmp_path: Path) -> Iterator[Callable[[Path | None], HostDesk]]:
         pytest.skip("libvirtd sets its QEMUs' groups, which root alone may")
     if not has_kvm():
         pytest.skip("no KVM: libvirt has <cachetune> and <memorytune> for KVM domains only")
-    try:
-        programs = find_or_fetch()
-    except LibvirtMissingError as missing:
-        pytest.skip(str(missing))
+    programs = found_or_skip(find_or_fetch, LibvirtMissingError)
     for name in ("host", "desk"):
         (tmp_path / name).mkdir()
     with PlainHost(tmp_path / "host", programs) as host:

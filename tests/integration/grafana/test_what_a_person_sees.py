@@ -8,6 +8,7 @@ import pytest
 
 from lab.grafana_data import GrafanaData, GrafanaDataMissingError, find_or_fetch
 from lab.prometheus import PrometheusMissingError, find_tools
+from lab.pytest_skips import found_or_skip
 from tests.integration.grafana.frames import Value, of_answers, rows, series
 from tests.integration.prometheus.dashboard_desk import ONE_CLUSTER, scraped, values_for
 from tests.integration.prometheus.rule_files import DASHBOARDS, every_panel, one_panel
@@ -52,10 +53,7 @@ CASES = [(*where, value, shown) for where, seen in SEEN.items() for value, shown
 
 @pytest.fixture(scope="module")
 def grafana() -> GrafanaData:
-    try:
-        return find_or_fetch(Path(__file__).parent)
-    except GrafanaDataMissingError as err:
-        pytest.skip(str(err))
+    return found_or_skip(lambda: find_or_fetch(Path(__file__).parent), GrafanaDataMissingError)
 
 
 def seen(shown: Mapping[str, str]) -> tuple[str, str]:
@@ -167,10 +165,7 @@ def test_a_link_leads_from_a_series_to_its_vm(grafana: GrafanaData) -> None:
 
 
 def test_a_person_sees_the_trouble_of_a_node_that_is_scraped(grafana: GrafanaData, tmp_path: Path) -> None:
-    try:
-        find_tools()
-    except PrometheusMissingError as err:
-        pytest.skip(str(err))
+    found_or_skip(find_tools, PrometheusMissingError)
     wanted = {
         (FLEET, "Nodes monitored"): ("2", NEUTRAL),
         (FLEET, "Agents silent"): ("0", "green"),

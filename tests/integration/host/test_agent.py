@@ -25,6 +25,7 @@ from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.ports import free_port
 from lab.prometheus import PrometheusMissingError, find_tools
+from lab.pytest_skips import found_or_skip
 from lab.speed import allowance
 from lab.wait import until
 from tests.integration.host.scene import SECOND, WEB, Scene, metadata
@@ -256,9 +257,6 @@ def test_metrics_are_the_figures_of_the_report(host: LibvirtHost, resctrl: Emula
             wanted["cachemon_host_memory_traffic_local_bytes", group.group.name, block.id] = block.local_bytes
     assert found == wanted
     assert len(found) == 12
-    try:
-        promtool = find_tools().promtool
-    except PrometheusMissingError as missing:
-        pytest.skip(str(missing))
+    promtool = found_or_skip(lambda: find_tools().promtool, PrometheusMissingError)
     checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")

@@ -3,14 +3,13 @@
 from functools import partial
 from pathlib import Path
 
-import pytest
-
 from lab.emulator import Emulator
 from lab.libvirt.agent_process import AgentProcess
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.ports import LOOPBACK, free_port
 from lab.prometheus import PrometheusMissingError, find_tools, running
+from lab.pytest_skips import found_or_skip
 from lab.wait import until
 from tests.integration.host.scene import Scene, metadata
 from tests.integration.prometheus.rule_files import HOST_ALERTS, HOSTS, queries, rules_of
@@ -19,10 +18,7 @@ from tests.integration.prometheus.rule_files import HOST_ALERTS, HOSTS, queries,
 def test_every_query_of_the_dashboard_has_an_answer_and_alerts_become_active(
     host: LibvirtHost, resctrl: Emulator, tmp_path: Path
 ) -> None:
-    try:
-        find_tools()
-    except PrometheusMissingError as missing:
-        pytest.skip(str(missing))
+    found_or_skip(find_tools, PrometheusMissingError)
     address = f"{LOOPBACK}:{free_port()}"
     with (
         AgentProcess(host, resctrl, f"--metrics-address={address}") as agent,

@@ -6,16 +6,14 @@ import pytest
 from lab.kernel.guest import find_qemu
 from lab.kernel.module import ModuleUnbuildableError, build
 from lab.kernel.packages import Kernel, KernelUnavailableError, find_or_fetch
+from lab.pytest_skips import found_or_skip
 from tests.integration.kernel.fleet import SUITES, Fleet
 
 
 @pytest.fixture(scope="session")
 def kernel() -> Kernel:
-    try:
-        find_qemu()
-        return find_or_fetch()
-    except KernelUnavailableError as error:
-        pytest.skip(str(error))
+    found_or_skip(find_qemu, KernelUnavailableError)
+    return found_or_skip(find_or_fetch, KernelUnavailableError)
 
 
 @pytest.fixture(scope="session")

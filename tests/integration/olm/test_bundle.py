@@ -14,6 +14,7 @@ from lab.kubernetes.cluster_api import ControlPlaneError
 from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.prepare import wait_until_served
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from lab.repository import REPOSITORY
 from tests.integration.chart.cases import CASES, EVERYTHING
 from tests.integration.chart.foreign_kinds import crd_files
@@ -98,11 +99,8 @@ def test_the_installer_has_no_right_to_everything_and_none_to_make_its_own_right
 
 
 def test_rights_name_resources_as_the_api_server_does(installed: ControlPlane) -> None:
-    try:
-        for path in crd_files():
-            installed.apply(path)
-    except BinariesError as err:
-        pytest.skip(str(err))
+    for path in found_or_skip(crd_files, BinariesError):
+        installed.apply(path)
     wait_until_served(installed)
     lines = installed.kubectl("api-resources", "--no-headers").splitlines()
     served = {words[-1]: (words[0], words[-2] == "true") for words in map(str.split, lines)}

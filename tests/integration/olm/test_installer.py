@@ -12,6 +12,7 @@ from lab.kubernetes.control_plane import ControlPlane
 from lab.kubernetes.played_job import when_made
 from lab.kubernetes.prepare import wait_until_served
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from lab.wait import until
 from tests.integration.apiserver.examples import MERGE, group_object, groups_path
 from tests.integration.chart.cases import EVERYTHING
@@ -40,12 +41,9 @@ def bundle(olm: Path) -> Bundle:
 
 @pytest.fixture
 def installer(empty: ControlPlane, bundle: Bundle, olm: Path, tmp_path: Path) -> Iterator[Installer]:
-    try:
-        program = helm_operator()
-        for path in crd_files():
-            empty.apply(path)
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    program = found_or_skip(helm_operator, BinariesError)
+    for path in found_or_skip(crd_files, BinariesError):
+        empty.apply(path)
     bundle.install(empty, NAMESPACE)
     wait_until_served(empty)
     with Installer(program, olm / "installer", bundle, empty, NAMESPACE, work=tmp_path) as running:

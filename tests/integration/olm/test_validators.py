@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from tools.release.go_tools import go_tool
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -23,10 +24,10 @@ CSV = "cachemon.clusterserviceversion.yaml"
 
 @pytest.fixture(scope="module")
 def operator_verify() -> Path:
-    try:
-        return go_tool("operator-verify", f"{_MODULE}/cmd/operator-verify", _MODULE, "about 5 minutes")
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(
+        lambda: go_tool("operator-verify", f"{_MODULE}/cmd/operator-verify", _MODULE, "about 5 minutes"),
+        BinariesError,
+    )
 
 
 def complaints(program: Path, manifests: Path) -> list[str]:

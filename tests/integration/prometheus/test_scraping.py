@@ -7,6 +7,7 @@ import pytest
 
 from lab.ports import LOOPBACK
 from lab.prometheus import Prometheus, PrometheusMissingError, find_tools, running
+from lab.pytest_skips import found_or_skip
 from lab.wait import until
 from tests.integration.chart.cases import ALL_OF_PROMETHEUS
 from tests.integration.chart.rendering import one
@@ -34,10 +35,7 @@ def pages(tmp_path: Path) -> Iterator[list[int]]:
 
 @pytest.fixture
 def prometheus(pages: list[int], tmp_path: Path) -> Iterator[Prometheus]:
-    try:
-        find_tools()
-    except PrometheusMissingError as err:
-        pytest.skip(str(err))
+    found_or_skip(find_tools, PrometheusMissingError)
     token = tmp_path / "token"
     token.write_text(TOKEN)
     (agent,) = one("PodMonitor", ALL_OF_PROMETHEUS)["spec"]["podMetricsEndpoints"]
@@ -70,10 +68,7 @@ def test_a_broken_node_forges_no_other_node_and_no_other_program(prometheus: Pro
 
 
 def test_without_the_token_nothing_is_scraped(pages: list[int], tmp_path: Path) -> None:
-    try:
-        find_tools()
-    except PrometheusMissingError as err:
-        pytest.skip(str(err))
+    found_or_skip(find_tools, PrometheusMissingError)
     scrape = {
         "job_name": "stranger",
         "scheme": "https",

@@ -10,6 +10,7 @@ import pytest
 
 from cachemon import __version__
 from lab.debian_archive import DebianMissingError
+from lab.pytest_skips import found_or_skip
 from tests.integration.release.debian_root import DebianRoot
 from tools.release.host_packages import make_host_packages, packaged_unit
 
@@ -46,10 +47,7 @@ def a_debian(folder: Path, suite: str) -> DebianRoot:
     if os.geteuid() != 0:
         pytest.skip("chroot is for root")
     folder.mkdir()
-    try:
-        return DebianRoot(folder, suite)
-    except DebianMissingError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(lambda: DebianRoot(folder, suite), DebianMissingError)
 
 
 def needs_program(name: str) -> None:

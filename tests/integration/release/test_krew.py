@@ -16,6 +16,7 @@ import yaml
 from cachemon import __version__
 from lab.kubernetes.cluster_api import kubectl_program
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from tools.release.go_tools import go_tool
 
 ARCHIVE = f"kubectl-cachemon-{__version__}.tar.gz"
@@ -65,10 +66,7 @@ def krew() -> Path:
     if shutil.which("git") is None:
         pytest.skip("krew needs git")
     module = "sigs.k8s.io/krew"
-    try:
-        return go_tool("krew", f"{module}/cmd/krew", module, "half a minute")
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(lambda: go_tool("krew", f"{module}/cmd/krew", module, "half a minute"), BinariesError)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from cachemon import __version__
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from tests.unit.tools.small_layouts import image_layout, layer
 from tools.release.images.about import PROGRAMS, Base, Checkout
 from tools.release.images.layout import Layout, join, pack
@@ -30,19 +31,13 @@ BASE = Base("debian:13-slim@sha256:ab", "sha256:ab", is_pulled=True)
 
 @pytest.fixture(scope="module")
 def cosign() -> Path:
-    try:
-        return find_or_build(COSIGN)
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(lambda: find_or_build(COSIGN), BinariesError)
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
     """Address of a registry that keeps its blobs below `tmp_path`."""
-    try:
-        crane = find_or_build(CRANE)
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    crane = found_or_skip(lambda: find_or_build(CRANE), BinariesError)
     blobs = tmp_path / "registry"
     blobs.mkdir()
     command: list[str | Path] = [crane, "registry", "serve", "--address", "127.0.0.1:0", "--disk", blobs]

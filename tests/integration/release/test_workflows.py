@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lab.program_cache import BinariesError
+from lab.pytest_skips import found_or_skip
 from lab.repository import REPOSITORY
 from tools.release.go_tools import go_tool
 
@@ -20,10 +21,9 @@ _MODULE = "github.com/rhysd/actionlint"
 
 @pytest.fixture(scope="module")
 def actionlint() -> Path:
-    try:
-        return go_tool("actionlint", f"{_MODULE}/cmd/actionlint", _MODULE, "half a minute")
-    except BinariesError as missing:
-        pytest.skip(str(missing))
+    return found_or_skip(
+        lambda: go_tool("actionlint", f"{_MODULE}/cmd/actionlint", _MODULE, "half a minute"), BinariesError
+    )
 
 
 @pytest.fixture(scope="module")
