@@ -12,16 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cachemon import __version__
 from cachemon.controller.decision import parse_stored_group
-from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
-from cachemon.daemon.process import EXIT_FAILED, run_program
-from cachemon.daemon.settings import Flags, file, number
+from cachemon.controller.run_once import LONGEST_SECONDS, OnceConfig, deadline_of, once_config, once_parser, run_once
+from cachemon.daemon.settings import number
 from cachemon.kube.client import KubeClient, Selector
-from cachemon.kube.login import load_credentials
 from cachemon.model.api import (
     GROUPS,
     NODES,
@@ -48,7 +44,6 @@ from cachemon.model.times import format_time
 log = logging.getLogger(__name__)
 
 NAME = "retire"
-_LONGEST_SECONDS = 86400.0
 _PROGRAMS = Selector(labels=f"{PROGRAM_LABEL} in (agent,operator)")
 _POLICY_FIELDS = ("observedGeneration", "matchingVMIs", "groups")
 _NAMED_AT_MOST = 3
@@ -200,65 +195,38 @@ class Retirement:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class RetireConfig:
-    """Checked settings."""
-
-    kubeconfig: Path | None  # file to log in with; None for the service account of the pod
-    namespace: str  # where operator and agents run
-    limits: RetirementLimits  # how long to wait
-    logs: LogSettings
-
-
-def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> RetireConfig:
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> OnceConfig[RetirementLimits]:
     """Read flags and environment; a flag wins over its variable. InvalidInputError when a value is not valid."""
     args = argument_parser(environment).parse_args(arguments)
-    return RetireConfig(
-        kubeconfig=file("--kubeconfig", args.kubeconfig),
-        namespace=args.namespace,
-        limits=RetirementLimits(
-            wait_seconds=number("--wait", args.wait, 0, _LONGEST_SECONDS),
-            deadline_seconds=number("--deadline", args.deadline, 0, _LONGEST_SECONDS),
-        ),
-        logs=log_settings_of(args),
-    )
+    wait = number("--wait", args.wait, 0, LONGEST_SECONDS)
+    return once_config(args, RetirementLimits(wait_seconds=wait, deadline_seconds=deadline_of(args)))
 
 
 def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The flags; defaults from the environment."""
     limits = RetirementLimits()
-    parser = argparse.ArgumentParser(
-        prog=f"cachemon-operator {NAME}",
-        description="Sets Ready of every CacheMonitorGroup, CacheMonitorNode and CacheMonitorPolicy to Unknown with "
-        "reason Uninstalled, once the pods of operator and agents have gone. Figures stay, with their time. "
+    parser, flags = once_parser(
+        NAME,
+        "Sets Ready of every CacheMonitorGroup, CacheMonitorNode and CacheMonitorPolicy to Unknown with reason "
+        "Uninstalled, once the pods of operator and agents have gone. Figures stay, with their time. "
         "cachemon that is installed again judges everything anew.",
-        allow_abbrev=False,
+        environment,
+        deadline_seconds=limits.deadline_seconds,
+        at_deadline="gives up",
     )
-    flags = Flags(parser, "CACHEMON_", environment)
-    flags.add("--kubeconfig", "", "log in with this file; without it, as the pod's service account")
-    flags.add("--namespace", "cachemon-system", "where operator and agents run")
     flags.add(
         "--wait",
         f"{limits.wait_seconds:g}",
         "seconds to wait for their pods to end; a pod on a dead node does not end",
     )
-    flags.add("--deadline", f"{limits.deadline_seconds:g}", "seconds after which it gives up, with exit code 1")
-    add_log_flags(flags)
-    parser.add_argument("--version", action="version", version=f"cachemon-operator {__version__}")
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run it: 0 when every object is marked, 1 when some are not, 2 when settings are not valid."""
-    return run_program(f"cachemon-operator {NAME}", lambda: _run(parse_config(arguments, os.environ)))
+    return run_once(NAME, lambda: parse_config(arguments, os.environ), _retire)
 
 
-def _run(config: RetireConfig) -> int:
-    configure_logs(config.logs)
-    return 0 if asyncio.run(_retire(config.kubeconfig, config.namespace, config.limits)) else EXIT_FAILED
-
-
-async def _retire(kubeconfig: Path | None, namespace: str, limits: RetirementLimits) -> bool:
-    credentials = await load_credentials(kubeconfig)
-    async with KubeClient(credentials, request_seconds=15.0) as client:
-        return await Retirement(client, namespace, clock=time.time, monotonic=time.monotonic, limits=limits).run()
+async def _retire(client: KubeClient, config: OnceConfig[RetirementLimits]) -> bool:
+    run = Retirement(client, config.namespace, clock=time.time, monotonic=time.monotonic, limits=config.limits)
+    return await run.run()

@@ -7,16 +7,11 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cachemon import __version__
 from cachemon.controller.installation import Evidence, problems, summary
-from cachemon.daemon.logs import LogSettings, add_log_flags, configure_logs, log_settings_of
-from cachemon.daemon.process import EXIT_FAILED, run_program
-from cachemon.daemon.settings import Flags, file, number
+from cachemon.controller.run_once import OnceConfig, deadline_of, once_config, once_parser, run_once
 from cachemon.kube.client import KubeClient, Selector
-from cachemon.kube.login import load_credentials
 from cachemon.model.api import (
     API_VERSION,
     DAEMON_SETS,
@@ -33,7 +28,6 @@ log = logging.getLogger(__name__)
 
 NAME = "verify"
 _AGENTS = Selector(labels=f"{PROGRAM_LABEL}=agent")
-_LONGEST_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,61 +104,30 @@ def _status_of(node: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return name_of(node).name, {name: status[name] for name in ("agentVersion", "conditions") if name in status}
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyConfig:
-    """Checked settings."""
-
-    kubeconfig: Path | None  # file to log in with; None for the service account of the pod
-    namespace: str  # where operator and agents run
-    limits: VerificationLimits  # how long to look
-    logs: LogSettings
-
-
-def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> VerifyConfig:
+def parse_config(arguments: Sequence[str], environment: Mapping[str, str]) -> OnceConfig[VerificationLimits]:
     """Read flags and environment; a flag wins over its variable. InvalidInputError when a value is not valid."""
     args = argument_parser(environment).parse_args(arguments)
-    return VerifyConfig(
-        kubeconfig=file("--kubeconfig", args.kubeconfig),
-        namespace=args.namespace,
-        limits=VerificationLimits(deadline_seconds=number("--deadline", args.deadline, 0, _LONGEST_SECONDS)),
-        logs=log_settings_of(args),
-    )
+    return once_config(args, VerificationLimits(deadline_seconds=deadline_of(args)))
 
 
 def argument_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     """The flags; defaults from the environment."""
-    parser = argparse.ArgumentParser(
-        prog=f"cachemon-operator {NAME}",
-        description="Checks that cachemon works: the CRDs are served, the operator is Ready, each selected node has "
-        "a Ready agent of the newest rollout and a CacheMonitorNode that is Ready. It writes nothing. `helm test` "
-        "runs it.",
-        allow_abbrev=False,
+    parser, _ = once_parser(
+        NAME,
+        "Checks that cachemon works: the CRDs are served, the operator is Ready, each selected node has a Ready "
+        "agent of the newest rollout and a CacheMonitorNode that is Ready. It writes nothing. `helm test` runs it.",
+        environment,
+        deadline_seconds=VerificationLimits().deadline_seconds,
+        at_deadline="gives up and names what does not work",
     )
-    flags = Flags(parser, "CACHEMON_", environment)
-    flags.add("--kubeconfig", "", "log in with this file; without it, as the pod's service account")
-    flags.add("--namespace", "cachemon-system", "where operator and agents run")
-    flags.add(
-        "--deadline",
-        f"{VerificationLimits().deadline_seconds:g}",
-        "seconds after which it names what does not work, and ends with exit code 1",
-    )
-    add_log_flags(flags)
-    parser.add_argument("--version", action="version", version=f"cachemon-operator {__version__}")
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run it: 0 when cachemon works, 1 when it does not, 2 when settings are not valid."""
-    return run_program(f"cachemon-operator {NAME}", lambda: _run(parse_config(arguments, os.environ)))
+    return run_once(NAME, lambda: parse_config(arguments, os.environ), _verify)
 
 
-def _run(config: VerifyConfig) -> int:
-    configure_logs(config.logs)
-    return 0 if asyncio.run(_verify(config)) else EXIT_FAILED
-
-
-async def _verify(config: VerifyConfig) -> bool:
-    credentials = await load_credentials(config.kubeconfig)
-    async with KubeClient(credentials, request_seconds=15.0) as client:
-        run = Verification(client, config.namespace, monotonic=time.monotonic, limits=config.limits)
-        return await run.run()
+async def _verify(client: KubeClient, config: OnceConfig[VerificationLimits]) -> bool:
+    run = Verification(client, config.namespace, monotonic=time.monotonic, limits=config.limits)
+    return await run.run()
