@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,17 +11,13 @@ from typing import Self
 
 from lab.nodes.cgroups import NodeCgroups, remove_left_behind
 from lab.nodes.network import await_namespace
+from lab.nodes.work_folder import work_folder
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
 from lab.wait import GaveUpError, until
 
 _INIT, _RUNTIME = (Path(__file__).with_name(name) for name in ("dockerd.sh", "runtime.py"))
-_PLACE = Path("/var/tmp")
-"""Not /tmp: that may be memory. The path is short, because sockets have 107 bytes."""
-
-_PREFIX = "cachemon-docker-"
-"""Then comes the process id of the lab, and something random."""
-
+_FOLDERS = "cachemon-docker-"
 _START_SECONDS = 60
 
 
@@ -75,9 +70,7 @@ class OwnDocker:
 
     def _start(self, stack: ExitStack) -> None:
         remove_left_behind()
-        remove_old_folders()
-        self.work = work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_PLACE))
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        self.work = work = stack.enter_context(work_folder(_FOLDERS))
         self._socket = work / "docker.sock"
         cgroups = NodeCgroups("docker")
         cgroups.make()
@@ -115,10 +108,3 @@ class OwnDocker:
         command = ["docker", "version"]
         environment = {**os.environ, **self.environment}
         return not subprocess.run(command, env=environment, capture_output=True, check=False).returncode
-
-
-def remove_old_folders() -> None:
-    """Remove the files of Dockers whose lab was killed."""
-    for folder in _PLACE.glob(f"{_PREFIX}*"):
-        if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
-            shutil.rmtree(folder, ignore_errors=True)

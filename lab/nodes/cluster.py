@@ -1,8 +1,5 @@
 """A real cluster: a control plane, two nodes, and the images in both."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,23 +11,14 @@ from lab.nodes.cgroups import remove_left_behind
 from lab.nodes.control_plane import RealControlPlane
 from lab.nodes.node import NodeError, RealNode
 from lab.nodes.programs import NodePrograms
+from lab.nodes.work_folder import work_folder
 from lab.progress import Say, say_on_stderr
 from lab.wait import GaveUpError, until
 
 NODES = ("node01", "node02")
 _READY_SECONDS = 90
-_PLACE = Path("/var/tmp")
-"""Not /tmp: that may be memory, and images are unpacked here. The path is short, because sockets have 107 bytes."""
-
-_PREFIX = "cachemon-cluster-"
-"""Then comes the process id of the lab, and something random."""
-
-
-def remove_old_folders() -> None:
-    """Remove the files of clusters whose lab was killed."""
-    for folder in _PLACE.glob(f"{_PREFIX}*"):
-        if not Path("/proc", folder.name.removeprefix(_PREFIX).partition("-")[0]).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+FOLDERS = "cachemon-cluster-"
+"""How the names of clusters' folders begin."""
 
 
 class RealCluster:
@@ -76,9 +64,7 @@ class RealCluster:
 
     def _start(self, stack: ExitStack) -> None:
         remove_left_behind()
-        remove_old_folders()
-        work = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_PLACE))
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        work = stack.enter_context(work_folder(FOLDERS))
         self._say(f"starting a control plane and {len(self._names)} nodes; logs are in {work}")
         self.api = RealControlPlane(work, self._binaries, self._programs, self._names)
         stack.enter_context(self.api)

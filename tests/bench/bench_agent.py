@@ -13,14 +13,13 @@ from pathlib import Path
 from cachemon.model.api import GROUPS
 from lab.cluster import NAMESPACE, TWO_BLOCKS, Cluster, program
 from lab.emulator import Emulator
-from lab.kubernetes.binaries import find
 from lab.ports import LOOPBACK, free_port
-from lab.program_cache import BinariesError
 from lab.server_process import ServerProcess
 from lab.wait import until
+from tests.bench.built import cluster_binaries
 from tests.bench.filling import Vm, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
-from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
+from tests.bench.measure import Bench, Figure, cpu_seconds, peak_rss_mib
 from tests.bench.stand_in_vms import Guest, StandInVms
 
 VMS, VCPUS, OTHERS = 50, 8, 250
@@ -106,12 +105,7 @@ def status_writes(cluster: Cluster) -> int:
 
 def run(divisor: int) -> Iterator[Figure]:
     """50 VMs with 8 vCPUs each, for one period."""
-    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise CannotRunError("mounting the emulator, and a pod's files, needs root and /dev/fuse")
-    try:
-        binaries = find()
-    except BinariesError as error:
-        raise CannotRunError(str(error)) from error
+    binaries = cluster_binaries(mounts=True)
     number = max(2, VMS // divisor)
     period = max(_SHORTEST_PERIOD_SECONDS, PERIOD_SECONDS // divisor)
     vms = [Vm(TENANT, f"vm{place}", NODE, VCPUS) for place in range(number)]

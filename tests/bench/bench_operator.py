@@ -10,13 +10,12 @@ from pathlib import Path
 
 from cachemon.model.api import ObjectName
 from lab.cluster import NAMESPACE, Cluster, program
-from lab.kubernetes.binaries import find
-from lab.program_cache import BinariesError
 from lab.server_process import ServerProcess
 from tests.bench.bindings import await_bindings
+from tests.bench.built import cluster_binaries
 from tests.bench.filling import Vm, for_each, make_group, make_vm
 from tests.bench.in_pod import command_in_pod, environment_in_pod
-from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
+from tests.bench.measure import Bench, Figure, cpu_seconds, peak_rss_mib
 from tests.bench.stand_in_agents import GROUP_VCPUS, BoundGroup, StandInAgents, agents_client, start_agents
 
 GROUPS_IN_ALL, GROUPS_PER_NODE = 5000, 50
@@ -69,12 +68,7 @@ async def report(cluster: Cluster, vms: Sequence[Vm], operator: ServerProcess, s
 
 def run(divisor: int) -> Iterator[Figure]:
     """5,000 groups, then 100 status writes a second."""
-    if os.geteuid() != 0:
-        raise CannotRunError("a pod's files need a mount namespace: it takes root")
-    try:
-        binaries = find()
-    except BinariesError as error:
-        raise CannotRunError(str(error)) from error
+    binaries = cluster_binaries()
     number = max(2, GROUPS_IN_ALL // divisor)
     vms = [Vm(TENANT, f"vm{place}", f"node{place // GROUPS_PER_NODE:03}", GROUP_VCPUS) for place in range(number)]
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place, Cluster(Path(place), binaries) as cluster:

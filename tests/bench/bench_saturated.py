@@ -14,12 +14,11 @@ import yaml
 
 from cachemon.model.times import parse_time
 from lab.cluster import Cluster
-from lab.kubernetes.binaries import find
-from lab.program_cache import BinariesError
 from lab.repository import REPOSITORY
 from lab.wait import until
+from tests.bench.built import cluster_binaries
 from tests.bench.filling import Vm, make_group, make_vm
-from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, percentile
+from tests.bench.measure import Bench, Figure, cpu_seconds, percentile
 from tests.bench.pod_shares import PodShares, millicores_of
 from tests.bench.stand_in_vms import Guest, StandInVms
 from tests.bench.trees import tids_in
@@ -147,12 +146,7 @@ def default_request() -> str:
 
 def run(divisor: int) -> Iterator[Figure]:
     """Each request in turn, several times."""
-    if os.geteuid() != 0 or not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        raise CannotRunError("mounting the emulator, and a pod's cgroup, needs root and /dev/fuse")
-    try:
-        binaries = find()
-    except BinariesError as error:
-        raise CannotRunError(str(error)) from error
+    binaries = cluster_binaries(mounts=True)
     default = default_request()
     requests = [*dict.fromkeys((default, *REQUESTS))]
     samples = defaultdict[str, list[Sample]](list)

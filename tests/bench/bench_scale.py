@@ -1,7 +1,6 @@
 """An operator of a large cluster: 20,000 VMs with 40,000 groups on 1,000 nodes."""
 
 import asyncio
-import os
 import sys
 import tempfile
 import time
@@ -12,15 +11,14 @@ from pathlib import Path
 from cachemon.kube.client import KubeClient
 from cachemon.model.api import ObjectName
 from lab.cluster import Cluster
-from lab.kubernetes.binaries import find
-from lab.program_cache import BinariesError
 from lab.server_process import ServerProcess
 from lab.wait import until
 from tests.bench.bench_operator import start_operator
 from tests.bench.bindings import await_bindings
+from tests.bench.built import cluster_binaries
 from tests.bench.etcd_bytes import agent_bytes, kubelet_bytes
 from tests.bench.filling import Vm, for_each, make_group, make_vm
-from tests.bench.measure import Bench, CannotRunError, Figure, cpu_seconds, peak_rss_mib
+from tests.bench.measure import Bench, Figure, cpu_seconds, peak_rss_mib
 from tests.bench.stand_in_agents import GROUP_VCPUS, BoundGroup, StandInAgents, agents_client, start_agents
 from tests.bench.starting_vms import last_ready_after
 
@@ -129,12 +127,7 @@ def _bound_after(cluster: Cluster, name: str, node: str) -> float:
 
 def run(divisor: int) -> Iterator[Figure]:
     """A cold start, agents that report, restarts of everything, and VMs that start."""
-    if os.geteuid() != 0:
-        raise CannotRunError("a pod's files need a mount namespace: it takes root")
-    try:
-        binaries = find()
-    except BinariesError as error:
-        raise CannotRunError(str(error)) from error
+    binaries = cluster_binaries()
     there = fleet(divisor)
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place, Cluster(Path(place), binaries) as cluster:
         cluster.add_namespace(TENANT)

@@ -1,4 +1,4 @@
-"""Programs in C and Go that benches need, built when they are needed and kept in the user's cache."""
+"""Programs that benches need: in C and Go, built once and kept in the user's cache, and those of a cluster."""
 
 import ctypes
 import hashlib
@@ -9,11 +9,32 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.kubernetes import go_toolchain
+from lab.kubernetes.binaries import Binaries, find
 from lab.kubernetes.go_build import build_environment
 from lab.program_cache import BinariesError, user_cache
+from tests.bench.measure import CannotRunError
 
 HERE = Path(__file__).parent
 BUILD_SECONDS = 300
+
+
+def cluster_binaries(*, mounts: bool = False) -> Binaries:
+    """etcd and kube-apiserver, for a bench whose programs run as in pods.
+
+    Args:
+        mounts: whether it mounts an emulator, too.
+
+    Raises:
+        CannotRunError: they are not there, or the rights to use them are not.
+    """
+    if os.geteuid() != 0:
+        raise CannotRunError("a pod's files need a mount namespace: it takes root")
+    if mounts and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        raise CannotRunError("mounting the emulator needs /dev/fuse")
+    try:
+        return find()
+    except BinariesError as error:
+        raise CannotRunError(str(error)) from error
 
 
 class NotBuiltError(Exception):

@@ -133,16 +133,22 @@ def test_without_authorization_the_programs_have_no_right_to_ask_whose_a_token_i
         assert "--insecure-metrics=true" in container(program, {"metrics.insecure": True})["args"]
 
 
-def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> None:
-    """Every object that it needs is a hook of its own: those of the release are gone by then."""
-    made = [item for item in objects() if item["metadata"]["name"] == "cachemon-retire"]
-    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job"]
+def hooks(name: str, event: str, last: str) -> list[Any]:
+    """All objects of a name: hooks of one event, an account with rights, and what runs when these are there."""
+    made = [item for item in objects() if item["metadata"]["name"] == name]
+    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", last]
     assert sorted(item["kind"] for item in made) == sorted(kinds)
     for item in made:
         hook = item["metadata"]["annotations"]
-        assert hook["helm.sh/hook"] == "post-delete"
+        assert hook["helm.sh/hook"] == event
         assert hook["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
-        assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Job" else "-1")
+        assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == last else "-1")
+    return made
+
+
+def test_the_retirement_runs_with_what_it_needs_after_the_release_is_gone() -> None:
+    """Every object that it needs is a hook of its own: those of the release are gone by then."""
+    hooks("cachemon-retire", "post-delete", last="Job")
     job = one("Job")["spec"]
     (started,) = job["template"]["spec"]["containers"]
     retire = retire_config(started["args"][1:], {})
@@ -158,14 +164,7 @@ def test_there_is_no_retirement_where_it_could_do_nothing_or_is_switched_off(pat
 
 
 def test_helm_test_makes_a_pod_that_ends_before_helm_gives_up_and_rights_to_read() -> None:
-    made = [item for item in objects() if item["metadata"]["name"] == "cachemon-verify"]
-    kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Pod"]
-    assert sorted(item["kind"] for item in made) == sorted(kinds)
-    for item in made:
-        hook = item["metadata"]["annotations"]
-        assert hook["helm.sh/hook"] == "test"
-        assert hook["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
-        assert hook["helm.sh/hook-weight"] == ("0" if item["kind"] == "Pod" else "-1")
+    made = hooks("cachemon-verify", "test", last="Pod")
     rules = [rule for item in made if "Role" in item["kind"] for rule in item.get("rules", ())]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
     spec = one("Pod")["spec"]

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from lab.nodes.cgroups import remove_left_behind
-from lab.nodes.cluster import remove_old_folders
+from lab.nodes.cluster import FOLDERS
 from lab.nodes.machine import why_not
+from lab.nodes.work_folder import remove_old_folders
 from lab.repository import REPOSITORY
 from lab.speed import allowance
 from lab.wait import until
@@ -132,5 +133,5 @@ def test_a_lab_that_is_killed_takes_its_cluster_along_and_the_next_one_sweeps() 
 def swept(pid: int) -> bool:
     """What the next lab does first."""
     remove_left_behind()
-    remove_old_folders()
+    remove_old_folders(FOLDERS)
     return not cgroups(pid)
