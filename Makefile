@@ -86,7 +86,7 @@ pictures: setup ## docs/pictures/: `top` on a terminal and the page in a browser
 
 release-check: setup ## whether everything names the version that is to be released; TAG=v0.1.0 on the day
 	$(PYTHON) -m tools.release.versions $(TAG)
-	$(PYTHON) -m tools.release.olm_check
+	$(PYTHON) -m tools.release.olm.check
 
 release: setup-release ## every artefact of a release into dist/release, images for root; FOLDER=..., BASE=debian:13-slim
 	@$(PYTHON) -m tools.release $(FOLDER) $(if $(BASE),--base $(BASE)) $(if $(WITHOUT_IMAGES),--without-images)

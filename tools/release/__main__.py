@@ -25,8 +25,8 @@ from tools.release.checksums import write_checksums
 from tools.release.cluster_manifest import make_cluster_manifest
 from tools.release.host_packages import make_host_packages
 from tools.release.images.make import make_images, why_not
-from tools.release.olm_bundle import make_olm_bundle
-from tools.release.olm_check import check_bundle
+from tools.release.olm.bundle import make_olm_bundle
+from tools.release.olm.check import check_bundle
 from tools.release.plugin_archive import make_plugin_archive
 from tools.release.python_packages import make_python_packages
 from tools.release.versions import check

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from lab.kubernetes.control_plane import ControlPlane
-from tools.release.olm_csv import ACCOUNT
+from tools.release.olm.service_version import ACCOUNT
 
 REGISTRY = "registry.example.com/cachemon"
 """Of the images that the bundle names; nothing is there."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.olm.bundle import REGISTRY
-from tools.release.olm_bundle import make_olm_bundle
+from tools.release.olm.bundle import make_olm_bundle
 
 
 @pytest.fixture(scope="session")

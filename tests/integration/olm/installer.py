@@ -9,7 +9,7 @@ from lab.kubernetes.control_plane import ControlPlane
 from lab.ports import LOOPBACK, free_port
 from lab.server_process import ServerProcess
 from tests.integration.olm.bundle import Bundle
-from tools.release.olm_csv import ACCOUNT
+from tools.release.olm.service_version import ACCOUNT
 
 PERIOD = "2s"
 """Between two comparisons of the objects with the chart; on a cluster it is minutes."""

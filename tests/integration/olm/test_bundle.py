@@ -20,9 +20,9 @@ from tests.integration.chart.cases import CASES, EVERYTHING
 from tests.integration.chart.foreign_kinds import crd_files
 from tests.integration.chart.rendering import nested, objects
 from tests.integration.olm.bundle import Bundle
-from tools.release.olm_bundle import bundle_files, rendered
-from tools.release.olm_csv import ACCOUNT, Images
-from tools.release.olm_rights import resource_of
+from tools.release.olm.bundle import bundle_files, rendered
+from tools.release.olm.rights import resource_of
+from tools.release.olm.service_version import ACCOUNT, Images
 
 NAMESPACE = "a-namespace"
 INSTALLATIONS = f"/apis/cachemon.dev/v1alpha1/namespaces/{NAMESPACE}/cachemoninstallations"

@@ -20,8 +20,8 @@ from tests.integration.chart.foreign_kinds import crd_files
 from tests.integration.chart.rendering import nested, objects
 from tests.integration.olm.bundle import REGISTRY, Bundle
 from tests.integration.olm.installer import Installer
-from tools.release.installer_program import helm_operator
-from tools.release.olm_csv import ACCOUNT
+from tools.release.olm.installer_program import helm_operator
+from tools.release.olm.service_version import ACCOUNT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from cachemon import __version__
-from tools.release.olm_bundle import bundle_files
-from tools.release.olm_check import bundle_problems, check_bundle
-from tools.release.olm_csv import Images
+from tools.release.olm.bundle import bundle_files
+from tools.release.olm.check import bundle_problems, check_bundle
+from tools.release.olm.service_version import Images
 
 CSV = "bundle/manifests/cachemon.clusterserviceversion.yaml"
 DIGEST = "sha256:" + "a" * 64

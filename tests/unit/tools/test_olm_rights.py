@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tools.release.olm_rights import resource_of, rights_for
+from tools.release.olm.rights import resource_of, rights_for
 
 
 def item(kind: str, name: str, api_version: str = "v1", namespace: str = "", **more: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 import pytest
 
 from tools.documented_values import Value
-from tools.release.olm_schema import describe, structural
+from tools.release.olm.schema import describe, structural
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tools.documented_values import VALUES, Value, values_of
-from tools.release.olm_rights import GROUP, INSTALLATIONS
+from tools.release.olm.rights import GROUP, INSTALLATIONS
 
 KIND = "CachemonInstallation"
 VERSION = "v1alpha1"

@@ -12,14 +12,14 @@ import yaml
 
 from lab.repository import REPOSITORY
 from tools.manifests import CHART, NAMESPACE
-from tools.release.olm_rights import Rule
-from tools.release.olm_schema import KIND, NAME, documented_values
+from tools.release.olm.rights import Rule
+from tools.release.olm.schema import KIND, NAME, documented_values
 from tools.release.reproducible import TIME
 
 ACCOUNT = "cachemon-installer"
 HEALTH_PORT = 8081
 
-_DESCRIPTION = REPOSITORY / "tools/release/olm_description.md"
+_DESCRIPTION = REPOSITORY / "tools/release/olm/description.md"
 _ICON = REPOSITORY / "operator/cachemon/web/assets/icon.svg"
 _SECURITY_CONTACT = "security@cachemon.dev"
 _NOT_OFFERED = (

@@ -1,4 +1,4 @@
-"""`python -m tools.release.olm_bundle FOLDER`: the bundle for OLM, and what the image of the installer is built from.
+"""`python -m tools.release.olm.bundle FOLDER`: the bundle for OLM, and what the image of the installer is built from.
 
 OLM (registry+v1) starts Deployments and gives them rights. It takes no DaemonSet, no ValidatingAdmissionPolicy and no
 settings. So the bundle starts an installer: Operator Framework's helm-operator with the chart in its image. It makes
@@ -21,9 +21,9 @@ from cachemon import __version__
 from lab.repository import REPOSITORY
 from tools.manifests import CHART, NAMESPACE, RELEASE
 from tools.release.chart_archive import UNPUBLISHED
-from tools.release.olm_csv import ACCOUNT, Content, Images, Object, Release, csv
-from tools.release.olm_rights import GROUP, Rights, rights_for
-from tools.release.olm_schema import KIND, NAME, VERSION, installation_crd
+from tools.release.olm.rights import GROUP, Rights, rights_for
+from tools.release.olm.schema import KIND, NAME, VERSION, installation_crd
+from tools.release.olm.service_version import ACCOUNT, Content, Images, Object, Release, csv
 from tools.release.reproducible import untar_gz
 from tools.release.versions import dated_sections
 
@@ -222,7 +222,7 @@ def _yaml(item: object) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tools.release.olm_bundle", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.release.olm.bundle", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--digest", action="append", default=[], metavar="IMAGE@sha256:...")
     return parser.parse_args()

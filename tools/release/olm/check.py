@@ -1,4 +1,4 @@
-"""`python -m tools.release.olm_check`: whether the bundle for OLM names one version and all images."""
+"""`python -m tools.release.olm.check`: whether the bundle for OLM names one version and all images."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,8 @@ import yaml
 from cachemon import __version__
 from lab.repository import REPOSITORY
 from tools.release.chart_archive import UNPUBLISHED
-from tools.release.olm_bundle import bundle_files
-from tools.release.olm_csv import Images, Object, csv_name
+from tools.release.olm.bundle import bundle_files
+from tools.release.olm.service_version import Images, Object, csv_name
 from tools.release.versions import dated_sections
 
 _CSV = "bundle/manifests/cachemon.clusterserviceversion.yaml"

@@ -1,0 +1,1 @@
+"""The bundle for OLM, and the installer that it starts."""
