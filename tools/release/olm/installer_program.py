@@ -1,4 +1,4 @@
-"""`python -m tools.release.olm.installer_program FOLDER`: helm-operator for the image of the installer, of Go modules.
+"""`python -m tools.release.olm.installer_program FOLDER`: helm-operator for the installer, built of Go modules.
 
 It goes to `FOLDER/linux/ARCHITECTURE/helm-operator`. GOARCH in the environment names another architecture than the
 machine's.
