@@ -1,76 +1,56 @@
-import ast
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tools.mutants.__main__ import tests_of as files_of
-from tools.mutants.operators import mutants_of
-from tools.mutants.trial import Effort, Outcome, Replaced, register_profiles, run
+from lab.repository import REPOSITORY
+from tools.mutants import copy_checkout, try_mutants_of
+from tools.mutants import tests_of as files_of
+
+MODULE = "def is_larger(a: int, b: int) -> bool:\n    return a > b\n"
+TEST = """\
+from cachemon.model.sizes import is_larger
 
 
-def changed(source: str) -> set[str]:
-    """The mutants of one line of code."""
-    return {ast.unparse(mutant.tree) for mutant in mutants_of(source)}
+def test_which_is_larger() -> None:
+    assert (is_larger(1, 2), is_larger(2, 1)) == (False, True)
+"""
 
 
-@pytest.mark.parametrize(
-    ("source", "mutants"),
-    [
-        ("a < b", {"a <= b", "a >= b"}),
-        ("a is None", {"a is not None"}),
-        ("a in b and c", {"a not in b and c", "a in b or c"}),
-        ("a * 2", {"a // 2", "a * 3"}),
-        ("a += True", {"a -= True", "a += False"}),
-        ("min(a, key=len)", {"max(a, key=len)"}),
-        ("not a", {"not not a"}),
-        ("f(a=1)", {"f(a=2)"}),
-        ("x if a else y", {"x if not a else y"}),
-        ("if a == 1:\n    f()", {"if a != 1:\n    f()", "if a == 2:\n    f()", "if a == 1:\n    pass"}),
-    ],
-)
-def test_each_mutant_has_one_change(source: str, mutants: set[str]) -> None:
-    assert changed(source) == mutants
+def copy_with(folder: Path, test: str = TEST) -> Path:
+    """A checkout of one module and one file of tests."""
+    package, tests = folder / "operator/cachemon/model", folder / "tests/unit/model"
+    for made in (package, tests):
+        made.mkdir(parents=True)
+    for part in (package, package.parent):
+        (part / "__init__.py").touch()
+    (package / "sizes.py").write_text(MODULE)
+    (tests / "test_sizes.py").write_text(test)
+    return folder
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "a: dict[Literal[1], str | None]",
-        "def f(a: Literal[2]) -> Literal[3]:\n    return a",
-        "@dataclass(frozen=True)\nclass A:\n    '''Text.'''",
-        "Reading = int | Missing",
-        "raise ValueError(1 + a)",
-        "'a' + b",
-        "f'{a}' + b",
-    ],
-)
-def test_what_is_no_behaviour_stays(source: str) -> None:
-    assert changed(source) == set()
+@pytest.mark.timeout(600)
+def test_a_mutant_that_no_test_notices_is_reported_and_one_that_a_test_notices_is_not(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert try_mutants_of(copy_with(tmp_path), "model/sizes")
+    report = capfd.readouterr().out
+    assert "+    return a >= b" in report  # of equal numbers neither is asked
+    assert "+    return a < b" not in report
 
 
-@pytest.fixture
-def tests(tmp_path: Path) -> Path:
-    file = tmp_path / "test_example.py"
-    file.write_text("from mutated_example import double\n\ndef test_double():\n    assert double(3) == 6\n")
-    return file
+def test_a_module_whose_tests_fail_anyway_is_refused(tmp_path: Path) -> None:
+    assert not try_mutants_of(copy_with(tmp_path, TEST.replace("True", "False")), "model/sizes")
 
 
-@pytest.mark.parametrize(
-    ("body", "outcome"),
-    [
-        ("return a * 2", Outcome.PASSED),
-        ("return a + 2", Outcome.FAILED),
-        ("raise SystemExit", Outcome.FAILED),
-        ("\n    while True: pass", Outcome.FAILED),
-    ],
-)
-def test_a_mutant_dies_by_a_test_that_fails_or_never_ends(tests: Path, body: str, outcome: Outcome) -> None:
-    register_profiles()
-    module = Replaced("mutated_example", tests.with_name("mutated_example.py"), ast.parse(f"def double(a): {body}"))
-    assert run(module, [tests], cpu_seconds=2, effort=Effort.FEW_EXAMPLES)[0] is outcome
+def test_the_tests_of_a_module_import_it_and_those_of_its_name_come_first() -> None:
+    found = files_of("model/cells", REPOSITORY)
+    assert found[0] == "tests/unit/model/test_cells.py"
+    assert len(found) > 1
 
 
-def test_the_file_of_a_modules_name_is_the_first_that_is_run() -> None:
-    found = files_of("cachemon.model.cells")
-    assert found[0].name == "test_cells.py"
-    assert "test_plan.py" in {path.name for path in found[1:]}
+def test_the_copy_has_what_git_knows_of_the_checkout(tmp_path: Path) -> None:
+    copy_checkout(tmp_path)
+    listed = subprocess.run(["git", "-C", REPOSITORY, "ls-files"], capture_output=True, text=True, check=True)
+    there = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert there == {name for name in listed.stdout.splitlines() if (REPOSITORY / name).is_file()}
