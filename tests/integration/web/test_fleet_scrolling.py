@@ -108,6 +108,7 @@ def test_the_focus_stays_on_a_vm_while_its_figures_change(browser: Browser) -> N
     with serve_page(source) as served, open_tab(browser) as tab:
         tab.page.goto(served.address)
         vm1 = tab.page.locator('.segment[aria-label^="tenant-a/vm1:"]')
+        expect(vm1).to_be_visible()
         tab.page.keyboard.press("/")
         tab.page.keyboard.press("ArrowDown")
         tab.page.keyboard.press("ArrowRight")
