@@ -1,4 +1,4 @@
-"""The page of /metrics in one format: rendered in a thread, once for all clients, and only while there are some."""
+"""The page of /metrics in one format: rendered in a thread when somebody asks, once for all who ask meanwhile."""
 
 import asyncio
 import gzip
@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
-_WANTED_SECONDS = 5 * 60.0
-"""How long the page is kept new after a scrape; Prometheus advises intervals of at most two minutes."""
 _PAUSE_PER_RENDERING = 4.0  # rendering takes at most a fifth of one processor, whatever the page holds
 _LONGEST_PAUSE_SECONDS = 30.0
 _FASTEST = 1  # gzip: a tenth of the size all the same
@@ -29,8 +27,8 @@ class RenderedPage:
     """Keeps the newest page.
 
     `prepare` is called in the event loop, and gives what renders the figures of now, which is called in a thread. A
-    page older than `fresh_seconds` is rendered anew before it is given; by default only one that was not kept new,
-    because nobody had asked for minutes.
+    page is given again until the figures change, until it is `fresh_seconds` old, and while the next one may not be
+    rendered yet.
     """
 
     def __init__(
@@ -43,46 +41,41 @@ class RenderedPage:
         self._prepare = prepare
         self._fresh_seconds = fresh_seconds
         self._clock = clock
-        self._asked_at = -math.inf
         self._page: Page | None = None
-        self._wanted = asyncio.Event()
-        self._rendered = asyncio.Condition()
+        self._has_newest_figures = False
+        self._next_at = -math.inf
+        self._rendering: asyncio.Task[Page] | None = None
 
     def changed(self) -> None:
-        """Have the page rendered anew, as there are new figures."""
-        if self._clock() - self._asked_at < _WANTED_SECONDS:
-            self._wanted.set()
+        """Have the page rendered anew for the next who asks, as there are new figures."""
+        self._has_newest_figures = False
 
     async def newest(self) -> Page:
-        """The page; at once, unless there is none that is fresh."""
+        """The page of now; of the moment before while it may not be rendered again."""
         now = self._clock()
-        was_wanted = now - self._asked_at < _WANTED_SECONDS
-        self._asked_at = now
-        page = self._page
-        if page is not None and was_wanted and now - page.made_at < self._fresh_seconds:
-            return page
-        self._wanted.set()
-        async with self._rendered:
-            await self._rendered.wait_for(lambda: self._page is not None and self._page is not page)
-        assert self._page is not None
-        return self._page
+        if self._page is not None:
+            is_fresh = self._has_newest_figures and now - self._page.made_at < self._fresh_seconds
+            if is_fresh or now < self._next_at:
+                return self._page
+        if self._rendering is None:
+            self._rendering = asyncio.create_task(self._render())
+        return await asyncio.shield(self._rendering)
 
-    async def run(self) -> None:
-        """Render what is wanted until cancelled."""
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            began = self._clock()
-            try:
-                self._page = await asyncio.to_thread(_render, self._prepare(), began)
-            except Exception:
-                log.exception("the page of metrics could not be rendered; trying again")
-                self._wanted.set()
-                await asyncio.sleep(1)
-                continue
-            async with self._rendered:
-                self._rendered.notify_all()
-            await asyncio.sleep(min((self._clock() - began) * _PAUSE_PER_RENDERING, _LONGEST_PAUSE_SECONDS))
+    async def _render(self) -> Page:
+        try:
+            while True:
+                began, self._has_newest_figures = self._clock(), True
+                try:
+                    self._page = page = await asyncio.to_thread(_render, self._prepare(), began)
+                except Exception:
+                    log.exception("the page of metrics could not be rendered; trying again")
+                    await asyncio.sleep(1)
+                    continue
+                now = self._clock()
+                self._next_at = now + min((now - began) * _PAUSE_PER_RENDERING, _LONGEST_PAUSE_SECONDS)
+                return page
+        finally:
+            self._rendering = None
 
 
 def _render(render: Callable[[], bytes], now: float) -> Page:

@@ -1,6 +1,5 @@
 """The page of /metrics in every format, each rendered only while somebody asks for it."""
 
-import asyncio
 import math
 import time
 from collections.abc import Callable
@@ -24,16 +23,10 @@ class ScrapedPage:
         }
 
     def changed(self) -> None:
-        """Have the pages rendered anew that somebody asks for, as there are new figures."""
+        """Have each page rendered anew for the next who asks, as there are new figures."""
         for page in self._pages.values():
             page.changed()
 
     async def newest(self, wanted: MetricsFormat) -> Page:
-        """The page in a format; at once, unless there is none that is fresh."""
+        """The page of now in a format; see RenderedPage."""
         return await self._pages[wanted].newest()
-
-    async def run(self) -> None:
-        """Render what is wanted until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for page in self._pages.values():
-                tasks.create_task(page.run())

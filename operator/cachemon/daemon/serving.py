@@ -149,7 +149,6 @@ def serve_metrics(
             both.create_task(certificate.keep())
             both.create_task(server.run())
 
-    tasks.create_task(page.run())
     tasks.create_task(serve())
 
 

@@ -1,7 +1,7 @@
 import asyncio
 import gzip
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from cachemon.daemon.rendered_page import RenderedPage
 from tests.unit.eventually import eventually
@@ -13,7 +13,10 @@ class World:
     def __init__(self, fresh_seconds: float = float("inf")) -> None:
         self.now = 100.0
         self.figure = 1
+        self.prepared: list[int] = []
         self.rendered: list[int] = []
+        self.failed: list[int] = []
+        self.rendering_seconds = 0.0
         self.error: Exception | None = None
         self.held = threading.Event()
         self.held.set()
@@ -21,77 +24,107 @@ class World:
 
     def prepare(self) -> Callable[[], bytes]:
         figure = self.figure
+        self.prepared.append(figure)
         return lambda: self.render(figure)
 
     def render(self, figure: int) -> bytes:
         assert threading.current_thread() is not threading.main_thread()
         self.held.wait(10)
         if self.error:
+            self.failed.append(figure)
             raise self.error
         self.rendered.append(figure)
+        self.now += self.rendering_seconds
         return str(figure).encode()
 
     def sample(self) -> None:
         self.figure += 1
         self.page.changed()
 
-    @property
-    def given(self) -> bytes:
-        """What a scrape would get now."""
-        assert self.page._page
-        return self.page._page.text
-
     async def text(self) -> str:
         return (await self.page.newest()).text.decode()
 
-    async def has_rendered(self, number: int) -> None:
-        await eventually(f"page {number}", lambda: len(self.rendered) >= number)
+    async def has_prepared(self, figure: int) -> None:
+        await eventually(f"the rendering of {figure}", lambda: figure in self.prepared)
 
 
-def run_story(world: World, story: Callable[[], Awaitable[None]]) -> None:
-    async def run() -> None:
-        running = asyncio.create_task(world.page.run())
-        await story()
-        running.cancel()
-
-    asyncio.run(run())
-
-
-def test_a_page_is_rendered_once_a_sample_for_all_who_ask_and_only_while_somebody_asks() -> None:
+def test_a_page_is_rendered_once_a_sample_for_all_who_ask_and_only_when_somebody_asks() -> None:
     world = World()
 
     async def story() -> None:
         world.sample()
         assert await asyncio.gather(*(world.text() for _ in range(5))) == ["2"] * 5
         world.sample()
-        await world.has_rendered(2)
-        assert [await world.text() for _ in range(5)] == ["3"] * 5
-        assert world.rendered == [2, 3]
-        world.now += 301
         world.sample()
-        assert await world.text() == "4"
-        assert world.rendered == [2, 3, 4]
+        assert [await world.text() for _ in range(5)] == ["4"] * 5
+        assert world.rendered == [2, 4]
 
-    run_story(world, story)
+    asyncio.run(story())
 
 
-def test_a_scrape_gets_the_page_before_while_the_next_is_rendered() -> None:
+def test_a_scrape_waits_for_the_figures_of_now() -> None:
     world = World()
 
     async def story() -> None:
         assert await world.text() == "1"
         world.held.clear()
         world.sample()
-        await asyncio.sleep(0)
-        assert await world.text() == "1"
+        asking = asyncio.create_task(world.text())
+        await world.has_prepared(2)
+        assert not asking.done()
         world.held.set()
-        await world.has_rendered(2)
-        await eventually("the new page", lambda: world.given == b"2")
+        assert await asking == "2"
 
-    run_story(world, story)
+    asyncio.run(story())
 
 
-def test_a_page_that_nobody_keeps_new_is_rendered_again_when_it_is_old() -> None:
+def test_a_sample_during_a_rendering_is_in_the_next_page() -> None:
+    world = World()
+
+    async def story() -> None:
+        world.held.clear()
+        asking = asyncio.create_task(world.text())
+        await world.has_prepared(1)
+        world.sample()
+        world.held.set()
+        assert await asking == "1"
+        assert await world.text() == "2"
+
+    asyncio.run(story())
+
+
+def test_a_page_that_takes_long_to_render_is_given_again_for_four_times_as_long() -> None:
+    world = World()
+    world.rendering_seconds = 2.0
+
+    async def story() -> None:
+        assert await world.text() == "1"
+        world.sample()
+        assert await world.text() == "1"
+        world.now += 7.9
+        assert await world.text() == "1"
+        world.now += 0.1
+        assert await world.text() == "2"
+
+    asyncio.run(story())
+
+
+def test_who_hangs_up_ends_no_rendering_that_others_wait_for() -> None:
+    world = World()
+
+    async def story() -> None:
+        world.held.clear()
+        first, second = (asyncio.create_task(world.text()) for _ in range(2))
+        await world.has_prepared(1)
+        first.cancel()
+        world.held.set()
+        assert await second == "1"
+        assert world.rendered == [1]
+
+    asyncio.run(story())
+
+
+def test_a_page_is_rendered_again_when_it_is_old_though_nothing_has_changed() -> None:
     world = World(fresh_seconds=1.0)
 
     async def story() -> None:
@@ -101,7 +134,7 @@ def test_a_page_that_nobody_keeps_new_is_rendered_again_when_it_is_old() -> None
         world.now += 1
         assert await world.text() == "2"
 
-    run_story(world, story)
+    asyncio.run(story())
 
 
 def test_a_failure_to_render_is_tried_again() -> None:
@@ -110,11 +143,11 @@ def test_a_failure_to_render_is_tried_again() -> None:
 
     async def story() -> None:
         asking = asyncio.create_task(world.text())
-        await asyncio.sleep(0.01)
+        await eventually("a failure", lambda: world.failed)
         world.error = None
         assert await asking == "1"
 
-    run_story(world, story)
+    asyncio.run(story())
 
 
 def test_the_compressed_page_is_the_same() -> None:
@@ -124,4 +157,4 @@ def test_the_compressed_page_is_the_same() -> None:
         page = await world.page.newest()
         assert gzip.decompress(page.compressed) == page.text
 
-    run_story(world, story)
+    asyncio.run(story())
