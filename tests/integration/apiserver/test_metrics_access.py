@@ -4,7 +4,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
@@ -98,6 +98,9 @@ class Program:
             return False
         return name.encode() in ssl.PEM_cert_to_DER_cert(pem)
 
+    def complains_of_its_certificate(self) -> bool:
+        return "keeping the last valid certificate" in self.process.log.read_text()
+
 
 @pytest.fixture(scope="module")
 def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
@@ -105,16 +108,22 @@ def proxy(control_plane: ControlPlane) -> Iterator[FaultProxy]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["cachemon-agent", "cachemon-operator"])
-def running(
-    request: pytest.FixtureRequest,
-    control_plane: ControlPlane,
-    proxy: FaultProxy,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Program]:
-    found = Program(control_plane, proxy, request.param, tmp_path_factory.mktemp(request.param))
-    yield found
-    found.process.stop(10)
+@pytest.fixture(scope="module")
+def programs(
+    control_plane: ControlPlane, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Program]]:
+    """Both: what takes a minute or an interval, a test awaits for both at once."""
+    with ExitStack() as stack:
+        found = {}
+        for name in ONE_SERIES:
+            found[name] = Program(control_plane, proxy, name, tmp_path_factory.mktemp(name))
+            stack.callback(found[name].process.stop, 10)
+        yield found
+
+
+@pytest.fixture(params=ONE_SERIES)
+def running(request: pytest.FixtureRequest, programs: dict[str, Program]) -> Program:
+    return programs[request.param]
 
 
 @pytest.fixture
@@ -154,22 +163,25 @@ def test_plain_http_gets_nothing(running: Program) -> None:
 
 @pytest.mark.timeout(240)
 def test_scrapes_survive_an_api_server_that_is_away_and_strangers_do_not_get_in_meanwhile(
-    running: Program, proxy: FaultProxy, scraper: str, stranger: str
+    programs: dict[str, Program], proxy: FaultProxy, scraper: str, stranger: str
 ) -> None:
-    until("the scraper's right", lambda: running.answers(scraper, 200))
+    both = programs.values()
+    until("the scraper's right", lambda: all(it.answers(scraper, 200) for it in both))
     proxy.refuse()
     try:
         away_at = time.monotonic()
 
-        def has_been_answered_for_long() -> bool:
-            assert running.scrape(scraper)[0] == 200
+        def have_answered_for_long() -> bool:
+            for it in both:
+                assert it.scrape(scraper)[0] == 200, it.name
             return time.monotonic() - away_at > BELIEVED_SECONDS
 
-        until("scrapes beyond a minute", has_been_answered_for_long, seconds=2 * BELIEVED_SECONDS, poll_seconds=0.5)
-        assert running.scrape(stranger)[0] == 503
+        until("scrapes beyond a minute", have_answered_for_long, seconds=2 * BELIEVED_SECONDS, poll_seconds=0.5)
+        for it in both:
+            assert it.scrape(stranger)[0] == 503, it.name
     finally:
         proxy.heal()
-    until("the API server's word", lambda: running.answers(stranger, 403), seconds=60)
+    until("the API server's word", lambda: all(it.answers(stranger, 403) for it in both), seconds=60)
 
 
 def test_a_flood_of_random_tokens_costs_the_api_server_little(
@@ -187,11 +199,14 @@ def test_a_flood_of_random_tokens_costs_the_api_server_little(
     until("the scraper's turn", lambda: running.guess(scraper) == 200)
 
 
-def test_a_certificate_that_is_renewed_on_disk_is_served_without_a_restart(running: Program) -> None:
-    until("the first", lambda: running.serves("first.example.com"))
-    running.write_certificate("second.example.com")
-    until("the second", lambda: running.serves("second.example.com"), seconds=60)
-    (running.certificates / "tls.crt").write_text("half of a fi")
-    until("a complaint", lambda: "keeping the last valid certificate" in running.process.log.read_text(), seconds=60)
-    until("the second, still", lambda: running.serves("second.example.com"))
-    assert running.process.exit_status is None
+def test_a_certificate_that_is_renewed_on_disk_is_served_without_a_restart(programs: dict[str, Program]) -> None:
+    both = programs.values()
+    until("the first", lambda: all(it.serves("first.example.com") for it in both))
+    for it in both:
+        it.write_certificate("second.example.com")
+    until("the second", lambda: all(it.serves("second.example.com") for it in both), seconds=60)
+    for it in both:
+        (it.certificates / "tls.crt").write_text("half of a fi")
+    until("complaints", lambda: all(it.complains_of_its_certificate() for it in both), seconds=60)
+    until("the second, still", lambda: all(it.serves("second.example.com") for it in both))
+    assert {it.process.exit_status for it in both} == {None}

@@ -60,6 +60,11 @@ class Desk:
         self.prometheus = prometheus
         self._pages = pages
 
+    def until_scraped(self) -> None:
+        """Wait until each page has been scraped three times."""
+        counted = f"count(count_over_time(up[1m]) >= 3) == {len(self._pages)}"
+        until("three scrapes of each page", lambda: self.prometheus.query(counted), seconds=60)
+
     def stop_page(self, number: int) -> None:
         """Stop serving one of the pages."""
         self._pages[number].close()
@@ -88,6 +93,14 @@ class Desk:
 @contextmanager
 def scraped(pages: Sequence[Page], folder: Path) -> Iterator[Desk]:
     """Serve pages, each as a target of its own, while the block runs; each has been scraped three times before."""
+    with being_scraped(pages, folder) as desk:
+        desk.until_scraped()
+        yield desk
+
+
+@contextmanager
+def being_scraped(pages: Sequence[Page], folder: Path) -> Iterator[Desk]:
+    """The same, without waiting for the scrapes."""
     with ExitStack() as stack:
         stacks = [stack.enter_context(ExitStack()) for _ in pages]
         scrapes = []
@@ -98,6 +111,4 @@ def scraped(pages: Sequence[Page], folder: Path) -> Iterator[Desk]:
             }
             scrapes.append({"job_name": f"{job}-{number}", "static_configs": [target]})
         prometheus = stack.enter_context(running(folder, {}, scrapes=scrapes))
-        counted = f"count(count_over_time(up[1m]) >= 3) == {len(pages)}"
-        until("three scrapes of each page", lambda: prometheus.query(counted), seconds=60)
         yield Desk(prometheus, stacks)

@@ -1,7 +1,7 @@
 """What the dashboards' queries answer, by a real Prometheus that scrapes pages of known values."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,8 +14,8 @@ from tests.integration.prometheus.dashboard_desk import (
     Desk,
     Page,
     agent,
+    being_scraped,
     healthy,
-    scraped,
     values_for,
 )
 from tests.integration.prometheus.metrics_pages import AGENT, host_page
@@ -36,16 +36,38 @@ A_BLOCK_WITHOUT_FIGURE: Sequence[Page] = (
 )
 A_HOST: Sequence[Page] = (("x", "", host_page(AGENT)),)
 
+DESKS: Mapping[str, Sequence[Page]] = {
+    "once": ONE_CLUSTER,
+    "twice": SCRAPED_TWICE,
+    "two clusters": TWO_CLUSTERS,
+    "a block without figure": A_BLOCK_WITHOUT_FIGURE,
+    "an agent that goes": ONE_CLUSTER,
+    "nothing": NOTHING,
+    "a host": A_HOST,
+}
 
-@pytest.fixture
-def desk(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path) -> Iterator[Desk]:
-    """The pages that the test names as parameter, scraped three times."""
+
+@pytest.fixture(scope="module")
+def desks(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Desk]]:
+    """All at once: each waits some seconds for its scrapes."""
     assert tools.prometheus.exists()
-    with scraped(request.param, tmp_path) as made:
+    with ExitStack() as stack:
+        made = {
+            name: stack.enter_context(being_scraped(pages, tmp_path_factory.mktemp("desk")))
+            for name, pages in DESKS.items()
+        }
+        for desk in made.values():
+            desk.until_scraped()
         yield made
 
 
-@scraping("desk", [ONE_CLUSTER, SCRAPED_TWICE], indirect=True, ids=["once", "twice"])
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, desks: Mapping[str, Desk]) -> Desk:
+    """The one that the test names as parameter, scraped three times."""
+    return desks[request.param]
+
+
+@scraping("desk", ["once", "twice"], indirect=True)
 def test_under_any_job_without_a_cluster_every_panel_has_its_figure_once(desk: Desk) -> None:
     for uid in OF_KUBEVIRT:
         assert [it for it in queries(uid, values_for(uid)) if not desk.prometheus.query(it[1])] == []
@@ -73,7 +95,7 @@ def test_under_any_job_without_a_cluster_every_panel_has_its_figure_once(desk: D
     assert desk.one("cachemon-vm", "Verdict", NO_CLUSTER) == 3
 
 
-@scraping("desk", [TWO_CLUSTERS], indirect=True)
+@scraping("desk", ["two clusters"], indirect=True)
 def test_nodes_of_one_name_in_two_clusters_are_two(desk: Desk) -> None:
     assert desk.column("Nodes, worst first", "Problems", EVERY_CLUSTER) == {
         ("north", "node01"): 3,
@@ -85,7 +107,7 @@ def test_nodes_of_one_name_in_two_clusters_are_two(desk: Desk) -> None:
     assert desk.one("cachemon-fleet", "Groups without figures", {**south, "cluster": "south"}) == 0
 
 
-@scraping("desk", [A_BLOCK_WITHOUT_FIGURE], indirect=True)
+@scraping("desk", ["a block without figure"], indirect=True)
 def test_a_sum_over_blocks_is_absent_while_a_block_has_no_figure(desk: Desk) -> None:
     for column in ("Cache", "Share of a block"):
         assert desk.column("Heaviest VMs", column, EVERY_CLUSTER).keys() == {("loud", "a", "node01")}
@@ -95,7 +117,7 @@ def test_a_sum_over_blocks_is_absent_while_a_block_has_no_figure(desk: Desk) -> 
     assert block["value"][1] == "300"
 
 
-@scraping("desk", [ONE_CLUSTER], indirect=True)
+@scraping("desk", ["an agent that goes"], indirect=True)
 def test_a_node_whose_agent_is_gone_is_silent_and_the_worst(desk: Desk) -> None:
     desk.stop_page(1)
     until("the agent is silent", lambda: desk.one("cachemon-fleet", "Agents silent", EVERY_CLUSTER) == 1)
@@ -105,13 +127,13 @@ def test_a_node_whose_agent_is_gone_is_silent_and_the_worst(desk: Desk) -> None:
     assert desk.column("Nodes, worst first", "Problems", EVERY_CLUSTER) == {("node01",): 3, ("node02",): 1}
 
 
-@scraping("desk", [NOTHING], indirect=True)
+@scraping("desk", ["nothing"], indirect=True)
 def test_where_nothing_is_scraped_no_panel_has_a_figure(desk: Desk) -> None:
     for uid in OF_KUBEVIRT:
         assert [it for it in queries(uid, values_for(uid)) if desk.prometheus.query(it[1])] == []
 
 
-@scraping("desk", [A_HOST], indirect=True)
+@scraping("desk", ["a host"], indirect=True)
 def test_every_panel_of_libvirt_hosts_has_a_figure(desk: Desk) -> None:
     [up] = desk.prometheus.query("up")
     values = {**NO_CLUSTER, "instance": up["metric"]["instance"], "domain": "quiet"}

@@ -23,6 +23,8 @@ from tests.unit.daemon.serving_process import PAGE
 SCRAPER = "127.0.0.2"
 STRANGER = "127.0.0.3"
 HALF_OPEN = 10_000
+UNTIL_ACCEPTED = 100
+"""Fewer than the server's backlog: the kernel drops what comes above, and tries again a second later."""
 MOST_MIB = 8
 SCRAPE_SECONDS = 10  # Prometheus' own default
 CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
@@ -110,7 +112,7 @@ def test_ten_thousand_half_open_connections_cost_little_and_keep_no_scraper_out(
     with ExitStack() as stack:
         for number in range(HALF_OPEN):
             stack.enter_context(server.half_open(f"127.0.1.{number % 250 + 1}", head))
-            if number % 500 == 0:
+            if number % UNTIL_ACCEPTED == 0:
                 began = time.monotonic()
                 assert server.scrape() == (200, PAGE)
                 slowest = max(slowest, time.monotonic() - began)
@@ -128,14 +130,16 @@ def test_connections_of_its_own_address_that_are_held_do_not_keep_a_scraper_out(
         assert server.scrape() == (200, PAGE)
 
 
-@pytest.mark.parametrize("health", [True, False])
-def test_who_sends_no_request_in_time_is_hung_up_on(server: Server, *, health: bool) -> None:
-    port = server.health_port if health else server.port
-    with socket.create_connection((LOOPBACK, port), 5) as connection:
-        connection.sendall(b"GET")
-        connection.settimeout(ServerLimits().head_seconds + 30)
-        with suppress(ConnectionResetError):
-            assert connection.recv(100) == b""
+def test_who_sends_no_request_in_time_is_hung_up_on(server: Server) -> None:
+    with ExitStack() as stack:
+        ports = (server.health_port, server.port)
+        connections = [stack.enter_context(socket.create_connection((LOOPBACK, port), 5)) for port in ports]
+        for connection in connections:
+            connection.sendall(b"GET")
+            connection.settimeout(ServerLimits().head_seconds + 30)
+        for connection in connections:
+            with suppress(ConnectionResetError):
+                assert connection.recv(100) == b""
 
 
 @pytest.mark.parametrize(
