@@ -25,9 +25,9 @@ EXAMPLES = REPOSITORY / "examples"
 RATE_WINDOW_SECONDS = 2
 AGENT_FLAGS = ("--node-period=2", f"--rate-window={RATE_WINDOW_SECONDS}")
 MACHINES = {
-    "vm1": Hardware(vcpus=2, busy_percent=(25, 5)),
-    "vm2": Hardware(vcpus=2, busy_percent=(10, 10)),
-    "vm3": Hardware(vcpus=4, busy_percent=(10, 40, 5, 10)),
+    "vm1": Hardware(vcpus=2, busy_percent=(6, 1)),
+    "vm2": Hardware(vcpus=2, busy_percent=(2, 2)),
+    "vm3": Hardware(vcpus=4, busy_percent=(2, 9, 1, 2)),
 }
 VM3_GROUPS: Mapping[str, frozenset[int]] = {
     "vcpus_1": frozenset({1}),

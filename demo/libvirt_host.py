@@ -48,8 +48,8 @@ class HostDemo:
             f"A libvirt host: libvirtd, two domains ({how}), resctrl with two cache blocks, and the agent"
         )
         for domain in (
-            GuestDomain("vm1", vcpus=4, most_vcpus=4, busy_percent=(10, 30, 5, 10), kvm=has_kvm()),
-            GuestDomain("vm2", vcpus=2, most_vcpus=4, busy_percent=(15, 5), kvm=has_kvm()),
+            GuestDomain("vm1", vcpus=4, most_vcpus=4, busy_percent=(2, 8, 1, 2), kvm=has_kvm()),
+            GuestDomain("vm2", vcpus=2, most_vcpus=4, busy_percent=(4, 1), kvm=has_kvm()),
         ):
             self._host.libvirt.define(domain)
             self._type(f"virsh start {domain.name}")
@@ -93,7 +93,7 @@ class HostDemo:
             return
         self._story.step("libvirt's own monitors go on to work beside ours, and nobody touches them")
         self._host.libvirt.define(
-            GuestDomain("vm3", vcpus=2, most_vcpus=2, busy_percent=(20, 10), kvm=True, cputune=MONITORS)
+            GuestDomain("vm3", vcpus=2, most_vcpus=2, busy_percent=(4, 2), kvm=True, cputune=MONITORS)
         )
         self._type("virsh start vm3")
         self._type("virsh dumpxml vm3 --xpath //cputune")

@@ -35,7 +35,7 @@ class GuestDomain:
     name: str
     vcpus: int = 2
     most_vcpus: int = 4
-    busy_percent: Sequence[int] = (20, 10)
+    busy_percent: Sequence[int] = (4, 2)
     kvm: bool = False
     cputune: str = ""
     metadata: str = ""

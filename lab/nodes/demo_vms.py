@@ -7,7 +7,7 @@ from lab.nodes.vmi import RealVmi
 from lab.repository import REPOSITORY
 
 _EXAMPLES = ("whole-vms.yaml", "vm3.yaml", "vm3-overlap.yaml")
-_BUSY_PERCENT = {"vm1": (25, 5), "vm2": (10, 10), "vm3": (10, 40, 5, 10)}
+_BUSY_PERCENT = {"vm1": (6, 1), "vm2": (2, 2), "vm3": (2, 9, 1, 2)}
 _NAMESPACE = {"vm1": "tenant-a", "vm2": "tenant-a", "vm3": "tenant-b"}
 
 

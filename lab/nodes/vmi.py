@@ -35,7 +35,7 @@ class RealVmi:
         image: str,
         *,
         vcpus: int = 2,
-        busy_percent: Sequence[int] = (20, 5),
+        busy_percent: Sequence[int] = (4, 1),
     ) -> None:
         self._kubectl = kubectl
         self._image = image

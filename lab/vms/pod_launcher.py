@@ -4,7 +4,7 @@
     /usr/bin/virt-launcher-monitor --name VMI --uid UID --namespace NAMESPACE ...
 
 It runs in a real pod, and needs nothing but Python and QEMU. What the guest gets is in the environment:
-LAB_VCPUS (2), LAB_BUSY_PERCENT (20,5: a share of the time for each vCPU), LAB_MEMORY_MIB (32).
+LAB_VCPUS (2), LAB_BUSY_PERCENT (4,1: a share of the time for each vCPU), LAB_MEMORY_MIB (32).
 """
 
 import argparse
@@ -59,7 +59,7 @@ def _start(name: str) -> "subprocess.Popen[bytes]":
     program = shutil.which(QEMU)
     if program is None:
         raise SystemExit(f"{QEMU} is missing")
-    shares = [int(share) for share in os.environ.get("LAB_BUSY_PERCENT", "20,5").split(",")]
+    shares = [int(share) for share in os.environ.get("LAB_BUSY_PERCENT", "4,1").split(",")]
     (_FOLDER / "firmware.bin").write_bytes(guest.with_shares(_FIRMWARE.read_bytes(), shares))
     (_FOLDER / "disk.img").write_bytes(bytes(_DISK_BYTES))
     memory = int(os.environ.get("LAB_MEMORY_MIB", "32"))

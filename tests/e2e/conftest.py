@@ -48,7 +48,7 @@ def start(cluster: Cluster, namespace: str) -> Iterator[Start]:
             node: str,
             *,
             vcpus: int = 2,
-            busy_percent: tuple[int, ...] = (20, 5),
+            busy_percent: tuple[int, ...] = (4, 1),
             labels: Mapping[str, str] | None = None,
             **how: Any,
         ) -> Vmi:

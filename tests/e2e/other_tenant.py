@@ -37,7 +37,7 @@ def calm_tenant(cluster: Cluster, namespace: str, seconds: int) -> Iterator[View
     """
     name = f"{namespace}-calm"
     cluster.add_namespace(name)
-    with Vmi(cluster, name, "vm", Hardware(vcpus=2, busy_percent=(20, 5))) as vmi:
+    with Vmi(cluster, name, "vm", Hardware(vcpus=2, busy_percent=(4, 1))) as vmi:
         vmi.start("node01")
         make_group(cluster, name, "calm", "vm", seconds)
         view = View(cluster, name)

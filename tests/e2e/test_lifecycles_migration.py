@@ -54,7 +54,7 @@ Prepare = Callable[[], Leaving]
 @pytest.fixture
 def prepare(cluster: Cluster, start: "Start", watch: "Watch", view: "View") -> Prepare:
     def prepared() -> Leaving:
-        vmi = start("vm1", "node01", busy_percent=(20, 10))
+        vmi = start("vm1", "node01", busy_percent=(4, 2))
         watch("vm1", statusPeriodSeconds=period(2))
         view.until_ready("vm1", node="node01")
         leaving = Leaving(cluster, view, vmi)
@@ -176,7 +176,7 @@ def test_a_drained_node_hands_over_all_its_vms(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"
 ) -> None:
     names = ("vm1", "vm2", "vm3")
-    vmis = [start(name, "node01", busy_percent=(10, 5)) for name in names]
+    vmis = [start(name, "node01", busy_percent=(2, 1)) for name in names]
     for name in names:
         watch(name, statusPeriodSeconds=period(3))  # three guests are copied at once: figures may be late
     for name in names:

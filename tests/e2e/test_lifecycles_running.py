@@ -226,7 +226,7 @@ def test_a_deleted_vmi_leaves_its_group_unbound_and_nothing_behind(
 def test_a_group_deleted_while_sampled_does_not_disturb_another_on_the_same_threads(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    vmi = start("vm1", "node01", busy_percent=(20, 20))
+    vmi = start("vm1", "node01", busy_percent=(4, 4))
     watch("vm1", statusPeriodSeconds=period(2))
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1"}], name="other")
     view.until_ready("vm1")

@@ -18,7 +18,7 @@ RFC_GROUPS = [{"vcpus": "1"}, {"vcpus": "2"}, {"vcpus": "0,3"}]
 def test_the_rfcs_example_fills_the_status_within_seconds(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    start("vm3", "node01", vcpus=4, busy_percent=(10, 40, 5, 10))
+    start("vm3", "node01", vcpus=4, busy_percent=(2, 8, 1, 2))
     watch("vm3", RFC_GROUPS)
     status = view.until_ready("vm3")
     assert [group["name"] for group in status["groups"]] == ["vcpus_1", "vcpus_2", "vcpus_0,3"]
@@ -36,7 +36,7 @@ def test_the_rfcs_example_fills_the_status_within_seconds(
 
 
 def test_a_busy_vcpu_moves_more_bytes_than_a_lazy_one(start: "Start", watch: "Watch", view: "View") -> None:
-    start("vm1", "node01", vcpus=2, busy_percent=(45, 5))
+    start("vm1", "node01", vcpus=2, busy_percent=(9, 1))
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1"}])
     view.until_ready("vm1")
 
@@ -53,7 +53,7 @@ def test_a_busy_vcpu_moves_more_bytes_than_a_lazy_one(start: "Start", watch: "Wa
 def test_overlapping_groups_in_two_objects_are_exact_to_the_byte(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    vmi = start("vm3", "node01", vcpus=4, busy_percent=(10, 30, 5, 10))
+    vmi = start("vm3", "node01", vcpus=4, busy_percent=(2, 6, 1, 2))
     watch("vm3", RFC_GROUPS)
     watch("vm3", [{"vcpus": "all"}, {"vcpus": "0-1"}, {"name": "odd", "vcpus": "1,3"}], name="vm3-overlap")
     view.until_ready("vm3")
@@ -80,7 +80,7 @@ def test_overlapping_groups_in_two_objects_are_exact_to_the_byte(
 def test_a_groups_traffic_counter_is_what_the_emulator_counted(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    start("vm1", "node02", vcpus=2, busy_percent=(30, 30))
+    start("vm1", "node02", vcpus=2, busy_percent=(6, 6))
     watch("vm1")
     view.until_ready("vm1")
     node = cluster.nodes["node02"]
@@ -119,7 +119,7 @@ def test_a_groups_traffic_counter_is_what_the_emulator_counted(
 def test_a_plugged_vcpu_joins_the_group_of_all_and_moves_nobody_else(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    vmi = start("vm1", "node01", vcpus=2, busy_percent=(10, 10, 10))
+    vmi = start("vm1", "node01", vcpus=2, busy_percent=(2, 2, 2))
     watch("vm1")
     view.until_ready("vm1")
     books = cluster.nodes["node01"].emulator.control.books
@@ -160,7 +160,7 @@ def test_editing_the_groups_regroups_the_threads(start: "Start", watch: "Watch",
 def test_the_plugin_prints_the_status_under_the_rfcs_keys(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    start("vm3", "node01", vcpus=4, busy_percent=(10, 20, 5, 10))
+    start("vm3", "node01", vcpus=4, busy_percent=(2, 4, 1, 2))
     watch("vm3", RFC_GROUPS)
     view.until_ready("vm3")
     control = cluster.nodes["node01"].emulator.control
@@ -192,7 +192,7 @@ def test_the_plugin_prints_the_status_under_the_rfcs_keys(
 def test_the_node_object_adds_up(
     cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View"
 ) -> None:
-    start("vm1", "node02", busy_percent=(30, 10))
+    start("vm1", "node02", busy_percent=(6, 2))
     watch("vm1", [{"vcpus": "0"}, {"vcpus": "1"}])
     view.until_ready("vm1")
     path = "/apis/cachemon.dev/v1alpha1/cachemonitornodes/node02"

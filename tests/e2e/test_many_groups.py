@@ -65,7 +65,7 @@ def test_180_objects_of_64_wide_groups_on_one_vm_leave_the_neighbours_figures_as
     watch("vm1")
     view.until_ready("vm1")
     processes = (node.agent_pid, cluster.operator_pid)
-    with Vmi(cluster, greedy, "vm9", Hardware(vcpus=2, busy_percent=(20, 5))) as vmi:
+    with Vmi(cluster, greedy, "vm9", Hardware(vcpus=2, busy_percent=(4, 1))) as vmi:
         vmi.start("node01")
         for number in range(OBJECTS):
             want(cluster, greedy, f"o{number:03}", "vm9")

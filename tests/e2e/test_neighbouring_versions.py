@@ -59,7 +59,7 @@ class Neighbours:
         """One more VM on each node, so that operator and agents have new work in common."""
         for node in NODES:
             name = f"{step}-{node}"
-            self._vmis[name] = self._start(name, node, busy_percent=(6, 3))
+            self._vmis[name] = self._start(name, node, busy_percent=(4, 2))
             self._watch(name, [{"vcpus": "0"}, {"vcpus": "1"}], statusPeriodSeconds=period(STATUS_SECONDS))
         for name in self._vmis:
             self._view.until_ready(name)

@@ -111,8 +111,8 @@ def of_bars(node: dict[str, Any]) -> list[str]:
 def test_every_number_on_the_page_is_the_apis(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View", tab: Tab
 ) -> None:
-    vmi = start("vm1", "node01", vcpus=4, busy_percent=(30, 20, 10, 5))
-    start("vm2", "node01", vcpus=2, busy_percent=(40, 5))
+    vmi = start("vm1", "node01", vcpus=4, busy_percent=(6, 4, 2, 1))
+    start("vm2", "node01", vcpus=2, busy_percent=(8, 1))
     watch("vm1", [{"vcpus": "0-1"}, {"vcpus": "2-3"}])
     watch("vm2")
     for vm in ("vm1", "vm2"):

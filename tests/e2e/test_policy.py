@@ -74,7 +74,7 @@ def until_stamped(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]
 def test_a_policy_gives_vms_figures_and_takes_them_away_and_a_persons_group_never_notices(
     *, cluster: Cluster, namespace: str, start: "Start", watch: "Watch", view: "View", policy: Policy
 ) -> None:
-    vmi = start("vm1", "node01", vcpus=2, busy_percent=(30, 10))
+    vmi = start("vm1", "node01", vcpus=2, busy_percent=(6, 2))
     watch("vm1", [{"vcpus": "all"}, {"vcpus": "1"}], name="mine")
     view.until_ready("mine")
     mine = cluster.group(namespace, "mine")

@@ -25,7 +25,7 @@ GROUPS: list[dict[str, Any]] = [{"vcpus": "0"}, {"vcpus": "all"}, {"name": "io",
 
 def test_the_launcher_looks_as_one_of_kubevirt(start: "Start", view: View) -> None:
     node = view.nodes[0]
-    vmi = start("vm1", node, vcpus=3, busy_percent=(10, 10, 0))
+    vmi = start("vm1", node, vcpus=3, busy_percent=(2, 2, 0))
     names = sorted(view.threads(node, vmi).values())
     assert [name for name in names if name.startswith("CPU")] == ["CPU 0/TCG", "CPU 1/TCG", "CPU 2/TCG"]
     assert {"qemu-system-x86", "IO iothread1"} <= set(names)
@@ -39,7 +39,7 @@ def test_the_launcher_looks_as_one_of_kubevirt(start: "Start", view: View) -> No
 
 def test_figures_of_vms_in_pods_are_those_of_the_kernels_books(start: "Start", view: View) -> None:
     places = {"vm1": view.nodes[0], "vm2": view.nodes[-1]}
-    vmis = {name: start(name, node, busy_percent=(30, 10), wait=False) for name, node in places.items()}
+    vmis = {name: start(name, node, busy_percent=(6, 2), wait=False) for name, node in places.items()}
     for name, vmi in vmis.items():
         view.watch(name, GROUPS)
         vmi.await_running()

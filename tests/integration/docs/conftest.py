@@ -107,9 +107,9 @@ def host_desk(tmp_path: Path) -> Iterator[Callable[[Path | None], HostDesk]]:
         (tmp_path / name).mkdir()
     with PlainHost(tmp_path / "host", programs) as host:
         for domain in (
-            GuestDomain("vm1", vcpus=4, most_vcpus=4, busy_percent=(10, 30, 5, 10), kvm=True),
-            GuestDomain("vm2", vcpus=2, most_vcpus=2, busy_percent=(10, 5), kvm=True),
-            GuestDomain("vm3", vcpus=2, most_vcpus=2, busy_percent=(20, 10), kvm=True, cputune=MONITORS),
+            GuestDomain("vm1", vcpus=4, most_vcpus=4, busy_percent=(2, 6, 1, 2), kvm=True),
+            GuestDomain("vm2", vcpus=2, most_vcpus=2, busy_percent=(2, 1), kvm=True),
+            GuestDomain("vm3", vcpus=2, most_vcpus=2, busy_percent=(4, 2), kvm=True, cputune=MONITORS),
         ):
             host.libvirt.define(domain)
             host.libvirt.start(domain.name)
