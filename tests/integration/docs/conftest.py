@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from lab.libvirt.plain_host import PlainHost
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.pytest_skips import found_or_skip
 from lab.speed import period
+from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.integration.docs.desks import Desk, HostDesk, TenantDesk
-from tests.integration.docs.disturbed import disturb
+from tests.integration.docs.disturbed import Neighbours, start_neighbours
 
 PLACES = {"vm1": ("tenant-a", "node01"), "vm2": ("tenant-a", "node02"), "vm3": ("tenant-b", "node02")}
 TENANT = "jane"
@@ -31,9 +33,12 @@ MONITORS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kubeconfig() -> Iterator[Path]:
-    """Of the cluster as `make demo` leaves it."""
+    """Of the cluster as `make demo` leaves it, with guests that work a third as much.
+
+    It ends with the module: its guests would work beside all later tests of this process.
+    """
     # not pytest's own folder: QEMU's monitor socket must fit into 108 bytes
     folder = Path(tempfile.mkdtemp(prefix="cachemon-docs-"))
     with ExitStack() as stack:
@@ -44,7 +49,7 @@ def kubeconfig() -> Iterator[Path]:
             cluster.add_node(name, agent_flags=(*AGENT_FLAGS, f"--node-period={period(5)}")).start_agent()
         for name, (namespace, node) in PLACES.items():
             cluster.add_namespace(namespace)
-            stack.enter_context(Vmi(cluster, namespace, name, MACHINES[name])).start(node)
+            stack.enter_context(Vmi(cluster, namespace, name, _calmer(MACHINES[name]))).start(node)
         for example in ("vm3", "whole-vms", "vm3-overlap"):
             cluster.control_plane.apply(EXAMPLES / f"{example}.yaml")
         for name, (namespace, _) in {**PLACES, "vm3-overlap": PLACES["vm3"]}.items():
@@ -52,25 +57,25 @@ def kubeconfig() -> Iterator[Path]:
         yield cluster.control_plane.admin_kubeconfig
 
 
-@pytest.fixture(scope="session")
-def disturbed_kubeconfig() -> Iterator[Path]:
-    """Of a cluster in which one VM disturbs another."""
+@pytest.fixture(scope="module")
+def neighbours() -> Iterator[Neighbours]:
+    """On a cluster of their own."""
     folder = Path(tempfile.mkdtemp(prefix="cachemon-docs-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         cluster = stack.enter_context(Cluster(folder, find()))
         cluster.start_operator()
-        disturb(cluster, stack)
-        yield cluster.control_plane.admin_kubeconfig
+        yield start_neighbours(cluster, stack)
 
 
-@pytest.fixture(scope="session")
-def disturbed_desk(disturbed_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+@pytest.fixture
+def disturbed_desk(neighbours: Neighbours, tmp_path: Path) -> Desk:
     """For the page about noisy neighbours."""
-    return Desk(tmp_path_factory.mktemp("disturbed"), disturbed_kubeconfig)
+    neighbours.disturb()
+    return Desk(tmp_path, neighbours.cluster.control_plane.admin_kubeconfig)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """For every page about a cluster."""
     return Desk(tmp_path_factory.mktemp("desk"), kubeconfig)
@@ -114,6 +119,10 @@ def host_desk(tmp_path: Path) -> Iterator[Callable[[Path | None], HostDesk]]:
             host.libvirt.define(domain)
             host.libvirt.start(domain.name)
         yield lambda kubeconfig: HostDesk(tmp_path / "desk", host, kubeconfig)
+
+
+def _calmer(hardware: Hardware) -> Hardware:
+    return replace(hardware, busy_percent=[share // 3 for share in hardware.busy_percent])
 
 
 def _has_figures(cluster: Cluster, namespace: str, name: str) -> bool:

@@ -1,8 +1,12 @@
-"""A cluster in which one VM disturbs another: what the guide to noisy neighbours is about."""
+"""A cluster in which one VM disturbs another: what the guide to noisy neighbours is about.
+
+The agent needs half a minute to learn what is usual, and its charts show whole minutes. So the VMs start long before
+the disturbance.
+"""
 
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.cluster import MIB, Cluster
 from lab.vms.vm import Hardware
@@ -22,8 +26,22 @@ AGENT_FLAGS = (
 SECONDS = 120
 
 
-def disturb(cluster: Cluster, machines: ExitStack) -> None:
-    """Let vm3 take the cache of vm2 until the agent is sure; `machines` ends them."""
+class Neighbours(NamedTuple):
+    """The cluster, and the VM that is to disturb the other one."""
+
+    cluster: Cluster
+    noisy: Vmi
+
+    def disturb(self) -> None:
+        """Let vm3 take the cache of vm2 until the agent is sure."""
+        until("vm2 is undisturbed", partial(_is, self.cluster, "True", "Undisturbed"), seconds=SECONDS)
+        let_work(self.noisy.machine, self.cluster.nodes[NODE].emulator, AGGRESSOR)
+        until("the agent is sure", partial(_is, self.cluster, "False", "Confirmed"), seconds=SECONDS)
+        until("charts have a minute", partial(_has_charts, self.cluster), seconds=SECONDS)
+
+
+def start_neighbours(cluster: Cluster, machines: ExitStack) -> Neighbours:
+    """Start vm2 and vm3 on one node whose agent judges them; `machines` ends them."""
     emulator = {"blocks": {BLOCK: 32 * MIB}, "more": ("--packages=1",), "has_proc_view": True}
     cluster.add_node(NODE, emulator=emulator, agent_flags=AGENT_FLAGS).start_agent()
     started = {}
@@ -41,10 +59,7 @@ def disturb(cluster: Cluster, machines: ExitStack) -> None:
                 "spec": {"vmiName": name, "statusPeriodSeconds": 2},
             }
         )
-    until("vm2 is undisturbed", partial(_is, cluster, "True", "Undisturbed"), seconds=SECONDS)
-    let_work(started["vm3"].machine, cluster.nodes[NODE].emulator, AGGRESSOR)
-    until("the agent is sure", partial(_is, cluster, "False", "Confirmed"), seconds=SECONDS)
-    until("charts have a minute", partial(_has_charts, cluster), seconds=SECONDS)
+    return Neighbours(cluster, started["vm3"])
 
 
 def _own(cluster: Cluster, namespace: str, name: str) -> None:

@@ -44,7 +44,10 @@ def runnable(path: Path) -> list[Command | File]:
     return [step for step in page_steps(path) if isinstance(step, File) or rule_of(step.text) is None]
 
 
-WITH_COMMANDS = [path for path in PAGES if any(isinstance(step, Command) for step in runnable(path))]
+WITH_COMMANDS = sorted(
+    (path for path in PAGES if any(isinstance(step, Command) for step in runnable(path))),
+    key=lambda path: path == DISTURBED,  # last, for its VMs need a minute before
+)
 
 
 def typed(command: Command) -> str:
@@ -87,6 +90,7 @@ def page_desk(request: pytest.FixtureRequest, path: Path) -> Desk:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("neighbours")
 @pytest.mark.parametrize("path", WITH_COMMANDS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_the_commands_of_a_page_do_what_the_page_shows_and_leave_nothing_behind(path: Path, page_desk: Desk) -> None:
     desk = page_desk
