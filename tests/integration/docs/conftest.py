@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from lab.libvirt.plain_host import PlainHost
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
 from lab.pytest_skips import found_or_skip
 from lab.speed import period
-from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.integration.docs.desks import Desk, HostDesk, TenantDesk
@@ -35,10 +33,7 @@ MONITORS = (
 
 @pytest.fixture(scope="module")
 def kubeconfig() -> Iterator[Path]:
-    """Of the cluster as `make demo` leaves it, with guests that work a third as much.
-
-    It ends with the module: its guests would work beside all later tests of this process.
-    """
+    """Of the cluster as `make demo` leaves it; it ends with the module, for its guests work."""
     # not pytest's own folder: QEMU's monitor socket must fit into 108 bytes
     folder = Path(tempfile.mkdtemp(prefix="cachemon-docs-"))
     with ExitStack() as stack:
@@ -49,7 +44,7 @@ def kubeconfig() -> Iterator[Path]:
             cluster.add_node(name, agent_flags=(*AGENT_FLAGS, f"--node-period={period(5)}")).start_agent()
         for name, (namespace, node) in PLACES.items():
             cluster.add_namespace(namespace)
-            stack.enter_context(Vmi(cluster, namespace, name, _calmer(MACHINES[name]))).start(node)
+            stack.enter_context(Vmi(cluster, namespace, name, MACHINES[name])).start(node)
         for example in ("vm3", "whole-vms", "vm3-overlap"):
             cluster.control_plane.apply(EXAMPLES / f"{example}.yaml")
         for name, (namespace, _) in {**PLACES, "vm3-overlap": PLACES["vm3"]}.items():
@@ -119,10 +114,6 @@ def host_desk(tmp_path: Path) -> Iterator[Callable[[Path | None], HostDesk]]:
             host.libvirt.define(domain)
             host.libvirt.start(domain.name)
         yield lambda kubeconfig: HostDesk(tmp_path / "desk", host, kubeconfig)
-
-
-def _calmer(hardware: Hardware) -> Hardware:
-    return replace(hardware, busy_percent=[share // 3 for share in hardware.busy_percent])
 
 
 def _has_figures(cluster: Cluster, namespace: str, name: str) -> bool:
