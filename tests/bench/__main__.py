@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.bench import (
     bench_agent,
+    bench_crowded,
     bench_emulator,
     bench_finder,
     bench_host,
@@ -28,6 +29,7 @@ MODULES = (
     bench_plan,
     bench_finder,
     bench_agent,
+    bench_crowded,
     bench_operator,
     bench_scale,
     bench_monitored,

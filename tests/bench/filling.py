@@ -54,13 +54,14 @@ def make_vm(api: ClusterApi, vm: Vm) -> Object:
     return create(api, PODS, pod)
 
 
-def make_group(api: ClusterApi, vm: Vm, period_seconds: int, name: str = "") -> None:
-    """Create a CacheMonitorGroup that watches all vCPUs of the VM; it has the VM's name by default."""
+def make_group(api: ClusterApi, vm: Vm, period_seconds: int, name: str = "", vcpus: str = "") -> None:
+    """Create a CacheMonitorGroup of a list of the VM's vCPUs, by default of all; it has the VM's name by default."""
+    groups = {"groups": [{"vcpus": vcpus}]} if vcpus else {}
     body = {
         "apiVersion": API_VERSION,
         "kind": GROUPS.kind,
         "metadata": {"namespace": vm.namespace, "name": name or vm.name},
-        "spec": {"vmiName": vm.name, "statusPeriodSeconds": period_seconds},
+        "spec": {"vmiName": vm.name, "statusPeriodSeconds": period_seconds, **groups},
     }
     create(api, GROUPS, body)
 

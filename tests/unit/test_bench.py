@@ -10,11 +10,11 @@ from tests.bench.pod_shares import millicores_of, shares_of, weight_of
 from tests.web.browser import chromium
 
 FIGURE = re.compile(r"figure ([a-z0-9_.]+) (\d[0-9.e+-]*) (ratio|s|ms|%|MiB|KiB)")
-OF_ANOTHER = {"plugin": "kubectl", "scale": "operator"}
-SLOW = ("scale",)
+OF_ANOTHER = {"agent.crowded": "agent", "plugin": "kubectl", "scale": "operator"}
+SLOW = ("agent.crowded", "scale")
 ELSEWHERE = ("images", "saturated", "tenants", "verdict", "verdict.traced")
 MOUNTS = ("sampler", "agent")
-HAVE_A_CLUSTER = ("agent", "operator", "plugin", "scale")
+HAVE_A_CLUSTER = ("agent", "agent.crowded", "operator", "plugin", "scale")
 
 
 @pytest.mark.parametrize(
