@@ -9,7 +9,7 @@ from cachemon.agent.interference_fields import names_of_vmi
 from cachemon.agent.status_fields import LONGEST_MESSAGE, read_fields
 from cachemon.agent.targets import BoundLayout
 from cachemon.agent.telemetry_fields import node_telemetry, unread
-from cachemon.agent.top_vmis import largest_groups, largest_vmis, largest_vmis_of_block
+from cachemon.agent.top_vmis import largest_groups, largest_vmis, largest_vmis_of_blocks
 from cachemon.engine.figures import Figures
 from cachemon.interference.verdict_fields import ratio_field, verdict_fields
 from cachemon.model.api import READY
@@ -103,6 +103,7 @@ def _node_summary(figures: Figures) -> str:
 def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     blocks = []
     verdicts = verdict_fields(figures.verdicts, names_of_vmi) if figures.verdicts is not None else {}
+    vmis, groups = largest_vmis_of_blocks(layout, figures), largest_groups(layout, figures)
     for figure in figures.node:
         worst = total((figure.occupancy, figure.monitored))
         status = block_identity(figure.block) | {"reading": str(worst) if isinstance(worst, Missing) else VALID}
@@ -114,10 +115,10 @@ def _node_blocks(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
             status["monitoredBytes"] = exact(figure.monitored)
             if not isinstance(figure.occupancy, Missing):
                 status["unattributedBytes"] = exact(figure.occupancy - figure.monitored)
-        if vmis := largest_vmis_of_block(layout, figures, figure.block.id):
-            status["heaviestVMIs"] = vmis
-        if groups := largest_groups(layout, figures, figure.block.id):
-            status["heaviestGroups"] = groups
+        if its_vmis := vmis.get(figure.block.id):
+            status["heaviestVMIs"] = its_vmis
+        if its_groups := groups.get(figure.block.id):
+            status["heaviestGroups"] = its_groups
         if its := verdicts.get(figure.block.id):
             status["verdicts"] = its
         blocks.append(status)

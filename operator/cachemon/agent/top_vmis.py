@@ -1,6 +1,7 @@
 """The VMIs and groups that hold most of a node's cache, for its CacheMonitorNode. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from cachemon.agent.targets import BoundLayout, vmis_of
@@ -14,30 +15,28 @@ _MOST_LISTED = 5
 _Ranked = tuple[int, dict[str, Any]]
 
 
-def largest_groups(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
-    """The monitoring groups that hold most of a cache block."""
-    return _first(
+def largest_groups(layout: BoundLayout, figures: Figures) -> dict[int, list[dict[str, Any]]]:
+    """The monitoring groups that hold most of each cache block, by cache id."""
+    return _first_of_blocks(
         (
-            occupancy,
             {
                 "namespace": target.object.namespace,
                 "name": target.object.name.name,
                 "vmiName": target.object.vmi_name,
                 "group": group.group.name,
             },
+            figures.groups.get(GroupKey(target.uid, group.group.name), ()),
         )
         for target in layout.targets
         for group in target.groups
-        for occupancy in _in_block(figures.groups.get(GroupKey(target.uid, group.group.name), ()), block_id)
     )
 
 
-def largest_vmis_of_block(layout: BoundLayout, figures: Figures, block_id: int) -> list[dict[str, Any]]:
-    """The VMIs that hold most of a cache block: all their cells, each counted once."""
-    return _first(
-        (occupancy, {"namespace": vmi.namespace, "name": vmi.name})
+def largest_vmis_of_blocks(layout: BoundLayout, figures: Figures) -> dict[int, list[dict[str, Any]]]:
+    """The VMIs that hold most of each cache block, by cache id: all their cells, each counted once."""
+    return _first_of_blocks(
+        ({"namespace": vmi.namespace, "name": vmi.name}, figures.guests.get(guest, ()))
         for vmi, guest in vmis_of(layout).items()
-        for occupancy in _in_block(figures.guests.get(guest, ()), block_id)
     )
 
 
@@ -58,8 +57,15 @@ def largest_vmis(layout: BoundLayout, figures: Figures) -> list[dict[str, Any]]:
     return _first((held, names) for held, names in sums if isinstance(held, int))
 
 
-def _in_block(found: Iterable[BlockFigure], block_id: int) -> Iterator[int]:
-    return (figure.occupancy for figure in found if figure.block.id == block_id and isinstance(figure.occupancy, int))
+def _first_of_blocks(
+    found: Iterable[tuple[dict[str, Any], Iterable[BlockFigure]]],
+) -> dict[int, list[dict[str, Any]]]:
+    entries: defaultdict[int, list[_Ranked]] = defaultdict(list)
+    for names, figures in found:
+        for figure in figures:
+            if isinstance(figure.occupancy, int):
+                entries[figure.block.id].append((figure.occupancy, names))
+    return {block: _first(of_block) for block, of_block in entries.items()}
 
 
 def _first(entries: Iterable[_Ranked]) -> list[dict[str, Any]]:

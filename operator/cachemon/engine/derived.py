@@ -7,27 +7,33 @@ from cachemon.engine.reading_plan import GuestKey, ObjectKey, SumKey
 from cachemon.model.groups import GroupKey
 
 K = TypeVar("K")
+S = TypeVar("S")
 V = TypeVar("V")
 
 
 class Derived(Mapping[K, V]):
-    """A mapping whose values are computed once, when they are read."""
+    """A mapping whose values are computed once, when they are read.
 
-    def __init__(self, keys: Mapping[K, SumKey], derive: Callable[[SumKey], V]) -> None:
-        self._keys = keys
+    Args:
+        sources: what each value is derived from.
+        derive: computes a value.
+    """
+
+    def __init__(self, sources: Mapping[K, S], derive: Callable[[S], V]) -> None:
+        self._sources = sources
         self._derive = derive
         self._known: dict[K, V] = {}
 
     def __getitem__(self, key: K) -> V:
         if key not in self._known:
-            self._known[key] = self._derive(self._keys[key])
+            self._known[key] = self._derive(self._sources[key])
         return self._known[key]
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._keys)
+        return iter(self._sources)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._sources)
 
 
 class SumKeys(NamedTuple):

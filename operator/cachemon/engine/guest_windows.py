@@ -8,7 +8,7 @@ from cachemon.engine.figures import Figures
 from cachemon.engine.layout import Layout, W, Wanted
 from cachemon.engine.node_traffic import NodeTraffic
 from cachemon.interference.windows import VmWindow, Window
-from cachemon.model.readings import CacheBlock
+from cachemon.model.readings import CacheBlock, Reading
 from cachemon.model.tallies import Moment, Tally
 from cachemon.model.telemetry import CORE_CYCLES, UOPS_RETIRED, whole
 from cachemon.model.threads import ThreadClass, each_once
@@ -104,6 +104,7 @@ class GuestWindows:
             guest: _with_counted(_rates(guest, before, now, times.get(guest)), counted.get(guest), seconds)
             for guest in guests
         }
+        held = {guest: {it.block.id: it.occupancy for it in figures.guests.get(guest, ())} for guest in guests}
         limits = self._limits(layout.node.blocks)
         return tuple(
             Window(
@@ -111,7 +112,7 @@ class GuestWindows:
                 block.id,
                 block.capacity_bytes,
                 limits.get(block.id),
-                tuple(_vm_windows(block, figures, guests, rates, seconds)),
+                tuple(_vm_windows(block, held, guests, rates, seconds)),
                 _others(block, rates, node_rates.get(block.id), seconds),
             )
             for block in layout.node.blocks
@@ -207,7 +208,7 @@ def _event_rate(
 
 def _vm_windows(
     block: CacheBlock,
-    figures: Figures,
+    held: Mapping[str, Mapping[int, Reading | None]],
     guests: Mapping[str, WindowGuest],
     rates: Mapping[str, _Rates],
     seconds: float,
@@ -215,10 +216,10 @@ def _vm_windows(
     windows = []
     for guest, (vm, is_unsteady) in guests.items():
         its = rates[guest]
-        if block.id not in its.traffic and guest not in figures.guests:
+        if block.id not in its.traffic and not held[guest]:
             continue  # it has no mon_group yet
-        held = next((it.occupancy for it in figures.guests.get(guest, ()) if it.block.id == block.id), None)
-        occupancy = held if isinstance(held, int) else None
+        reading = held[guest].get(block.id)
+        occupancy = reading if isinstance(reading, int) else None
         rate = its.traffic.get(block.id)
         if is_unsteady:
             windows.append(VmWindow(vm, None, None, None, None))

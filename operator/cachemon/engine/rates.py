@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from cachemon.engine.derived import Derived, SumKeys, keys_of
-from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure
-from cachemon.engine.meters import Meters, Rows, unassigned_counters, uncounted_events
+from cachemon.engine.figures import BlockFigure, Figures, NodeBlockFigure, Traffic
+from cachemon.engine.meters import Meter, Meters, Rows, unassigned_counters, uncounted_events
 from cachemon.engine.reading_plan import OCCUPANCY, TOTAL_TRAFFIC, ReadingPlan, SumKey
 from cachemon.model.counter_totals import Gap, Progress
 from cachemon.model.groups import GroupKey
@@ -36,11 +36,14 @@ class _Sample(NamedTuple):
             BlockFigure(
                 block,
                 occupancy.get(block.id),
-                {event: meter.traffic(self.progress) for event, meter in zip(events, meters, strict=True)},
+                Derived(dict(zip(events, meters, strict=True)), self.traffic),
                 uncounted_events(events, meters, self.unassigned),
             )
             for block, meters in zip(plan.blocks, self.meters[key], strict=True)
         )
+
+    def traffic(self, meter: Meter) -> Traffic:
+        return meter.traffic(self.progress)
 
     def occupancy(self, key: SumKey) -> dict[int, Reading]:
         plan, width = self.plan, len(self.plan.blocks)

@@ -85,7 +85,11 @@ class CounterSnapshot(NamedTuple):
 
     def total(self, counters: Sequence[int]) -> int:
         """Bytes of some counters together."""
-        return sum(map(self.values.__getitem__, counters)) - sum(map(self.bases.__getitem__, counters))
+        values, bases = self.values, self.bases
+        total = 0
+        for counter in counters:
+            total += values[counter] - bases[counter]
+        return total
 
     def moved_since(self, start: "CounterSnapshot") -> list[int]:
         """Bytes per counter that an older snapshot has not."""
