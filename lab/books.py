@@ -57,13 +57,19 @@ def wanted_tids(vmi: Vmi, vcpus: Collection[int]) -> set[int]:
     return {tid for vcpu, tid in vmi.machine.vcpu_tids.items() if vcpu in vcpus}
 
 
-def frozen_status(cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
-    """A status whose figures were all read after now: call it when the emulators stand still.
+def frozen_status(cluster: Cluster, namespace: str, name: str, since: datetime | None = None) -> dict[str, Any]:
+    """A status whose figures were all read while the emulators stood still.
+
+    Args:
+        cluster: whose emulators stand still.
+        namespace: of the group.
+        name: of the group.
+        since: when they already stood still, now by default. One moment for many groups: one period brings all.
 
     Raises:
         GaveUpError: none came within 30 s.
     """
-    frozen_at = datetime.now(UTC)
+    frozen_at = since or datetime.now(UTC)
 
     def read_later() -> dict[str, Any] | None:
         status: dict[str, Any] = cluster.group(namespace, name).get("status", {})

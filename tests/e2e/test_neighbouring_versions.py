@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,9 @@ class Neighbours:
         for control in controls:
             control.freeze()
         try:
+            frozen_at = datetime.now(UTC)
             for name, vmi in self._vmis.items():
-                status = frozen_status(self._cluster, namespace, name)
+                status = frozen_status(self._cluster, namespace, name, frozen_at)
                 books = self._cluster.nodes[status["nodeName"]].emulator.control.books()
                 for vcpu in (0, 1):
                     booked = booked_occupancy(books, wanted_tids(vmi, {vcpu}))

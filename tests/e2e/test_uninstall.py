@@ -30,7 +30,7 @@ def cluster() -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="cachemon-uninstall-"))
     with Cluster(folder, find()) as running:
         running.start_operator()
-        running.add_node("node01", agent_flags=agent_flags()).start_agent()
+        running.add_node("node01", agent_flags=agent_flags(2)).start_agent()  # soon old
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
