@@ -53,13 +53,18 @@ def documents(values: Values = DEFAULTS) -> list[str]:
     return [part for text in texts for part in re.split(r"^---$", text, flags=re.MULTILINE) if part.strip()]
 
 
+def parsed(text: str) -> Any:
+    """One object; by libyaml, which takes a tenth of the time of Python's own parser."""
+    return yaml.load(text, yaml.CSafeLoader)
+
+
 def objects(values: Values = DEFAULTS) -> list[dict[str, Any]]:
     """Every object."""
-    return [yaml.safe_load(text) for text in documents(values)]
+    return [parsed(text) for text in documents(values)]
 
 
 def one(kind: str, values: Values = DEFAULTS, name: str = "") -> dict[str, Any]:
     """The only object of that kind, or of that kind and name."""
     texts = (text for text in documents(values) if f"\nkind: {kind}\n" in text)
-    (found,) = (item for item in map(yaml.safe_load, texts) if not name or item["metadata"]["name"] == name)
+    (found,) = (item for item in map(parsed, texts) if not name or item["metadata"]["name"] == name)
     return dict(found)

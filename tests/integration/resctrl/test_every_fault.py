@@ -74,6 +74,8 @@ class Scene:
         self.start_agent()
 
     def _write_proc(self) -> None:
+        if (self.proc / f"{self.main}/cgroup").exists():
+            return  # by the scene before: every scene has the same threads
         for tid, name in [(self.main, "qemu-system-x86"), *((t, f"CPU {n}/KVM") for n, t in enumerate(self.vcpus))]:
             for directory in (self.proc / f"{self.main}/task/{tid}", self.proc / str(tid)):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -96,22 +98,25 @@ class Scene:
 
     def homes(self) -> dict[str, list[int]]:
         """Every group with the threads that are in it alone."""
-        return {group.path: self.box.tids(group.path) for group in self.box.resctrl.groups()}
+        return {path: self.box.tids(path) for path in self.paths()}
+
+    def paths(self) -> list[str]:
+        return [group.path for group in self.box.resctrl.groups()]
 
     def ours(self) -> list[tuple[str, tuple[int, ...]]]:
         """The content of our groups by where they are."""
         return sorted(
-            (path.rpartition("/mon_groups")[0], tuple(tids))
-            for path, tids in self.homes().items()
+            (path.rpartition("/mon_groups")[0], tuple(self.box.tids(path)))
+            for path in self.paths()
             if path.rpartition("/")[2].startswith("cachemon-")
         )
 
     def theirs(self) -> dict[str, list[int]]:
-        return {path: tids for path, tids in self.homes().items() if path.endswith(("theirs", "pod_7"))}
+        return {path: self.box.tids(path) for path in self.paths() if path.endswith(("theirs", "pod_7"))}
 
     def assigned(self) -> list[str]:
         """Which counters our groups have."""
-        return sorted(self.box.read(f"{path}/mbm_L3_assignments") for path in self.homes() if "/cachemon-" in path)
+        return sorted(self.box.read(f"{path}/mbm_L3_assignments") for path in self.paths() if "/cachemon-" in path)
 
 
 def arrive(proc: Path, *, settled: bool) -> Scene:
