@@ -10,19 +10,18 @@ from tests.soak.soak import run
 
 SEED = 5
 SECONDS = 60
+ACTIONS = 35
+"""With this seed there are some faults of the API server among them."""
 
 
 @pytest.mark.timeout(SECONDS + 240)
 def test_a_minute_of_random_lives_ends_and_faults_comes_right_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    """As `make soak` for a quarter of an hour; the same seed gives the same actions again.
-
-    It takes longer on a slow machine, which does less in a minute.
-    """
+    """As `make soak` for a quarter of an hour; the same seed gives the same actions again."""
     folder = Path(tempfile.mkdtemp(prefix="cachemon-soak-"))  # stays after a failure
-    report = run(folder, round(SECONDS * (1 + measure()) / 2), SEED, lambda _: None)
+    report = run(folder, SECONDS, SEED, lambda _: None, least_actions=ACTIONS)
     with capsys.disabled():
         print(f"\nsoak with seed {SEED}: {report}")
-    assert report.actions > 5
+    assert report.actions >= ACTIONS
     assert report.compared > 0
     assert report.struck > 0
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
 """What must be true: at any frozen moment of the figures, in the end of everything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,17 +37,8 @@ def compare_figures(world: World, *, all_of_them: bool = False) -> int:
     try:
         frozen_at, compared = datetime.now(UTC), 0
         before = {name: control.books() for name, control in controls.items()}
-        for name in filter(lambda name: _is_running(world, name), world.groups):
-            try:
-                status = until(
-                    f"fresh figures of {name}",
-                    lambda name=name: _fresh(world.status(name), frozen_at),  # type: ignore[misc]
-                    seconds=_SETTLE_SECONDS if all_of_them else _FRESH_SECONDS,
-                )
-            except GaveUpError:
-                if all_of_them:
-                    raise
-                continue
+        names = [name for name in world.groups if _is_running(world, name)]
+        for name, status in _fresh_statuses(world, names, frozen_at, all_of_them=all_of_them).items():
             node = status["nodeName"]
             books = controls[node].books()
             if _holders(books) == _holders(before[node]) and _is_of_this_life(world, name, status):
@@ -56,6 +47,30 @@ def compare_figures(world: World, *, all_of_them: bool = False) -> int:
     finally:
         for control in controls.values():
             control.thaw()
+
+
+def _fresh_statuses(
+    world: World, names: Sequence[str], since: datetime, *, all_of_them: bool
+) -> dict[str, Mapping[str, Any]]:
+    """Statuses of figures that were read after a moment, of all groups or of those that have them soon."""
+    found: dict[str, Mapping[str, Any]] = {}
+
+    def are_all_fresh() -> bool:
+        for name in names:
+            if name not in found and (status := _fresh(world.status(name), since)):
+                found[name] = status
+        return len(found) == len(names)
+
+    try:
+        until(
+            f"fresh figures of {' '.join(names)}",
+            are_all_fresh,
+            seconds=_SETTLE_SECONDS if all_of_them else _FRESH_SECONDS,
+        )
+    except GaveUpError:
+        if all_of_them:
+            raise
+    return found
 
 
 def _fresh(status: Mapping[str, Any], since: datetime) -> Mapping[str, Any] | None:

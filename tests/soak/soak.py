@@ -41,7 +41,7 @@ class Report:
     usage: list[str]
 
 
-def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -> Report:
+def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object], *, least_actions: int = 0) -> Report:
     """Do it.
 
     Args:
@@ -49,6 +49,7 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -
         seconds: how long there are faults.
         seed: the same one gives the same actions.
         say: gets a line about each action.
+        least_actions: there are faults for longer where a slow machine has done fewer by then.
 
     Raises:
         SoakFailedError: with the seed and the actions, so that it can be done again.
@@ -61,12 +62,12 @@ def run(folder: Path, seconds: float, seed: int, say: Callable[[str], object]) -
 
     try:
         with world.made(folder) as made:
-            return _soak(made, seconds, seed, report)
+            return _soak(made, seconds, seed, report, least_actions)
     except Exception as error:
         raise SoakFailedError(f"seed {seed}, logs in {folder}: {error}\n" + "\n".join(lines)) from error
 
 
-def _soak(made: world.World, seconds: float, seed: int, report: Callable[[str], None]) -> Report:
+def _soak(made: world.World, seconds: float, seed: int, report: Callable[[str], None], least_actions: int) -> Report:
     began, drawn, number, compared = time.monotonic(), 0, 0, 0
     usage = UsageWatch(
         {"operator": Program(lambda: made.cluster.operator_pid)}
@@ -75,7 +76,7 @@ def _soak(made: world.World, seconds: float, seed: int, report: Callable[[str], 
     for name in made.machines:
         made.start(name, world.NODES[0])
         made.put_group(name, name, ("0", "0-1", "1"))
-    while (elapsed := time.monotonic() - began) < seconds:
+    while (elapsed := time.monotonic() - began) < seconds or number < least_actions:
         chance = chance_of(seed, drawn)
         drawn += 1
         action = draw(chance, made)
