@@ -334,8 +334,8 @@ def test_selectors_select_what_the_api_server_selects(control_plane: ControlPlan
 
 
 @pytest.mark.timeout(400)
-def test_two_thousand_vmis_get_their_groups_and_hold_nobody_else_up(tenant: Tenant, policies: Policies) -> None:
-    count = 2000
+def test_a_thousand_vmis_get_their_groups_and_hold_nobody_else_up(tenant: Tenant, policies: Policies) -> None:
+    count = 1000
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(tenant.add_vmi, (f"vm{number}" for number in range(count))))
     policies.add("p")

@@ -5,6 +5,7 @@ import re
 import ssl
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -217,29 +218,28 @@ def test_helm_refuses_what_kubectl_made(empty: ControlPlane, helm: helm_python.C
     empty.kubectl("delete", "-f", made)
 
 
-@pytest.mark.parametrize("program", ["agent", "operator"])
-def test_what_a_program_asks_waits_in_the_programs_own_queue(
-    empty: ControlPlane, helm: helm_python.Config, program: str
-) -> None:
+def test_what_a_program_asks_waits_in_the_programs_own_queue(empty: ControlPlane, helm: helm_python.Config) -> None:
     helm.install(CHART, RELEASE, create_namespace=True)
-    token = empty.service_account_token(NAMESPACE, f"cachemon-{program}")
     flows = "/apis/flowcontrol.apiserver.k8s.io/v1"
     wanted = [
         empty.request("GET", f"{flows}/{kind}/cachemon")["metadata"]["uid"]
         for kind in ("flowschemas", "prioritylevelconfigurations")
     ]
-    asked = Request(f"{empty.url}/api/v1/pods?limit=1", headers={"Authorization": f"Bearer {token}"})
-
-    def queue() -> list[str | None]:
-        try:
-            answer = urlopen(asked, context=ssl.create_default_context(cafile=empty.ca_file))
-        except HTTPError as refused:  # an agent may not see pods; it waits for that answer all the same
-            answer = refused
-        with answer:
-            return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")]
-
-    until("the queue", lambda: queue() == wanted)
+    for program in ("agent", "operator"):
+        token = empty.service_account_token(NAMESPACE, f"cachemon-{program}")
+        asked = Request(f"{empty.url}/api/v1/pods?limit=1", headers={"Authorization": f"Bearer {token}"})
+        until(f"the queue of the {program}", partial(is_in_queue, empty, asked, wanted))
     uninstall(empty, helm)
+
+
+def is_in_queue(empty: ControlPlane, asked: Request, wanted: list[str]) -> bool:
+    """Whether a request is judged by the flow schema and the priority level of these uids."""
+    try:
+        answer = urlopen(asked, context=ssl.create_default_context(cafile=empty.ca_file))
+    except HTTPError as refused:  # an agent may not see pods; it waits for that answer all the same
+        answer = refused
+    with answer:
+        return [answer.headers[f"X-Kubernetes-PF-{kind}-UID"] for kind in ("FlowSchema", "PriorityLevel")] == wanted
 
 
 def test_the_commands_in_the_notes_work(empty: ControlPlane, helm: helm_python.Config) -> None:

@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import NamedTuple
 
+from cachemon.host.commands.main import main
 from cachemon.host.wire import HostReport
 from cachemon.model.group_reports import GroupReport
 from cachemon.model.groups import MonitoringGroup, parse_group
@@ -73,8 +75,15 @@ class Scene:
         until(f"the agent to know of {domain}", lambda: self.agent.domain(domain))
         self.agent.create_live(self.host.uuid_of(domain), group)
 
+    def ask(self, *arguments: str) -> Done:
+        """`cachemon host ARGUMENTS` in this process: the start of a program takes longer than most answers."""
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(["host", f"--connect={self.host.uri}", f"--socket={self.agent.socket}", *arguments])
+        return Done(out.getvalue(), err.getvalue(), code)
+
     def run(self, *arguments: str, stdin: str = "") -> Done:
-        """Run `cachemon host ARGUMENTS`."""
+        """The same as a program."""
         command = [sys.executable, "-m", "cachemon.host.commands.main", "host", f"--connect={self.host.uri}"]
         done = run([*command, f"--socket={self.agent.socket}", *arguments], seconds=_COMMAND_SECONDS, input=stdin)
         return Done(done.stdout, done.stderr, done.returncode)

@@ -54,13 +54,13 @@ def test_a_wish_that_collides_with_libvirts_is_refused_live_and_in_the_configura
     scene.until_monitored("vm1", "vcpus_0")
     before = theirs(scene)
     for scope, vcpus in (("--live", "0-1"), ("--config", "0-1"), ("--current", "all")):
-        done = scene.run("cpu-resource", "vm1", "--create", "--group-name=low", f"--vcpulist={vcpus}", scope)
+        done = scene.ask("cpu-resource", "vm1", "--create", "--group-name=low", f"--vcpulist={vcpus}", scope)
         assert (done.code, done.out) == (1, ""), done
         assert "vcpus or group name conflicts with domain settings: vCPU 0 is in libvirt's own monitor" in done.err
-    refused = scene.run("cpu-resource", "vm1", "--destroy", "--group-name=vcpus_0")
+    refused = scene.ask("cpu-resource", "vm1", "--destroy", "--group-name=vcpus_0")
     assert refused.code == 1
     assert "libvirt's own monitor" in refused.err
-    done = scene.run("cpu-resource", "vm1", "--create", "--vcpulist=2", "--live", "--config")
+    done = scene.ask("cpu-resource", "vm1", "--create", "--vcpulist=2", "--live", "--config")
     assert done.code == 0, done
     scene.until_monitored("vm1", "vcpus_2")
     assert theirs(scene) == before
@@ -84,7 +84,7 @@ def test_groups_in_the_metadata_that_collide_have_no_figure_and_libvirts_mon_gro
 
 
 def domstats(scene: Scene) -> Mapping[str, str]:
-    done = scene.run("domstats", "vm1", "--format=libvirt")
+    done = scene.ask("domstats", "vm1", "--format=libvirt")
     assert done.code == 0, done
     return dict(line.strip().partition("=")[::2] for line in done.out.splitlines()[1:])
 
@@ -141,5 +141,5 @@ def test_a_libvirt_group_that_somebody_removes_is_reported_as_missing(scene: Sce
     group = scene.until_judged("vm1", "vcpus_0", "LibvirtGroupMissing")
     assert not group.blocks
     assert len(theirs(scene)) == 1, "it is not for cachemon to make it"
-    done = scene.run("domstats", "vm1")
+    done = scene.ask("domstats", "vm1")
     assert "it was removed, or resctrl was mounted after the domain's start; restart the domain" in done.err

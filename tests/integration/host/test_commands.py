@@ -23,9 +23,9 @@ MONITORS = (
 )
 
 
-def well(scene: Scene, *arguments: str, stdin: str = "") -> str:
+def well(scene: Scene, *arguments: str) -> str:
     """What a command says that must go well."""
-    done = scene.run(*arguments, stdin=stdin)
+    done = scene.ask(*arguments)
     assert done.code == 0, done
     return done.out
 
@@ -179,7 +179,7 @@ def test_a_domain_with_libvirts_monitors_is_imported_and_goes_back(scene: Scene)
     scene.until_held(scene.tids("vm1", 0), scene.tids("vm1", 1))
     scene.compare()
     scene.host.destroy("vm1")
-    exported = well(scene, "export", "vm1", "--into=-", stdin=scene.host.virsh("dumpxml", "vm1", "--inactive"))
+    exported = scene.run("export", "vm1", "--into=-", stdin=scene.host.virsh("dumpxml", "vm1", "--inactive")).out
     virsh = ["virsh", "--connect", scene.host.uri, "define", "/dev/stdin"]
     subprocess.run(virsh, input=exported, text=True, check=True, capture_output=True)
     scene.host.start("vm1")
@@ -199,7 +199,7 @@ def test_why_asks_the_agent(scene: Scene) -> None:
 def findings(scene: Scene) -> dict[str, list[str]]:
     """Verdict and message of what `diagnose` finds, by what was checked."""
     found: dict[str, list[str]] = {}
-    done = scene.run("diagnose", "-o", "json", f"--resctrl={scene.resctrl.mountpoint}")
+    done = scene.ask("diagnose", "-o", "json", f"--resctrl={scene.resctrl.mountpoint}")
     for item in json.loads(done.out)["findings"]:
         found.setdefault(item["what"], []).append(f"{item['verdict']} {item['message']}")
     return found
