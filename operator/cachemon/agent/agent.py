@@ -113,9 +113,11 @@ class Agent:
         self._plan_writes(is_sample=False)
 
     def _plan_writes(self, *, is_sample: bool) -> None:
-        self._wake_heartbeat.set()
+        layout, figures = self._cycle.newest
         try:
-            self._group_writer.take_in(*self._cycle.newest, self._groups.live_values(), is_sample=is_sample)
+            if self._heartbeat.has_news(layout, figures):
+                self._wake_heartbeat.set()
+            self._group_writer.take_in(layout, figures, self._groups.live_values(), is_sample=is_sample)
         except Exception:
             log.exception("planning the writes of statuses failed; trying again with the next sample")
 

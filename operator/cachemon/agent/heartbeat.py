@@ -46,22 +46,27 @@ class Heartbeat:
         self._writer = writer
         self._node_name = writer.node_name
         self._live, self._live_value = live, live_value
+        self._last_live_value = ""
         self._clock = clock
         self._mark: object = None
         self._due = 0.0
         self._not_before = 0.0
         self._pause = ApiPause(run, clock)
 
-    async def run(self, snapshot: Callable[[], tuple[BoundLayout, Figures]], sampled: asyncio.Event) -> None:
-        """Write until cancelled; `sampled` is set when the snapshot is a newer one."""
+    async def run(self, snapshot: Callable[[], tuple[BoundLayout, Figures]], has_news: asyncio.Event) -> None:
+        """Write until cancelled; `has_news` is set when the snapshot has news."""
         while True:
-            sampled.clear()
+            has_news.clear()
             try:
                 wait = await self.beat(*snapshot())
             except Exception:
                 log.exception("the node's own object can't be written; trying again")
                 wait = _REFUSED_SECONDS
-            await wait_for(sampled, wait)
+            await wait_for(has_news, wait)
+
+    def has_news(self, layout: BoundLayout, figures: Figures) -> bool:
+        """Whether something has changed that `beat` does not wait for its time with."""
+        return self._live_value() != self._last_live_value or _mark(layout, figures) != self._mark
 
     async def beat(self, layout: BoundLayout, figures: Figures) -> float:
         """Write if it is due, or if something has changed; returns seconds until it is due again without a change."""
@@ -90,7 +95,7 @@ class Heartbeat:
 
     def _period_of(self, now: float) -> int:
         """Seconds between two reports now; a person who begins to watch has the next one at once."""
-        value = self._live_value()
+        self._last_live_value = value = self._live_value()
         if self._live.take_in({self._node_name: value} if value else {}, now):
             self._due = min(self._due, now)
         usual = self._writer.period_seconds

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -89,7 +90,8 @@ class GroupStatusWriter:
             return
         if self._plan.take_in(layout, figures, self._clock(), live, is_sample=is_sample):
             self._slots.retain(self._plan.namespaces)
-        self._wake.set()
+        if self._plan.has_due(self._slots.is_free):
+            self._wake.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -98,7 +100,7 @@ class GroupStatusWriter:
                 self._wake.clear()
                 paused = self._pause.left_seconds
                 if paused > 0 or not self._plan.has_due(self._slots.is_free):
-                    await wait_for(self._wake, paused if paused > 0 else self._plan.sample_seconds)
+                    await wait_for(self._wake, paused if paused > 0 else math.inf)
                     continue
                 await asyncio.sleep(self._bucket.reserve())
                 if self._pause.left_seconds > 0:

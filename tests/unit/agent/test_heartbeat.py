@@ -125,6 +125,19 @@ def test_a_verdict_that_opens_is_raised_or_ends_is_written_at_once_and_other_slo
     assert written() == 1
 
 
+def test_only_a_changed_node_or_annotation_is_news_between_two_reports() -> None:
+    setting = Setting()
+    heartbeat, changed = setting.heartbeat, make_layout(node=replace(FACTS, other_rmids=7))
+    assert heartbeat.has_news(make_layout(), NOTHING_READ)
+    setting.beat()
+    assert not heartbeat.has_news(make_layout(), NOTHING_READ)
+    assert heartbeat.has_news(changed, NOTHING_READ)
+    setting.live_value = "soon"
+    assert heartbeat.has_news(make_layout(), NOTHING_READ)
+    setting.beat()
+    assert not heartbeat.has_news(make_layout(), NOTHING_READ)
+
+
 def test_nothing_is_written_before_the_first_sample() -> None:
     setting = Setting()
     setting.beat(figures=Figures())
