@@ -132,7 +132,8 @@ class Departures:
         now = self._clock()
         uids = {target.object.uid for target in targets}
         until = now + self._seconds
-        self._leaving |= {t.object.uid: (replace(t, reports=False), until) for t in self._present}
+        gone = (target for target in self._present if target.object.uid not in uids)
+        self._leaving |= {target.object.uid: (replace(target, reports=False), until) for target in gone}
         self._leaving = {
             uid: (target, end) for uid, (target, end) in self._leaving.items() if uid not in uids and now < end
         }

@@ -139,10 +139,14 @@ def pod_uids_of_mountinfo(text: str) -> frozenset[str]:
 
 
 def _cgroup_paths(text: str) -> Iterator[str]:
-    """Yield the path of every line. Only a line feed ends a line: names of cgroups may contain other line ends."""
+    """Yield the path of every line that may name a pod.
+
+    Only a line feed ends a line: names of cgroups may contain other line ends.
+    """
     for line in text.split("\n"):
-        _, _, rest = line.partition(":")
-        yield rest.partition(":")[2]
+        if "pod" in line:
+            _, _, rest = line.partition(":")
+            yield rest.partition(":")[2]
 
 
 def _mount_roots(text: str) -> Iterator[str]:

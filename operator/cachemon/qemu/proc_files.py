@@ -14,7 +14,6 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from cachemon.model.numbers import parse_count
 from cachemon.qemu.proc import Stat, parse_cmdline, parse_stat
 
 STAT_BYTES = 4096
@@ -112,5 +111,8 @@ class ProcFiles:
 def _numbered(directory: str, most: int | None) -> dict[int, int]:
     """Return the inodes of entries whose name is a number, by number, among the first `most` entries."""
     with os.scandir(directory) as entries:
-        numbered = ((parse_count(entry.name, _LONGEST_ID), entry.inode()) for entry in islice(entries, most))
-        return {number: inode for number, inode in numbered if number is not None}
+        return {
+            int(name): entry.inode()
+            for entry in islice(entries, most)
+            if len(name := entry.name) <= _LONGEST_ID and name.isascii() and name.isdigit()
+        }
