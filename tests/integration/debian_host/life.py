@@ -27,6 +27,7 @@ DOMAINS = (
     GuestDomain("configured", kvm=True, most_vcpus=2, busy_percent=BUSY, metadata=ALL_VCPUS),
     GuestDomain("libvirts", kvm=True, most_vcpus=2, busy_percent=BUSY, cputune=MONITORS),
 )
+MICROSECONDS, NANOSECONDS = 1e6, 1e9
 MON_GROUPS = "/sys/fs/resctrl/mon_groups"
 
 _IMAGES = "/var/lib/libvirt/images"
@@ -67,9 +68,19 @@ class Life:
         """What a shell script prints that must go well."""
         return self.host.run(script, seconds=_EMULATED_SECONDS)
 
+    def install(self) -> None:
+        """Install our package, and start its service."""
+        self.sh(f"dpkg -i {LUGGAGE}/cachemon-host_*.deb")
+        self.sh("systemctl enable --now cachemon-host")
+
     def define(self, name: str) -> None:
         """Define one of DOMAINS."""
-        self.sh(f"cp {LUGGAGE}/{name}.bin {_IMAGES}/ && virsh define {LUGGAGE}/{name}.xml")
+        self.put_firmware(name)
+        self.sh(f"virsh define {LUGGAGE}/{name}.xml")
+
+    def put_firmware(self, name: str) -> None:
+        """Copy the firmware of one of DOMAINS to where its XML names it."""
+        self.sh(f"cp {LUGGAGE}/{name}.bin {_IMAGES}/")
 
     def groups(self, prefix: str = "cachemon-") -> dict[str, frozenset[int]]:
         """TIDs by name of the kernel's mon_groups."""
@@ -82,6 +93,16 @@ class Life:
             f"cd /proc/$(cat /run/libvirt/qemu/{name}.pid)/task && grep -l '^CPU [0-9]*/KVM' */comm | cut -d/ -f1"
         )
         return frozenset(map(int, found.split()))
+
+    def left_behind(self) -> Sequence[str]:
+        """Paths on the disk and in /run that have our name, without what the guest was given."""
+        return self.sh(f"find / /run -xdev -path {LUGGAGE} -prune -o -name '*cachemon*' -print").splitlines()
+
+    def start_agent_before_libvirt(self) -> None:
+        """Order the units, from the next boot on."""
+        folder = "/etc/systemd/system/cachemon-host.service.d"
+        lines = "[Unit]\\nBefore=libvirtd.service virtqemud.service\\n"
+        self.sh(f"mkdir -p {folder} && printf '{lines}' > {folder}/boot.conf")
 
     def is_active(self) -> bool:
         """Whether the service runs, and has said that it is ready."""
@@ -142,6 +163,16 @@ class Life:
         """What `virsh domstats` prints of a domain's monitors."""
         pairs = _pairs(self.sh(f"virsh domstats --cpu-total --memory {name}"))
         return {key: value for key, value in pairs.items() if key.startswith(("cpu.cache.", "memory.bandwidth."))}
+
+    def unmonitored_seconds(self, name: str, mon_group: str) -> float:
+        """CPU time of the vCPUs of a domain outside a mon_group; at most that, as they run on meanwhile."""
+        threads = " ".join(f"/proc/{tid}/schedstat" for tid in self.vcpu_tids(name))
+        found = self.sh(
+            f"cat {MON_GROUPS}/{mon_group}/mon_data/*/mbm_total_bytes {threads} /sys/module/rdtmove/parameters/rate"
+        )
+        counters, *times, rate = found.splitlines()
+        inside = int(counters) / int(rate) / MICROSECONDS
+        return sum(int(time.split()[0]) for time in times) / NANOSECONDS - inside
 
     def kernel_figures(self, mon_group: str) -> Mapping[str, int]:
         """Value of every counter of a mon_group, by `BLOCK/EVENT`."""

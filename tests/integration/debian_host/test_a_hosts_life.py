@@ -8,7 +8,6 @@ import re
 import pytest
 
 from cachemon import __version__
-from lab.debian_host.machine import LUGGAGE
 from lab.wait import until
 from tests.integration.debian_host.life import Life
 
@@ -31,12 +30,14 @@ PLACES = (
 OF_THE_AGENT = {"/sys/fs/resctrl", "/run/cachemon", "/tmp", "/var/tmp"}
 """Where it may write; the last two are empty ones of its own."""
 
+SECONDS_BEFORE_A_GUEST_RUNS = 0.3
+"""CPU time that two emulated vCPU threads take until libvirt lets them run, and between two reads of the test."""
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_the_package_installs_and_its_service_starts_under_systemd(life: Life) -> None:
-    life.sh(f"dpkg -i {LUGGAGE}/cachemon-host_*.deb")
-    life.sh("systemctl enable --now cachemon-host")
+    life.install()
     assert life.is_active()
     status = life.ask("/v1/status")
     assert (status["version"], status["problem"]) == (__version__, "")
@@ -133,3 +134,24 @@ def test_after_a_reboot_of_the_host_the_groups_of_an_autostarted_domain_are_in_f
     assert life.is_active()
     life.until_monitored("configured", "all")
     assert [*life.groups().values()] == [life.vcpu_tids("configured")]
+
+
+def test_groups_are_in_force_before_an_autostarted_domain_runs_if_the_agent_starts_before_libvirt(life: Life) -> None:
+    life.start_agent_before_libvirt()
+    life.sh("virsh destroy configured")
+    life.host.reboot()
+    life.until_monitored("configured", "all")
+    ((mon_group, tids),) = life.groups().items()
+    assert tids == life.vcpu_tids("configured")
+    assert life.unmonitored_seconds("configured", mon_group) < SECONDS_BEFORE_A_GUEST_RUNS
+
+
+def test_a_purge_leaves_the_domains_alone_and_nothing_of_ours_but_the_group_of_the_system(life: Life) -> None:
+    before = life.vcpu_tids("configured")
+    life.sh("rm -r /etc/systemd/system/cachemon-host.service.d")  # the admin's own
+    life.sh("dpkg --purge cachemon-host")
+    assert life.vcpu_tids("configured") == before
+    assert not life.groups()
+    assert life.left_behind() == []
+    assert life.sh("systemctl show -P LoadState cachemon-host") == "not-found\n"
+    assert life.sh("getent group cachemon").startswith("cachemon:"), "files of an admin may belong to it"

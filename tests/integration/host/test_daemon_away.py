@@ -72,7 +72,7 @@ def test_a_restart_of_libvirt_changes_nothing(scene: Scene) -> None:
     until("the new vCPU", lambda: (report := scene.agent.group("vm1", "all")) and report.vcpus == (0, 1, 2))
 
 
-def test_an_agent_that_starts_without_libvirt_removes_nothing(scene: Scene) -> None:
+def test_an_agent_that_starts_without_libvirt_goes_on_with_what_runs(scene: Scene) -> None:
     scene.start(GuestDomain("vm1", metadata=TWO))
     scene.add_live("vm1", LIVE)
     scene.until_monitored("vm1", "second")
@@ -81,7 +81,9 @@ def test_an_agent_that_starts_without_libvirt_removes_nothing(scene: Scene) -> N
     with away(scene.host, LibvirtHost.stop_daemon):
         scene.agent.start()
         assert "does not answer" in scene.agent.report().problem
+        assert scene.until_monitored("vm1", "second").kept == "live"
         assert scene.inodes() == inodes
+    until_heard(scene.agent)
     assert scene.until_monitored("vm1", "second").kept == "live"
     assert scene.inodes() == inodes
     scene.compare()
@@ -99,8 +101,11 @@ def test_a_libvirt_that_hangs_holds_up_nothing(scene: Scene) -> None:
         assert scene.agent.stop() == 0
         scene.agent.begin()
         until("the agent to answer", lambda: scene.agent.socket.is_socket() and scene.agent.status())
+        assert scene.until_monitored("vm1", "second").kept == "live"
+        assert "not answered yet" in scene.agent.report().problem
     finally:
         scene.host.daemon.signal(signal.SIGCONT)
+    until_heard(scene.agent)
     assert scene.until_monitored("vm1", "second").kept == "live"
     scene.compare()
 

@@ -4,6 +4,7 @@ set -e
 python3 -m compileall -q /usr/lib/cachemon
 systemd-sysusers cachemon-host.conf
 if [ -d /run/systemd/system ]; then
-  systemctl daemon-reload
-  systemctl try-restart cachemon-host.service
+  # A systemd that is slow to answer does as it is asked all the same: no reason to leave the package half installed.
+  systemctl daemon-reload || :
+  systemctl try-restart cachemon-host.service || :
 fi

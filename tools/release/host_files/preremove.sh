@@ -15,3 +15,4 @@ fi
 if [ -d /sys/fs/resctrl/mon_groups ]; then
   PYTHONDONTWRITEBYTECODE=1 /usr/bin/cachemon host agent --remove || echo "cachemon: mon_groups that begin with cachemon- may be left below /sys/fs/resctrl" >&2
 fi
+rmdir /run/cachemon 2>/dev/null || : # RuntimeDirectoryPreserve= keeps it; it may have files of others

@@ -23,6 +23,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LAST_PAUSE_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.02  # events come in clusters
 _FIRST_RELIST_SECONDS = 1.0
+_EARLY_RELIST_SECONDS = 0.1  # a guest begins to run some tenths of a second after its domain is listed
 
 
 class DomainSource(Protocol):
@@ -47,7 +48,7 @@ class DomainListing:
 
     domains: tuple[RunningDomain, ...] = ()  # the running ones
     problem: str = ""  # for people, why the list may be out of date; empty while libvirt answers
-    is_known: bool = False  # whether libvirt has answered since the agent started
+    is_known: bool = False  # whether the domains have been listed since the agent started
 
 
 class _DomainReader:
@@ -166,7 +167,7 @@ class DomainWatcher:
         """Keep the last listing while libvirt is away, as QEMUs run on without it."""
         problem = str(err) if isinstance(err, CachemonError) else f"libvirt: {err!r}"
         if not isinstance(err, CachemonError):
-            log.error("watching libvirt failed; trying again", exc_info=err)
+            log.error("listing domains failed; trying again", exc_info=err)
         elif problem != self._listing.problem:
             log.warning("%s; trying again", problem)
         self._replace_listing(DomainListing(self._listing.domains, problem, self._listing.is_known))
@@ -174,7 +175,7 @@ class DomainWatcher:
     def _replace_listing(self, listing: DomainListing) -> None:
         if listing != self._listing:
             if self._listing.problem and not listing.problem:
-                log.info("libvirt answers again")
+                log.info("domains can be listed again")
             self._listing = listing
             self._pace.reset()
             self._on_listing(listing)
@@ -183,30 +184,73 @@ class DomainWatcher:
 class ListingFeed:
     """Keeps the newest listing, and calls `changed` after each. Make it where an event loop runs.
 
-    `received` is set once there is any listing, be it of libvirt's absence; `known` once libvirt has answered.
+    Until libvirt has answered once, the domains are those of `early`: a daemon that starts domains at the boot of its
+    host answers nobody meanwhile. Without any there, nothing is known.
+
+    Args:
+        connect: opens a connection to libvirt.
+        changed: called in the event loop.
+        early: opens what lists the running domains without libvirt.
+
+    Attributes:
+        watcher: of libvirt.
+        listing: the newest.
+        known: set once the running domains are known.
     """
 
-    def __init__(self, connect: OpenSource, changed: Callable[[], None]) -> None:
+    def __init__(self, connect: OpenSource, changed: Callable[[], None], early: OpenSource) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = changed
-        self.watcher = DomainWatcher(connect, self._receive_in_thread)
+        self.watcher = DomainWatcher(connect, lambda it: self._hand_over(self._receive, it))
+        self._early = DomainWatcher(
+            early, lambda it: self._hand_over(self._receive_early, it), relist_seconds=_EARLY_RELIST_SECONDS
+        )
+        self._answered = asyncio.Event()
+        self._is_libvirts = False
         self.listing = DomainListing()
-        self.received, self.known = asyncio.Event(), asyncio.Event()
+        self.known = asyncio.Event()
 
     @property
     def problem(self) -> str:
         """Why the listing may be out of date, for people; empty while libvirt answers."""
-        if self.listing.problem or self.listing.is_known:
-            return self.listing.problem
-        return "libvirt has not answered yet"
+        return self.listing.problem or ("" if self._is_libvirts else "libvirt has not answered yet")
 
-    def _receive_in_thread(self, listing: DomainListing) -> None:
+    async def until_answered(self, seconds: float) -> None:
+        """Wait until libvirt has answered or is away, at most this long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._answered.wait()
+
+    def start(self) -> None:
+        """Start the threads."""
+        self._early.start()
+        self.watcher.start()
+
+    def stop(self) -> None:
+        """End; wait a second at most for a call that hangs."""
+        self._early.stop(0)
+        self.watcher.stop()
+
+    def _hand_over(self, receive: Callable[[DomainListing], None], listing: DomainListing) -> None:
         with suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(self._receive, listing)
+            self._loop.call_soon_threadsafe(receive, listing)
 
     def _receive(self, listing: DomainListing) -> None:
+        if listing.is_known:
+            self._is_libvirts = True
+            self._early.stop(0)
+            self._replace(listing)
+        else:
+            self._replace(DomainListing(self.listing.domains, listing.problem, self.listing.is_known))
+        self._answered.set()
+        self._changed()
+
+    def _receive_early(self, listing: DomainListing) -> None:
+        if not self._is_libvirts and (listing.domains or self.listing.is_known):
+            self._replace(DomainListing(listing.domains, self.listing.problem, is_known=True))
+            self._changed()
+
+    def _replace(self, listing: DomainListing) -> None:
         self.listing = listing
-        self.received.set()
         if listing.is_known:
             self.known.set()
-        self._changed()

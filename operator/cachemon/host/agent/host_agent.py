@@ -35,6 +35,7 @@ from cachemon.host.agent.watched_domains import (
 from cachemon.host.agent_status import AgentStatus, render_status
 from cachemon.host.history_wire import HostHistory
 from cachemon.host.wire import HostReport
+from cachemon.libvirt.status_files import StatusFiles
 from cachemon.model.errors import DomainNotFoundError, InvalidInputError, ResctrlError
 from cachemon.model.groups import MonitoringGroup
 from cachemon.qemu.domain_processes import DomainProcesses
@@ -42,6 +43,9 @@ from cachemon.resctrl.agent_lock import AgentLock
 from cachemon.resctrl.tree_writer import ResctrlTree
 
 log = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 30.0  # systemd ends a service that is not ready after 90 s
+_FIRST_ANSWER_SECONDS = 1.0
 
 
 class HostAgent:
@@ -52,7 +56,7 @@ class HostAgent:
         self._service = ServiceState(notifier, self._status_line, self._health_problem)
         self._domains = DomainProcesses(machine.proc, config.state_dir)
         self._live = LiveGroups(config.runtime_dir, self._domains)
-        self._feed = ListingFeed(connect, self._listed)
+        self._feed = ListingFeed(connect, self._listed, lambda: StatusFiles(config.state_dir))
         self._has_sampled = asyncio.Event()
         tree, self._claim = ResctrlTree(machine.resctrl), AgentLock(machine.resctrl)
         self._sampling = HostSampling(config, tree)
@@ -90,12 +94,12 @@ class HostAgent:
             async with asyncio.TaskGroup() as tasks:
                 serve_socket(listener, self, tasks)
                 self._serve_metrics(tasks)
-                self._feed.watcher.start()
+                self._feed.start()
                 for loop in (self._reconcile, self._cycle.sample, self._wait_until_ready, self._service.keep_alive):
                     tasks.create_task(loop())
         finally:
             self._service.stopping()
-            self._feed.watcher.stop()
+            self._feed.stop()
             self._sampling.close()
             listener.close()
             self._config.socket.unlink(missing_ok=True)
@@ -211,7 +215,7 @@ class HostAgent:
         return targets_of(self._feed.listing.domains, self._live.by_domain())
 
     async def _reconcile(self) -> None:
-        """Reconcile once libvirt has answered: a pass before that would remove mon_groups that are wanted."""
+        """Reconcile once the domains are known: a pass before that would remove mon_groups that are wanted."""
         await self._feed.known.wait()
         await self._cycle.reconcile()
 
@@ -233,8 +237,12 @@ class HostAgent:
         return self._cycle.stalled_loop(has_begun=self._feed.known.is_set())
 
     async def _wait_until_ready(self) -> None:
-        """Be ready once all that was wanted has been tried: after the first sample, or when libvirt is away."""
-        await self._feed.received.wait()
+        """Be ready once all that was wanted has been tried: after the first sample, or when nothing is known.
+
+        A libvirt that has no state directory has not run since the boot. It may be ordered after this service.
+        """
+        has_run = self._config.state_dir.is_dir()
+        await self._feed.until_answered(_ANSWER_SECONDS if has_run else _FIRST_ANSWER_SECONDS)
         if self._feed.known.is_set():
             await self._has_sampled.wait()
         self._service.ready()

@@ -2,6 +2,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -165,6 +166,31 @@ def test_it_is_ready_without_libvirt_and_says_what_is_missing(world: World) -> N
             world.start()
             await becomes(client, "the domain", "vm1", lambda it: it is not None)
             await eventually("the status", lambda: any("STATUS=1 domains" in it for it in world.received()))
+
+    asyncio.run(story())
+
+
+def test_it_is_ready_soon_where_libvirt_is_to_start_after_it(world: World) -> None:
+    async def story() -> None:
+        (world.folder / "state").rmdir()
+        accepts = threading.Event()
+        connect = world.libvirt.connect
+
+        def hang() -> FakeLibvirt:
+            accepts.wait()
+            return connect()
+
+        world.libvirt.connect = hang  # type: ignore[method-assign]
+        try:
+            async with world.agent() as client:
+                await eventually("readiness", world.is_ready)
+                assert (await client.domains()).problem == "libvirt has not answered yet"
+                accepts.set()
+                (world.folder / "state").mkdir()
+                world.start()
+                await becomes(client, "libvirt's answer", "vm1", lambda it: it is not None)
+        finally:
+            accepts.set()
 
     asyncio.run(story())
 
