@@ -17,7 +17,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 def status_schema(plural: str) -> Mapping[str, Any]:
     """The schema of `status` in the only version of a CRD."""
-    crd = yaml.safe_load((CRDS / f"{plural}.yaml").read_text())
+    crd = yaml.load((CRDS / f"{plural}.yaml").read_text(), yaml.CSafeLoader)
     schema: Mapping[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
     return schema
 

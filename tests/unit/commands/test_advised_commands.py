@@ -49,10 +49,10 @@ def templates() -> Iterator[tuple[str, str]]:
     """Every text of the programs with its place; each value in it stands as <QUOTED ...> or <RAW ...>."""
     for package in PACKAGES:
         for path in sorted((REPOSITORY / "operator/cachemon" / package).rglob("*.py")):
-            tree = ast.parse(path.read_text())
-            documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-            for node in ast.walk(tree):
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+            inside = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+            for node in nodes:
                 if id(node) in documentation or id(node) in inside:
                     continue
                 if isinstance(node, ast.JoinedStr):

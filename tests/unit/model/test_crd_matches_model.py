@@ -21,7 +21,8 @@ CRDS = REPOSITORY / "crds"
 
 
 def crd(resource: api.Resource) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((CRDS / f"{resource.plural}.yaml").read_text(encoding="utf-8"))
+    text = (CRDS / f"{resource.plural}.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
     return loaded
 
 
