@@ -230,12 +230,14 @@ def test_the_guide_has_values_of_the_chart_and_the_label_of_the_namespace() -> N
         assert labels.items() <= namespace["metadata"]["labels"].items()
 
 
-def test_the_patch_of_the_guide_keeps_flux_from_deleting_the_crds(cluster: ControlPlane, tmp_path: Path) -> None:
+def test_the_patch_of_the_guide_keeps_flux_from_deleting_the_crds(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
     spec = IN_GUIDE["Kustomization"]["spec"]
     base = os.path.relpath((REPOSITORY / spec["path"]).resolve(), tmp_path.resolve())
     text = yaml.safe_dump({"resources": [base], "patches": spec["patches"]})
     (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
-    made = list(yaml.safe_load_all(cluster.kubectl("kustomize", tmp_path)))
+    made = list(yaml.safe_load_all(control_plane.kubectl("kustomize", tmp_path)))
     kept = {
         item["metadata"]["name"]
         for item in made
