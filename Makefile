@@ -47,7 +47,7 @@ mutants: setup ## changes of model/ and engine/ that no unit test notices, for h
 bench: setup ## figures, most of them ratios; make bench NAME=... runs one
 	@$(PYTHON) -m tests.bench $(NAME)
 
-debian-host: setup-cluster ## a whole Debian 13 host in a virtual machine: systemd, libvirt, a real resctrl; for root, slow
+debian-host: setup-cluster ## whole Debian 12 and 13 hosts in virtual machines: systemd, libvirt, a real resctrl; for root, slow
 	$(PYTEST) tests/integration/debian_host -m slow
 
 soak: setup-host ## random lifecycles, kills, faults and hostile tenants for an hour; repeat with make soak SECONDS=60 SEED=1

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,12 @@ _KERNEL_WORDS = (
     "mitigations=off random.trust_cpu=on",  # they only take time here
     f"setcpuid={','.join(COUNTERS)}",
 )
-_UNPACK = f"mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf /dev/vda"
+_UNPACK = f"udevadm wait /dev/vda && mkdir -p {LUGGAGE} && tar -C {LUGGAGE} -xf /dev/vda"
+"""systemd counts as up while udev still loads the disk's driver."""
+
+
+_PATIENT = "export SYSTEMD_BUS_TIMEOUT=900;"
+"""Debian 12's systemctl waits 25 s for an answer, and an emulated host reloads its units longer."""
 
 
 class CommandFailedError(Exception):
@@ -49,9 +55,24 @@ class DebianHost:
         kernel: what it boots.
         folder: an empty folder with a short name, as the paths of sockets must be short.
         files: what the guest has in LUGGAGE, by name.
+        number: 1 or 2: its name is `kvm1` or `kvm2`, and each knows the other's address.
+        peer: folder of the host at the other end of its network cable; None for no network.
+
+    Attributes:
+        name: of the host.
     """
 
-    def __init__(self, image: Path, kernel: Kernel, folder: Path, files: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        image: Path,
+        kernel: Kernel,
+        folder: Path,
+        files: Sequence[Path],
+        *,
+        number: int = 1,
+        peer: Path | None = None,
+    ) -> None:
+        self.name = f"kvm{number}"
         self._console = folder / "console.log"
         LOGS.add(self._console)
         luggage = folder / "luggage.tar"
@@ -59,7 +80,10 @@ class DebianHost:
         self._agent = GuestAgent(folder / "agent")
         self._process = ServerProcess(
             [
-                *(find_qemu(), *_MACHINE, "-kernel", kernel.image, "-append", " ".join(_KERNEL_WORDS)),
+                *(find_qemu(), *_MACHINE, "-kernel", kernel.image),
+                *("-append", " ".join((*_KERNEL_WORDS, f"systemd.hostname={self.name}"))),
+                *("-uuid", str(uuid.UUID(int=number))),  # by which libvirt knows a host
+                *(_cable(folder, peer, number) if peer else ()),
                 # the one kind of disk that Debian's kernel mounts without an initial file system
                 *("-drive", f"if=none,id=root,format=raw,file={image},snapshot=on,cache=unsafe"),
                 *("-device", "nvme,drive=root,serial=root"),
@@ -102,7 +126,13 @@ class DebianHost:
 
     def try_(self, script: str, *, seconds: float = _COMMAND_SECONDS) -> Done:
         """Run a shell script as root, whatever its exit code."""
-        return self._agent.run("/bin/sh", "-c", script, seconds=seconds)
+        return self._agent.run("/bin/sh", "-c", f"{_PATIENT} {script}", seconds=seconds)
+
+    def connect(self) -> None:
+        """Give its network card its address."""
+        address = "$(getent hosts $(hostname) | cut -d' ' -f1)/24"
+        card = "$(ls /sys/class/net | grep -v lo)"
+        self.run(f"ip address add {address} dev {card} && ip link set {card} up")
 
     def reboot(self) -> None:
         """Reboot the guest as its admin does, and wait until it is up."""
@@ -139,6 +169,13 @@ class DebianHost:
 
     def _boot_id(self) -> str:
         return self.run("cat /proc/sys/kernel/random/boot_id").strip()
+
+
+def _cable(folder: Path, peer: Path, number: int) -> Sequence[str]:
+    """QEMU's options for a network card and its cable: a datagram socket at each end."""
+    ends = f"local.type=unix,local.path={folder}/cable,remote.type=unix,remote.path={peer}/cable"
+    card = f"virtio-net-pci,netdev=cable,mac=52:54:00:00:00:{number:02x}"
+    return ("-netdev", f"dgram,id=cable,{ends}", "-device", card)
 
 
 def _pack(files: Sequence[Path], archive: Path) -> None:

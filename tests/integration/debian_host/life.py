@@ -48,6 +48,11 @@ class Life:
 
     host: DebianHost
 
+    @property
+    def name(self) -> str:
+        """By which other hosts know it."""
+        return self.host.name
+
     @staticmethod
     def luggage(folder: Path, package: Path) -> Sequence[Path]:
         """What the guest gets: the package and the domains' firmware and XML.
