@@ -106,6 +106,8 @@ def _compare(world: World, name: str, status: Mapping[str, Any], books: Books) -
 def settle(world: World) -> None:
     """Wait until every group says what it should, and every mon_group is one that is wanted.
 
+    An operator that an earlier fault made give up may end as late as now.
+
     Raises:
         GaveUpError: with what is not right.
     """
@@ -115,7 +117,7 @@ def settle(world: World) -> None:
         try:
             until(
                 "it",
-                lambda name=name, wanted=wanted: _stands(world.status(name), wanted),  # type: ignore[misc]
+                lambda name=name, wanted=wanted: _comes_to_stand(world, name, wanted),  # type: ignore[misc]
                 seconds=_SETTLE_SECONDS,
             )
         except GaveUpError as error:
@@ -134,6 +136,11 @@ def settle(world: World) -> None:
 
 def _is_on(machine: Any, node: str) -> bool:
     return bool(machine.state is State.RUNNING and machine.node == node)
+
+
+def _comes_to_stand(world: World, name: str, wanted: tuple[str, str | None, int]) -> bool:
+    world.play_kubelet()
+    return _stands(world.status(name), wanted)
 
 
 def _stands(status: Mapping[str, Any], wanted: tuple[str, str | None, int]) -> bool:

@@ -155,9 +155,9 @@ class World:
         self._remedies = [item for item in self._remedies if item[0] > self._tick]
         for remedy in due:
             remedy()
-        self._play_kubelet()
+        self.play_kubelet()
 
-    def _play_kubelet(self) -> None:
+    def play_kubelet(self) -> None:
         """Start the operator again where it gave up by itself; agents never do."""
         if self.cluster.operator_exit_status == 1:
             self.cluster.start_operator()
