@@ -26,6 +26,9 @@ from cachemon.web.peer_user import user_of
 log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
+_LAST_TURNS = 4
+"""Of the event loop: asyncio takes three from an accepted socket to `connected`, and one to close a socket that ends
+(asyncio/selector_events.py, `_accept_connection` and `_call_connection_lost`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,7 @@ async def open_page(
     try:
         yield PageAddresses(guard.address, f"http://{_HOST}:{guard.port}{server.entry.path}")
     finally:
-        listener.close()
-        await server.close()
+        await server.close(listener)
 
 
 class _PageServer:
@@ -94,20 +96,30 @@ class _PageServer:
         self._limits = limits
         self._strangers: dict[asyncio.StreamWriter, None] = {}
         self._known: set[asyncio.StreamWriter] = set()
+        self._is_closing = False
         self.entry = BrowserEntry()
         self.guard = PageGuard(0, make_token())
 
-    async def close(self) -> None:
-        """End all connections, and wait until their sockets are closed."""
+    async def close(self, listener: asyncio.Server) -> None:
+        """Accept no more, end all connections, and wait until their sockets are closed.
+
+        A server that is closed loses the socket of a connection that it accepted just before (CPython 3.11,
+        asyncio/base_events.py, the assertion of `Server._attach`). So it is closed after these have ended.
+        """
+        self._is_closing = True
+        for accepting in listener.sockets:
+            asyncio.get_running_loop().remove_reader(accepting)
         writers = (*self._strangers, *self._known)
         for writer in writers:
             writer.transport.abort()
         await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
-        await asyncio.sleep(0)  # asyncio closes the sockets of connections that ended just now in its next turn
+        for _turn in range(_LAST_TURNS):
+            await asyncio.sleep(0)
+        listener.close()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        if not self._has_room():
+        if self._is_closing or not self._has_room():
             writer.transport.abort()
             return
         self._strangers[writer] = None

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -140,6 +142,23 @@ def test_connections_that_have_shown_the_token_stay_and_have_a_limit() -> None:
             await asyncio.gather(*asked, return_exceptions=True)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_that_comes_at_the_end_is_closed_too(turns: int) -> None:
+    clients: list[socket.socket] = []
+
+    async def run() -> None:
+        async with page(FixedSource()) as client:
+            clients.extend(socket.create_connection(("127.0.0.1", client.port)) for _ in range(3))
+            for _turn in range(turns):
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    gc.collect()  # a socket that is still open is reported, and fails the test
+    for connection in clients:
+        with connection, suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
 
 
 class LongSource(FixedSource):
