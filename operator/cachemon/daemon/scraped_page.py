@@ -1,4 +1,4 @@
-"""The page of /metrics in every format, each rendered only while somebody asks for it."""
+"""The page of /metrics in every format, each rendered only when somebody asks for it."""
 
 import math
 import time
