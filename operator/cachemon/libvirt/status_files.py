@@ -7,7 +7,6 @@ the guest run later. It replaces a file as a whole, and removes it at the end.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,16 +26,16 @@ class _StatusFile(NamedTuple):
     domain: DomainDescription
 
 
-@dataclass(frozen=True, slots=True)
 class StatusFiles:
     """The files of one state directory: a `DomainSource`.
 
-    Attributes:
+    Args:
         directory: `/run/libvirt/qemu`; of a session `$XDG_RUNTIME_DIR/libvirt/qemu/run`.
     """
 
-    directory: Path
-    _known: dict[Path, _StatusFile] = field(default_factory=dict)
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._known: dict[Path, _StatusFile] = {}
 
     def domains(self) -> tuple[DomainDescription, ...]:
         """The running domains; none where there is no such directory.
@@ -46,15 +45,13 @@ class StatusFiles:
             LibvirtRefusedError: the directory or a file can't be read.
         """
         try:
-            paths = [path for path in self.directory.iterdir() if path.suffix == ".xml"]
-            found = {path: file for path in sorted(paths) if (file := self._read(path))}
+            paths = [path for path in self._directory.iterdir() if path.suffix == ".xml"]
+            self._known = {path: file for path in sorted(paths) if (file := self._read(path))}
         except FileNotFoundError:
-            found = {}
+            self._known = {}
         except OSError as err:
             raise LibvirtRefusedError(f"{err.filename} can't be read: {err.strerror}") from err
-        self._known.clear()
-        self._known.update(found)
-        return tuple(file.domain for file in found.values())
+        return tuple(file.domain for file in self._known.values())
 
     def on_change(self, notify: Callable[[], None]) -> None:
         """Never calls it: list again instead."""
