@@ -1,5 +1,6 @@
 """A libvirt daemon that has the domains of a test."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -44,3 +45,14 @@ class FakeLibvirt:
 
     def close(self) -> None:
         self.closed += 1
+
+
+@dataclass
+class BootingLibvirt(FakeLibvirt):
+    """A daemon that accepts no client before `accepts` is set, as at the boot of its host."""
+
+    accepts: threading.Event = field(default_factory=threading.Event)
+
+    def connect(self) -> FakeLibvirt:
+        self.accepts.wait()
+        return super().connect()

@@ -2,7 +2,6 @@ import asyncio
 import fcntl
 import os
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from cachemon.model.errors import AgentRefusedError, InvalidInputError
 from lab.ports import free_port
 from lab.wait import Deadline
 from tests.unit.eventually import eventually
-from tests.unit.host.agent.fake_libvirt import AWAY, FakeLibvirt, fake_domain
+from tests.unit.host.agent.fake_libvirt import AWAY, BootingLibvirt, FakeLibvirt, fake_domain
 from tests.unit.host.builders import ALL, IO, UUID, WEB
 from tests.unit.qemu.fake_proc import FakeProc
 
@@ -37,7 +36,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.proc = FakeProc(folder)
-        self.libvirt = FakeLibvirt()
+        self.libvirt: FakeLibvirt = FakeLibvirt()
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(folder / "notify"))
         self.manager.settimeout(0)
@@ -173,24 +172,17 @@ def test_it_is_ready_without_libvirt_and_says_what_is_missing(world: World) -> N
 def test_it_is_ready_soon_where_libvirt_is_to_start_after_it(world: World) -> None:
     async def story() -> None:
         (world.folder / "state").rmdir()
-        accepts = threading.Event()
-        connect = world.libvirt.connect
-
-        def hang() -> FakeLibvirt:
-            accepts.wait()
-            return connect()
-
-        world.libvirt.connect = hang  # type: ignore[method-assign]
+        world.libvirt = libvirt = BootingLibvirt()
         try:
             async with world.agent() as client:
                 await eventually("readiness", world.is_ready)
                 assert (await client.domains()).problem == "libvirt has not answered yet"
-                accepts.set()
+                libvirt.accepts.set()
                 (world.folder / "state").mkdir()
                 world.start()
                 await becomes(client, "libvirt's answer", "vm1", lambda it: it is not None)
         finally:
-            accepts.set()
+            libvirt.accepts.set()
 
     asyncio.run(story())
 

@@ -1,30 +1,17 @@
 """Which listing counts: libvirt's, or before its first answer what lists the domains without it."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cachemon.host.agent.domain_watcher import ListingFeed
 from tests.unit.eventually import eventually
-from tests.unit.host.agent.fake_libvirt import AWAY, FakeLibvirt, fake_domain
+from tests.unit.host.agent.fake_libvirt import AWAY, BootingLibvirt, FakeLibvirt, fake_domain
 
 OTHER = "08ff2263-5cf1-49f7-b3e7-80b6e0840fd5"
 NOT_YET = "libvirt has not answered yet"
 VM1 = fake_domain("vm1", b"<domain id='3'><name>vm1</name><vcpu>2</vcpu></domain>")
 VM2 = fake_domain("vm2", b"<domain id='4'><name>vm2</name><vcpu>2</vcpu></domain>", OTHER)
-
-
-class Hanging(FakeLibvirt):
-    """A daemon that accepts clients from `go_on` on, as at the boot of its host."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.go_on = threading.Event()
-
-    def connect(self) -> FakeLibvirt:
-        self.go_on.wait()
-        return super().connect()
 
 
 @asynccontextmanager
@@ -34,8 +21,8 @@ async def started(libvirt: FakeLibvirt, files: FakeLibvirt) -> AsyncIterator[Lis
     try:
         yield feed
     finally:
-        if isinstance(libvirt, Hanging):
-            libvirt.go_on.set()
+        if isinstance(libvirt, BootingLibvirt):
+            libvirt.accepts.set()
         feed.stop()
 
 
@@ -45,7 +32,7 @@ def names(feed: ListingFeed) -> list[str]:
 
 def test_while_libvirt_answers_nobody_the_domains_are_those_of_its_files() -> None:
     async def story() -> None:
-        libvirt, files = Hanging(), FakeLibvirt([VM1])
+        libvirt, files = BootingLibvirt(), FakeLibvirt([VM1])
         async with started(libvirt, files) as feed:
             await asyncio.wait_for(feed.known.wait(), 20)
             assert (names(feed), feed.problem) == (["vm1"], NOT_YET)
@@ -59,11 +46,11 @@ def test_while_libvirt_answers_nobody_the_domains_are_those_of_its_files() -> No
 
 def test_libvirts_answer_ends_the_reading_of_its_files() -> None:
     async def story() -> None:
-        libvirt, files = Hanging(), FakeLibvirt([VM1])
+        libvirt, files = BootingLibvirt(), FakeLibvirt([VM1])
         libvirt.all = [VM2]
         async with started(libvirt, files) as feed:
             await asyncio.wait_for(feed.known.wait(), 20)
-            libvirt.go_on.set()
+            libvirt.accepts.set()
             await eventually("libvirt's answer", lambda: (names(feed), feed.problem) == (["vm2"], ""))
             await eventually("the end of the reading", lambda: files.closed == 1)
             assert names(feed) == ["vm2"]
@@ -73,7 +60,7 @@ def test_libvirts_answer_ends_the_reading_of_its_files() -> None:
 
 def test_files_without_a_domain_say_nothing() -> None:
     async def story() -> None:
-        libvirt, files = Hanging(), FakeLibvirt()
+        libvirt, files = BootingLibvirt(), FakeLibvirt()
         async with started(libvirt, files) as feed:
             await eventually("two lists", lambda: files.lists > 1)
             assert (feed.known.is_set(), feed.problem) == (False, NOT_YET), "they may be in another directory"
@@ -83,7 +70,7 @@ def test_files_without_a_domain_say_nothing() -> None:
 
 def test_files_that_cannot_be_read_say_nothing() -> None:
     async def story() -> None:
-        libvirt, files = Hanging(), FakeLibvirt([VM1], error=AWAY)
+        libvirt, files = BootingLibvirt(), FakeLibvirt([VM1], error=AWAY)
         async with started(libvirt, files) as feed:
             await eventually("a try", lambda: files.opened > 0)
             assert (feed.known.is_set(), feed.problem) == (False, NOT_YET)
@@ -107,7 +94,7 @@ def test_a_libvirt_that_is_away_leaves_the_domains_of_its_files() -> None:
 
 def test_nobody_waits_for_ever_for_a_libvirt_that_hangs() -> None:
     async def story() -> None:
-        async with started(Hanging(), FakeLibvirt()) as feed:
+        async with started(BootingLibvirt(), FakeLibvirt()) as feed:
             await asyncio.wait_for(feed.until_answered(0.01), 20)
             assert not feed.known.is_set()
 
