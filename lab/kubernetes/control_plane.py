@@ -196,6 +196,7 @@ class ControlPlane(ClusterApi):
             "--authorization-mode=RBAC",
             "--disable-admission-plugins=ServiceAccount",  # no controller makes the account `default`
             "--allow-privileged=true",
+            "--request-timeout=10m",  # on a busy machine a collection of a thousand takes more than the usual minute
             f"--audit-policy-file={_AUDIT_POLICY}",
             f"--audit-log-path={self.audit_log}",
         ]

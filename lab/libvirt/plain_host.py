@@ -18,6 +18,7 @@ from cachemon.model.errors import AgentUnreachableError
 from lab.emulator import Emulator
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import Programs
+from lab.mon_groups import threads_by_mon_group
 from lab.repository import SOURCES
 from lab.server_process import ServerProcess
 from lab.wait import run, until
@@ -137,12 +138,9 @@ class PlainHost:
         until("the agent to sample what stands still", lambda: self._samples() >= enough)
         return self.report()
 
-    def mon_groups(self) -> dict[str, set[int]]:
+    def mon_groups(self) -> dict[str, frozenset[int]]:
         """The threads of every mon_group, by its name."""
-        return {
-            folder.name: {int(tid) for tid in (folder / "tasks").read_text().split()}
-            for folder in (self.emulator.mountpoint / "mon_groups").iterdir()
-        }
+        return threads_by_mon_group(self.emulator.mountpoint)
 
     def stop(self) -> None:
         """End the agent, libvirt and the emulator. Does nothing the second time."""

@@ -12,9 +12,9 @@ from lab.libvirt.agent_process import AgentProcess
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
 from lab.libvirt.programs import LibvirtMissingError, find_or_fetch
+from lab.mon_groups import held_tids
 from lab.wait import until
 from tests.bench.measure import Bench, CannotRunError, Figure, percentile
-from tests.bench.trees import tids_in
 
 STARTS = 100
 GOAL_MS = 250
@@ -49,8 +49,8 @@ def _monitored(host: LibvirtHost, tree: Path, name: str) -> dict[str, int] | Non
     return vcpus if len(vcpus) == _VCPUS and set(vcpus.values()) <= _held(tree) else None
 
 
-def _held(tree: Path) -> set[int]:
-    return tids_in(tree / "mon_groups", "cachemon-*")
+def _held(tree: Path) -> frozenset[int]:
+    return held_tids(tree, "cachemon-*")
 
 
 def _vcpus(host: LibvirtHost, name: str) -> dict[str, int]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from lab.cluster import Cluster
 from lab.kubernetes.binaries import find
+from lab.mon_groups import held_tids
 from lab.vms.vm import Hardware
 from lab.vms.vmi import Vmi
 from lab.wait import until
 from tests.bench.measure import Bench, Figure, percentile
-from tests.bench.trees import tids_in
 
 STARTS = 100
 GOAL_MS = 250
@@ -28,19 +28,23 @@ def monitored_after_ms(cluster: Cluster, node: str, number: int) -> float:
     From then on nothing waits for the agent, and the lab's libvirt is faster than the real one: `cont` comes at
     once when the last vCPU is plugged.
     """
-    root = cluster.nodes[node].emulator.mountpoint / "mon_groups"
+    resctrl = cluster.nodes[node].emulator.mountpoint
     with Vmi(cluster, NAMESPACE, f"vm{number}", HARDWARE) as vmi:
         watched = {"metadata": {"name": vmi.name, "namespace": NAMESPACE}, "spec": {"vmiName": vmi.name}}
         cluster.control_plane.apply({"apiVersion": "cachemon.dev/v1alpha1", "kind": "CacheMonitorGroup", **watched})
         try:
             vmi.start_paused(node, before_qemu=lambda: until("the binding", lambda: is_bound(cluster, vmi)))
             wanted = set(vmi.machine.vcpu_tids.values())
-            mon_groups = f"cachemon-{vmi.pod_uid}-*"
+            own = f"cachemon-{vmi.pod_uid}-*"
             began = time.perf_counter()
             vmi.machine.unpause()
-            if wanted <= tids_in(root, mon_groups):
+            if wanted <= held_tids(resctrl, own):
                 return 0.0
-            until("its vCPU threads to be monitored", lambda: wanted <= tids_in(root, mon_groups), poll_seconds=0.002)
+            until(
+                "its vCPU threads to be monitored",
+                lambda: wanted <= held_tids(resctrl, own),
+                poll_seconds=0.002,
+            )
             ended = time.perf_counter()
         finally:
             vmi.delete()

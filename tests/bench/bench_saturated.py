@@ -14,6 +14,7 @@ import yaml
 
 from cachemon.model.times import parse_time
 from lab.cluster import Cluster
+from lab.mon_groups import held_tids
 from lab.repository import REPOSITORY
 from lab.wait import until
 from tests.bench.built import cluster_binaries
@@ -21,7 +22,6 @@ from tests.bench.filling import Vm, make_group, make_vm
 from tests.bench.measure import Bench, Figure, cpu_seconds, percentile
 from tests.bench.pod_shares import PodShares, millicores_of
 from tests.bench.stand_in_vms import Guest, StandInVms
-from tests.bench.trees import tids_in
 
 REQUESTS = ("20m", "50m", "100m", "200m")
 """Values of `requests.cpu` of the agent, besides the chart's own."""
@@ -95,14 +95,14 @@ class SaturatedNode:
         """Start a VM whose group is bound: the pod of a VM has its node before its QEMU starts."""
         self._started += 1
         vm = Vm(TENANT, f"new{self._started}", NODE, VCPUS)
-        guest, root = self._make_guest(vm, 60), self._node.emulator.mountpoint / "mon_groups"
+        guest, resctrl = self._make_guest(vm, 60), self._node.emulator.mountpoint
         until("the binding", lambda: self._status(vm).get("placements"), seconds=_PATIENCE_SECONDS)
         with StandInVms([guest], 0) as running:
             began = time.monotonic()
             wanted = {tid for pid in running.pids(guest) for tid in _vcpu_tids(pid)}
             until(
                 "its mon_group",
-                lambda: wanted <= tids_in(root, f"cachemon-{guest.pod_uid}-*"),
+                lambda: wanted <= held_tids(resctrl, f"cachemon-{guest.pod_uid}-*"),
                 seconds=_PATIENCE_SECONDS,
                 poll_seconds=0.005,
             )

@@ -84,14 +84,3 @@ def fill(root: Path, size: Size, more: int = 0) -> None:
                 text = f"{10 ** (4 + 2 * place) + number * size.packages + package + more}"
                 (directory / event).write_text(f"{text}.{number:06d}\n" if event in ENERGY_EVENTS else f"{text}\n")
         (group / "tasks").write_text("")
-
-
-def tids_in(mon_groups: Path, pattern: str) -> set[int]:
-    """TIDs in those of the mon_groups whose names match."""
-    tids: set[int] = set()
-    for group in mon_groups.glob(pattern):
-        try:
-            tids.update(map(int, (group / "tasks").read_text().split()))
-        except OSError:
-            continue  # it has just gone
-    return tids

@@ -16,6 +16,7 @@ from lab.emulator import Emulator
 from lab.libvirt.agent_process import AgentProcess
 from lab.libvirt.guest_domain import GuestDomain
 from lab.libvirt.libvirt_host import LibvirtHost
+from lab.mon_groups import threads_by_mon_group
 from lab.terminal import LiveProgram
 from lab.wait import run, until
 from resctrl_emulator.client import Books
@@ -101,13 +102,7 @@ class Scene:
 
     def mon_groups(self, prefix: str = "") -> dict[str, frozenset[int]]:
         """The threads of every mon_group whose name begins so, by its name."""
-        found = {}
-        for folder in self.resctrl.mountpoint.glob(f"mon_groups/{prefix}*"):
-            try:
-                found[folder.name] = frozenset(map(int, (folder / "tasks").read_text().split()))
-            except OSError:  # it has just gone: ENOENT, or ENODEV for a file that was open
-                continue
-        return found
+        return threads_by_mon_group(self.resctrl.mountpoint, f"{prefix}*")
 
     def ours(self) -> dict[str, frozenset[int]]:
         """Those of cachemon."""
