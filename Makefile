@@ -7,9 +7,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-# Twice as many as there are processors, as half of them run tests that wait (lab/pytest_lanes.py). Files come in the
-# order of their names: those with the longest tests have the fewest, and must not come last.
-IN_PARALLEL := -n $(shell n=$$(($$(nproc) * 2)); echo $$((n < 8 ? n : 8))) --dist loadfile --no-loadscope-reorder
+# Half as many again as there are processors: tests of real servers wait for these a third of their time. Files come in
+# the order of their names, as the shortest files are those with the longest tests: they must not come last.
+IN_PARALLEL := -n $(shell n=$$(nproc); n=$$((n + n / 2)); echo $$((n < 8 ? n : 8))) --dist loadfile --no-loadscope-reorder
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,9 @@ test-kind: setup-kind ## the test of `make kind`; minutes, and more the first ti
 
 test: setup-cluster check ## all checks and all tests
 	@$(PYTHON) -m lab.nodes prepare
-	$(PYTEST) tests $(IN_PARALLEL)
+	$(PYTEST) tests --ignore=tests/e2e --ignore=tests/integration/docs --ignore=tests/integration/cluster $(IN_PARALLEL)
+	$(PYTEST) tests/integration/docs tests/e2e $(IN_PARALLEL)
+	$(PYTEST) tests/integration/cluster
 
 check: setup ## format, lint, types, layers
 	.venv/bin/ruff format --check .

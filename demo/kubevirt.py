@@ -195,7 +195,8 @@ class Demo:
     def _reported_after(self, name: str, moment: datetime, node: str) -> bool:
         """Whether an object of vm3 has figures of a node that were read after a moment."""
         status: dict[str, Any] = self._cluster.group("tenant-b", name)["status"]
-        return status["nodeName"] == node and datetime.fromisoformat(status["observedTime"]) > moment
+        observed = status.get("observedTime")  # for a moment the operator has bound it, and no agent has reported
+        return status["nodeName"] == node and observed is not None and datetime.fromisoformat(observed) > moment
 
     def _own_groups(self, node: str, vmi: str) -> list[str]:
         """The mon_groups on a node that hold threads of a VMI's pods."""

@@ -1,4 +1,4 @@
-"""What tests/conftest.py gives pytest: time limits that follow the machine, logs beside failures, who runs what."""
+"""What tests/conftest.py gives pytest: time limits that follow the machine; logs of programs beside failures."""
 
 import os
 import signal
@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_timeout
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
 
 from lab import speed
 from lab.program_logs import LOGS
-from lab.pytest_lanes import Lanes
 from lab.repository import SOURCES
 from lab.wait import Deadline
 
@@ -30,12 +27,6 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """How slow it is, for who reads the output."""
     return f"machine: {speed.slowness():g} times as slow as an idle one (lab/speed.py)"
-
-
-@pytest.hookimpl(optionalhook=True)  # `-p no:xdist` is no error
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Who runs what where there are several workers."""
-    return Lanes(config, log)
 
 
 def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:

@@ -6,7 +6,6 @@ from lab.pytest_hooks import (
     pytest_runtest_makereport,
     pytest_runtest_setup,
     pytest_timeout_set_timer,
-    pytest_xdist_make_scheduler,
 )
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "pytest_runtest_makereport",
     "pytest_runtest_setup",
     "pytest_timeout_set_timer",
-    "pytest_xdist_make_scheduler",
 ]
 
 # A loaded machine stalls any test now and then, also while it makes up examples; pytest-timeout ends one that hangs.
