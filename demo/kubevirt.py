@@ -196,7 +196,7 @@ class Demo:
         """Whether an object of vm3 has figures of a node that were read after a moment."""
         status: dict[str, Any] = self._cluster.group("tenant-b", name)["status"]
         observed = status.get("observedTime")  # for a moment the operator has bound it, and no agent has reported
-        return status["nodeName"] == node and observed is not None and datetime.fromisoformat(observed) > moment
+        return status.get("nodeName") == node and observed is not None and datetime.fromisoformat(observed) > moment
 
     def _own_groups(self, node: str, vmi: str) -> list[str]:
         """The mon_groups on a node that hold threads of a VMI's pods."""
