@@ -34,6 +34,7 @@ class Evidence:
         exists: whether Kubernetes has the node; None without the right to read it.
         pods: the agent's pods there; None without the right to list them.
         node: its CacheMonitorNode, or None.
+        node_read_at: when that had been read, seconds since the epoch: a slow answer after it makes no agent silent.
         groups: CacheMonitorGroups bound to it.
         machine: its Node; empty without the right to read it.
     """
@@ -42,6 +43,7 @@ class Evidence:
     exists: bool | None
     pods: Sequence[Mapping[str, Any]] | None
     node: Mapping[str, Any] | None
+    node_read_at: float
     groups: Sequence[Mapping[str, Any]]
     machine: Mapping[str, Any] = field(default_factory=dict)
 
@@ -79,7 +81,8 @@ async def _collect(name: str, session: Session) -> Evidence:
         node: dict[str, Any] | None = await session.api.get(NODES, ObjectName("", name))
     except KubeNotFoundError:
         node = None
-    return Evidence(name, exists, pods, node, await session.groups(node=name), machine)
+    read_at = session.clock()
+    return Evidence(name, exists, pods, node, read_at, await session.groups(node=name), machine)
 
 
 def examine(evidence: Evidence, now: float) -> list[Finding]:
@@ -87,9 +90,9 @@ def examine(evidence: Evidence, now: float) -> list[Finding]:
 
     Args:
         evidence: the objects.
-        now: seconds since the epoch.
+        now: when the groups had been read, seconds since the epoch.
     """
-    findings = [*_existence(evidence), *_agent(evidence, now)]
+    findings = [*_existence(evidence), *_agent(evidence)]
     if evidence.node is not None and not any(finding.verdict is CheckResult.FAILS for finding in findings):
         findings += node_findings(evidence.node, evidence.machine)
     return [*findings, *_groups(evidence, now)]
@@ -100,7 +103,7 @@ def _existence(evidence: Evidence) -> Iterable[Finding]:
         yield Finding(CheckResult.FAILS, "node", "Kubernetes has no node of this name", "kubectl get nodes")
 
 
-def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
+def _agent(evidence: Evidence) -> Iterable[Finding]:
     pods = evidence.pods
     running = [pod for pod in pods or () if pod.get("status", {}).get("phase") == "Running"]
     command = _pod_command(evidence)
@@ -112,7 +115,7 @@ def _agent(evidence: Evidence, now: float) -> Iterable[Finding]:
             where = "node selector and tolerations of the DaemonSet must let a pod run here: "
             yield Finding(CheckResult.FAILS, "agent", "it has never reported from this node", where + command)
         return
-    row: NodeRow = node_rows([evidence.node], now)[0]
+    row: NodeRow = node_rows([evidence.node], evidence.node_read_at)[0]
     age = "never" if row.age is None else f"{format_age(max(0.0, row.age.seconds))} ago"
     version = evidence.node.get("status", {}).get("agentVersion", "unknown")
     if row.reason == Reason.UNINSTALLED:

@@ -1,7 +1,7 @@
 """The figures of VMIs, from the status of their CacheMonitorGroups."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import groupby
 from shlex import quote
@@ -33,32 +33,32 @@ async def run(args: Namespace, session: Session) -> int:
     Raises:
         InvalidInputError: nobody watches a VMI.
     """
-    objects = await _wanted(args.vmi, session)
+    lists = [await _wanted(vmi, session) for vmi in args.vmi or [""]]
     if args.output == "name":
-        session.say(render_objects(objects, "name"))
+        session.say(render_objects([obj for objects, _ in lists for obj in objects], "name"))
         return 0
     domains = []
-    for (namespace, vmi), members in groupby(objects, key=_domain):
-        name = f"{namespace}_{vmi}" if session.everywhere else vmi
-        domains.append(_statistics(name, members, session.clock()))
+    for objects, read_at in lists:
+        for (namespace, vmi), members in groupby(objects, key=_domain):
+            name = f"{namespace}_{vmi}" if session.everywhere else vmi
+            domains.append(_statistics(name, members, read_at))
     print_statistics(domains, args, session, single=len(args.vmi) == 1)
     return 0
 
 
-async def _wanted(names: Sequence[str], session: Session) -> list[dict[str, Any]]:
-    where = "any namespace" if session.everywhere else f"namespace {session.namespace}"
-    found: list[dict[str, Any]] = []
-    for vmi in names or [""]:
-        objects = await session.groups(vmi=vmi)
-        if not objects:
-            who = f"VMI {vmi}" if vmi else "a VMI"
-            whose = f"{quote(vmi or 'VMI')} -n {'NAMESPACE' if session.everywhere else quote(session.namespace)}"
-            raise InvalidInputError(
-                f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or create one: "
-                f"`kubectl cachemon cpu-resource {whose} --create --vcpulist all --config`"
-            )
-        found += objects
-    return sorted(found, key=lambda obj: (_domain(obj), obj["metadata"]["name"])) if not names else found
+async def _wanted(vmi: str, session: Session) -> tuple[list[dict[str, Any]], float]:
+    """The groups of a VMI, or of all in scope, by VMI and name, and when they had been read."""
+    objects = await session.groups(vmi=vmi)
+    read_at = session.clock()
+    if not objects:
+        where = "any namespace" if session.everywhere else f"namespace {session.namespace}"
+        who = f"VMI {vmi}" if vmi else "a VMI"
+        whose = f"{quote(vmi or 'VMI')} -n {'NAMESPACE' if session.everywhere else quote(session.namespace)}"
+        raise InvalidInputError(
+            f"no CacheMonitorGroup watches {who} in {where}; see `kubectl get cmg -A`, or create one: "
+            f"`kubectl cachemon cpu-resource {whose} --create --vcpulist all --config`"
+        )
+    return sorted(objects, key=lambda obj: (_domain(obj), obj["metadata"]["name"])), read_at
 
 
 def _domain(obj: Mapping[str, Any]) -> tuple[str, str]:

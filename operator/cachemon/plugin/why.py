@@ -36,7 +36,8 @@ class Known:
         vmi: the object; empty when there is none, None without the right to read it.
         groups: its CacheMonitorGroups, by name.
         node: the CacheMonitorNode of where it runs; empty when there is none, None without the right to read it.
-        now: seconds since the epoch.
+        now: when the groups had been read, seconds since the epoch: a slow answer after that makes no agent silent.
+        node_now: when the node had been read.
         peers: groups of other VMs of the same template.
     """
 
@@ -45,6 +46,7 @@ class Known:
     groups: Sequence[Mapping[str, Any]]
     node: Mapping[str, Any] | None
     now: float
+    node_now: float
     peers: Sequence[Mapping[str, Any]] = ()
 
 
@@ -74,6 +76,7 @@ async def _collect(name: ObjectName, session: Session) -> Known:
         groups = await replace(session, namespace=name.namespace, everywhere=False).groups(vmi=name.name)
     except KubeNotFoundError as err:
         raise InvalidInputError(NOT_INSTALLED) from err
+    now = session.clock()
     vmi = await _read(VMIS, name, session)
     if not groups and vmi == {}:
         raise InvalidInputError(
@@ -82,8 +85,9 @@ async def _collect(name: ObjectName, session: Session) -> Known:
         )
     node_name = next((it for obj in groups if (it := obj.get("status", {}).get("nodeName"))), "")
     node = await _read(NODES, ObjectName("", node_name), session) if node_name else {}
+    node_now = session.clock()
     peers = await read_peers(session, groups, vmi)
-    return Known(name, vmi, groups, node, session.clock(), peers)
+    return Known(name, vmi, groups, node, now, node_now, peers)
 
 
 async def _read(resource: Any, name: ObjectName, session: Session) -> dict[str, Any] | None:
@@ -142,10 +146,10 @@ def _node_name(known: Known) -> str:
 def _verdicts(known: Known) -> list[VerdictRecord]:
     """Those of the node; none of an agent that is silent."""
     node = known.node
-    age = node_age(node, known.now) if node else None
+    age = node_age(node, known.node_now) if node else None
     if not node or age is None or why_stale(condition_of(node), age):
         return []
-    return list(node_verdicts([node], known.now))
+    return list(node_verdicts([node], known.node_now))
 
 
 def _figures(known: Known) -> list[str]:

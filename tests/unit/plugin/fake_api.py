@@ -29,6 +29,8 @@ class FakeApi(KubectlApi):
 
     Attributes:
         errors: raised by the next call that touches the kind, first one first.
+        delays: seconds that the next answers about the kind take, first one first.
+        now: its clock.
         refusals: raised whenever an object of the name, or any of the namespace, is to be annotated.
         annotated: names of the objects that were annotated.
         writes: (verb, name, dry run) of every write.
@@ -37,6 +39,8 @@ class FakeApi(KubectlApi):
     def __init__(self) -> None:
         self.objects: dict[str, dict[ObjectName, dict[str, Any]]] = defaultdict(dict)
         self.errors: dict[str, list[KubeError]] = defaultdict(list)
+        self.delays: dict[str, list[float]] = defaultdict(list)
+        self.now = NOW
         self.refusals: dict[str, KubeError] = {}
         self.annotated: list[str] = []
         self.writes: list[tuple[str, str, bool]] = []
@@ -125,6 +129,8 @@ class FakeApi(KubectlApi):
         del self.objects[resource.kind][name]
 
     def _fail(self, resource: Resource) -> None:
+        if self.delays[resource.kind]:
+            self.now += self.delays[resource.kind].pop(0)
         if self.errors[resource.kind]:
             raise self.errors[resource.kind].pop(0)
 
@@ -172,7 +178,7 @@ class Plugin:
             labels=getattr(args, "selector", ""),
             out=out,
             err=err,
-            clock=lambda: NOW,
+            clock=lambda: self.api.now,
             stdin=io.StringIO(stdin),
             commands=commands,
         )

@@ -13,6 +13,7 @@ from tests.unit.plugin.fake_api import GROUPS, NODES, Plugin, block, cmg, cmn, g
 
 KUBERNETES_NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
 VENDOR = "feature.node.kubernetes.io/cpu-model.vendor_id"
+A_MINUTE_LATER = "2026-09-21T14:14:18Z"
 LABELS = {PROGRAM_LABEL: "agent"}
 
 
@@ -53,6 +54,12 @@ def test_a_node_where_everything_works(plugin: Plugin) -> None:
         "  ok    cache blocks: 1 read: 0=1Mi/32Mi",
         "  ok    groups: 1 objects bound here, all Ready, figures at most 2s old",
     ]
+
+
+def test_a_list_of_groups_that_takes_long_makes_no_agent_silent(plugin: Plugin) -> None:
+    plugin.api.delays[GROUPS.kind] = [60]
+    plugin.api.put(GROUPS, cmg(status=[group_status("vcpus_all", block(0, 1), vcpus=[0])], observed=A_MINUTE_LATER))
+    assert diagnosis(plugin, 0).splitlines()[1] == "  ok    agent: version 0.1.0, reported 2s ago"
 
 
 def test_a_name_that_is_no_node(plugin: Plugin) -> None:

@@ -31,6 +31,15 @@ def test_the_rfcs_keys_and_why_a_number_is_missing() -> None:
     assert done.err == "vcpus_0-2: cache block 8 reads Unavailable\n"
 
 
+def test_an_answer_about_another_vmi_that_takes_long_makes_no_figures_old() -> None:
+    plugin = watched()
+    plugin.api.put(
+        GROUPS, cmg("vm4", "vm4", status=[group_status("io", block(0, 9))], observed="2026-09-21T14:14:18Z")
+    )
+    plugin.api.delays[GROUPS.kind] = [0, 60]
+    assert plugin.run("domstats", "vm3", "vm4").out.startswith(RFC + "\nDomain: 'vm4'\n")
+
+
 def test_the_totals_of_telemetry_that_a_status_has() -> None:
     plugin = Plugin()
     status = group_status("all", block(0, 5), vcpus=[0])

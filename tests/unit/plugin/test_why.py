@@ -4,7 +4,7 @@ import pytest
 
 from cachemon.commands.sparklines import UNICODE
 from cachemon.commands.why_page import render_page
-from cachemon.model.api import ObjectName
+from cachemon.model.api import ObjectName, Resource
 from cachemon.model.errors import KubeForbiddenError, KubeNotFoundError
 from cachemon.model.reasons import Reason
 from cachemon.plugin.why import Known, page_of
@@ -149,6 +149,19 @@ def test_a_tenant_sees_its_own_vm_and_no_foreign_name() -> None:
     assert answer(made) == TENANTS
 
 
+@pytest.mark.parametrize("slow", [VMIS, NODES])
+def test_an_answer_that_takes_long_makes_no_agent_silent(slow: Resource) -> None:
+    made = plugin(
+        group_object=group(condition=DISTURBED, interference=interference()),
+        node=machine(slowed(series=series())),
+        vmi_object=movable(),
+    )
+    made.api.delays[slow.kind] = [60]
+    page = answer(made)
+    assert page.startswith("Likely, for 12m: ")
+    assert "; 2s ago\n" in page
+
+
 def test_where_nobody_judges_it_says_how_to_switch_that_on() -> None:
     assert answer(plugin(group_object=group(), node=machine(), vmi_object=movable())) == OFF
 
@@ -165,7 +178,7 @@ def test_an_undisturbed_vm_may_be_the_one_whose_traffic_rose() -> None:
 
 def test_unicode_has_charts_of_blocks() -> None:
     known = Known(
-        ObjectName("ns", "vm2"), movable(), [group(condition=DISTURBED)], machine(slowed(series=series())), NOW
+        ObjectName("ns", "vm2"), movable(), [group(condition=DISTURBED)], machine(slowed(series=series())), NOW, NOW
     )
     page = render_page(page_of(known), NOW, UNICODE)
     assert "    cache   |    ██████████████▃▃▃▃▃▃▃▃▃▃▃▃| last 3.0Mi, peak 10Mi" in page.splitlines()
