@@ -5,7 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -61,16 +61,29 @@ class Story:
     def plugin(self, control_plane: ControlPlane, *arguments: str) -> str:
         """Run `kubectl cachemon`, and show the command and what it prints."""
         self.typed(shlex.join(["kubectl", "cachemon", *arguments]))
-        done = subprocess.run(
-            [program("kubectl-cachemon"), *arguments],
-            env={**os.environ, "KUBECONFIG": str(control_plane.admin_kubeconfig)},
-            text=True,
-            capture_output=True,
-            check=True,
-        )
-        output = done.stdout + done.stderr
+        output = _output_of_plugin(control_plane, arguments)
         self.shown(output)
         return output
+
+    def plugin_until(self, condition: Callable[[str], T | None], control_plane: ControlPlane, *arguments: str) -> T:
+        """Run `kubectl cachemon` until its output has something; show the command and that output.
+
+        Args:
+            condition: finds it in an output; None, False and empty mean "not yet".
+            control_plane: that the command asks.
+            arguments: of the command.
+        """
+        command = shlex.join(["kubectl", "cachemon", *arguments])
+
+        def found_in_output() -> tuple[str, T] | None:
+            output = _output_of_plugin(control_plane, arguments)
+            found = condition(output)
+            return (output, found) if found else None
+
+        output, found = until(f"`{command}` to print what the demo needs", found_in_output)
+        self.typed(command)
+        self.shown(output)
+        return found
 
     def apply(self, control_plane: ControlPlane, file: Path) -> None:
         """Show a file and apply it."""
@@ -94,3 +107,14 @@ class Story:
 
     def _print(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
+
+
+def _output_of_plugin(control_plane: ControlPlane, arguments: Sequence[str]) -> str:
+    done = subprocess.run(
+        [program("kubectl-cachemon"), *arguments],
+        env={**os.environ, "KUBECONFIG": str(control_plane.admin_kubeconfig)},
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout + done.stderr

@@ -3,10 +3,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -52,30 +49,16 @@ def assert_it_happened(
     assert "WRONG" not in done.stdout
 
 
-class Demos(NamedTuple):
-    """The demo as the user of this test, and as an ordinary user where this one can play one."""
-
-    own: "Future[subprocess.CompletedProcess[str]]"
-    ordinary: "Future[subprocess.CompletedProcess[str]] | None"
-
-
-@pytest.fixture(scope="module")
-def demos() -> Iterator[Demos]:
-    """Both at once: most of the time they wait for an agent that learns what is usual."""
-    with ThreadPoolExecutor() as both:
-        yield Demos(both.submit(run_demo, DEMO), both.submit(as_ordinary_user, DEMO) if os.geteuid() == 0 else None)
+@pytest.mark.timeout(300)
+def test_the_demo_runs_to_its_end_and_leaves_nothing_behind() -> None:
+    assert_it_happened(run_demo(DEMO))
 
 
 @pytest.mark.timeout(300)
-def test_the_demo_runs_to_its_end_and_leaves_nothing_behind(demos: Demos) -> None:
-    assert_it_happened(demos.own.result())
-
-
-@pytest.mark.timeout(300)
-def test_the_demo_runs_as_an_ordinary_user_too(demos: Demos) -> None:
-    if demos.ordinary is None:
+def test_the_demo_runs_as_an_ordinary_user_too() -> None:
+    if os.geteuid() != 0:
         pytest.skip("only root can play another user")
-    assert_it_happened(demos.ordinary.result())
+    assert_it_happened(as_ordinary_user(DEMO))
 
 
 def as_ordinary_user(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
