@@ -14,19 +14,28 @@ from cachemon.model.api import ObjectName
 from lab.cluster import Cluster
 from lab.server_process import ServerProcess
 from lab.wait import until
+from tests.bench.agent_watches import AgentWatches
 from tests.bench.bench_operator import start_operator
 from tests.bench.bindings import await_bindings
 from tests.bench.built import cluster_binaries
 from tests.bench.etcd_bytes import agent_bytes, kubelet_bytes
 from tests.bench.filling import Vm, for_each, make_group, make_vm
 from tests.bench.measure import Bench, Figure, cpu_seconds, peak_rss_mib
-from tests.bench.stand_in_agents import GROUP_VCPUS, BoundGroup, StandInAgents, agents_client, start_agents
+from tests.bench.stand_in_agents import (
+    GROUP_VCPUS,
+    BoundGroup,
+    StandInAgents,
+    agents_client,
+    report_group,
+    start_agents,
+)
 from tests.bench.starting_vms import last_ready_after
 
 VMS, NODES_IN_ALL, GROUPS_PER_VM = 20_000, 1000, 2
 PERIOD_SECONDS = 60
 STEADY_WRITES_PER_SECOND, STEADY_SECONDS, SHORTEST_SECONDS = 100, 30, 5
 STARTED_VMS, STARTED_WITHIN_SECONDS = 1000, 60
+COMPARED_WRITES, FEWEST_WRITES = 2000, 100
 TENANT = "bench"
 _BIND_SECONDS = 1800
 
@@ -161,16 +170,26 @@ def run(divisor: int) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="cachemon-bench-") as place, Cluster(Path(place), binaries) as cluster:
         cluster.add_namespace(TENANT)
         fill(cluster, there)
-        operator = start_operator(cluster)
-        try:
-            yield from _from_the_start(cluster, there, operator, divisor)
-            operator.stop(30)
-            operator = start_operator(cluster)
-            yield from _after_a_restart(cluster, there, operator)
-            yield from _while_vms_start(cluster, there, divisor)
-        finally:
-            operator.stop(30)
+        with AgentWatches(cluster.control_plane, there.nodes) as watches:
+            yield from _with_an_operator(cluster, there, divisor)
+            watches.wait()
+            watched = _server_ms_of_a_write(cluster, there, divisor)
+        unwatched = _server_ms_of_a_write(cluster, there, divisor)
+        yield Figure("operator.server_write_watched", watched, "ms")
+        yield Figure("operator.server_write_unwatched", unwatched, "ms")
         yield from _written(cluster, there)
+
+
+def _with_an_operator(cluster: Cluster, there: Fleet, divisor: int) -> Iterator[Figure]:
+    operator = start_operator(cluster)
+    try:
+        yield from _from_the_start(cluster, there, operator, divisor)
+        operator.stop(30)
+        operator = start_operator(cluster)
+        yield from _after_a_restart(cluster, there, operator)
+        yield from _while_vms_start(cluster, there, divisor)
+    finally:
+        operator.stop(30)
 
 
 def _from_the_start(cluster: Cluster, there: Fleet, operator: ServerProcess, divisor: int) -> Iterator[Figure]:
@@ -214,6 +233,22 @@ def _while_vms_start(cluster: Cluster, there: Fleet, divisor: int) -> Iterator[F
     yield Figure("operator.last_ready_of_1000", seconds, "s")
 
 
+def _server_ms_of_a_write(cluster: Cluster, there: Fleet, divisor: int) -> float:
+    """CPU milliseconds of the API server for one status of a group, without what it takes when idle."""
+    server = cluster.control_plane.pids()["kube-apiserver"]
+    number = max(FEWEST_WRITES, COMPARED_WRITES // divisor)
+    idle = _spent_during([server], lambda: time.sleep(SHORTEST_SECONDS))[0]
+
+    async def report() -> None:
+        async with agents_client(cluster.control_plane) as client:
+            for place in range(number):
+                await report_group(client, there.groups[place % len(there.groups)].name)
+        await asyncio.sleep(1)  # watches get the last of them
+
+    busy = _spent_during([server], lambda: asyncio.run(report()))[0]
+    return 1000 * (busy.seconds - idle.share * busy.lasted) / number
+
+
 def _written(cluster: Cluster, there: Fleet) -> Iterator[Figure]:
     kubelet = kubelet_bytes(cluster.control_plane, there.nodes[0])
     agent = agent_bytes(cluster.control_plane, there.groups[: there.groups_per_node], PERIOD_SECONDS)
@@ -223,10 +258,11 @@ def _written(cluster: Cluster, there: Fleet) -> Iterator[Figure]:
 
 BENCH = Bench(
     "scale",
-    "an operator with 20,000 VMs, 40,000 groups and 1,000 nodes: seconds from its start until all are bound; the "
-    "CPU time of operator and API server / time at one write a group a minute; its memory at most; seconds until "
-    "it works after its restart and after that of the API server; seconds from the start of the last of 1,000 VMs "
-    "in a minute until its group is Ready; KiB a second that a node's agent has etcd write, and that / what a "
+    "an operator with 20,000 VMs, 40,000 groups and 1,000 nodes, whose agents watch: seconds from its start until "
+    "all are bound; the CPU time of operator and API server / time at one write a group a minute; its memory at "
+    "most; seconds until it works after its restart and after that of the API server; seconds from the start of the "
+    "last of 1,000 VMs in a minute until its group is Ready; CPU milliseconds of the API server for one status, "
+    "with and without the watches of all agents; KiB a second that a node's agent has etcd write, and that / what a "
     "kubelet has it write",
     run,
 )
