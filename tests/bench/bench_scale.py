@@ -214,6 +214,7 @@ def _from_the_start(cluster: Cluster, there: Fleet, operator: ServerProcess, div
     _bound_after(cluster, "after-an-upgrade", there.nodes[0])
     yield Figure("operator.upgrade_cpu", cpu_seconds(operator.pid) - before, "s")
     yield Figure("operator.rss_20000", peak_rss_mib(operator.pid), "MiB")
+    yield Figure("operator.server_rss_20000", peak_rss_mib(server), "MiB")
 
 
 def _after_a_restart(cluster: Cluster, there: Fleet, operator: ServerProcess) -> Iterator[Figure]:
@@ -259,8 +260,8 @@ def _written(cluster: Cluster, there: Fleet) -> Iterator[Figure]:
 BENCH = Bench(
     "scale",
     "an operator with 20,000 VMs, 40,000 groups and 1,000 nodes, whose agents watch: seconds from its start until "
-    "all are bound; the CPU time of operator and API server / time at one write a group a minute; its memory at "
-    "most; seconds until it works after its restart and after that of the API server; seconds from the start of the "
+    "all are bound; the CPU time of operator and API server / time at one write a group a minute; the memory of "
+    "both; seconds until it works after its restart and after that of the API server; seconds from the start of the "
     "last of 1,000 VMs in a minute until its group is Ready; CPU milliseconds of the API server for one status, "
     "with and without the watches of all agents; KiB a second that a node's agent has etcd write, and that / what a "
     "kubelet has it write",
