@@ -25,5 +25,5 @@ async def run(args: Namespace, session: HostSession, probes: Probes | None = Non
     evidence = await collect(session, resctrl, probes or Probes())
     known = evidence.agent.status.host if evidence.agent.status else ""
     name = known or (socket.gethostname() if evidence.host.is_here else evidence.host.host)
-    findings = examine(evidence, session.program, session.clock())
+    findings = examine(evidence, session.program)
     return print_findings(session, ("host", name), findings, args.output)

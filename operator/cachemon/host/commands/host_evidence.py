@@ -25,6 +25,7 @@ class AgentEvidence:
     Attributes:
         status: of itself; None when it does not answer.
         report: of the domains.
+        read_at: when that had been read, seconds since the epoch: a slow answer after it makes no figures old.
         verdicts: its answer about verdicts.
         problem: why it does not answer, and after `; ` what to do; empty while it does.
         socket_group: the group that may use its socket, where that is why; else empty.
@@ -33,6 +34,7 @@ class AgentEvidence:
 
     status: AgentStatus | None = None
     report: HostReport = field(default_factory=HostReport)
+    read_at: float = 0.0
     verdicts: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
     socket_group: str = ""
@@ -102,7 +104,8 @@ async def _domains(session: HostSession) -> tuple[Sequence[HostDomain] | None, s
 async def _agent(session: HostSession, host: LibvirtHost, probes: Probes) -> AgentEvidence:
     agent = session.agent
     try:
-        return AgentEvidence(parse_status(await agent.status()), await agent.domains(), await agent.verdicts())
+        status, report = parse_status(await agent.status()), await agent.domains()
+        return AgentEvidence(status, report, session.clock(), await agent.verdicts())
     except AgentUnreachableError as err:
         group = _group_of(agent.socket) if agent.is_denied(err) else ""
         unit = await probes.unit() if host.is_here and not group else ServiceUnit()

@@ -29,17 +29,16 @@ _ADVICE: Mapping[str, str] = {
 """What to do where nothing can be monitored."""
 
 
-def examine(evidence: HostEvidence, program: str, now: float) -> list[Finding]:
+def examine(evidence: HostEvidence, program: str) -> list[Finding]:
     """Findings, causes before their effects.
 
     Args:
         evidence: what was found.
         program: how a person calls this program for the same host.
-        now: seconds since the epoch.
     """
     return [
         *_libvirt(evidence),
-        *_agent(evidence, program, now),
+        *_agent(evidence, program),
         *_kernel(evidence),
         *_others(evidence),
         *domain_findings(evidence.domains, evidence.agent.report if evidence.agent.status else None, program),
@@ -57,7 +56,7 @@ def _libvirt(evidence: HostEvidence) -> Iterator[Finding]:
     yield Finding(CheckResult.WORKS, "libvirt", message)
 
 
-def _agent(evidence: HostEvidence, program: str, now: float) -> Iterator[Finding]:
+def _agent(evidence: HostEvidence, program: str) -> Iterator[Finding]:
     agent = evidence.agent
     if agent.status is None:
         problem, _, advice = agent.problem.partition("; ")
@@ -69,7 +68,7 @@ def _agent(evidence: HostEvidence, program: str, now: float) -> Iterator[Finding
     if agent.status.version != __version__:
         message = f"it is version {agent.status.version}, and this program is {__version__}"
         yield Finding(CheckResult.NOTE, "agent", message, "sudo systemctl restart cachemon-host")
-    age = age_of(agent.report.observed_time, _FIGURES_SECONDS, now)
+    age = age_of(agent.report.observed_time, _FIGURES_SECONDS, agent.read_at)
     read = "no figures yet" if age is None else f"figures read {age.label} ago"
     if agent.status.problem and not agent.status.node.unavailable:
         problem, _, advice = agent.status.problem.partition("; ")

@@ -70,8 +70,9 @@ class HostPage:
         """
         agent = self._session.agent
         try:
-            status = parse_status(await agent.status())
-            self._take(HostAnswers(status, await agent.domains(), await agent.verdicts()))
+            status, verdicts = parse_status(await agent.status()), await agent.verdicts()
+            # Figures come last, as they grow old first.
+            self._take(HostAnswers(status, await agent.domains(), verdicts))
         except InvalidInputError as err:
             raise AgentError(str(err)) from err
 

@@ -175,6 +175,7 @@ class FakeAgent(AgentClient):
         refuses: why it makes no group.
         knows: whether it knows of any domain; that of another host would not.
         judged: its answer about verdicts.
+        before_verdicts: called before that answer.
         status_of_itself: its answer about itself.
         denied: whether this user may not use its socket.
         listens_at: its socket.
@@ -214,6 +215,7 @@ class FakeAgent(AgentClient):
         self.uses: dict[str, tuple[BlockUse, ...]] = {}
         self.host_blocks: tuple[HostBlock, ...] = ()
         self.kept = HostHistory()
+        self.before_verdicts: Callable[[], None] = lambda: None
 
     @property
     def socket(self) -> Path:
@@ -228,6 +230,7 @@ class FakeAgent(AgentClient):
 
     async def verdicts(self) -> Mapping[str, Any]:
         self._answers()
+        self.before_verdicts()
         return self.judged
 
     async def domains(self) -> HostReport:

@@ -39,19 +39,22 @@ class Diagnosis:
     unit: ServiceUnit = field(default_factory=ServiceUnit)
     read: list[Path] = field(default_factory=list)
     connect: Connect | None = None
+    kernel_seconds: float = 0.0
+    now: float = NOW
 
     def run(self, code: int, *arguments: str) -> str:
         """What it prints; it must end with this code."""
         out = io.StringIO()
         agent = self.host.other_agent() if self.host.other_agent else self.host.agent
         connect = self.connect or self.host.libvirt.connect
-        session = HostSession(connect, agent, self.host.uri, out=out, clock=lambda: NOW)
+        session = HostSession(connect, agent, self.host.uri, out=out, clock=lambda: self.now)
         args = build_parser().parse_args(["host", "diagnose", *arguments])
         assert asyncio.run(host_diagnose.run(args, session, Probes(self._kernel, self._unit))) == code, out.getvalue()
         return out.getvalue()
 
     def _kernel(self, root: Path) -> KernelEvidence:
         self.read.append(root)
+        self.now += self.kernel_seconds
         return self.kernel
 
     async def _unit(self) -> ServiceUnit:
@@ -89,6 +92,11 @@ def test_a_host_where_everything_works(diagnosis: Diagnosis) -> None:
         "  ok    interference: on, and no domain is disturbed now",
         "  ok    work: perf measures it, 10 s of each minute",
     ]
+
+
+def test_a_kernel_that_takes_long_to_answer_makes_no_figures_old(diagnosis: Diagnosis) -> None:
+    diagnosis.kernel_seconds = 60
+    assert "ok    agent: version 0.1.0, figures read 2s ago" in diagnosis.run(0)
 
 
 def test_libvirt_that_is_away_hides_nothing_else(diagnosis: Diagnosis) -> None:
@@ -191,7 +199,7 @@ def test_a_user_without_rights_gets_the_group_of_the_socket(diagnosis: Diagnosis
 def test_what_a_user_without_rights_can_do_depends_on_the_group(group_name: str, advice: str) -> None:
     agent = AgentEvidence(problem="no right to connect to /run/s; run this as root", socket_group=group_name)
     evidence = HostEvidence(host_of_uri(DEFAULT_URI), (), "", agent, None, Path("/sys/fs/resctrl"))
-    found = examine(evidence, "cachemon host", NOW)
+    found = examine(evidence, "cachemon host")
     assert Finding(CheckResult.FAILS, "agent", "no right to connect to /run/s", advice) in found
 
 

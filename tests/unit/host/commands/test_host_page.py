@@ -116,6 +116,15 @@ def test_a_group_that_waits_makes_the_sum_a_least(page: Page) -> None:
     assert vm["message"] == "web: needs 1, 0 are free"
 
 
+def test_an_answer_about_verdicts_that_takes_long_makes_no_figures_old(page: Page) -> None:
+    def take_long() -> None:
+        page.now += 60
+        page.host.agent.observed_time = format_time(page.now)
+
+    page.host.agent.before_verdicts = take_long
+    assert page.refresh()["vms"]["vm1"]["ready"] == "True"
+
+
 def test_figures_of_a_silent_agent_end_to_hold_and_come_back(page: Page) -> None:
     page.refresh()
     soon = page.silent(5)
