@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lab.cluster import Cluster, Node
 from lab.vms.vmi import Vmi
 from lab.wait import until
-from resctrl_emulator.client import Books
+from resctrl_emulator.client import Books, ControlClient
 
 
 class MisfitError(AssertionError):
@@ -44,6 +44,21 @@ def booked_occupancy(books: Books, tids: Collection[int]) -> dict[int, int]:
         block: sum(int(group.blocks[block]["llc_occupancy"]) for group in holding.values())
         for block in books.capacity_bytes
     }
+
+
+def until_cache_is_held(control: ControlClient, tids: Collection[int]) -> None:
+    """Return when every mon_group of these threads holds some cache: on a busy machine new threads run late.
+
+    A figure of nothing is right, and shows little.
+    """
+
+    def is_held() -> bool:
+        groups = control.books().groups
+        holding = [group for path, group in groups.items() if path != "/" and set(group.tids) & set(tids)]
+        occupancies = (sum(int(block["llc_occupancy"]) for block in group.blocks.values()) for group in holding)
+        return bool(holding) and all(occupancies)
+
+    until("the threads to hold some cache", is_held)
 
 
 def reported_occupancy(status: Mapping[str, Any], group: str) -> dict[int, int]:

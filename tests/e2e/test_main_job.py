@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
+from lab.books import booked_occupancy, frozen_status, reported_occupancy, until_cache_is_held, wanted_tids
 from lab.cluster import Cluster, program
 from lab.wait import until
 
@@ -59,6 +59,7 @@ def test_overlapping_groups_in_two_objects_are_exact_to_the_byte(
     view.until_ready("vm3")
     view.until_ready("vm3-overlap")
     control = cluster.nodes["node01"].emulator.control
+    until_cache_is_held(control, vmi.machine.vcpu_tids.values())
     control.freeze()
     try:
         books = control.books()

@@ -1,12 +1,13 @@
 """`kubectl cachemon web` on a cluster with real VMs, in a real browser: every number on the page is the API's."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from cachemon.model.units import format_bytes
+from lab.books import until_cache_is_held
 from lab.cluster import Cluster
 from lab.wait import until
 from tests.integration.apiserver.web_process import web
@@ -69,19 +70,21 @@ def shown_groups(page: Page, names: set[str]) -> Cells:
     return {key: (cells[0], cells[2], cells[3]) for key, cells in rows.items()}
 
 
-def of_node(node: dict[str, Any]) -> Cells:
+def of_node(node: dict[str, Any], vms: Collection[str]) -> Cells:
     """The same of a CacheMonitorNode: what VMs hold of each block, what nobody's VM holds, and all of it.
 
-    Empty while a block has no figures of VMs.
+    Empty while no block has figures of VMs. A block does not name a VM that holds nothing of it, as one whose threads
+    never ran there.
     """
     found: Cells = {}
-    if not all("heaviestVMIs" in block for block in node["status"]["cacheBlocks"]):
+    blocks = node["status"]["cacheBlocks"]
+    if not any("heaviestVMIs" in block for block in blocks):
         return found  # states are written before the first figures
-    for block in node["status"]["cacheBlocks"]:
+    for block in blocks:
         caption = f"Figures of cache block {block['id']} now"
-        for vm in block["heaviestVMIs"]:
-            if vm["occupancyBytes"]:
-                found[caption, f"{vm['namespace']}/{vm['name']}"] = (exactly(vm["occupancyBytes"], "bytes"),)
+        held = {f"{vm['namespace']}/{vm['name']}": vm["occupancyBytes"] for vm in block.get("heaviestVMIs", ())}
+        for vm in {*vms, *held}:
+            found[caption, vm] = (exactly(held.get(vm, 0), "bytes"),)
         found[caption, "unattributed"] = (exactly(block["unattributedBytes"], "bytes"),)
         found[caption, "in total"] = (exactly(block["occupancyBytes"], "bytes"),)
     return found
@@ -111,13 +114,16 @@ def of_bars(node: dict[str, Any]) -> list[str]:
 def test_every_number_on_the_page_is_the_apis(
     cluster: Cluster, start: "Start", watch: "Watch", view: "View", tab: Tab
 ) -> None:
-    vmi = start("vm1", "node01", vcpus=4, busy_percent=(6, 4, 2, 1))
-    start("vm2", "node01", vcpus=2, busy_percent=(8, 1))
+    vmis = {
+        "vm1": start("vm1", "node01", vcpus=4, busy_percent=(6, 4, 2, 1)),
+        "vm2": start("vm2", "node01", vcpus=2, busy_percent=(8, 1)),
+    }
     watch("vm1", [{"vcpus": "0-1"}, {"vcpus": "2-3"}])
     watch("vm2")
-    for vm in ("vm1", "vm2"):
-        view.until_ready(vm)
-    page = tab.page
+    control, namespace, page = cluster.nodes["node01"].emulator.control, vmis["vm1"].namespace, tab.page
+    for name, vmi in vmis.items():
+        view.until_ready(name)
+        until_cache_is_held(control, vmi.machine.vcpu_tids.values())
 
     def is_the_same(shown: Any, known: Any) -> bool:
         """What the API has before and after, so that no report comes in between."""
@@ -125,19 +131,19 @@ def test_every_number_on_the_page_is_the_apis(
         return bool(before) and (before, before) == (shown(), known())
 
     with web(cluster.control_plane, "-A") as client:
-        control = cluster.nodes["node01"].emulator.control
         control.freeze()
         try:
-            page.goto(f"{client.address}#/vm/{vmi.namespace}/vm1")
+            page.goto(f"{client.address}#/vm/{namespace}/vm1")
             names = {"vcpus_0-1", "vcpus_2-3"}
             until(
                 "the VM's figures",
                 lambda: is_the_same(lambda: shown_groups(page, names), lambda: of_groups(view.status("vm1"))),
             )
+            vms = {f"{namespace}/{name}" for name in vmis}
             page.goto(f"{client.address}#/node/node01")
             until(
                 "the node's figures",
-                lambda: is_the_same(lambda: shown_node(page), lambda: of_node(node_of(cluster, "node01"))),
+                lambda: is_the_same(lambda: shown_node(page), lambda: of_node(node_of(cluster, "node01"), vms)),
             )
             page.goto(f"{client.address}#/")
             until(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kubernetes.client import ApiException
 
-from lab.books import booked_occupancy, frozen_status, reported_occupancy, wanted_tids
+from lab.books import booked_occupancy, frozen_status, reported_occupancy, until_cache_is_held, wanted_tids
 from lab.cluster import Cluster
 from lab.wait import until
 
@@ -85,6 +85,7 @@ def test_a_policy_gives_vms_figures_and_takes_them_away_and_a_persons_group_neve
     view.until_ready(stamped)
 
     control = cluster.nodes["node01"].emulator.control
+    until_cache_is_held(control, vmi.machine.vcpu_tids.values())
     control.freeze()
     try:
         books = control.books()

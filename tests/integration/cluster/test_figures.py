@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cachemon.plugin.main import main as plugin
-from lab.books import booked_occupancy, reported_occupancy
+from lab.books import booked_occupancy, reported_occupancy, until_cache_is_held
 from lab.nodes.chart import NAMESPACE
 from lab.nodes.emulated import EMULATOR_NAMESPACE, emulator_pods
 from lab.nodes.install import Installation
@@ -48,6 +48,7 @@ def test_figures_of_vms_in_pods_are_those_of_the_kernels_books(start: "Start", v
         view.until_renewed(name)
         vmi = vmis[name]
         control = view.emulators[node]
+        until_cache_is_held(control, view.tids_of_vcpus(node, vmi, (0, 1)))
         control.freeze()
         try:
             status = view.until_renewed(name)
